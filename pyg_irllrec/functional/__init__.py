@@ -1,0 +1,17 @@
+r"""Pure maths on tensors: no state, and no randomness that is not passed in."""
+
+from .bpr import bpr_loss
+from .info_nce import info_nce
+from .intent_propagate import intent_propagate
+from .matching import matching_loss
+from .propagate import propagate
+from .unit_norm import unit_norm
+
+__all__ = [
+    'bpr_loss',
+    'info_nce',
+    'intent_propagate',
+    'matching_loss',
+    'propagate',
+    'unit_norm',
+]

@@ -1,0 +1,1 @@
+"""One implementation a file, each with the signature of its eager twin."""

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Optional
+
+from torch import Tensor
+from torch_geometric.typing import Adj
+
+from pyg_irllrec.functional._kernels.intent_propagate_eager import (
+    intent_propagate_eager,
+)
+from pyg_irllrec.utils.adjacency import to_edge_index
+from pyg_irllrec.utils.checks import check_choice, check_matrix
+
+IMPLEMENTATIONS = {'eager': intent_propagate_eager}
+
+
+def intent_propagate(
+    x: Tensor,
+    intent: Tensor,
+    adj: Adj,
+    edge_weight: Optional[Tensor] = None,
+    *,
+    impl: str = 'auto',
+) -> Tensor:
+    r"""The intent-aware mean over neighbours, from the `"Intent Representation
+    Learning with Large Language Model for Recommendation"
+    <https://arxiv.org/abs/2502.03307>`_ paper (the intent-aware graph
+    convolution of its interaction tower):
+
+    .. math::
+        \mathbf{s}_i = \frac{\sum_{j \in \mathcal{N}(i)} w_{ji} \alpha_{ij}
+        \mathbf{x}_j}{\sum_{j \in \mathcal{N}(i)} w_{ji} \alpha_{ij}}, \qquad
+        \alpha_{ij} = \frac{\cos(\mathbf{h}_i, \mathbf{h}_j) + 1}{2}
+
+    A node without edges gets zeros. The paper has no :math:`w`: its weights are
+    one.
+
+    Args:
+        x (torch.Tensor): What is averaged.
+        intent (torch.Tensor): The intents :math:`\mathbf{h}` that weigh edges.
+        adj (torch.Tensor or SparseTensor): Any PyG adjacency; sparse matrices
+            are transposed (:obj:`adj_t`) and carry :math:`w` as values.
+        edge_weight (torch.Tensor, optional): :math:`w` beside an
+            :obj:`edge_index`. (default: :obj:`None`)
+        impl (str): The implementation: :obj:`"eager"` gathers edges,
+            :obj:`"auto"` picks by device, dtype and size.
+            (default: :obj:`"auto"`)
+
+    Shapes:
+        - **x:** :math:`(|\mathcal{V}|, F)`
+        - **intent:** :math:`(|\mathcal{V}|, F')`
+        - **output:** :math:`(|\mathcal{V}|, F)`
+
+    Raises:
+        ValueError: If a shape, dtype or option is not as above.
+    """
+    check_matrix('x', x)
+    check_matrix('intent', intent)
+    if intent.size(0) != x.size(0):
+        raise ValueError(
+            f"'intent' must have a row a node, {x.size(0)}, got {intent.size(0)}"
+        )
+    check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
+    edge_index, edge_weight = to_edge_index(adj, edge_weight)
+    kernel = IMPLEMENTATIONS['eager' if impl == 'auto' else impl]
+    return kernel(x, intent, edge_index[0], edge_index[1], edge_weight)

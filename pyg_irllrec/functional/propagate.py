@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+from torch_geometric import EdgeIndex
+from torch_geometric.typing import Adj
+
+from pyg_irllrec.utils.adjacency import to_edge_index
+from pyg_irllrec.utils.checks import check_matrix
+
+
+def propagate(x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
+    r"""The weighted sum over neighbours, :math:`\mathbf{y}_i = \sum_{j \in
+    \mathcal{N}(i)} w_{ji} \mathbf{x}_j`, the layer of the `"LightGCN"
+    <https://arxiv.org/abs/2002.02126>`_ paper (Equation 3) once :math:`w` holds
+    the symmetric normalisation.
+
+    An :class:`~torch_geometric.EdgeIndex` sorted by target multiplies as a sparse
+    matrix, forward and backward, in :math:`O(|\mathcal{E}| + |\mathcal{V}| F)`
+    memory; a plain :obj:`edge_index` gathers :math:`|\mathcal{E}| \times F`
+    values.
+
+    Args:
+        x (torch.Tensor): Node features of shape :math:`(|\mathcal{V}|, F)`.
+        adj (torch.Tensor or SparseTensor): Any PyG adjacency; sparse matrices
+            are transposed (:obj:`adj_t`) and carry :math:`w` as values.
+        edge_weight (torch.Tensor, optional): :math:`w` beside an
+            :obj:`edge_index`; one where it is missing. (default: :obj:`None`)
+    """
+    check_matrix('x', x)
+    edge_index, edge_weight = to_edge_index(adj, edge_weight)
+    if edge_weight is not None:
+        edge_weight = edge_weight.to(x.dtype)
+    differentiable = edge_weight is not None and edge_weight.requires_grad
+    if isinstance(edge_index, EdgeIndex) and edge_index.is_sorted_by_col:
+        size = (x.size(0), x.size(0))
+        if not differentiable and edge_index.sparse_size() == size:
+            with torch.autocast(x.device.type, enabled=False):
+                return edge_index.matmul(x, edge_weight, transpose=True)
+    message = x[edge_index[0]]
+    if edge_weight is not None:
+        message = message * edge_weight.unsqueeze(-1)
+    return x.new_zeros(x.shape).index_add(0, edge_index[1], message)

@@ -1,0 +1,5 @@
+r"""Convolutions."""
+
+from .intent_lg_conv import IntentLGConv
+
+__all__ = ['IntentLGConv']

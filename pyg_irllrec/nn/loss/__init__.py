@@ -1,0 +1,14 @@
+r"""Losses that align a graph with text."""
+
+from .intent_alignment_loss import IntentAlignmentLoss, LossOutput
+from .interaction_text_matching_loss import InteractionTextMatchingLoss
+from .pairwise_alignment_loss import PairwiseAlignmentLoss
+from .translation_alignment_loss import TranslationAlignmentLoss
+
+__all__ = [
+    'IntentAlignmentLoss',
+    'InteractionTextMatchingLoss',
+    'LossOutput',
+    'PairwiseAlignmentLoss',
+    'TranslationAlignmentLoss',
+]

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from pyg_irllrec.nn.loss.interaction_text_matching_loss import (
+    InteractionTextMatchingLoss,
+)
+from pyg_irllrec.nn.loss.pairwise_alignment_loss import PairwiseAlignmentLoss
+from pyg_irllrec.nn.loss.translation_alignment_loss import TranslationAlignmentLoss
+from pyg_irllrec.utils.checks import check_not_negative
+
+
+class LossOutput(NamedTuple):
+    r"""A loss and what it is the sum of."""
+
+    total: Tensor
+    """The scalar to differentiate."""
+    terms: dict[str, Tensor]
+    """The weighted terms by name; they add up to :obj:`total`."""
+
+
+class IntentAlignmentLoss(Module):
+    r"""The alignment of graph and text of the `"Intent Representation Learning
+    with Large Language Model for Recommendation"
+    <https://arxiv.org/abs/2502.03307>`_ paper: the weighted sum
+
+    .. math::
+        \mathcal{L} = w_1 \mathcal{L}_{\text{profile}} + w_2
+        \mathcal{L}_{\text{intent}} + w_3 \mathcal{L}_{\text{translation}} + w_4
+        \mathcal{L}_{\text{matching}}
+
+    A pairwise term (profile, intent) is the sum of
+    :class:`~pyg_irllrec.nn.PairwiseAlignmentLoss` over the users, the positive
+    items and the negative items of a batch of triplets. A term of weight zero, or
+    whose input is missing, is not computed and not listed.
+
+    Args:
+        profile_weight (float): :math:`w_1`. (default: :obj:`1e-2`)
+        intent_weight (float): :math:`w_2`. (default: :obj:`1e-2`)
+        translation_weight (float): :math:`w_3`. (default: :obj:`1e-3`)
+        matching_weight (float): :math:`w_4`. (default: :obj:`1e-3`)
+        profile_temperature (float): :math:`\tau` of the profile term.
+            (default: :obj:`0.2`)
+        intent_temperature (float): :math:`\tau` of the intent term.
+            (default: :obj:`0.2`)
+        user_negatives (str): :obj:`"batch"` or :obj:`"all"`, which users'
+            texts stand in a denominator. (default: :obj:`"batch"`)
+        item_negatives (str): The same for items. (default: :obj:`"batch"`)
+        duplicates (bool): Whether a node that stands in the batch several times
+            counts several times. (default: :obj:`False`)
+        noise (float): The noise of the translation term. (default: :obj:`1.0`)
+        eps (float): The floor under the translation term's logarithm.
+            (default: :obj:`0.0`)
+        impl (str): The implementation, see
+            :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
+
+    The authors' choices are :obj:`user_negatives="all"`,
+    :obj:`duplicates=True` and :obj:`eps=1e-8`, see
+    :func:`~pyg_irllrec.presets.authors_preset`.
+    """
+
+    def __init__(
+        self,
+        profile_weight: float = 1e-2,
+        intent_weight: float = 1e-2,
+        translation_weight: float = 1e-3,
+        matching_weight: float = 1e-3,
+        *,
+        profile_temperature: float = 0.2,
+        intent_temperature: float = 0.2,
+        user_negatives: str = 'batch',
+        item_negatives: str = 'batch',
+        duplicates: bool = False,
+        noise: float = 1.0,
+        eps: float = 0.0,
+        impl: str = 'auto',
+    ) -> None:
+        super().__init__()
+        self.weights = {
+            'profile': profile_weight,
+            'intent': intent_weight,
+            'translation': translation_weight,
+            'matching': matching_weight,
+        }
+        for name, weight in self.weights.items():
+            check_not_negative(f'{name}_weight', weight)
+
+        def pairwise(temperature: float, negatives: str) -> PairwiseAlignmentLoss:
+            return PairwiseAlignmentLoss(temperature, negatives, duplicates, impl)
+
+        self.user_profile = pairwise(profile_temperature, user_negatives)
+        self.item_profile = pairwise(profile_temperature, item_negatives)
+        self.user_intent = pairwise(intent_temperature, user_negatives)
+        self.item_intent = pairwise(intent_temperature, item_negatives)
+        self.translation = TranslationAlignmentLoss(noise=noise, eps=eps, impl=impl)
+        self.matching = InteractionTextMatchingLoss()
+
+    def forward(
+        self,
+        embedding: Tensor,
+        triplets: Tensor,
+        num_users: int,
+        *,
+        profile: Optional[Tensor] = None,
+        interaction_intent: Optional[Tensor] = None,
+        text_intent: Optional[Tensor] = None,
+        teacher_intent: Optional[Tensor] = None,
+        generator: Optional[torch.Generator] = None,
+    ) -> LossOutput:
+        r"""The alignment of one batch.
+
+        All node tensors have shape :math:`(|\mathcal{V}|, d)`, users first, then
+        items.
+
+        Args:
+            embedding (torch.Tensor): Graph embeddings :math:`\mathbf{z}`.
+            triplets (torch.Tensor): User, positive item and negative item ids,
+                each from zero, of shape :math:`(3, B)`.
+            num_users (int): The number of users.
+            profile (torch.Tensor, optional): Projected profile texts
+                :math:`\mathbf{p}`. (default: :obj:`None`)
+            interaction_intent (torch.Tensor, optional): Intents
+                :math:`\mathbf{r}` of the graph. (default: :obj:`None`)
+            text_intent (torch.Tensor, optional): Projected intent texts
+                :math:`\mathbf{q}`. (default: :obj:`None`)
+            teacher_intent (torch.Tensor, optional): The teacher's
+                :math:`\bar{\mathbf{q}}`. (default: :obj:`None`)
+            generator (torch.Generator, optional): Where noise comes from.
+                (default: :obj:`None`, torch's own)
+        """
+        terms: dict[str, Tensor] = {}
+        if profile is not None and self.weights['profile'] > 0:
+            terms['profile'] = _over_triplets(
+                self.user_profile, self.item_profile, embedding, profile, triplets, num_users
+            )
+        if text_intent is not None:
+            if interaction_intent is not None and self.weights['intent'] > 0:
+                terms['intent'] = _over_triplets(
+                    self.user_intent,
+                    self.item_intent,
+                    interaction_intent,
+                    text_intent,
+                    triplets,
+                    num_users,
+                )
+            if self.weights['translation'] > 0:
+                terms['translation'] = self.translation(text_intent, embedding, generator)
+            if teacher_intent is not None and self.weights['matching'] > 0:
+                terms['matching'] = self.matching(text_intent, teacher_intent)
+        terms = {name: self.weights[name] * term for name, term in terms.items()}
+        zero = embedding.new_zeros((), dtype=torch.promote_types(embedding.dtype, torch.float32))
+        return LossOutput(sum(terms.values(), zero), terms)
+
+    def extra_repr(self) -> str:
+        r"""The weights."""
+        return ', '.join(f'{name}_weight={w}' for name, w in self.weights.items())
+
+
+def _over_triplets(
+    user_loss: PairwiseAlignmentLoss,
+    item_loss: PairwiseAlignmentLoss,
+    embedding: Tensor,
+    text: Tensor,
+    triplets: Tensor,
+    num_users: int,
+) -> Tensor:
+    user, positive, negative = triplets
+    item_embedding, item_text = embedding[num_users:], text[num_users:]
+    loss: Tensor = (
+        user_loss(embedding[:num_users], text[:num_users], user)
+        + item_loss(item_embedding, item_text, positive)
+        + item_loss(item_embedding, item_text, negative)
+    )
+    return loss

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import Module
+
+from pyg_irllrec.functional import matching_loss
+
+
+class InteractionTextMatchingLoss(Module):
+    r"""Momentum distillation of the text tower, from the `"Intent Representation
+    Learning with Large Language Model for Recommendation"
+    <https://arxiv.org/abs/2502.03307>`_ paper (interaction-text matching):
+
+    .. math::
+        \mathcal{L} = -\frac{1}{|\mathcal{V}|} \sum_k \sum_c
+        \text{softmax}(\bar{\mathbf{q}}_k)_c \, \log \text{softmax}(\mathbf{q}_k)_c
+
+    with :math:`\mathbf{q}` the text intents of the trained tower and
+    :math:`\bar{\mathbf{q}}` those of its teacher, see
+    :class:`~pyg_irllrec.nn.MomentumEncoder`. The softmax runs over the
+    :math:`d` dimensions of an embedding, as in the authors' code.
+    """
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        r"""The mean loss of all nodes.
+
+        Args:
+            student (torch.Tensor): :math:`\mathbf{q}`, :math:`(|\mathcal{V}|, d)`.
+            teacher (torch.Tensor): :math:`\bar{\mathbf{q}}`, of the same shape;
+                it gets no gradient.
+        """
+        return matching_loss(student, teacher)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import Optional
+
+from torch import Tensor
+from torch.nn import Module
+
+from pyg_irllrec.functional import info_nce
+from pyg_irllrec.utils.checks import check_choice, check_positive
+
+
+class PairwiseAlignmentLoss(Module):
+    r"""Pulls each node's graph embedding to the same node's text embedding, from
+    the `"Intent Representation Learning with Large Language Model for
+    Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper (pairwise
+    alignment; with profiles alone it is the RLMRec-Con loss of
+    `arXiv:2310.15950 <https://arxiv.org/abs/2310.15950>`_):
+
+    .. math::
+        \mathcal{L} = \frac{1}{|\mathcal{B}|} \sum_{k \in \mathcal{B}} -\log
+        \frac{\exp(\cos(\mathbf{z}_k, \mathbf{p}_k) / \tau)}
+        {\sum_{c \in \mathcal{C}} \exp(\cos(\mathbf{z}_k, \mathbf{p}_c) / \tau)}
+
+    Args:
+        temperature (float): :math:`\tau`. (default: :obj:`0.2`)
+        negatives (str): Which text rows stand in the denominator
+            :math:`\mathcal{C}`: those of the :obj:`"batch"` :math:`\mathcal{B}`,
+            or those of :obj:`"all"` nodes. (default: :obj:`"batch"`)
+        duplicates (bool): Whether a node that stands in the batch several times
+            counts several times. If it does, it is among its own negatives.
+            (default: :obj:`False`)
+        impl (str): The implementation, see
+            :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
+    """
+
+    def __init__(
+        self,
+        temperature: float = 0.2,
+        negatives: str = 'batch',
+        duplicates: bool = False,
+        impl: str = 'auto',
+    ) -> None:
+        super().__init__()
+        check_positive('temperature', temperature)
+        check_choice('negatives', negatives, ('batch', 'all'))
+        self.temperature = temperature
+        self.negatives = negatives
+        self.duplicates = duplicates
+        self.impl = impl
+
+    def forward(
+        self, embedding: Tensor, text: Tensor, index: Optional[Tensor] = None
+    ) -> Tensor:
+        r"""The mean loss of the nodes in :obj:`index`.
+
+        Args:
+            embedding (torch.Tensor): Graph embeddings of all nodes that compete,
+                of shape :math:`(|\mathcal{V}|, d)`: users, or items.
+            text (torch.Tensor): Their text embeddings, of the same shape.
+            index (torch.Tensor, optional): The batch :math:`\mathcal{B}`, node
+                ids of shape :math:`(B)`. (default: :obj:`None`, all nodes)
+        """
+        if index is None:
+            return info_nce(embedding, text, temperature=self.temperature, impl=self.impl)
+        if not self.duplicates:
+            index = index.unique()
+        return info_nce(
+            embedding[index],
+            text[index],
+            text if self.negatives == 'all' else None,
+            temperature=self.temperature,
+            impl=self.impl,
+        )
+
+    def extra_repr(self) -> str:
+        r"""The arguments."""
+        return (
+            f'temperature={self.temperature}, negatives={self.negatives!r}, '
+            f'duplicates={self.duplicates}'
+        )

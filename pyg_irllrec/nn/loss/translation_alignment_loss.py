@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from pyg_irllrec.functional import info_nce
+from pyg_irllrec.utils.checks import check_not_negative, check_positive
+
+
+class TranslationAlignmentLoss(Module):
+    r"""Aligns the text intents of all nodes with their graph embeddings under
+    noise, from the `"Intent Representation Learning with Large Language Model for
+    Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper (translation
+    alignment):
+
+    .. math::
+        \mathcal{L} = \frac{1}{|\mathcal{V}|} \sum_k -\log \left(
+        \frac{\exp(\cos(\mathbf{x}_k, \mathbf{y}_k) / \tau)}
+        {\sum_j \exp(\cos(\mathbf{x}_k, \mathbf{y}_j) / \tau)} + \epsilon \right),
+        \qquad \mathbf{x} = \mathbf{q} + \sigma \, \mathbf{q} \circ
+        \boldsymbol{\varepsilon}_1, \quad \mathbf{y} = \mathbf{z} + \sigma \,
+        \mathbf{z} \circ \boldsymbol{\varepsilon}_2, \quad
+        \boldsymbol{\varepsilon} \sim \mathcal{N}(0, 1)
+
+    Noise is drawn in training only: in evaluation the loss is deterministic.
+
+    Args:
+        temperature (float): :math:`\tau`. (default: :obj:`1.0`)
+        noise (float): :math:`\sigma`. (default: :obj:`1.0`)
+        eps (float): :math:`\epsilon`; the authors' is :obj:`1e-8`, which damps
+            the gradient once there are millions of nodes. (default: :obj:`0.0`)
+        impl (str): The implementation, see
+            :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
+    """
+
+    def __init__(
+        self,
+        temperature: float = 1.0,
+        noise: float = 1.0,
+        eps: float = 0.0,
+        impl: str = 'auto',
+    ) -> None:
+        super().__init__()
+        check_positive('temperature', temperature)
+        check_not_negative('noise', noise)
+        check_not_negative('eps', eps)
+        self.temperature = temperature
+        self.noise = noise
+        self.eps = eps
+        self.impl = impl
+
+    def forward(
+        self,
+        text: Tensor,
+        embedding: Tensor,
+        generator: Optional[torch.Generator] = None,
+    ) -> Tensor:
+        r"""The mean loss of all nodes.
+
+        Args:
+            text (torch.Tensor): Text intents :math:`\mathbf{q}` of shape
+                :math:`(|\mathcal{V}|, d)`.
+            embedding (torch.Tensor): Graph embeddings :math:`\mathbf{z}` of the
+                same shape.
+            generator (torch.Generator, optional): Where noise comes from.
+                (default: :obj:`None`, torch's own)
+        """
+        if self.training and self.noise > 0:
+            text = self._perturb(text, generator)
+            embedding = self._perturb(embedding, generator)
+        return info_nce(
+            text,
+            embedding,
+            temperature=self.temperature,
+            eps=self.eps,
+            impl=self.impl,
+        )
+
+    def _perturb(self, x: Tensor, generator: Optional[torch.Generator]) -> Tensor:
+        noise = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
+        return x + self.noise * x * noise
+
+    def extra_repr(self) -> str:
+        r"""The arguments."""
+        return f'temperature={self.temperature}, noise={self.noise}, eps={self.eps}'

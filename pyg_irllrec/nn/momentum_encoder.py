@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+
+
+class MomentumEncoder(Module):
+    r"""Any module together with a teacher that follows it slowly, from the
+    `"Momentum Contrast for Unsupervised Visual Representation Learning"
+    <https://arxiv.org/abs/1911.05722>`_ paper (Equation 2):
+
+    .. math::
+        \theta_{\text{teacher}} \leftarrow m \, \theta_{\text{teacher}} +
+        (1 - m) \, \theta
+
+    The teacher starts as an exact copy. Floating-point buffers (such as running
+    statistics) follow as parameters do, other buffers are copied. The teacher
+    holds its weights as buffers: it is saved, restored and moved with the model,
+    but :meth:`parameters` does not know it, so no optimizer, weight decay or
+    gradient clipping can reach it. It always runs in evaluation mode and without
+    gradients.
+
+    Args:
+        encoder (torch.nn.Module): The module that is trained.
+        momentum (float): :math:`m`, from 0 (a copy) to 1 (frozen).
+            (default: :obj:`0.999`)
+    """
+
+    def __init__(self, encoder: Module, momentum: float = 0.999) -> None:
+        super().__init__()
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"'momentum' must lie in [0, 1], got {momentum!r}")
+        self.momentum = momentum
+        self.encoder = encoder
+        self.teacher = _as_buffers(deepcopy(encoder)).eval()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        r"""What the trained encoder says."""
+        return self.encoder(*args, **kwargs)
+
+    @torch.no_grad()
+    def teach(self, *args: Any, **kwargs: Any) -> Any:
+        r"""What the teacher says."""
+        return self.teacher(*args, **kwargs)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        r"""Moves the teacher one step: call it once an optimizer step."""
+        teacher, encoder = _state(self.teacher), _state(self.encoder)
+        smooth = [name for name, value in teacher.items() if value.is_floating_point()]
+        if smooth:
+            torch._foreach_lerp_(
+                [teacher[name] for name in smooth],
+                [encoder[name] for name in smooth],
+                1 - self.momentum,
+            )
+        for name in teacher.keys() - set(smooth):
+            teacher[name].copy_(encoder[name])
+
+    @torch.no_grad()
+    def reset_teacher(self) -> None:
+        r"""Makes the teacher an exact copy again."""
+        encoder = _state(self.encoder)
+        for name, value in _state(self.teacher).items():
+            value.copy_(encoder[name])
+
+    def train(self, mode: bool = True) -> MomentumEncoder:
+        r"""Sets the mode of the encoder; the teacher stays in evaluation mode."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def extra_repr(self) -> str:
+        r"""The momentum."""
+        return f'momentum={self.momentum}'
+
+
+def _state(module: Module) -> dict[str, Tensor]:
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def _as_buffers(module: Module) -> Module:
+    for child in module.modules():
+        for name, parameter in list(child._parameters.items()):
+            del child._parameters[name]
+            value = None if parameter is None else parameter.detach()
+            child.register_buffer(name, value)
+    return module
+
+

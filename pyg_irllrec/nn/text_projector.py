@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import Optional
+
+from torch import Tensor
+from torch.nn import LeakyReLU, Linear, Sequential
+from torch.nn.init import xavier_uniform_
+
+from pyg_irllrec.utils.checks import check_positive
+
+
+class TextProjector(Sequential):
+    r"""The text tower of the `"Intent Representation Learning with Large Language
+    Model for Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper: two
+    linear layers that bring text embeddings down to the width of the graph's.
+
+    .. math::
+        \mathbf{p} = \mathbf{W}_2 \, \text{LeakyReLU}_{0.01}(\mathbf{W}_1
+        \mathbf{t} + \mathbf{b}_1) + \mathbf{b}_2
+
+    Args:
+        in_channels (int): The width of the text embeddings.
+        out_channels (int): The width of the graph embeddings.
+        hidden_channels (int, optional): The width between them.
+            (default: :obj:`None`, half of their sum)
+
+    Shapes:
+        - **input:** :math:`(*, F_{in})`
+        - **output:** :math:`(*, F_{out})`
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, hidden_channels: Optional[int] = None
+    ) -> None:
+        check_positive('in_channels', in_channels)
+        check_positive('out_channels', out_channels)
+        if hidden_channels is None:
+            hidden_channels = (in_channels + out_channels) // 2
+        check_positive('hidden_channels', hidden_channels)
+        super().__init__(
+            Linear(in_channels, hidden_channels),
+            LeakyReLU(0.01),
+            Linear(hidden_channels, out_channels),
+        )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        r"""Draws the weights anew (Xavier-uniform; torch's own biases)."""
+        for layer in self:
+            if isinstance(layer, Linear):
+                layer.reset_parameters()
+                xavier_uniform_(layer.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        r"""Projects text embeddings, in the dtype of the weights."""
+        out: Tensor = super().forward(x.to(self[0].weight.dtype))
+        return out

@@ -1,0 +1,148 @@
+"""Every adjacency that PyG has, read as one."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+import torch_geometric.utils
+from torch import Tensor
+from torch_geometric import EdgeIndex
+from torch_geometric.typing import Adj, SparseTensor
+from torch_geometric.utils import is_torch_sparse_tensor as is_sparse
+
+
+def to_edge_index(
+    adj: Adj, edge_weight: Optional[Tensor] = None
+) -> tuple[Tensor, Optional[Tensor]]:
+    r"""Reads any PyG adjacency as edges and their weights.
+
+    Row 0 of the result holds sources and row 1 targets. Sparse matrices follow
+    PyG's convention: they are *transposed* (:obj:`adj_t`, a row a target), and
+    their values are the edge weights. Those with a known order come back as an
+    :class:`~torch_geometric.EdgeIndex` that says so.
+
+    Args:
+        adj (torch.Tensor or SparseTensor): :obj:`edge_index` of shape
+            :math:`(2, |\mathcal{E}|)`, :class:`~torch_geometric.EdgeIndex`,
+            a :obj:`torch.sparse` COO, CSR or CSC matrix or a
+            :class:`torch_sparse.SparseTensor`.
+        edge_weight (torch.Tensor, optional): Weights of shape
+            :math:`(|\mathcal{E}|)`, only beside an :obj:`edge_index`.
+            (default: :obj:`None`)
+
+    Returns:
+        The edges of shape :math:`(2, |\mathcal{E}|)` and the weights of shape
+        :math:`(|\mathcal{E}|)`, or :obj:`None` where there are none.
+
+    Raises:
+        ValueError: If the adjacency or its weights have a wrong shape or type,
+            or if weights are given twice.
+    """
+    if not isinstance(adj, SparseTensor) and not is_sparse(adj):
+        _check_edge_index(adj, edge_weight)
+        return adj, edge_weight
+    if edge_weight is not None:
+        raise ValueError(
+            "'edge_weight' must be None beside a sparse matrix (its values are "
+            f'the weights), got a tensor of shape {tuple(edge_weight.shape)}'
+        )
+
+    if isinstance(adj, SparseTensor):
+        target, source, value = adj.coo()
+        sort_order: Optional[str] = 'col'
+    else:
+        if adj.layout is torch.sparse_coo:
+            adj = adj.coalesce()
+        (target, source), value = torch_geometric.utils.to_edge_index(adj)
+        # A COO matrix may call itself coalesced without being sorted.
+        sort_order = {torch.sparse_csr: 'col', torch.sparse_csc: 'row'}.get(adj.layout)
+    edge_index = torch.stack([source, target])
+    if sort_order is None:
+        return edge_index, value
+    size = (adj.size(1), adj.size(0))
+    return EdgeIndex(edge_index, sparse_size=size, sort_order=sort_order), value
+
+
+def _check_edge_index(edge_index: object, edge_weight: Optional[Tensor]) -> None:
+    if not isinstance(edge_index, Tensor):
+        raise ValueError(
+            "'edge_index' must be a tensor or a SparseTensor, got "
+            f'{type(edge_index).__name__}'
+        )
+    if edge_index.dim() != 2 or edge_index.size(0) != 2:
+        raise ValueError(
+            "'edge_index' must have shape (2, num_edges), got "
+            f'{tuple(edge_index.shape)}'
+        )
+    if edge_index.is_floating_point():
+        raise ValueError(f"'edge_index' must hold integers, got {edge_index.dtype}")
+    if edge_weight is not None and edge_weight.shape != edge_index.shape[1:]:
+        raise ValueError(
+            f"'edge_weight' must have shape ({edge_index.size(1)},), one weight an "
+            f'edge, got {tuple(edge_weight.shape)}'
+        )
+
+
+def check_node_ids(edge_index: Tensor, num_nodes: int, name: str = 'edge_index') -> None:
+    r"""Raises a :class:`ValueError` where an id lies outside
+    :math:`[0, \text{num\_nodes})`. It reads the values: call it once, when a
+    graph arrives, not in a training step."""
+    if edge_index.numel() == 0:
+        return
+    low, high = edge_index.aminmax()
+    if int(low) < 0 or int(high) >= num_nodes:
+        raise ValueError(
+            f"'{name}' must hold ids from 0 to {num_nodes - 1}, got ids from "
+            f'{int(low)} to {int(high)}'
+        )
+
+
+def symmetric_norm(edge_index: Tensor, num_nodes: int) -> Tensor:
+    r"""The weights of :math:`\mathbf{D}^{-1/2} \mathbf{A} \mathbf{D}^{-1/2}`, in
+    the order of :obj:`edge_index`. :math:`\mathbf{D}` counts the edges that leave
+    a node (rows) and those that reach it (columns); repeated edges count.
+
+    Shapes:
+        - **input:** :math:`(2, |\mathcal{E}|)`
+        - **output:** :math:`(|\mathcal{E}|)`, of the default dtype
+    """
+    source, target = edge_index[0], edge_index[1]
+    out_degree = torch.bincount(source, minlength=num_nodes)
+    in_degree = torch.bincount(target, minlength=num_nodes)
+    # Every edge counts at both of its ends, so no degree used here is zero.
+    return (out_degree[source] * in_degree[target]).to(
+        torch.get_default_dtype()
+    ).rsqrt()
+
+
+def bipartite_edge_index(interactions: Tensor, num_users: int, num_items: int) -> EdgeIndex:
+    r"""The undirected user-item graph of :math:`\mathbf{A} = \begin{bmatrix}
+    \mathbf{0} & \mathbf{R} \\ \mathbf{R}^{\top} & \mathbf{0} \end{bmatrix}`:
+    users first, then items, both directions, sorted by target, with the
+    transposed view cached, so that products with it never sort again.
+
+    Args:
+        interactions (torch.Tensor): User ids and item ids, both from zero, of
+            shape :math:`(2, |\mathcal{E}|)`.
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+
+    Raises:
+        ValueError: If an id is out of range or there are no interactions.
+    """
+    _check_edge_index(interactions, None)
+    if interactions.size(1) == 0:
+        raise ValueError("'interactions' must hold at least one interaction, got none")
+    check_node_ids(interactions[0], num_users, 'interactions[0] (users)')
+    check_node_ids(interactions[1], num_items, 'interactions[1] (items)')
+    num_nodes = num_users + num_items
+    user, item = interactions[0], interactions[1] + num_users
+    edge_index = torch.stack([torch.cat([user, item]), torch.cat([item, user])])
+    order = (edge_index[1] * num_nodes + edge_index[0]).argsort()
+    return EdgeIndex(
+        edge_index[:, order],
+        sparse_size=(num_nodes, num_nodes),
+        sort_order='col',
+        is_undirected=True,
+    ).fill_cache_()

@@ -1,0 +1,65 @@
+"""One clear sentence for a wrong argument, said before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
+    r"""Raises a :class:`ValueError` if :obj:`value` is none of :obj:`allowed`."""
+    if value not in allowed:
+        choices = ', '.join(map(repr, allowed))
+        raise ValueError(f"'{name}' must be one of {choices}, got {value!r}")
+
+
+def check_positive(name: str, value: float) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` is above zero."""
+    if not value > 0:
+        raise ValueError(f"'{name}' must be above 0, got {value!r}")
+
+
+def check_not_negative(name: str, value: float) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` is zero or above."""
+    if not value >= 0:
+        raise ValueError(f"'{name}' must be 0 or above, got {value!r}")
+
+
+def check_fraction(name: str, value: float) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` lies in [0, 1)."""
+    if not 0 <= value < 1:
+        raise ValueError(f"'{name}' must be at least 0 and below 1, got {value!r}")
+
+
+def check_matrix(name: str, value: Tensor) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` is a floating-point
+    matrix with at least one row."""
+    if value.dim() != 2 or value.size(0) == 0:
+        raise ValueError(
+            f"'{name}' must be a matrix with at least one row, got shape "
+            f'{tuple(value.shape)}'
+        )
+    if not value.is_floating_point():
+        raise ValueError(f"'{name}' must hold floating-point numbers, got {value.dtype}")
+
+
+def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
+    r"""Raises a :class:`ValueError` unless both tensors have one shape."""
+    if value.shape != other.shape:
+        raise ValueError(
+            f"'{name}' must have the shape of '{other_name}', {tuple(other.shape)}, "
+            f'got {tuple(value.shape)}'
+        )
+
+
+def check_finite(name: str, value: Tensor) -> None:
+    r"""Raises a :class:`ValueError` where a row holds NaN or infinity. It reads
+    the values: call it once, when data arrives."""
+    bad = (~torch.isfinite(value).flatten(1).all(dim=1)).nonzero().flatten()
+    if bad.numel() > 0:
+        raise ValueError(
+            f"'{name}' must be finite, got NaN or infinity in {bad.numel()} of "
+            f'{value.size(0)} rows (first: row {int(bad[0])})'
+        )

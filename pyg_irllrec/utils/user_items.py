@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from pyg_irllrec.utils.adjacency import check_node_ids
+
+
+class UserItems:
+    r"""The items of every user, sorted: answers by batch of users, without a loop
+    over users or interactions, in :math:`O(|\mathcal{E}|)` memory.
+
+    Args:
+        interactions (torch.Tensor): User ids and item ids, both from zero, of
+            shape :math:`(2, |\mathcal{E}|)`, in any order; repeated ones count
+            once.
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+
+    Raises:
+        ValueError: If an id is out of range.
+    """
+
+    def __init__(self, interactions: Tensor, num_users: int, num_items: int) -> None:
+        check_node_ids(interactions[0], num_users, 'interactions[0] (users)')
+        check_node_ids(interactions[1], num_items, 'interactions[1] (items)')
+        key = (interactions[0] * num_items + interactions[1]).unique()
+        user = key.div(num_items, rounding_mode='floor')
+        self.num_users = num_users
+        self.num_items = num_items
+        self.item = key - user * num_items
+        self.degree = torch.bincount(user, minlength=num_users)
+        self.rowptr = torch.cat([self.degree.new_zeros(1), self.degree.cumsum(0)])
+        # The number of missing items below each item, made globally sorted by
+        # user: a search in it turns "the r-th missing item" into an item.
+        rank = torch.arange(key.numel(), device=key.device) - self.rowptr[user]
+        self._missing_below = user * (num_items + 1) + self.item - rank
+
+    def to(self, device: torch.device) -> UserItems:
+        r"""A copy on :obj:`device`."""
+        out = object.__new__(UserItems)
+        for name, value in vars(self).items():
+            value = value.to(device) if isinstance(value, Tensor) else value
+            setattr(out, name, value)
+        return out
+
+    def lookup(self, users: Tensor) -> tuple[Tensor, Tensor]:
+        r"""The items of a batch of users, as pairs (position in :obj:`users`,
+        item), both of shape :math:`(\sum_{u} |\mathcal{N}(u)|)`."""
+        degree = self.degree[users]
+        row = torch.arange(users.numel(), device=users.device).repeat_interleave(degree)
+        first = self.rowptr[users] - (degree.cumsum(0) - degree)
+        return row, self.item[torch.arange(row.numel(), device=row.device) + first[row]]
+
+    def sample_negatives(
+        self, users: Tensor, generator: Optional[torch.Generator] = None
+    ) -> Tensor:
+        r"""One item a user in :obj:`users`, uniform over the items that the user
+        has *not* interacted with. Exact, in one pass: nothing is rejected.
+
+        Args:
+            users (torch.Tensor): User ids, of shape :math:`(B)`.
+            generator (torch.Generator, optional): Where randomness comes from.
+                (default: :obj:`None`, torch's own)
+
+        Raises:
+            ValueError: If a user has interacted with every item.
+        """
+        missing = self.num_items - self.degree[users]
+        if bool((missing == 0).any()):
+            raise ValueError(
+                f'user {int(users[missing == 0][0])} has interacted with all '
+                f'{self.num_items} items: there is no negative to sample'
+            )
+        draw = torch.rand(
+            users.shape, dtype=torch.float64, device=users.device, generator=generator
+        )
+        rank = torch.minimum((draw * missing).long(), missing - 1)
+        key = users * (self.num_items + 1) + rank
+        below = torch.searchsorted(self._missing_below, key, right=True)
+        return rank + below - self.rowptr[users]
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(num_users={self.num_users}, '
+            f'num_items={self.num_items}, num_interactions={self.item.numel()})'
+        )
