@@ -1,6 +1,6 @@
 r"""Intent representation learning with language models, for PyTorch Geometric."""
 
-from pyg_irllrec import datasets, functional, nn, presets, text, transforms, utils
+from pyg_irllrec import datasets, functional, nn, presets, text, utils
 
 __version__ = '0.1.0'
 
@@ -11,6 +11,5 @@ __all__ = [
     'nn',
     'presets',
     'text',
-    'transforms',
     'utils',
 ]

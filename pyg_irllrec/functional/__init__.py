@@ -5,6 +5,7 @@ from .info_nce import info_nce
 from .intent_propagate import intent_propagate
 from .matching import matching_loss
 from .propagate import propagate
+from .top_k import top_k_items
 from .unit_norm import unit_norm
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     'intent_propagate',
     'matching_loss',
     'propagate',
+    'top_k_items',
     'unit_norm',
 ]

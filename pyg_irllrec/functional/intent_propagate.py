@@ -8,7 +8,7 @@ from torch_geometric.typing import Adj
 from pyg_irllrec.functional._kernels.intent_propagate_eager import (
     intent_propagate_eager,
 )
-from pyg_irllrec.utils.adjacency import to_edge_index
+from pyg_irllrec.utils.adjacency import source_and_target, to_edge_index
 from pyg_irllrec.utils.checks import check_choice, check_matrix
 
 IMPLEMENTATIONS = {'eager': intent_propagate_eager}
@@ -63,4 +63,4 @@ def intent_propagate(
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
     edge_index, edge_weight = to_edge_index(adj, edge_weight)
     kernel = IMPLEMENTATIONS['eager' if impl == 'auto' else impl]
-    return kernel(x, intent, edge_index[0], edge_index[1], edge_weight)
+    return kernel(x, intent, *source_and_target(edge_index), edge_weight)

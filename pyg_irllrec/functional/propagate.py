@@ -7,7 +7,7 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj
 
-from pyg_irllrec.utils.adjacency import to_edge_index
+from pyg_irllrec.utils.adjacency import source_and_target, to_edge_index
 from pyg_irllrec.utils.checks import check_matrix
 
 
@@ -39,7 +39,8 @@ def propagate(x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None) -> Tens
         if not differentiable and edge_index.sparse_size() == size:
             with torch.autocast(x.device.type, enabled=False):
                 return edge_index.matmul(x, edge_weight, transpose=True)
-    message = x[edge_index[0]]
+    source, target = source_and_target(edge_index)
+    message = x[source]
     if edge_weight is not None:
         message = message * edge_weight.unsqueeze(-1)
-    return x.new_zeros(x.shape).index_add(0, edge_index[1], message)
+    return x.new_zeros(x.shape).index_add(0, target, message)

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor
+
+
+class TopK(NamedTuple):
+    r"""Scores and item ids, best first, both of shape :math:`(B, k)`."""
+
+    values: Tensor
+    indices: Tensor
 
 
 def top_k_items(
@@ -11,7 +18,7 @@ def top_k_items(
     item: Tensor,
     k: int,
     exclude: Optional[tuple[Tensor, Tensor]] = None,
-) -> tuple[Tensor, Tensor]:
+) -> TopK:
     r"""The :math:`k` items of highest inner product for each row of users, best
     first.
 
@@ -21,9 +28,6 @@ def top_k_items(
         k (int): The number of items.
         exclude (tuple, optional): Rows of :obj:`user` and items of :obj:`item`
             that score :math:`-\infty`. (default: :obj:`None`)
-
-    Returns:
-        Scores and item ids, both of shape :math:`(B, k)`.
 
     Raises:
         ValueError: If :obj:`k` is below one or above the number of items.
@@ -35,5 +39,4 @@ def top_k_items(
     score = user @ item.t()
     if exclude is not None:
         score[exclude] = -torch.inf
-    top = score.topk(k, dim=-1)
-    return top.values, top.indices
+    return TopK(*score.topk(k, dim=-1))

@@ -64,6 +64,14 @@ def to_edge_index(
     return EdgeIndex(edge_index, sparse_size=size, sort_order=sort_order), value
 
 
+def source_and_target(edge_index: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Both rows of an :obj:`edge_index` as plain tensors, also in inference mode,
+    in which an :class:`~torch_geometric.EdgeIndex` cannot be indexed."""
+    if isinstance(edge_index, EdgeIndex):
+        edge_index = edge_index.as_tensor()
+    return edge_index[0], edge_index[1]
+
+
 def _check_edge_index(edge_index: object, edge_weight: Optional[Tensor]) -> None:
     if not isinstance(edge_index, Tensor):
         raise ValueError(
@@ -107,7 +115,7 @@ def symmetric_norm(edge_index: Tensor, num_nodes: int) -> Tensor:
         - **input:** :math:`(2, |\mathcal{E}|)`
         - **output:** :math:`(|\mathcal{E}|)`, of the default dtype
     """
-    source, target = edge_index[0], edge_index[1]
+    source, target = source_and_target(edge_index)
     out_degree = torch.bincount(source, minlength=num_nodes)
     in_degree = torch.bincount(target, minlength=num_nodes)
     # Every edge counts at both of its ends, so no degree used here is zero.

@@ -8,7 +8,7 @@ from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional import intent_propagate
 from pyg_irllrec.functional._kernels.intent_propagate_eager import intent_attention
-from pyg_irllrec.utils.adjacency import to_edge_index
+from pyg_irllrec.utils.adjacency import source_and_target, to_edge_index
 
 
 class IntentLGConv(MessagePassing):
@@ -68,10 +68,11 @@ class IntentLGConv(MessagePassing):
 
         # An explainer masks messages, so that it has to see every one of them.
         edge_index, edge_weight = to_edge_index(edge_index, edge_weight)
-        alpha = intent_attention(intent, edge_index[0], edge_index[1])
+        source, target = source_and_target(edge_index)
+        alpha = intent_attention(intent, source, target)
         alpha = alpha if edge_weight is None else alpha * edge_weight
-        total = alpha.new_zeros(x.size(0)).index_add(0, edge_index[1], alpha)
-        alpha = alpha / total.where(total != 0, 1)[edge_index[1]]
+        total = alpha.new_zeros(x.size(0)).index_add(0, target, alpha)
+        alpha = alpha / total.where(total != 0, 1)[target]
         # propagate_type: (x: Tensor, alpha: Tensor)
         out: Tensor = self.propagate(edge_index, x=x, alpha=alpha)
         return out

@@ -1,0 +1,185 @@
+r"""Trains IRLLRec, or its plain backbone, on one dataset.
+
+    python examples/irllrec.py --dataset synthetic --alignment full
+    python examples/irllrec.py --dataset amazon --root DIR --alignment none
+
+The run lies under runs/ (or --out): config.json, best.ckpt, last.ckpt, history.csv
+and metrics.json. A run that was stopped goes on with --resume and ends as if it had
+never been.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.datasets import IRLLRecDataset, SyntheticIntents
+from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN
+from pyg_irllrec.presets import Preset, authors_preset
+from pyg_irllrec.training import FitResult, InteractionDataModule, fit, parse_device
+from pyg_irllrec.utils import bipartite_edge_index
+from pyg_irllrec.utils.files import atomic_write
+
+BACKBONES = {'lightgcn': LightGCN}
+TEXTS = {'none': (), 'profile': ('profile',), 'full': ('profile', 'intent')}
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    try:
+        result = run(args)
+    except (ValueError, OSError, ImportError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('stopped: go on with --resume', file=sys.stderr)
+        return 130
+    print_result(result)
+    return 0
+
+
+def run(args: argparse.Namespace) -> FitResult:
+    parse_device(args.device)
+    data = load_data(args.dataset, args.root, args.alignment, args.data_seed)
+    preset = choose_preset(args.backbone, args.dataset, args.alignment, args.preset)
+    training = preset['training']
+    interactions = InteractionDataModule(
+        data, batch_size=args.batch_size or training.pop('batch_size'), seed=args.seed
+    )
+    training.pop('batch_size', None)
+    torch.manual_seed(args.seed)
+    model = build_model(data, args.backbone, args.alignment, preset)
+    out = open_run(args)
+    return fit(
+        model,
+        interactions,
+        out,
+        epochs=args.epochs,
+        seed=args.seed,
+        device=args.device,
+        resume=args.resume,
+        progress=not args.quiet,
+        **training,
+    )
+
+
+def load_data(dataset: str, root: Path | None, alignment: str, seed: int = 0) -> HeteroData:
+    if dataset == 'synthetic':
+        return SyntheticIntents(seed=seed)[0]
+    if root is None:
+        raise ValueError(f"--root must name the folder that holds '{dataset}'")
+    return IRLLRecDataset(str(root), dataset, require=TEXTS[alignment])[0]
+
+
+def choose_preset(backbone: str, dataset: str, alignment: str, name: str = 'sound') -> Preset:
+    """The hyper-parameters: the authors' tuned ones, with sound or the authors' choices."""
+    preset = authors_preset(backbone, 'yelp' if dataset == 'synthetic' else dataset, alignment)
+    if name == 'sound':
+        preset['alignment'] = {'intent_weight': preset['alignment']['intent_weight']}
+        preset['model']['l2_teacher'] = False
+    if dataset == 'synthetic':
+        preset['training'] |= {'batch_size': 1024, 'check_every': 2}
+        preset['backbone']['num_intents'] = 16 if alignment == 'full' else 0
+    return preset
+
+
+def build_model(data: HeteroData, backbone: str, alignment: str, preset: Preset) -> IRLLRec:
+    num_users, num_items = data['user'].num_nodes, data['item'].num_nodes
+    edge_index = bipartite_edge_index(
+        data['user', 'rates', 'item'].edge_index, num_users, num_items
+    )
+    texts: dict[str, Tensor] = {
+        kind: torch.cat([data['user'][kind], data['item'][kind]]) for kind in TEXTS[alignment]
+    }
+    return IRLLRec(
+        BACKBONES[backbone](num_users, num_items, **preset['backbone']),
+        edge_index,
+        alignment=IntentAlignmentLoss(**preset['alignment']),
+        **texts,
+        **preset['model'],
+    )
+
+
+def open_run(args: argparse.Namespace) -> Path:
+    """The folder of the run. An earlier run is moved aside, never overwritten."""
+    name = f'{args.dataset}-{args.backbone}-{args.alignment}-seed{args.seed}'
+    out: Path = args.out or Path('runs') / name
+    config = {
+        key: str(value) if isinstance(value, Path) else value
+        for key, value in vars(args).items()
+        if key not in ('out', 'resume', 'quiet', 'device', 'epochs')
+    }
+    path = out / 'config.json'
+    if args.resume:
+        if not path.is_file():
+            raise FileNotFoundError(f'{out} holds no run to resume (no config.json)')
+        check_same_config(json.loads(path.read_text()), config, out)
+        return out
+    if path.is_file():
+        number = 1
+        while (aside := out.with_name(f'{out.name}.{number}')).exists():
+            number += 1
+        out.rename(aside)
+        print(f'moved the earlier run to {aside}')
+    with atomic_write(path) as file:
+        json.dump(config, file, indent=2)
+    return out
+
+
+def check_same_config(old: dict[str, Any], new: dict[str, Any], out: Path) -> None:
+    for key, value in new.items():
+        if old.get(key) != value:
+            option = '--' + key.replace('_', '-')
+            raise ValueError(
+                f'{out} was begun with {option} {old.get(key)}: resume it with the same, '
+                f'got {value}'
+            )
+
+
+def print_result(result: FitResult) -> None:
+    columns = [name for name in result.test]
+    print(f'\nTest, best epoch {result.best_epoch} by validation Recall')
+    print(' '.join(f'{name:>10}' for name in columns))
+    print(' '.join(f'{result.test[name]:>10.4f}' for name in columns))
+    print(
+        f'{result.seconds_per_step * 1000:.1f} ms a training step (median), '
+        f'{result.peak_memory_mb:.0f} MB peak memory'
+    )
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add('--dataset', choices=('synthetic', *IRLLRecDataset.names), default='synthetic')
+    add('--root', type=Path, metavar='DIR', help='the folder of amazon/, yelp/ and movie/')
+    add('--backbone', choices=tuple(BACKBONES), default='lightgcn')
+    add('--alignment', choices=tuple(TEXTS), default='full')
+    add('--preset', choices=('sound', 'authors'), default='sound', help='choices of the alignment')
+    add('--epochs', type=positive_int, default=1000, help='the most epochs (default: 1000)')
+    add('--batch-size', type=positive_int, metavar='B', help='triplets a step')
+    add('--seed', type=int, default=0, help='of weights and training (default: 0)')
+    add('--data-seed', type=int, default=0, help='of the synthetic dataset (default: 0)')
+    add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
+    add('--out', type=Path, metavar='DIR', help='the folder of the run (default: under runs/)')
+    add('--resume', action='store_true', help='go on with the run that was stopped')
+    add('--quiet', action='store_true', help='no progress bars')
+    return parser.parse_args(argv)
+
+
+def positive_int(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f'must be a positive integer, got {text!r}')
+    return int(text)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

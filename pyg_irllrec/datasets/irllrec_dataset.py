@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+import scipy.sparse
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData, InMemoryDataset
+
+from pyg_irllrec.utils.checks import check_choice, check_finite, check_matrix
+from pyg_irllrec.utils.safe_pickle import load_pickled_array
+
+
+class IRLLRecDataset(InMemoryDataset):
+    r"""The data of the `"Intent Representation Learning with Large Language Model
+    for Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper, in its authors'
+    own files, which are read where they lie. There is nothing to download: put the
+    files under :obj:`root/name`.
+
+    The :class:`~torch_geometric.data.HeteroData` has
+
+    - :obj:`data['user', 'rates', 'item']` with :obj:`edge_index` (training),
+      :obj:`val_edge_label_index` and :obj:`test_edge_label_index`, all of shape
+      :math:`(2, |\mathcal{E}|)`, from :obj:`trn_mat.pkl`, :obj:`val_mat.pkl` and
+      :obj:`tst_mat.pkl`;
+    - :obj:`data['user'].profile` and :obj:`data['item'].profile` from
+      :obj:`usr_emb_np.pkl` and :obj:`itm_emb_np.pkl`, and
+      :obj:`data['user'].intent` and :obj:`data['item'].intent` from
+      :obj:`user_intent_emb_3.pkl` and :obj:`item_intent_emb_3.pkl`, text
+      embeddings of shape :math:`(U, D_t)` and :math:`(I, D_t)` in
+      :obj:`float32`, where both files of a kind are there.
+
+    Args:
+        root (str): The folder of all three datasets.
+        name (str): :obj:`"amazon"`, :obj:`"yelp"` or :obj:`"movie"`.
+        transform (callable, optional): A transform of every access.
+            (default: :obj:`None`)
+        require (sequence of str): The texts that must be there, of
+            :obj:`"profile"` and :obj:`"intent"`. (default: none)
+
+    Raises:
+        FileNotFoundError: If a matrix or a required text file is missing.
+        ValueError: If a file is damaged, asks to run code, or does not fit.
+    """
+
+    names = ('amazon', 'yelp', 'movie')
+    matrix_files = {'train': 'trn_mat.pkl', 'val': 'val_mat.pkl', 'test': 'tst_mat.pkl'}
+    text_files = {
+        'profile': ('usr_emb_np.pkl', 'itm_emb_np.pkl'),
+        'intent': ('user_intent_emb_3.pkl', 'item_intent_emb_3.pkl'),
+    }
+
+    def __init__(
+        self,
+        root: str,
+        name: str,
+        transform: Optional[Callable[[HeteroData], HeteroData]] = None,
+        require: Sequence[str] = (),
+    ) -> None:
+        check_choice('name', name, self.names)
+        for kind in require:
+            check_choice('require', kind, tuple(self.text_files))
+        self.name = name
+        super().__init__(str(root), transform)
+        self._check_files(require)
+        self.data, self.slices = self.collate([self._read()])
+
+    @property
+    def raw_dir(self) -> str:
+        r"""The folder of this dataset: the authors' files lie directly in it."""
+        return str(Path(self.root) / self.name)
+
+    def missing_text_files(self, kind: str) -> list[str]:
+        r"""The files of :obj:`"profile"` or :obj:`"intent"` that are not there."""
+        folder = Path(self.raw_dir)
+        return [file for file in self.text_files[kind] if not (folder / file).is_file()]
+
+    def _check_files(self, require: Sequence[str]) -> None:
+        folder = Path(self.raw_dir)
+        missing = [
+            file for file in self.matrix_files.values() if not (folder / file).is_file()
+        ]
+        if missing:
+            raise FileNotFoundError(
+                f"{folder} lacks {', '.join(missing)}: put the authors' matrices of "
+                f'{self.name!r} there'
+            )
+        for kind in require:
+            if missing := self.missing_text_files(kind):
+                raise FileNotFoundError(
+                    f"{folder} lacks {', '.join(missing)}, the {kind} embeddings: "
+                    "put the authors' there, or make them: one pickled float array "
+                    'a file with a row for every user (item), in the order of the '
+                    'matrices, such as pyg_irllrec.text.TfidfEncoder()(texts)'
+                )
+
+    def _read(self) -> HeteroData:
+        matrices = {
+            split: _read_matrix(Path(self.raw_dir) / file)
+            for split, file in self.matrix_files.items()
+        }
+        num_users, num_items = shape = matrices['train'].shape
+        for split, matrix in matrices.items():
+            if matrix.shape != shape:
+                raise ValueError(
+                    f'{self.matrix_files[split]} must have the shape of '
+                    f"{self.matrix_files['train']}, {shape}, got {matrix.shape}"
+                )
+        if matrices['train'].nnz == 0:
+            raise ValueError(f"{self.matrix_files['train']} must hold interactions, got none")
+
+        data = HeteroData()
+        data['user'].num_nodes = num_users
+        data['item'].num_nodes = num_items
+        rates = data['user', 'rates', 'item']
+        rates.edge_index = _pairs(matrices['train'])
+        rates.val_edge_label_index = _pairs(matrices['val'])
+        rates.test_edge_label_index = _pairs(matrices['test'])
+        for kind, files in self.text_files.items():
+            if not self.missing_text_files(kind):
+                user, item = (_read_text(Path(self.raw_dir) / file) for file in files)
+                _check_texts(files, (user, item), (num_users, num_items))
+                data['user'][kind], data['item'][kind] = user, item
+        return data
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self.name!r})'
+
+
+def _read_matrix(path: Path) -> scipy.sparse.coo_matrix:
+    matrix = load_pickled_array(path)
+    if not scipy.sparse.issparse(matrix):
+        raise ValueError(f'{path} must hold a scipy.sparse matrix, got an array')
+    try:
+        matrix = matrix.tocoo()
+        row, col, shape = np.asarray(matrix.row), np.asarray(matrix.col), matrix.shape
+        keep = np.asarray(matrix.data) != 0
+        row, col = row[keep], col[keep]
+    except Exception as error:  # A pickle can leave out any part of a matrix.
+        raise ValueError(f'{path} holds a damaged matrix: {error}') from None
+    for name, index, size in (('users', row, shape[0]), ('items', col, shape[1])):
+        if index.size and (index.min() < 0 or index.max() >= size):
+            raise ValueError(
+                f'{path} must hold {name} from 0 to {size - 1}, got ids from '
+                f'{index.min()} to {index.max()}'
+            )
+    key = np.unique(row.astype(np.int64) * shape[1] + col)
+    return scipy.sparse.coo_matrix(
+        (np.ones(key.size, dtype=bool), (key // shape[1], key % shape[1])), shape=shape
+    )
+
+
+def _pairs(matrix: scipy.sparse.coo_matrix) -> Tensor:
+    return torch.from_numpy(np.stack([matrix.row, matrix.col]).astype(np.int64))
+
+
+def _read_text(path: Path) -> Tensor:
+    value = load_pickled_array(path)
+    if scipy.sparse.issparse(value) or value.dtype.kind != 'f':
+        raise ValueError(f'{path} must hold an array of floating-point numbers')
+    text = torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
+    check_matrix(str(path), text)
+    check_finite(str(path), text)
+    return text
+
+
+def _check_texts(
+    files: tuple[str, str], texts: tuple[Tensor, Tensor], sizes: tuple[int, int]
+) -> None:
+    for file, text, size in zip(files, texts, sizes):
+        if text.size(0) != size:
+            raise ValueError(f'{file} must have {size} rows, got {text.size(0)}')
+    if texts[0].size(1) != texts[1].size(1):
+        raise ValueError(
+            f'{files[1]} must be as wide as {files[0]}, {texts[0].size(1)}, got '
+            f'{texts[1].size(1)}'
+        )

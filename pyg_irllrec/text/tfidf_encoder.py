@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import normalize
+
+from pyg_irllrec.utils.checks import check_positive
+
+
+class TfidfEncoder:
+    r"""Texts to vectors without a model and without a network: TF-IDF, then
+    truncated SVD, then unit rows (latent semantic analysis).
+
+    It is fitted on the texts it is given: encode the texts of users and items in
+    one call, or they end in different spaces.
+
+    Args:
+        dim (int): The width of the vectors; less where the vocabulary is smaller.
+            (default: :obj:`64`)
+        seed (int): The seed of the randomised SVD. (default: :obj:`0`)
+    """
+
+    def __init__(self, dim: int = 64, seed: int = 0) -> None:
+        check_positive('dim', dim)
+        self.dim = dim
+        self.seed = seed
+
+    def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        r"""Vectors of shape :math:`(N, D_t)`; a text without a known word gets
+        zeros.
+
+        Raises:
+            ValueError: If no text holds a word.
+        """
+        if isinstance(texts, str):
+            raise ValueError("'texts' must be a list of texts, got a single text")
+        try:
+            counts = TfidfVectorizer(sublinear_tf=True, stop_words='english').fit_transform(
+                texts
+            )
+        except ValueError as error:
+            raise ValueError(f"'texts' must hold words to encode: {error}") from None
+        dim = min(self.dim, *counts.shape)
+        vectors = TruncatedSVD(dim, random_state=self.seed).fit_transform(counts)
+        return normalize(vectors).astype(np.float32)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(dim={self.dim}, seed={self.seed})'

@@ -1,0 +1,22 @@
+r"""Training and evaluation (extra :obj:`train`): the only place that knows a loop."""
+
+from .atomic_checkpoint_io import AtomicCheckpointIO
+from .fit import FitResult, fit, parse_device
+from .interaction_data_module import InteractionDataModule
+from .lit_irllrec import LitIRLLRec
+from .ranking import RankingBatch, RankingLoader, RankingMetrics, evaluate
+from .triplet_loader import TripletLoader
+
+__all__ = [
+    'AtomicCheckpointIO',
+    'FitResult',
+    'InteractionDataModule',
+    'LitIRLLRec',
+    'RankingBatch',
+    'RankingLoader',
+    'RankingMetrics',
+    'TripletLoader',
+    'evaluate',
+    'fit',
+    'parse_device',
+]

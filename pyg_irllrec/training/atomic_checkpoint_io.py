@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from pyg_irllrec.utils.files import atomic_write
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    r"""Checkpoints that are on disk whole or not at all, whenever the process dies,
+    and that are read without running code."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Optional[Any] = None
+    ) -> None:
+        r"""Writes beside :obj:`path`, then renames."""
+        with atomic_write(Path(path), 'wb') as file:
+            torch.save(checkpoint, file)
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = 'cpu', weights_only: Optional[bool] = True
+    ) -> dict[str, Any]:
+        r"""Reads tensors and plain types only.
+
+        Raises:
+            ValueError: If the file is damaged or holds anything else.
+        """
+        try:
+            checkpoint: dict[str, Any] = torch.load(
+                path, map_location=map_location, weights_only=True
+            )
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                f'{path} is not a checkpoint, or it is damaged: {str(error).splitlines()[0]}'
+            ) from None
+        return checkpoint

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import statistics
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
+
+from pyg_irllrec.nn import IRLLRec
+from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
+from pyg_irllrec.training.interaction_data_module import InteractionDataModule
+from pyg_irllrec.training.lit_irllrec import LitIRLLRec
+from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.files import atomic_write
+
+
+class FitResult(NamedTuple):
+    r"""What a training run ends with."""
+
+    test: dict[str, float]
+    """Test metrics of the best checkpoint."""
+    best_epoch: int
+    """The epoch of the best validation Recall, from 1."""
+    history: list[dict[str, float]]
+    """A row a validation: epoch, mean loss terms, validation metrics."""
+    seconds_per_step: float
+    """The median time of a training step of this process."""
+    peak_memory_mb: float
+    """The peak memory: of the process on a CPU, of its tensors on a GPU."""
+
+
+def fit(
+    model: IRLLRec,
+    data: InteractionDataModule,
+    out: Path,
+    *,
+    epochs: int = 1000,
+    lr: float = 1e-3,
+    check_every: int = 3,
+    patience: int = 5,
+    ks: Sequence[int] = (5, 10, 20),
+    seed: int = 0,
+    device: str = 'auto',
+    resume: bool = False,
+    progress: bool = True,
+) -> FitResult:
+    r"""Trains a model by the authors' protocol and tests its best checkpoint:
+    validate every :obj:`check_every` epochs, stop after :obj:`patience` checks
+    without a better Recall at the largest cut-off. The model ends with the best
+    weights.
+
+    Files under :obj:`out`: :obj:`best.ckpt`, :obj:`last.ckpt` (after every epoch),
+    :obj:`history.csv` and :obj:`metrics.json`, each written whole or not at all.
+
+    Args:
+        model (IRLLRec): The model.
+        data (InteractionDataModule): The interactions.
+        out (pathlib.Path): The folder of the run.
+        epochs (int): The most epochs. (default: :obj:`1000`)
+        lr (float): The learning rate. (default: :obj:`1e-3`)
+        check_every (int): Epochs between validations. (default: :obj:`3`)
+        patience (int): Checks without a gain before it stops.
+            (default: :obj:`5`)
+        ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
+        seed (int): The seed of the training. (default: :obj:`0`)
+        device (str): :obj:`"auto"`, :obj:`"cpu"`, :obj:`"cuda"` or
+            :obj:`"cuda:N"`. (default: :obj:`"auto"`)
+        resume (bool): Whether to go on from :obj:`last.ckpt`.
+            (default: :obj:`False`)
+        progress (bool): Whether to show progress bars. (default: :obj:`True`)
+
+    Raises:
+        FileNotFoundError: If there is nothing to resume.
+        ValueError: If an argument is out of range or the checkpoint is damaged.
+    """
+    check_positive('epochs', epochs)
+    check_positive('check_every', check_every)
+    check_positive('patience', patience)
+    target = parse_device(device)
+    last = Path(out) / 'last.ckpt'
+    if resume and not last.is_file():
+        raise FileNotFoundError(f'{out} holds no last.ckpt to resume from')
+    lit = LitIRLLRec(model, lr=lr, ks=ks, seed=seed)
+    callbacks: list[Callback] = [
+        EarlyStopping('val_recall', mode='max', patience=patience, check_on_train_epoch_end=False),
+        ModelCheckpoint(
+            dirpath=out,
+            filename='best',
+            monitor='val_recall',
+            mode='max',
+            enable_version_counter=False,
+            save_on_train_epoch_end=False,
+        ),
+        ModelCheckpoint(
+            dirpath=out,
+            filename='last',
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        ),
+    ]
+    if progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=10))
+    with _quiet_lightning():
+        trainer = Trainer(
+            accelerator='gpu' if target.type == 'cuda' else 'cpu',
+            devices=1 if target.index is None else [target.index],
+            max_epochs=epochs,
+            check_val_every_n_epoch=min(check_every, epochs),
+            num_sanity_val_steps=0,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO()],
+            logger=False,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+        )
+        trainer.fit(lit, data, ckpt_path=last if resume else None)
+        if not trainer.interrupted:
+            trainer.test(lit, data, ckpt_path=Path(out) / 'best.ckpt', verbose=False)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+    recall = f'recall@{max(ks)}'
+    result = FitResult(
+        test={
+            name.removeprefix('test/'): float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith('test/')
+        },
+        best_epoch=int(max(lit.history, key=lambda row: row[recall])['epoch']),
+        history=lit.history,
+        seconds_per_step=statistics.median(lit.step_seconds) if lit.step_seconds else 0.0,
+        peak_memory_mb=_peak_memory_mb(target),
+    )
+    _write(result, Path(out))
+    return result
+
+
+def parse_device(device: str) -> torch.device:
+    r"""The torch device of a name.
+
+    Raises:
+        ValueError: If the name is unknown or there is no such device.
+    """
+    if device == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    allowed = "'auto', 'cpu', 'cuda' or 'cuda:N'"
+    try:
+        target = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"'device' must be {allowed}, got {device!r}") from None
+    if target.type not in ('cpu', 'cuda'):
+        raise ValueError(f"'device' must be {allowed}, got {device!r}")
+    if target.type == 'cuda' and (target.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"'device' must be here, got {device!r} on a machine with "
+            f'{torch.cuda.device_count()} CUDA devices'
+        )
+    return target
+
+
+def _write(result: FitResult, out: Path) -> None:
+    fields = list(dict.fromkeys(name for row in result.history for name in row))
+    with atomic_write(out / 'history.csv') as file:
+        writer = csv.DictWriter(file, fields)
+        writer.writeheader()
+        writer.writerows(result.history)
+    with atomic_write(out / 'metrics.json') as file:
+        json.dump({k: v for k, v in result._asdict().items() if k != 'history'}, file, indent=2)
+        file.write('\n')
+
+
+def _peak_memory_mb(device: torch.device) -> float:
+    if device.type == 'cuda':
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    import resource  # Not on Windows.
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == 'darwin' else peak / 2**10
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    r"""Keeps Lightning's tips and device report out of the user's output."""
+    logger = logging.getLogger('lightning.pytorch')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        logger.setLevel(level)

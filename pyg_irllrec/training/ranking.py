@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch_geometric.metrics import (
+    LinkPredMetricCollection,
+    LinkPredNDCG,
+    LinkPredRecall,
+)
+
+from pyg_irllrec.functional.top_k import top_k_items
+from pyg_irllrec.utils import UserItems
+from pyg_irllrec.utils.checks import check_positive
+
+
+class RankingBatch(NamedTuple):
+    r"""Users to rank all items for. Pairs are (position in :obj:`user`, item)."""
+
+    user: Tensor
+    exclude: tuple[Tensor, Tensor]
+    label: tuple[Tensor, Tensor]
+
+
+class RankingLoader:
+    r"""Batches of the users who have labels, with what to mask and what to find.
+
+    Args:
+        label (UserItems): The held-out interactions.
+        exclude (UserItems): The interactions to mask, those of training.
+        batch_size (int): How many users are ranked at once.
+            (default: :obj:`1024`)
+    """
+
+    def __init__(
+        self, label: UserItems, exclude: UserItems, batch_size: int = 1024
+    ) -> None:
+        check_positive('batch_size', batch_size)
+        self.label = label
+        self.exclude = exclude
+        self.batch_size = batch_size
+        self.user = label.degree.nonzero().flatten()
+
+    def __len__(self) -> int:
+        return -(-self.user.numel() // self.batch_size)
+
+    def __iter__(self) -> Iterator[RankingBatch]:
+        for user in self.user.split(self.batch_size):
+            yield RankingBatch(user, self.exclude.lookup(user), self.label.lookup(user))
+
+
+class RankingMetrics(LinkPredMetricCollection):
+    r"""Recall and NDCG at several cut-offs, over batches of users: Recall@k is
+    hits / labels, NDCG@k has its ideal cut at min(k, labels), both averaged over
+    users with labels.
+
+    Args:
+        ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
+    """
+
+    def __init__(self, ks: Sequence[int] = (5, 10, 20)) -> None:
+        if len(ks) == 0:
+            raise ValueError("'ks' must hold at least one cut-off, got none")
+        metrics = {f'recall@{k}': LinkPredRecall(k) for k in ks}
+        super().__init__({**metrics, **{f'ndcg@{k}': LinkPredNDCG(k) for k in ks}})
+
+    def rank(self, user: Tensor, item: Tensor, batch: RankingBatch) -> None:
+        r"""Ranks all items (embeddings :math:`(I, d)`) for the users of a batch
+        (embeddings :math:`(U, d)` of *all* users) and counts the hits."""
+        top = top_k_items(user[batch.user], item, self.max_k, batch.exclude).indices
+        self.update(top, torch.stack(batch.label))
+
+
+@torch.no_grad()
+def evaluate(
+    user: Tensor,
+    item: Tensor,
+    label: UserItems,
+    exclude: UserItems,
+    ks: Sequence[int] = (5, 10, 20),
+    batch_size: int = 1024,
+) -> dict[str, float]:
+    r"""Ranks all items for every user with labels.
+
+    Args:
+        user (torch.Tensor): User embeddings, of shape :math:`(U, d)`.
+        item (torch.Tensor): Item embeddings, of shape :math:`(I, d)`.
+        label (UserItems): The held-out interactions.
+        exclude (UserItems): The interactions to mask, those of training.
+        ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
+        batch_size (int): How many users are ranked at once: memory is
+            :math:`\text{batch\_size} \times I`. (default: :obj:`1024`)
+
+    Returns:
+        :obj:`"recall@k"` and :obj:`"ndcg@k"` for every cut-off.
+    """
+    metrics = RankingMetrics(ks).to(user.device)
+    loader = RankingLoader(label.to(user.device), exclude.to(user.device), batch_size)
+    for batch in loader:
+        metrics.rank(user, item, batch)
+    return {name: float(value) for name, value in metrics.compute().items()}
