@@ -86,7 +86,9 @@ class Golden:
         }
 
     def text(self, kind: str) -> Tensor | None:
-        sides = [self.arrays.get(f'text/{side}{kind}_embeds') for side in ('usr', 'itm')]
+        sides = [
+            self.arrays.get(f'text/{side}{kind}_embeds') for side in ('usr', 'itm')
+        ]
         found = [side for side in sides if side is not None]
         return torch.cat(found) if found else None
 
@@ -191,7 +193,9 @@ def main(argv: list[str] | None = None) -> int:
         try:
             results[path.stem] = errors = compare(golden)
         except (KeyError, RuntimeError, ValueError, AssertionError) as error:
-            raise SystemExit(f'error: cannot replay the golden {path}: {error}') from None
+            raise SystemExit(
+                f'error: cannot replay the golden {path}: {error}'
+            ) from None
         print(f'{path.stem}: largest relative error {max(errors.values()):.1e}')
         for name, error in errors.items():
             print(f'  {name:<24} {error:.1e}')
@@ -200,8 +204,14 @@ def main(argv: list[str] | None = None) -> int:
     if not results:
         raise SystemExit(f'error: the package covers no golden in {args.goldens}')
     # Written so that NaN fails.
-    good = all(error <= args.tolerance for errors in results.values() for error in errors.values())
-    print('parity holds' if good else f'error: above the tolerance of {args.tolerance:g}')
+    good = all(
+        error <= args.tolerance
+        for errors in results.values()
+        for error in errors.values()
+    )
+    print(
+        'parity holds' if good else f'error: above the tolerance of {args.tolerance:g}'
+    )
     return 0 if good else 1
 
 

@@ -70,7 +70,9 @@ def run(args: argparse.Namespace) -> FitResult:
     )
 
 
-def load_data(dataset: str, root: Path | None, alignment: str, seed: int = 0) -> HeteroData:
+def load_data(
+    dataset: str, root: Path | None, alignment: str, seed: int = 0
+) -> HeteroData:
     if dataset == 'synthetic':
         return SyntheticIntents(seed=seed)[0]
     if root is None:
@@ -78,9 +80,13 @@ def load_data(dataset: str, root: Path | None, alignment: str, seed: int = 0) ->
     return IRLLRecDataset(str(root), dataset, require=TEXTS[alignment])[0]
 
 
-def choose_preset(backbone: str, dataset: str, alignment: str, name: str = 'sound') -> Preset:
-    """The hyper-parameters: the authors' tuned ones, with sound or the authors' choices."""
-    preset = authors_preset(backbone, 'yelp' if dataset == 'synthetic' else dataset, alignment)
+def choose_preset(
+    backbone: str, dataset: str, alignment: str, name: str = 'sound'
+) -> Preset:
+    """The authors' tuned hyper-parameters, with sound choices or with theirs."""
+    preset = authors_preset(
+        backbone, 'yelp' if dataset == 'synthetic' else dataset, alignment
+    )
     if name == 'sound':
         preset['alignment'] = {'intent_weight': preset['alignment']['intent_weight']}
         preset['model']['l2_teacher'] = False
@@ -90,13 +96,16 @@ def choose_preset(backbone: str, dataset: str, alignment: str, name: str = 'soun
     return preset
 
 
-def build_model(data: HeteroData, backbone: str, alignment: str, preset: Preset) -> IRLLRec:
+def build_model(
+    data: HeteroData, backbone: str, alignment: str, preset: Preset
+) -> IRLLRec:
     num_users, num_items = data['user'].num_nodes, data['item'].num_nodes
     edge_index = bipartite_edge_index(
         data['user', 'rates', 'item'].edge_index, num_users, num_items
     )
     texts: dict[str, Tensor] = {
-        kind: torch.cat([data['user'][kind], data['item'][kind]]) for kind in TEXTS[alignment]
+        kind: torch.cat([data['user'][kind], data['item'][kind]])
+        for kind in TEXTS[alignment]
     }
     return IRLLRec(
         BACKBONES[backbone](num_users, num_items, **preset['backbone']),
@@ -138,8 +147,8 @@ def check_same_config(old: dict[str, Any], new: dict[str, Any], out: Path) -> No
         if old.get(key) != value:
             option = '--' + key.replace('_', '-')
             raise ValueError(
-                f'{out} was begun with {option} {old.get(key)}: resume it with the same, '
-                f'got {value}'
+                f'{out} was begun with {option} {old.get(key)}: resume it with the '
+                f'same, got {value}'
             )
 
 
@@ -160,16 +169,38 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add('--dataset', choices=('synthetic', *IRLLRecDataset.names), default='synthetic')
-    add('--root', type=Path, metavar='DIR', help='the folder of amazon/, yelp/ and movie/')
+    add(
+        '--root',
+        type=Path,
+        metavar='DIR',
+        help='the folder of amazon/, yelp/ and movie/',
+    )
     add('--backbone', choices=tuple(BACKBONES), default='lightgcn')
     add('--alignment', choices=tuple(TEXTS), default='full')
-    add('--preset', choices=('sound', 'authors'), default='sound', help='choices of the alignment')
-    add('--epochs', type=positive_int, default=1000, help='the most epochs (default: 1000)')
+    add(
+        '--preset',
+        choices=('sound', 'authors'),
+        default='sound',
+        help='choices of the alignment',
+    )
+    add(
+        '--epochs',
+        type=positive_int,
+        default=1000,
+        help='the most epochs (default: 1000)',
+    )
     add('--batch-size', type=positive_int, metavar='B', help='triplets a step')
     add('--seed', type=int, default=0, help='of weights and training (default: 0)')
-    add('--data-seed', type=int, default=0, help='of the synthetic dataset (default: 0)')
+    add(
+        '--data-seed', type=int, default=0, help='of the synthetic dataset (default: 0)'
+    )
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
-    add('--out', type=Path, metavar='DIR', help='the folder of the run (default: under runs/)')
+    add(
+        '--out',
+        type=Path,
+        metavar='DIR',
+        help='the folder of the run (default: under runs/)',
+    )
     add('--resume', action='store_true', help='go on with the run that was stopped')
     add('--quiet', action='store_true', help='no progress bars')
     return parser.parse_args(argv)

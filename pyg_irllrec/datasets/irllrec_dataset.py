@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Optional
+from typing import ClassVar, Optional
 
 import numpy as np
 import scipy.sparse
@@ -47,8 +47,12 @@ class IRLLRecDataset(InMemoryDataset):
     """
 
     names = ('amazon', 'yelp', 'movie')
-    matrix_files = {'train': 'trn_mat.pkl', 'val': 'val_mat.pkl', 'test': 'tst_mat.pkl'}
-    text_files = {
+    matrix_files: ClassVar = {
+        'train': 'trn_mat.pkl',
+        'val': 'val_mat.pkl',
+        'test': 'tst_mat.pkl',
+    }
+    text_files: ClassVar = {
         'profile': ('usr_emb_np.pkl', 'itm_emb_np.pkl'),
         'intent': ('user_intent_emb_3.pkl', 'item_intent_emb_3.pkl'),
     }
@@ -91,7 +95,7 @@ class IRLLRecDataset(InMemoryDataset):
         for kind in require:
             if missing := self.missing_text_files(kind):
                 raise FileNotFoundError(
-                    f"{folder} lacks {', '.join(missing)}, the {kind} embeddings: "
+                    f'{folder} lacks {", ".join(missing)}, the {kind} embeddings: '
                     "put the authors' there, or make them: one pickled float array "
                     'a file with a row for every user (item), in the order of the '
                     'matrices, such as pyg_irllrec.text.TfidfEncoder()(texts)'
@@ -107,10 +111,12 @@ class IRLLRecDataset(InMemoryDataset):
             if matrix.shape != shape:
                 raise ValueError(
                     f'{self.matrix_files[split]} must have the shape of '
-                    f"{self.matrix_files['train']}, {shape}, got {matrix.shape}"
+                    f'{self.matrix_files["train"]}, {shape}, got {matrix.shape}'
                 )
         if matrices['train'].nnz == 0:
-            raise ValueError(f"{self.matrix_files['train']} must hold interactions, got none")
+            raise ValueError(
+                f'{self.matrix_files["train"]} must hold interactions, got none'
+            )
 
         data = HeteroData()
         data['user'].num_nodes = num_users

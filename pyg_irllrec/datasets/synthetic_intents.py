@@ -92,11 +92,17 @@ class SyntheticIntents(InMemoryDataset):
         rng = np.random.default_rng(seed)
         user_share = _draw_shares(rng, num_users, num_intents, most=3)
         item_share = _draw_shares(rng, num_items, num_intents, most=2)
-        user, item = _draw_interactions(rng, user_share, item_share, interactions_per_user, noise)
+        user, item = _draw_interactions(
+            rng, user_share, item_share, interactions_per_user, noise
+        )
         splits = _split(rng, user, num_users, val_ratio, test_ratio)
         texts = {
-            'user': _draw_texts(rng, user_share, 'Enjoys', 'This person wants to', noise),
-            'item': _draw_texts(rng, item_share, 'Offers', 'Chosen by people who want to', noise),
+            'user': _draw_texts(
+                rng, user_share, 'Enjoys', 'This person wants to', noise
+            ),
+            'item': _draw_texts(
+                rng, item_share, 'Offers', 'Chosen by people who want to', noise
+            ),
         }
 
         data = HeteroData()
@@ -115,7 +121,9 @@ class SyntheticIntents(InMemoryDataset):
         for kind in ('profile', 'intent'):
             sides = [data[side][f'{kind}_text'] for side in ('user', 'item')]
             vectors = _encode(encoder, [*sides[0], *sides[1]])
-            data['user'][kind], data['item'][kind] = vectors.split([num_users, num_items])
+            data['user'][kind], data['item'][kind] = vectors.split(
+                [num_users, num_items]
+            )
         self.data, self.slices = self.collate([data])
 
     def __repr__(self) -> str:
@@ -149,11 +157,17 @@ def _draw_interactions(
     r"""Distinct pairs of user and item, sorted."""
     num_users, num_intents = user_share.shape
     num_items = item_share.shape[0]
-    count = 3 + rng.poisson(rng.gamma(2.0, max(interactions_per_user - 3, 0) / 2, num_users))
+    count = 3 + rng.poisson(
+        rng.gamma(2.0, max(interactions_per_user - 3, 0) / 2, num_users)
+    )
     user = np.repeat(np.arange(num_users), count)
-    intent = (rng.random(user.size)[:, None] > user_share.cumsum(axis=1)[user]).sum(axis=1)
+    intent = (rng.random(user.size)[:, None] > user_share.cumsum(axis=1)[user]).sum(
+        axis=1
+    )
     # One more row of weights: popularity alone.
-    intent = np.where(rng.random(user.size) < noise, num_intents, intent.clip(max=num_intents - 1))
+    intent = np.where(
+        rng.random(user.size) < noise, num_intents, intent.clip(max=num_intents - 1)
+    )
     popularity = 1 / (1 + rng.permutation(num_items)) ** 0.6
     weight = np.vstack([item_share.T, np.ones(num_items)]) * popularity
     empty = weight.sum(axis=1) == 0  # No item holds this intent.
@@ -165,7 +179,9 @@ def _draw_interactions(
     # Three distinct items at least, so that every split can get one.
     first = rng.random((num_users, 1)) * num_items
     extra = (first.astype(np.int64) + np.arange(3)) % num_items
-    degree = np.bincount(np.unique(user * num_items + item) // num_items, minlength=num_users)
+    degree = np.bincount(
+        np.unique(user * num_items + item) // num_items, minlength=num_users
+    )
     few = np.flatnonzero(degree < 3)
     user = np.concatenate([user, few.repeat(3)])
     item = np.concatenate([item, extra[few].ravel()])
@@ -199,7 +215,9 @@ def _draw_texts(
 ) -> tuple[list[str], list[str]]:
     r"""A profile text and an intent text a node."""
     num_nodes, num_intents = share.shape
-    draws = (rng.random((num_nodes, 6))[:, :, None] > share.cumsum(axis=1)[:, None]).sum(axis=2)
+    draws = (
+        rng.random((num_nodes, 6))[:, :, None] > share.cumsum(axis=1)[:, None]
+    ).sum(axis=2)
     draws = draws.clip(max=num_intents - 1)
     stray = rng.random(draws.shape) < noise
     draws = np.where(stray, rng.integers(num_intents, size=draws.shape), draws)
@@ -208,8 +226,8 @@ def _draw_texts(
     for themes, things in zip(draws.tolist(), thing.tolist()):
         words = [THEMES[k].things[t] for k, t in zip(themes[:4], things[:4])]
         profiles.append(
-            f'{about} the {words[0]}, the {words[1]}, the {words[2]} and the {words[3]}; '
-            f'mostly about {THEMES[themes[0]].name}.'
+            f'{about} the {words[0]}, the {words[1]}, the {words[2]} and the '
+            f'{words[3]}; mostly about {THEMES[themes[0]].name}.'
         )
         motives = dict.fromkeys(THEMES[k].motive for k in themes[4:])
         intents.append(f'{why} {" and to ".join(motives)}.')

@@ -6,7 +6,9 @@ from pyg_irllrec.functional._reduce import at_least_float32, reduce_rows
 from pyg_irllrec.utils.checks import check_choice, check_matrix, check_same_shape
 
 
-def matching_loss(student: Tensor, teacher: Tensor, *, reduction: str = 'mean') -> Tensor:
+def matching_loss(
+    student: Tensor, teacher: Tensor, *, reduction: str = 'mean'
+) -> Tensor:
     r"""The soft-label cross entropy of momentum distillation, which the
     `"Intent Representation Learning with Large Language Model for Recommendation"
     <https://arxiv.org/abs/2502.03307>`_ paper calls interaction-text matching:

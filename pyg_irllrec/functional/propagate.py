@@ -38,7 +38,8 @@ def propagate(x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None) -> Tens
         size = (x.size(0), x.size(0))
         if not differentiable and edge_index.sparse_size() == size:
             with torch.autocast(x.device.type, enabled=False):
-                return edge_index.matmul(x, edge_weight, transpose=True)
+                out: Tensor = edge_index.matmul(x, edge_weight, transpose=True)
+            return out
     source, target = source_and_target(edge_index)
     message = x[source]
     if edge_weight is not None:

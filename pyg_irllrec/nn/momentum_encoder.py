@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.nn import Module
 
 
-
 class MomentumEncoder(Module):
     r"""Any module together with a teacher that follows it slowly, from the
     `"Momentum Contrast for Unsupervised Visual Representation Learning"
@@ -91,5 +90,3 @@ def _as_buffers(module: Module) -> Module:
             value = None if parameter is None else parameter.detach()
             child.register_buffer(name, value)
     return module
-
-

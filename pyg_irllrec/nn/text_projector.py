@@ -55,5 +55,7 @@ class TextProjector(Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         r"""Projects text embeddings, in the dtype of the weights."""
-        out: Tensor = super().forward(x.to(self[0].weight.dtype))
-        return out
+        x = x.to(next(self.parameters()).dtype)
+        for layer in self:
+            x = layer(x)
+        return x

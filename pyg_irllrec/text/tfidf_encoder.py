@@ -39,14 +39,14 @@ class TfidfEncoder:
         if isinstance(texts, str):
             raise ValueError("'texts' must be a list of texts, got a single text")
         try:
-            counts = TfidfVectorizer(sublinear_tf=True, stop_words='english').fit_transform(
-                texts
-            )
+            counts = TfidfVectorizer(
+                sublinear_tf=True, stop_words='english'
+            ).fit_transform(texts)
         except ValueError as error:
             raise ValueError(f"'texts' must hold words to encode: {error}") from None
         dim = min(self.dim, *counts.shape)
         vectors = TruncatedSVD(dim, random_state=self.seed).fit_transform(counts)
-        return normalize(vectors).astype(np.float32)
+        return np.asarray(normalize(vectors), dtype=np.float32)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(dim={self.dim}, seed={self.seed})'

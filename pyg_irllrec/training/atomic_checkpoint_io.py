@@ -14,7 +14,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     and that are read without running code."""
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Optional[Any] = None
+        self,
+        checkpoint: dict[str, Any],
+        path: Any,
+        storage_options: Optional[Any] = None,
     ) -> None:
         r"""Writes beside :obj:`path`, then renames."""
         with atomic_write(Path(path), 'wb') as file:
@@ -35,7 +38,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except FileNotFoundError:
             raise
         except Exception as error:
+            reason = str(error).partition('\n')[0]
             raise ValueError(
-                f'{path} is not a checkpoint, or it is damaged: {str(error).splitlines()[0]}'
+                f'{path} is not a checkpoint, or it is damaged: {reason}'
             ) from None
         return checkpoint

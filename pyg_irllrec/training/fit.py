@@ -96,7 +96,9 @@ def fit(
         raise FileNotFoundError(f'{out} holds no last.ckpt to resume from')
     lit = LitIRLLRec(model, lr=lr, ks=ks, seed=seed)
     callbacks: list[Callback] = [
-        EarlyStopping('val_recall', mode='max', patience=patience, check_on_train_epoch_end=False),
+        EarlyStopping(
+            'val_recall', mode='max', patience=patience, check_on_train_epoch_end=False
+        ),
         ModelCheckpoint(
             dirpath=out,
             filename='best',
@@ -128,6 +130,7 @@ def fit(
             enable_model_summary=False,
         )
         trainer.fit(lit, data, ckpt_path=last if resume else None)
+        history = lit.history  # The best checkpoint holds an earlier one.
         if not trainer.interrupted:
             trainer.test(lit, data, ckpt_path=Path(out) / 'best.ckpt', verbose=False)
     if trainer.interrupted:
@@ -140,9 +143,11 @@ def fit(
             for name, value in trainer.callback_metrics.items()
             if name.startswith('test/')
         },
-        best_epoch=int(max(lit.history, key=lambda row: row[recall])['epoch']),
-        history=lit.history,
-        seconds_per_step=statistics.median(lit.step_seconds) if lit.step_seconds else 0.0,
+        best_epoch=int(max(history, key=lambda row: row[recall])['epoch']),
+        history=history,
+        seconds_per_step=statistics.median(lit.step_seconds)
+        if lit.step_seconds
+        else 0.0,
         peak_memory_mb=_peak_memory_mb(target),
     )
     _write(result, Path(out))
@@ -179,7 +184,11 @@ def _write(result: FitResult, out: Path) -> None:
         writer.writeheader()
         writer.writerows(result.history)
     with atomic_write(out / 'metrics.json') as file:
-        json.dump({k: v for k, v in result._asdict().items() if k != 'history'}, file, indent=2)
+        json.dump(
+            {k: v for k, v in result._asdict().items() if k != 'history'},
+            file,
+            indent=2,
+        )
         file.write('\n')
 
 

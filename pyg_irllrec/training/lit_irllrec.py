@@ -46,7 +46,8 @@ class LitIRLLRec(LightningModule):
         check_positive('lr', lr)
         if max(ks) > model.num_items:
             raise ValueError(
-                f"'ks' must not be above the number of items, {model.num_items}, got {max(ks)}"
+                f"'ks' must not be above the number of items, {model.num_items}, "
+                f'got {max(ks)}'
             )
         self.model = model
         self.lr = lr
@@ -97,7 +98,12 @@ class LitIRLLRec(LightningModule):
         r"""Logs the metrics and adds a row to the history."""
         values = {name: float(value) for name, value in self.metrics.compute().items()}
         self.log_dict({f'val/{name}': value for name, value in values.items()})
-        self.log('val_recall', values[f'recall@{self.metrics.max_k}'], prog_bar=True, logger=False)
+        self.log(
+            'val_recall',
+            values[f'recall@{self.metrics.max_k}'],
+            prog_bar=True,
+            logger=False,
+        )
         steps = max(self.trainer.num_training_batches, 1)
         terms = {name: float(value) / steps for name, value in self._sums.items()}
         self.history.append({'epoch': self.current_epoch + 1, **terms, **values})

@@ -33,12 +33,14 @@ class TripletLoader:
     ) -> None:
         check_positive('batch_size', batch_size)
         if interactions.item.numel() == 0:
-            raise ValueError("'interactions' must hold at least one interaction, got none")
+            raise ValueError(
+                "'interactions' must hold at least one interaction, got none"
+            )
         full = (interactions.degree == interactions.num_items).nonzero().flatten()
         if full.numel() > 0:
             raise ValueError(
-                f"'interactions' must leave every user an item to sample as negative, but "
-                f'user {int(full[0])} has all {interactions.num_items}'
+                "'interactions' must leave every user an item to sample as negative, "
+                f'but user {int(full[0])} has all {interactions.num_items}'
             )
         self.interactions = interactions
         self.batch_size = batch_size
@@ -61,7 +63,9 @@ class TripletLoader:
 
     def __iter__(self) -> Iterator[Tensor]:
         device = self._user.device
-        generator = torch.Generator(device).manual_seed(derive_seed(self.seed, self.epoch))
+        generator = torch.Generator(device).manual_seed(
+            derive_seed(self.seed, self.epoch)
+        )
         order = torch.randperm(self._user.numel(), generator=generator, device=device)
         user = self._user[order]
         negative = self.interactions.sample_negatives(user, generator)

@@ -92,7 +92,9 @@ def _check_edge_index(edge_index: object, edge_weight: Optional[Tensor]) -> None
         )
 
 
-def check_node_ids(edge_index: Tensor, num_nodes: int, name: str = 'edge_index') -> None:
+def check_node_ids(
+    edge_index: Tensor, num_nodes: int, name: str = 'edge_index'
+) -> None:
     r"""Raises a :class:`ValueError` where an id lies outside
     :math:`[0, \text{num\_nodes})`. It reads the values: call it once, when a
     graph arrives, not in a training step."""
@@ -119,12 +121,14 @@ def symmetric_norm(edge_index: Tensor, num_nodes: int) -> Tensor:
     out_degree = torch.bincount(source, minlength=num_nodes)
     in_degree = torch.bincount(target, minlength=num_nodes)
     # Every edge counts at both of its ends, so no degree used here is zero.
-    return (out_degree[source] * in_degree[target]).to(
-        torch.get_default_dtype()
-    ).rsqrt()
+    return (
+        (out_degree[source] * in_degree[target]).to(torch.get_default_dtype()).rsqrt()
+    )
 
 
-def bipartite_edge_index(interactions: Tensor, num_users: int, num_items: int) -> EdgeIndex:
+def bipartite_edge_index(
+    interactions: Tensor, num_users: int, num_items: int
+) -> EdgeIndex:
     r"""The undirected user-item graph of :math:`\mathbf{A} = \begin{bmatrix}
     \mathbf{0} & \mathbf{R} \\ \mathbf{R}^{\top} & \mathbf{0} \end{bmatrix}`:
     users first, then items, both directions, sorted by target, with the

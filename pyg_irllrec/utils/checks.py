@@ -42,7 +42,9 @@ def check_matrix(name: str, value: Tensor) -> None:
             f'{tuple(value.shape)}'
         )
     if not value.is_floating_point():
-        raise ValueError(f"'{name}' must hold floating-point numbers, got {value.dtype}")
+        raise ValueError(
+            f"'{name}' must hold floating-point numbers, got {value.dtype}"
+        )
 
 
 def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:

@@ -14,7 +14,9 @@ def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
     whole and on disk. If anything fails, :obj:`path` stays as it was."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.tmp')
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f'.{path.name}.', suffix='.tmp'
+    )
     try:
         with open(handle, mode) as file:
             yield file

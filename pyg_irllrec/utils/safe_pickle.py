@@ -3,7 +3,7 @@ from __future__ import annotations
 import codecs
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse
@@ -14,11 +14,11 @@ _SPARSE = {
     for kind in ('matrix', 'array')
 }
 # How numpy rebuilds an array, wherever its version keeps the function.
-_REBUILD = {
+_REBUILD: dict[str, Any] = {
     function.__name__: function
     for function in (
-        np.zeros(0).__reduce__()[0],
-        np.zeros(0).__reduce_ex__(5)[0],
+        cast(Any, np.zeros(0).__reduce__()[0]),
+        cast(Any, np.zeros(0).__reduce_ex__(5)[0]),
     )
 }
 

@@ -135,7 +135,12 @@ class IntentAlignmentLoss(Module):
         terms: dict[str, Tensor] = {}
         if profile is not None and self.weights['profile'] > 0:
             terms['profile'] = _over_triplets(
-                self.user_profile, self.item_profile, embedding, profile, triplets, num_users
+                self.user_profile,
+                self.item_profile,
+                embedding,
+                profile,
+                triplets,
+                num_users,
             )
         if text_intent is not None:
             if interaction_intent is not None and self.weights['intent'] > 0:
@@ -148,11 +153,15 @@ class IntentAlignmentLoss(Module):
                     num_users,
                 )
             if self.weights['translation'] > 0:
-                terms['translation'] = self.translation(text_intent, embedding, generator)
+                terms['translation'] = self.translation(
+                    text_intent, embedding, generator
+                )
             if teacher_intent is not None and self.weights['matching'] > 0:
                 terms['matching'] = self.matching(text_intent, teacher_intent)
         terms = {name: self.weights[name] * term for name, term in terms.items()}
-        zero = embedding.new_zeros((), dtype=torch.promote_types(embedding.dtype, torch.float32))
+        zero = embedding.new_zeros(
+            (), dtype=torch.promote_types(embedding.dtype, torch.float32)
+        )
         return LossOutput(sum(terms.values(), zero), terms)
 
     def extra_repr(self) -> str:

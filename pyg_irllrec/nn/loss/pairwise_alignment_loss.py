@@ -61,7 +61,9 @@ class PairwiseAlignmentLoss(Module):
                 ids of shape :math:`(B)`. (default: :obj:`None`, all nodes)
         """
         if index is None:
-            return info_nce(embedding, text, temperature=self.temperature, impl=self.impl)
+            return info_nce(
+                embedding, text, temperature=self.temperature, impl=self.impl
+            )
         if not self.duplicates:
             index = index.unique()
         return info_nce(

@@ -80,7 +80,9 @@ class TranslationAlignmentLoss(Module):
         )
 
     def _perturb(self, x: Tensor, generator: Optional[torch.Generator]) -> Tensor:
-        noise = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
+        noise = torch.randn(
+            x.shape, dtype=x.dtype, device=x.device, generator=generator
+        )
         return x + self.noise * x * noise
 
     def extra_repr(self) -> str:

@@ -48,7 +48,9 @@ class Backbone(Module):
         r"""Embeds all nodes of the undirected user-item graph."""
         raise NotImplementedError
 
-    def auxiliary_loss(self, output: BackboneOutput, triplets: Tensor) -> dict[str, Tensor]:
+    def auxiliary_loss(
+        self, output: BackboneOutput, triplets: Tensor
+    ) -> dict[str, Tensor]:
         r"""The backbone's own weighted loss terms by name, such as the contrast of
         views. (default: none)"""
         return {}

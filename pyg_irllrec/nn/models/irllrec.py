@@ -100,7 +100,9 @@ class IRLLRec(Module):
         self.l2_weight = l2_weight
         self.l2_teacher = l2_teacher
 
-        edge_index, edge_weight = _prepare_graph(edge_index, edge_weight, backbone.num_nodes)
+        edge_index, edge_weight = _prepare_graph(
+            edge_index, edge_weight, backbone.num_nodes
+        )
         self.register_buffer('edge_index', edge_index, persistent=False)
         self.register_buffer('edge_weight', edge_weight, persistent=False)
         self.register_buffer('profile', profile, persistent=False)
@@ -162,7 +164,10 @@ class IRLLRec(Module):
         # Before the teacher's step: the authors' L2 term counts the earlier one.
         l2 = self.l2_weight * self._squared_norm()
         output = self.backbone(self.edge_index, self.edge_weight)
-        user, item = output.embedding[: self.num_users], output.embedding[self.num_users :]
+        user, item = (
+            output.embedding[: self.num_users],
+            output.embedding[self.num_users :],
+        )
         bpr = bpr_loss(user[triplets[0]], item[triplets[1]], item[triplets[2]])
 
         profile = text_intent = teacher_intent = None
@@ -192,7 +197,7 @@ class IRLLRec(Module):
         return LossOutput(torch.stack(list(terms.values())).sum(), terms)
 
     def _squared_norm(self) -> Tensor:
-        weights = list(self.parameters())
+        weights: list[Tensor] = list(self.parameters())
         if self.l2_teacher and self.intent_projector is not None:
             weights += list(self.intent_projector.teacher.buffers())
         return torch.stack([weight.square().sum() for weight in weights]).sum()
@@ -224,7 +229,9 @@ class IRLLRec(Module):
         device = self.edge_index.device
         users = torch.as_tensor(users, device=device)
         if users.dim() != 1:
-            raise ValueError(f"'users' must be a vector of ids, got shape {tuple(users.shape)}")
+            raise ValueError(
+                f"'users' must be a vector of ids, got shape {tuple(users.shape)}"
+            )
         check_node_ids(users, self.num_users, 'users')
         if not 1 <= k <= self.num_items:
             raise ValueError(

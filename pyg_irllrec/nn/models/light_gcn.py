@@ -110,7 +110,9 @@ class LightGCN(Backbone):
         embedding = torch.stack(layers).sum(dim=0)
         if self.num_intents == 0:
             return BackboneOutput(embedding)
-        intents = [self.conv(x, edge_index, intent=self.intents(x)) for x in layers[:-1]]
+        intents = [
+            self.conv(x, edge_index, intent=self.intents(x)) for x in layers[:-1]
+        ]
         return BackboneOutput(embedding, torch.stack(intents).mean(dim=0))
 
     def intents(self, x: Tensor) -> Tensor:
