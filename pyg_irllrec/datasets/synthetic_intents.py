@@ -46,7 +46,7 @@ class SyntheticIntents(InMemoryDataset):
             (default: :obj:`12`)
         interactions_per_user (float): The mean number of draws a user, repeated
             ones counted once; no user has fewer than three.
-            (default: :obj:`15`)
+            (default: :obj:`10`)
         noise (float): The share of interactions and words that follow no intent.
             (default: :obj:`0.2`)
         val_ratio (float): The share of validation interactions.
@@ -68,8 +68,8 @@ class SyntheticIntents(InMemoryDataset):
         num_users: int = 1000,
         num_items: int = 800,
         num_intents: int = 12,
-        interactions_per_user: float = 15.0,
-        noise: float = 0.2,
+        interactions_per_user: float = 10.0,
+        noise: float = 0.1,
         val_ratio: float = 0.2,
         test_ratio: float = 0.2,
         encoder: Optional[TextEncoder] = None,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, cast
 
 from torch import Tensor
 from torch.nn import LeakyReLU, Linear, Sequential
@@ -55,7 +55,8 @@ class TextProjector(Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         r"""Projects text embeddings, in the dtype of the weights."""
-        x = x.to(next(self.parameters()).dtype)
+        # Not by way of parameters(): those of a teacher are buffers.
+        x = x.to(cast(Linear, self[0]).weight.dtype)
         for layer in self:
             x = layer(x)
         return x
