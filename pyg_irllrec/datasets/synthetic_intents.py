@@ -224,11 +224,10 @@ def _draw_texts(
     thing = rng.integers(len(THEMES[0].things), size=draws.shape)
     profiles, intents = [], []
     for themes, things in zip(draws.tolist(), thing.tolist()):
-        words = [THEMES[k].things[t] for k, t in zip(themes[:4], things[:4])]
-        profiles.append(
-            f'{about} the {words[0]}, the {words[1]}, the {words[2]} and the '
-            f'{words[3]}; mostly about {THEMES[themes[0]].name}.'
-        )
+        named = zip(themes[:4], things[:4])
+        *rest, last = dict.fromkeys(f'the {THEMES[k].things[t]}' for k, t in named)
+        words = f'{", ".join(rest)} and {last}' if rest else last
+        profiles.append(f'{about} {words}; mostly about {THEMES[themes[0]].name}.')
         motives = dict.fromkeys(THEMES[k].motive for k in themes[4:])
         intents.append(f'{why} {" and to ".join(motives)}.')
     return profiles, intents

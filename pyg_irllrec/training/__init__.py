@@ -4,11 +4,13 @@ from .atomic_checkpoint_io import AtomicCheckpointIO
 from .fit import FitResult, fit, parse_device
 from .interaction_data_module import InteractionDataModule
 from .lit_irllrec import LitIRLLRec
+from .progress_bar import EpochProgressBar
 from .ranking import RankingBatch, RankingLoader, RankingMetrics, evaluate
 from .triplet_loader import TripletLoader
 
 __all__ = [
     'AtomicCheckpointIO',
+    'EpochProgressBar',
     'FitResult',
     'InteractionDataModule',
     'LitIRLLRec',

@@ -17,13 +17,13 @@ from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
     ModelCheckpoint,
-    TQDMProgressBar,
 )
 
 from pyg_irllrec.nn import IRLLRec
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.lit_irllrec import LitIRLLRec
+from pyg_irllrec.training.progress_bar import EpochProgressBar
 from pyg_irllrec.utils.checks import check_positive
 from pyg_irllrec.utils.files import atomic_write
 
@@ -115,7 +115,7 @@ def fit(
         ),
     ]
     if progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=10))
+        callbacks.append(EpochProgressBar())
     with _quiet_lightning():
         trainer = Trainer(
             accelerator='gpu' if target.type == 'cuda' else 'cpu',

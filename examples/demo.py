@@ -1,0 +1,233 @@
+r"""The demo: a LightGCN with and without intents on the embedded dataset.
+
+    python examples/demo.py
+
+Trains both, prints their test metrics side by side, shows for three users what they
+want and what they get, and writes checkpoints, metrics (JSON and CSV) and a picture
+under runs/demo.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from irllrec import build_model, choose_preset
+from matplotlib import pyplot as plt
+from sklearn.manifold import TSNE
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.datasets import SyntheticIntents
+from pyg_irllrec.nn import IRLLRec
+from pyg_irllrec.text import intent_keywords
+from pyg_irllrec.training import FitResult, InteractionDataModule, fit
+from pyg_irllrec.utils.files import atomic_write
+
+NAMES = {'none': 'LightGCN', 'full': 'LightGCN with intents'}
+METRICS = ('recall@5', 'recall@10', 'recall@20', 'ndcg@5', 'ndcg@10', 'ndcg@20')
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--epochs', type=int, default=100, help='the most epochs')
+    parser.add_argument('--out', type=Path, default=Path('runs/demo'), metavar='DIR')
+    args = parser.parse_args(argv)
+
+    data = SyntheticIntents(seed=args.seed)[0]
+    describe_data(data)
+    results, models = {}, {}
+    for alignment, name in NAMES.items():
+        print(f'\nTraining {name} ...')
+        models[alignment], results[alignment] = train(data, alignment, args)
+    print()
+    print_table(results)
+    show_users(models['full'], data, users=(0, 1, 2))
+    write_metrics(results, args.out)
+    draw(models['full'], results, data, args.out / 'demo.png')
+    print(f'\nCheckpoints, metrics and demo.png lie in {args.out}')
+    return 0
+
+
+def describe_data(data: HeteroData) -> None:
+    rates = data['user', 'rates', 'item']
+    print(
+        f'{data["user"].num_nodes} users, {data["item"].num_nodes} items, '
+        f'{rates.edge_index.size(1)} training interactions, drawn from '
+        f'{len(data.intent_names)} intents. The first user in words:\n'
+        f'  {data["user"].profile_text[0]}\n  {data["user"].intent_text[0]}'
+    )
+
+
+def train(
+    data: HeteroData, alignment: str, args: argparse.Namespace
+) -> tuple[IRLLRec, FitResult]:
+    preset = choose_preset('lightgcn', 'synthetic', alignment)
+    training = preset['training']
+    torch.manual_seed(args.seed)
+    model = build_model(data, 'lightgcn', alignment, preset)
+    interactions = InteractionDataModule(
+        data, batch_size=training.pop('batch_size'), seed=args.seed
+    )
+    result = fit(
+        model,
+        interactions,
+        args.out / NAMES[alignment].lower().replace(' ', '-'),
+        epochs=args.epochs,
+        seed=args.seed,
+        device='cpu',
+        **training,
+    )
+    return model, result
+
+
+def print_table(results: dict[str, FitResult]) -> None:
+    print(f'{"test":<22}' + ''.join(f'{name:>11}' for name in METRICS))
+    for alignment, result in results.items():
+        values = ''.join(f'{result.test[name]:>11.4f}' for name in METRICS)
+        print(f'{NAMES[alignment]:<22}{values}')
+    gains = (
+        results['full'].test[name] / max(results['none'].test[name], 1e-9) - 1
+        for name in METRICS
+    )
+    print(f'{"gain":<22}' + ''.join(f'{gain:>+11.1%}' for gain in gains))
+
+
+@torch.no_grad()
+def user_intents(model: IRLLRec, data: HeteroData) -> tuple[Tensor, list[str]]:
+    """How much more than others a user leans to each prototype; these in words."""
+    user, _ = model.eval().encode()
+    share = model.backbone.user_prototypes.assign(user)
+    texts = [
+        f'{profile} {intent}'
+        for profile, intent in zip(
+            data['user'].profile_text, data['user'].intent_text, strict=True
+        )
+    ]
+    words = [', '.join(terms) for terms in intent_keywords(texts, share)]
+    return share / share.mean(dim=0), words
+
+
+def show_users(model: IRLLRec, data: HeteroData, users: tuple[int, ...]) -> None:
+    lean, words = user_intents(model, data)
+    train = data['user', 'rates', 'item'].edge_index
+    test = data['user', 'rates', 'item'].test_edge_label_index
+    items = model.recommend(torch.tensor(users), k=5, exclude=train).item
+    for user, row in zip(users, items.tolist(), strict=True):
+        print(f'\nUser {user}: {data["user"].intent_text[user]}')
+        # Several prototypes can mean the same: each meaning once.
+        order = lean[user].argsort(descending=True).tolist()
+        for meaning in list(dict.fromkeys(words[k] for k in order))[:2]:
+            print(f'  intent found: {meaning}')
+        wanted = set(test[1, test[0] == user].tolist())
+        for item in row:
+            hit = '*' if item in wanted else ' '
+            print(f'  {hit} item {item:<4}{data["item"].profile_text[item]}')
+    print('\n* an item that the user chose in the test split')
+
+
+def write_metrics(results: dict[str, FitResult], out: Path) -> None:
+    table = {NAMES[alignment]: result.test for alignment, result in results.items()}
+    with atomic_write(out / 'metrics.json') as file:
+        json.dump(table, file, indent=2)
+        file.write('\n')
+    with atomic_write(out / 'metrics.csv') as file:
+        writer = csv.writer(file)
+        writer.writerow(['model', *METRICS])
+        for name, values in table.items():
+            writer.writerow([name, *(values[metric] for metric in METRICS)])
+
+
+@torch.no_grad()
+def draw(
+    model: IRLLRec, results: dict[str, FitResult], data: HeteroData, path: Path
+) -> None:
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(13, 5.6), width_ratios=(2, 3), layout='constrained'
+    )
+    draw_curves(left, results)
+    draw_map(right, model, data)
+    with atomic_write(path, 'wb') as file:
+        figure.savefig(file, format='png', dpi=120)
+    plt.close(figure)
+
+
+def draw_curves(axes: plt.Axes, results: dict[str, FitResult]) -> None:
+    for alignment, result in results.items():
+        epochs = [row['epoch'] for row in result.history]
+        recall = [row['recall@20'] for row in result.history]
+        axes.plot(epochs, recall, marker='.', label=NAMES[alignment])
+        best = max(recall)
+        axes.annotate(
+            f'{best:.3f}',
+            (result.best_epoch, best),
+            textcoords='offset points',
+            xytext=(0, 5),
+            ha='center',
+        )
+    axes.set(xlabel='epoch', ylabel='Recall@20', title='Validation')
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.legend(loc='lower right', frameon=False)
+
+
+def draw_map(axes: plt.Axes, model: IRLLRec, data: HeteroData) -> None:
+    """Users, items and user prototypes in the plane, coloured by true main intent."""
+    user, item = model.eval().encode()
+    prototypes = model.backbone.user_prototypes.weight.t()
+    points = torch.nn.functional.normalize(torch.cat([user, item, prototypes]))
+    plane = TSNE(init='pca', metric='cosine', random_state=0).fit_transform(
+        points.numpy()
+    )
+    ends = np.cumsum([len(user), len(item)])
+    at_user, at_item, at_prototype = np.split(plane, ends)
+    colours = matplotlib.colormaps['tab20'].colors
+    sides = (('user', at_user, 'o', 9), ('item', at_item, 's', 14))
+    for side, at, marker, size in sides:
+        main = data[side].intent_share.argmax(dim=1).tolist()
+        axes.scatter(
+            *at.T,
+            c=[colours[k % len(colours)] for k in main],
+            marker=marker,
+            s=size,
+            alpha=0.6,
+            linewidths=0,
+        )
+    axes.scatter(
+        *at_prototype.T, marker='*', s=150, c='black', edgecolors='white', zorder=3
+    )
+    main = data['user'].intent_share.argmax(dim=1)
+    for k, name in enumerate(data.intent_names):
+        mine = at_user[(main == k).numpy()]
+        if len(mine) > 0:
+            axes.annotate(
+                name,
+                np.median(mine, axis=0),
+                ha='center',
+                fontsize=9,
+                color='black',
+                bbox={
+                    'boxstyle': 'round,pad=0.2',
+                    'fc': colours[k % len(colours)],
+                    'ec': 'none',
+                    'alpha': 0.75,
+                },
+            )
+    handles = [
+        plt.Line2D([], [], marker=marker, ls='', color='grey', label=label)
+        for marker, label in (('o', 'user'), ('s', 'item'), ('*', 'intent prototype'))
+    ]
+    axes.legend(handles=handles, loc='upper left', frameon=False)
+    axes.set(title='Embeddings (t-SNE), coloured by the true main intent')
+    axes.set(xticks=[], yticks=[])
+
+
+if __name__ == '__main__':
+    matplotlib.use('Agg')
+    sys.exit(main())
