@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import torch
 from torch import Tensor
 
@@ -11,8 +13,14 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def reduce_rows(loss: Tensor, reduction: str) -> Tensor:
-    r"""Applies a checked :obj:`reduction` to the losses of rows."""
+def reduce_rows(
+    loss: Tensor, reduction: str, weight: Optional[Tensor] = None
+) -> Tensor:
+    r"""Applies a checked :obj:`reduction` to the weighted losses of rows."""
+    if weight is not None:
+        loss = loss * weight.to(loss.dtype)
+        if reduction == 'mean':
+            return loss.sum() / weight.sum().to(loss.dtype)
     if reduction == 'mean':
         return loss.mean()
     return loss.sum() if reduction == 'sum' else loss

@@ -9,6 +9,7 @@ from pyg_irllrec.functional._kernels.info_nce_eager import info_nce_eager
 from pyg_irllrec.functional._reduce import at_least_float32, reduce_rows
 from pyg_irllrec.utils.checks import (
     check_choice,
+    check_length,
     check_matrix,
     check_not_negative,
     check_positive,
@@ -24,6 +25,8 @@ def info_nce(
     keys: Optional[Tensor] = None,
     *,
     temperature: float = 1.0,
+    weight: Optional[Tensor] = None,
+    key_weight: Optional[Tensor] = None,
     reduction: str = 'mean',
     eps: float = 0.0,
     impl: str = 'auto',
@@ -36,7 +39,7 @@ def info_nce(
     .. math::
         \ell_b = -\log(p_b + \epsilon), \qquad
         p_b = \frac{\exp(n(\mathbf{q}_b)^{\top} n(\mathbf{k}_b) / \tau)}
-        {\sum_{c} \exp(n(\mathbf{q}_b)^{\top} n(\mathbf{c}_c) / \tau)}, \qquad
+        {\sum_{c} v_c \exp(n(\mathbf{q}_b)^{\top} n(\mathbf{c}_c) / \tau)}, \qquad
         n(\mathbf{x}) = \frac{\mathbf{x}}{\sqrt{10^{-8} + \|\mathbf{x}\|^2}}
 
     IRLLRec (`arXiv:2502.03307 <https://arxiv.org/abs/2502.03307>`_) aligns graph
@@ -53,6 +56,11 @@ def info_nce(
             zero. :obj:`None` takes :obj:`key`, that is, the batch.
             (default: :obj:`None`)
         temperature (float): :math:`\tau`. (default: :obj:`1.0`)
+        weight (torch.Tensor, optional): How much each row counts, not below zero;
+            the mean is a weighted one. (default: :obj:`None`, once)
+        key_weight (torch.Tensor, optional): How much each candidate counts in the
+            denominator, :math:`v_c`, not below zero. It has no gradient.
+            (default: :obj:`None`, once)
         reduction (str): :obj:`"none"`, :obj:`"mean"` or :obj:`"sum"` over rows.
             (default: :obj:`"mean"`)
         eps (float): :math:`\epsilon`, bounds a row's loss by
@@ -64,6 +72,7 @@ def info_nce(
     Shapes:
         - **query**, **key:** :math:`(B, d)`
         - **keys:** :math:`(C, d)`
+        - **weight:** :math:`(B)`, **key_weight:** :math:`(C)`
         - **output:** :math:`(B)` for :obj:`reduction="none"`, else a scalar
 
     Raises:
@@ -78,6 +87,8 @@ def info_nce(
             f"'keys' must be as wide as 'query', {query.size(1)}, got "
             f'{candidates.size(1)}'
         )
+    check_length('weight', weight, query.size(0))
+    check_length('key_weight', key_weight, candidates.size(0))
     check_positive('temperature', temperature)
     check_not_negative('eps', eps)
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
@@ -89,7 +100,8 @@ def info_nce(
             at_least_float32(query),
             at_least_float32(key),
             at_least_float32(candidates),
+            None if key_weight is None else key_weight.detach(),
             temperature,
             eps,
         )
-    return reduce_rows(loss, reduction)
+    return reduce_rows(loss, reduction, weight)

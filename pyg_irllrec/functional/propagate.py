@@ -33,10 +33,12 @@ def propagate(x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None) -> Tens
     edge_index, edge_weight = to_edge_index(adj, edge_weight)
     if edge_weight is not None:
         edge_weight = edge_weight.to(x.dtype)
-    differentiable = edge_weight is not None and edge_weight.requires_grad
     if isinstance(edge_index, EdgeIndex) and edge_index.is_sorted_by_col:
         size = (x.size(0), x.size(0))
-        if not differentiable and edge_index.sparse_size() == size:
+        # EdgeIndex has no gradient for weights, and cannot be traced.
+        differentiable = edge_weight is not None and edge_weight.requires_grad
+        opaque = differentiable or torch.compiler.is_compiling()
+        if not opaque and edge_index.sparse_size() == size:
             with torch.autocast(x.device.type, enabled=False):
                 out: Tensor = edge_index.matmul(x, edge_weight, transpose=True)
             return out

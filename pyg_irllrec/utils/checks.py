@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -36,7 +37,9 @@ def check_fraction(name: str, value: float) -> None:
 def check_matrix(name: str, value: Tensor) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` is a floating-point
     matrix with at least one row."""
-    if value.dim() != 2 or value.size(0) == 0:
+    # The number of rows can depend on data, which a compiled graph cannot ask for.
+    empty = not torch.compiler.is_compiling() and value.size(0) == 0
+    if value.dim() != 2 or empty:
         raise ValueError(
             f"'{name}' must be a matrix with at least one row, got shape "
             f'{tuple(value.shape)}'
@@ -53,6 +56,15 @@ def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -
         raise ValueError(
             f"'{name}' must have the shape of '{other_name}', {tuple(other.shape)}, "
             f'got {tuple(value.shape)}'
+        )
+
+
+def check_length(name: str, value: Optional[Tensor], length: int) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` is missing or a vector of
+    this length."""
+    if value is not None and value.shape != (length,):
+        raise ValueError(
+            f"'{name}' must have shape ({length},), got {tuple(value.shape)}"
         )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+import torch
 from torch import Tensor
 from torch.nn import Module
 
@@ -64,13 +65,15 @@ class PairwiseAlignmentLoss(Module):
             return info_nce(
                 embedding, text, temperature=self.temperature, impl=self.impl
             )
-        if not self.duplicates:
-            index = index.unique()
+        first = None if self.duplicates else _first_occurrence(index).to(text.dtype)
+        in_batch = self.negatives == 'batch'
         return info_nce(
             embedding[index],
             text[index],
-            text if self.negatives == 'all' else None,
+            None if in_batch else text,
             temperature=self.temperature,
+            weight=first,
+            key_weight=first if in_batch else None,
             impl=self.impl,
         )
 
@@ -80,3 +83,12 @@ class PairwiseAlignmentLoss(Module):
             f'temperature={self.temperature}, negatives={self.negatives!r}, '
             f'duplicates={self.duplicates}'
         )
+
+
+def _first_occurrence(index: Tensor) -> Tensor:
+    r"""Whether no earlier element is the same. Unlike :meth:`torch.Tensor.unique` it
+    has a shape that does not depend on data, so that nothing waits for a GPU."""
+    value, order = index.sort(stable=True)
+    first = torch.ones_like(value, dtype=torch.bool)
+    first[1:] = value[1:] != value[:-1]
+    return torch.zeros_like(first).scatter(0, order, first)
