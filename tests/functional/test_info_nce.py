@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pyg_irllrec.functional import info_nce
+
+
+def rows(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(
+        *shape, generator=torch.Generator().manual_seed(seed), dtype=dtype
+    )
+
+
+def by_hand(
+    query: Tensor, key: Tensor, keys: Tensor, temperature: float
+) -> list[float]:
+    def unit(row: Tensor) -> list[float]:
+        norm = math.sqrt(1e-8 + sum(value * value for value in row.tolist()))
+        return [value / norm for value in row.tolist()]
+
+    def logit(a: list[float], b: list[float]) -> float:
+        return sum(x * y for x, y in zip(a, b, strict=True)) / temperature
+
+    losses = []
+    for q, k in zip(query, key, strict=True):
+        total = sum(math.exp(logit(unit(q), unit(c))) for c in keys)
+        losses.append(math.log(total) - logit(unit(q), unit(k)))
+    return losses
+
+
+@given(
+    num_rows=st.integers(1, 7),
+    num_keys=st.integers(1, 7),
+    dim=st.sampled_from([1, 2, 3, 17, 257]),
+    temperature=st.sampled_from([0.05, 0.2, 1.0, 10.0]),
+)
+@settings(max_examples=25, deadline=None)
+def test_equals_the_formula(num_rows, num_keys, dim, temperature):
+    query, key = rows(num_rows, dim), rows(num_rows, dim, seed=1)
+    keys = rows(num_keys, dim, seed=2)
+    loss = info_nce(query, key, keys, temperature=temperature, reduction='none')
+    expected = torch.tensor(by_hand(query, key, keys, temperature), dtype=torch.float64)
+    torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_without_keys_the_batch_is_contrasted():
+    query, key = rows(6, 3), rows(6, 3, seed=1)
+    assert torch.equal(info_nce(query, key), info_nce(query, key, key))
+
+
+def test_reductions():
+    query, key = rows(6, 3), rows(6, 3, seed=1)
+    loss = info_nce(query, key, reduction='none')
+    assert loss.shape == (6,)
+    torch.testing.assert_close(info_nce(query, key, reduction='sum'), loss.sum())
+    torch.testing.assert_close(info_nce(query, key), loss.mean())
+
+
+def test_weights_count_rows_and_keys():
+    query, key = rows(4, 3), rows(4, 3, seed=1)
+    mask = torch.tensor([1.0, 0.0, 1.0, 1.0])
+    loss = info_nce(query, key, weight=mask, key_weight=mask)
+    kept = mask.bool()
+    torch.testing.assert_close(loss, info_nce(query[kept], key[kept]))
+    twice = info_nce(query, key, key_weight=torch.full((4,), 2.0))
+    torch.testing.assert_close(twice, info_nce(query, key) + math.log(2))
+
+
+def test_eps_bounds_the_loss():
+    query = torch.eye(3, dtype=torch.float64)
+    loss = info_nce(query, -query, query, temperature=0.01, eps=1e-8)
+    torch.testing.assert_close(loss.item(), -math.log(1e-8))
+    p = torch.exp(-info_nce(query, query, reduction='none'))
+    loss = info_nce(query, query, eps=0.3, reduction='none')
+    torch.testing.assert_close(loss, -torch.log(p + 0.3))
+
+
+def test_identical_rows_give_log_of_their_number():
+    x = torch.ones(5, 3)
+    torch.testing.assert_close(info_nce(x, x).item(), math.log(5))
+
+
+@pytest.mark.parametrize('temperature', [0.01, 0.1, 1.0, 10.0])
+def test_no_overflow_in_float32(temperature):
+    query, key = (
+        rows(50, 8, dtype=torch.float32),
+        rows(50, 8, seed=1, dtype=torch.float32),
+    )
+    query.requires_grad_()
+    loss = info_nce(query, key, temperature=temperature)
+    loss.backward()
+    expected = info_nce(query.double(), key.double(), temperature=temperature)
+    torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=1e-6)
+    assert query.grad.isfinite().all()
+
+
+def test_gradients():
+    inputs = [rows(5, 3), rows(5, 3, seed=1), rows(4, 3, seed=2)]
+    for value in inputs:
+        value.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda q, k, c: info_nce(q, k, c, temperature=0.2, eps=1e-3), inputs
+    )
+
+
+def test_zero_rows_are_finite():
+    query = torch.zeros(3, 4, requires_grad=True)
+    info_nce(query, torch.randn(3, 4), temperature=0.2).backward()
+    assert query.grad.isfinite().all()
+
+
+def test_half_precision_is_computed_in_float32():
+    query, key = (
+        rows(64, 8, dtype=torch.bfloat16),
+        rows(64, 8, seed=1, dtype=torch.bfloat16),
+    )
+    loss = info_nce(query, key, temperature=0.01)
+    assert loss.dtype == torch.float32
+    expected = info_nce(query.double(), key.double(), temperature=0.01)
+    torch.testing.assert_close(loss.double(), expected, rtol=1e-4, atol=1e-4)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        inside = info_nce(query.float(), key.float(), temperature=0.01)
+    torch.testing.assert_close(inside, loss)
+
+
+def test_compiles_without_graph_breaks():
+    query, key = rows(6, 3), rows(6, 3, seed=1)
+    compiled = torch.compile(info_nce, fullgraph=True, backend='aot_eager')
+    torch.testing.assert_close(compiled(query, key), info_nce(query, key))
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'query': torch.randn(3)}, "'query' must be a matrix"),
+        (
+            {'query': torch.randn(0, 4)},
+            "'query' must be a matrix with at least one row",
+        ),
+        ({'query': torch.ones(3, 4).long()}, "'query' must hold floating-point"),
+        ({'key': torch.randn(2, 4)}, "'key' must have the shape of 'query'"),
+        ({'keys': torch.randn(3, 5)}, "'keys' must be as wide as 'query', 4, got 5"),
+        ({'keys': torch.randn(0, 4)}, "'keys' must be a matrix with at least one row"),
+        ({'weight': torch.ones(4)}, r"'weight' must have shape \(3,\)"),
+        ({'key_weight': torch.ones(4)}, r"'key_weight' must have shape \(3,\)"),
+        ({'temperature': 0.0}, "'temperature' must be above 0, got 0.0"),
+        ({'temperature': float('nan')}, "'temperature' must be above 0"),
+        ({'eps': -1.0}, "'eps' must be 0 or above"),
+        ({'reduction': 'max'}, "'reduction' must be one of 'none', 'mean', 'sum'"),
+        ({'impl': 'fast'}, "'impl' must be one of 'auto', 'eager'"),
+    ],
+)
+def test_wrong_arguments(change, message):
+    arguments = {'query': torch.randn(3, 4), 'key': torch.randn(3, 4), **change}
+    with pytest.raises(ValueError, match=message):
+        info_nce(**arguments)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch_geometric.nn import LGConv
+
+from pyg_irllrec.functional import propagate
+from tests.adjacency import FORMATS, NUM_NODES, dense, edges
+
+
+@pytest.mark.parametrize('name', FORMATS)
+def test_every_format_and_its_gradient_equal_the_dense_matrix(name):
+    index, weight = edges()
+    adj, edge_weight = FORMATS[name](index, weight)
+    x = torch.randn(NUM_NODES, 4, dtype=torch.float64, requires_grad=True)
+    out = propagate(x, adj, edge_weight)
+    torch.testing.assert_close(out, dense(weight) @ x)
+    upstream = torch.randn_like(out)
+    (gradient,) = torch.autograd.grad(out, x, upstream)
+    torch.testing.assert_close(gradient, dense(weight).t() @ upstream)
+
+
+def test_equals_lg_conv():
+    index, weight = edges()
+    x = torch.randn(NUM_NODES, 4, dtype=torch.float64)
+    torch.testing.assert_close(
+        propagate(x, index, weight), LGConv(normalize=False)(x, index, weight)
+    )
+
+
+@pytest.mark.parametrize('name', ['edge_index', 'EdgeIndex_by_col'])
+def test_weights_have_gradients(name):
+    index, weight = edges()
+    adj, weight = FORMATS[name](index, weight)
+    x = torch.randn(NUM_NODES, 2, dtype=torch.float64, requires_grad=True)
+    weight.requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, w: propagate(x, adj, w), (x, weight))
+
+
+@pytest.mark.parametrize('name', ['edge_index', 'EdgeIndex_by_col'])
+def test_compiles_without_graph_breaks(name):
+    index, weight = edges()
+    adj, weight = FORMATS[name](index, weight)
+    x = torch.randn(NUM_NODES, 4, dtype=torch.float64)
+    compiled = torch.compile(propagate, fullgraph=True, backend='aot_eager')
+    torch.testing.assert_close(compiled(x, adj, weight), propagate(x, adj, weight))
+
+
+def test_runs_in_inference_mode():
+    index, weight = edges()
+    adj, weight = FORMATS['EdgeIndex_by_col'](index, weight)
+    x = torch.randn(NUM_NODES, 4, dtype=torch.float64)
+    with torch.inference_mode():
+        out = propagate(x, adj, weight)
+    torch.testing.assert_close(out.clone(), dense(weight) @ x)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from pyg_irllrec.functional import info_nce
+from pyg_irllrec.nn import PairwiseAlignmentLoss
+
+
+@pytest.fixture
+def nodes() -> tuple[Tensor, Tensor]:
+    return torch.randn(9, 4, dtype=torch.float64), torch.randn(
+        9, 4, dtype=torch.float64
+    )
+
+
+INDEX = torch.tensor([3, 1, 3, 8, 1, 1])
+UNIQUE = torch.tensor([1, 3, 8])
+
+
+@pytest.mark.parametrize('negatives', ['batch', 'all'])
+@pytest.mark.parametrize('duplicates', [False, True])
+def test_who_stands_in_the_denominator(nodes, negatives, duplicates):
+    embedding, text = nodes
+    loss = PairwiseAlignmentLoss(0.2, negatives, duplicates)(embedding, text, INDEX)
+    rows = INDEX if duplicates else UNIQUE
+    keys = text if negatives == 'all' else text[rows]
+    expected = info_nce(embedding[rows], text[rows], keys, temperature=0.2)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_all_nodes_by_default(nodes):
+    torch.testing.assert_close(
+        PairwiseAlignmentLoss()(*nodes), info_nce(*nodes, temperature=0.2)
+    )
+
+
+@pytest.mark.parametrize('duplicates', [False, True])
+def test_gradients(nodes, duplicates):
+    inputs = [value.requires_grad_() for value in nodes]
+    loss = PairwiseAlignmentLoss(0.5, duplicates=duplicates)
+    assert torch.autograd.gradcheck(lambda x, y: loss(x, y, INDEX), inputs)
+
+
+def test_compiles_without_graph_breaks(nodes):
+    loss = PairwiseAlignmentLoss()
+    compiled = torch.compile(loss, fullgraph=True, backend='aot_eager')
+    torch.testing.assert_close(compiled(*nodes, INDEX), loss(*nodes, INDEX))
+
+
+def test_repr_and_wrong_arguments():
+    expected = "temperature=0.2, negatives='all', duplicates=True"
+    assert expected in repr(PairwiseAlignmentLoss(0.2, 'all', True))
+    with pytest.raises(ValueError, match="'negatives' must be one of 'batch', 'all'"):
+        PairwiseAlignmentLoss(negatives='some')
+    with pytest.raises(ValueError, match="'temperature' must be above 0, got 0"):
+        PairwiseAlignmentLoss(temperature=0)

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from pyg_irllrec.functional import bpr_loss
+from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN
+from pyg_irllrec.utils import UserItems, symmetric_norm
+from tests.conftest import DIM, NUM_ITEMS, NUM_USERS
+
+NUM_NODES = NUM_USERS + NUM_ITEMS
+TRIPLETS = torch.tensor([[0, 1, 4], [1, 3, 2], [6, 1, 0]])
+
+
+def build(edge_index: Tensor, **kwargs) -> IRLLRec:
+    torch.manual_seed(0)
+    backbone = LightGCN(NUM_USERS, NUM_ITEMS, DIM, num_layers=2, num_intents=3)
+    return IRLLRec(backbone, edge_index, **kwargs)
+
+
+def texts() -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return {
+        'profile': torch.randn(NUM_NODES, 6, generator=generator),
+        'intent': torch.randn(NUM_NODES, 5, generator=generator),
+    }
+
+
+def test_the_texts_decide_what_is_aligned(edge_index):
+    plain = {'bpr', 'l2'}
+    profile = {'profile': texts()['profile']}
+    assert set(build(edge_index).loss(TRIPLETS).terms) == plain
+    assert set(build(edge_index, **profile).loss(TRIPLETS).terms) == plain | {'profile'}
+    full = build(edge_index, **texts()).loss(TRIPLETS)
+    assert set(full.terms) == plain | {'profile', 'intent', 'translation', 'matching'}
+    torch.testing.assert_close(full.total, sum(full.terms.values()))
+
+
+def test_bpr_and_l2(edge_index):
+    model = build(edge_index, l2_weight=0.5, **texts())
+    user, item = model.encode()
+    terms = model.loss(TRIPLETS).terms
+    u, i, j = TRIPLETS
+    torch.testing.assert_close(terms['bpr'], bpr_loss(user[u], item[i], item[j]))
+    norm = sum(weight.square().sum() for weight in model.parameters())
+    torch.testing.assert_close(terms['l2'], 0.5 * norm)
+
+
+def test_the_teacher_counts_in_l2_only_when_asked(edge_index):
+    sound = build(edge_index, l2_weight=1.0, **texts())
+    authors = build(edge_index, l2_weight=1.0, l2_teacher=True, **texts())
+    teacher = sum(
+        value.square().sum() for value in authors.intent_projector.teacher.buffers()
+    )
+    gap = authors.loss(TRIPLETS).terms['l2'] - sound.loss(TRIPLETS).terms['l2']
+    torch.testing.assert_close(gap, teacher)
+
+
+def test_the_teacher_moves_in_training_only(edge_index):
+    model = build(edge_index, momentum=0.5, **texts())
+    with torch.no_grad():
+        model.intent_projector.encoder[0].weight += 1
+
+    def teacher():
+        return model.intent_projector.teacher[0].weight.clone()
+
+    start = teacher()
+    model.eval().loss(TRIPLETS)
+    model.train().loss(TRIPLETS, update_teacher=False)
+    assert torch.equal(teacher(), start)
+    model.loss(TRIPLETS)
+    torch.testing.assert_close(teacher(), start + 0.5)
+
+
+def test_one_step_lowers_the_loss_and_trains_everything(edge_index):
+    model = build(edge_index, **texts())
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    generator = torch.Generator()
+    losses = []
+    for _ in range(5):
+        optimizer.zero_grad()
+        total = model.loss(TRIPLETS, generator=generator.manual_seed(0)).total
+        total.backward()
+        assert all(weight.grad is not None for weight in model.parameters())
+        optimizer.step()
+        losses.append(total.item())
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_the_same_seed_gives_the_same_loss(edge_index):
+    def total(seed):
+        model = build(edge_index, **texts())
+        return model.loss(TRIPLETS, generator=torch.Generator().manual_seed(seed)).total
+
+    assert total(1) == total(1) != total(2)
+
+
+def test_every_format_of_the_graph_is_the_same(edge_index):
+    index, size = edge_index.as_tensor(), (NUM_NODES, NUM_NODES)
+    weight = symmetric_norm(index, NUM_NODES)
+    coo = torch.sparse_coo_tensor(index.flip(0), weight, size).coalesce()
+    expected = build(edge_index).encode()
+    for graph in (index, index.flip(1), coo, coo.to_sparse_csr(), coo.to_sparse_csc()):
+        torch.testing.assert_close(build(graph).encode(), expected)
+    torch.testing.assert_close(build(index, edge_weight=weight).encode(), expected)
+
+
+def test_saved_and_restored(edge_index, tmp_path):
+    model = build(edge_index, **texts())
+    model.loss(TRIPLETS).total.backward()
+    torch.save(model.state_dict(), tmp_path / 'model.pt')
+    state = torch.load(tmp_path / 'model.pt', weights_only=True)
+    assert not {'edge_index', 'edge_weight', 'profile', 'intent'} & state.keys()
+    torch.manual_seed(9)
+    other = IRLLRec(
+        LightGCN(NUM_USERS, NUM_ITEMS, DIM, num_layers=2, num_intents=3),
+        edge_index,
+        **texts(),
+    )
+    other.load_state_dict(state)
+    torch.testing.assert_close(other.encode(), model.encode())
+    text = texts()['intent']
+    torch.testing.assert_close(
+        other.intent_projector.teach(text), model.intent_projector.teach(text)
+    )
+
+
+def test_copied_and_moved_to_another_dtype(edge_index):
+    model = copy.deepcopy(build(edge_index, **texts())).double()
+    loss = model.loss(TRIPLETS)
+    assert loss.total.dtype == torch.float64
+    single = build(edge_index, **texts()).eval().loss(TRIPLETS)
+    double = model.eval().loss(TRIPLETS)
+    torch.testing.assert_close(double.total.float(), single.total)
+
+
+def test_bfloat16_autocast(edge_index):
+    model = build(edge_index, **texts()).eval()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        mixed = model.loss(TRIPLETS)
+    torch.testing.assert_close(
+        mixed.total, model.loss(TRIPLETS).total, rtol=2e-2, atol=1e-2
+    )
+    mixed.total.backward()
+    assert all(weight.grad.isfinite().all() for weight in model.parameters())
+
+
+def test_compiles_without_graph_breaks(edge_index):
+    model = build(edge_index, **texts()).eval()
+    compiled = torch.compile(model.loss, fullgraph=True, backend='aot_eager')
+    torch.testing.assert_close(compiled(TRIPLETS).total, model.loss(TRIPLETS).total)
+
+
+def test_recommend_equals_sorting_all_scores(edge_index, interactions):
+    model = build(edge_index).train()
+    user, item = model.eval().encode()
+    score = user @ item.t()
+    score[interactions[0], interactions[1]] = -torch.inf
+    model.train()
+    out = model.recommend(
+        torch.arange(NUM_USERS), 3, exclude=interactions, batch_size=2
+    )
+    torch.testing.assert_close(out.score, score.sort(descending=True).values[:, :3])
+    assert torch.equal(out.item, score.argsort(descending=True)[:, :3])
+    assert model.training and not out.score.requires_grad
+    items = UserItems(interactions, NUM_USERS, NUM_ITEMS)
+    again = model.recommend(torch.arange(NUM_USERS), 3, exclude=items)
+    assert torch.equal(again.item, out.item)
+
+
+def test_recommend_says_where_no_item_is_left(edge_index, interactions):
+    out = build(edge_index).recommend(
+        torch.tensor([0]), NUM_ITEMS, exclude=interactions
+    )
+    assert set(out.item[0].tolist()) == {-1, 3, 4, 5, 6}
+    assert (out.item[0, -3:] == -1).all()
+    assert torch.isinf(out.score[0, -3:]).all()
+    assert build(edge_index).recommend(torch.tensor([]).long(), 2).item.shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ('users', 'k', 'message'),
+    [
+        ([0], NUM_ITEMS + 1, "'k' must be from 1 to the number of items, 7, got 8"),
+        ([0], 0, "'k' must be from 1"),
+        ([NUM_USERS], 1, "'users' must hold ids from 0 to 4, got ids from 5 to 5"),
+        ([[0]], 1, "'users' must be a vector"),
+    ],
+)
+def test_recommend_wrong_arguments(edge_index, users, k, message):
+    with pytest.raises(ValueError, match=message):
+        build(edge_index).recommend(torch.tensor(users), k)
+
+
+def with_nan() -> Tensor:
+    out = torch.randn(NUM_NODES, 3)
+    out[4, 1] = torch.nan
+    return out
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            {'profile': torch.randn(4, 3)},
+            "'profile' must have a row a node.*12 rows, got 4",
+        ),
+        (
+            {'intent': with_nan()},
+            r"'intent' must be finite.*1 of 12 rows \(first: row 4\)",
+        ),
+        (
+            {'intent': torch.ones(NUM_NODES, 3).long()},
+            "'intent' must hold floating-point",
+        ),
+        ({'l2_weight': -1.0}, "'l2_weight' must be 0 or above"),
+        ({'edge_index': torch.tensor([[0, 12], [5, 1]])}, "'edge_index' must hold ids"),
+        (
+            {'edge_index': torch.empty(2, 0).long()},
+            "'edge_index' must hold at least one",
+        ),
+    ],
+)
+def test_wrong_arguments(edge_index, change, message):
+    arguments = {'edge_index': edge_index, **change}
+    with pytest.raises(ValueError, match=message):
+        build(**arguments)
+
+
+@pytest.mark.parametrize('shape', [(3,), (2, 4), (3, 0)])
+def test_wrong_triplets(edge_index, shape):
+    with pytest.raises(
+        ValueError, match=r"'triplets' must have shape \(3, batch_size\)"
+    ):
+        build(edge_index).loss(torch.zeros(shape, dtype=torch.long))
+
+
+def test_custom_alignment(edge_index):
+    alignment = IntentAlignmentLoss(matching_weight=0, translation_weight=0)
+    model = build(edge_index, alignment=alignment, **texts())
+    assert set(model.loss(TRIPLETS).terms) == {'bpr', 'l2', 'profile', 'intent'}

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyg_irllrec.nn import IntentPrototypes
+
+
+def test_mixes_prototypes_by_their_shares():
+    prototypes = IntentPrototypes(4, 3)
+    assert str(prototypes) == 'IntentPrototypes(4, 3)'
+    x = torch.randn(5, 4)
+    share = prototypes.assign(x)
+    assert share.shape == (5, 3)
+    torch.testing.assert_close(share, (x @ prototypes.weight).softmax(dim=-1))
+    torch.testing.assert_close(prototypes(x), share @ prototypes.weight.t())
+
+
+def test_seeded():
+    torch.manual_seed(1)
+    first = IntentPrototypes(4, 3)
+    torch.manual_seed(1)
+    assert torch.equal(first.weight, IntentPrototypes(4, 3).weight)
+
+
+@pytest.mark.parametrize(('dim', 'number'), [(0, 3), (4, 0)])
+def test_wrong_sizes(dim, number):
+    with pytest.raises(ValueError, match='must be above 0, got 0'):
+        IntentPrototypes(dim, number)
