@@ -27,6 +27,7 @@ from pyg_irllrec.training import FitResult, InteractionDataModule, fit, parse_de
 from pyg_irllrec.utils import bipartite_edge_index
 from pyg_irllrec.utils.files import atomic_write
 
+KS = (5, 10, 20)
 BACKBONES = {'lightgcn': LightGCN}
 TEXTS = {'none': (), 'profile': ('profile',), 'full': ('profile', 'intent')}
 
@@ -48,6 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> FitResult:
     parse_device(args.device)
     data = load_data(args.dataset, args.root, args.alignment, args.data_seed)
+    check_catalogue(data)
     preset = choose_preset(args.backbone, args.dataset, args.alignment, args.preset)
     training = preset['training']
     interactions = InteractionDataModule(
@@ -62,6 +64,7 @@ def run(args: argparse.Namespace) -> FitResult:
         interactions,
         out,
         epochs=args.epochs,
+        ks=KS,
         seed=args.seed,
         device=args.device,
         resume=args.resume,
@@ -78,6 +81,15 @@ def load_data(
     if root is None:
         raise ValueError(f"--root must name the folder that holds '{dataset}'")
     return IRLLRecDataset(str(root), dataset, require=TEXTS[alignment])[0]
+
+
+def check_catalogue(data: HeteroData) -> None:
+    """Before a file is written: there must be as many items as are ranked."""
+    if data['item'].num_nodes < max(KS):
+        raise ValueError(
+            f'the data must hold at least {max(KS)} items for Recall@{max(KS)}, got '
+            f'{data["item"].num_nodes}'
+        )
 
 
 def choose_preset(

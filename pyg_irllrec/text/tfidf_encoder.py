@@ -45,7 +45,10 @@ class TfidfEncoder:
         except ValueError as error:
             raise ValueError(f"'texts' must hold words to encode: {error}") from None
         dim = min(self.dim, *counts.shape)
-        vectors = TruncatedSVD(dim, random_state=self.seed).fit_transform(counts)
+        if dim == counts.shape[1]:  # Nothing to reduce.
+            vectors = counts.toarray()
+        else:
+            vectors = TruncatedSVD(dim, random_state=self.seed).fit_transform(counts)
         return np.asarray(normalize(vectors), dtype=np.float32)
 
     def __repr__(self) -> str:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import GOLDENS, SHARED
+
+SCRIPT = Path(__file__).parents[2] / 'benchmarks' / 'parity.py'
+
+
+def parity(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), '--goldens', str(folder), *args]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def change(path: Path, name: str, value: object) -> None:
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays[name] = value(arrays[name]) if callable(value) else value
+    np.savez(path, **arrays)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    shutil.copy(GOLDENS / 'lightgcn_int.npz', tmp_path)
+    return tmp_path / 'lightgcn_int.npz'
+
+
+def test_the_authors_numbers_come_out(tmp_path):
+    done = parity(GOLDENS, '--json', str(tmp_path / 'errors.json'))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'parity holds' in done.stdout
+    errors = json.loads((tmp_path / 'errors.json').read_text())
+    assert set(errors) == {'lightgcn', 'lightgcn_plus', 'lightgcn_int'}
+    names = errors['lightgcn_int']
+    assert {
+        'total',
+        'term kd_int_loss',
+        'grad user_intent',
+        'after int_mlp_m.0.bias',
+    } <= set(names)
+    assert max(max(values.values()) for values in errors.values()) < 1e-5
+
+
+def test_all_goldens_in_shared():
+    if not (SHARED / 'goldens').is_dir():
+        pytest.skip('the goldens are not here')
+    done = parity(SHARED / 'goldens')
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('loss', lambda x: x * np.float32(1.0001)),
+        ('term/reg_loss', lambda x: x * np.float32(1.0001)),
+        ('grad/user_intent', lambda x: x * np.float32(1.0001)),
+        ('loss', lambda x: x * np.float32('nan')),
+        ('draw/00_randn_like', lambda x: -x),
+        ('param/int_mlp_m.0.bias', lambda x: x + 1),
+    ],
+)
+def test_a_changed_number_is_found(copy, name, value):
+    change(copy, name, value)
+    done = parity(copy.parent)
+    assert done.returncode == 1
+    assert 'above the tolerance' in done.stdout
+
+
+def test_files_that_cannot_be_read(copy):
+    for content in (b'', copy.read_bytes()[:4000], b'not a zip file'):
+        copy.write_bytes(content)
+        done = parity(copy.parent)
+        assert done.returncode == 1
+        assert done.stderr.startswith('error: cannot read the golden')
+        assert 'Traceback' not in done.stderr
+
+
+def test_missing_arrays_and_empty_folders(copy, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    assert parity(tmp_path / 'empty').returncode == 1
+    change(copy, 'batch', np.zeros((2, 3), dtype=np.int64))
+    done = parity(copy.parent)
+    assert done.returncode == 1 and 'cannot replay the golden' in done.stderr

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pyg_irllrec.text import TfidfEncoder
+
+TEXTS = [
+    'likes long hikes',
+    'hikes in the mountains',
+    'espresso machine',
+    'fresh espresso',
+]
+
+
+def test_unit_rows_in_which_like_is_near_like():
+    vectors = TfidfEncoder(dim=3)(TEXTS)
+    assert vectors.shape == (4, 3) and vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    cosine = vectors @ vectors.T
+    assert cosine[0, 1] > 0.2 > abs(cosine[0, 2])
+
+
+def test_the_same_seed_gives_the_same_vectors():
+    encoder = TfidfEncoder(dim=2, seed=1)
+    assert repr(encoder) == 'TfidfEncoder(dim=2, seed=1)'
+    assert (encoder(TEXTS) == TfidfEncoder(dim=2, seed=1)(TEXTS)).all()
+
+
+def test_is_as_wide_as_the_vocabulary_at_most():
+    assert TfidfEncoder(dim=64)(['tea', 'tea coffee']).shape == (2, 2)
+    assert TfidfEncoder()(['tea', '']).tolist() == [[1.0], [0.0]]
+
+
+@pytest.mark.parametrize(
+    ('texts', 'message'),
+    [
+        ([], 'must hold words'),
+        (['', 'the'], 'must hold words'),
+        ('tea', 'got a single text'),
+    ],
+)
+def test_texts_without_words(texts, message):
+    with pytest.raises(ValueError, match=message):
+        TfidfEncoder()(texts)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+import torch
+
+from pyg_irllrec.datasets import SyntheticIntents
+from pyg_irllrec.nn import IRLLRec, LightGCN
+from pyg_irllrec.training import InteractionDataModule, evaluate, fit, parse_device
+from pyg_irllrec.utils import bipartite_edge_index
+
+DATA = SyntheticIntents(60, 50, num_intents=4)[0]
+
+
+def build(seed=0, **kwargs):
+    torch.manual_seed(seed)
+    edge_index = bipartite_edge_index(DATA['user', 'rates', 'item'].edge_index, 60, 50)
+    texts = {
+        kind: torch.cat([DATA['user'][kind], DATA['item'][kind]])
+        for kind in ('profile', 'intent')
+    }
+    backbone = LightGCN(60, 50, 8, num_intents=4, edge_dropout=0.1)
+    return IRLLRec(backbone, edge_index, **texts, **kwargs)
+
+
+def run(out, model=None, **kwargs):
+    module = InteractionDataModule(DATA, batch_size=64)
+    options = {
+        'epochs': 4,
+        'check_every': 2,
+        'device': 'cpu',
+        'progress': False,
+        **kwargs,
+    }
+    return fit(model or build(), module, out, **options)
+
+
+def test_learns_and_writes_what_it_found(tmp_path, capsys):
+    model = build()
+    first = model.eval().encode()
+    result = run(tmp_path, model, epochs=10, lr=1e-2, progress=True)
+    module = InteractionDataModule(DATA)
+    before = evaluate(*first, module.test_items, module.train_items)
+    assert result.test['recall@20'] > before['recall@20']
+    # The model ends with the best weights, which give the metrics that it reports.
+    after = evaluate(*model.eval().encode(), module.test_items, module.train_items)
+    assert after == pytest.approx(result.test, abs=1e-6)
+    assert result.best_epoch in [row['epoch'] for row in result.history]
+    assert [row['epoch'] for row in result.history][:3] == [2, 4, 6]
+    assert {'loss', 'bpr', 'translation', 'recall@5', 'ndcg@20'} <= result.history[
+        0
+    ].keys()
+    assert result.seconds_per_step > 0 and result.peak_memory_mb > 0
+    assert 'training' in capsys.readouterr().err
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {'best.ckpt', 'last.ckpt', 'history.csv', 'metrics.json'}
+    assert json.loads((tmp_path / 'metrics.json').read_text())['test'] == result.test
+    with open(tmp_path / 'history.csv') as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row['recall@20']) for row in rows] == [
+        row['recall@20'] for row in result.history
+    ]
+
+
+def test_the_same_seed_gives_the_same_run(tmp_path):
+    first, second = run(tmp_path / 'a'), run(tmp_path / 'b')
+    assert first.test == second.test and first.history == second.history
+    assert run(tmp_path / 'c', seed=1).history != first.history
+
+
+@pytest.mark.parametrize('epochs', [1, 3])
+def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path, epochs):
+    whole, resumed = build(), build()
+    expected = run(tmp_path / 'whole', whole)
+    run(tmp_path / 'parts', build(), epochs=epochs)
+    result = run(tmp_path / 'parts', resumed, resume=True)
+    assert result.test == expected.test
+    if epochs == 3:  # A run of one epoch has validated once more, at its end.
+        assert result.history == expected.history
+    state = resumed.state_dict()
+    assert all(
+        torch.equal(value, state[name]) for name, value in whole.state_dict().items()
+    )
+
+
+def test_stops_early(tmp_path):
+    result = run(tmp_path, lr=1e-9, epochs=50, check_every=1, patience=2)
+    assert result.history[-1]['epoch'] < 20
+
+
+def test_nothing_to_resume(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'holds no last\.ckpt to resume from'):
+        run(tmp_path / 'none', resume=True)
+    assert not (tmp_path / 'none').exists()
+
+
+def test_a_damaged_checkpoint(tmp_path):
+    run(tmp_path, epochs=1)
+    last = tmp_path / 'last.ckpt'
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r'last\.ckpt is not a checkpoint'):
+        run(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'epochs': 0}, "'epochs' must be above 0"),
+        ({'patience': 0}, "'patience' must be above 0"),
+        ({'lr': 0.0}, "'lr' must be above 0"),
+        ({'ks': (60,)}, "'ks' must not be above the number of items, 50, got 60"),
+        ({'device': 'tpu9'}, "'device' must be 'auto', 'cpu', 'cuda' or 'cuda:N'"),
+        ({'device': 'mps'}, "'device' must be 'auto', 'cpu'"),
+        (
+            {'device': 'cuda:99'},
+            "'device' must be here, got 'cuda:99' on a machine with",
+        ),
+    ],
+)
+def test_wrong_arguments_write_nothing(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path / 'out', **change)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_parse_device():
+    assert parse_device('cpu').type == 'cpu'
+    expected = 'cuda' if torch.cuda.is_available() else 'cpu'
+    assert parse_device('auto').type == expected
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_on_a_gpu(tmp_path):
+    result = run(tmp_path, device='cuda')
+    assert result.test['recall@20'] > 0

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pyg_irllrec.training import RankingMetrics, evaluate
+from pyg_irllrec.utils import UserItems
+
+
+def by_hand(score, labels, taken, ks):
+    """The authors' protocol, a user at a time."""
+    sums, count = {}, 0
+    for user in range(score.size(0)):
+        wanted = labels.get(user, set())
+        if not wanted:
+            continue
+        count += 1
+        order = [
+            i
+            for i in score[user].argsort(descending=True).tolist()
+            if i not in taken.get(user, set())
+        ]
+        for k in ks:
+            hits = [float(i in wanted) for i in order[:k]]
+            dcg = sum(hit / math.log2(rank + 2) for rank, hit in enumerate(hits))
+            best = sum(1 / math.log2(r + 2) for r in range(min(k, len(wanted))))
+            for name, value in (
+                (f'recall@{k}', sum(hits) / len(wanted)),
+                (f'ndcg@{k}', dcg / best),
+            ):
+                sums[name] = sums.get(name, 0.0) + value
+    return {name: value / count for name, value in sums.items()}
+
+
+def group(pairs):
+    out = {}
+    for user, item in pairs.t().tolist():
+        out.setdefault(user, set()).add(item)
+    return out
+
+
+@pytest.mark.parametrize('batch_size', [1, 7, 1000])
+def test_equals_a_loop_over_users(batch_size):
+    generator = torch.Generator().manual_seed(0)
+    user = torch.randn(30, 4, generator=generator)
+    item = torch.randn(25, 4, generator=generator)
+    pairs = (torch.rand(30, 25, generator=generator) < 0.3).nonzero().t()
+    pairs = pairs[:, pairs[0] != 3]
+    chosen = torch.rand(pairs.size(1), generator=generator) < 0.5
+    train, test = pairs[:, chosen], pairs[:, ~chosen]
+    ks = (1, 5, 20)
+    metrics = evaluate(
+        user, item, UserItems(test, 30, 25), UserItems(train, 30, 25), ks, batch_size
+    )
+    expected = by_hand(user @ item.t(), group(test), group(train), ks)
+    assert metrics.keys() == expected.keys()
+    for name, value in metrics.items():
+        assert value == pytest.approx(expected[name], abs=1e-6)
+
+
+def test_the_truth_scores_one():
+    pairs = torch.tensor([[0, 0, 1], [0, 1, 2]])
+    score = torch.zeros(2, 4).index_put((pairs[0], pairs[1]), torch.ones(3))
+    none = UserItems(torch.empty(2, 0).long(), 2, 4)
+    metrics = evaluate(score, torch.eye(4), UserItems(pairs, 2, 4), none, ks=(2,))
+    assert metrics == {'recall@2': 1.0, 'ndcg@2': 1.0}
+
+
+def test_wrong_cutoffs():
+    with pytest.raises(ValueError, match="'ks' must hold at least one cut-off"):
+        RankingMetrics(())
+    items = UserItems(torch.tensor([[0], [0]]), 1, 4)
+    with pytest.raises(
+        ValueError, match="'k' must be from 1 to the number of items, 4"
+    ):
+        evaluate(torch.ones(1, 2), torch.ones(4, 2), items, items, ks=(5,))

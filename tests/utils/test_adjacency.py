@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyg_irllrec.utils import bipartite_edge_index, symmetric_norm, to_edge_index
+from tests.adjacency import FORMATS, NUM_NODES, dense, edges
+
+
+@pytest.mark.parametrize('name', FORMATS)
+def test_to_edge_index_reads_every_format(name):
+    index, weight = edges()
+    adj, edge_weight = to_edge_index(*FORMATS[name](index, weight))
+    if hasattr(adj, 'validate'):
+        adj.validate()
+    out = torch.zeros(NUM_NODES, NUM_NODES, dtype=torch.float64)
+    out.index_put_((adj[1], adj[0]), edge_weight, accumulate=True)
+    torch.testing.assert_close(out, dense(weight))
+
+
+def test_reading_does_not_change_the_matrix():
+    index, weight = edges()
+    coo, _ = FORMATS['torch_coo_repeated'](index, weight)
+    to_edge_index(coo)
+    assert not coo.is_coalesced()
+
+
+def test_bipartite_edge_index(interactions):
+    out = bipartite_edge_index(interactions, 5, 7)
+    out.validate()
+    assert out.is_undirected and out.is_sorted_by_col and out.sparse_size() == (12, 12)
+    pairs = set(zip(*(row.tolist() for row in interactions), strict=True))
+    expected = {(u, 5 + i) for u, i in pairs} | {(5 + i, u) for u, i in pairs}
+    assert set(map(tuple, out.as_tensor().t().tolist())) == expected
+
+
+def test_symmetric_norm(interactions):
+    index = bipartite_edge_index(interactions, 5, 7).as_tensor()
+    degree = torch.bincount(index[0], minlength=12).double()
+    expected = 1 / (degree[index[0]] * degree[index[1]]).sqrt()
+    torch.testing.assert_close(symmetric_norm(index, 12).double(), expected)
+
+
+@pytest.mark.parametrize(
+    ('pairs', 'message'),
+    [
+        ([[5], [0]], r'\(users\).* must hold ids from 0 to 4, got ids from 5 to 5'),
+        ([[0], [7]], r'\(items\).* must hold ids from 0 to 6, got ids from 7 to 7'),
+        ([[-1], [0]], r'\(users\).* got ids from -1'),
+        ([[], []], "'interactions' must hold at least one"),
+        ([[0], [0], [0]], r'must have shape \(2, num_edges\)'),
+    ],
+)
+def test_wrong_interactions(pairs, message):
+    with pytest.raises(ValueError, match=message):
+        bipartite_edge_index(torch.tensor(pairs, dtype=torch.long), 5, 7)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyg_irllrec.utils import UserItems
+
+NUM_USERS, NUM_ITEMS = 4, 6
+PAIRS = st.lists(
+    st.tuples(st.integers(0, NUM_USERS - 1), st.integers(0, NUM_ITEMS - 1))
+)
+
+
+def tensor(pairs: list[tuple[int, int]]) -> torch.Tensor:
+    return torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).t()
+
+
+@given(pairs=PAIRS, users=st.lists(st.integers(0, NUM_USERS - 1), max_size=6))
+@settings(deadline=None)
+def test_lookup_equals_a_dictionary(pairs, users):
+    items = UserItems(tensor(pairs), NUM_USERS, NUM_ITEMS)
+    row, item = items.lookup(torch.tensor(users, dtype=torch.long))
+    expected = [
+        (position, i)
+        for position, user in enumerate(users)
+        for i in sorted({i for u, i in pairs if u == user})
+    ]
+    assert list(zip(row.tolist(), item.tolist(), strict=True)) == expected
+
+
+@given(pairs=PAIRS, seed=st.integers(0, 100))
+@settings(deadline=None)
+def test_negatives_are_true_negatives(pairs, seed):
+    taken = {u: {i for v, i in pairs if v == u} for u in range(NUM_USERS)}
+    users = [u for u in range(NUM_USERS) if len(taken[u]) < NUM_ITEMS] * 5
+    items = UserItems(tensor(pairs), NUM_USERS, NUM_ITEMS)
+    generator = torch.Generator().manual_seed(seed)
+    negative = items.sample_negatives(torch.tensor(users, dtype=torch.long), generator)
+    for user, item in zip(users, negative.tolist(), strict=True):
+        assert 0 <= item < NUM_ITEMS and item not in taken[user]
+
+
+def test_negatives_are_uniform():
+    items = UserItems(torch.tensor([[1, 1, 1], [0, 2, 5]]), 2, NUM_ITEMS)
+    users = torch.ones(30000, dtype=torch.long)
+    drawn = items.sample_negatives(users, torch.Generator().manual_seed(0))
+    share = torch.bincount(drawn, minlength=NUM_ITEMS) / users.numel()
+    expected = torch.tensor([0, 1, 0, 1, 1, 0]) / 3
+    torch.testing.assert_close(share, expected, atol=0.01, rtol=0)
+
+
+def test_a_user_with_every_item():
+    items = UserItems(torch.tensor([[0, 0, 1], [0, 1, 0]]), 2, 2)
+    assert items.sample_negatives(torch.tensor([1])).tolist() == [1]
+    with pytest.raises(ValueError, match='user 0 has interacted with all 2 items'):
+        items.sample_negatives(torch.tensor([1, 0]))
+
+
+def test_wrong_ids_and_repr():
+    with pytest.raises(ValueError, match=r'\(items\).* got ids from 9 to 9'):
+        UserItems(torch.tensor([[0], [9]]), 2, 2)
+    items = UserItems(torch.tensor([[0, 0], [1, 1]]), 2, 2)
+    assert repr(items) == 'UserItems(num_users=2, num_items=2, num_interactions=1)'
