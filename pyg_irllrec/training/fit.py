@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -96,7 +96,7 @@ def fit(
         raise FileNotFoundError(f'{out} holds no last.ckpt to resume from')
     lit = LitIRLLRec(model, lr=lr, ks=ks, seed=seed)
     callbacks: list[Callback] = [
-        EarlyStopping(
+        _EarlyStopping(
             'val_recall', mode='max', patience=patience, check_on_train_epoch_end=False
         ),
         ModelCheckpoint(
@@ -129,12 +129,14 @@ def fit(
             enable_progress_bar=progress,
             enable_model_summary=False,
         )
-        trainer.fit(lit, data, ckpt_path=last if resume else None)
+        try:
+            trainer.fit(lit, data, ckpt_path=last if resume else None)
+        except SystemExit:  # What Lightning makes of a KeyboardInterrupt.
+            if trainer.interrupted:
+                raise KeyboardInterrupt from None
+            raise
         history = lit.history  # The best checkpoint holds an earlier one.
-        if not trainer.interrupted:
-            trainer.test(lit, data, ckpt_path=Path(out) / 'best.ckpt', verbose=False)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        trainer.test(lit, data, ckpt_path=Path(out) / 'best.ckpt', verbose=False)
 
     recall = f'recall@{max(ks)}'
     result = FitResult(
@@ -199,6 +201,14 @@ def _peak_memory_mb(device: torch.device) -> float:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == 'darwin' else peak / 2**10
+
+
+class _EarlyStopping(EarlyStopping):
+    r"""A run that had stopped early stays stopped when it is resumed."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
 
 
 @contextmanager

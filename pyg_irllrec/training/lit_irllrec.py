@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -106,6 +107,12 @@ class LitIRLLRec(LightningModule):
         )
         steps = max(self.trainer.num_training_batches, 1)
         terms = {name: float(value) / steps for name, value in self._sums.items()}
+        for name, value in terms.items():
+            if not math.isfinite(value):
+                raise ValueError(
+                    f'training diverged: {name!r} is {value} in epoch '
+                    f'{self.current_epoch + 1} (try a lower learning rate)'
+                )
         self.history.append({'epoch': self.current_epoch + 1, **terms, **values})
         self._embeddings = None
 

@@ -79,6 +79,20 @@ def test_killed_and_resumed_ends_as_one_left_alone(tmp_path):
     assert metrics[0]['test'] == metrics[1]['test']
 
 
+def test_interrupted_says_how_to_go_on(tmp_path):
+    process = subprocess.Popen(
+        command('--alignment', 'none', '--out', tmp_path / 'out'),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / 'out' / 'last.ckpt').exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == 'stopped: go on with --resume'
+
+
 def test_an_earlier_run_is_moved_aside_and_another_is_not_resumed(tmp_path):
     args = ('--alignment', 'none', '--epochs', 1, '--out', tmp_path / 'out')
     assert call(*args, cwd=tmp_path).returncode == 0

@@ -88,6 +88,15 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path, epochs):
 def test_stops_early(tmp_path):
     result = run(tmp_path, lr=1e-9, epochs=50, check_every=1, patience=2)
     assert result.history[-1]['epoch'] < 20
+    resumed = run(tmp_path, epochs=50, check_every=1, patience=2, resume=True)
+    assert resumed.history == result.history and resumed.test == result.test
+
+
+def test_a_diverging_run_says_so(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"training diverged: 'loss' is nan in epoch 2"
+    ):
+        run(tmp_path, lr=1e30)
 
 
 def test_nothing_to_resume(tmp_path):
