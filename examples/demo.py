@@ -18,7 +18,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
-from irllrec import build_model, choose_preset
+from irllrec import build_model, choose_preset, positive_int, said_plainly
 from matplotlib import pyplot as plt
 from sklearn.manifold import TSNE
 from torch import Tensor
@@ -37,10 +37,13 @@ METRICS = ('recall@5', 'recall@10', 'recall@20', 'ndcg@5', 'ndcg@10', 'ndcg@20')
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--epochs', type=int, default=100, help='the most epochs')
+    parser.add_argument('--epochs', type=positive_int, default=100, help='at most')
     parser.add_argument('--out', type=Path, default=Path('runs/demo'), metavar='DIR')
     args = parser.parse_args(argv)
+    return said_plainly(lambda: run(args))
 
+
+def run(args: argparse.Namespace) -> None:
     data = SyntheticIntents(seed=args.seed)[0]
     describe_data(data)
     results, models = {}, {}
@@ -53,7 +56,6 @@ def main(argv: list[str] | None = None) -> int:
     write_metrics(results, args.out)
     draw(models['full'], results, data, args.out / 'demo.png')
     print(f'\nCheckpoints, metrics and demo.png lie in {args.out}')
-    return 0
 
 
 def describe_data(data: HeteroData) -> None:

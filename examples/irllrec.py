@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,19 @@ TEXTS = {'none': (), 'profile': ('profile',), 'full': ('profile', 'intent')}
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
+    return said_plainly(lambda: print_result(run(args)), 'go on with --resume')
+
+
+def said_plainly(work: Callable[[], None], hint: str = '') -> int:
+    """Runs a command; whatever is wrong with its input is said in one line."""
     try:
-        result = run(args)
+        work()
     except (ValueError, OSError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print('stopped: go on with --resume', file=sys.stderr)
+        print(f'stopped: {hint}' if hint else 'stopped', file=sys.stderr)
         return 130
-    print_result(result)
     return 0
 
 
@@ -67,7 +72,8 @@ def run(args: argparse.Namespace) -> FitResult:
         ks=KS,
         seed=args.seed,
         device=args.device,
-        resume=args.resume,
+        # Killed before its first checkpoint, a run starts over, as it began.
+        resume=args.resume and (out / 'last.ckpt').is_file(),
         progress=not args.quiet,
         **training,
     )
@@ -100,7 +106,13 @@ def choose_preset(
         backbone, 'yelp' if dataset == 'synthetic' else dataset, alignment
     )
     if name == 'sound':
-        preset['alignment'] = {'intent_weight': preset['alignment']['intent_weight']}
+        tuned = (
+            'profile_weight',
+            'intent_weight',
+            'profile_temperature',
+            'intent_temperature',
+        )
+        preset['alignment'] = {name: preset['alignment'][name] for name in tuned}
         preset['model']['l2_teacher'] = False
     if dataset == 'synthetic':
         preset['training'] |= {'batch_size': 1024, 'check_every': 2}
@@ -133,7 +145,7 @@ def open_run(args: argparse.Namespace) -> Path:
     name = f'{args.dataset}-{args.backbone}-{args.alignment}-seed{args.seed}'
     out: Path = args.out or Path('runs') / name
     config = {
-        key: str(value) if isinstance(value, Path) else value
+        key: str(value.resolve()) if isinstance(value, Path) else value
         for key, value in vars(args).items()
         if key not in ('out', 'resume', 'quiet', 'device', 'epochs')
     }

@@ -96,9 +96,10 @@ class IRLLRecDataset(InMemoryDataset):
             if missing := self.missing_text_files(kind):
                 raise FileNotFoundError(
                     f'{folder} lacks {", ".join(missing)}, the {kind} embeddings: '
-                    "put the authors' there, or make them: one pickled float array "
-                    'a file with a row for every user (item), in the order of the '
-                    'matrices, such as pyg_irllrec.text.TfidfEncoder()(texts)'
+                    "put the authors' there, or make them: encode the texts of users "
+                    'and items in one call of pyg_irllrec.text.TfidfEncoder() or '
+                    'another encoder, split the rows into users and items, in the '
+                    'order of the matrices, and pickle one float array a file'
                 )
 
     def _read(self) -> HeteroData:
@@ -140,19 +141,9 @@ def _read_matrix(path: Path) -> scipy.sparse.coo_matrix:
     matrix = load_pickled_array(path)
     if not scipy.sparse.issparse(matrix):
         raise ValueError(f'{path} must hold a scipy.sparse matrix, got an array')
-    try:
-        matrix = matrix.tocoo()
-        row, col, shape = np.asarray(matrix.row), np.asarray(matrix.col), matrix.shape
-        keep = np.asarray(matrix.data) != 0
-        row, col = row[keep], col[keep]
-    except Exception as error:  # A pickle can leave out any part of a matrix.
-        raise ValueError(f'{path} holds a damaged matrix: {error}') from None
-    for name, index, size in (('users', row, shape[0]), ('items', col, shape[1])):
-        if index.size and (index.min() < 0 or index.max() >= size):
-            raise ValueError(
-                f'{path} must hold {name} from 0 to {size - 1}, got ids from '
-                f'{index.min()} to {index.max()}'
-            )
+    matrix = matrix.tocoo()
+    keep = matrix.data != 0
+    row, col, shape = matrix.row[keep], matrix.col[keep], matrix.shape
     key = np.unique(row.astype(np.int64) * shape[1] + col)
     return scipy.sparse.coo_matrix(
         (np.ones(key.size, dtype=bool), (key // shape[1], key % shape[1])), shape=shape

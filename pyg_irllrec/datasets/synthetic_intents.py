@@ -48,7 +48,7 @@ class SyntheticIntents(InMemoryDataset):
             ones counted once; no user has fewer than three.
             (default: :obj:`10`)
         noise (float): The share of interactions and words that follow no intent.
-            (default: :obj:`0.2`)
+            (default: :obj:`0.1`)
         val_ratio (float): The share of validation interactions.
             (default: :obj:`0.2`)
         test_ratio (float): The share of test interactions. (default: :obj:`0.2`)

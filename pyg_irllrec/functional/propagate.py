@@ -7,6 +7,7 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj
 
+from pyg_irllrec.functional._reduce import at_least_float32
 from pyg_irllrec.utils.adjacency import source_and_target, to_edge_index
 from pyg_irllrec.utils.checks import check_matrix
 
@@ -31,8 +32,9 @@ def propagate(x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None) -> Tens
     """
     check_matrix('x', x)
     edge_index, edge_weight = to_edge_index(adj, edge_weight)
+    wide = at_least_float32(x)  # Sums over many edges need it.
     if edge_weight is not None:
-        edge_weight = edge_weight.to(x.dtype)
+        edge_weight = edge_weight.to(wide.dtype)
     if isinstance(edge_index, EdgeIndex) and edge_index.is_sorted_by_col:
         size = (x.size(0), x.size(0))
         # EdgeIndex has no gradient for weights, and cannot be traced.
@@ -40,10 +42,10 @@ def propagate(x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None) -> Tens
         opaque = differentiable or torch.compiler.is_compiling()
         if not opaque and edge_index.sparse_size() == size:
             with torch.autocast(x.device.type, enabled=False):
-                out: Tensor = edge_index.matmul(x, edge_weight, transpose=True)
-            return out
+                out: Tensor = edge_index.matmul(wide, edge_weight, transpose=True)
+            return out.to(x.dtype)
     source, target = source_and_target(edge_index)
-    message = x[source]
+    message = wide[source]
     if edge_weight is not None:
         message = message * edge_weight.unsqueeze(-1)
-    return x.new_zeros(x.shape).index_add(0, target, message)
+    return torch.zeros_like(wide).index_add(0, target, message).to(x.dtype)

@@ -28,6 +28,9 @@ class MomentumEncoder(Module):
         encoder (torch.nn.Module): The module that is trained.
         momentum (float): :math:`m`, from 0 (a copy) to 1 (frozen).
             (default: :obj:`0.999`)
+
+    Raises:
+        ValueError: If :obj:`momentum` is out of range.
     """
 
     def __init__(self, encoder: Module, momentum: float = 0.999) -> None:
@@ -84,9 +87,12 @@ def _state(module: Module) -> dict[str, Tensor]:
 
 
 def _as_buffers(module: Module) -> Module:
+    buffers: dict[int, Tensor] = {}  # Tied weights stay tied.
     for child in module.modules():
         for name, parameter in list(child._parameters.items()):
             del child._parameters[name]
-            value = None if parameter is None else parameter.detach()
+            value = None
+            if parameter is not None:
+                value = buffers.setdefault(id(parameter), parameter.detach())
             child.register_buffer(name, value)
     return module

@@ -29,7 +29,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         r"""Reads tensors and plain types only.
 
         Raises:
-            ValueError: If the file is damaged or holds anything else.
+            ValueError: If the file is damaged, holds other types, or is not a
+                checkpoint of :class:`~pyg_irllrec.training.LitIRLLRec`.
         """
         try:
             checkpoint: dict[str, Any] = torch.load(
@@ -42,4 +43,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise ValueError(
                 f'{path} is not a checkpoint, or it is damaged: {reason}'
             ) from None
+        parts = {'state_dict', 'history', 'settings'}
+        if not isinstance(checkpoint, dict) or not parts <= checkpoint.keys():
+            raise ValueError(f'{path} is not a checkpoint of a training run')
         return checkpoint

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -40,7 +40,8 @@ class FitResult(NamedTuple):
     seconds_per_step: float
     """The median time of a training step of this process."""
     peak_memory_mb: float
-    """The peak memory: of the process on a CPU, of its tensors on a GPU."""
+    """The peak memory: of the process on a CPU (0 on Windows), of its tensors on a
+    GPU."""
 
 
 def fit(
@@ -61,7 +62,7 @@ def fit(
     r"""Trains a model by the authors' protocol and tests its best checkpoint:
     validate every :obj:`check_every` epochs, stop after :obj:`patience` checks
     without a better Recall at the largest cut-off. The model ends with the best
-    weights.
+    weights, on the device it was trained on, and torch's generator as it was.
 
     Files under :obj:`out`: :obj:`best.ckpt`, :obj:`last.ckpt` (after every epoch),
     :obj:`history.csv` and :obj:`metrics.json`, each written whole or not at all.
@@ -91,15 +92,22 @@ def fit(
     check_positive('check_every', check_every)
     check_positive('patience', patience)
     target = parse_device(device)
-    last = Path(out) / 'last.ckpt'
-    if resume and not last.is_file():
-        raise FileNotFoundError(f'{out} holds no last.ckpt to resume from')
+    items = data.train_items
+    if (items.num_users, items.num_items) != (model.num_users, model.num_items):
+        raise ValueError(
+            f"'data' must have the users and items of 'model', {model.num_users} and "
+            f'{model.num_items}, got {items.num_users} and {items.num_items}'
+        )
     lit = LitIRLLRec(model, lr=lr, ks=ks, seed=seed)
+    lit.settings |= {'check_every': check_every, 'patience': patience}
+    last = Path(out) / 'last.ckpt'
+    if resume:
+        _check_resumable(last, epochs)
     callbacks: list[Callback] = [
         _EarlyStopping(
             'val_recall', mode='max', patience=patience, check_on_train_epoch_end=False
         ),
-        ModelCheckpoint(
+        _ModelCheckpoint(
             dirpath=out,
             filename='best',
             monitor='val_recall',
@@ -107,7 +115,7 @@ def fit(
             enable_version_counter=False,
             save_on_train_epoch_end=False,
         ),
-        ModelCheckpoint(
+        _ModelCheckpoint(
             dirpath=out,
             filename='last',
             enable_version_counter=False,
@@ -116,10 +124,13 @@ def fit(
     ]
     if progress:
         callbacks.append(EpochProgressBar())
-    with _quiet_lightning():
+    devices = [target] if target.type == 'cuda' else []
+    with _quiet_lightning(), torch.random.fork_rng(devices):
+        if target.type == 'cuda':
+            torch.cuda.reset_peak_memory_stats(target)
         trainer = Trainer(
             accelerator='gpu' if target.type == 'cuda' else 'cpu',
-            devices=1 if target.index is None else [target.index],
+            devices=[target.index or 0] if target.type == 'cuda' else 1,
             max_epochs=epochs,
             check_val_every_n_epoch=min(check_every, epochs),
             num_sanity_val_steps=0,
@@ -138,6 +149,7 @@ def fit(
         history = lit.history  # The best checkpoint holds an earlier one.
         trainer.test(lit, data, ckpt_path=Path(out) / 'best.ckpt', verbose=False)
 
+    model.to(target)
     recall = f'recall@{max(ks)}'
     result = FitResult(
         test={
@@ -182,7 +194,7 @@ def parse_device(device: str) -> torch.device:
 def _write(result: FitResult, out: Path) -> None:
     fields = list(dict.fromkeys(name for row in result.history for name in row))
     with atomic_write(out / 'history.csv') as file:
-        writer = csv.DictWriter(file, fields)
+        writer = csv.DictWriter(file, fields, lineterminator='\n')
         writer.writeheader()
         writer.writerows(result.history)
     with atomic_write(out / 'metrics.json') as file:
@@ -197,10 +209,40 @@ def _write(result: FitResult, out: Path) -> None:
 def _peak_memory_mb(device: torch.device) -> float:
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device) / 2**20
-    import resource  # Not on Windows.
+    try:
+        import resource
+    except ImportError:  # On Windows.
+        return 0.0
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == 'darwin' else peak / 2**10
+
+
+def _check_resumable(last: Path, epochs: int) -> None:
+    if not last.is_file():
+        raise FileNotFoundError(f'{last.parent} holds no last.ckpt to resume from')
+    done = AtomicCheckpointIO().load_checkpoint(last)['epoch'] + 1
+    if epochs < done:
+        raise ValueError(
+            f"'epochs' must be at least the {done} that are done, got {epochs}"
+        )
+
+
+class _ModelCheckpoint(ModelCheckpoint):
+    r"""Remembers its best checkpoint also where the folder of the run was moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        state, here = dict(state_dict), Path(str(self.dirpath))
+
+        def moved(path: str) -> str:
+            return str(here / Path(path).name) if path else path
+
+        state['dirpath'] = str(here)
+        for name in ('best_model_path', 'kth_best_model_path', 'last_model_path'):
+            state[name] = moved(state[name])
+        best = state['best_k_models']
+        state['best_k_models'] = {moved(path): score for path, score in best.items()}
+        super().load_state_dict(state)
 
 
 class _EarlyStopping(EarlyStopping):
@@ -219,7 +261,8 @@ def _quiet_lightning() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
+            warnings.filterwarnings('ignore', module='lightning')
+            warnings.filterwarnings('ignore', message='Sparse ')
             yield
     finally:
         logger.setLevel(level)

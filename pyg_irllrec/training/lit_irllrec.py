@@ -30,6 +30,7 @@ class LitIRLLRec(LightningModule):
         seed (int): The seed. (default: :obj:`0`)
 
     Attributes:
+        settings (dict): What a resumed run must share with the one it continues.
         history (list of dict): A row a validation: the epoch, the mean of every
             loss term in that epoch, and the metrics. It is saved and restored.
         step_seconds (list of float): The time of every training step of this
@@ -45,6 +46,7 @@ class LitIRLLRec(LightningModule):
     ) -> None:
         super().__init__()
         check_positive('lr', lr)
+        metrics = RankingMetrics(ks)
         if max(ks) > model.num_items:
             raise ValueError(
                 f"'ks' must not be above the number of items, {model.num_items}, "
@@ -53,7 +55,8 @@ class LitIRLLRec(LightningModule):
         self.model = model
         self.lr = lr
         self.seed = seed
-        self.metrics = RankingMetrics(ks)
+        self.metrics = metrics
+        self.settings: dict[str, object] = {'lr': lr, 'ks': list(ks), 'seed': seed}
         self.history: list[dict[str, float]] = []
         self.step_seconds: list[float] = []
         self._started: float | None = None
@@ -67,7 +70,7 @@ class LitIRLLRec(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         r"""Seeds the epoch."""
-        torch.manual_seed(derive_seed(self.seed, self.current_epoch))
+        torch.manual_seed(derive_seed(self.seed, self.current_epoch, 'model'))
         self._sums = {}
         self._started = None
 
@@ -126,9 +129,26 @@ class LitIRLLRec(LightningModule):
         self._embeddings = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        r"""Saves the history."""
+        r"""Saves the history and the settings."""
         checkpoint['history'] = self.history
+        checkpoint['settings'] = self.settings
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        r"""Restores the history."""
+        r"""Restores the history.
+
+        Raises:
+            ValueError: If the checkpoint is of another model or other settings.
+        """
+        for name, value in checkpoint['settings'].items():
+            if self.settings.get(name) != value:
+                raise ValueError(
+                    f'the run was begun with {name}={value}: resume it with the same, '
+                    f'got {name}={self.settings.get(name)}'
+                )
+        own = {name: value.shape for name, value in self.state_dict().items()}
+        if own != {k: v.shape for k, v in checkpoint['state_dict'].items()}:
+            raise ValueError(
+                'the checkpoint holds a model of other parts or sizes than the one to '
+                'be resumed'
+            )
         self.history = checkpoint['history']

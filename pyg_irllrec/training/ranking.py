@@ -32,6 +32,9 @@ class RankingLoader:
         exclude (UserItems): The interactions to mask, those of training.
         batch_size (int): How many users are ranked at once.
             (default: :obj:`1024`)
+
+    Raises:
+        ValueError: If there are no labels.
     """
 
     def __init__(
@@ -42,6 +45,8 @@ class RankingLoader:
         self.exclude = exclude
         self.batch_size = batch_size
         self.user = label.degree.nonzero().flatten()
+        if self.user.numel() == 0:
+            raise ValueError("'label' must hold at least one interaction, got none")
 
     def __len__(self) -> int:
         return -(-self.user.numel() // self.batch_size)

@@ -50,7 +50,8 @@ class TripletLoader:
         self._user = users.repeat_interleave(interactions.degree)
 
     def set_epoch(self, epoch: int) -> None:
-        r"""Sets the epoch that the next iteration draws."""
+        r"""Sets the epoch that the next iteration draws; without it, iterations
+        count on."""
         self.epoch = epoch
 
     @property
@@ -64,10 +65,11 @@ class TripletLoader:
     def __iter__(self) -> Iterator[Tensor]:
         device = self._user.device
         generator = torch.Generator(device).manual_seed(
-            derive_seed(self.seed, self.epoch)
+            derive_seed(self.seed, self.epoch, 'triplets')
         )
         order = torch.randperm(self._user.numel(), generator=generator, device=device)
         user = self._user[order]
         negative = self.interactions.sample_negatives(user, generator)
         triplets = torch.stack([user, self.interactions.item[order], negative])
+        self.epoch += 1
         yield from triplets.split(self.batch_size, dim=1)

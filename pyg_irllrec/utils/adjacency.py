@@ -11,6 +11,8 @@ from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj, SparseTensor
 from torch_geometric.utils import is_torch_sparse_tensor as is_sparse
 
+from pyg_irllrec.utils.checks import check_integer
+
 
 def to_edge_index(
     adj: Adj, edge_weight: Optional[Tensor] = None
@@ -40,7 +42,7 @@ def to_edge_index(
             or if weights are given twice.
     """
     if not isinstance(adj, SparseTensor) and not is_sparse(adj):
-        _check_edge_index(adj, edge_weight)
+        check_edge_index(adj, edge_weight)
         return adj, edge_weight
     if edge_weight is not None:
         raise ValueError(
@@ -72,19 +74,21 @@ def source_and_target(edge_index: Tensor) -> tuple[Tensor, Tensor]:
     return edge_index[0], edge_index[1]
 
 
-def _check_edge_index(edge_index: object, edge_weight: Optional[Tensor]) -> None:
+def check_edge_index(
+    edge_index: object, edge_weight: Optional[Tensor] = None, name: str = 'edge_index'
+) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`edge_index` holds pairs of ids, and
+    :obj:`edge_weight` a weight for each. It does not read the values."""
     if not isinstance(edge_index, Tensor):
         raise ValueError(
-            "'edge_index' must be a tensor or a SparseTensor, got "
+            f"'{name}' must be a tensor or a SparseTensor, got "
             f'{type(edge_index).__name__}'
         )
     if edge_index.dim() != 2 or edge_index.size(0) != 2:
         raise ValueError(
-            "'edge_index' must have shape (2, num_edges), got "
-            f'{tuple(edge_index.shape)}'
+            f"'{name}' must have shape (2, num_edges), got {tuple(edge_index.shape)}"
         )
-    if edge_index.is_floating_point():
-        raise ValueError(f"'edge_index' must hold integers, got {edge_index.dtype}")
+    check_integer(name, edge_index)
     if edge_weight is not None and edge_weight.shape != edge_index.shape[1:]:
         raise ValueError(
             f"'edge_weight' must have shape ({edge_index.size(1)},), one weight an "
@@ -108,22 +112,23 @@ def check_node_ids(
         )
 
 
-def symmetric_norm(edge_index: Tensor, num_nodes: int) -> Tensor:
+def symmetric_norm(
+    edge_index: Tensor, num_nodes: int, dtype: Optional[torch.dtype] = None
+) -> Tensor:
     r"""The weights of :math:`\mathbf{D}^{-1/2} \mathbf{A} \mathbf{D}^{-1/2}`, in
     the order of :obj:`edge_index`. :math:`\mathbf{D}` counts the edges that leave
     a node (rows) and those that reach it (columns); repeated edges count.
 
     Shapes:
         - **input:** :math:`(2, |\mathcal{E}|)`
-        - **output:** :math:`(|\mathcal{E}|)`, of the default dtype
+        - **output:** :math:`(|\mathcal{E}|)`, of :obj:`dtype` or else the default dtype
     """
     source, target = source_and_target(edge_index)
     out_degree = torch.bincount(source, minlength=num_nodes)
     in_degree = torch.bincount(target, minlength=num_nodes)
     # Every edge counts at both of its ends, so no degree used here is zero.
-    return (
-        (out_degree[source] * in_degree[target]).to(torch.get_default_dtype()).rsqrt()
-    )
+    product = out_degree[source] * in_degree[target]
+    return product.to(dtype or torch.get_default_dtype()).rsqrt()
 
 
 def bipartite_edge_index(
@@ -143,7 +148,8 @@ def bipartite_edge_index(
     Raises:
         ValueError: If an id is out of range or there are no interactions.
     """
-    _check_edge_index(interactions, None)
+    check_edge_index(interactions, name='interactions')
+    interactions = interactions.long()
     if interactions.size(1) == 0:
         raise ValueError("'interactions' must hold at least one interaction, got none")
     check_node_ids(interactions[0], num_users, 'interactions[0] (users)')

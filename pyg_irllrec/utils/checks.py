@@ -50,6 +50,12 @@ def check_matrix(name: str, value: Tensor) -> None:
         )
 
 
+def check_integer(name: str, value: Tensor) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` holds integers."""
+    if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
+        raise ValueError(f"'{name}' must hold integers, got {value.dtype}")
+
+
 def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
     r"""Raises a :class:`ValueError` unless both tensors have one shape."""
     if value.shape != other.shape:

@@ -1,46 +1,22 @@
 from __future__ import annotations
 
-import codecs
 import pickle
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse
 
-_SPARSE = {
-    f'{layout}_{kind}'
-    for layout in ('coo', 'csr', 'csc')
-    for kind in ('matrix', 'array')
-}
-# How numpy rebuilds an array, wherever its version keeps the function.
-_REBUILD: dict[str, Any] = {
-    function.__name__: function
-    for function in (
-        cast(Any, np.zeros(0).__reduce__()[0]),
-        cast(Any, np.zeros(0).__reduce_ex__(5)[0]),
-    )
-}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        package = module.split('.')[0]
-        if package == 'scipy' and module.startswith('scipy.sparse') and name in _SPARSE:
-            return getattr(scipy.sparse, name)
-        if module == 'numpy' and name in ('ndarray', 'dtype'):
-            return getattr(np, name)
-        if package == 'numpy' and name in _REBUILD:
-            return _REBUILD[name]
-        if (module, name) == ('_codecs', 'encode'):
-            return codecs.encode
-        raise pickle.UnpicklingError(f'it asks for {module}.{name}')
+_LAYOUTS = ('coo', 'csr', 'csc')
 
 
 def load_pickled_array(path: Path) -> Any:
-    r"""Reads a pickled :class:`numpy.ndarray` or :mod:`scipy.sparse` matrix. A
-    pickle can run code when it is loaded: one that asks for anything but these
-    types is refused, and nothing of it runs.
+    r"""Reads a pickled :class:`numpy.ndarray` of numbers or :mod:`scipy.sparse`
+    matrix. A pickle can run code when it is loaded: here its instructions see
+    nothing but inert stand-ins, made anew for every file, that note down shapes,
+    dtypes and bytes; the array is built from these notes once they are checked.
+    A pickle that asks for anything else is refused, and nothing of it runs.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -49,15 +25,120 @@ def load_pickled_array(path: Path) -> Any:
     path = Path(path)
     with open(path, 'rb') as file:
         try:
-            value = _ArrayUnpickler(file).load()
+            value = _Unpickler(file).load()
+            return value.build()
+        except AttributeError:
+            reason = f'it holds {type(value).__name__}, or parts are missing'
         except Exception as error:  # Damaged pickles raise almost anything.
-            raise ValueError(
-                f'{path} is not a pickled numpy array or scipy.sparse matrix, or it '
-                f'is damaged: {error}'
-            ) from None
-    if not isinstance(value, np.ndarray) and not scipy.sparse.issparse(value):
-        raise ValueError(
-            f'{path} must hold a numpy array or a scipy.sparse matrix, got '
-            f'{type(value).__name__}'
-        )
-    return value
+            reason = str(error)
+    raise ValueError(
+        f'{path} is not a pickled numpy array or scipy.sparse matrix, or it is '
+        f'damaged: {reason}'
+    )
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self.stand_ins = _stand_ins()
+
+    def find_class(self, module: str, name: str) -> Any:
+        package = module.split('.')[0]
+        key = 'scipy.sparse' if module.startswith('scipy.sparse.') else package
+        if f'{key}.{name}' not in self.stand_ins:
+            raise pickle.UnpicklingError(f'it asks for {module}.{name}')
+        return self.stand_ins[f'{key}.{name}']
+
+
+def _stand_ins() -> dict[str, Any]:
+    r"""What a pickle of an array may ask for. A pickle can change whatever it is
+    handed, classes and functions too, hence new ones for every file."""
+
+    class Dtype:
+        order = '='
+
+        def __init__(self, name: str, *_: Any) -> None:
+            self.name = name
+
+        def __setstate__(self, state: tuple[Any, ...]) -> None:
+            self.order = state[1]
+
+        def build(self) -> np.dtype[Any]:
+            dtype = np.dtype(str(self.name))
+            if dtype.kind not in 'biuf':
+                raise ValueError(f'it holds {dtype}, not numbers')
+            order: Any = '=' if self.order == '|' else self.order
+            return dtype.newbyteorder(order)
+
+    class Array:
+        state: tuple[Any, ...]
+
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def __setstate__(self, state: tuple[Any, ...]) -> None:
+            self.state = state[-4:]
+
+        def build(self) -> npt.NDArray[Any]:
+            shape, dtype, fortran, data = self.state
+            flat = np.frombuffer(data, dtype.build())
+            return flat.reshape(shape, order='F' if fortran else 'C').copy()
+
+    def from_buffer(data: Any, dtype: Dtype, shape: Any, order: str) -> Array:
+        array = Array()
+        array.state = (shape, dtype, order == 'F', data)
+        return array
+
+    def encode(text: str, encoding: str) -> bytes:
+        if encoding != 'latin1':
+            raise pickle.UnpicklingError(f'it asks for the encoding {encoding}')
+        return text.encode('latin1')
+
+    def matrix(layout: str, kind: str) -> type:
+        def build(self: Any) -> Any:
+            parts = {
+                name: [part.build() for part in value]
+                if isinstance(value, tuple) and name == 'coords'
+                else value.build()
+                for name, value in vars(self).items()
+                if name in ('coords', 'row', 'col', 'data', 'indices', 'indptr')
+            }
+            cls = getattr(scipy.sparse, f'{layout}_{kind}')
+            return _build_matrix(cls, layout, vars(self)['_shape'], parts)
+
+        return type(f'{layout}_{kind}', (), {'build': build})
+
+    return {
+        'numpy.dtype': Dtype,
+        'numpy.ndarray': type('ndarray', (), {}),
+        'numpy._reconstruct': Array,
+        'numpy._frombuffer': from_buffer,
+        '_codecs.encode': encode,
+        **{
+            f'scipy.sparse.{layout}_{kind}': matrix(layout, kind)
+            for layout in _LAYOUTS
+            for kind in ('matrix', 'array')
+        },
+    }
+
+
+def _build_matrix(
+    cls: Any, layout: str, shape: tuple[int, int], parts: dict[str, Any]
+) -> Any:
+    num_rows, num_columns = (int(size) for size in shape)
+    if layout == 'coo':
+        row, column = parts.get('coords') or (parts['row'], parts['col'])
+        for name, index, size in (
+            ('row', row, num_rows),
+            ('column', column, num_columns),
+        ):
+            if index.size > 0 and (index.min() < 0 or index.max() >= size):
+                raise ValueError(
+                    f'its {name} ids must lie from 0 to {size - 1}, got ids from '
+                    f'{index.min()} to {index.max()}'
+                )
+        return cls((parts['data'], (row, column)), shape=(num_rows, num_columns))
+    compressed = tuple(parts[name] for name in ('data', 'indices', 'indptr'))
+    out = cls(compressed, shape=(num_rows, num_columns))
+    out.check_format(full_check=True)
+    return out

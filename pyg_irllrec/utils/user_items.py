@@ -5,7 +5,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.utils.adjacency import check_node_ids
+from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
 
 
 class UserItems:
@@ -20,10 +20,12 @@ class UserItems:
         num_items (int): The number of items.
 
     Raises:
-        ValueError: If an id is out of range.
+        ValueError: If the shape is wrong or an id is out of range.
     """
 
     def __init__(self, interactions: Tensor, num_users: int, num_items: int) -> None:
+        check_edge_index(interactions, name='interactions')
+        interactions = interactions.long()
         check_node_ids(interactions[0], num_users, 'interactions[0] (users)')
         check_node_ids(interactions[1], num_items, 'interactions[1] (items)')
         key = (interactions[0] * num_items + interactions[1]).unique()

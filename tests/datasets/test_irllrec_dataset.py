@@ -97,9 +97,9 @@ def with_nan():
         (
             'trn_mat',
             out_of_range(),
-            'must hold items from 0 to 29, got ids from 1 to 30',
+            'column ids must lie from 0 to 29, got ids from 1 to 30',
         ),
-        ('trn_mat', incomplete(), 'trn_mat.pkl holds a damaged matrix'),
+        ('trn_mat', incomplete(), 'trn_mat.pkl is not .* or it is damaged'),
         (
             'usr_emb_np',
             with_nan(),

@@ -9,6 +9,19 @@ from pathlib import Path
 SCRIPT = Path(__file__).parents[2] / 'examples' / 'demo.py'
 
 
+def test_bad_input_gets_one_line_and_nothing_is_written(tmp_path):
+    for args in (['--epochs', '0'], ['--seed', '-1']):
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT), *args],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2
+        assert 'error: ' in done.stderr and 'Traceback' not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_shows_and_writes_everything(tmp_path):
     done = subprocess.run(
         [sys.executable, str(SCRIPT), '--epochs', '2', '--out', 'out'],

@@ -47,13 +47,15 @@ def test_killed_and_resumed_ends_as_one_left_alone(tmp_path):
     assert alone.returncode == 0, alone.stderr
 
     out = tmp_path / 'killed'
-    for epoch in (2, 5):
+    for epoch in (-1, 2, 5):  # -1: before the first checkpoint.
         resume = ('--resume',) if out.exists() else ()
         process = subprocess.Popen(
             command(*args, '--out', out, *resume), stdout=subprocess.DEVNULL
         )
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and process.poll() is None:
+            if epoch == -1 and (out / 'config.json').exists():
+                break
             last = out / 'last.ckpt'
             if last.exists() and torch.load(last, weights_only=True)['epoch'] >= epoch:
                 break
@@ -167,7 +169,7 @@ def nothing(folder: Path) -> None:
         (malicious, (), 'trn_mat.pkl is not a pickled numpy array'),
         (truncated, (), 'tst_mat.pkl is not a pickled numpy array'),
         (wrong_shape, (), 'val_mat.pkl must have the shape of trn_mat.pkl'),
-        (out_of_range, (), 'must hold users from 0 to 39, got ids from 0 to 45'),
+        (out_of_range, (), 'row ids must lie from 0 to 39, got ids from 0 to 45'),
         (nan, (), 'must be finite, got NaN or infinity in 40 of 40 rows'),
         (missing_text, (), 'lacks item_intent_emb_3.pkl'),
         (empty, (), 'trn_mat.pkl must hold interactions, got none'),

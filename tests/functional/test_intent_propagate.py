@@ -87,6 +87,13 @@ def test_keeps_the_dtype_of_x(x, intent):
         assert out.dtype == dtype
 
 
+def test_a_mean_over_many_edges_in_bfloat16_is_a_mean():
+    x = torch.cat([torch.zeros(1001, 1), torch.ones(1000, 1)]).bfloat16()
+    index = torch.stack([torch.arange(1, 2001), torch.zeros(2000, dtype=torch.long)])
+    out = intent_propagate(x, torch.ones(2001, 2).bfloat16(), index)
+    assert out[0].item() == 0.5
+
+
 def test_compiles_without_graph_breaks(x, intent):
     index, weight = edges()
     compiled = torch.compile(intent_propagate, fullgraph=True, backend='aot_eager')

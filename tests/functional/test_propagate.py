@@ -46,6 +46,17 @@ def test_compiles_without_graph_breaks(name):
     torch.testing.assert_close(compiled(x, adj, weight), propagate(x, adj, weight))
 
 
+@pytest.mark.parametrize('name', ['edge_index', 'EdgeIndex_by_col'])
+def test_half_precision_keeps_its_dtype(name):
+    index, weight = edges()
+    adj, weight = FORMATS[name](index, weight)
+    x = torch.randn(NUM_NODES, 4).bfloat16()
+    out = propagate(x, adj, weight)
+    assert out.dtype == torch.bfloat16
+    expected = propagate(x.double(), adj, weight)
+    torch.testing.assert_close(out.double(), expected, rtol=1e-2, atol=1e-2)
+
+
 def test_runs_in_inference_mode():
     index, weight = edges()
     adj, weight = FORMATS['EdgeIndex_by_col'](index, weight)

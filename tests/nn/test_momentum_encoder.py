@@ -114,6 +114,20 @@ def test_any_module(module, args):
     )
 
 
+def test_tied_weights_stay_tied():
+    module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    module[1].weight = module[0].weight
+    wrapper = MomentumEncoder(module, momentum=0.5)
+    before = wrapper.teacher[0].weight.clone()
+    with torch.no_grad():
+        module[0].weight += 1
+    wrapper.update()
+    assert wrapper.teacher[0].weight is wrapper.teacher[1].weight
+    torch.testing.assert_close(wrapper.teacher[1].weight, before + 0.5)
+    wrapper.reset_teacher()
+    torch.testing.assert_close(wrapper.teacher[1].weight, module[0].weight.detach())
+
+
 def test_compiles_without_graph_breaks():
     wrapper = MomentumEncoder(TextProjector(3, 2))
     x = torch.randn(4, 3)

@@ -11,6 +11,7 @@ from pyg_irllrec.nn import IRLLRec, LightGCN
 from pyg_irllrec.training import InteractionDataModule, evaluate, fit, parse_device
 from pyg_irllrec.utils import bipartite_edge_index
 
+RATES = ('user', 'rates', 'item')
 DATA = SyntheticIntents(60, 50, num_intents=4)[0]
 
 
@@ -88,7 +89,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path, epochs):
 def test_stops_early(tmp_path):
     result = run(tmp_path, lr=1e-9, epochs=50, check_every=1, patience=2)
     assert result.history[-1]['epoch'] < 20
-    resumed = run(tmp_path, epochs=50, check_every=1, patience=2, resume=True)
+    resumed = run(tmp_path, lr=1e-9, epochs=50, check_every=1, patience=2, resume=True)
     assert resumed.history == result.history and resumed.test == result.test
 
 
@@ -97,6 +98,45 @@ def test_a_diverging_run_says_so(tmp_path):
         ValueError, match=r"training diverged: 'loss' is nan in epoch 2"
     ):
         run(tmp_path, lr=1e30)
+
+
+def test_a_moved_run_keeps_its_best_checkpoint(tmp_path):
+    whole = run(tmp_path / 'whole', epochs=12, lr=0.1, patience=9)
+    run(tmp_path / 'a', epochs=6, lr=0.1, patience=9)
+    (tmp_path / 'a').rename(tmp_path / 'b')
+    result = run(tmp_path / 'b', epochs=12, lr=0.1, patience=9, resume=True)
+    assert result.test == whole.test and result.best_epoch == whole.best_epoch
+    assert not (tmp_path / 'a').exists()
+
+
+def test_a_run_is_resumed_as_it_was_begun(tmp_path):
+    run(tmp_path, epochs=2)
+    for change in ({'lr': 0.5}, {'seed': 3}, {'patience': 7}, {'ks': (5, 20)}):
+        (name,) = change
+        with pytest.raises(ValueError, match=f'the run was begun with {name}='):
+            run(tmp_path, resume=True, **change)
+    with pytest.raises(ValueError, match='a model of other parts or sizes'):
+        edge_index = bipartite_edge_index(DATA[RATES].edge_index, 60, 50)
+        run(tmp_path, IRLLRec(LightGCN(60, 50, 4), edge_index), resume=True)
+    with pytest.raises(
+        ValueError, match="'epochs' must be at least the 2 that are done"
+    ):
+        run(tmp_path, epochs=1, resume=True)
+
+
+def test_leaves_the_generator_of_the_caller_alone(tmp_path):
+    model = build()
+    state = torch.get_rng_state()
+    run(tmp_path, model, epochs=1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_data_of_another_size(tmp_path):
+    data = InteractionDataModule(SyntheticIntents(40, 30)[0])
+    with pytest.raises(
+        ValueError, match="must have the users and items of 'model', 60"
+    ):
+        fit(build(), data, tmp_path / 'out')
 
 
 def test_nothing_to_resume(tmp_path):
@@ -120,6 +160,7 @@ def test_a_damaged_checkpoint(tmp_path):
         ({'patience': 0}, "'patience' must be above 0"),
         ({'lr': 0.0}, "'lr' must be above 0"),
         ({'ks': (60,)}, "'ks' must not be above the number of items, 50, got 60"),
+        ({'ks': ()}, "'ks' must hold at least one cut-off"),
         ({'device': 'tpu9'}, "'device' must be 'auto', 'cpu', 'cuda' or 'cuda:N'"),
         ({'device': 'mps'}, "'device' must be 'auto', 'cpu'"),
         (

@@ -68,7 +68,10 @@ def test_the_truth_scores_one():
     assert metrics == {'recall@2': 1.0, 'ndcg@2': 1.0}
 
 
-def test_wrong_cutoffs():
+def test_wrong_arguments():
+    none = UserItems(torch.empty(2, 0).long(), 1, 4)
+    with pytest.raises(ValueError, match="'label' must hold at least one"):
+        evaluate(torch.ones(1, 2), torch.ones(4, 2), none, none)
     with pytest.raises(ValueError, match="'ks' must hold at least one cut-off"):
         RankingMetrics(())
     items = UserItems(torch.tensor([[0], [0]]), 1, 4)

@@ -33,6 +33,8 @@ def test_an_epoch_depends_on_the_seed_and_its_number_alone(loader):
     first, second = epoch(1), epoch(2)
     torch.rand(5)
     assert torch.equal(epoch(1), first) and not torch.equal(first, second)
+    following = torch.cat(list(loader), dim=1)
+    assert not torch.equal(following, first)  # Iterations count on.
     loader.seed = 8
     assert not torch.equal(epoch(1), first)
 

@@ -34,6 +34,11 @@ def test_bipartite_edge_index(interactions):
     assert set(map(tuple, out.as_tensor().t().tolist())) == expected
 
 
+def test_narrow_ids_do_not_overflow():
+    pairs = torch.tensor([[69999, 0, 5], [59999, 1, 0]], dtype=torch.int32)
+    bipartite_edge_index(pairs, 70000, 60000).validate()
+
+
 def test_symmetric_norm(interactions):
     index = bipartite_edge_index(interactions, 5, 7).as_tensor()
     degree = torch.bincount(index[0], minlength=12).double()

@@ -77,6 +77,36 @@ def test_no_other_name_is_found(tmp_path, name):
         load_pickled_array(path)
 
 
+ATTACKS = {
+    'pointers': b"cnumpy\nndarray\n((I1\ntcnumpy\ndtype\n(S'O'\ntRC\x08AAAAAAAAtR.",
+    'objects': b"cnumpy\n_frombuffer\n(C\x08AAAAAAAAcnumpy\ndtype\n(S'O'\n"
+    b"I00\nI01\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntb(I1\ntS'C'\ntR.",
+    'class': b"cscipy.sparse\ncsr_matrix\n(N(dS'tocoo'\nc_codecs\nencode\nstb.",
+    'function': b"cnumpy\n_frombuffer\n(N(dS'__defaults__'\n(I1\ntstb.",
+    'codec': b'c_codecs\nencode\n(VAA\nVrot13\ntR.',
+}
+
+
+@pytest.mark.parametrize('name', ATTACKS)
+def test_forged_instructions_change_and_build_nothing(tmp_path, name):
+    path = tmp_path / 'forged.pkl'
+    path.write_bytes(ATTACKS[name])
+    tocoo = scipy.sparse.csr_matrix.tocoo
+    with pytest.raises(ValueError, match=r'forged\.pkl is not a pickled numpy array'):
+        load_pickled_array(path)
+    assert scipy.sparse.csr_matrix.tocoo is tocoo
+    path.write_bytes(pickle.dumps(np.arange(3.0)))
+    assert (load_pickled_array(path) == np.arange(3.0)).all()
+
+
+def test_byte_order_and_fortran_order(tmp_path):
+    path = tmp_path / 'array.pkl'
+    array = np.asfortranarray(np.arange(6, dtype='>f8').reshape(2, 3))
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        path.write_bytes(pickle.dumps(array, protocol))
+        assert (load_pickled_array(path) == array).all()
+
+
 def test_damaged_files(tmp_path):
     path = tmp_path / 'cut.pkl'
     whole = pickle.dumps(scipy.sparse.coo_matrix(np.eye(30)))
@@ -89,7 +119,9 @@ def test_damaged_files(tmp_path):
 def test_other_types_and_missing_files(tmp_path):
     path = tmp_path / 'list.pkl'
     path.write_bytes(pickle.dumps([1, 2]))
-    with pytest.raises(ValueError, match=r'must hold a numpy array or .* got list'):
+    with pytest.raises(
+        ValueError, match=r'list\.pkl is not a pickled numpy array .* holds list'
+    ):
         load_pickled_array(path)
     with pytest.raises(FileNotFoundError):
         load_pickled_array(tmp_path / 'none.pkl')

@@ -58,7 +58,19 @@ def test_a_user_with_every_item():
         items.sample_negatives(torch.tensor([1, 0]))
 
 
+def test_narrow_ids_do_not_overflow():
+    pairs = torch.tensor([[69999, 0], [59999, 1]], dtype=torch.int32)
+    items = UserItems(pairs, 70000, 60000)
+    assert [part.tolist() for part in items.lookup(torch.tensor([69999]))] == [
+        [0],
+        [59999],
+    ]
+
+
 def test_wrong_ids_and_repr():
+    for wrong in (torch.zeros(3, 2).long(), torch.zeros(2, 3)):
+        with pytest.raises(ValueError, match="'interactions' must"):
+            UserItems(wrong, 2, 2)
     with pytest.raises(ValueError, match=r'\(items\).* got ids from 9 to 9'):
         UserItems(torch.tensor([[0], [9]]), 2, 2)
     items = UserItems(torch.tensor([[0, 0], [1, 1]]), 2, 2)

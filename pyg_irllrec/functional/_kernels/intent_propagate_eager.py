@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import Optional
 
+import torch
 from torch import Tensor
 
+from pyg_irllrec.functional._reduce import at_least_float32
 from pyg_irllrec.functional.unit_norm import unit_norm
 
 
@@ -16,15 +18,22 @@ def intent_propagate_eager(
 ) -> Tensor:
     r"""The formula, word for word: gathers :math:`|\mathcal{E}| \times d` values.
     It is the oracle of every faster form."""
-    alpha = intent_attention(intent, source, target).to(x.dtype)
+    wide = at_least_float32(x)  # Sums over many edges need it.
+    alpha = intent_attention(intent, source, target, edge_weight).to(wide.dtype)
+    message = alpha.unsqueeze(-1) * wide[source]
+    out = torch.zeros_like(wide).index_add(0, target, message)
+    return out.to(x.dtype)
+
+
+def intent_attention(
+    intent: Tensor, source: Tensor, target: Tensor, edge_weight: Optional[Tensor]
+) -> Tensor:
+    r"""What each edge counts in the mean of its target: :math:`w_{ji} \alpha_{ij} /
+    \sum_j w_{ji} \alpha_{ij}` with :math:`\alpha_{ij} = (\cos(\mathbf{h}_i,
+    \mathbf{h}_j) + 1) / 2`."""
+    h = unit_norm(at_least_float32(intent))
+    alpha = ((h[target] * h[source]).sum(dim=-1) + 1) / 2
     if edge_weight is not None:
-        alpha = alpha * edge_weight.to(x.dtype)
-    total = alpha.new_zeros(x.size(0)).index_add(0, target, alpha)
-    out = x.new_zeros(x.shape).index_add(0, target, alpha.unsqueeze(-1) * x[source])
-    return out / total.where(total != 0, total.new_ones(())).unsqueeze(-1)
-
-
-def intent_attention(intent: Tensor, source: Tensor, target: Tensor) -> Tensor:
-    r""":math:`\alpha_{ij} = (\cos(\mathbf{h}_i, \mathbf{h}_j) + 1) / 2` on edges."""
-    h = unit_norm(intent)
-    return ((h[target] * h[source]).sum(dim=-1) + 1) / 2
+        alpha = alpha * edge_weight
+    total = alpha.new_zeros(intent.size(0)).index_add(0, target, alpha)
+    return alpha / total.where(total != 0, 1)[target]

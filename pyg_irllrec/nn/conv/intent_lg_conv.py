@@ -8,7 +8,9 @@ from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional import intent_propagate
 from pyg_irllrec.functional._kernels.intent_propagate_eager import intent_attention
+from pyg_irllrec.functional.intent_propagate import IMPLEMENTATIONS
 from pyg_irllrec.utils.adjacency import source_and_target, to_edge_index
+from pyg_irllrec.utils.checks import check_choice
 
 
 class IntentLGConv(MessagePassing):
@@ -45,6 +47,7 @@ class IntentLGConv(MessagePassing):
 
     def __init__(self, impl: str = 'auto', **kwargs: Any) -> None:
         kwargs.setdefault('aggr', 'add')
+        check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
         super().__init__(**kwargs)
         if self.aggr != 'add' or self.flow != 'source_to_target':
             raise ValueError(
@@ -69,10 +72,7 @@ class IntentLGConv(MessagePassing):
         # An explainer masks messages, so that it has to see every one of them.
         edge_index, edge_weight = to_edge_index(edge_index, edge_weight)
         source, target = source_and_target(edge_index)
-        alpha = intent_attention(intent, source, target)
-        alpha = alpha if edge_weight is None else alpha * edge_weight
-        total = alpha.new_zeros(x.size(0)).index_add(0, target, alpha)
-        alpha = alpha / total.where(total != 0, 1)[target]
+        alpha = intent_attention(intent, source, target, edge_weight).to(x.dtype)
         # propagate_type: (x: Tensor, alpha: Tensor)
         out: Tensor = self.propagate(edge_index, x=x, alpha=alpha)
         return out

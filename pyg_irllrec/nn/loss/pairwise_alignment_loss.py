@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from pyg_irllrec.functional import info_nce
+from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS
 from pyg_irllrec.utils.checks import check_choice, check_positive
 
 
@@ -44,6 +45,7 @@ class PairwiseAlignmentLoss(Module):
         super().__init__()
         check_positive('temperature', temperature)
         check_choice('negatives', negatives, ('batch', 'all'))
+        check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
         self.temperature = temperature
         self.negatives = negatives
         self.duplicates = duplicates

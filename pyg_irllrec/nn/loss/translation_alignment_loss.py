@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import Module
 
 from pyg_irllrec.functional import info_nce
-from pyg_irllrec.utils.checks import check_not_negative, check_positive
+from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS
+from pyg_irllrec.utils.checks import check_choice, check_not_negative, check_positive
 
 
 class TranslationAlignmentLoss(Module):
@@ -47,6 +48,7 @@ class TranslationAlignmentLoss(Module):
         check_positive('temperature', temperature)
         check_not_negative('noise', noise)
         check_not_negative('eps', eps)
+        check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
         self.temperature = temperature
         self.noise = noise
         self.eps = eps

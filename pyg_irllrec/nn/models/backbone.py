@@ -48,6 +48,11 @@ class Backbone(Module):
         r"""Embeds all nodes of the undirected user-item graph."""
         raise NotImplementedError
 
+    def embed(self, edge_index: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
+        r"""The embeddings of :meth:`forward` alone: all that evaluation needs."""
+        output: BackboneOutput = self(edge_index, edge_weight)
+        return output.embedding
+
     def auxiliary_loss(
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:

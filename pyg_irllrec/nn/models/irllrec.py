@@ -16,8 +16,18 @@ from pyg_irllrec.nn.loss import IntentAlignmentLoss, LossOutput
 from pyg_irllrec.nn.models.backbone import Backbone
 from pyg_irllrec.nn.momentum_encoder import MomentumEncoder
 from pyg_irllrec.nn.text_projector import TextProjector
-from pyg_irllrec.utils.adjacency import check_node_ids, symmetric_norm, to_edge_index
-from pyg_irllrec.utils.checks import check_finite, check_matrix, check_not_negative
+from pyg_irllrec.utils.adjacency import (
+    check_node_ids,
+    source_and_target,
+    symmetric_norm,
+    to_edge_index,
+)
+from pyg_irllrec.utils.checks import (
+    check_finite,
+    check_integer,
+    check_matrix,
+    check_not_negative,
+)
 from pyg_irllrec.utils.user_items import UserItems
 
 
@@ -100,9 +110,7 @@ class IRLLRec(Module):
         self.l2_weight = l2_weight
         self.l2_teacher = l2_teacher
 
-        edge_index, edge_weight = _prepare_graph(
-            edge_index, edge_weight, backbone.num_nodes
-        )
+        edge_index, edge_weight = _prepare_graph(edge_index, edge_weight, backbone)
         self.register_buffer('edge_index', edge_index, persistent=False)
         self.register_buffer('edge_weight', edge_weight, persistent=False)
         self.register_buffer('profile', profile, persistent=False)
@@ -130,7 +138,7 @@ class IRLLRec(Module):
     def encode(self) -> tuple[Tensor, Tensor]:
         r"""The embeddings that score, of users :math:`(U, d)` and items
         :math:`(I, d)`. Call :meth:`eval` first for those without dropout."""
-        embedding = self.backbone(self.edge_index, self.edge_weight).embedding
+        embedding = self.backbone.embed(self.edge_index, self.edge_weight)
         return embedding[: self.num_users], embedding[self.num_users :]
 
     def loss(
@@ -178,6 +186,11 @@ class IRLLRec(Module):
                 self.intent_projector.update()
             text_intent = self.intent_projector(self.intent)
             teacher_intent = self.intent_projector.teach(self.intent)
+            if output.intent is None and self.alignment.weights['intent'] > 0:
+                raise ValueError(
+                    "'intent' texts need a backbone that computes intents, such as "
+                    'LightGCN(..., num_intents=128), or intent_weight=0'
+                )
         alignment = self.alignment(
             output.embedding,
             triplets,
@@ -232,6 +245,9 @@ class IRLLRec(Module):
             raise ValueError(
                 f"'users' must be a vector of ids, got shape {tuple(users.shape)}"
             )
+        if users.numel() > 0:
+            check_integer('users', users)
+        users = users.long()
         check_node_ids(users, self.num_users, 'users')
         if not 1 <= k <= self.num_items:
             raise ValueError(
@@ -249,21 +265,19 @@ class IRLLRec(Module):
             score, item = top_k_items(user_embedding[batch], item_embedding, k, pairs)
             items.append(item.where(score > -torch.inf, item.new_tensor(-1)))
             scores.append(score)
-        if not items:
-            empty = item_embedding.new_empty(0, k)
-            return Recommendation(empty.long(), empty)
         return Recommendation(torch.cat(items), torch.cat(scores))
 
 
 @contextmanager
 def evaluating(module: Module) -> Iterator[None]:
-    r"""Evaluation mode, and afterwards the mode from before."""
-    training = module.training
+    r"""Evaluation mode, and afterwards the mode that each part was in."""
+    training = {child: child.training for child in module.modules()}
     module.eval()
     try:
         yield
     finally:
-        module.train(training)
+        for child, mode in training.items():
+            child.training = mode
 
 
 def _check_text(name: str, text: Tensor, num_nodes: int) -> None:
@@ -277,13 +291,21 @@ def _check_text(name: str, text: Tensor, num_nodes: int) -> None:
 
 
 def _prepare_graph(
-    edge_index: Adj, edge_weight: Optional[Tensor], num_nodes: int
+    edge_index: Adj, edge_weight: Optional[Tensor], backbone: Backbone
 ) -> tuple[EdgeIndex, Tensor]:
     r"""Sorts and normalises once what every step multiplies with."""
     edge_index, edge_weight = to_edge_index(edge_index, edge_weight)
     if edge_index.size(1) == 0:
         raise ValueError("'edge_index' must hold at least one edge, got none")
+    num_nodes = backbone.num_nodes
     check_node_ids(edge_index, num_nodes)
+    source, target = source_and_target(edge_index)
+    if int(source.max()) < backbone.num_users:
+        raise ValueError(
+            "'edge_index' must hold both directions of the graph with items behind "
+            f'users, from {backbone.num_users} on, got no edge that leaves an item: '
+            'make it with bipartite_edge_index(interactions, num_users, num_items)'
+        )
     if edge_weight is None:
         edge_weight = symmetric_norm(edge_index, num_nodes)
     size = (num_nodes, num_nodes)
@@ -292,7 +314,11 @@ def _prepare_graph(
         and edge_index.is_sorted_by_col
         and edge_index.sparse_size() == size
     ):
-        order = edge_index[1].argsort(stable=True)
+        order = target.argsort(stable=True)
         edge_weight = edge_weight[order]
-        edge_index = EdgeIndex(edge_index[:, order], sparse_size=size, sort_order='col')
+        edge_index = EdgeIndex(
+            torch.stack([source[order], target[order]]),
+            sparse_size=size,
+            sort_order='col',
+        )
     return edge_index.fill_cache_(), edge_weight

@@ -96,17 +96,7 @@ class LightGCN(Backbone):
                 pay once. (default: :obj:`None`)
         """
         edge_index, edge_weight = to_edge_index(edge_index, edge_weight)
-        if edge_weight is None:
-            edge_weight = symmetric_norm(edge_index, self.num_nodes)
-        if self.training and self.edge_dropout > 0:
-            draw = torch.rand(edge_weight.shape, device=edge_weight.device)
-            # Added, not compared with the rate, so that both round as one.
-            edge_weight = edge_weight * (draw + (1 - self.edge_dropout)).floor()
-
-        x = torch.cat([self.user_embedding.weight, self.item_embedding.weight])
-        layers = [x]
-        for _ in range(self.num_layers):
-            layers.append(propagate(layers[-1], edge_index, edge_weight))
+        layers = self._layers(edge_index, edge_weight)
         embedding = torch.stack(layers).sum(dim=0)
         if self.num_intents == 0:
             return BackboneOutput(embedding)
@@ -114,6 +104,26 @@ class LightGCN(Backbone):
             self.conv(x, edge_index, intent=self.intents(x)) for x in layers[:-1]
         ]
         return BackboneOutput(embedding, torch.stack(intents).mean(dim=0))
+
+    def embed(self, edge_index: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
+        r"""The embeddings alone, without a convolution over intents."""
+        edge_index, edge_weight = to_edge_index(edge_index, edge_weight)
+        return torch.stack(self._layers(edge_index, edge_weight)).sum(dim=0)
+
+    def _layers(
+        self, edge_index: Tensor, edge_weight: Optional[Tensor]
+    ) -> list[Tensor]:
+        x = torch.cat([self.user_embedding.weight, self.item_embedding.weight])
+        if edge_weight is None:
+            edge_weight = symmetric_norm(edge_index, self.num_nodes, x.dtype)
+        if self.training and self.edge_dropout > 0:
+            draw = torch.rand(edge_weight.shape, device=edge_weight.device)
+            # Added, not compared with the rate, so that both round as one.
+            edge_weight = edge_weight * (draw + (1 - self.edge_dropout)).floor()
+        layers = [x]
+        for _ in range(self.num_layers):
+            layers.append(propagate(layers[-1], edge_index, edge_weight))
+        return layers
 
     def intents(self, x: Tensor) -> Tensor:
         r"""The mixture of intents of every node, each side with its own

@@ -188,6 +188,7 @@ def test_recommend_says_where_no_item_is_left(edge_index, interactions):
         ([0], 0, "'k' must be from 1"),
         ([NUM_USERS], 1, "'users' must hold ids from 0 to 4, got ids from 5 to 5"),
         ([[0]], 1, "'users' must be a vector"),
+        ([0.5], 1, "'users' must hold integers"),
     ],
 )
 def test_recommend_wrong_arguments(edge_index, users, k, message):
@@ -216,6 +217,7 @@ def with_nan() -> Tensor:
             {'intent': torch.ones(NUM_NODES, 3).long()},
             "'intent' must hold floating-point",
         ),
+        ({'edge_index': torch.tensor([[0, 1], [6, 3]])}, 'no edge that leaves an item'),
         ({'l2_weight': -1.0}, "'l2_weight' must be 0 or above"),
         ({'edge_index': torch.tensor([[0, 12], [5, 1]])}, "'edge_index' must hold ids"),
         (
@@ -236,6 +238,21 @@ def test_wrong_triplets(edge_index, shape):
         ValueError, match=r"'triplets' must have shape \(3, batch_size\)"
     ):
         build(edge_index).loss(torch.zeros(shape, dtype=torch.long))
+
+
+def test_intent_texts_need_a_backbone_with_intents(edge_index):
+    model = IRLLRec(LightGCN(NUM_USERS, NUM_ITEMS, DIM), edge_index, **texts())
+    with pytest.raises(
+        ValueError, match="'intent' texts need a backbone that computes"
+    ):
+        model.loss(TRIPLETS)
+
+
+def test_recommend_restores_the_mode_of_every_part(edge_index):
+    model = build(edge_index, **texts()).train()
+    model.backbone.eval()
+    model.recommend(torch.tensor([0]), 1)
+    assert model.training and not model.backbone.training
 
 
 def test_custom_alignment(edge_index):

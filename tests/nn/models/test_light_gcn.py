@@ -42,6 +42,10 @@ def test_equals_the_dense_formula(model, interactions, edge_index):
     torch.testing.assert_close(out.intent, expected, rtol=1e-6, atol=1e-7)
 
 
+def test_embed_gives_the_embeddings_of_forward(model, edge_index):
+    assert torch.equal(model.embed(edge_index), model(edge_index).embedding)
+
+
 def test_weights_given_or_computed(model, edge_index):
     weight = symmetric_norm(edge_index, NUM_NODES)
     expected = model(edge_index)
