@@ -9,9 +9,15 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pyg_irllrec
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
-# Where the wheels of torch-scatter and torch-sparse lie once they are built.
-WHEELS = $(CACHE)/wheels/$(shell $(PYTHON) -c 'import platform; print(f"py{platform.python_version()}")')-$(shell sed -n 's/^torch==/torch/p' constraints.txt)
+# Where the wheels of torch-scatter and torch-sparse lie once they are built: one
+# folder for every Python, machine and pins of torch.
+WHEELS = $(CACHE)/wheels/$(shell $(PYTHON) -c 'import hashlib, platform; \
+	pins = "".join(line for line in open("constraints.txt") if line.startswith("torch")); \
+	pins = hashlib.sha256(pins.encode()).hexdigest()[:12]; \
+	print(f"py{platform.python_version()}-{platform.machine()}-{pins}")')
 
+# Two rules must not install into one environment at once.
+.NOTPARALLEL:
 .PHONY: demo test lint types test-sparse clean
 
 demo: $(VENV)/.installed-train-plot
@@ -28,13 +34,12 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 # The suite again, with torch-scatter and torch-sparse, in an environment of its own.
-test-sparse: $(WHEELS)
-	$(MAKE) VENV=.venv-sparse .venv-sparse/.installed-sparse
-	$(MAKE) VENV=.venv-sparse test
+test-sparse:
+	$(MAKE) VENV=.venv-sparse .venv-sparse/.installed-extensions test
 
 # torch comes first and alone, so that nothing else chooses its build.
 $(VENV)/.torch: constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) torch
 	touch $@
 
@@ -44,17 +49,19 @@ $(VENV)/.installed-%: $(VENV)/.torch pyproject.toml
 	touch $@
 comma := ,
 
-.venv-sparse/.installed-sparse: $(WHEELS) .venv-sparse/.installed-test
+# Not a pattern of extras: these two are built against the torch that is installed.
+$(VENV)/.installed-extensions: $(WHEELS) $(VENV)/.installed-test
 	$(PIP) --no-deps $(WHEELS)/*.whl
 	touch $@
 
-# These two build against the installed torch, in about ten minutes, hence the cache.
-$(WHEELS): | $(VENV)/.installed-test
-	$(PIP) setuptools wheel ninja
-	rm -rf $@.part
+# About ten minutes, hence the cache.
+$(WHEELS): | $(VENV)/.torch
+	$(PIP) setuptools wheel ninja numpy
+	mkdir -p $(@D)
+	part=$$(mktemp -d $@.XXXX) && \
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation \
-		--constraint constraints.txt --wheel-dir $@.part torch-scatter torch-sparse
-	mv $@.part $@
+		--constraint constraints.txt --wheel-dir $$part torch-scatter torch-sparse && \
+	mv -T $$part $@
 
 clean:
 	rm -rf .venv .venv-sparse runs build dist

@@ -5,7 +5,6 @@ import torch
 
 from pyg_irllrec.training import AtomicCheckpointIO
 
-
 PARTS = {'state_dict': {}, 'history': [], 'settings': {}}
 
 
