@@ -35,12 +35,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--json', type=Path, metavar='FILE')
     args, rest = parser.parse_known_args(argv)
+    if any(word.split('=')[0] == '--out' for word in rest):
+        parser.error('--out is not to be set: the runs are temporary')
 
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in args.seeds:
             for alignment in args.alignments:
-                row = run(args.dataset, alignment, seed, rest, Path(folder))
+                try:
+                    row = run(args.dataset, alignment, seed, rest, Path(folder))
+                except subprocess.CalledProcessError as error:
+                    return error.returncode  # The example has said why.
                 rows.append(row)
                 print(f'seed {seed}, {alignment}: {show(row)}', file=sys.stderr)
     print(table(rows, args.alignments, args.seeds))
@@ -97,7 +102,10 @@ def table(rows: list[dict], alignments: list[str], seeds: list[int]) -> str:
 
 def command(argv: list[str] | None) -> str:
     """What was called, without the folder of the data on this machine."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = [
+        '--root=DIR' if word.startswith('--root=') else word
+        for word in (sys.argv[1:] if argv is None else argv)
+    ]
     if '--root' in words:
         words[words.index('--root') + 1] = 'DIR'
     return ' '.join(['python benchmarks/quality.py', *words])

@@ -66,7 +66,7 @@ def info_nce(
         eps (float): :math:`\epsilon`, bounds a row's loss by
             :math:`-\log \epsilon`. (default: :obj:`0.0`)
         impl (str): The implementation: :obj:`"eager"` holds all logits,
-            :obj:`"auto"` picks by device, dtype and size.
+            :obj:`"auto"` chooses, so far always :obj:`"eager"`.
             (default: :obj:`"auto"`)
 
     Shapes:

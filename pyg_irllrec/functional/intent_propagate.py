@@ -43,7 +43,7 @@ def intent_propagate(
         edge_weight (torch.Tensor, optional): :math:`w` beside an
             :obj:`edge_index`. (default: :obj:`None`)
         impl (str): The implementation: :obj:`"eager"` gathers edges,
-            :obj:`"auto"` picks by device, dtype and size.
+            :obj:`"auto"` chooses, so far always :obj:`"eager"`.
             (default: :obj:`"auto"`)
 
     Shapes:
