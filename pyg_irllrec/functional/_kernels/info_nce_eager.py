@@ -20,7 +20,7 @@ def info_nce_eager(
     oracle of every faster form."""
     query, key, keys = unit_norm(query), unit_norm(key), unit_norm(keys)
     positive = (query * key).sum(dim=-1) / temperature
-    logits = query @ keys.t() / temperature
+    logits = (query / temperature) @ keys.t()
     if key_weight is not None:
         logits = logits + key_weight.log()
     loss = torch.logsumexp(logits, dim=-1) - positive
