@@ -122,7 +122,7 @@ class Golden:
         """The recorded draws; those of edges in the model's order of edges."""
         recorded, used = (
             index[1] * model.backbone.num_nodes + index[0]
-            for index in (self.edge_index, model.edge_index.as_tensor())
+            for index in (self.edge_index, model.edge_index.as_tensor().long())
         )
         order = recorded.argsort()[used.argsort().argsort()]
         return [

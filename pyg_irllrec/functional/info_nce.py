@@ -5,8 +5,9 @@ from typing import Optional
 import torch
 from torch import Tensor
 
+from pyg_irllrec.functional._kernels.info_nce_chunked import info_nce_chunked
 from pyg_irllrec.functional._kernels.info_nce_eager import info_nce_eager
-from pyg_irllrec.functional._reduce import at_least_float32, reduce_rows
+from pyg_irllrec.functional._reduce import at_least_float32
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_length,
@@ -16,7 +17,7 @@ from pyg_irllrec.utils.checks import (
     check_same_shape,
 )
 
-IMPLEMENTATIONS = {'eager': info_nce_eager}
+IMPLEMENTATIONS = {'eager': info_nce_eager, 'chunked': info_nce_chunked}
 
 
 def info_nce(
@@ -96,12 +97,13 @@ def info_nce(
 
     kernel = IMPLEMENTATIONS['eager' if impl == 'auto' else impl]
     with torch.autocast(query.device.type, enabled=False):
-        loss = kernel(
+        return kernel(
             at_least_float32(query),
             at_least_float32(key),
-            at_least_float32(candidates),
+            None if keys is None else at_least_float32(keys),
+            weight,
             None if key_weight is None else key_weight.detach(),
             temperature,
             eps,
+            reduction,
         )
-    return reduce_rows(loss, reduction, weight)

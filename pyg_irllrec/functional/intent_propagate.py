@@ -2,16 +2,26 @@ from __future__ import annotations
 
 from typing import Optional
 
+import torch
 from torch import Tensor
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional._kernels.intent_propagate_eager import (
     intent_propagate_eager,
 )
-from pyg_irllrec.utils.adjacency import source_and_target, to_edge_index
+from pyg_irllrec.functional._kernels.intent_propagate_fused import (
+    intent_propagate_fused,
+)
+from pyg_irllrec.utils.adjacency import (
+    is_cached,
+    is_sorted_by_target,
+    sort_by_target,
+    source_and_target,
+    to_edge_index,
+)
 from pyg_irllrec.utils.checks import check_choice, check_matrix
 
-IMPLEMENTATIONS = {'eager': intent_propagate_eager}
+IMPLEMENTATIONS = ('eager', 'csr', 'triton')
 
 
 def intent_propagate(
@@ -62,5 +72,15 @@ def intent_propagate(
         )
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
     edge_index, edge_weight = to_edge_index(adj, edge_weight)
-    kernel = IMPLEMENTATIONS['eager' if impl == 'auto' else impl]
-    return kernel(x, intent, *source_and_target(edge_index), edge_weight)
+    if impl == 'auto':
+        # Sorting depends on data, which a compiled graph cannot look at.
+        ready = is_sorted_by_target(edge_index, x.size(0)) and is_cached(edge_index)
+        impl = 'csr' if ready or not torch.compiler.is_compiling() else 'eager'
+    if impl == 'eager':
+        return intent_propagate_eager(
+            x, intent, *source_and_target(edge_index), edge_weight
+        )
+    graph, order = sort_by_target(edge_index, x.size(0))
+    if edge_weight is not None and order is not None:
+        edge_weight = edge_weight[order]
+    return intent_propagate_fused(x, intent, graph, edge_weight, impl)

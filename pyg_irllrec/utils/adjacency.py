@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import torch
 import torch_geometric.utils
@@ -64,6 +64,98 @@ def to_edge_index(
         return edge_index, value
     size = (adj.size(1), adj.size(0))
     return EdgeIndex(edge_index, sparse_size=size, sort_order=sort_order), value
+
+
+class CSR(NamedTuple):
+    r"""A graph by targets and by sources: what sparse products need, forward and
+    backward."""
+
+    rowptr: Tensor
+    """Where each target's edges begin, :math:`(|\\mathcal{V}| + 1)`."""
+    col: Tensor
+    """The sources, target by target, :math:`(|\\mathcal{E}|)`."""
+    t_rowptr: Tensor
+    """Where each source's edges begin in the transposed order."""
+    t_col: Tensor
+    """The targets, source by source."""
+    t_perm: Tensor
+    """The place of each edge of the transposed order in :obj:`col`."""
+
+
+def sort_by_target(
+    edge_index: Tensor, num_nodes: int
+) -> tuple[EdgeIndex, Optional[Tensor]]:
+    r"""The edges sorted by target, with the transposed view cached, and the order
+    that weights have to follow (:obj:`None` where nothing moved). An
+    :class:`~torch_geometric.EdgeIndex` that is sorted comes back as it is, so that
+    sorting is paid once."""
+    if is_sorted_by_target(edge_index, num_nodes):
+        assert isinstance(edge_index, EdgeIndex)
+        return edge_index, None
+    source, target = source_and_target(edge_index)
+    order = (target * num_nodes + source).argsort(stable=True)
+    edges = torch.stack([source[order], target[order]])
+    out = EdgeIndex(edges, sparse_size=(num_nodes, num_nodes), sort_order='col')
+    graph = csr(out)
+    symmetric = torch.equal(graph.rowptr, graph.t_rowptr) and torch.equal(
+        graph.col, graph.t_col
+    )
+    out._is_undirected = symmetric
+    return out, order
+
+
+def is_sorted_by_target(edge_index: Tensor, num_nodes: int) -> bool:
+    r"""Whether this is an :class:`~torch_geometric.EdgeIndex` of that many nodes that
+    says that it is sorted by target."""
+    return (
+        isinstance(edge_index, EdgeIndex)
+        and edge_index.is_sorted_by_col
+        and edge_index.sparse_size() == (num_nodes, num_nodes)
+    )
+
+
+def narrow_ids(edge_index: EdgeIndex) -> EdgeIndex:
+    r"""32-bit ids, where they suffice: sparse products of torch convert wider ones
+    anew in every call."""
+    most = max(edge_index.size(1), *edge_index.get_sparse_size())
+    if edge_index.dtype == torch.int32 or most >= 2**31:
+        return edge_index
+    csr(edge_index)
+    out: EdgeIndex = edge_index.int()
+    return out
+
+
+def is_cached(edge_index: Tensor) -> bool:
+    r"""Whether :func:`csr` has nothing left to compute that depends on data."""
+    return (
+        isinstance(edge_index, EdgeIndex)
+        and edge_index._indptr is not None
+        and edge_index._T_perm is not None
+    )
+
+
+def csr(edge_index: EdgeIndex) -> CSR:
+    r"""The arrays of an :class:`~torch_geometric.EdgeIndex` sorted by target, which
+    keeps them."""
+    if torch.compiler.is_compiling():
+        return _traced_csr(edge_index)
+    (rowptr, col), _ = edge_index.get_csc()
+    (t_rowptr, t_col), t_perm = edge_index.get_csr()
+    assert t_perm is not None
+    return CSR(rowptr, col, t_rowptr, t_col, t_perm)
+
+
+def _traced_csr(edge_index: EdgeIndex) -> CSR:
+    r"""A compiled graph is handed an :class:`~torch_geometric.EdgeIndex` with its
+    pointers and its permutation, but without the transposed indices."""
+    rowptr, t_perm = edge_index._indptr, edge_index._T_perm
+    assert rowptr is not None and t_perm is not None
+    col, target = source_and_target(edge_index)
+    t_rowptr = rowptr if edge_index.is_undirected else edge_index._T_indptr
+    if t_rowptr is None:
+        degree = torch.zeros_like(rowptr).index_add(0, col + 1, torch.ones_like(col))
+        t_rowptr = degree.cumsum(0)
+    return CSR(rowptr, col, t_rowptr, target[t_perm], t_perm)
 
 
 def source_and_target(edge_index: Tensor) -> tuple[Tensor, Tensor]:

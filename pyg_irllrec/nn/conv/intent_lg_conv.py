@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+import torch
 from torch import Tensor
 from torch_geometric.nn.conv import MessagePassing
 from torch_geometric.typing import Adj
@@ -10,7 +11,8 @@ from pyg_irllrec.functional import intent_propagate
 from pyg_irllrec.functional._kernels.intent_propagate_eager import intent_attention
 from pyg_irllrec.functional.intent_propagate import IMPLEMENTATIONS
 from pyg_irllrec.utils.adjacency import source_and_target, to_edge_index
-from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.checks import check_choice, check_matrix
+from pyg_irllrec.utils.graph_cache import GraphCache
 
 
 class IntentLGConv(MessagePassing):
@@ -24,6 +26,9 @@ class IntentLGConv(MessagePassing):
         \alpha_{ij} \mathbf{x}_j}{\sum_{j \in \mathcal{N}(i)} w_{ji}
         \alpha_{ij}}, \qquad
         \alpha_{ij} = \frac{\cos(\mathbf{h}_i, \mathbf{h}_j) + 1}{2}
+
+    Whatever its format, an adjacency is sorted and transposed in the first call that
+    sees it; calls with the same object find that ready and copy nothing.
 
     It has no parameters and goes where :class:`~torch_geometric.nn.LGConv` goes.
     It normalises by itself: pass a plain graph, without the weights of
@@ -55,6 +60,7 @@ class IntentLGConv(MessagePassing):
                 f'aggr={self.aggr!r} and flow={self.flow!r}'
             )
         self.impl = impl
+        self._graph = GraphCache()
 
     def forward(
         self,
@@ -67,6 +73,11 @@ class IntentLGConv(MessagePassing):
         features."""
         intent = x if intent is None else intent
         if not self.explain:
+            if self.impl != 'eager' and not torch.compiler.is_compiling():
+                check_matrix('x', x)
+                edge_index, edge_weight = self._graph.sort(
+                    edge_index, edge_weight, x.size(0)
+                )
             return intent_propagate(x, intent, edge_index, edge_weight, impl=self.impl)
 
         # An explainer masks messages, so that it has to see every one of them.

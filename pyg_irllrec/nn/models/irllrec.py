@@ -18,6 +18,8 @@ from pyg_irllrec.nn.momentum_encoder import MomentumEncoder
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.adjacency import (
     check_node_ids,
+    narrow_ids,
+    sort_by_target,
     source_and_target,
     symmetric_norm,
     to_edge_index,
@@ -308,17 +310,5 @@ def _prepare_graph(
         )
     if edge_weight is None:
         edge_weight = symmetric_norm(edge_index, num_nodes)
-    size = (num_nodes, num_nodes)
-    if not (
-        isinstance(edge_index, EdgeIndex)
-        and edge_index.is_sorted_by_col
-        and edge_index.sparse_size() == size
-    ):
-        order = target.argsort(stable=True)
-        edge_weight = edge_weight[order]
-        edge_index = EdgeIndex(
-            torch.stack([source[order], target[order]]),
-            sparse_size=size,
-            sort_order='col',
-        )
-    return edge_index.fill_cache_(), edge_weight
+    graph, order = sort_by_target(edge_index, num_nodes)
+    return narrow_ids(graph), edge_weight if order is None else edge_weight[order]

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
+from pyg_irllrec.functional._second_order import refuse_second_order
+
+def info_nce_chunked(
+    query: Tensor,
+    key: Tensor,
+    keys: Optional[Tensor],
+    weight: Optional[Tensor],
+    key_weight: Optional[Tensor],
+    temperature: float,
+    eps: float,
+    reduction: str,
+) -> Tensor:
+    r"""Blocks of rows, each against all keys: :math:`O((B + C) d)` memory. With a
+    reduction, the weight of every row is known beforehand, so that gradients are
+    taken while the block is at hand: three matrix products and one exponential for
+    forward and backward together. Without one, backward computes the logits again.
+    """
+    if reduction == 'none':
+        rows: Tensor = _rows(query, key, keys, key_weight, temperature, eps)
+        return rows if weight is None else rows * weight.to(rows.dtype)
+    scale = query.new_ones(query.size(0)) if weight is None else weight.to(query.dtype)
+    if reduction == 'mean':
+        scale = scale / scale.sum()
+    needs_grad = torch.is_grad_enabled() and any(
+        value is not None and value.requires_grad for value in (query, key, keys, scale)
+    )
+    total, *_ = _sum(
+        query, key, keys, scale, key_weight, temperature, eps, needs_grad
+    )
+    return total
+
+
+def blocks(num_rows: int, num_keys: int, dim: int, cpu: bool) -> tuple[int, int]:
+    r"""How many blocks are at work at once, and how many rows each has. On a CPU, a
+    block a thread: each then stays in the caches of one core, where nothing waits for
+    the other. It should fit its second-level cache; where there are too many keys for
+    that, it is made tall enough to pay for a pass over all gradients of keys."""
+    if not cpu:
+        return 1, max(16, min(num_rows, 2**26 // num_keys))
+    streams = max(1, min(torch.get_num_threads(), num_rows, 2**24 // (num_keys * dim)))
+    cached = 325_000 // num_keys
+    rows = cached if cached >= 12 else min(128, 2**23 // num_keys)
+    return streams, max(12, min(-(-num_rows // streams), rows))
+
+
+def sweep(
+    query: Tensor,
+    keys: Tensor,
+    bias: Optional[Tensor],
+    slope: Optional[Callable[[Tensor, slice], Tensor]] = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""The log-sum-exp of the logits :math:`\mathbf{q} \mathbf{c}^{\top}` of every
+    row. With :obj:`slope`, what the loss gains with the log-sum-exp of a block of
+    rows, it also takes the gradients by both arguments.
+
+    Shapes:
+        - **query:** :math:`(S, H, d)`, streams of rows that are worked on at once
+        - **keys:** :math:`(C, d)`
+        - **output:** :math:`(S, H)`, :math:`(S, H, d)`, :math:`(C, d)`
+    """
+    (streams, height, dim), num_keys = query.shape, keys.size(0)
+    cpu = query.device.type == 'cpu'
+    _, rows = blocks(streams * height, num_keys, dim, cpu)
+    key_streams = keys.expand(streams, num_keys, dim)
+    tile = query.new_empty(streams * rows * num_keys)
+    lse = query.new_empty(streams, height)
+    grad_query = query.new_empty(streams, height if slope else 0, dim)
+    grad_keys = query.new_zeros(streams, num_keys if slope else 0, dim)
+    for start in range(0, height, rows):
+        part = slice(start, start + rows)
+        x = query[:, part].contiguous()
+        shape = (streams, x.size(1), num_keys)
+        logits = tile[: streams * x.size(1) * num_keys].view(shape)
+        if bias is None:
+            torch.bmm(x, key_streams.transpose(1, 2), out=logits)
+        else:
+            torch.baddbmm(bias, x, key_streams.transpose(1, 2), out=logits)
+        if slope is None:
+            lse[:, part] = logits.logsumexp(dim=2)
+            continue
+        # The largest of C probabilities is 1 / C at least: its logarithm is sound.
+        high = logits.amax(dim=2)
+        # Only the CPU kernel is known to read a row before it overwrites it.
+        share = torch.softmax(logits, dim=2, out=logits if cpu else None)
+        lse[:, part] = high.sub_(share.amax(dim=2).log_())
+        weight = slope(lse[:, part], part).unsqueeze(2)
+        grad_query[:, part] = torch.bmm(share, key_streams).mul_(weight)
+        grad_keys.baddbmm_(share.transpose(1, 2), x.mul_(weight))
+    return lse, grad_query, grad_keys.sum(dim=0)
+
+
+@torch.library.custom_op('pyg_irllrec::info_nce_sum', mutates_args=())
+def _sum(
+    query: Tensor,
+    key: Tensor,
+    keys: Optional[Tensor],
+    scale: Tensor,
+    key_weight: Optional[Tensor],
+    temperature: float,
+    eps: float,
+    needs_grad: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    r"""The sum of scaled losses, the loss of each row, and the gradients of the sum
+    by query, key and keys."""
+    query, query_norm = _unit(query)
+    key, key_norm = _unit(key)
+    candidates, candidates_norm = (key, key_norm) if keys is None else _unit(keys)
+    positive = (query * key).sum(dim=1).div_(temperature)
+    bias = None if key_weight is None else key_weight.to(query.dtype).log()
+
+    num_rows, dim = query.shape
+    cpu = query.device.type == 'cpu'
+    streams, _ = blocks(num_rows, candidates.size(0), dim, cpu)
+    missing = -num_rows % streams
+    x = F.pad(query / temperature, (0, 0, 0, missing)).view(streams, -1, dim)
+    in_streams = [
+        F.pad(value, (0, missing)).view(streams, -1) for value in (scale, positive)
+    ]
+
+    def slope(lse: Tensor, part: slice) -> Tensor:
+        weight, positive = (value[:, part] for value in in_streams)
+        if eps == 0:
+            return weight
+        p = torch.exp(positive - lse)
+        return weight * (p / (p + eps))
+
+    lse, grad_query, grad_candidates = sweep(
+        x, candidates, bias, slope if needs_grad else None
+    )
+    rows = floor_probability(lse.flatten()[:num_rows] - positive, eps)
+    total = torch.dot(rows, scale)
+    if not needs_grad:
+        return total, rows, *(query.new_empty(0) for _ in range(3))
+
+    weight = slope(lse, slice(None)).flatten()[:num_rows, None] / temperature
+    grad_query = grad_query.flatten(0, 1)[:num_rows].div_(temperature)
+    grad_query.addcmul_(weight, key, value=-1)
+    grad_key = grad_candidates if keys is None else torch.zeros_like(key)
+    grad_key.addcmul_(weight, query, value=-1)
+    _through_unit(grad_query, query, query_norm)
+    _through_unit(grad_key, key, key_norm)
+    if keys is None:
+        return total, rows, grad_query, grad_key, query.new_empty(0)
+    _through_unit(grad_candidates, candidates, candidates_norm)
+    return total, rows, grad_query, grad_key, grad_candidates
+
+
+@_sum.register_fake
+def _(query, key, keys, scale, key_weight, temperature, eps, needs_grad):  # type: ignore[no-untyped-def]
+    grads = [query, key, keys] if needs_grad else [None, None, None]
+    return (
+        query.new_empty(()),
+        query.new_empty(query.size(0)),
+        *(query.new_empty(0) if x is None else torch.empty_like(x) for x in grads),
+    )
+
+
+def _setup_sum(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+    _, rows, *grads = output
+    ctx.has_keys = inputs[2] is not None
+    ctx.save_for_backward(rows, *grads)
+
+
+def _backward_sum(ctx: Any, upstream: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
+    refuse_second_order('chunked')
+    if upstream is None:
+        return (None,) * 8
+    rows, grad_query, grad_key, grad_keys = (
+        value * upstream for value in ctx.saved_tensors
+    )
+    return (
+        grad_query,
+        grad_key,
+        grad_keys if ctx.has_keys else None,
+        rows,
+        *(None,) * 4,
+    )
+
+
+_sum.register_autograd(_backward_sum, setup_context=_setup_sum)
+
+
+@torch.library.custom_op('pyg_irllrec::info_nce_rows', mutates_args=())
+def _rows(
+    query: Tensor,
+    key: Tensor,
+    keys: Optional[Tensor],
+    key_weight: Optional[Tensor],
+    temperature: float,
+    eps: float,
+) -> Tensor:
+    r"""The loss of each row."""
+    scale = query.new_ones(query.size(0))
+    return _sum(query, key, keys, scale, key_weight, temperature, eps, False)[1]
+
+
+@_rows.register_fake
+def _(query, key, keys, key_weight, temperature, eps):  # type: ignore[no-untyped-def]
+    return query.new_empty(query.size(0))
+
+
+def _setup_rows(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:4])
+    ctx.options = inputs[4:]
+
+
+def _backward_rows(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
+    refuse_second_order('chunked')
+    query, key, keys, key_weight = ctx.saved_tensors
+    scale = upstream.contiguous()
+    _, _, grad_query, grad_key, grad_keys = _sum(
+        query, key, keys, scale, key_weight, *ctx.options, True
+    )
+    return grad_query, grad_key, None if keys is None else grad_keys, None, None, None
+
+
+_rows.register_autograd(_backward_rows, setup_context=_setup_rows)
+
+
+def _unit(x: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Unit rows as in :func:`~pyg_irllrec.functional.unit_norm`, and what they were
+    multiplied with."""
+    inverse = x.square().sum(dim=1, keepdim=True).add_(1e-8).rsqrt_()
+    return x * inverse, inverse
+
+
+def _through_unit(grad: Tensor, unit: Tensor, inverse: Tensor) -> None:
+    r"""Turns a gradient by unit rows into one by rows, in place:
+    :math:`(\mathbf{g} - (\mathbf{g}^{\top} \mathbf{n}) \mathbf{n}) r`."""
+    along = (grad * unit).sum(dim=1, keepdim=True)
+    grad.addcmul_(along, unit, value=-1).mul_(inverse)

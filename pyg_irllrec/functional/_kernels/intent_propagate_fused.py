@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+from torch_geometric import EdgeIndex
+
+from pyg_irllrec.functional._reduce import at_least_float32
+from pyg_irllrec.functional._second_order import refuse_second_order
+from pyg_irllrec.functional.unit_norm import unit_norm
+from pyg_irllrec.utils.adjacency import csr
+
+
+def intent_propagate_fused(
+    x: Tensor, intent: Tensor, graph: EdgeIndex, edge_weight: Optional[Tensor], impl: str
+) -> Tensor:
+    r"""Sparse products forward and backward, in :math:`O(|\mathcal{E}| +
+    |\mathcal{V}| d)` memory. :obj:`impl` names the file of the products."""
+    wide = at_least_float32(x)
+    with torch.autocast(x.device.type, enabled=False):
+        h = unit_norm(at_least_float32(intent)).to(wide.dtype)
+        if edge_weight is not None:
+            edge_weight = edge_weight.to(wide.dtype)
+        symmetric = graph.is_undirected and edge_weight is None
+        out, _, _ = _propagate(wide, h, *csr(graph), edge_weight, impl, symmetric)
+    return out.to(x.dtype)
+
+
+@torch.library.custom_op('pyg_irllrec::intent_propagate', mutates_args=())
+def _propagate(
+    x: Tensor,
+    h: Tensor,
+    rowptr: Tensor,
+    col: Tensor,
+    t_rowptr: Tensor,
+    t_col: Tensor,
+    t_perm: Tensor,
+    weight: Optional[Tensor],
+    impl: str,
+    symmetric: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    out: tuple[Tensor, Tensor, Tensor] = _file(impl).forward(
+        x.contiguous(), h.contiguous(), rowptr, col, weight
+    )
+    return out
+
+
+@_propagate.register_fake
+def _(x, h, rowptr, col, t_rowptr, t_col, t_perm, weight, impl, symmetric):  # type: ignore[no-untyped-def]
+    return torch.empty_like(x), x.new_empty(col.size(0)), x.new_empty(x.size(0))
+
+
+@torch.library.custom_op('pyg_irllrec::intent_propagate_backward', mutates_args=())
+def _propagate_backward(
+    grad_out: Tensor,
+    x: Tensor,
+    h: Tensor,
+    out: Tensor,
+    alpha: Tensor,
+    total: Tensor,
+    rowptr: Tensor,
+    col: Tensor,
+    t_rowptr: Tensor,
+    t_col: Tensor,
+    t_perm: Tensor,
+    weight: Optional[Tensor],
+    impl: str,
+    symmetric: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    graph = (rowptr, col, t_rowptr, t_col, t_perm)
+    rows = (value.contiguous() for value in (grad_out, x, h, out))
+    grads: tuple[Tensor, Tensor, Tensor]
+    file = _file(impl)
+    if symmetric and hasattr(file, 'backward_symmetric'):
+        grads = file.backward_symmetric(*rows, alpha, total, rowptr, col)
+    else:
+        grads = file.backward(*rows, alpha, total, *graph, weight)
+    return grads
+
+
+@_propagate_backward.register_fake
+def _(grad_out, x, h, out, alpha, total, *rest):  # type: ignore[no-untyped-def]
+    weight = rest[5]
+    grad_weight = x.new_empty(0) if weight is None else torch.empty_like(weight)
+    return torch.empty_like(x), torch.empty_like(h), grad_weight
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+    x, h, *graph, weight, impl, symmetric = inputs
+    ctx.save_for_backward(x, h, *output, *graph, weight)
+    ctx.options = impl, symmetric
+
+
+def _backward(ctx: Any, grad_out: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
+    refuse_second_order(ctx.options[0])
+    if grad_out is None:
+        return (None,) * 10
+    grad_x, grad_h, grad_weight = _propagate_backward(
+        grad_out, *ctx.saved_tensors, *ctx.options
+    )
+    has_weight = ctx.saved_tensors[-1] is not None
+    grad_weight = grad_weight if has_weight else None
+    return grad_x, grad_h, *(None,) * 5, grad_weight, None, None
+
+
+_propagate.register_autograd(_backward, setup_context=_setup)
+
+
+def _file(impl: str) -> Any:
+    return import_module(f'pyg_irllrec.functional._kernels.intent_propagate_{impl}')
