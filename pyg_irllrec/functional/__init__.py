@@ -4,15 +4,18 @@ from .bpr import bpr_loss
 from .info_nce import info_nce
 from .intent_propagate import intent_propagate
 from .matching import matching_loss
+from .moments_error import MomentsError, moments_error
 from .propagate import propagate
 from .top_k import top_k_items
 from .unit_norm import unit_norm
 
 __all__ = [
+    'MomentsError',
     'bpr_loss',
     'info_nce',
     'intent_propagate',
     'matching_loss',
+    'moments_error',
     'propagate',
     'top_k_items',
     'unit_norm',

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Optional
 
 import torch
@@ -7,6 +8,13 @@ from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_chunked import info_nce_chunked
 from pyg_irllrec.functional._kernels.info_nce_eager import info_nce_eager
+from pyg_irllrec.functional._kernels.info_nce_moments import info_nce_moments
+from pyg_irllrec.functional._kernels.info_nce_symmetric import (
+    LEAST_TEMPERATURE as SHARED_FROM,
+)
+from pyg_irllrec.functional._kernels.info_nce_symmetric import info_nce_symmetric
+from pyg_irllrec.functional._kernels.info_nce_torch import info_nce_torch
+from pyg_irllrec.functional._kernels.info_nce_triton import info_nce_triton
 from pyg_irllrec.functional._reduce import at_least_float32
 from pyg_irllrec.utils.checks import (
     check_choice,
@@ -17,7 +25,13 @@ from pyg_irllrec.utils.checks import (
     check_same_shape,
 )
 
-IMPLEMENTATIONS = {'eager': info_nce_eager, 'chunked': info_nce_chunked}
+IMPLEMENTATIONS: dict[str, Callable[..., Tensor]] = {
+    'eager': info_nce_eager,
+    'chunked': info_nce_chunked,
+    'torch': info_nce_torch,
+    'triton': info_nce_triton,
+    'moments': info_nce_moments,
+}
 
 
 def info_nce(
@@ -30,6 +44,7 @@ def info_nce(
     key_weight: Optional[Tensor] = None,
     reduction: str = 'mean',
     eps: float = 0.0,
+    symmetric: bool = False,
     impl: str = 'auto',
 ) -> Tensor:
     r"""The InfoNCE loss of every row of :obj:`query` with its own row of
@@ -66,9 +81,27 @@ def info_nce(
             (default: :obj:`"mean"`)
         eps (float): :math:`\epsilon`, bounds a row's loss by
             :math:`-\log \epsilon`. (default: :obj:`0.0`)
-        impl (str): The implementation: :obj:`"eager"` holds all logits,
-            :obj:`"auto"` chooses, so far always :obj:`"eager"`.
-            (default: :obj:`"auto"`)
+        symmetric (bool): Whether to take the mean with the loss of every row of
+            :obj:`key` against all rows of :obj:`query`, as CLIP does; only without
+            :obj:`keys`. :obj:`weight` and :obj:`key_weight` hold for both.
+            (default: :obj:`False`)
+        impl (str): The implementation. (default: :obj:`"auto"`)
+
+            - :obj:`"eager"` holds all :math:`B \times C` logits, and has derivatives
+              of every order; all others have first ones only, and say so.
+            - :obj:`"chunked"` takes blocks of rows, on every device, in
+              :math:`O((B + C) d)` memory; with a reduction it computes gradients on
+              the way.
+            - :obj:`"torch"` is :func:`torch.nn.functional.linear_cross_entropy`, from
+              torch 2.13 on.
+            - :obj:`"triton"` is one fused kernel for CUDA, :obj:`float32` and
+              :math:`d \leq 256` (extra :obj:`triton`).
+            - :obj:`"moments"` is linear in :math:`B + C` and approximate: it knows the
+              mean and the covariance of the keys alone. It has derivatives of every
+              order. :func:`~pyg_irllrec.functional.moments_error` tells how far it is
+              off; temperatures below 0.2 are refused.
+            - :obj:`"auto"` is always exact: :obj:`"eager"` for up to :math:`2^{16}`
+              logits, else :obj:`"chunked"`.
 
     Shapes:
         - **query**, **key:** :math:`(B, d)`
@@ -95,15 +128,32 @@ def info_nce(
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
     check_choice('reduction', reduction, ('none', 'mean', 'sum'))
 
-    kernel = IMPLEMENTATIONS['eager' if impl == 'auto' else impl]
+    if symmetric and keys is not None:
+        raise ValueError("'keys' must be None where 'symmetric' is set, got a tensor")
+
+    query, key = at_least_float32(query), at_least_float32(key)
+    keys = None if keys is None else at_least_float32(keys)
+    key_weight = None if key_weight is None else key_weight.detach()
+    if impl == 'auto':
+        impl = _choose(query, candidates)
+    kernel = IMPLEMENTATIONS[impl]
     with torch.autocast(query.device.type, enabled=False):
-        return kernel(
-            at_least_float32(query),
-            at_least_float32(key),
-            None if keys is None else at_least_float32(keys),
-            weight,
-            None if key_weight is None else key_weight.detach(),
-            temperature,
-            eps,
-            reduction,
+        if not symmetric:
+            return kernel(
+                query, key, keys, weight, key_weight, temperature, eps, reduction
+            )
+        if impl == 'chunked' and reduction != 'none' and temperature >= SHARED_FROM:
+            return info_nce_symmetric(
+                query, key, weight, key_weight, temperature, eps, reduction
+            )
+        there, back = (
+            kernel(a, b, None, weight, key_weight, temperature, eps, reduction)
+            for a, b in ((query, key), (key, query))
         )
+        return (there + back) / 2
+
+
+def _choose(query: Tensor, keys: Tensor) -> str:
+    r"""The implementation of :obj:`"auto"`."""
+    small = query.size(0) * keys.size(0) <= 2**16
+    return 'eager' if small else 'chunked'

@@ -52,9 +52,17 @@ def intent_propagate(
             are transposed (:obj:`adj_t`) and carry :math:`w` as values.
         edge_weight (torch.Tensor, optional): :math:`w` beside an
             :obj:`edge_index`. (default: :obj:`None`)
-        impl (str): The implementation: :obj:`"eager"` gathers edges,
-            :obj:`"auto"` chooses, so far always :obj:`"eager"`.
-            (default: :obj:`"auto"`)
+        impl (str): The implementation. (default: :obj:`"auto"`)
+
+            - :obj:`"eager"` gathers :math:`|\mathcal{E}| \times F` values, and has
+              derivatives of every order; the others have first ones only, and say so.
+            - :obj:`"csr"` takes sparse products, on every device, in
+              :math:`O(|\mathcal{E}| + |\mathcal{V}| F)` memory. They need edges sorted
+              by target: other formats are sorted in every call, an
+              :class:`~torch_geometric.EdgeIndex` that is sorted keeps what it needs.
+            - :obj:`"triton"` is the same, fused, for CUDA (extra :obj:`triton`).
+            - :obj:`"auto"` is :obj:`"csr"`, but for a compiled call with edges that are
+              not sorted.
 
     Shapes:
         - **x:** :math:`(|\mathcal{V}|, F)`

@@ -7,8 +7,15 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj
 
+from pyg_irllrec.functional._kernels.propagate_csr import propagate_csr
 from pyg_irllrec.functional._reduce import at_least_float32
-from pyg_irllrec.utils.adjacency import source_and_target, to_edge_index
+from pyg_irllrec.utils.adjacency import (
+    csr,
+    is_cached,
+    is_sorted_by_target,
+    source_and_target,
+    to_edge_index,
+)
 from pyg_irllrec.utils.checks import check_matrix
 
 
@@ -20,8 +27,8 @@ def propagate(x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None) -> Tens
 
     An :class:`~torch_geometric.EdgeIndex` sorted by target multiplies as a sparse
     matrix, forward and backward, in :math:`O(|\mathcal{E}| + |\mathcal{V}| F)`
-    memory; a plain :obj:`edge_index` gathers :math:`|\mathcal{E}| \times F`
-    values.
+    memory, and has first derivatives; a plain :obj:`edge_index` gathers
+    :math:`|\mathcal{E}| \times F` values.
 
     Args:
         x (torch.Tensor): Node features of shape :math:`(|\mathcal{V}|, F)`.
@@ -35,14 +42,13 @@ def propagate(x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None) -> Tens
     wide = at_least_float32(x)  # Sums over many edges need it.
     if edge_weight is not None:
         edge_weight = edge_weight.to(wide.dtype)
-    if isinstance(edge_index, EdgeIndex) and edge_index.is_sorted_by_col:
-        size = (x.size(0), x.size(0))
-        # EdgeIndex has no gradient for weights, and cannot be traced.
-        differentiable = edge_weight is not None and edge_weight.requires_grad
-        opaque = differentiable or torch.compiler.is_compiling()
-        if not opaque and edge_index.sparse_size() == size:
+    if is_sorted_by_target(edge_index, x.size(0)):
+        assert isinstance(edge_index, EdgeIndex)
+        # Transposing depends on data, which a compiled graph cannot look at.
+        if is_cached(edge_index) or not torch.compiler.is_compiling():
             with torch.autocast(x.device.type, enabled=False):
-                out: Tensor = edge_index.matmul(wide, edge_weight, transpose=True)
+                graph = csr(edge_index)
+                out: Tensor = propagate_csr(wide.contiguous(), edge_weight, *graph)
             return out.to(x.dtype)
     source, target = source_and_target(edge_index)
     message = wide[source]

@@ -39,7 +39,7 @@ class TextProjector(Sequential):
         check_positive('hidden_channels', hidden_channels)
         super().__init__(
             Linear(in_channels, hidden_channels),
-            LeakyReLU(0.01),
+            LeakyReLU(0.01, inplace=True),  # Nothing else needs what it overwrites.
             Linear(hidden_channels, out_channels),
         )
         self.in_channels = in_channels

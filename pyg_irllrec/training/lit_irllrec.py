@@ -64,9 +64,9 @@ class LitIRLLRec(LightningModule):
         self._embeddings: tuple[Tensor, Tensor] | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        r"""Adam without weight decay, over what is trained."""
+        r"""Adam without weight decay, over what is trained, in one pass over it."""
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]
-        return torch.optim.Adam(weights, lr=self.lr)
+        return torch.optim.Adam(weights, lr=self.lr, fused=True)
 
     def on_train_epoch_start(self) -> None:
         r"""Seeds the epoch."""

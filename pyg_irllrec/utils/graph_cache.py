@@ -64,7 +64,8 @@ def _is_matrix(adj: Adj) -> bool:
 
 
 def _device(adj: Adj) -> torch.device:
-    return adj.device() if isinstance(adj, SparseTensor) else adj.device
+    device: torch.device = adj.device() if isinstance(adj, SparseTensor) else adj.device
+    return device
 
 
 def _values(adj: Adj, edge_weight: Optional[Tensor]) -> Optional[Tensor]:
@@ -78,5 +79,6 @@ def _values(adj: Adj, edge_weight: Optional[Tensor]) -> Optional[Tensor]:
         return to_edge_index(adj, edge_weight)[1]
     if isinstance(adj, SparseTensor):
         value: Optional[Tensor] = adj.storage.value()
-        return value
-    return adj.values()
+    else:
+        value = adj.values()
+    return value

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
 from pyg_irllrec.functional._second_order import refuse_second_order
+
 
 def info_nce_chunked(
     query: Tensor,
@@ -33,9 +35,8 @@ def info_nce_chunked(
     needs_grad = torch.is_grad_enabled() and any(
         value is not None and value.requires_grad for value in (query, key, keys, scale)
     )
-    total, *_ = _sum(
-        query, key, keys, scale, key_weight, temperature, eps, needs_grad
-    )
+    total: Tensor
+    total, *_ = _sum(query, key, keys, scale, key_weight, temperature, eps, needs_grad)
     return total
 
 
@@ -111,9 +112,9 @@ def _sum(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     r"""The sum of scaled losses, the loss of each row, and the gradients of the sum
     by query, key and keys."""
-    query, query_norm = _unit(query)
-    key, key_norm = _unit(key)
-    candidates, candidates_norm = (key, key_norm) if keys is None else _unit(keys)
+    query, query_norm = unit(query)
+    key, key_norm = unit(key)
+    candidates, candidates_norm = (key, key_norm) if keys is None else unit(keys)
     positive = (query * key).sum(dim=1).div_(temperature)
     bias = None if key_weight is None else key_weight.to(query.dtype).log()
 
@@ -131,7 +132,8 @@ def _sum(
         if eps == 0:
             return weight
         p = torch.exp(positive - lse)
-        return weight * (p / (p + eps))
+        out: Tensor = weight * (p / (p + eps))
+        return out
 
     lse, grad_query, grad_candidates = sweep(
         x, candidates, bias, slope if needs_grad else None
@@ -139,18 +141,19 @@ def _sum(
     rows = floor_probability(lse.flatten()[:num_rows] - positive, eps)
     total = torch.dot(rows, scale)
     if not needs_grad:
-        return total, rows, *(query.new_empty(0) for _ in range(3))
+        none = [query.new_empty(0) for _ in range(3)]
+        return total, rows, none[0], none[1], none[2]
 
     weight = slope(lse, slice(None)).flatten()[:num_rows, None] / temperature
     grad_query = grad_query.flatten(0, 1)[:num_rows].div_(temperature)
     grad_query.addcmul_(weight, key, value=-1)
     grad_key = grad_candidates if keys is None else torch.zeros_like(key)
     grad_key.addcmul_(weight, query, value=-1)
-    _through_unit(grad_query, query, query_norm)
-    _through_unit(grad_key, key, key_norm)
+    through_unit(grad_query, query, query_norm)
+    through_unit(grad_key, key, key_norm)
     if keys is None:
         return total, rows, grad_query, grad_key, query.new_empty(0)
-    _through_unit(grad_candidates, candidates, candidates_norm)
+    through_unit(grad_candidates, candidates, candidates_norm)
     return total, rows, grad_query, grad_key, grad_candidates
 
 
@@ -201,7 +204,9 @@ def _rows(
 ) -> Tensor:
     r"""The loss of each row."""
     scale = query.new_ones(query.size(0))
-    return _sum(query, key, keys, scale, key_weight, temperature, eps, False)[1]
+    out: Tensor
+    _, out, *_ = _sum(query, key, keys, scale, key_weight, temperature, eps, False)
+    return out
 
 
 @_rows.register_fake
@@ -227,14 +232,14 @@ def _backward_rows(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
 _rows.register_autograd(_backward_rows, setup_context=_setup_rows)
 
 
-def _unit(x: Tensor) -> tuple[Tensor, Tensor]:
+def unit(x: Tensor) -> tuple[Tensor, Tensor]:
     r"""Unit rows as in :func:`~pyg_irllrec.functional.unit_norm`, and what they were
     multiplied with."""
     inverse = x.square().sum(dim=1, keepdim=True).add_(1e-8).rsqrt_()
     return x * inverse, inverse
 
 
-def _through_unit(grad: Tensor, unit: Tensor, inverse: Tensor) -> None:
+def through_unit(grad: Tensor, unit: Tensor, inverse: Tensor) -> None:
     r"""Turns a gradient by unit rows into one by rows, in place:
     :math:`(\mathbf{g} - (\mathbf{g}^{\top} \mathbf{n}) \mathbf{n}) r`."""
     along = (grad * unit).sum(dim=1, keepdim=True)

@@ -12,10 +12,10 @@ def forward(
     r"""The mean :math:`\mathbf{s}`, and what backward needs: the unnormalised weight
     of every edge, :math:`w_{ji} \alpha_{ij}`, and their sum by target. Cosines are
     taken on edges alone (SDDMM), the mean is a product with a sparse matrix (SpMM)."""
-    alpha = _on_edges(h, h, rowptr, col, 0.5)
+    alpha = on_edges(h, h, rowptr, col, 0.5)
     if weight is not None:
         alpha = alpha * weight
-    weighted = _csr(rowptr, col, alpha)
+    weighted = csr_matrix(rowptr, col, alpha)
     total = (weighted @ x.new_ones(x.size(0), 1)).squeeze(1)
     out = (weighted @ x).div_(_no_zeros(total).unsqueeze(1))
     return out, alpha, total
@@ -40,11 +40,11 @@ def backward(
     edge's unnormalised weight has :math:`\mathbf{g}_i^{\top} (\mathbf{x}_j -
     \mathbf{s}_i)`; all else are products with the sparse matrix or its transpose."""
     grad = grad_out / _no_zeros(total).unsqueeze(1)
-    grad_x = _csr(t_rowptr, t_col, alpha[t_perm]) @ grad
+    grad_x = csr_matrix(t_rowptr, t_col, alpha[t_perm]) @ grad
 
     # The second half of the difference as one more column of the product.
     below = (grad * out).sum(dim=1, keepdim=True).neg_()
-    grad_alpha = _on_edges(
+    grad_alpha = on_edges(
         torch.cat([grad, below], dim=1),
         torch.cat([x, x.new_ones(x.size(0), 1)], dim=1),
         rowptr,
@@ -52,11 +52,11 @@ def backward(
     )
     grad_weight = x.new_empty(0)
     if weight is not None:
-        grad_weight = grad_alpha * _on_edges(h, h, rowptr, col, 0.5)
+        grad_weight = grad_alpha * on_edges(h, h, rowptr, col, 0.5)
         grad_alpha = grad_alpha * weight
     grad_cosine = grad_alpha.div_(2)
-    grad_h = _csr(rowptr, col, grad_cosine) @ h
-    grad_h += _csr(t_rowptr, t_col, grad_cosine[t_perm]) @ h
+    grad_h = csr_matrix(rowptr, col, grad_cosine) @ h
+    grad_h += csr_matrix(t_rowptr, t_col, grad_cosine[t_perm]) @ h
     return grad_x, grad_h, grad_weight
 
 
@@ -74,20 +74,20 @@ def backward_symmetric(
     the matrix of :math:`\alpha` is its own transpose, and so is what its gradient
     adds up to over both directions, so that nothing is permuted."""
     grad = grad_out / _no_zeros(total).unsqueeze(1)
-    grad_x = _csr(rowptr, col, alpha) @ grad
+    grad_x = csr_matrix(rowptr, col, alpha) @ grad
     below = (grad * out).sum(dim=1, keepdim=True).neg_()
     one = x.new_ones(x.size(0), 1)
-    both_ways = _on_edges(
+    both_ways = on_edges(
         torch.cat([grad, below, x, one], dim=1),
         torch.cat([x, one, grad, below], dim=1),
         rowptr,
         col,
     )
-    grad_h = _csr(rowptr, col, both_ways) @ h
+    grad_h = csr_matrix(rowptr, col, both_ways) @ h
     return grad_x, grad_h.div_(2), x.new_empty(0)
 
 
-def _on_edges(
+def on_edges(
     target: Tensor, source: Tensor, rowptr: Tensor, col: Tensor, shift: float = 0.0
 ) -> Tensor:
     r"""The inner product of both ends of every edge; with :obj:`shift` of one half,
@@ -96,12 +96,13 @@ def _on_edges(
     if values.numel() == 0:
         return values
     factor = 1.0 if shift == 0 else 0.5
-    pattern = _csr(rowptr, col, values)
+    pattern = csr_matrix(rowptr, col, values)
     product = torch.sparse.sampled_addmm(pattern, target, source.t(), alpha=factor)
-    return product.values()
+    out: Tensor = product.values()
+    return out
 
 
-def _csr(rowptr: Tensor, col: Tensor, values: Tensor) -> Tensor:
+def csr_matrix(rowptr: Tensor, col: Tensor, values: Tensor) -> Tensor:
     size = (rowptr.numel() - 1,) * 2
     return torch.sparse_csr_tensor(rowptr, col, values, size, check_invariants=False)
 

@@ -1,20 +1,27 @@
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any, Optional
 
 import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 
+from pyg_irllrec.functional._kernels import intent_propagate_csr as csr_products
+from pyg_irllrec.functional._kernels import intent_propagate_triton as fused_kernels
 from pyg_irllrec.functional._reduce import at_least_float32
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional.unit_norm import unit_norm
 from pyg_irllrec.utils.adjacency import csr
 
+FILES: dict[str, Any] = {'csr': csr_products, 'triton': fused_kernels}
+
 
 def intent_propagate_fused(
-    x: Tensor, intent: Tensor, graph: EdgeIndex, edge_weight: Optional[Tensor], impl: str
+    x: Tensor,
+    intent: Tensor,
+    graph: EdgeIndex,
+    edge_weight: Optional[Tensor],
+    impl: str,
 ) -> Tensor:
     r"""Sparse products forward and backward, in :math:`O(|\mathcal{E}| +
     |\mathcal{V}| d)` memory. :obj:`impl` names the file of the products."""
@@ -24,7 +31,10 @@ def intent_propagate_fused(
         if edge_weight is not None:
             edge_weight = edge_weight.to(wide.dtype)
         symmetric = graph.is_undirected and edge_weight is None
-        out, _, _ = _propagate(wide, h, *csr(graph), edge_weight, impl, symmetric)
+        out: Tensor
+        out, _, _ = _propagate(
+            wide.contiguous(), h.contiguous(), *csr(graph), edge_weight, impl, symmetric
+        )
     return out.to(x.dtype)
 
 
@@ -41,9 +51,7 @@ def _propagate(
     impl: str,
     symmetric: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    out: tuple[Tensor, Tensor, Tensor] = _file(impl).forward(
-        x.contiguous(), h.contiguous(), rowptr, col, weight
-    )
+    out: tuple[Tensor, Tensor, Tensor] = FILES[impl].forward(x, h, rowptr, col, weight)
     return out
 
 
@@ -69,14 +77,15 @@ def _propagate_backward(
     impl: str,
     symmetric: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    graph = (rowptr, col, t_rowptr, t_col, t_perm)
-    rows = (value.contiguous() for value in (grad_out, x, h, out))
+    grad_out = grad_out.contiguous()
     grads: tuple[Tensor, Tensor, Tensor]
-    file = _file(impl)
-    if symmetric and hasattr(file, 'backward_symmetric'):
-        grads = file.backward_symmetric(*rows, alpha, total, rowptr, col)
+    if symmetric and impl == 'csr':
+        grads = csr_products.backward_symmetric(
+            grad_out, x, h, out, alpha, total, rowptr, col
+        )
     else:
-        grads = file.backward(*rows, alpha, total, *graph, weight)
+        graph = (rowptr, col, t_rowptr, t_col, t_perm)
+        grads = FILES[impl].backward(grad_out, x, h, out, alpha, total, *graph, weight)
     return grads
 
 
@@ -107,7 +116,3 @@ def _backward(ctx: Any, grad_out: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
 
 
 _propagate.register_autograd(_backward, setup_context=_setup)
-
-
-def _file(impl: str) -> Any:
-    return import_module(f'pyg_irllrec.functional._kernels.intent_propagate_{impl}')

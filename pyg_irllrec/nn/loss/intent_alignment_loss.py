@@ -57,6 +57,9 @@ class IntentAlignmentLoss(Module):
             (default: :obj:`0.0`)
         impl (str): The implementation, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
+        translation_impl (str, optional): That of the translation term alone, which
+            contrasts all nodes with all nodes: :obj:`"moments"` makes it linear in
+            their number, and approximate. (default: :obj:`None`, :obj:`impl`)
 
     The authors' choices are :obj:`user_negatives="all"`,
     :obj:`duplicates=True` and :obj:`eps=1e-8`, see
@@ -78,6 +81,7 @@ class IntentAlignmentLoss(Module):
         noise: float = 1.0,
         eps: float = 0.0,
         impl: str = 'auto',
+        translation_impl: Optional[str] = None,
     ) -> None:
         super().__init__()
         self.weights = {
@@ -96,8 +100,25 @@ class IntentAlignmentLoss(Module):
         self.item_profile = pairwise(profile_temperature, item_negatives)
         self.user_intent = pairwise(intent_temperature, user_negatives)
         self.item_intent = pairwise(intent_temperature, item_negatives)
-        self.translation = TranslationAlignmentLoss(noise=noise, eps=eps, impl=impl)
+        self.translation = TranslationAlignmentLoss(
+            noise=noise, eps=eps, impl=translation_impl or impl
+        )
         self.matching = InteractionTextMatchingLoss()
+
+    def batch_nodes(self, triplets: Tensor, num_nodes: int, num_users: int) -> Tensor:
+        r"""The nodes whose texts the pairwise terms of a batch read: those in it, or
+        all of a side whose negatives are :obj:`"all"`. Some may be named twice."""
+        user, item = triplets[0], triplets[1:].flatten() + num_users
+        nodes = torch.arange(num_nodes, device=triplets.device)
+        if 'all' in (self.user_profile.negatives, self.user_intent.negatives):
+            user = nodes[:num_users]
+        if 'all' in (self.item_profile.negatives, self.item_intent.negatives):
+            item = nodes[num_users:]
+        return torch.cat([user, item])
+
+    def needs_all_intents(self) -> bool:
+        r"""Whether a term reads the intent texts of all nodes."""
+        return self.weights['translation'] > 0 or self.weights['matching'] > 0
 
     def forward(
         self,

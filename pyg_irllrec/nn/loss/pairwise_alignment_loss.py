@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import Optional
 
-import torch
 from torch import Tensor
 from torch.nn import Module
 
 from pyg_irllrec.functional import info_nce
 from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS
 from pyg_irllrec.utils.checks import check_choice, check_positive
+from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
 class PairwiseAlignmentLoss(Module):
@@ -67,7 +67,7 @@ class PairwiseAlignmentLoss(Module):
             return info_nce(
                 embedding, text, temperature=self.temperature, impl=self.impl
             )
-        first = None if self.duplicates else _first_occurrence(index).to(text.dtype)
+        first = None if self.duplicates else first_occurrence(index).to(text.dtype)
         in_batch = self.negatives == 'batch'
         return info_nce(
             embedding[index],
@@ -85,12 +85,3 @@ class PairwiseAlignmentLoss(Module):
             f'temperature={self.temperature}, negatives={self.negatives!r}, '
             f'duplicates={self.duplicates}'
         )
-
-
-def _first_occurrence(index: Tensor) -> Tensor:
-    r"""Whether no earlier element is the same. Unlike :meth:`torch.Tensor.unique` it
-    has a shape that does not depend on data, so that nothing waits for a GPU."""
-    value, order = index.sort(stable=True)
-    first = torch.ones_like(value, dtype=torch.bool)
-    first[1:] = value[1:] != value[:-1]
-    return torch.zeros_like(first).scatter(0, order, first)

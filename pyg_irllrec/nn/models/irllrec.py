@@ -30,6 +30,7 @@ from pyg_irllrec.utils.checks import (
     check_matrix,
     check_not_negative,
 )
+from pyg_irllrec.utils.first_occurrence import first_occurrence
 from pyg_irllrec.utils.user_items import UserItems
 
 
@@ -181,13 +182,19 @@ class IRLLRec(Module):
         bpr = bpr_loss(user[triplets[0]], item[triplets[1]], item[triplets[2]])
 
         profile = text_intent = teacher_intent = None
-        if self.profile_projector is not None:
-            profile = self.profile_projector(self.profile)
-        if self.intent_projector is not None:
+        if self.profile_projector is not None and self.profile is not None:
+            profile = self._project(self.profile_projector, self.profile, triplets)
+        if self.intent_projector is not None and self.intent is not None:
             if self.training and update_teacher:
                 self.intent_projector.update()
-            text_intent = self.intent_projector(self.intent)
-            teacher_intent = self.intent_projector.teach(self.intent)
+            if self.alignment.needs_all_intents():
+                text_intent = self.intent_projector(self.intent)
+            else:
+                text_intent = self._project(
+                    self.intent_projector, self.intent, triplets
+                )
+            if self.alignment.weights['matching'] > 0:
+                teacher_intent = self.intent_projector.teach(self.intent)
             if output.intent is None and self.alignment.weights['intent'] > 0:
                 raise ValueError(
                     "'intent' texts need a backbone that computes intents, such as "
@@ -210,6 +217,22 @@ class IRLLRec(Module):
             **alignment.terms,
         }
         return LossOutput(torch.stack(list(terms.values())).sum(), terms)
+
+    def _project(self, projector: Module, text: Tensor, triplets: Tensor) -> Tensor:
+        r"""The projected texts of the nodes that a batch reads, and zeros for all
+        others: a tower is the costliest part of a step."""
+        num_nodes = self.backbone.num_nodes
+        nodes = self.alignment.batch_nodes(triplets, num_nodes, self.num_users)
+        if nodes.device.type == 'cpu' and not torch.compiler.is_compiling():
+            nodes = nodes.unique()
+        if nodes.numel() >= num_nodes:
+            everything: Tensor = projector(text)
+            return everything
+        rows: Tensor = projector(text[nodes])
+        # Elsewhere shapes must not depend on data: of a node that is named twice, one
+        # row counts.
+        rows = rows * first_occurrence(nodes).unsqueeze(1)
+        return rows.new_zeros(num_nodes, rows.size(1)).index_add(0, nodes, rows)
 
     def _squared_norm(self) -> Tensor:
         weights: list[Tensor] = list(self.parameters())
@@ -301,7 +324,7 @@ def _prepare_graph(
         raise ValueError("'edge_index' must hold at least one edge, got none")
     num_nodes = backbone.num_nodes
     check_node_ids(edge_index, num_nodes)
-    source, target = source_and_target(edge_index)
+    source, _ = source_and_target(edge_index)
     if int(source.max()) < backbone.num_users:
         raise ValueError(
             "'edge_index' must hold both directions of the graph with items behind "

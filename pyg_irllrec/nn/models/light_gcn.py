@@ -14,6 +14,7 @@ from pyg_irllrec.nn.intent_prototypes import IntentPrototypes
 from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput
 from pyg_irllrec.utils.adjacency import symmetric_norm, to_edge_index
 from pyg_irllrec.utils.checks import check_fraction, check_not_negative, check_positive
+from pyg_irllrec.utils.graph_cache import GraphCache
 
 
 class LightGCN(Backbone):
@@ -71,6 +72,7 @@ class LightGCN(Backbone):
             self.user_prototypes = IntentPrototypes(embedding_dim, num_intents)
             self.item_prototypes = IntentPrototypes(embedding_dim, num_intents)
         self.conv = IntentLGConv(impl=impl)
+        self._graph = GraphCache()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -95,20 +97,26 @@ class LightGCN(Backbone):
                 call: pass those of :func:`~pyg_irllrec.utils.symmetric_norm` to
                 pay once. (default: :obj:`None`)
         """
-        edge_index, edge_weight = to_edge_index(edge_index, edge_weight)
+        edge_index, edge_weight = self._sorted(edge_index, edge_weight)
         layers = self._layers(edge_index, edge_weight)
-        embedding = torch.stack(layers).sum(dim=0)
         if self.num_intents == 0:
-            return BackboneOutput(embedding)
+            return BackboneOutput(_sum(layers))
         intents = [
             self.conv(x, edge_index, intent=self.intents(x)) for x in layers[:-1]
         ]
-        return BackboneOutput(embedding, torch.stack(intents).mean(dim=0))
+        return BackboneOutput(_sum(layers), _sum(intents) / len(intents))
 
     def embed(self, edge_index: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
         r"""The embeddings alone, without a convolution over intents."""
-        edge_index, edge_weight = to_edge_index(edge_index, edge_weight)
-        return torch.stack(self._layers(edge_index, edge_weight)).sum(dim=0)
+        edge_index, edge_weight = self._sorted(edge_index, edge_weight)
+        return _sum(self._layers(edge_index, edge_weight))
+
+    def _sorted(
+        self, edge_index: Adj, edge_weight: Optional[Tensor]
+    ) -> tuple[Tensor, Optional[Tensor]]:
+        if torch.compiler.is_compiling():
+            return to_edge_index(edge_index, edge_weight)
+        return self._graph.sort(edge_index, edge_weight, self.num_nodes)
 
     def _layers(
         self, edge_index: Tensor, edge_weight: Optional[Tensor]
@@ -132,3 +140,8 @@ class LightGCN(Backbone):
             raise ValueError('this LightGCN has no intents (num_intents=0)')
         user, item = x[: self.num_users], x[self.num_users :]
         return torch.cat([self.user_prototypes(user), self.item_prototypes(item)])
+
+
+def _sum(layers: list[Tensor]) -> Tensor:
+    r"""The sum of tensors, without a copy of them all beside each other."""
+    return sum(layers[1:], layers[0])

@@ -1,0 +1,173 @@
+r"""Times info_nce, forward and backward, by all implementations.
+
+    python benchmarks/info_nce.py --json FILE
+    python benchmarks/info_nce.py --device cuda --json FILE
+
+Peers: the eager form (what the authors' code does: all logits at once),
+F.linear_cross_entropy as it comes, in its own chunks and in the best of several, the
+eager form under torch.compile, and on CUDA liger-kernel and cut-cross-entropy where
+they are installed. All start from raw rows and normalise them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import harness
+import torch
+import torch.nn.functional as F
+from harness import Case, Job, Peer, Values
+from torch import Tensor
+
+from pyg_irllrec.functional import info_nce, unit_norm
+
+MOMENTS = Peer('moments', 3e-2)
+CHUNKS = (64, 256, 1024)
+# Rows, keys (0: the batch), width, temperature.
+SIZES = {
+    'n=20332 d=32 t=1': (20332, 0, 32, 1.0),
+    'b=4096 c=11000 d=32 t=0.2': (4096, 11000, 32, 0.2),
+    'n=100000 d=64 t=1': (100_000, 0, 64, 1.0),
+    'n=1000000 d=64 t=1': (1_000_000, 0, 64, 1.0),
+    'quick n=700 d=32 t=1': (700, 0, 32, 1.0),
+}
+
+
+def cases(args: argparse.Namespace) -> list[Case]:
+    own = [Peer('chunked'), Peer('chunked, symmetric', None)]
+    torch_peers = [Peer('torch, one piece'), Peer('torch')]
+    chunks = [Peer(f'torch, chunks of {rows}') for rows in CHUNKS]
+    gpu = [Peer('triton'), Peer('liger'), Peer('cut-cross-entropy')]
+    gpu = gpu if args.device == 'cuda' else []
+    quick, small, pairs, large, huge = (
+        'quick n=700 d=32 t=1',
+        'n=20332 d=32 t=1',
+        'b=4096 c=11000 d=32 t=0.2',
+        'n=100000 d=64 t=1',
+        'n=1000000 d=64 t=1',
+    )
+    everything = [
+        Peer('eager'),
+        *own,
+        *torch_peers,
+        *chunks,
+        Peer('eager, compiled'),
+        *gpu,
+        MOMENTS,
+    ]
+    if args.quick:
+        return [Case(quick, everything, repeats=2)]
+    return [
+        Case(small, everything, repeats=7),
+        Case(pairs, [Peer('eager'), own[0], torch_peers[1], *gpu], repeats=7),
+        Case(large, [torch_peers[1], chunks[2], own[0], *gpu, MOMENTS], repeats=3),
+        Case(huge, [*(gpu[:1] or []), Peer('moments', None)], repeats=5),
+    ]
+
+
+def prepare(
+    case: str, impl: str, device: torch.device, args: argparse.Namespace
+) -> Job:
+    num_rows, num_keys, dim, temperature = SIZES[case]
+    generator = torch.Generator().manual_seed(0)
+
+    def rows(number: int) -> Tensor:
+        draw = torch.randn(number, dim, generator=generator)
+        return draw.to(device).requires_grad_()
+
+    query, key = rows(num_rows), rows(num_rows)
+    keys = rows(num_keys) if num_keys else None
+    inputs = {'query': query, 'key': key} | ({} if keys is None else {'keys': keys})
+    loss = loss_of(impl, temperature)
+
+    def step() -> Values:
+        value = loss(query, key, keys)
+        gradients = torch.autograd.grad(value, list(inputs.values()))
+        return {'loss': value, **dict(zip(inputs, gradients))}
+
+    # Three products of rows and keys, forward and backward.
+    flops = 6.0 * num_rows * (num_keys or num_rows) * dim
+    return Job(step, flops=0.0 if impl == 'moments' else flops)
+
+
+def loss_of(impl: str, temperature: float) -> Callable[..., Tensor]:
+    """The loss of (query, key, keys) by one peer."""
+    if impl.startswith('torch, '):
+        rows = impl.removeprefix('torch, chunks of ')
+        options: Any = None
+        if rows != 'torch, one piece':
+            options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=int(rows))
+        return lambda q, k, c: entropy(q, k, c, temperature, options=options)
+    if impl == 'liger':
+        from liger_kernel.ops.fused_linear_cross_entropy import (
+            LigerFusedLinearCrossEntropyFunction as Liger,
+        )
+
+        return lambda q, k, c: by_target(
+            lambda x, y, t: Liger.apply(x, y, t)[0], q, k, c, temperature
+        )
+    if impl == 'cut-cross-entropy':
+        from cut_cross_entropy import linear_cross_entropy
+
+        return lambda q, k, c: by_target(
+            lambda x, y, t: linear_cross_entropy(x, y, t, impl='cce_exact'),
+            q,
+            k,
+            c,
+            temperature,
+        )
+    if impl == 'eager, compiled':
+        compiled = torch.compile(info_nce)
+        return lambda q, k, c: compiled(q, k, c, temperature=temperature, impl='eager')
+    name, _, symmetric = impl.partition(', ')
+    return lambda q, k, c: info_nce(
+        q, k, c, temperature=temperature, impl=name, symmetric=bool(symmetric)
+    )
+
+
+def entropy(
+    query: Tensor, key: Tensor, keys: Tensor | None, temperature: float, **kwargs: Any
+) -> Tensor:
+    return by_target(
+        lambda x, y, t: F.linear_cross_entropy(x, y, t, **kwargs),
+        query,
+        key,
+        keys,
+        temperature,
+    )
+
+
+def by_target(
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor],
+    query: Tensor,
+    key: Tensor,
+    keys: Tensor | None,
+    temperature: float,
+) -> Tensor:
+    """InfoNCE by a cross entropy with one target a row."""
+    assert keys is None, 'targets name rows of the keys'
+    x, y = unit_norm(query) / temperature, unit_norm(key)
+    return loss(x, y, torch.arange(x.size(0), device=x.device))
+
+
+def targets(rows: list[dict[str, Any]]) -> list[str]:
+    small, large = 'n=20332 d=32 t=1', 'n=100000 d=64 t=1'
+    at = [
+        ('exact over eager, n=20332', small, 'eager', 'chunked', 9),
+        ('exact over linear_cross_entropy, n=20332', small, 'torch', 'chunked', 1.8),
+        ('moments over eager, n=20332', small, 'eager', 'moments', 300),
+        ('exact over linear_cross_entropy, n=100000', large, 'torch', 'chunked', 1.8),
+    ]
+    return [
+        harness.target(what, harness.ratio(rows, case, slow, fast), least)
+        for what, case, slow, fast, least in at
+    ]
+
+
+if __name__ == '__main__':
+    parser = harness.parser(__doc__)
+    arguments = parser.parse_args()
+    sys.exit(harness.main('info_nce', prepare, cases(arguments), arguments, targets))

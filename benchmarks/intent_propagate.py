@@ -1,0 +1,149 @@
+r"""Times the intent-aware mean over neighbours, forward and backward.
+
+    python benchmarks/intent_propagate.py --root DIR --json FILE
+
+The graph is the authors' amazon (with --root, the folder of their datasets) or one of
+its size. Peers of the same function: the gather form (index_select, index_add) that
+everyone writes first, and the same under torch.compile. Peers that do less, for scale:
+a plain product of a CSR matrix through autograd, PyG's LGConv, EdgeIndex and
+torch_sparse, and this package's propagate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import harness
+import torch
+from graphs import amazon
+from harness import Case, Job, Peer, Values
+from torch import Tensor
+from torch_geometric.nn import LGConv
+
+from pyg_irllrec.functional import intent_propagate, propagate
+from pyg_irllrec.nn import IntentLGConv
+from pyg_irllrec.utils import bipartite_edge_index, symmetric_norm
+from pyg_irllrec.utils.adjacency import narrow_ids, source_and_target
+
+SAME = ('gather', 'gather, compiled', 'csr', 'triton', 'IntentLGConv, edge_index')
+DIMS = {'amazon d=32': 32, 'amazon d=64': 64, 'quick d=8': 8}
+
+
+def cases(args: argparse.Namespace) -> list[Case]:
+    fused = [Peer('triton')] if args.device == 'cuda' else []
+    peers = [
+        Peer('gather'),
+        Peer('gather, compiled'),
+        Peer('csr'),
+        Peer('IntentLGConv, edge_index'),
+        *fused,
+        *(
+            Peer(name, None)
+            for name in (
+                'csr @ x',
+                'EdgeIndex.matmul',
+                'LGConv, edge_index',
+                'torch_sparse',
+                'propagate',
+            )
+        ),
+    ]
+    names = ['quick d=8'] if args.quick else ['amazon d=32', 'amazon d=64']
+    return [Case(name, peers, 3 if args.quick else 21) for name in names]
+
+
+def prepare(
+    case: str, impl: str, device: torch.device, args: argparse.Namespace
+) -> Job:
+    graph = amazon(args.root, 0.02 if args.quick else 1.0)
+    num_nodes, dim = graph.num_nodes, DIMS[case]
+    edge_index = bipartite_edge_index(*graph).to(device)
+    generator = torch.Generator().manual_seed(0)
+    x, intent, upstream = (
+        torch.randn(num_nodes, dim, generator=generator).to(device) for _ in range(3)
+    )
+    x.requires_grad_()
+    intent.requires_grad_()
+    if impl in (
+        'gather',
+        'gather, compiled',
+        'csr',
+        'triton',
+        'IntentLGConv, edge_index',
+    ):
+        forward = same(impl, edge_index)
+        inputs = {'x': x, 'intent': intent}
+    else:
+        forward = less(impl, edge_index, num_nodes)
+        inputs = {'x': x}
+
+    def step() -> Values:
+        out = forward(*inputs.values())
+        gradients = torch.autograd.grad(out, list(inputs.values()), upstream)
+        return {'out': out, **dict(zip(inputs, gradients))}
+
+    # Forward reads both ends' rows of x and intents, backward about twice that.
+    traffic = 6.0 * edge_index.size(1) * dim * 4
+    return Job(step, bytes=traffic if impl == 'triton' else 0.0)
+
+
+def same(impl: str, edge_index: Tensor) -> Callable[..., Tensor]:
+    """The same function by another way."""
+    if impl == 'IntentLGConv, edge_index':
+        conv, plain = IntentLGConv(), torch.stack(source_and_target(edge_index))
+        return lambda x, intent: conv(x, plain, intent=intent)
+    if impl.startswith('gather'):
+        plain = torch.stack(source_and_target(edge_index))
+
+        def gather(x: Tensor, intent: Tensor) -> Tensor:
+            return intent_propagate(x, intent, plain, impl='eager')
+
+        return torch.compile(gather) if impl.endswith('compiled') else gather
+    graph = narrow_ids(edge_index)
+    return lambda x, intent: intent_propagate(x, intent, graph, impl=impl)
+
+
+def less(impl: str, edge_index: Tensor, num_nodes: int) -> Callable[[Tensor], Tensor]:
+    """A product with the normalised adjacency matrix."""
+    weight = symmetric_norm(edge_index, num_nodes)
+    source, target = source_and_target(edge_index)
+    size = (num_nodes, num_nodes)
+    if impl == 'csr @ x':
+        index = torch.stack([target, source])
+        adj = torch.sparse_coo_tensor(index, weight, size).coalesce().to_sparse_csr()
+        return lambda x: adj @ x
+    if impl == 'EdgeIndex.matmul':
+        return lambda x: edge_index.matmul(x, weight, transpose=True)
+    if impl == 'LGConv, edge_index':
+        conv, plain = LGConv(normalize=False), torch.stack([source, target])
+        return lambda x: conv(x, plain, weight)
+    if impl == 'torch_sparse':
+        from torch_sparse import SparseTensor
+
+        adj_t = SparseTensor(row=target, col=source, value=weight, sparse_sizes=size)
+        return lambda x: adj_t.matmul(x)
+    graph = narrow_ids(edge_index)
+    return lambda x: propagate(x, graph, weight)
+
+
+def targets(rows: list[dict[str, Any]]) -> list[str]:
+    case = 'amazon d=32'
+    over_gather = harness.ratio(rows, case, 'gather', 'csr')
+    of_plain = harness.ratio(rows, case, 'csr @ x', 'csr')
+    return [
+        harness.target('csr over gather', over_gather, 18),
+        harness.target('csr over a plain csr @ x', of_plain, 1 / 1.2),
+    ]
+
+
+if __name__ == '__main__':
+    parser = harness.parser(__doc__)
+    parser.add_argument('--root', type=Path, metavar='DIR')
+    arguments = parser.parse_args()
+    sys.exit(
+        harness.main('intent_propagate', prepare, cases(arguments), arguments, targets)
+    )

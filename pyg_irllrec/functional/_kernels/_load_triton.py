@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from types import ModuleType
+
+from torch import Tensor
+
+
+def load_triton(name: str, x: Tensor) -> ModuleType:
+    r"""The module of this folder that holds Triton kernels, imported when first asked
+    for: Triton is optional, and takes its time.
+
+    Raises:
+        ValueError: If :obj:`x` is where Triton does not run.
+        ImportError: If Triton is not installed.
+    """
+    if not x.is_cuda and os.environ.get('TRITON_INTERPRET') != '1':
+        raise ValueError(
+            f"impl='triton' needs a CUDA tensor, got one on {x.device}: take another "
+            'impl, or set TRITON_INTERPRET=1 to try it out, slowly'
+        )
+    try:
+        import_module('triton')
+    except ImportError as error:
+        raise ImportError(
+            "impl='triton' needs Triton: pip install 'pyg_irllrec[triton]'"
+        ) from error
+    return import_module(f'pyg_irllrec.functional._kernels.{name}')

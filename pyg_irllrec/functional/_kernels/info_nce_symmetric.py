@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+
+from pyg_irllrec.functional._kernels.info_nce_chunked import through_unit, unit
+from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
+from pyg_irllrec.functional._second_order import refuse_second_order
+
+# exp(1 / temperature) times the number of keys, and its inverse, must be floats.
+LEAST_TEMPERATURE = 1 / 40
+
+
+def info_nce_symmetric(
+    query: Tensor,
+    key: Tensor,
+    weight: Optional[Tensor],
+    key_weight: Optional[Tensor],
+    temperature: float,
+    eps: float,
+    reduction: str,
+) -> Tensor:
+    r"""The mean of both directions, in blocks of rows that serve both: one pass for
+    all sums over rows and columns and one for the gradients, four matrix products
+    where two calls take six."""
+    ones = query.new_ones(query.size(0))
+    scale = ones if weight is None else weight.to(query.dtype)
+    if reduction == 'mean':
+        scale = scale / scale.sum()
+    count = ones if key_weight is None else key_weight.to(query.dtype)
+    needs_grad = torch.is_grad_enabled() and (
+        query.requires_grad or key.requires_grad or scale.requires_grad
+    )
+    total: Tensor
+    total, *_ = _sum(query, key, scale, count, temperature, eps, needs_grad)
+    return total
+
+
+@torch.library.custom_op('pyg_irllrec::info_nce_symmetric_sum', mutates_args=())
+def _sum(
+    query: Tensor,
+    key: Tensor,
+    scale: Tensor,
+    count: Tensor,
+    temperature: float,
+    eps: float,
+    needs_grad: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    r"""The sum of scaled losses, the loss of each row, and the gradients of the sum
+    by query and key."""
+    query, query_norm = unit(query)
+    key, key_norm = unit(key)
+    x = query / temperature
+    positive = (x * key).sum(dim=1)
+    size = query.size(0)
+    rows = min(size, max(16, 2**20 // size if query.device.type == 'cpu' else 2**14))
+    tile = query.new_empty(rows, size)
+    row_sum, column_sum = torch.empty_like(scale), torch.zeros_like(scale)
+    for start in range(0, size, rows):
+        part = slice(start, start + rows)
+        block = torch.mm(x[part], key.t(), out=tile[: size - start]).exp_()
+        torch.mv(block, count, out=row_sum[part])
+        column_sum.addmv_(block.t(), count[part])
+    there = floor_probability(row_sum.log() - positive, eps)
+    back = floor_probability(column_sum.log() - positive, eps)
+    loss = (there + back) / 2
+    total = torch.dot(loss, scale)
+    if not needs_grad:
+        return total, loss, query.new_empty(0), query.new_empty(0)
+
+    # What the sum gains with the log-sum-exp of a row, and of a column.
+    slopes = []
+    for sums in (row_sum, column_sum):
+        p = torch.exp(positive) / sums
+        slopes.append(scale / 2 if eps == 0 else scale / 2 * p / (p + eps))
+    by_row, by_column = slopes[0] / row_sum, slopes[1] / column_sum
+    grad_query, grad_key = torch.empty_like(query), torch.zeros_like(key)
+    for start in range(0, size, rows):
+        part = slice(start, start + rows)
+        block = torch.mm(x[part], key.t(), out=tile[: size - start]).exp_()
+        share = torch.outer(by_row[part], count)
+        block.mul_(share.addr_(count[part], by_column))
+        torch.mm(block, key, out=grad_query[part])
+        grad_key.addmm_(block.t(), x[part])
+    weight = (slopes[0] + slopes[1]).unsqueeze(1)
+    grad_query.addcmul_(weight, key, value=-1).div_(temperature)
+    grad_key.addcmul_(weight, x, value=-1)
+    through_unit(grad_query, query, query_norm)
+    through_unit(grad_key, key, key_norm)
+    return total, loss, grad_query, grad_key
+
+
+@_sum.register_fake
+def _(query, key, scale, count, temperature, eps, needs_grad):  # type: ignore[no-untyped-def]
+    grads = [
+        torch.empty_like(x) if needs_grad else x.new_empty(0) for x in (query, key)
+    ]
+    return query.new_empty(()), torch.empty_like(scale), *grads
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*output[1:])
+
+
+def _backward(ctx: Any, upstream: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
+    refuse_second_order('chunked')
+    if upstream is None:
+        return (None,) * 7
+    loss, grad_query, grad_key = (value * upstream for value in ctx.saved_tensors)
+    return grad_query, grad_key, loss, *(None,) * 4
+
+
+_sum.register_autograd(_backward, setup_context=_setup)
