@@ -33,6 +33,12 @@ def edge_index(interactions: Tensor) -> Tensor:
 
 
 @pytest.fixture
+def fresh_compiler() -> None:
+    """Dynamo gives up on a function that it has compiled too often."""
+    torch._dynamo.reset()
+
+
+@pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 

@@ -93,15 +93,16 @@ def sort_by_target(
         assert isinstance(edge_index, EdgeIndex)
         return edge_index, None
     source, target = source_and_target(edge_index)
-    order = (target * num_nodes + source).argsort(stable=True)
-    edges = torch.stack([source[order], target[order]])
-    out = EdgeIndex(edges, sparse_size=(num_nodes, num_nodes), sort_order='col')
-    graph = csr(out)
-    symmetric = torch.equal(graph.rowptr, graph.t_rowptr) and torch.equal(
-        graph.col, graph.t_col
+    source, target = source.long(), target.long()
+    key, order = (target * num_nodes + source).sort(stable=True)
+    reverse = (source * num_nodes + target).sort().values
+    out = EdgeIndex(
+        torch.stack([source[order], target[order]]),
+        sparse_size=(num_nodes, num_nodes),
+        sort_order='col',
+        is_undirected=torch.equal(key, reverse),
     )
-    out._is_undirected = symmetric
-    return out, order
+    return out.fill_cache_(), order
 
 
 def is_sorted_by_target(edge_index: Tensor, num_nodes: int) -> bool:

@@ -96,6 +96,11 @@ def on_edges(
     if values.numel() == 0:
         return values
     factor = 1.0 if shift == 0 else 0.5
+    if values.numel() > target.size(0) * source.size(0):
+        # More edges than pairs of nodes: torch refuses it, and it is small.
+        every = torch.mm(target, source.t()).mul_(factor).add_(shift)
+        row = torch.repeat_interleave(rowptr.diff())
+        return every[row, col]
     pattern = csr_matrix(rowptr, col, values)
     product = torch.sparse.sampled_addmm(pattern, target, source.t(), alpha=factor)
     out: Tensor = product.values()

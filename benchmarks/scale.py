@@ -1,0 +1,316 @@
+r"""Times the package, and measures its memory, against the number of nodes.
+
+    python benchmarks/scale.py --json FILE --png FILE
+    python benchmarks/scale.py --device cuda --json FILE --png FILE
+
+The operations compute different things: no ratios here, but the exponent of N by which
+each grows over the largest decade and a half. Users are 60 % of the nodes, and there
+are 20 interactions a node.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+import harness
+import numpy as np
+import torch
+from harness import Case, Job, Peer
+from torch import Tensor
+
+from pyg_irllrec.functional import info_nce, intent_propagate, propagate
+from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN
+from pyg_irllrec.training import TripletLoader
+from pyg_irllrec.utils import UserItems, bipartite_edge_index, symmetric_norm
+from pyg_irllrec.utils.adjacency import narrow_ids
+
+Step = Callable[[], object]
+Points = list[tuple[int, float]]
+
+EXACT = 'info_nce, exact'
+BATCH = 4096
+# What is measured, its name in a row, and how it is written.
+MEASURES = {'time': ('seconds', 's'), 'extra memory': ('extra_mb', 'MB')}
+# Below it, the extra memory is the allocator's noise.
+LEAST_MB = 1.0
+
+
+class Interactions(NamedTuple):
+    pairs: Tensor
+    num_users: int
+    num_items: int
+
+
+def interactions(num_nodes: int, device: torch.device) -> Interactions:
+    """Users are uniform, items have a long tail; a few pairs come twice."""
+    generator = torch.Generator().manual_seed(0)
+    num_users = num_nodes * 6 // 10
+    num_items = num_nodes - num_users
+    user, item = torch.rand(2, 20 * num_nodes, dtype=torch.float64, generator=generator)
+    pairs = torch.stack([user * num_users, item.square() * num_items]).long()
+    return Interactions(pairs.to(device), num_users, num_items)
+
+
+def rows(num_nodes: int, dim: int, device: torch.device, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(num_nodes, dim, generator=generator).to(device)
+
+
+def contrast(impl: str) -> Callable[[int, torch.device], Step]:
+    def ready(num_nodes: int, device: torch.device) -> Step:
+        query, key = (
+            rows(num_nodes, 64, device, seed).requires_grad_() for seed in range(2)
+        )
+
+        def step() -> object:
+            return torch.autograd.grad(info_nce(query, key, impl=impl), [query, key])
+
+        return step
+
+    return ready
+
+
+def convolution(intents: bool) -> Callable[[int, torch.device], Step]:
+    def ready(num_nodes: int, device: torch.device) -> Step:
+        graph = bipartite_edge_index(*interactions(num_nodes, device))
+        weight = symmetric_norm(graph, num_nodes)
+        graph = narrow_ids(graph)
+        x, intent = (
+            rows(num_nodes, 32, device, seed).requires_grad_() for seed in range(2)
+        )
+        upstream = rows(num_nodes, 32, device, seed=2)
+
+        def step() -> object:
+            if intents:
+                out = intent_propagate(x, intent, graph)
+                return torch.autograd.grad(out, [x, intent], upstream)
+            return torch.autograd.grad(propagate(x, graph, weight), x, upstream)
+
+        return step
+
+    return ready
+
+
+def epoch_of_triplets(num_nodes: int, device: torch.device) -> Step:
+    loader = TripletLoader(UserItems(*interactions(num_nodes, device)), BATCH)
+    return lambda: sum(1 for _ in loader)
+
+
+def graph_building(num_nodes: int, device: torch.device) -> Step:
+    data = interactions(num_nodes, device)
+    return lambda: narrow_ids(bipartite_edge_index(*data))
+
+
+def training_step(num_nodes: int, device: torch.device) -> Step:
+    data = interactions(num_nodes, device)
+    profile, intent = (rows(num_nodes, 64, device, seed) for seed in range(2))
+    model = IRLLRec(
+        LightGCN(data.num_users, data.num_items, 32, num_intents=32),
+        bipartite_edge_index(*data),
+        profile=profile,
+        intent=intent,
+        alignment=IntentAlignmentLoss(translation_impl='moments'),
+    ).to(device)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(weights, fused=True)
+    # Interactions come in random order: the first ones are a batch.
+    user, item = data.pairs[:, :BATCH]
+    triplets = torch.stack([user, item, item.flip(0)])
+
+    def step() -> None:
+        optimizer.zero_grad()
+        model.loss(triplets).total.backward()
+        optimizer.step()
+
+    return step
+
+
+OPERATIONS: dict[str, Callable[[int, torch.device], Step]] = {
+    EXACT: contrast('chunked'),
+    'info_nce, moments': contrast('moments'),
+    'intent_propagate': convolution(intents=True),
+    'propagate': convolution(intents=False),
+    'epoch of triplets': epoch_of_triplets,
+    'training step': training_step,
+    'building the graph': graph_building,
+}
+
+
+def prepare(
+    case: str, impl: str, device: torch.device, args: argparse.Namespace
+) -> Job:
+    ready = OPERATIONS[impl]
+    # The first call of all loads libraries, whose memory is not the operation's.
+    ready(1000, device)()
+    step = ready(int(case.rpartition('n=')[2]), device)
+    return_freed_memory()
+
+    def silent() -> harness.Values:
+        step()
+        return {}
+
+    return Job(silent)
+
+
+def return_freed_memory() -> None:
+    """What glibc keeps of freed memory would serve the operation unseen."""
+    gc.collect()
+    if trim := getattr(ctypes.CDLL(None), 'malloc_trim', None):
+        trim(0)
+
+
+def main() -> int:
+    args = arguments()
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        print('error: --device cuda needs a CUDA device, there is none')
+        return 2
+    measured: list[dict[str, Any]] = []
+    for num_nodes in sizes(args.largest):
+        for name in OPERATIONS:
+            if name == EXACT and num_nodes > args.largest_exact:
+                continue
+            # A case each: nobody is compared, and one graph at a time is in memory.
+            peers = [Peer(name, None)]
+            case = Case(f'{name}, n={num_nodes}', peers, repeats(name, num_nodes))
+            for row in harness.run_case(case, prepare, args):
+                measured.append(row | {'nodes': num_nodes})
+    print(table(measured))
+    if args.json is not None:
+        harness.write(args.json, 'scale', measured)
+    if args.png is not None:
+        draw(measured, args.png)
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = harness.parser(__doc__)
+    parser.add_argument('--png', type=Path, metavar='FILE', help='draw the curves')
+    parser.add_argument('--largest', type=int, default=1_000_000, metavar='N')
+    parser.add_argument('--largest-exact', type=int, default=100_000, metavar='N')
+    args = parser.parse_args()
+    if args.quick:
+        args.largest = min(args.largest, 10_000)
+        args.largest_exact = min(args.largest_exact, 3_200)
+    return args
+
+
+def sizes(largest: int) -> list[int]:
+    """Half decades from a thousand nodes on."""
+    steps = (round(10 ** (half / 2)) for half in range(6, 20))
+    return [size for size in steps if size <= largest]
+
+
+def repeats(name: str, num_nodes: int) -> int:
+    if num_nodes < 100_000:
+        return 5
+    return 1 if name == EXACT else 3
+
+
+def points(measured: list[dict[str, Any]], name: str, measure: str) -> Points:
+    key, _ = MEASURES[measure]
+    least = LEAST_MB if key == 'extra_mb' else 0.0
+    return [
+        (row['nodes'], row[key])
+        for row in measured
+        if row['impl'] == name and row[key] > least
+    ]
+
+
+def exponent(curve: Points) -> Optional[float]:
+    """Least squares in log-log over the largest decade and a half."""
+    largest = max((size for size, _ in curve), default=0)
+    part = [(size, value) for size, value in curve if size > 0.99 * largest / 10**1.5]
+    if len(part) < 2:
+        return None
+    return float(np.polyfit(*np.log(part).T, 1)[0])
+
+
+def table(measured: list[dict[str, Any]]) -> str:
+    """A Markdown table: an operation a row, a number of nodes a column."""
+    every = sorted({row['nodes'] for row in measured})
+    at = {(row['impl'], row['nodes']): row for row in measured}
+    lines = [
+        '| operation | time ~ | memory ~ |' + ''.join(f' {n} |' for n in every),
+        '|---' * (3 + len(every)) + '|',
+    ]
+    for name in OPERATIONS:
+        grows = (exponent(points(measured, name, measure)) for measure in MEASURES)
+        cells = [name, *('' if e is None else f'N^{e:.2f}' for e in grows)]
+        for size in every:
+            row = at.get((name, size))
+            cells.append(
+                f'{row["seconds"]:.3g} s, {row["extra_mb"]:.0f} MB' if row else ''
+            )
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines)
+
+
+def draw(measured: list[dict[str, Any]], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 5), layout='constrained')
+    for axes, measure in zip(figure.subplots(1, 2), MEASURES):
+        panel(axes, measured, measure)
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc='outside lower center', ncols=4, frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def panel(axes: Any, measured: list[dict[str, Any]], measure: str) -> None:
+    curves = {name: points(measured, name, measure) for name in OPERATIONS}
+    for number, (name, curve) in enumerate(curves.items()):
+        axes.loglog(
+            [size for size, _ in curve],
+            [value for _, value in curve],
+            color=f'C{number}',
+            marker='o',
+            markersize=4,
+            linewidth=2.5 if name == 'training step' else 1.5,
+            linestyle='--' if name == EXACT else '-',
+            label=name,
+        )
+    slopes(axes)
+    _, unit = MEASURES[measure]
+    axes.set_xlabel('nodes N')
+    axes.set_ylabel(f'{measure} [{unit}]')
+    axes.set_title(finding(measure, curves), fontsize=11)
+    axes.grid(alpha=0.25)
+
+
+def slopes(axes: Any) -> None:
+    """What grows as N and as N^2, from the lower left corner on."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    for power, name in ((1, 'N'), (2, 'N²')):
+        end = min(right, left * (high / low) ** (1 / power))
+        top = low * (end / left) ** power
+        axes.plot([left, end], [low, top], color='0.6', linewidth=0.8, zorder=0)
+        middle = (left * end) ** 0.5, (low * top) ** 0.5
+        axes.annotate(
+            name, middle, xytext=(6, -8), textcoords='offset points', color='0.4'
+        )
+    axes.set_xlim(left, right)
+    axes.set_ylim(low, high)
+
+
+def finding(measure: str, curves: dict[str, Points]) -> str:
+    """The title: how all operations grow, and exact InfoNCE."""
+    grows = {name: exponent(curve) for name, curve in curves.items()}
+    exact = grows.pop(EXACT)
+    known = [value for value in grows.values() if value is not None]
+    title = measure.capitalize()
+    if known:
+        title += f' grows as N^{max(known):.1f} at most'
+    if exact is not None:
+        title += f', that of exact InfoNCE as N^{exact:.1f}'
+    return title
+
+
+if __name__ == '__main__':
+    sys.exit(main())

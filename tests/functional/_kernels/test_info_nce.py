@@ -1,0 +1,358 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pyg_irllrec.functional import info_nce, moments_error
+from pyg_irllrec.functional._kernels import info_nce_chunked
+from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS
+from tests.functional._kernels.allocations import LargestTensor
+
+EXACT = ['chunked', 'torch'] if hasattr(F, 'linear_cross_entropy') else ['chunked']
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+
+
+def rows(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=dtype)
+
+
+def assert_same_as_eager(impl: str, inputs: dict[str, Any], **options: Any) -> None:
+    """Values and all gradients, in norm."""
+    outcome = {}
+    for name in ('eager', impl):
+        leaves = {
+            key: value.clone().requires_grad_()
+            for key, value in inputs.items()
+            if value is not None and key != 'key_weight'
+        }
+        loss = info_nce(**{**inputs, **leaves}, **options, impl=name)
+        upstream = torch.linspace(0.5, 1.5, loss.numel()).to(loss).view_as(loss)
+        grads = torch.autograd.grad(loss, list(leaves.values()), upstream)
+        outcome[name] = [loss.detach(), *grads]
+    # Where a positive has all the probability, or nothing can turn, gradients cancel:
+    # what is left is the rounding of terms of this size.
+    floor = 0.1 / options['temperature']
+    for value, expected in zip(outcome[impl], outcome['eager'], strict=True):
+        gap = (value - expected).norm() / expected.norm().clamp(min=floor)
+        assert gap <= TOLERANCE[value.dtype], float(gap)
+
+
+@pytest.fixture(params=['one block', 'blocks of 3 rows in 2 streams'])
+def blocks(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param != 'one block':
+        monkeypatch.setattr(
+            info_nce_chunked, 'blocks', lambda num_rows, *_: (min(2, num_rows), 3)
+        )
+
+
+@pytest.mark.usefixtures('blocks')
+@pytest.mark.parametrize('dtype', TOLERANCE)
+@pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
+@pytest.mark.parametrize('eps', [0.0, 1e-2])
+@pytest.mark.parametrize('impl', EXACT)
+def test_equals_eager(impl, eps, reduction, dtype):
+    for weighted in (False, True):
+        for num_keys in (None, 7):
+            inputs = {
+                'query': rows(11, 5, seed=0, dtype=dtype),
+                'key': rows(11, 5, seed=1, dtype=dtype),
+                'keys': num_keys and rows(num_keys, 5, seed=2, dtype=dtype),
+            }
+            if weighted:
+                inputs['weight'] = rows(11, seed=3, dtype=dtype).abs()
+                inputs['key_weight'] = rows(num_keys or 11, seed=4, dtype=dtype).abs()
+            assert_same_as_eager(
+                impl, inputs, temperature=0.2, eps=eps, reduction=reduction
+            )
+
+
+@given(
+    num_rows=st.integers(1, 41),
+    num_keys=st.one_of(st.none(), st.integers(1, 41)),
+    dim=st.integers(1, 257),
+    temperature=st.sampled_from([0.01, 0.03, 0.2, 1.0, 10.0]),
+    streams=st.integers(1, 3),
+    height=st.integers(1, 9),
+    dtype=st.sampled_from(list(TOLERANCE)),
+    impl=st.sampled_from(EXACT),
+)
+@example(1, 1, 1, 1.0, 1, 1, torch.float32, 'chunked')
+@example(1, None, 257, 0.01, 3, 1, torch.float32, 'chunked')
+@example(37, 41, 13, 0.01, 2, 7, torch.float32, 'chunked')
+@settings(max_examples=60, deadline=None)
+def test_equals_eager_at_random_shapes(
+    num_rows, num_keys, dim, temperature, streams, height, dtype, impl
+):
+    inputs = {
+        'query': rows(num_rows, dim, seed=0, dtype=dtype),
+        'key': rows(num_rows, dim, seed=1, dtype=dtype),
+        'keys': num_keys and rows(num_keys, dim, seed=2, dtype=dtype),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            info_nce_chunked, 'blocks', lambda n, *_: (min(streams, n), height)
+        )
+        assert_same_as_eager(impl, inputs, temperature=temperature)
+
+
+@pytest.mark.parametrize('dtype', TOLERANCE)
+@pytest.mark.parametrize('temperature', [0.01, 0.2, 10.0])
+@pytest.mark.parametrize('impl', EXACT)
+def test_symmetric_equals_eager(impl, temperature, dtype):
+    inputs = {
+        'query': rows(11, 5, seed=0, dtype=dtype),
+        'key': rows(11, 5, seed=1, dtype=dtype),
+    }
+    weights = {
+        'weight': rows(11, seed=3, dtype=dtype).abs(),
+        'key_weight': rows(11, seed=4, dtype=dtype).abs(),
+    }
+    for more in ({}, weights):
+        for reduction in ('none', 'mean', 'sum'):
+            for eps in (0.0, 1e-2):
+                assert_same_as_eager(
+                    impl,
+                    inputs | more,
+                    temperature=temperature,
+                    reduction=reduction,
+                    eps=eps,
+                    symmetric=True,
+                )
+
+
+def test_symmetric_is_the_mean_of_both_directions():
+    query, key = rows(6, 3, seed=0), rows(6, 3, seed=1)
+    both = (info_nce(query, key) + info_nce(key, query)) / 2
+    for impl in ('eager', *EXACT):
+        torch.testing.assert_close(
+            info_nce(query, key, symmetric=True, impl=impl), both
+        )
+    with pytest.raises(ValueError, match="'keys' must be None where 'symmetric'"):
+        info_nce(query, key, key, symmetric=True)
+
+
+@pytest.mark.parametrize('impl', ['chunked', 'torch', 'moments'])
+def test_gradients_of_what_needs_them_alone(impl):
+    if impl == 'torch' and impl not in EXACT:
+        pytest.skip('torch has no linear_cross_entropy')
+    query, key = rows(6, 3, seed=0), rows(6, 3, seed=1)
+    assert not info_nce(query, key, impl=impl).requires_grad
+    query.requires_grad_()
+    with torch.no_grad():
+        assert not info_nce(query, key, impl=impl).requires_grad
+    info_nce(query, key, impl=impl).backward()
+    assert query.grad is not None and key.grad is None
+    with torch.inference_mode():
+        info_nce(query, key, impl=impl)
+
+
+@pytest.mark.parametrize('reduction', ['mean', 'none'])
+def test_the_chunked_form_passes_gradcheck(reduction):
+    inputs = [rows(5, 3, seed=seed).requires_grad_() for seed in range(3)]
+    assert torch.autograd.gradcheck(
+        lambda q, k, c: info_nce(
+            q, k, c, temperature=0.3, eps=1e-3, reduction=reduction, impl='chunked'
+        ),
+        inputs,
+    )
+
+
+def test_second_derivatives():
+    query, key = rows(6, 3, seed=0).requires_grad_(), rows(6, 3, seed=1)
+    for symmetric in (False, True):
+        loss = info_nce(query, key, impl='chunked', symmetric=symmetric)
+        with pytest.raises(RuntimeError, match="impl='chunked' has first derivatives"):
+            torch.autograd.grad(loss, query, create_graph=True)
+    for impl in ('eager', 'moments'):
+        assert torch.autograd.gradgradcheck(
+            lambda q, impl=impl: info_nce(q, key, impl=impl), query
+        )
+
+
+@pytest.mark.usefixtures('fresh_compiler')
+@pytest.mark.parametrize('impl', ['chunked', 'moments'])
+@pytest.mark.parametrize('symmetric', [False, True])
+@pytest.mark.parametrize('reduction', ['mean', 'none'])
+def test_compiles_without_graph_breaks(reduction, symmetric, impl):
+    query, key = rows(9, 3, seed=0).requires_grad_(), rows(9, 3, seed=1)
+
+    def loss(query: Tensor) -> Tensor:
+        return info_nce(
+            query, key, impl=impl, symmetric=symmetric, reduction=reduction
+        ).sum()
+
+    compiled = torch.compile(loss, fullgraph=True, backend='aot_eager')
+    for run in (compiled, loss):
+        (grad,) = torch.autograd.grad(run(query), query)
+        query.grad = grad if query.grad is None else query.grad - grad
+    assert query.grad.abs().max() < 1e-12
+
+
+@pytest.mark.parametrize('impl', [*EXACT, 'moments'])
+def test_half_precision_is_computed_in_float32(impl):
+    query, key = (rows(64, 8, seed=seed).bfloat16() for seed in (0, 1))
+    loss = info_nce(query, key, impl=impl)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, info_nce(query.float(), key.float(), impl=impl))
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        inside = info_nce(query.float(), key.float(), impl=impl)
+    torch.testing.assert_close(inside, loss)
+
+
+def test_blocks_are_small_and_cover_many_keys():
+    for num_rows, num_keys in ((1, 1), (5, 10**7), (20_332, 20_332), (10**6, 10**6)):
+        for cpu in (True, False):
+            streams, height = info_nce_chunked.blocks(num_rows, num_keys, 64, cpu)
+            assert 1 <= streams <= num_rows and height >= 1
+            assert streams * height * num_keys <= max(2**27, 16 * streams * num_keys)
+
+
+@pytest.mark.parametrize('symmetric', [False, True])
+def test_no_square_matrix_is_held(symmetric):
+    # Without the dispatcher in between, which hides what a custom operator makes.
+    size, dim = 4000, 4
+    query, key = rows(2, size, dim, seed=0, dtype=torch.float32)
+    scale = torch.ones(size)
+    with LargestTensor() as largest:
+        if symmetric:
+            from pyg_irllrec.functional._kernels import info_nce_symmetric as file
+
+            file._sum._init_fn(query, key, scale, scale, 1.0, 0.0, True)
+        else:
+            info_nce_chunked._sum._init_fn(
+                query, key, None, scale, None, 1.0, 0.0, True
+            )
+    assert size * dim <= largest.numel < size**2 / 10
+
+
+def test_auto_is_exact_and_small_inputs_have_second_derivatives():
+    query, key = rows(300, 8, seed=0), rows(300, 8, seed=1)
+    assert torch.equal(info_nce(query, key), info_nce(query, key, impl='chunked'))
+    query, key = query[:9], key[:9]
+    assert torch.equal(info_nce(query, key), info_nce(query, key, impl='eager'))
+
+
+def test_torch_says_which_version_it_needs(monkeypatch):
+    monkeypatch.delattr(F, 'linear_cross_entropy', raising=False)
+    with pytest.raises(ValueError, match="impl='torch' needs torch 2.13"):
+        info_nce(rows(3, 2, seed=0), rows(3, 2, seed=1), impl='torch')
+
+
+def test_the_list_of_implementations():
+    with pytest.raises(
+        ValueError, match="'auto', " + ', '.join(map(repr, IMPLEMENTATIONS))
+    ):
+        info_nce(rows(3, 2, seed=0), rows(3, 2, seed=1), impl='fast')
+
+
+# Moments
+
+
+def gradient(query: Tensor, key: Tensor, **options: Any) -> Tensor:
+    leaves = query.clone().requires_grad_(), key.clone().requires_grad_()
+    return torch.cat(torch.autograd.grad(info_nce(*leaves, **options), leaves))
+
+
+@pytest.mark.parametrize('temperature', [0.5, 1.0, 10.0])
+@pytest.mark.parametrize('common', [0.0, 2.0])
+def test_moments_are_close_to_exact(common, temperature):
+    query, key = rows(2, 2000, 32, seed=0) + common * rows(32, seed=1)
+    close = info_nce(query, key, temperature=temperature, impl='moments')
+    exact = info_nce(query, key, temperature=temperature)
+    assert abs(close - exact) < 1e-3 * exact
+    expected = gradient(query, key, temperature=temperature)
+    error = gradient(query, key, temperature=temperature, impl='moments') - expected
+    assert 0 < error.norm() / expected.norm() < 3e-2
+
+
+def test_moments_are_exact_for_keys_that_are_all_the_same():
+    query, key = rows(20, 4, seed=0), rows(1, 4, seed=1).expand(20, 4)
+    weight = rows(20, seed=2).abs()
+    for key_weight in (None, weight):
+        torch.testing.assert_close(
+            info_nce(query, key, key_weight=key_weight, impl='moments'),
+            info_nce(query, key, key_weight=key_weight, impl='eager'),
+        )
+
+
+def test_moments_weigh_keys_and_rows_and_take_other_keys():
+    query, key = rows(30, 16, seed=0), rows(30, 16, seed=1)
+    keys, twice = rows(40, 16, seed=2), torch.ones(40)
+    twice[:15] = 2
+    options = {'weight': torch.linspace(0, 1, 30), 'eps': 1e-3, 'impl': 'moments'}
+    repeated = torch.cat([keys, keys[:15]])
+    torch.testing.assert_close(
+        info_nce(query, key, keys, key_weight=twice, **options),
+        info_nce(query, key, repeated, **options),
+        check_dtype=False,
+    )
+
+
+def test_low_temperatures_are_refused_by_moments():
+    query, key = rows(2, 5, 3, seed=0)
+    with pytest.raises(ValueError, match="'temperature' of 0.2 or more, got 0.1"):
+        info_nce(query, key, temperature=0.1, impl='moments')
+
+
+@pytest.mark.parametrize('temperature', [0.3, 1.0])
+@pytest.mark.parametrize('weighted', [False, True])
+def test_the_error_of_moments_is_what_it_is_estimated_to_be(weighted, temperature):
+    query, keys = rows(2, 900, 8, seed=0) + rows(8, seed=1)
+    options: dict[str, Any] = {'temperature': temperature}
+    if weighted:
+        options['key_weight'] = rows(900, seed=2).abs()
+    everything = moments_error(query, keys, num_samples=900, **options)
+
+    def of_denominators(impl: str) -> tuple[Tensor, Tensor, Tensor]:
+        x, y = query.clone().requires_grad_(), keys.clone().requires_grad_()
+        unit = x / x.norm(dim=1, keepdim=True)
+        # A positive at a right angle to its query leaves the denominator alone.
+        right = torch.randn_like(unit)
+        right = right - (right * unit).sum(dim=1, keepdim=True) * unit
+        rows = info_nce(x, right.detach(), y, impl=impl, reduction='none', **options)
+        by_query = torch.autograd.grad(rows.sum(), (x, y), retain_graph=True)
+        return rows.detach(), *by_query
+
+    exact, close = of_denominators('eager'), of_denominators('moments')
+    loss = (close[0] - exact[0]).square().mean().sqrt()
+    torch.testing.assert_close(everything.loss, loss, rtol=1e-3, atol=1e-7)
+    by_key = (close[2] - exact[2]).norm() / exact[2].norm()
+    assert 0.3 < everything.key_gradient / by_key < 3
+    some = moments_error(
+        query,
+        keys,
+        num_samples=200,
+        generator=torch.Generator().manual_seed(0),
+        **options,
+    )
+    for part, whole in zip(some, everything, strict=True):
+        assert 0.5 < part / whole < 2
+    assert everything.loss < moments_error(query, keys, temperature=0.2).loss
+
+
+def test_wrong_arguments_of_moments_error():
+    query, keys = rows(2, 5, 3, seed=0)
+    for change, message in (
+        ({'keys': rows(5, 4, seed=0)}, "'keys' must be as wide as 'query', 3, got 4"),
+        ({'temperature': 0.0}, "'temperature' must be above 0"),
+        ({'num_samples': 0}, "'num_samples' must be above 0"),
+        ({'key_weight': torch.ones(4)}, "'key_weight' must have shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            moments_error(**{'query': query, 'keys': keys, **change})
+
+
+def test_thousands_of_rows_in_float32():
+    """More than one block of the real size."""
+    query, key = rows(2, 3001, 16, seed=0, dtype=torch.float32)
+    loss = info_nce(query, key, temperature=0.2, impl='chunked')
+    expected = info_nce(query.double(), key.double(), temperature=0.2, impl='eager')
+    assert math.isclose(loss.item(), expected.item(), rel_tol=1e-6)
