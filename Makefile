@@ -18,7 +18,7 @@ WHEELS = $(CACHE)/wheels/$(shell $(PYTHON) -c 'import hashlib, platform; \
 
 # Two rules must not install into one environment at once.
 .NOTPARALLEL:
-.PHONY: demo test lint types test-sparse clean
+.PHONY: demo test lint types test-sparse test-triton benchmarks clean
 
 demo: $(VENV)/.installed-train-plot
 	$(BIN)/python examples/demo.py
@@ -29,6 +29,11 @@ test: $(VENV)/.installed-test
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Triton kernels without a GPU, by Triton's interpreter.
+test-triton: $(VENV)/.installed-test-triton
+	TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) \
+		tests/functional/_kernels/test_triton.py
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy

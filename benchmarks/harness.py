@@ -5,6 +5,8 @@ drifts for all of them; and all must agree before one is timed."""
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import platform
 import statistics
@@ -143,7 +145,10 @@ def run_case(
     turns: dict[str, list[float]] = {impl: [] for impl in workers}
     for _ in range(case.repeats):
         for impl, (_, connection) in workers.items():
-            turns[impl].append(_ask(connection, 'time')['seconds'])
+            answer = _ask(connection, 'time')
+            if 'failed' in answer:
+                raise RuntimeError(f'{case.name}, {impl}: {answer["failed"]}')
+            turns[impl].append(answer['seconds'])
     for row in rows:
         process, connection = workers[row['impl']]
         seconds = turns[row['impl']]
@@ -232,6 +237,7 @@ class Memory:
             torch.cuda.reset_peak_memory_stats()
             self.before = torch.cuda.memory_allocated() / 2**20
             return
+        _return_freed_memory()
         try:  # Forget the peak of imports and inputs.
             Path('/proc/self/clear_refs').write_text('5')
         except OSError:
@@ -245,6 +251,15 @@ class Memory:
             'peak_mb': round(peak, 1),
             'extra_mb': round(max(peak - self.before, 0.0), 1),
         }
+
+
+def _return_freed_memory() -> None:
+    """What inputs have left free would hide what a step takes."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):  # Not glibc.
+        pass
 
 
 def _status(name: str) -> float:
@@ -319,7 +334,7 @@ def command() -> str:
     """What was called, without the folders of this machine."""
     words = list(sys.argv)
     words[0] = f'benchmarks/{Path(words[0]).name}'
-    for option, shown in (('--root', 'DIR'), ('--json', 'FILE')):
+    for option, shown in (('--root', 'DIR'), ('--json', 'FILE'), ('--png', 'FILE')):
         if option in words:
             words[words.index(option) + 1] = shown
     return ' '.join(['python', *words])

@@ -287,29 +287,40 @@ def panel(axes: Any, measured: list[dict[str, Any]], measure: str) -> None:
 def slopes(axes: Any) -> None:
     """What grows as N and as N^2, from the lower left corner on."""
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    for power, name in ((1, 'N'), (2, 'N²')):
-        end = min(right, left * (high / low) ** (1 / power))
-        top = low * (end / left) ** power
+    for slope, name in ((1, 'N'), (2, 'N²')):
+        end = min(right, left * (high / low) ** (1 / slope))
+        top = low * (end / left) ** slope
         axes.plot([left, end], [low, top], color='0.6', linewidth=0.8, zorder=0)
-        middle = (left * end) ** 0.5, (low * top) ** 0.5
         axes.annotate(
-            name, middle, xytext=(6, -8), textcoords='offset points', color='0.4'
+            name,
+            (end, top),
+            xytext=(-14, -14),
+            textcoords='offset points',
+            ha='center',
+            va='center',
+            color='0.4',
+            zorder=1,
+            bbox={'boxstyle': 'circle,pad=0.1', 'fc': 'white', 'ec': 'none'},
         )
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)
 
 
 def finding(measure: str, curves: dict[str, Points]) -> str:
-    """The title: how all operations grow, and exact InfoNCE."""
+    """The title: how exact InfoNCE grows, where it grows faster, and all others."""
     grows = {name: exponent(curve) for name, curve in curves.items()}
-    exact = grows.pop(EXACT)
-    known = [value for value in grows.values() if value is not None]
+    known = {name: value for name, value in grows.items() if value is not None}
+    steep = EXACT in known and known[EXACT] > 1.5
+    exact = f'exact InfoNCE grows as {power(known.pop(EXACT))}, others' if steep else ''
     title = measure.capitalize()
-    if known:
-        title += f' grows as N^{max(known):.1f} at most'
-    if exact is not None:
-        title += f', that of exact InfoNCE as N^{exact:.1f}'
-    return title
+    if not known:
+        return title
+    worst = power(max(known.values()))
+    return f'{title}: {exact or "all grow"} as {worst} at most'
+
+
+def power(value: float) -> str:
+    return f'$N^{{{value:.1f}}}$'
 
 
 if __name__ == '__main__':

@@ -43,7 +43,7 @@ def cases(args: argparse.Namespace) -> list[Case]:
     if args.device == 'cuda':
         peers.insert(2, Peer('triton'))
     names = ['quick'] if args.quick else ['text 1536', 'text 384']
-    return [Case(name, peers, 2 if args.quick else 5) for name in names]
+    return [Case(name, peers, 2 if args.quick else 3) for name in names]
 
 
 class EagerIRLLRec(IRLLRec):

@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> FitResult:
     data = load_data(args.dataset, args.root, args.alignment, args.data_seed)
     check_catalogue(data)
     preset = choose_preset(args.backbone, args.dataset, args.alignment, args.preset)
+    if args.translation == 'moments':
+        preset['alignment']['translation_impl'] = 'moments'
     training = preset['training']
     interactions = InteractionDataModule(
         data, batch_size=args.batch_size or training.pop('batch_size'), seed=args.seed
@@ -72,6 +74,7 @@ def run(args: argparse.Namespace) -> FitResult:
         ks=KS,
         seed=args.seed,
         device=args.device,
+        precision=args.precision,
         # Killed before its first checkpoint, a run starts over, as it began.
         resume=args.resume and (out / 'last.ckpt').is_file(),
         progress=not args.quiet,
@@ -221,6 +224,18 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--data-seed', type=int, default=0, help='of the synthetic dataset (default: 0)'
     )
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
+    add(
+        '--precision',
+        choices=('32-true', 'bf16-mixed'),
+        default='32-true',
+        help='of the text towers (default: 32-true)',
+    )
+    add(
+        '--translation',
+        choices=('exact', 'moments'),
+        default='exact',
+        help='the translation term: exact, or linear in the nodes and approximate',
+    )
     add(
         '--out',
         type=Path,

@@ -1,21 +1,21 @@
 r"""Pure maths on tensors: no state, and no randomness that is not passed in."""
 
+from .approximation_error import ApproximationError, approximation_error
 from .bpr import bpr_loss
 from .info_nce import info_nce
 from .intent_propagate import intent_propagate
 from .matching import matching_loss
-from .moments_error import MomentsError, moments_error
 from .propagate import propagate
 from .top_k import top_k_items
 from .unit_norm import unit_norm
 
 __all__ = [
-    'MomentsError',
+    'ApproximationError',
+    'approximation_error',
     'bpr_loss',
     'info_nce',
     'intent_propagate',
     'matching_loss',
-    'moments_error',
     'propagate',
     'top_k_items',
     'unit_norm',

@@ -8,7 +8,10 @@ from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_chunked import info_nce_chunked
 from pyg_irllrec.functional._kernels.info_nce_eager import info_nce_eager
-from pyg_irllrec.functional._kernels.info_nce_moments import info_nce_moments
+from pyg_irllrec.functional._kernels.info_nce_moments import (
+    info_nce_clusters,
+    info_nce_moments,
+)
 from pyg_irllrec.functional._kernels.info_nce_symmetric import (
     LEAST_TEMPERATURE as SHARED_FROM,
 )
@@ -31,6 +34,7 @@ IMPLEMENTATIONS: dict[str, Callable[..., Tensor]] = {
     'torch': info_nce_torch,
     'triton': info_nce_triton,
     'moments': info_nce_moments,
+    'clusters': info_nce_clusters,
 }
 
 
@@ -98,8 +102,11 @@ def info_nce(
               :math:`d \leq 256` (extra :obj:`triton`).
             - :obj:`"moments"` is linear in :math:`B + C` and approximate: it knows the
               mean and the covariance of the keys alone. It has derivatives of every
-              order. :func:`~pyg_irllrec.functional.moments_error` tells how far it is
-              off; temperatures below 0.2 are refused.
+              order. :func:`~pyg_irllrec.functional.approximation_error` tells how far
+              it is off; temperatures below 0.2 are refused.
+            - :obj:`"clusters"` is the same with 64 means, for keys that lie in clusters
+              and for lower temperatures (from 0.1 on). The clusters are found anew in
+              every call, from draws of torch's generator.
             - :obj:`"auto"` is always exact: :obj:`"eager"` for up to :math:`2^{16}`
               logits, else :obj:`"chunked"`.
 

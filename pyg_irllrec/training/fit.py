@@ -24,7 +24,7 @@ from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.lit_irllrec import LitIRLLRec
 from pyg_irllrec.training.progress_bar import EpochProgressBar
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.checks import check_choice, check_positive
 from pyg_irllrec.utils.files import atomic_write
 
 
@@ -56,6 +56,7 @@ def fit(
     ks: Sequence[int] = (5, 10, 20),
     seed: int = 0,
     device: str = 'auto',
+    precision: str = '32-true',
     resume: bool = False,
     progress: bool = True,
 ) -> FitResult:
@@ -80,6 +81,9 @@ def fit(
         seed (int): The seed of the training. (default: :obj:`0`)
         device (str): :obj:`"auto"`, :obj:`"cpu"`, :obj:`"cuda"` or
             :obj:`"cuda:N"`. (default: :obj:`"auto"`)
+        precision (str): Lightning's: :obj:`"32-true"`, or :obj:`"bf16-mixed"` for
+            text towers in :obj:`bfloat16`; losses and propagation stay in
+            :obj:`float32`. (default: :obj:`"32-true"`)
         resume (bool): Whether to go on from :obj:`last.ckpt`.
             (default: :obj:`False`)
         progress (bool): Whether to show progress bars. (default: :obj:`True`)
@@ -91,6 +95,7 @@ def fit(
     check_positive('epochs', epochs)
     check_positive('check_every', check_every)
     check_positive('patience', patience)
+    check_choice('precision', precision, ('32-true', 'bf16-mixed'))
     target = parse_device(device)
     items = data.train_items
     if (items.num_users, items.num_items) != (model.num_users, model.num_items):
@@ -100,6 +105,8 @@ def fit(
         )
     lit = LitIRLLRec(model, lr=lr, ks=ks, seed=seed)
     lit.settings |= {'check_every': check_every, 'patience': patience}
+    if precision != '32-true':
+        lit.settings['precision'] = precision
     last = Path(out) / 'last.ckpt'
     if resume:
         _check_resumable(last, epochs)
@@ -131,6 +138,7 @@ def fit(
         trainer = Trainer(
             accelerator='gpu' if target.type == 'cuda' else 'cpu',
             devices=[target.index or 0] if target.type == 'cuda' else 1,
+            precision='bf16-mixed' if precision == 'bf16-mixed' else '32-true',
             max_epochs=epochs,
             check_val_every_n_epoch=min(check_every, epochs),
             num_sanity_val_steps=0,

@@ -22,6 +22,12 @@ def check_positive(name: str, value: float) -> None:
         raise ValueError(f"'{name}' must be above 0, got {value!r}")
 
 
+def check_not_below(what: str, value: float, least: float) -> None:
+    r"""Raises a :class:`ValueError` where :obj:`value` is below :obj:`least`."""
+    if not value >= least:
+        raise ValueError(f'{what} must be {least} or above, got {value!r}')
+
+
 def check_not_negative(name: str, value: float) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` is zero or above."""
     if not value >= 0:

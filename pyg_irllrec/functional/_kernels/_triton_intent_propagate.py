@@ -100,7 +100,7 @@ def target_kernel(
     grad_row = load_row(grad_out, row, DIM, WIDTH)
     mean = tl.sum(grad_row * load_row(out, row, DIM, WIDTH), axis=0)
     sum_all = tl.load(total + row)
-    scale = tl.where(sum_all == 0, 0.0, 1.0 / sum_all)
+    scale = 1.0 / tl.where(sum_all == 0, 1.0, sum_all)
     sums = tl.zeros([BLOCK, H_WIDTH], dtype)
     for start in range(tl.load(rowptr + row), end, BLOCK):
         edge = start + tl.arange(0, BLOCK)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -8,8 +8,11 @@ from torch import Tensor
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
 from pyg_irllrec.functional._reduce import reduce_rows
 from pyg_irllrec.functional.unit_norm import unit_norm
+from pyg_irllrec.utils.checks import check_not_below
 
-LEAST_TEMPERATURE = 0.2
+# Below these, single keys decide the denominator, which moments cannot tell.
+LEAST_TEMPERATURE = {'moments': 0.2, 'clusters': 0.1}
+NUM_CLUSTERS = 64
 
 
 def info_nce_moments(
@@ -21,51 +24,79 @@ def info_nce_moments(
     temperature: float,
     eps: float,
     reduction: str,
+    impl: str = 'moments',
 ) -> Tensor:
-    r"""Linear in the number of rows, and approximate: the denominator as if the keys
-    were normally distributed, which two moments describe (the second-order cumulant
-    expansion):
-
-    .. math::
-        \log \sum_c v_c \exp(\mathbf{q}^{\top} \mathbf{c}_c / \tau) \approx
-        \log \sum_c v_c + \mathbf{q}^{\top} \boldsymbol{\mu} / \tau +
-        \mathbf{q}^{\top} \boldsymbol{\Sigma} \mathbf{q} / 2 \tau^2
-    """
-    if temperature < LEAST_TEMPERATURE:
-        raise ValueError(
-            f"impl='moments' needs a 'temperature' of {LEAST_TEMPERATURE} or more, got "
-            f'{temperature}: below it single keys decide the denominator, which two '
-            "moments cannot tell; take impl='chunked'"
-        )
+    r"""Linear in the number of rows, and approximate: a denominator from the moments
+    of the keys, see :func:`log_sum_exp`."""
+    check_not_below(
+        f"'temperature' with impl={impl!r}", temperature, LEAST_TEMPERATURE[impl]
+    )
     query, key = unit_norm(query), unit_norm(key)
     keys = key if keys is None else unit_norm(keys)
     positive = (query * key).sum(dim=-1) / temperature
-    lse = log_sum_exp(query / temperature, moments(keys, key_weight))
+    lse = log_sum_exp(query / temperature, keys, key_weight, impl)
     return reduce_rows(floor_probability(lse - positive, eps), reduction, weight)
 
 
-class Moments(NamedTuple):
-    r"""Of unit keys: the logarithm of their number, mean and covariance."""
-
-    log_count: Tensor
-    mean: Tensor
-    covariance: Tensor
-
-
-def moments(keys: Tensor, key_weight: Optional[Tensor]) -> Moments:
-    r"""The weighted moments of keys of shape :math:`(C, d)`."""
-    if key_weight is None:
-        count = keys.new_full((), keys.size(0))
-        mean, second = keys.mean(dim=0), keys.t() @ keys / count
-    else:
-        share = key_weight.to(keys.dtype)
-        count = share.sum()
-        share = share / count
-        mean, second = share @ keys, (keys * share.unsqueeze(1)).t() @ keys
-    return Moments(count.log(), mean, second - torch.outer(mean, mean))
+def info_nce_clusters(
+    query: Tensor,
+    key: Tensor,
+    keys: Optional[Tensor],
+    weight: Optional[Tensor],
+    key_weight: Optional[Tensor],
+    temperature: float,
+    eps: float,
+    reduction: str,
+) -> Tensor:
+    r"""The same, with one expansion a cluster of keys."""
+    options = (weight, key_weight, temperature, eps, reduction)
+    return info_nce_moments(query, key, keys, *options, impl='clusters')
 
 
-def log_sum_exp(query: Tensor, moments: Moments) -> Tensor:
-    r"""The log-sum-exp of every query's logits by the moments of the keys."""
-    half = torch.addmm(moments.mean, query, moments.covariance, alpha=0.5)
-    return moments.log_count + (query * half).sum(dim=-1)
+def log_sum_exp(
+    query: Tensor, keys: Tensor, key_weight: Optional[Tensor], impl: str
+) -> Tensor:
+    r"""The log-sum-exp of each query's logits as if the keys were a mixture of normal
+    distributions with means :math:`\boldsymbol{\mu}_k`, weights :math:`n_k` and one
+    covariance (the cumulant expansion to second order):
+
+    .. math::
+        \log \sum_c v_c \exp(\mathbf{q}^{\top} \mathbf{c}_c) \approx \log \sum_k n_k
+        \exp(\mathbf{q}^{\top} \boldsymbol{\mu}_k) + \tfrac{1}{2} \mathbf{q}^{\top}
+        \boldsymbol{\Sigma} \mathbf{q}
+
+    of a single one for :obj:`"moments"`. It holds :math:`B \times K` values.
+    """
+    weight = keys.new_ones(keys.size(0)) if key_weight is None else key_weight
+    weight = weight.to(keys.dtype)
+    count, mean = _means(keys, weight, impl)
+    total = weight.sum()
+    second = keys.t() @ (keys * (weight / total).unsqueeze(1))
+    covariance = second - mean.t() @ (mean * (count / total).unsqueeze(1))
+    within = ((query @ covariance) * query).sum(dim=-1) / 2
+    return torch.logsumexp(query @ mean.t() + count.log(), dim=-1) + within
+
+
+def _means(keys: Tensor, weight: Tensor, impl: str) -> tuple[Tensor, Tensor]:
+    r"""The weight and the mean of every cluster."""
+    if impl == 'moments':
+        count = weight.sum().view(1)
+        return count, (weight @ keys).unsqueeze(0) / count
+    num_clusters = min(NUM_CLUSTERS, max(1, keys.size(0) // 4))
+    nearest = _assign(keys.detach(), num_clusters)
+    count = weight.new_zeros(num_clusters).index_add(0, nearest, weight)
+    sums = keys.new_zeros(num_clusters, keys.size(1))
+    sums = sums.index_add(0, nearest, keys * weight.unsqueeze(1))
+    # An empty cluster has a logarithm of minus infinity, and no say.
+    return count, sums / count.where(count > 0, 1).unsqueeze(1)
+
+
+def _assign(keys: Tensor, num_clusters: int, steps: int = 2) -> Tensor:
+    r"""The cluster of every unit key: a few steps of spherical k-means from keys that
+    are drawn from torch's generator."""
+    draw = torch.randint(keys.size(0), (num_clusters,), device=keys.device)
+    centres = keys[draw]
+    for _ in range(steps):
+        nearest = (keys @ centres.t()).argmax(dim=1)
+        centres = unit_norm(torch.zeros_like(centres).index_add(0, nearest, keys))
+    return (keys @ centres.t()).argmax(dim=1)

@@ -115,7 +115,7 @@ def _options(x: Tensor, h: Tensor, col: Tensor) -> dict[str, Any]:
     width, h_width = (max(16, _next_power_of_2(dim)) for dim in dims)
     widest = max(width, h_width)
     degree = _next_power_of_2(max(1, col.size(0) // max(1, x.size(0))))
-    block = min(max(degree, 1024 // widest, 4), max(4096 // widest, 4), 64)
+    block = min(max(degree, 512 // widest, 4), max(4096 // widest, 4), 64)
     return {
         'DIM': dims[0],
         'H_DIM': dims[1],

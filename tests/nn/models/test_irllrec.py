@@ -255,6 +255,79 @@ def test_recommend_restores_the_mode_of_every_part(edge_index):
     assert model.training and not model.backbone.training
 
 
+@pytest.mark.usefixtures('fresh_compiler')
+@pytest.mark.parametrize(
+    ('terms', 'user_negatives', 'item_negatives', 'compiled'),
+    [
+        ('profile', 'batch', 'batch', False),
+        ('pairwise', 'batch', 'batch', False),
+        ('pairwise', 'all', 'batch', False),
+        ('pairwise', 'batch', 'all', False),
+        ('all', 'batch', 'batch', False),
+        ('all', 'batch', 'batch', True),
+    ],
+)
+def test_towers_over_needed_rows_equal_towers_over_all(
+    edge_index, monkeypatch, terms, item_negatives, user_negatives, compiled
+):
+    alignment = IntentAlignmentLoss(
+        user_negatives=user_negatives,
+        item_negatives=item_negatives,
+        translation_weight=1e-3 if terms == 'all' else 0,
+        matching_weight=1e-3 if terms == 'all' else 0,
+        noise=0.0,
+    )
+    given = {'profile': texts()['profile']} if terms == 'profile' else texts()
+    model = build(edge_index, alignment=alignment, **given).double()
+    # User 0 and item 1 stand in the batch twice, so that it could count them twice.
+    triplets = torch.tensor([[0, 0, 4], [1, 3, 2], [6, 1, 0]])
+
+    def run():
+        loss = model.loss
+        if compiled:
+            loss = torch.compile(model.loss, fullgraph=True, backend='aot_eager')
+        out = loss(triplets, update_teacher=False)
+        return out, torch.autograd.grad(out.total, list(model.parameters()))
+
+    some, some_grads = run()
+    torch._dynamo.reset()
+    monkeypatch.setattr(
+        IRLLRec, '_project', lambda self, projector, text, triplets: projector(text)
+    )
+    everything, all_grads = run()
+    torch.testing.assert_close(some, everything)
+    torch.testing.assert_close(some_grads, all_grads)
+
+
+def test_only_rows_that_a_term_reads_are_projected(edge_index, monkeypatch):
+    rows = []
+    forward = torch.nn.Linear.forward
+
+    def counted(self, x):
+        rows.append(x.size(0))
+        return forward(self, x)
+
+    monkeypatch.setattr(torch.nn.Linear, 'forward', counted)
+    alignment = IntentAlignmentLoss(translation_weight=0, matching_weight=0)
+    build(edge_index, alignment=alignment, **texts()).loss(TRIPLETS)
+    named = 3 + len(set(TRIPLETS[1:].flatten().tolist()))
+    assert set(rows) == {named}
+    rows.clear()
+    build(edge_index, **texts()).loss(TRIPLETS)
+    # The profile tower, the intent tower and its teacher: two layers each.
+    assert sorted(rows) == [named] * 2 + [NUM_NODES] * 4
+
+
+def test_moments_for_the_translation_term_alone(edge_index):
+    alignment = IntentAlignmentLoss(translation_impl='moments')
+    assert alignment.translation.impl == 'moments'
+    assert alignment.user_intent.impl == 'auto'
+    assert IntentAlignmentLoss(impl='eager').translation.impl == 'eager'
+    terms = build(edge_index, alignment=alignment, **texts()).eval().loss(TRIPLETS)
+    exact = build(edge_index, **texts()).eval().loss(TRIPLETS)
+    torch.testing.assert_close(terms, exact, rtol=1e-2, atol=0)
+
+
 def test_custom_alignment(edge_index):
     alignment = IntentAlignmentLoss(matching_weight=0, translation_weight=0)
     model = build(edge_index, alignment=alignment, **texts())

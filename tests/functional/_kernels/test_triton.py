@@ -1,0 +1,291 @@
+"""Needs a CUDA device, or TRITON_INTERPRET=1 before Triton is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+from pyg_irllrec.functional import unit_norm
+from pyg_irllrec.functional._kernels import info_nce_triton as file
+from pyg_irllrec.functional._kernels import intent_propagate_triton
+from pyg_irllrec.functional._kernels.info_nce_eager import info_nce_eager
+from pyg_irllrec.functional._kernels.info_nce_triton import info_nce_triton
+from pyg_irllrec.functional._kernels.intent_propagate_eager import (
+    intent_propagate_eager,
+)
+
+INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'
+DEVICE = 'cpu' if INTERPRETED else 'cuda'
+if not INTERPRETED and not torch.cuda.is_available():
+    pytest.skip('neither CUDA nor TRITON_INTERPRET=1', allow_module_level=True)
+pytest.importorskip('triton')
+
+
+def rows(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator).to(DEVICE)
+
+
+def weights(size: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(size, generator=generator) + 0.1).to(DEVICE)
+
+
+def assert_near(actual: Tensor, expected: Tensor, floor: float) -> None:
+    assert actual.shape == expected.shape
+    error = (actual.double() - expected.double()).norm()
+    assert error <= 1e-5 * expected.double().norm() + floor
+
+
+def values_and_grads(kernel, matrices, *rest, dtype=torch.float32):
+    inputs = [
+        None if x is None else x.detach().to(dtype, copy=True).requires_grad_()
+        for x in matrices
+    ]
+    loss = kernel(*inputs, *rest)
+    upstream = torch.linspace(0.5, 1.5, loss.numel(), device=DEVICE).view(loss.shape)
+    leaves = [x for x in inputs if x is not None]
+    return loss, *torch.autograd.grad((loss * upstream).sum(), leaves)
+
+
+def compare(matrices, weight, key_weight, temperature, eps, reduction):
+    rest = weight, key_weight, temperature, eps, reduction
+    actual = values_and_grads(info_nce_triton, matrices, *rest)
+    expected = values_and_grads(info_nce_eager, matrices, *rest, dtype=torch.float64)
+    # What is far below the size of a logit, or of its gradient, is rounding.
+    size = 1 / temperature / (len(matrices[0]) if reduction == 'mean' else 1)
+    sizes = (size, *(size / x.norm(dim=1) for x in matrices if x is not None))
+    for a, b, size in zip(actual, expected, sizes, strict=True):
+        assert_near(a, b, floor=1e-6 * torch.as_tensor(size).norm())
+
+
+@pytest.mark.parametrize('temperature', [0.01, 0.05, 0.2, 1.0, 10.0])
+@pytest.mark.parametrize('dim', [1, 3, 17, 32, 64, 100])
+@pytest.mark.parametrize(
+    ('num_rows', 'num_keys'), [(1, 1), (1, 131), (131, 1), (67, 131), (71, None)]
+)
+def test_info_nce_equals_eager(num_rows, num_keys, dim, temperature):
+    query, key = rows(num_rows, dim), rows(num_rows, dim, seed=1)
+    keys = None if num_keys is None else rows(num_keys, dim, seed=2)
+    compare((query, key, keys), None, None, temperature, 0.0, 'none')
+
+
+@pytest.mark.parametrize('dim', [129, 256])
+def test_info_nce_of_wide_rows(dim):
+    matrices = rows(67, dim), rows(67, dim, seed=1), rows(83, dim, seed=2)
+    compare(matrices, None, None, 0.1, 0.0, 'mean')
+
+
+@pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
+@pytest.mark.parametrize('eps', [0.0, 1e-3])
+@pytest.mark.parametrize('temperature', [0.05, 1.0])
+@pytest.mark.parametrize('has_keys', [True, False])
+@pytest.mark.parametrize('weighted', ['rows', 'keys', 'both'])
+def test_info_nce_options(reduction, eps, temperature, has_keys, weighted):
+    query = rows(37, 17)
+    key = query + rows(37, 17, seed=1)
+    keys = rows(53, 17, seed=2) if has_keys else None
+    weight = weights(37) if weighted != 'keys' else None
+    key_weight = weights(53 if has_keys else 37) if weighted != 'rows' else None
+    compare((query, key, keys), weight, key_weight, temperature, eps, reduction)
+
+
+@pytest.mark.parametrize('temperature', [0.01, 1.0])
+def test_keys_that_do_not_count(temperature):
+    query, key, keys = rows(5, 8), rows(5, 8, seed=1), rows(300, 8, seed=2)
+    key_weight = torch.zeros(300, device=DEVICE)
+    key_weight[137] = 2.0
+    compare((query, key, keys), None, key_weight, temperature, 0.0, 'none')
+
+
+def test_large_equal_logits_are_exact():
+    query = rows(5, 8)
+    loss = info_nce_triton(
+        query, query, query[:1].expand(150, 8), None, None, 0.01, 0.0, 'none'
+    )
+    expected = torch.log(torch.tensor(150.0, device=DEVICE))
+    torch.testing.assert_close(loss[0], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('temperature', [0.01, 1.0])
+def test_zero_rows_are_finite(temperature):
+    query = torch.zeros(3, 4, device=DEVICE)
+    loss, *grads = values_and_grads(
+        info_nce_triton, (query, query, None), None, None, temperature, 0.0, 'none'
+    )
+    expected = torch.log(torch.tensor(3.0, device=DEVICE))
+    torch.testing.assert_close(loss, expected.expand(3), rtol=1e-5, atol=1e-5)
+    assert all(grad.isfinite().all() for grad in grads)
+
+
+def test_strided_inputs():
+    query, key, keys = (rows(9, size, seed=size).t() for size in (40, 40, 50))
+    compare((query, key, keys), None, None, 0.2, 0.0, 'mean')
+
+
+@pytest.mark.parametrize('learned', [0, 1, 2])
+def test_only_what_needs_gradients_has_them(learned):
+    matrices = [rows(7, 5, seed=seed) for seed in range(3)]
+    full = values_and_grads(info_nce_triton, matrices, None, None, 0.2, 0.0, 'sum')
+    matrices[learned].requires_grad_()
+    info_nce_triton(*matrices, None, None, 0.2, 0.0, 'sum').backward()
+    for index, x in enumerate(matrices):
+        assert (x.grad is None) == (index != learned)
+    scale = 0.5  # The first value of the upstream gradient.
+    torch.testing.assert_close(matrices[learned].grad * scale, full[1 + learned])
+
+
+def test_every_run_gives_the_same():
+    matrices = rows(130, 32), rows(130, 32, seed=1), rows(150, 32, seed=2)
+    first, second = (
+        values_and_grads(info_nce_triton, matrices, None, None, 0.1, 0.0, 'mean')
+        for _ in range(2)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize('has_shift', [True, False])
+def test_operators_are_sound(has_shift):
+    query, keys = rows(5, 4).requires_grad_(), rows(7, 4).requires_grad_()
+    shift = weights(7).log() if has_shift else None
+    torch.library.opcheck(file._lse, (query, keys, shift, 10.0))
+    inputs = rows(5), rows(5), query.detach(), keys.detach(), shift
+    for needed in ((True, True), (False, True), (True, False)):
+        torch.library.opcheck(file._lse_backward, (*inputs, *needed))
+
+
+def test_compiles_without_graph_breaks():
+    matrices = rows(6, 3), rows(6, 3, seed=1), rows(9, 3, seed=2)
+    compiled = torch.compile(info_nce_triton, fullgraph=True, backend='aot_eager')
+    rest = None, weights(9), 0.2, 1e-3, 'mean'
+    actual = values_and_grads(compiled, matrices, *rest)
+    expected = values_and_grads(info_nce_triton, matrices, *rest)
+    for a, b in zip(actual, expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_second_order_is_refused():
+    query = rows(3, 4).requires_grad_()
+    loss = info_nce_triton(query, rows(3, 4), None, None, None, 0.2, 0.0, 'mean')
+    with pytest.raises(RuntimeError, match="impl='triton' has first derivatives only"):
+        torch.autograd.grad(loss, query, create_graph=True)
+
+
+@pytest.mark.parametrize(
+    ('query', 'message'),
+    [
+        (torch.randn(3, 257), "impl='triton' takes rows of at most 256 values, got"),
+        (torch.randn(3, 4).double(), "impl='triton' computes in torch.float32, got"),
+    ],
+)
+def test_what_info_nce_refuses(query, message):
+    query = query.to(DEVICE)
+    with pytest.raises(ValueError, match=message):
+        info_nce_triton(query, query, None, None, None, 0.2, 0.0, 'mean')
+
+
+def test_a_cpu_tensor_is_refused(monkeypatch):
+    monkeypatch.delenv('TRITON_INTERPRET', raising=False)
+    x, index = torch.randn(3, 4), torch.zeros(4, dtype=torch.long)
+    with pytest.raises(ValueError, match="impl='triton' needs a CUDA tensor"):
+        info_nce_triton(x, x, None, None, None, 0.2, 0.0, 'mean')
+    with pytest.raises(ValueError, match="impl='triton' needs a CUDA tensor"):
+        intent_propagate_triton.forward(x, x, index, index[:0], None)
+
+
+def test_without_triton_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'triton', None)
+    x = rows(3, 4)
+    with pytest.raises(ImportError, match=r"pip install 'pyg_irllrec\[triton\]'"):
+        info_nce_triton(x, x, None, None, None, 0.2, 0.0, 'mean')
+
+
+def pointers(index: Tensor, num_nodes: int) -> Tensor:
+    count = index.bincount(minlength=num_nodes)
+    return torch.cat([count.new_zeros(1), count.cumsum(dim=0)])
+
+
+def random_graph(num_nodes: int, num_edges: int) -> tuple[Tensor, ...]:
+    r"""Sorted by target, with a hub, self loops, and repeated edges; the last node has
+    none, and the one before has only itself."""
+    generator = torch.Generator().manual_seed(num_edges)
+    source, target = torch.randint(num_nodes - 2, (2, num_edges), generator=generator)
+    target[: num_edges // 3] = 1
+    source[num_edges // 3 : num_edges // 2] = 2
+    source[-3:], target[-3:] = source[:3].clone(), target[:3].clone()
+    source[:2], target[:2] = num_nodes - 2, num_nodes - 2
+    order = target.argsort(stable=True)
+    return source[order], target[order]
+
+
+@pytest.mark.parametrize('weighted', [True, False])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+@pytest.mark.parametrize('index_dtype', [torch.int32, torch.int64])
+@pytest.mark.parametrize(
+    ('num_nodes', 'num_edges', 'dim', 'h_dim'),
+    [(23, 301, 17, 5), (13, 41, 64, 64), (5, 211, 3, 130), (11, 29, 512, 2)],
+)
+def test_intent_propagate_equals_eager(
+    num_nodes, num_edges, dim, h_dim, index_dtype, dtype, weighted
+):
+    source, target = (x.to(DEVICE) for x in random_graph(num_nodes, num_edges))
+    x, intent = (rows(num_nodes, size, seed=size).to(dtype) for size in (dim, h_dim))
+    weight = weights(num_edges).to(dtype) if weighted else None
+    if weight is not None:
+        weight[target == 0] = 0.0  # There is nothing to divide by.
+    leaves = [value for value in (x, intent, weight) if value is not None]
+    for leaf in leaves:
+        leaf.requires_grad_()
+    expected = intent_propagate_eager(x, intent, source, target, weight)
+    grad_out = rows(num_nodes, dim, seed=3).to(dtype)
+    expected_grads = torch.autograd.grad(expected, leaves, grad_out)
+
+    t_perm = source.argsort(stable=True)
+    graph = pointers(target, num_nodes), source
+    t_graph = pointers(source, num_nodes), target[t_perm], t_perm
+    graph, t_graph = (
+        [index.to(index_dtype) for index in indices] for indices in (graph, t_graph)
+    )
+    h = unit_norm(intent)
+    x_in, h_in = x.detach(), h.detach()
+    weight_in = None if weight is None else weight.detach()
+    out, alpha, total = intent_propagate_triton.forward(x_in, h_in, *graph, weight_in)
+    grad_x, grad_h, grad_weight = intent_propagate_triton.backward(
+        grad_out, x_in, h_in, out, alpha, total, *graph, *t_graph, weight_in
+    )
+    (grad_intent,) = torch.autograd.grad(h, intent, grad_h)
+    grads = (grad_x, grad_intent, *([grad_weight] if weighted else []))
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-12
+    for actual, wanted in zip((out, *grads), (expected, *expected_grads), strict=True):
+        assert actual.dtype == dtype and actual.shape == wanted.shape
+        assert (actual - wanted).norm() <= tolerance * wanted.norm()
+    assert (out[-1] == 0).all() and total[-1] == 0
+    assert grad_weight.shape == ((num_edges,) if weighted else (0,))
+
+
+def test_intent_propagate_without_edges():
+    x, index = rows(3, 4), torch.zeros(4, dtype=torch.long, device=DEVICE)
+    graph = index, index[:0]
+    out, alpha, total = intent_propagate_triton.forward(x, x, *graph, None)
+    assert (out == 0).all() and alpha.shape == (0,) and (total == 0).all()
+    grads = intent_propagate_triton.backward(
+        x, x, x, out, alpha, total, *graph, *graph, index[:0], None
+    )
+    assert all((grad == 0).all() for grad in grads)
+
+
+def test_opposite_intents_do_not_count():
+    x = torch.tensor([[1.0], [-1.0]], device=DEVICE)
+    graph = torch.tensor([0, 1, 1], device=DEVICE), torch.tensor([1], device=DEVICE)
+    out, _, total = intent_propagate_triton.forward(x, x, *graph, None)
+    assert (out == 0).all() and (total == 0).all()
+
+
+def test_what_intent_propagate_refuses():
+    x, index = rows(3, 513), torch.zeros(4, dtype=torch.long, device=DEVICE)
+    with pytest.raises(ValueError, match='takes rows of at most 512 values, got 513'):
+        intent_propagate_triton.forward(x, x, index, index[:0], None)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from pyg_irllrec.functional import approximation_error, info_nce
+
+IMPLS = ['moments', 'clusters']
+
+
+def rows(*shape: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def gradient(query: Tensor, key: Tensor, **options: Any) -> Tensor:
+    leaves = query.clone().requires_grad_(), key.clone().requires_grad_()
+    return torch.cat(torch.autograd.grad(info_nce(*leaves, **options), leaves))
+
+
+@pytest.mark.parametrize('impl', IMPLS)
+@pytest.mark.parametrize('temperature', [0.5, 1.0, 10.0])
+@pytest.mark.parametrize('common', [0.0, 2.0])
+def test_both_are_close_to_exact(common, temperature, impl):
+    query, key = rows(2, 2000, 32, seed=0) + common * rows(32, seed=1)
+    close = info_nce(query, key, temperature=temperature, impl=impl)
+    exact = info_nce(query, key, temperature=temperature)
+    assert abs(close - exact) < 1e-3 * exact
+    expected = gradient(query, key, temperature=temperature)
+    error = gradient(query, key, temperature=temperature, impl=impl) - expected
+    assert 0 < error.norm() / expected.norm() < 3e-2
+
+
+def test_clusters_tell_keys_that_lie_in_clusters():
+    centre = rows(30, 32, seed=0).repeat_interleave(40, 0)
+    query, key = (centre + 0.6 * rows(1200, 32, seed=seed) for seed in (1, 2))
+    expected = gradient(query, key, temperature=0.2)
+    error = {}
+    for impl in IMPLS:
+        torch.manual_seed(0)
+        gap = gradient(query, key, temperature=0.2, impl=impl) - expected
+        error[impl] = gap.norm() / expected.norm()
+    assert error['clusters'] < 0.1 and error['clusters'] < error['moments'] / 2
+    torch.manual_seed(0)
+    first = info_nce(query, key, impl='clusters')
+    torch.manual_seed(0)
+    assert torch.equal(info_nce(query, key, impl='clusters'), first)
+
+
+@pytest.mark.parametrize('impl', IMPLS)
+def test_keys_that_are_all_the_same_are_exact(impl):
+    query, key = rows(20, 4, seed=0), rows(1, 4, seed=1).expand(20, 4)
+    weight = rows(20, seed=2).abs()
+    for key_weight in (None, weight):
+        torch.testing.assert_close(
+            info_nce(query, key, key_weight=key_weight, impl=impl),
+            info_nce(query, key, key_weight=key_weight, impl='eager'),
+        )
+
+
+def test_moments_weigh_keys_and_rows_and_take_other_keys():
+    query, key = rows(30, 16, seed=0), rows(30, 16, seed=1)
+    keys, twice = rows(40, 16, seed=2), torch.ones(40)
+    twice[:15] = 2
+    options = {'weight': torch.linspace(0, 1, 30), 'eps': 1e-3, 'impl': 'moments'}
+    repeated = torch.cat([keys, keys[:15]])
+    torch.testing.assert_close(
+        info_nce(query, key, keys, key_weight=twice, **options),
+        info_nce(query, key, repeated, **options),
+        check_dtype=False,
+    )
+
+
+@pytest.mark.parametrize(('impl', 'least'), [('moments', 0.2), ('clusters', 0.1)])
+def test_low_temperatures_are_refused(impl, least):
+    query, key = rows(2, 5, 3, seed=0)
+    info_nce(query, key, temperature=least, impl=impl)
+    message = f"'temperature' with impl='{impl}' must be {least} or above, got 0.09"
+    with pytest.raises(ValueError, match=message):
+        info_nce(query, key, temperature=0.09, impl=impl)
+
+
+@pytest.mark.parametrize('impl', IMPLS)
+@pytest.mark.parametrize('temperature', [0.3, 1.0])
+@pytest.mark.parametrize('weighted', [False, True])
+def test_the_estimate_is_the_error(weighted, temperature, impl):
+    query, keys = rows(2, 900, 8, seed=0) + rows(8, seed=1)
+    options: dict[str, Any] = {'temperature': temperature}
+    if weighted:
+        options['key_weight'] = rows(900, seed=2).abs()
+    torch.manual_seed(0)
+    everything = approximation_error(query, keys, impl=impl, num_samples=900, **options)
+
+    # A positive at a right angle to its query leaves the denominator alone.
+    unit = query / query.norm(dim=1, keepdim=True)
+    right = rows(900, 8, seed=3)
+    right = right - (right * unit).sum(dim=1, keepdim=True) * unit
+
+    def of_denominators(impl: str) -> tuple[Tensor, Tensor]:
+        x, y = query.clone().requires_grad_(), keys.clone().requires_grad_()
+        torch.manual_seed(0)
+        loss = info_nce(x, right, y, impl=impl, reduction='none', **options)
+        return loss.detach(), torch.autograd.grad(loss.sum(), y)[0]
+
+    exact, close = of_denominators('eager'), of_denominators(impl)
+    loss = (close[0] - exact[0]).square().mean().sqrt()
+    torch.testing.assert_close(everything.loss, loss, rtol=1e-3, atol=1e-7)
+    by_key = (close[1] - exact[1]).norm() / exact[1].norm()
+    assert 0.3 < everything.key_gradient / by_key < 3
+    some = approximation_error(
+        query,
+        keys,
+        impl=impl,
+        num_samples=200,
+        generator=torch.Generator().manual_seed(0),
+        **options,
+    )
+    for part, whole in zip(some, everything, strict=True):
+        assert 0.5 < part / whole < 2
+    lower = approximation_error(query, keys, impl=impl, temperature=0.2)
+    assert everything.loss < lower.loss
+
+
+def test_wrong_arguments():
+    query, keys = rows(2, 5, 3, seed=0)
+    for change, message in (
+        ({'keys': rows(5, 4, seed=0)}, "'keys' must be as wide as 'query', 3, got 4"),
+        ({'impl': 'chunked'}, "'impl' must be one of 'moments', 'clusters'"),
+        ({'temperature': 0.0}, "'temperature' must be above 0"),
+        ({'num_samples': 0}, "'num_samples' must be above 0"),
+        ({'key_weight': torch.ones(4)}, "'key_weight' must have shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            approximation_error(**{'query': query, 'keys': keys, **change})
