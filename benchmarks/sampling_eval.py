@@ -28,7 +28,7 @@ from pyg_irllrec.utils import UserItems
 LOOP = 'python loop'
 SAMPLE = 'UserItems.sample_negatives'
 KS = (5, 10, 20)
-BATCH = 1024
+BATCHED = 'python loop, 1024 users at once'
 # Users, items, interactions to train on and to test with.
 AMAZON = (11_000, 9_332, 120_464, 40_106)
 QUICK = (300, 200, 3_000, 1_000)
@@ -45,7 +45,11 @@ def cases(args: argparse.Namespace) -> list[Case]:
     samplers = [Peer(name, None) for name in (LOOP, SAMPLE, 'TripletLoader')]
     return [
         Case('sampling', samplers, repeats),
-        Case('evaluation', [Peer(LOOP), Peer('evaluate', 1e-6)], repeats),
+        Case(
+            'evaluation',
+            [Peer(LOOP), Peer(BATCHED, 1e-6), Peer('evaluate', 1e-6)],
+            repeats,
+        ),
     ]
 
 
@@ -140,11 +144,12 @@ def check_true(negatives: Tensor, users: Tensor, train: UserItems) -> None:
 def evaluation(impl: str, split: Split) -> Callable[[], Values]:
     user, item = embeddings(split.test)
     if impl == 'evaluate':
-        rank = partial(evaluate, user, item, split.test, split.train, KS, BATCH)
+        rank = partial(evaluate, user, item, split.test, split.train, KS)
     else:
         train, test = (items_of_each(items) for items in split)
         labels = [set(items) for items in test]
-        rank = partial(loop_evaluate, user, item, labels, train)
+        size = 1 if impl == LOOP else 1024
+        rank = partial(loop_evaluate, user, item, labels, train, size)
     return lambda: {
         name: torch.tensor(value, dtype=torch.float64) for name, value in rank().items()
     }
@@ -168,12 +173,16 @@ def items_of_each(items: UserItems) -> list[list[int]]:
 
 
 def loop_evaluate(
-    user: Tensor, item: Tensor, labels: list[set[int]], train: list[list[int]]
+    user: Tensor,
+    item: Tensor,
+    labels: list[set[int]],
+    train: list[list[int]],
+    batch_size: int,
 ) -> dict[str, float]:
     users = [u for u, wanted in enumerate(labels) if wanted]
     totals = np.zeros(2 * len(KS))
-    for start in range(0, len(users), BATCH):
-        batch = users[start : start + BATCH]
+    for start in range(0, len(users), batch_size):
+        batch = users[start : start + batch_size]
         rows: list[int] = []
         masked: list[int] = []
         for row, u in enumerate(batch):

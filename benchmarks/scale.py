@@ -11,8 +11,6 @@ are 20 interactions a node.
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -149,20 +147,12 @@ def prepare(
     # The first call of all loads libraries, whose memory is not the operation's.
     ready(1000, device)()
     step = ready(int(case.rpartition('n=')[2]), device)
-    return_freed_memory()
 
     def silent() -> harness.Values:
         step()
         return {}
 
     return Job(silent)
-
-
-def return_freed_memory() -> None:
-    """What glibc keeps of freed memory would serve the operation unseen."""
-    gc.collect()
-    if trim := getattr(ctypes.CDLL(None), 'malloc_trim', None):
-        trim(0)
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ class InteractionDataModule(LightningDataModule):
             :obj:`test_edge_label_index`.
         batch_size (int): The number of triplets a batch. (default: :obj:`4096`)
         eval_batch_size (int): How many users are ranked at once.
-            (default: :obj:`1024`)
+            (default: :obj:`128`)
         seed (int): The seed of shuffling and negatives. (default: :obj:`0`)
 
     Raises:
@@ -30,7 +30,7 @@ class InteractionDataModule(LightningDataModule):
         self,
         data: HeteroData,
         batch_size: int = 4096,
-        eval_batch_size: int = 1024,
+        eval_batch_size: int = 128,
         seed: int = 0,
     ) -> None:
         super().__init__()

@@ -31,14 +31,14 @@ class RankingLoader:
         label (UserItems): The held-out interactions.
         exclude (UserItems): The interactions to mask, those of training.
         batch_size (int): How many users are ranked at once.
-            (default: :obj:`1024`)
+            (default: :obj:`128`)
 
     Raises:
         ValueError: If there are no labels.
     """
 
     def __init__(
-        self, label: UserItems, exclude: UserItems, batch_size: int = 1024
+        self, label: UserItems, exclude: UserItems, batch_size: int = 128
     ) -> None:
         check_positive('batch_size', batch_size)
         self.label = label
@@ -85,7 +85,7 @@ def evaluate(
     label: UserItems,
     exclude: UserItems,
     ks: Sequence[int] = (5, 10, 20),
-    batch_size: int = 1024,
+    batch_size: int = 128,
 ) -> dict[str, float]:
     r"""Ranks all items for every user with labels.
 
@@ -96,7 +96,7 @@ def evaluate(
         exclude (UserItems): The interactions to mask, those of training.
         ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
         batch_size (int): How many users are ranked at once: memory is
-            :math:`\text{batch\_size} \times I`. (default: :obj:`1024`)
+            :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
 
     Returns:
         :obj:`"recall@k"` and :obj:`"ndcg@k"` for every cut-off.

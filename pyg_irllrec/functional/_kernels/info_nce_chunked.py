@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
 from pyg_irllrec.functional._second_order import refuse_second_order
+from pyg_irllrec.functional._unit import through_unit, unit
 
 
 def info_nce_chunked(
@@ -230,17 +231,3 @@ def _backward_rows(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
 
 
 _rows.register_autograd(_backward_rows, setup_context=_setup_rows)
-
-
-def unit(x: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Unit rows as in :func:`~pyg_irllrec.functional.unit_norm`, and what they were
-    multiplied with."""
-    inverse = x.square().sum(dim=1, keepdim=True).add_(1e-8).rsqrt_()
-    return x * inverse, inverse
-
-
-def through_unit(grad: Tensor, unit: Tensor, inverse: Tensor) -> None:
-    r"""Turns a gradient by unit rows into one by rows, in place:
-    :math:`(\mathbf{g} - (\mathbf{g}^{\top} \mathbf{n}) \mathbf{n}) r`."""
-    along = (grad * unit).sum(dim=1, keepdim=True)
-    grad.addcmul_(along, unit, value=-1).mul_(inverse)

@@ -5,9 +5,9 @@ from typing import Any, Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.functional._kernels.info_nce_chunked import through_unit, unit
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
 from pyg_irllrec.functional._second_order import refuse_second_order
+from pyg_irllrec.functional._unit import through_unit, unit
 
 # exp(1 / temperature) times the number of keys, and its inverse, must be floats.
 LEAST_TEMPERATURE = 1 / 40

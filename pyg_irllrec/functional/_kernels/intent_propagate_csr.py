@@ -12,7 +12,7 @@ def forward(
     r"""The mean :math:`\mathbf{s}`, and what backward needs: the unnormalised weight
     of every edge, :math:`w_{ji} \alpha_{ij}`, and their sum by target. Cosines are
     taken on edges alone (SDDMM), the mean is a product with a sparse matrix (SpMM)."""
-    alpha = on_edges(h, h, rowptr, col, 0.5)
+    alpha = _alpha(h, rowptr, col)
     if weight is not None:
         alpha = alpha * weight
     weighted = csr_matrix(rowptr, col, alpha)
@@ -52,7 +52,7 @@ def backward(
     )
     grad_weight = x.new_empty(0)
     if weight is not None:
-        grad_weight = grad_alpha * on_edges(h, h, rowptr, col, 0.5)
+        grad_weight = grad_alpha * _alpha(h, rowptr, col)
         grad_alpha = grad_alpha * weight
     grad_cosine = grad_alpha.div_(2)
     grad_h = csr_matrix(rowptr, col, grad_cosine) @ h
@@ -77,34 +77,41 @@ def backward_symmetric(
     grad_x = csr_matrix(rowptr, col, alpha) @ grad
     below = (grad * out).sum(dim=1, keepdim=True).neg_()
     one = x.new_ones(x.size(0), 1)
-    both_ways = on_edges(
-        torch.cat([grad, below, x, one], dim=1),
-        torch.cat([x, one, grad, below], dim=1),
-        rowptr,
-        col,
-    )
+    there, back = torch.cat([below, one], dim=1), torch.cat([one, below], dim=1)
+    both_ways = on_edges(there, back, rowptr, col)
+    both_ways = on_edges(grad, x, rowptr, col, both_ways)
+    both_ways = on_edges(x, grad, rowptr, col, both_ways)
     grad_h = csr_matrix(rowptr, col, both_ways) @ h
     return grad_x, grad_h.div_(2), x.new_empty(0)
 
 
 def on_edges(
-    target: Tensor, source: Tensor, rowptr: Tensor, col: Tensor, shift: float = 0.0
+    target: Tensor,
+    source: Tensor,
+    rowptr: Tensor,
+    col: Tensor,
+    plus: Optional[Tensor] = None,
+    times: float = 1.0,
 ) -> Tensor:
-    r"""The inner product of both ends of every edge; with :obj:`shift` of one half,
-    that of their mean with one: :math:`(\mathbf{a}^{\top} \mathbf{b} + 1) / 2`."""
-    values = target.new_full(col.shape, shift)
-    if values.numel() == 0:
-        return values
-    factor = 1.0 if shift == 0 else 0.5
-    if values.numel() > target.size(0) * source.size(0):
+    r"""The inner product of both ends of every edge, times a factor, plus a value."""
+    if plus is None:
+        plus = target.new_zeros(col.shape)
+    if plus.numel() == 0:
+        return plus
+    if plus.numel() > target.size(0) * source.size(0):
         # More edges than pairs of nodes: torch refuses it, and it is small.
-        every = torch.mm(target, source.t()).mul_(factor).add_(shift)
+        every = torch.mm(target, source.t())
         row = torch.repeat_interleave(rowptr.diff())
-        return every[row, col]
-    pattern = csr_matrix(rowptr, col, values)
-    product = torch.sparse.sampled_addmm(pattern, target, source.t(), alpha=factor)
+        return plus + every[row, col] * times
+    pattern = csr_matrix(rowptr, col, plus)
+    product = torch.sparse.sampled_addmm(pattern, target, source.t(), alpha=times)
     out: Tensor = product.values()
     return out
+
+
+def _alpha(h: Tensor, rowptr: Tensor, col: Tensor) -> Tensor:
+    half = h.new_full(col.shape, 0.5)
+    return on_edges(h, h, rowptr, col, half, 0.5)
 
 
 def csr_matrix(rowptr: Tensor, col: Tensor, values: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from pyg_irllrec.functional._kernels import intent_propagate_csr as csr_products
 from pyg_irllrec.functional._kernels import intent_propagate_triton as fused_kernels
 from pyg_irllrec.functional._reduce import at_least_float32
 from pyg_irllrec.functional._second_order import refuse_second_order
-from pyg_irllrec.functional.unit_norm import unit_norm
+from pyg_irllrec.functional._unit import through_unit, unit
 from pyg_irllrec.utils.adjacency import csr
 
 FILES: dict[str, Any] = {'csr': csr_products, 'triton': fused_kernels}
@@ -27,13 +27,13 @@ def intent_propagate_fused(
     |\mathcal{V}| d)` memory. :obj:`impl` names the file of the products."""
     wide = at_least_float32(x)
     with torch.autocast(x.device.type, enabled=False):
-        h = unit_norm(at_least_float32(intent)).to(wide.dtype)
+        intent = at_least_float32(intent).to(wide.dtype)
         if edge_weight is not None:
             edge_weight = edge_weight.to(wide.dtype)
         symmetric = graph.is_undirected and edge_weight is None
         out: Tensor
-        out, _, _ = _propagate(
-            wide.contiguous(), h.contiguous(), *csr(graph), edge_weight, impl, symmetric
+        out, *_ = _propagate(
+            wide.contiguous(), intent, *csr(graph), edge_weight, impl, symmetric
         )
     return out.to(x.dtype)
 
@@ -41,7 +41,7 @@ def intent_propagate_fused(
 @torch.library.custom_op('pyg_irllrec::intent_propagate', mutates_args=())
 def _propagate(
     x: Tensor,
-    h: Tensor,
+    intent: Tensor,
     rowptr: Tensor,
     col: Tensor,
     t_rowptr: Tensor,
@@ -50,22 +50,29 @@ def _propagate(
     weight: Optional[Tensor],
     impl: str,
     symmetric: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    out: tuple[Tensor, Tensor, Tensor] = FILES[impl].forward(x, h, rowptr, col, weight)
-    return out
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    r"""The mean, and what backward needs: unit intents, what they were multiplied
+    with, unnormalised weights and their sums."""
+    h, inverse = unit(intent)
+    out, alpha, total = FILES[impl].forward(x, h, rowptr, col, weight)
+    return out, h, inverse, alpha, total
 
 
 @_propagate.register_fake
-def _(x, h, rowptr, col, t_rowptr, t_col, t_perm, weight, impl, symmetric):  # type: ignore[no-untyped-def]
-    return torch.empty_like(x), x.new_empty(col.size(0)), x.new_empty(x.size(0))
+def _(x, intent, rowptr, col, t_rowptr, t_col, t_perm, weight, impl, symmetric):  # type: ignore[no-untyped-def]
+    num_nodes, num_edges = x.size(0), col.size(0)
+    sizes = (num_nodes, 1), (num_edges,), (num_nodes,)
+    rest = [x.new_empty(size) for size in sizes]
+    return torch.empty_like(x), torch.empty_like(intent), *rest
 
 
 @torch.library.custom_op('pyg_irllrec::intent_propagate_backward', mutates_args=())
 def _propagate_backward(
     grad_out: Tensor,
     x: Tensor,
-    h: Tensor,
     out: Tensor,
+    h: Tensor,
+    inverse: Tensor,
     alpha: Tensor,
     total: Tensor,
     rowptr: Tensor,
@@ -86,11 +93,12 @@ def _propagate_backward(
     else:
         graph = (rowptr, col, t_rowptr, t_col, t_perm)
         grads = FILES[impl].backward(grad_out, x, h, out, alpha, total, *graph, weight)
+    through_unit(grads[1], h, inverse)
     return grads
 
 
 @_propagate_backward.register_fake
-def _(grad_out, x, h, out, alpha, total, *rest):  # type: ignore[no-untyped-def]
+def _(grad_out, x, out, h, inverse, alpha, total, *rest):  # type: ignore[no-untyped-def]
     weight = rest[5]
     grad_weight = x.new_empty(0) if weight is None else torch.empty_like(weight)
     return torch.empty_like(x), torch.empty_like(h), grad_weight
@@ -98,8 +106,8 @@ def _(grad_out, x, h, out, alpha, total, *rest):  # type: ignore[no-untyped-def]
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.set_materialize_grads(False)
-    x, h, *graph, weight, impl, symmetric = inputs
-    ctx.save_for_backward(x, h, *output, *graph, weight)
+    x, _, *graph, weight, impl, symmetric = inputs
+    ctx.save_for_backward(x, *output, *graph, weight)
     ctx.options = impl, symmetric
 
 

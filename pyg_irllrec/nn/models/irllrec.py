@@ -247,7 +247,7 @@ class IRLLRec(Module):
         k: int,
         *,
         exclude: Union[Tensor, UserItems, None] = None,
-        batch_size: int = 1024,
+        batch_size: int = 128,
     ) -> Recommendation:
         r"""The best items of each user, in evaluation mode.
 
@@ -258,7 +258,7 @@ class IRLLRec(Module):
                 not be recommended, usually those of training: user and item ids
                 of shape :math:`(2, |\mathcal{E}|)`. (default: :obj:`None`)
             batch_size (int): How many users are scored at once: memory is
-                :math:`\text{batch\_size} \times I`. (default: :obj:`1024`)
+                :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
 
         Raises:
             ValueError: If an id is out of range or :obj:`k` is not from 1 to the
