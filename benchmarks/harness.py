@@ -288,6 +288,9 @@ def max_relative_error(values: Values, expected: Values) -> float:
         if name in values:
             gap = (values[name].double() - want.double()).norm()
             errors.append(float(gap / want.double().norm().clamp(min=1e-30)))
+    # NaN compares with nothing: it has to be looked for.
+    if any(error != error for error in errors):
+        return float('nan')
     return max(errors, default=float('nan'))
 
 
