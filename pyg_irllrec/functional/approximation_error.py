@@ -72,10 +72,16 @@ def approximation_error(
     check_length('key_weight', key_weight, keys.size(0))
     check_positive('temperature', temperature)
     check_positive('num_samples', num_samples)
-    x = unit_norm(at_least_float32(query.detach())) / temperature
-    y = unit_norm(at_least_float32(keys.detach()))
-    v = y.new_ones(y.size(0)) if key_weight is None else key_weight.detach().to(y.dtype)
-    with torch.enable_grad():
+    v = keys.new_ones(keys.size(0)) if key_weight is None else key_weight.detach()
+    # Gradients are taken here also where the caller has switched them off.
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(query.device.type, enabled=False),
+    ):
+        x = unit_norm(at_least_float32(query.detach())) / temperature
+        y = unit_norm(at_least_float32(keys.detach()))
+        v = v.to(y.dtype)
         x.requires_grad_()
         y.requires_grad_()
         close = log_sum_exp(x, y, v, impl)

@@ -92,7 +92,7 @@ def info_nce(
         impl (str): The implementation. (default: :obj:`"auto"`)
 
             - :obj:`"eager"` holds all :math:`B \times C` logits, and has derivatives
-              of every order; all others have first ones only, and say so.
+              of every order; the other exact ones have first ones only.
             - :obj:`"chunked"` takes blocks of rows, on every device, in
               :math:`O((B + C) d)` memory; with a reduction it computes gradients on
               the way.
@@ -130,6 +130,8 @@ def info_nce(
         )
     check_length('weight', weight, query.size(0))
     check_length('key_weight', key_weight, candidates.size(0))
+    if isinstance(temperature, Tensor):
+        raise ValueError("'temperature' must be a number, got a tensor")
     check_positive('temperature', temperature)
     check_not_negative('eps', eps)
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))

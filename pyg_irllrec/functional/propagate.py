@@ -48,6 +48,8 @@ def propagate(x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None) -> Tens
         if is_cached(edge_index) or not torch.compiler.is_compiling():
             with torch.autocast(x.device.type, enabled=False):
                 graph = csr(edge_index)
+                if edge_weight is not None:
+                    edge_weight = edge_weight.contiguous()
                 out: Tensor = propagate_csr(wide.contiguous(), edge_weight, *graph)
             return out.to(x.dtype)
     source, target = source_and_target(edge_index)

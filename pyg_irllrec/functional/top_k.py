@@ -36,7 +36,9 @@ def top_k_items(
         raise ValueError(
             f"'k' must be from 1 to the number of items, {item.size(0)}, got {k}"
         )
-    score = user @ item.t()
+    # Rounded to eight bits of mantissa, scores tie.
+    with torch.autocast(user.device.type, enabled=False):
+        score = user @ item.t()
     if exclude is not None:
         score[exclude] = -torch.inf
     return TopK(*score.topk(k, dim=-1))

@@ -105,8 +105,7 @@ def fit(
         )
     lit = LitIRLLRec(model, lr=lr, ks=ks, seed=seed)
     lit.settings |= {'check_every': check_every, 'patience': patience}
-    if precision != '32-true':
-        lit.settings['precision'] = precision
+    lit.settings['precision'] = precision
     last = Path(out) / 'last.ckpt'
     if resume:
         _check_resumable(last, epochs)

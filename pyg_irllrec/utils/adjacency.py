@@ -92,6 +92,7 @@ def sort_by_target(
     if is_sorted_by_target(edge_index, num_nodes):
         assert isinstance(edge_index, EdgeIndex)
         return edge_index, None
+    check_node_ids(edge_index, num_nodes)
     source, target = source_and_target(edge_index)
     source, target = source.long(), target.long()
     key, order = (target * num_nodes + source).sort(stable=True)
@@ -118,10 +119,10 @@ def is_sorted_by_target(edge_index: Tensor, num_nodes: int) -> bool:
 def narrow_ids(edge_index: EdgeIndex) -> EdgeIndex:
     r"""32-bit ids, where they suffice: sparse products of torch convert wider ones
     anew in every call."""
+    csr(edge_index)  # So that all that it keeps is narrowed too.
     most = max(edge_index.size(1), *edge_index.get_sparse_size())
     if edge_index.dtype == torch.int32 or most >= 2**31:
         return edge_index
-    csr(edge_index)
     out: EdgeIndex = edge_index.int()
     return out
 
@@ -155,7 +156,7 @@ def _traced_csr(edge_index: EdgeIndex) -> CSR:
     t_rowptr = rowptr if edge_index.is_undirected else edge_index._T_indptr
     if t_rowptr is None:
         degree = torch.zeros_like(rowptr).index_add(0, col + 1, torch.ones_like(col))
-        t_rowptr = degree.cumsum(0)
+        t_rowptr = degree.cumsum(0, dtype=rowptr.dtype)
     return CSR(rowptr, col, t_rowptr, target[t_perm], t_perm)
 
 

@@ -37,11 +37,15 @@ class GraphCache:
         Raises:
             ValueError: As :func:`~pyg_irllrec.utils.to_edge_index`.
         """
-        key = (num_nodes, getattr(adj, '_version', None), str(_device(adj)))
+        key = (num_nodes, _version(adj), str(_device(adj)))
         if self._seen is None or self._seen() is not adj or self._key != key:
-            edge_index, _ = to_edge_index(adj, None if _is_matrix(adj) else edge_weight)
-            graph, order = sort_by_target(edge_index, num_nodes)
-            self._graph, self._order = narrow_ids(graph), order
+            # Made while nothing is trained, it may still be trained on later.
+            with torch.inference_mode(False):
+                edge_index, _ = to_edge_index(
+                    adj, None if _is_matrix(adj) else edge_weight
+                )
+                graph, order = sort_by_target(edge_index, num_nodes)
+                self._graph, self._order = narrow_ids(graph), order
             self._seen, self._key = weakref.ref(adj), key
         if _is_matrix(adj):
             edge_weight = _values(adj, edge_weight)
@@ -61,6 +65,13 @@ class GraphCache:
 
 def _is_matrix(adj: Adj) -> bool:
     return isinstance(adj, SparseTensor) or is_sparse(adj)
+
+
+def _version(adj: Adj) -> Optional[int]:
+    r"""How often a tensor was changed in place; one of inference mode cannot tell."""
+    if not isinstance(adj, Tensor) or adj.is_inference():
+        return None
+    return adj._version
 
 
 def _device(adj: Adj) -> torch.device:

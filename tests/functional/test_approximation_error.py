@@ -124,6 +124,18 @@ def test_the_estimate_is_the_error(weighted, temperature, impl):
     assert everything.loss < lower.loss
 
 
+def test_it_can_be_read_anywhere():
+    query, keys = rows(2, 50, 8, seed=0)
+    expected = approximation_error(query, keys)
+    for context in (
+        torch.no_grad(),
+        torch.inference_mode(),
+        torch.autocast('cpu', dtype=torch.bfloat16),
+    ):
+        with context:
+            torch.testing.assert_close(approximation_error(query, keys), expected)
+
+
 def test_wrong_arguments():
     query, keys = rows(2, 5, 3, seed=0)
     for change, message in (

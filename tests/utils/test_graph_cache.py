@@ -77,6 +77,19 @@ def test_it_holds_no_graph_that_the_caller_has_let_go():
     assert seen() is None
 
 
+def test_a_graph_first_seen_in_inference_mode_can_be_trained_on():
+    index, weight = edges()
+    conv, x = IntentLGConv(), torch.randn(NUM_NODES, 3, requires_grad=True)
+    with torch.inference_mode():
+        conv(x, index, weight)
+        conv(x, index.clone(), weight)  # Such a tensor does not count its changes.
+    conv(x, index, weight)
+    with torch.inference_mode():
+        conv(x, index, weight)
+    conv(x, index, weight).sum().backward()
+    assert x.grad is not None
+
+
 def test_layers_are_copied_and_saved_without_their_graph():
     index, weight = edges()
     conv, x = IntentLGConv(), torch.randn(NUM_NODES, 3)

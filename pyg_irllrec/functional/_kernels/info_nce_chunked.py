@@ -27,6 +27,8 @@ def info_nce_chunked(
     taken while the block is at hand: three matrix products and one exponential for
     forward and backward together. Without one, backward computes the logits again.
     """
+    query, key = query.contiguous(), key.contiguous()
+    keys = None if keys is None else keys.contiguous()
     if reduction == 'none':
         rows: Tensor = _rows(query, key, keys, key_weight, temperature, eps)
         return rows if weight is None else rows * weight.to(rows.dtype)
@@ -176,7 +178,7 @@ def _setup_sum(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) ->
 
 
 def _backward_sum(ctx: Any, upstream: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
-    refuse_second_order('chunked')
+    refuse_second_order("impl='chunked'")
     if upstream is None:
         return (None,) * 8
     rows, grad_query, grad_key, grad_keys = (
@@ -221,12 +223,13 @@ def _setup_rows(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward_rows(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
-    refuse_second_order('chunked')
+    refuse_second_order("impl='chunked'")
     query, key, keys, key_weight = ctx.saved_tensors
     scale = upstream.contiguous()
-    _, _, grad_query, grad_key, grad_keys = _sum(
-        query, key, keys, scale, key_weight, *ctx.options, True
-    )
+    with torch.autocast(query.device.type, enabled=False):
+        _, _, grad_query, grad_key, grad_keys = _sum(
+            query, key, keys, scale, key_weight, *ctx.options, True
+        )
     return grad_query, grad_key, None if keys is None else grad_keys, None, None, None
 
 

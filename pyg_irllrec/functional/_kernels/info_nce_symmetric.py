@@ -34,6 +34,7 @@ def info_nce_symmetric(
         query.requires_grad or key.requires_grad or scale.requires_grad
     )
     total: Tensor
+    query, key = query.contiguous(), key.contiguous()
     total, *_ = _sum(query, key, scale, count, temperature, eps, needs_grad)
     return total
 
@@ -55,7 +56,8 @@ def _sum(
     x = query / temperature
     positive = (x * key).sum(dim=1)
     size = query.size(0)
-    rows = min(size, max(16, 2**20 // size if query.device.type == 'cpu' else 2**14))
+    held = 2**20 if query.device.type == 'cpu' else 2**26
+    rows = min(size, max(16, held // size))
     tile = query.new_empty(rows, size)
     row_sum, column_sum = torch.empty_like(scale), torch.zeros_like(scale)
     for start in range(0, size, rows):
@@ -106,7 +108,7 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 
 def _backward(ctx: Any, upstream: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
-    refuse_second_order('chunked')
+    refuse_second_order("impl='chunked'")
     if upstream is None:
         return (None,) * 7
     loss, grad_query, grad_key = (value * upstream for value in ctx.saved_tensors)

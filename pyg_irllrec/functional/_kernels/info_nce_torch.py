@@ -29,13 +29,21 @@ def info_nce_torch(
             f"{torch.__version__}: take impl='chunked'"
         )
     x, key = unit_norm(query) / temperature, unit_norm(key)
-    bias = None if key_weight is None else key_weight.to(x.dtype).log()
-    # The target is any key: its logit is added again, and the positive's taken off.
     candidates = key if keys is None else unit_norm(keys)
-    target = torch.zeros(x.size(0), dtype=torch.long, device=x.device)
-    if keys is None:
-        target = torch.arange(x.size(0), device=x.device)
     one_sum = weight is None and eps == 0 and reduction != 'none'
+
+    # Any key can be the target: its logit goes again, the positive's takes its place.
+    target = torch.arange(x.size(0), device=x.device)
+    bias = offset = None
+    if key_weight is not None:
+        bias = key_weight.to(x.dtype).log()
+        target = key_weight.argmax().expand_as(target)  # One that does count.
+        offset = bias[target]
+    elif keys is not None:
+        target = torch.zeros_like(target)
+    if bias is not None or keys is not None:
+        gap = (x * (candidates[target] - key)).sum(dim=-1)
+        offset = gap if offset is None else gap + offset
     entropy: Tensor = F.linear_cross_entropy(
         x,
         candidates,
@@ -44,17 +52,10 @@ def info_nce_torch(
         reduction=reduction if one_sum else 'none',
         options=_options(),
     )
-    if keys is not None:
-        offset = (x * (candidates[:1] - key)).sum(dim=-1)
-        if bias is not None:
-            offset = offset + bias[0]
-    elif bias is not None:
-        offset = bias
-    else:
-        offset = x.new_zeros(x.size(0))
     if one_sum:
-        return entropy + reduce_rows(offset, reduction)
-    return reduce_rows(floor_probability(entropy + offset, eps), reduction, weight)
+        return entropy if offset is None else entropy + reduce_rows(offset, reduction)
+    rows = entropy if offset is None else entropy + offset
+    return reduce_rows(floor_probability(rows, eps), reduction, weight)
 
 
 def _options() -> Any:

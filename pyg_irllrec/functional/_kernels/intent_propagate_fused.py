@@ -27,9 +27,9 @@ def intent_propagate_fused(
     |\mathcal{V}| d)` memory. :obj:`impl` names the file of the products."""
     wide = at_least_float32(x)
     with torch.autocast(x.device.type, enabled=False):
-        intent = at_least_float32(intent).to(wide.dtype)
+        intent = at_least_float32(intent).to(wide.dtype).contiguous()
         if edge_weight is not None:
-            edge_weight = edge_weight.to(wide.dtype)
+            edge_weight = edge_weight.to(wide.dtype).contiguous()
         symmetric = graph.is_undirected and edge_weight is None
         out: Tensor
         out, *_ = _propagate(
@@ -112,12 +112,13 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 
 def _backward(ctx: Any, grad_out: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
-    refuse_second_order(ctx.options[0])
+    refuse_second_order(f'impl={ctx.options[0]!r}')
     if grad_out is None:
         return (None,) * 10
-    grad_x, grad_h, grad_weight = _propagate_backward(
-        grad_out, *ctx.saved_tensors, *ctx.options
-    )
+    with torch.autocast(grad_out.device.type, enabled=False):
+        grad_x, grad_h, grad_weight = _propagate_backward(
+            grad_out, *ctx.saved_tensors, *ctx.options
+        )
     has_weight = ctx.saved_tensors[-1] is not None
     grad_weight = grad_weight if has_weight else None
     return grad_x, grad_h, *(None,) * 5, grad_weight, None, None

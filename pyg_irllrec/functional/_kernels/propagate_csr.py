@@ -45,17 +45,20 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, grad_out: Tensor) -> tuple[Any, ...]:
-    refuse_second_order('csr')
+    refuse_second_order('propagate on sorted edges', 'an unsorted edge_index')
     x, weight, rowptr, col, t_rowptr, t_col, t_perm = ctx.saved_tensors
     grad_out = grad_out.contiguous()
     needs_x, needs_weight = ctx.needs_input_grad[:2]
     grad_x = grad_weight = None
-    if needs_x:
-        # The transposed graph, transposed, is this one: nothing reads the rest.
-        t_weight = None if weight is None else weight[t_perm]
-        grad_x = propagate_csr(grad_out, t_weight, t_rowptr, t_col, rowptr, col, t_perm)
-    if needs_weight:
-        grad_weight = _on_edges(grad_out, x, rowptr, col)
+    with torch.autocast(grad_out.device.type, enabled=False):
+        if needs_x:
+            # The transposed graph, transposed, is this one: nothing reads the rest.
+            t_weight = None if weight is None else weight[t_perm]
+            grad_x = propagate_csr(
+                grad_out, t_weight, t_rowptr, t_col, rowptr, col, t_perm
+            )
+        if needs_weight:
+            grad_weight = _on_edges(grad_out, x, rowptr, col)
     return grad_x, grad_weight, *(None,) * 5
 
 

@@ -182,9 +182,14 @@ class IRLLRec(Module):
         bpr = bpr_loss(user[triplets[0]], item[triplets[1]], item[triplets[2]])
 
         profile = text_intent = teacher_intent = None
-        if self.profile_projector is not None and self.profile is not None:
+        weights = self.alignment.weights
+        reads_profile = weights['profile'] > 0
+        reads_intent = weights['intent'] > 0 or self.alignment.needs_all_intents()
+        if reads_profile and self.profile_projector is not None:
+            assert self.profile is not None
             profile = self._project(self.profile_projector, self.profile, triplets)
-        if self.intent_projector is not None and self.intent is not None:
+        if reads_intent and self.intent_projector is not None:
+            assert self.intent is not None
             if self.training and update_teacher:
                 self.intent_projector.update()
             if self.alignment.needs_all_intents():
@@ -193,9 +198,9 @@ class IRLLRec(Module):
                 text_intent = self._project(
                     self.intent_projector, self.intent, triplets
                 )
-            if self.alignment.weights['matching'] > 0:
+            if weights['matching'] > 0:
                 teacher_intent = self.intent_projector.teach(self.intent)
-            if output.intent is None and self.alignment.weights['intent'] > 0:
+            if output.intent is None and weights['intent'] > 0:
                 raise ValueError(
                     "'intent' texts need a backbone that computes intents, such as "
                     'LightGCN(..., num_intents=128), or intent_weight=0'

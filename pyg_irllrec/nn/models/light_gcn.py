@@ -114,7 +114,7 @@ class LightGCN(Backbone):
     def _sorted(
         self, edge_index: Adj, edge_weight: Optional[Tensor]
     ) -> tuple[Tensor, Optional[Tensor]]:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or self.conv.impl == 'eager':
             return to_edge_index(edge_index, edge_weight)
         return self._graph.sort(edge_index, edge_weight, self.num_nodes)
 

@@ -139,6 +139,49 @@ def test_symmetric_is_the_mean_of_both_directions():
         info_nce(query, key, key, symmetric=True)
 
 
+@pytest.mark.parametrize('eps', [0.0, 1e-2])
+@pytest.mark.parametrize('num_keys', [None, 7])
+@pytest.mark.parametrize('impl', EXACT)
+def test_keys_that_count_nothing(impl, num_keys, eps):
+    mask = torch.ones(num_keys or 11, dtype=torch.float64)
+    mask[[0, 3]] = 0
+    inputs = {
+        'query': rows(11, 5, seed=0),
+        'key': rows(11, 5, seed=1),
+        'keys': num_keys and rows(num_keys, 5, seed=2),
+        'key_weight': mask,
+    }
+    if num_keys is None:
+        inputs['weight'] = mask
+    for reduction in ('none', 'mean'):
+        assert_same_as_eager(
+            impl, inputs, temperature=0.2, eps=eps, reduction=reduction
+        )
+
+
+@pytest.mark.parametrize('symmetric', [False, True])
+@pytest.mark.parametrize('impl', [*EXACT, 'moments'])
+def test_any_strides(impl, symmetric):
+    query, key = rows(5, 11, seed=0).t(), rows(1, 5, seed=1).expand(11, 5)
+    options = {'impl': impl, 'symmetric': symmetric}
+    torch.testing.assert_close(
+        info_nce(query, key, **options),
+        info_nce(query.contiguous(), key.contiguous(), **options),
+    )
+
+
+@pytest.mark.parametrize('reduction', ['mean', 'none'])
+def test_backward_inside_autocast(reduction):
+    query, key = (rows(64, 8, seed=seed, dtype=torch.float32) for seed in (0, 1))
+    grads = []
+    for enabled in (False, True):
+        leaf = query.clone().requires_grad_()
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=enabled):
+            info_nce(leaf, key, impl='chunked', reduction=reduction).sum().backward()
+        grads.append(leaf.grad)
+    torch.testing.assert_close(*grads)
+
+
 @pytest.mark.parametrize('impl', ['chunked', 'torch', 'moments'])
 def test_gradients_of_what_needs_them_alone(impl):
     if impl == 'torch' and impl not in EXACT:
@@ -244,6 +287,11 @@ def test_torch_says_which_version_it_needs(monkeypatch):
     monkeypatch.delattr(F, 'linear_cross_entropy', raising=False)
     with pytest.raises(ValueError, match=r"impl='torch' needs torch 2\.13"):
         info_nce(rows(3, 2, seed=0), rows(3, 2, seed=1), impl='torch')
+
+
+def test_a_temperature_is_a_number():
+    with pytest.raises(ValueError, match="'temperature' must be a number"):
+        info_nce(rows(3, 2, seed=0), rows(3, 2, seed=1), temperature=torch.ones(()))
 
 
 def test_the_list_of_implementations():

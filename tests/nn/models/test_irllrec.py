@@ -318,6 +318,14 @@ def test_only_rows_that_a_term_reads_are_projected(edge_index, monkeypatch):
     assert sorted(rows) == [named] * 2 + [NUM_NODES] * 4
 
 
+def test_towers_that_no_term_reads_do_not_run(edge_index):
+    alignment = IntentAlignmentLoss(0, 0, 0, 0)
+    model = build(edge_index, alignment=alignment, **texts())
+    model.profile_projector = model.intent_projector = torch.nn.Identity()
+    model.intent_projector.forward = None
+    assert set(model.loss(TRIPLETS).terms) == {'bpr', 'l2'}
+
+
 def test_moments_for_the_translation_term_alone(edge_index):
     alignment = IntentAlignmentLoss(translation_impl='moments')
     assert alignment.translation.impl == 'moments'
