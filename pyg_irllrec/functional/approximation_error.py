@@ -72,7 +72,6 @@ def approximation_error(
     check_length('key_weight', key_weight, keys.size(0))
     check_positive('temperature', temperature)
     check_positive('num_samples', num_samples)
-    v = keys.new_ones(keys.size(0)) if key_weight is None else key_weight.detach()
     # Gradients are taken here also where the caller has switched them off.
     with (
         torch.inference_mode(False),
@@ -81,7 +80,9 @@ def approximation_error(
     ):
         x = unit_norm(at_least_float32(query.detach())) / temperature
         y = unit_norm(at_least_float32(keys.detach()))
-        v = v.to(y.dtype)
+        v = torch.ones_like(y[:, 0])
+        if key_weight is not None:
+            v = v * key_weight.detach()
         x.requires_grad_()
         y.requires_grad_()
         close = log_sum_exp(x, y, v, impl)
