@@ -78,26 +78,28 @@ def approximation_error(
         torch.enable_grad(),
         torch.autocast(query.device.type, enabled=False),
     ):
-        x = unit_norm(at_least_float32(query.detach())) / temperature
+        x = unit_norm(at_least_float32(query.detach()))
         y = unit_norm(at_least_float32(keys.detach()))
         v = torch.ones_like(y[:, 0])
         if key_weight is not None:
             v = v * key_weight.detach()
         x.requires_grad_()
         y.requires_grad_()
-        close = log_sum_exp(x, y, v, impl)
+        close = log_sum_exp(x, y, v, temperature, impl)
         by_query, by_key = torch.autograd.grad(close.sum(), (x, y))
     x, y, close = x.detach(), y.detach(), close.detach()
 
     some = _sample(x, num_samples, generator)
-    logits = x[some] @ y.t() + v.log()
+    logits = x[some] @ y.t() / temperature + v.log()
     loss = (logits.logsumexp(dim=1) - close[some]).square().mean().sqrt()
-    query_gradient = _relative(by_query[some], logits.softmax(dim=1) @ y)
+    query_gradient = _relative(by_query[some], logits.softmax(dim=1) @ y / temperature)
 
     # By the approximate denominators, whose own error is of higher order.
     some = _sample(y, num_samples, generator)
-    share = torch.exp(y[some] @ x.t() - close) * v[some].unsqueeze(1)
-    return ApproximationError(loss, query_gradient, _relative(by_key[some], share @ x))
+    share = torch.exp(y[some] @ x.t() / temperature - close) * v[some].unsqueeze(1)
+    return ApproximationError(
+        loss, query_gradient, _relative(by_key[some], share @ x / temperature)
+    )
 
 
 def _sample(x: Tensor, number: int, generator: Optional[torch.Generator]) -> Tensor:

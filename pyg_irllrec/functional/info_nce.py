@@ -102,8 +102,9 @@ def info_nce(
               :math:`d \leq 256` (extra :obj:`triton`).
             - :obj:`"moments"` is linear in :math:`B + C` and approximate: it knows the
               mean and the covariance of the keys alone. It has derivatives of every
-              order. :func:`~pyg_irllrec.functional.approximation_error` tells how far
-              it is off; temperatures below 0.2 are refused.
+              order without a reduction, else first ones; temperatures below 0.2 are
+              refused. :func:`~pyg_irllrec.functional.approximation_error` tells how far
+              it is off.
             - :obj:`"clusters"` is the same with 64 means, for keys that lie in clusters
               and for lower temperatures (from 0.1 on). The clusters are found anew in
               every call, from draws of torch's generator.

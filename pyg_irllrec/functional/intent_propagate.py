@@ -59,7 +59,8 @@ def intent_propagate(
             - :obj:`"csr"` takes sparse products, on every device, in
               :math:`O(|\mathcal{E}| + |\mathcal{V}| F)` memory. They need edges sorted
               by target: other formats are sorted in every call, an
-              :class:`~torch_geometric.EdgeIndex` that is sorted keeps what it needs.
+              :class:`~torch_geometric.EdgeIndex` that is sorted, and has both sizes,
+              keeps what it needs. One that calls itself undirected is believed.
             - :obj:`"triton"` is the same, fused, for CUDA (extra :obj:`triton`).
             - :obj:`"auto"` is :obj:`"csr"`, but for a compiled call with edges that are
               not sorted.
@@ -70,7 +71,7 @@ def intent_propagate(
         - **output:** :math:`(|\mathcal{V}|, F)`
 
     Raises:
-        ValueError: If a shape, dtype or option is not as above.
+        ValueError: If a shape, dtype, id or option is not as above.
     """
     check_matrix('x', x)
     check_matrix('intent', intent)

@@ -25,10 +25,10 @@ def propagate(x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None) -> Tens
     <https://arxiv.org/abs/2002.02126>`_ paper (Equation 3) once :math:`w` holds
     the symmetric normalisation.
 
-    An :class:`~torch_geometric.EdgeIndex` sorted by target multiplies as a sparse
-    matrix, forward and backward, in :math:`O(|\mathcal{E}| + |\mathcal{V}| F)`
-    memory, and has first derivatives; a plain :obj:`edge_index` gathers
-    :math:`|\mathcal{E}| \times F` values.
+    An :class:`~torch_geometric.EdgeIndex` sorted by target, with both sizes,
+    multiplies as a sparse matrix, forward and backward, in
+    :math:`O(|\mathcal{E}| + |\mathcal{V}| F)` memory, and has first derivatives; a
+    plain :obj:`edge_index` gathers :math:`|\mathcal{E}| \times F` values.
 
     Args:
         x (torch.Tensor): Node features of shape :math:`(|\mathcal{V}|, F)`.

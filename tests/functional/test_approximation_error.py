@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.functional import approximation_error, info_nce
+from pyg_irllrec.functional._kernels import info_nce_moments_sum
 
 IMPLS = ['moments', 'clusters']
 
@@ -32,6 +33,40 @@ def test_both_are_close_to_exact(common, temperature, impl):
     expected = gradient(query, key, temperature=temperature)
     error = gradient(query, key, temperature=temperature, impl=impl) - expected
     assert 0 < error.norm() / expected.norm() < 3e-2
+
+
+@pytest.mark.parametrize('reduction', ['mean', 'sum'])
+@pytest.mark.parametrize('eps', [0.0, 1e-2])
+@pytest.mark.parametrize('other_keys', [False, True])
+@pytest.mark.parametrize('weighted', [False, True])
+def test_passes_over_blocks_equal_the_formula(
+    weighted, other_keys, eps, reduction, monkeypatch
+):
+    monkeypatch.setattr(info_nce_moments_sum, 'ROWS', 7)
+    leaves = [rows(30, 5, seed=seed) for seed in range(2)]
+    leaves += [rows(40, 5, seed=2)] * other_keys
+    options: dict[str, Any] = {'temperature': 0.5, 'eps': eps, 'impl': 'moments'}
+    weight = rows(30, seed=3).abs()
+    if weighted:
+        options['key_weight'] = rows(40 if other_keys else 30, seed=4).abs()
+        leaves.append(weight)
+    for leaf in leaves:
+        leaf.requires_grad_()
+
+    def loss(by_rows: bool) -> Tensor:
+        given = dict(options, weight=weight) if weighted else options
+        if not by_rows:
+            return info_nce(*leaves[: 2 + other_keys], reduction=reduction, **given)
+        out = info_nce(*leaves[: 2 + other_keys], reduction='none', **given)
+        if reduction == 'sum':
+            return out.sum()
+        return out.sum() / weight.sum() if weighted else out.mean()
+
+    blocks, formula = loss(False), loss(True)
+    torch.testing.assert_close(blocks, formula)
+    torch.testing.assert_close(
+        torch.autograd.grad(blocks, leaves), torch.autograd.grad(formula, leaves)
+    )
 
 
 def test_clusters_tell_keys_that_lie_in_clusters():

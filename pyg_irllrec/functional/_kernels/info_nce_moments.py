@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
+from pyg_irllrec.functional._kernels.info_nce_moments_sum import moments_sum
 from pyg_irllrec.functional._reduce import reduce_rows
 from pyg_irllrec.functional.unit_norm import unit_norm
 from pyg_irllrec.utils.checks import check_not_below
@@ -31,10 +32,23 @@ def info_nce_moments(
     check_not_below(
         f"'temperature' with impl={impl!r}", temperature, LEAST_TEMPERATURE[impl]
     )
+    if impl == 'moments' and reduction != 'none':
+        scale = query.new_ones(query.size(0))
+        if weight is not None:
+            scale = weight.to(query.dtype)
+        if reduction == 'mean':
+            scale = scale / scale.sum()
+        query, key = query.contiguous(), key.contiguous()
+        keys = None if keys is None else keys.contiguous()
+        total: Tensor
+        options = (scale, key_weight, temperature, eps)
+        total, *_ = moments_sum(query, key, keys, *options)
+        return total
+
     query, key = unit_norm(query), unit_norm(key)
     keys = key if keys is None else unit_norm(keys)
     positive = (query * key).sum(dim=-1) / temperature
-    lse = log_sum_exp(query / temperature, keys, key_weight, impl)
+    lse = log_sum_exp(query, keys, key_weight, temperature, impl)
     return reduce_rows(floor_probability(lse - positive, eps), reduction, weight)
 
 
@@ -54,36 +68,45 @@ def info_nce_clusters(
 
 
 def log_sum_exp(
-    query: Tensor, keys: Tensor, key_weight: Optional[Tensor], impl: str
+    query: Tensor,
+    keys: Tensor,
+    key_weight: Optional[Tensor],
+    temperature: float,
+    impl: str,
 ) -> Tensor:
-    r"""The log-sum-exp of each query's logits as if the keys were a mixture of normal
-    distributions with means :math:`\boldsymbol{\mu}_k`, weights :math:`n_k` and one
-    covariance (the cumulant expansion to second order):
+    r"""The log-sum-exp of each unit query's logits as if the keys were a mixture of
+    normal distributions with means :math:`\boldsymbol{\mu}_k`, weights :math:`n_k` and
+    one covariance (the cumulant expansion to second order):
 
     .. math::
-        \log \sum_c v_c \exp(\mathbf{q}^{\top} \mathbf{c}_c) \approx \log \sum_k n_k
-        \exp(\mathbf{q}^{\top} \boldsymbol{\mu}_k) + \tfrac{1}{2} \mathbf{q}^{\top}
-        \boldsymbol{\Sigma} \mathbf{q}
+        \log \sum_c v_c \exp(\mathbf{q}^{\top} \mathbf{c}_c / \tau) \approx \log
+        \sum_k n_k \exp(\mathbf{q}^{\top} \boldsymbol{\mu}_k / \tau) +
+        \mathbf{q}^{\top} \boldsymbol{\Sigma} \mathbf{q} / 2 \tau^2
 
     of a single one for :obj:`"moments"`. It holds :math:`B \times K` values.
     """
-    weight = keys.new_ones(keys.size(0)) if key_weight is None else key_weight
-    weight = weight.to(keys.dtype)
+    weight = None if key_weight is None else key_weight.to(keys.dtype)
     count, mean = _means(keys, weight, impl)
-    total = weight.sum()
-    second = keys.t() @ (keys * (weight / total).unsqueeze(1))
+    total = count.sum()
+    weighted = keys if weight is None else keys * weight.unsqueeze(1)
+    second = keys.t() @ weighted / total
     covariance = second - mean.t() @ (mean * (count / total).unsqueeze(1))
-    within = ((query @ covariance) * query).sum(dim=-1) / 2
-    return torch.logsumexp(query @ mean.t() + count.log(), dim=-1) + within
+    within = ((query @ (covariance / (2 * temperature**2))) * query).sum(dim=-1)
+    between = torch.logsumexp(query @ (mean.t() / temperature) + count.log(), dim=-1)
+    return between + within
 
 
-def _means(keys: Tensor, weight: Tensor, impl: str) -> tuple[Tensor, Tensor]:
+def _means(keys: Tensor, weight: Optional[Tensor], impl: str) -> tuple[Tensor, Tensor]:
     r"""The weight and the mean of every cluster."""
     if impl == 'moments':
-        count = weight.sum().view(1)
-        return count, (weight @ keys).unsqueeze(0) / count
+        if weight is None:
+            count = keys.new_full((1,), keys.size(0))
+            return count, keys.mean(dim=0, keepdim=True)
+        return weight.sum().view(1), (weight @ keys).unsqueeze(0) / weight.sum()
     num_clusters = min(NUM_CLUSTERS, max(1, keys.size(0) // 4))
     nearest = _assign(keys.detach(), num_clusters)
+    if weight is None:
+        weight = keys.new_ones(keys.size(0))
     count = weight.new_zeros(num_clusters).index_add(0, nearest, weight)
     sums = keys.new_zeros(num_clusters, keys.size(1))
     sums = sums.index_add(0, nearest, keys * weight.unsqueeze(1))
