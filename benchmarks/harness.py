@@ -70,6 +70,9 @@ def parser(doc: str) -> argparse.ArgumentParser:
     out.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
     out.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
     out.add_argument(
+        '--cases', nargs='+', default=[''], metavar='PART', help='of names of cases'
+    )
+    out.add_argument(
         '--quick', action='store_true', help='small sizes: does it run at all?'
     )
     return out
@@ -88,7 +91,8 @@ def main(
         return 2
     rows: list[dict[str, Any]] = []
     for case in cases:
-        rows += run_case(case, prepare, args)
+        if any(part in case.name for part in args.cases):
+            rows += run_case(case, prepare, args)
     print(table(rows))
     for line in targets(rows):
         print(line)

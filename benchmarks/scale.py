@@ -161,7 +161,7 @@ def main() -> int:
         print('error: --device cuda needs a CUDA device, there is none')
         return 2
     measured: list[dict[str, Any]] = []
-    for num_nodes in sizes(args.largest):
+    for num_nodes in sizes(args.largest, args.steps):
         for name in OPERATIONS:
             if name == EXACT and num_nodes > args.largest_exact:
                 continue
@@ -170,9 +170,9 @@ def main() -> int:
             case = Case(f'{name}, n={num_nodes}', peers, repeats(name, num_nodes))
             for row in harness.run_case(case, prepare, args):
                 measured.append(row | {'nodes': num_nodes})
+            if args.json is not None:  # So that a run that is stopped leaves its rows.
+                harness.write(args.json, 'scale', measured)
     print(table(measured))
-    if args.json is not None:
-        harness.write(args.json, 'scale', measured)
     if args.png is not None:
         draw(measured, args.png)
     return 0
@@ -181,6 +181,7 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     parser = harness.parser(__doc__)
     parser.add_argument('--png', type=Path, metavar='FILE', help='draw the curves')
+    parser.add_argument('--steps', type=int, default=2, help='sizes a decade')
     parser.add_argument('--largest', type=int, default=1_000_000, metavar='N')
     parser.add_argument('--largest-exact', type=int, default=100_000, metavar='N')
     args = parser.parse_args()
@@ -190,16 +191,16 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def sizes(largest: int) -> list[int]:
-    """Half decades from a thousand nodes on."""
-    steps = (round(10 ** (half / 2)) for half in range(6, 20))
-    return [size for size in steps if size <= largest]
+def sizes(largest: int, steps: int) -> list[int]:
+    """So many a decade, from a thousand nodes on."""
+    powers = (3 + step / steps for step in range(8 * steps))
+    return [size for power in powers if (size := round(10**power)) <= largest]
 
 
 def repeats(name: str, num_nodes: int) -> int:
     if num_nodes < 100_000:
         return 5
-    return 1 if name == EXACT else 3
+    return 1 if name == EXACT or num_nodes > 300_000 else 3
 
 
 def points(measured: list[dict[str, Any]], name: str, measure: str) -> Points:

@@ -41,6 +41,18 @@ def test_trains_on_the_authors_layout(tmp_path, alignment):
     assert 'ms a training step' in done.stdout and 'MB peak memory' in done.stdout
 
 
+def test_moments_and_bfloat16(tmp_path):
+    write_dataset(tmp_path)
+    args = ('--dataset', 'amazon', '--root', tmp_path, '--epochs', 1)
+    out = ('--out', tmp_path / 'out')
+    fast = ('--translation', 'moments', '--precision', 'bf16-mixed')
+    done = call(*args, *out, *fast, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 'recall@20' in done.stdout
+    other = call(*args, *out, *fast[:2], '--resume', cwd=tmp_path)
+    assert other.returncode == 2 and '--precision bf16-mixed' in other.stderr
+
+
 def test_killed_and_resumed_ends_as_one_left_alone(tmp_path):
     args = ('--dataset', 'synthetic', '--alignment', 'full', '--epochs', 8)
     alone = call(*args, '--out', tmp_path / 'alone', cwd=tmp_path)

@@ -3,8 +3,10 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from pyg_irllrec.functional._kernels.info_nce_chunked import blocks
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
@@ -53,18 +55,30 @@ def _sum(
     by query and key."""
     query, query_norm = unit(query)
     key, key_norm = unit(key)
-    x = query / temperature
-    positive = (x * key).sum(dim=1)
-    size = query.size(0)
-    held = 2**20 if query.device.type == 'cpu' else 2**26
-    rows = min(size, max(16, held // size))
-    tile = query.new_empty(rows, size)
-    row_sum, column_sum = torch.empty_like(scale), torch.zeros_like(scale)
-    for start in range(0, size, rows):
-        part = slice(start, start + rows)
-        block = torch.mm(x[part], key.t(), out=tile[: size - start]).exp_()
-        torch.mv(block, count, out=row_sum[part])
-        column_sum.addmv_(block.t(), count[part])
+    size, dim = query.shape
+    streams, height = blocks(size, size, dim, query.device.type == 'cpu')
+    missing = -size % streams
+    x = F.pad(query / temperature, (0, 0, 0, missing)).view(streams, -1, dim)
+    # A row that fills a stream up counts nothing.
+    row_count = F.pad(count, (0, missing)).view(streams, -1, 1)
+    parts = [slice(start, start + height) for start in range(0, x.size(1), height)]
+    key_streams = key.expand(streams, size, dim)
+    tile = query.new_empty(streams * height * size)
+
+    def exponentials(part: slice) -> Tensor:
+        rows = x[:, part].contiguous()
+        out = tile[: streams * rows.size(1) * size].view(streams, -1, size)
+        return torch.bmm(rows, key_streams.transpose(1, 2), out=out).exp_()
+
+    row_sums = torch.empty_like(row_count)
+    column_sums = query.new_zeros(streams, size, 1)
+    for part in parts:
+        block = exponentials(part)
+        row_sums[:, part] = (block @ count).unsqueeze(2)
+        column_sums.baddbmm_(block.transpose(1, 2), row_count[:, part].contiguous())
+    row_sum = row_sums.flatten()[:size]
+    column_sum = column_sums.sum(dim=0).flatten()
+    positive = (query * key).sum(dim=1) / temperature
     there = floor_probability(row_sum.log() - positive, eps)
     back = floor_probability(column_sum.log() - positive, eps)
     loss = (there + back) / 2
@@ -78,17 +92,22 @@ def _sum(
         p = torch.exp(positive) / sums
         slopes.append(scale / 2 if eps == 0 else scale / 2 * p / (p + eps))
     by_row, by_column = slopes[0] / row_sum, slopes[1] / column_sum
-    grad_query, grad_key = torch.empty_like(query), torch.zeros_like(key)
-    for start in range(0, size, rows):
-        part = slice(start, start + rows)
-        block = torch.mm(x[part], key.t(), out=tile[: size - start]).exp_()
-        share = torch.outer(by_row[part], count)
-        block.mul_(share.addr_(count[part], by_column))
-        torch.mm(block, key, out=grad_query[part])
-        grad_key.addmm_(block.t(), x[part])
-    weight = (slopes[0] + slopes[1]).unsqueeze(1)
-    grad_query.addcmul_(weight, key, value=-1).div_(temperature)
-    grad_key.addcmul_(weight, x, value=-1)
+    by_row = F.pad(by_row, (0, missing)).view(streams, -1, 1)
+    grad_query = torch.empty_like(x)
+    grad_keys = query.new_zeros(streams, size, dim)
+    weight = torch.empty_like(tile)
+    for part in parts:
+        block = exponentials(part)
+        share = weight[: block.numel()].view_as(block)
+        torch.mul(by_row[:, part], count, out=share)
+        block.mul_(share.addcmul_(row_count[:, part], by_column))
+        grad_query[:, part] = torch.bmm(block, key_streams)
+        grad_keys.baddbmm_(block.transpose(1, 2), x[:, part].contiguous())
+    both = (slopes[0] + slopes[1]).unsqueeze(1)
+    grad_query = grad_query.flatten(0, 1)[:size]
+    grad_query.addcmul_(both, key, value=-1).div_(temperature)
+    grad_key = grad_keys.sum(dim=0)
+    grad_key.addcmul_(both, query, value=-1 / temperature)
     through_unit(grad_query, query, query_norm)
     through_unit(grad_key, key, key_norm)
     return total, loss, grad_query, grad_key
