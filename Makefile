@@ -18,7 +18,7 @@ WHEELS = $(CACHE)/wheels/$(shell $(PYTHON) -c 'import hashlib, platform; \
 
 # Two rules must not install into one environment at once.
 .NOTPARALLEL:
-.PHONY: demo test lint types test-sparse test-triton benchmarks clean
+.PHONY: demo test lint types test-sparse test-triton clean
 
 demo: $(VENV)/.installed-train-plot
 	$(BIN)/python examples/demo.py

@@ -24,3 +24,9 @@ def reduce_rows(
     if reduction == 'mean':
         return loss.mean()
     return loss.sum() if reduction == 'sum' else loss
+
+
+def row_scale(rows: Tensor, weight: Optional[Tensor], reduction: str) -> Tensor:
+    r"""What each row counts in the weighted :obj:`"sum"` or :obj:`"mean"`."""
+    scale = rows.new_ones(rows.size(0)) if weight is None else weight.to(rows.dtype)
+    return scale / scale.sum() if reduction == 'mean' else scale

@@ -104,8 +104,11 @@ def fit(
             f'{model.num_items}, got {items.num_users} and {items.num_items}'
         )
     lit = LitIRLLRec(model, lr=lr, ks=ks, seed=seed)
-    lit.settings |= {'check_every': check_every, 'patience': patience}
-    lit.settings['precision'] = precision
+    lit.settings |= {
+        'check_every': check_every,
+        'patience': patience,
+        'precision': precision,
+    }
     last = Path(out) / 'last.ckpt'
     if resume:
         _check_resumable(last, epochs)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
+from pyg_irllrec.functional._reduce import row_scale
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
 
@@ -32,9 +33,7 @@ def info_nce_chunked(
     if reduction == 'none':
         rows: Tensor = _rows(query, key, keys, key_weight, temperature, eps)
         return rows if weight is None else rows * weight.to(rows.dtype)
-    scale = query.new_ones(query.size(0)) if weight is None else weight.to(query.dtype)
-    if reduction == 'mean':
-        scale = scale / scale.sum()
+    scale = row_scale(query, weight, reduction)
     needs_grad = torch.is_grad_enabled() and any(
         value is not None and value.requires_grad for value in (query, key, keys, scale)
     )

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
 from pyg_irllrec.functional._kernels.info_nce_moments_sum import moments_sum
-from pyg_irllrec.functional._reduce import reduce_rows
+from pyg_irllrec.functional._reduce import reduce_rows, row_scale
 from pyg_irllrec.functional.unit_norm import unit_norm
 from pyg_irllrec.utils.checks import check_not_below
 
@@ -33,11 +33,7 @@ def info_nce_moments(
         f"'temperature' with impl={impl!r}", temperature, LEAST_TEMPERATURE[impl]
     )
     if impl == 'moments' and reduction != 'none':
-        scale = query.new_ones(query.size(0))
-        if weight is not None:
-            scale = weight.to(query.dtype)
-        if reduction == 'mean':
-            scale = scale / scale.sum()
+        scale = row_scale(query, weight, reduction)
         query, key = query.contiguous(), key.contiguous()
         keys = None if keys is None else keys.contiguous()
         total: Tensor

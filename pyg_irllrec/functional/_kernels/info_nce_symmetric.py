@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_chunked import blocks
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
+from pyg_irllrec.functional._reduce import row_scale
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
 
@@ -28,9 +29,7 @@ def info_nce_symmetric(
     all sums over rows and columns and one for the gradients, four matrix products
     where two calls take six."""
     ones = query.new_ones(query.size(0))
-    scale = ones if weight is None else weight.to(query.dtype)
-    if reduction == 'mean':
-        scale = scale / scale.sum()
+    scale = row_scale(query, weight, reduction)
     count = ones if key_weight is None else key_weight.to(query.dtype)
     needs_grad = torch.is_grad_enabled() and (
         query.requires_grad or key.requires_grad or scale.requires_grad
