@@ -1,12 +1,14 @@
 r"""Compares the package with recorded numbers of the authors' code.
 
     python benchmarks/parity.py --goldens DIR
+    python benchmarks/parity.py --seeds 5
 
 Every .npz file in DIR holds one training step of one model: graph, batch, texts,
-parameters, random draws, loss terms and gradients. For every model that the package
-covers, this prints the largest relative error of the total, of each term and of each
-gradient (in norm), and exits with 1 if one is above the tolerance or a file cannot
-be read.
+parameters, random draws, loss terms and gradients. For every one, this prints the
+largest relative error of the total, of each term and of each gradient (in norm). With
+--seeds it does so for steps of other sizes, of every backbone with every alignment,
+whose numbers come from formulas.py; formulas.py itself is compared with the goldens.
+It exits with 1 if an error is above the tolerance or a file cannot be read.
 """
 
 from __future__ import annotations
@@ -15,62 +17,71 @@ import argparse
 import json
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from formulas import MODELS, VARIANTS, Step, make_step
 from torch import Tensor
 
-from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN
-from pyg_irllrec.presets import authors_alignment
+from pyg_irllrec.nn import (
+    BIGCF,
+    DCCF,
+    SGL,
+    BackboneOutput,
+    IntentAlignmentLoss,
+    IRLLRec,
+    LightGCN,
+    SimGCL,
+)
+from pyg_irllrec.presets import authors_alignment, authors_backbone
 from pyg_irllrec.testing import replay_draws
 
 # The authors' names of terms and parameters, and ours.
 TERMS = {
-    'bpr_loss': 'bpr',
+    'bpr_loss': 'ranking',
+    'mf_loss': 'ranking',
     'reg_loss': 'l2',
+    'cl_loss': 'contrast',
+    'cen_loss': 'center',
     'kd_loss': 'profile',
     'kd_int_loss': 'intent',
 }
 PARAMETERS = {
     'user_embeds': 'backbone.user_embedding.weight',
     'item_embeds': 'backbone.item_embedding.weight',
+    'user_embeds.weight': 'backbone.user_embedding.weight',
+    'item_embeds.weight': 'backbone.item_embedding.weight',
+    'user_embedding.weight': 'backbone.user_embedding.weight',
+    'item_embedding.weight': 'backbone.item_embedding.weight',
     'user_intent': 'backbone.user_prototypes.weight',
     'item_intent': 'backbone.item_prototypes.weight',
     'mlp.': 'profile_projector.',
     'int_mlp.': 'intent_projector.encoder.',
     'int_mlp_m.': 'intent_projector.teacher.',
 }
-BACKBONES = {'lightgcn': LightGCN}
-ALIGNMENT_KEYS = (
-    'kd_weight',
-    'kd_temperature',
-    'kd_int_weight',
-    'kd_int_temperature',
-    'kd_int_weight_2',
-    'kd_int_weight_3',
-)
+# Parameters of the authors' BIGCF that nothing but its L2 term reads.
+UNUSED = ('logit_scale', 'itm_head.', 'itm_mlp.')
+BACKBONES = {
+    'lightgcn': LightGCN,
+    'sgl': SGL,
+    'simgcl': SimGCL,
+    'dccf': DCCF,
+    'bigcf': BIGCF,
+}
 
 
 class Golden:
     """One recorded training step."""
 
-    def __init__(self, path: Path, dtype: torch.dtype) -> None:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        self.config: dict[str, Any] = json.loads(str(arrays.pop('config')))
-        self.name: str = self.config['name']
+    def __init__(self, arrays: dict[str, Tensor], config: dict[str, Any]) -> None:
+        self.arrays = arrays
+        self.config = config
+        self.backbone: str = config['name'].split('_')[0]
         self.num_users = int(arrays['num_users'])
         self.num_items = int(arrays['num_items'])
-        self.arrays = {name: torch.from_numpy(value) for name, value in arrays.items()}
-        for name, value in self.arrays.items():
-            if value.is_floating_point():
-                self.arrays[name] = value.to(dtype)
-
-    @property
-    def covered(self) -> bool:
-        return self.name.split('_')[0] in BACKBONES
 
     @property
     def edge_index(self) -> Tensor:
@@ -85,6 +96,18 @@ class Golden:
             if name.startswith(start)
         }
 
+    def parameters(self) -> dict[str, Tensor]:
+        """Those that the package has, too."""
+        return {
+            name: value
+            for name, value in self.group('param').items()
+            if not name.startswith(UNUSED)
+        }
+
+    def unused(self) -> dict[str, Tensor]:
+        names = self.group('param').keys() - self.parameters().keys()
+        return {name: self.arrays[f'param/{name}'] for name in sorted(names)}
+
     def text(self, kind: str) -> Tensor | None:
         sides = [
             self.arrays.get(f'text/{side}{kind}_embeds') for side in ('usr', 'itm')
@@ -93,28 +116,29 @@ class Golden:
         return torch.cat(found) if found else None
 
     def model(self) -> IRLLRec:
-        config = self.config
-        keys = [key for key in ALIGNMENT_KEYS if key in config]
-        backbone = BACKBONES[self.name.split('_')[0]](
-            self.num_users,
-            self.num_items,
-            embedding_dim=config['embedding_size'],
-            num_layers=config['layer_num'],
-            num_intents=config.get('intent_num', 0),
-            edge_dropout=1 - config.get('keep_rate', 1.0),
+        config = dict(self.config)
+        state = {ours(name): value for name, value in self.parameters().items()}
+        teacher = [name for name in state if '.teacher.' in name]
+        if not teacher:
+            # The authors have neither term on other backbones than LightGCN.
+            config |= {'kd_int_weight_2': 0.0, 'kd_int_weight_3': 0.0}
+            state |= {
+                name.replace('.encoder.', '.teacher.'): value
+                for name, value in state.items()
+                if '.encoder.' in name
+            }
+        backbone = BACKBONES[self.backbone](
+            self.num_users, self.num_items, **authors_backbone(self.backbone, config)
         )
         model = IRLLRec(
             backbone,
             self.edge_index,
             profile=self.text('prf'),
             intent=self.text('int'),
-            alignment=IntentAlignmentLoss(
-                **authors_alignment(**{key: config[key] for key in keys})
-            ),
+            alignment=IntentAlignmentLoss(**authors_alignment(config, self.backbone)),
             l2_weight=config['reg_weight'],
-            l2_teacher=True,
+            l2_teacher=bool(teacher),
         ).to(self.arrays['loss'].dtype)
-        state = {ours(name): value for name, value in self.group('param').items()}
         model.load_state_dict(state)
         return model.train()
 
@@ -145,64 +169,110 @@ def relative_error(value: Tensor, expected: Tensor) -> float:
 
 
 def compare(golden: Golden) -> dict[str, float]:
-    """The relative error of everything that the file has recorded."""
+    """The relative error of everything that was recorded."""
     model = golden.model()
+    outputs: list[BackboneOutput] = []
+    model.backbone.register_forward_hook(lambda *args: outputs.append(args[-1]))
     with replay_draws(golden.draws(model)):
         loss = model.loss(golden.arrays['batch'])
     loss.total.backward()
 
-    errors = {'total': relative_error(loss.total, golden.arrays['loss'])}
+    # What the authors' L2 term counts beyond our parameters.
+    l2_weight = golden.config['reg_weight']
+    unused = golden.unused()
+    rest = l2_weight * sum(value.square().sum() for value in unused.values())
+    terms = {**loss.terms, 'l2': loss.terms['l2'] + rest}
+    errors = {'total': relative_error(loss.total + rest, golden.arrays['loss'])}
     for name, value in golden.group('term').items():
-        errors[f'term {name}'] = relative_error(loss.terms[TERMS[name]], value)
+        errors[f'term {name}'] = relative_error(terms[TERMS[name]], value)
+    if 'final_embeds' in golden.arrays:
+        value = golden.arrays['final_embeds']
+        errors['final_embeds'] = relative_error(outputs[0].embedding, value)
     parameters = dict(model.named_parameters())
     for name, value in golden.group('grad').items():
-        gradient = parameters[ours(name)].grad
+        if name in unused:
+            gradient = 2 * l2_weight * unused[name]
+        else:
+            gradient = parameters[ours(name)].grad
         errors[f'grad {name}'] = (
             float('inf') if gradient is None else relative_error(gradient, value)
         )
     state = model.state_dict()
     for name, value in golden.group('param_after').items():
-        errors[f'after {name}'] = relative_error(state[ours(name)], value)
+        if name not in unused:
+            errors[f'after {name}'] = relative_error(state[ours(name)], value)
     return errors
+
+
+def check_formulas(golden: Golden) -> dict[str, float]:
+    """The relative error of the formulas, which --seeds relies on."""
+    record = Step(golden.arrays, golden.config).record()
+    return {
+        f'formulas {name}': relative_error(value, golden.arrays[name])
+        for name, value in record.items()
+    }
 
 
 def read(path: Path, dtype: torch.dtype) -> Golden:
     try:
-        return Golden(path, dtype)
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        config = json.loads(str(arrays.pop('config')))
+        tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
+        return Golden(
+            {
+                name: value.to(dtype) if value.is_floating_point() else value
+                for name, value in tensors.items()
+            },
+            config,
+        )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise SystemExit(f'error: cannot read the golden {path}: {error}') from None
 
 
+def read_all(folder: Path, dtype: torch.dtype) -> dict[str, Golden]:
+    paths = sorted(folder.glob('*.npz'))
+    if not paths:
+        raise SystemExit(f'error: no .npz file in {folder}')
+    return {path.stem: read(path, dtype) for path in paths}
+
+
+def make(seeds: int) -> Iterator[tuple[str, Golden]]:
+    """Steps of other sizes: every backbone with every alignment, for every seed."""
+    for seed in range(seeds):
+        for name in (model + variant for model in MODELS for variant in VARIANTS):
+            yield f'{name}, seed {seed}', Golden(*make_step(name, seed))
+
+
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--goldens', type=Path, required=True, metavar='DIR')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--goldens', type=Path, metavar='DIR')
+    parser.add_argument('--seeds', type=int, default=0, metavar='N')
     parser.add_argument('--tolerance', type=float, default=1e-5)
     parser.add_argument('--dtype', choices=('float32', 'float64'), default='float32')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the errors')
     args = parser.parse_args(argv)
+    if args.goldens is None and args.seeds < 1:
+        parser.error('give --goldens DIR, --seeds N, or both')
 
-    paths = sorted(args.goldens.glob('*.npz'))
-    if not paths:
-        raise SystemExit(f'error: no .npz file in {args.goldens}')
-    goldens = [read(path, getattr(torch, args.dtype)) for path in paths]
     results = {}
-    for path, golden in zip(paths, goldens):
-        if not golden.covered:
-            print(f'{path.stem}: not covered, skipped')
-            continue
-        try:
-            results[path.stem] = errors = compare(golden)
-        except (KeyError, RuntimeError, ValueError, AssertionError) as error:
-            raise SystemExit(
-                f'error: cannot replay the golden {path}: {error}'
-            ) from None
-        print(f'{path.stem}: largest relative error {max(errors.values()):.1e}')
-        for name, error in errors.items():
-            print(f'  {name:<24} {error:.1e}')
+    if args.goldens is not None:
+        goldens = read_all(args.goldens, getattr(torch, args.dtype))
+        for name, golden in goldens.items():
+            try:
+                results[name] = compare(golden) | check_formulas(golden)
+            except (KeyError, RuntimeError, ValueError, AssertionError) as error:
+                raise SystemExit(
+                    f'error: cannot replay the golden {name}: {error}'
+                ) from None
+            show(name, results[name], details=True)
+    for name, golden in make(args.seeds):
+        results[name] = compare(golden)
+        show(name, results[name])
     if args.json is not None:
         args.json.write_text(json.dumps(results, indent=2) + '\n')
-    if not results:
-        raise SystemExit(f'error: the package covers no golden in {args.goldens}')
     # Written so that NaN fails.
     good = all(
         error <= args.tolerance
@@ -213,6 +283,13 @@ def main(argv: list[str] | None = None) -> int:
         'parity holds' if good else f'error: above the tolerance of {args.tolerance:g}'
     )
     return 0 if good else 1
+
+
+def show(name: str, errors: dict[str, float], details: bool = False) -> None:
+    print(f'{name}: largest relative error {max(errors.values()):.1e}')
+    if details:
+        for what, error in errors.items():
+            print(f'  {what:<32} {error:.1e}')
 
 
 if __name__ == '__main__':

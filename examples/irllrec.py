@@ -1,7 +1,11 @@
-r"""Trains IRLLRec, or its plain backbone, on one dataset.
+r"""Trains IRLLRec over any backbone, with any alignment, on one dataset.
 
-    python examples/irllrec.py --dataset synthetic --alignment full
+    python examples/irllrec.py --dataset synthetic --backbone sgl --alignment full
     python examples/irllrec.py --dataset amazon --root DIR --alignment none
+
+Alignments: none (the plain backbone), profile (RLMRec-Con), reconstruction
+(RLMRec-Gen), intents (profiles and intents, pairwise) and full (IRLLRec). The backbone
+alpharec has no embeddings of its own, only the profiles of items.
 
 The run lies under runs/ (or --out): config.json, best.ckpt, last.ckpt, history.csv
 and metrics.json. A run that was stopped goes on with --resume and ends as if it had
@@ -13,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +26,41 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.datasets import IRLLRecDataset, SyntheticIntents
-from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN
-from pyg_irllrec.presets import Preset, authors_preset
+from pyg_irllrec.nn import (
+    BIGCF,
+    DCCF,
+    SGL,
+    AlphaRec,
+    Backbone,
+    IntentAlignmentLoss,
+    IRLLRec,
+    LightGCN,
+    Recommender,
+    RLMRecGen,
+    SimGCL,
+)
+from pyg_irllrec.presets import Preset, authors_preset, sound_preset
 from pyg_irllrec.training import FitResult, InteractionDataModule, fit, parse_device
 from pyg_irllrec.utils import bipartite_edge_index
 from pyg_irllrec.utils.files import atomic_write
 
 KS = (5, 10, 20)
-BACKBONES = {'lightgcn': LightGCN}
-TEXTS = {'none': (), 'profile': ('profile',), 'full': ('profile', 'intent')}
+BACKBONES = {
+    'lightgcn': LightGCN,
+    'sgl': SGL,
+    'simgcl': SimGCL,
+    'dccf': DCCF,
+    'bigcf': BIGCF,
+    'alpharec': AlphaRec,
+}
+PRESETS = {'sound': sound_preset, 'authors': authors_preset}
+TEXTS = {
+    'none': (),
+    'profile': ('profile',),
+    'reconstruction': ('profile',),
+    'intents': ('profile', 'intent'),
+    'full': ('profile', 'intent'),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,7 +83,10 @@ def said_plainly(work: Callable[[], None], hint: str = '') -> int:
 
 def run(args: argparse.Namespace) -> FitResult:
     parse_device(args.device)
-    data = load_data(args.dataset, args.root, args.alignment, args.data_seed)
+    texts = set(TEXTS[args.alignment])
+    if args.backbone == 'alpharec':
+        texts.add('profile')
+    data = load_data(args.dataset, args.root, sorted(texts), args.data_seed)
     check_catalogue(data)
     preset = choose_preset(args.backbone, args.dataset, args.alignment, args.preset)
     if args.translation == 'moments':
@@ -83,13 +116,13 @@ def run(args: argparse.Namespace) -> FitResult:
 
 
 def load_data(
-    dataset: str, root: Path | None, alignment: str, seed: int = 0
+    dataset: str, root: Path | None, texts: Sequence[str], seed: int = 0
 ) -> HeteroData:
     if dataset == 'synthetic':
         return SyntheticIntents(seed=seed)[0]
     if root is None:
         raise ValueError(f"--root must name the folder that holds '{dataset}'")
-    return IRLLRecDataset(str(root), dataset, require=TEXTS[alignment])[0]
+    return IRLLRecDataset(str(root), dataset, require=texts)[0]
 
 
 def check_catalogue(data: HeteroData) -> None:
@@ -104,45 +137,47 @@ def check_catalogue(data: HeteroData) -> None:
 def choose_preset(
     backbone: str, dataset: str, alignment: str, name: str = 'sound'
 ) -> Preset:
-    """The authors' tuned hyper-parameters, with sound choices or with theirs."""
-    preset = authors_preset(
-        backbone, 'yelp' if dataset == 'synthetic' else dataset, alignment
+    """Tuned hyper-parameters, with sound choices or with the authors' own."""
+    # The authors tuned neither AlphaRec nor RLMRec-Gen.
+    preset = PRESETS[name](
+        'lightgcn' if backbone == 'alpharec' else backbone,
+        'yelp' if dataset == 'synthetic' else dataset,
+        'none' if alignment == 'reconstruction' else alignment,
     )
-    if name == 'sound':
-        tuned = (
-            'profile_weight',
-            'intent_weight',
-            'profile_temperature',
-            'intent_temperature',
-        )
-        preset['alignment'] = {name: preset['alignment'][name] for name in tuned}
-        preset['model']['l2_teacher'] = False
-        # Validation Recall still climbs through plateaus longer than five checks.
-        preset['training']['patience'] = 10
     if dataset == 'synthetic':
         preset['training'] |= {'batch_size': 1024, 'check_every': 2, 'patience': 5}
-        preset['backbone']['num_intents'] = 16 if alignment == 'full' else 0
+        if preset['backbone']['num_intents'] > 0:
+            preset['backbone']['num_intents'] = 16
+    if backbone == 'alpharec':
+        kept = ('embedding_dim', 'num_intents')
+        preset['backbone'] = {key: preset['backbone'][key] for key in kept}
     return preset
 
 
 def build_model(
     data: HeteroData, backbone: str, alignment: str, preset: Preset
-) -> IRLLRec:
+) -> Recommender:
+    interactions = data['user', 'rates', 'item'].edge_index
     num_users, num_items = data['user'].num_nodes, data['item'].num_nodes
-    edge_index = bipartite_edge_index(
-        data['user', 'rates', 'item'].edge_index, num_users, num_items
-    )
+    edge_index = bipartite_edge_index(interactions, num_users, num_items)
     texts: dict[str, Tensor] = {
         kind: torch.cat([data['user'][kind], data['item'][kind]])
         for kind in TEXTS[alignment]
     }
-    return IRLLRec(
-        BACKBONES[backbone](num_users, num_items, **preset['backbone']),
-        edge_index,
-        alignment=IntentAlignmentLoss(**preset['alignment']),
-        **texts,
-        **preset['model'],
-    )
+    encoder = build_backbone(data, backbone, preset)
+    if alignment == 'reconstruction':
+        l2_weight = preset['model']['l2_weight']
+        return RLMRecGen(encoder, edge_index, l2_weight=l2_weight, **texts)
+    loss = IntentAlignmentLoss(**preset['alignment'])
+    return IRLLRec(encoder, edge_index, alignment=loss, **texts, **preset['model'])
+
+
+def build_backbone(data: HeteroData, backbone: str, preset: Preset) -> Backbone:
+    sizes = data['user'].num_nodes, data['item'].num_nodes
+    if backbone == 'alpharec':
+        interactions = data['user', 'rates', 'item'].edge_index
+        sizes = (*sizes, data['item']['profile'], interactions)
+    return BACKBONES[backbone](*sizes, **preset['backbone'])
 
 
 def open_run(args: argparse.Namespace) -> Path:

@@ -9,13 +9,35 @@ from .loss import (
     PairwiseAlignmentLoss,
     TranslationAlignmentLoss,
 )
-from .models import Backbone, BackboneOutput, IRLLRec, LightGCN, Recommendation
+from .models import (
+    BIGCF,
+    DCCF,
+    SGL,
+    AlphaRec,
+    Backbone,
+    BackboneOutput,
+    ContrastiveBackbone,
+    EmbeddingBackbone,
+    IRLLRec,
+    LightGCN,
+    ModuleBackbone,
+    Recommendation,
+    Recommender,
+    RLMRecGen,
+    SimGCL,
+)
 from .momentum_encoder import MomentumEncoder
 from .text_projector import TextProjector
 
 __all__ = [
+    'BIGCF',
+    'DCCF',
+    'SGL',
+    'AlphaRec',
     'Backbone',
     'BackboneOutput',
+    'ContrastiveBackbone',
+    'EmbeddingBackbone',
     'IRLLRec',
     'IntentAlignmentLoss',
     'IntentLGConv',
@@ -23,9 +45,13 @@ __all__ = [
     'InteractionTextMatchingLoss',
     'LightGCN',
     'LossOutput',
+    'ModuleBackbone',
     'MomentumEncoder',
     'PairwiseAlignmentLoss',
+    'RLMRecGen',
     'Recommendation',
+    'Recommender',
+    'SimGCL',
     'TextProjector',
     'TranslationAlignmentLoss',
 ]

@@ -89,3 +89,16 @@ def check_finite(name: str, value: Tensor) -> None:
             f"'{name}' must be finite, got NaN or infinity in {bad.numel()} of "
             f'{value.size(0)} rows (first: row {int(bad[0])})'
         )
+
+
+def check_text(
+    name: str, text: Tensor, num_rows: int, each: str = 'a node, users first'
+) -> None:
+    r"""Raises a :class:`ValueError` unless the text embeddings are finite and there
+    are as many as there should be."""
+    check_matrix(name, text)
+    if text.size(0) != num_rows:
+        raise ValueError(
+            f"'{name}' must have a row {each}, {num_rows} rows, got {text.size(0)}"
+        )
+    check_finite(name, text)

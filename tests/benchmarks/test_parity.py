@@ -11,11 +11,13 @@ import pytest
 
 from tests.conftest import GOLDENS, SHARED
 
+BACKBONES = ('lightgcn', 'sgl', 'simgcl', 'dccf', 'bigcf')
 SCRIPT = Path(__file__).parents[2] / 'benchmarks' / 'parity.py'
 
 
-def parity(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), '--goldens', str(folder), *args]
+def parity(folder: Path | None, *args: str) -> subprocess.CompletedProcess[str]:
+    goldens = [] if folder is None else ['--goldens', str(folder)]
+    command = [sys.executable, str(SCRIPT), *goldens, *args]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -37,7 +39,8 @@ def test_the_authors_numbers_come_out(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'parity holds' in done.stdout
     errors = json.loads((tmp_path / 'errors.json').read_text())
-    assert set(errors) == {'lightgcn', 'lightgcn_plus', 'lightgcn_int'}
+    assert set(errors) == {path.stem for path in GOLDENS.glob('*.npz')}
+    assert {name.split('_')[0] for name in errors} == set(BACKBONES)
     names = errors['lightgcn_int']
     assert {
         'total',
@@ -53,6 +56,14 @@ def test_all_goldens_in_shared():
         pytest.skip('the goldens are not here')
     done = parity(SHARED / 'goldens')
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(': largest relative error') == 15
+
+
+def test_other_sizes_by_the_formulas():
+    done = parity(None, '--seeds', '1', '--tolerance', '1e-6')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(': largest relative error') == 20
+    assert 'bigcf_full, seed 0' in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_learns_and_writes_what_it_found(tmp_path, capsys):
     assert after == pytest.approx(result.test, abs=1e-6)
     assert result.best_epoch in [row['epoch'] for row in result.history]
     assert [row['epoch'] for row in result.history][:3] == [2, 4, 6]
-    assert {'loss', 'bpr', 'translation', 'recall@5', 'ndcg@20'} <= result.history[
+    assert {'loss', 'ranking', 'translation', 'recall@5', 'ndcg@20'} <= result.history[
         0
     ].keys()
     assert result.seconds_per_step > 0 and result.peak_memory_mb > 0

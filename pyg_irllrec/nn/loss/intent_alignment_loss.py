@@ -9,7 +9,10 @@ from torch.nn import Module
 from pyg_irllrec.nn.loss.interaction_text_matching_loss import (
     InteractionTextMatchingLoss,
 )
-from pyg_irllrec.nn.loss.pairwise_alignment_loss import PairwiseAlignmentLoss
+from pyg_irllrec.nn.loss.pairwise_alignment_loss import (
+    PairwiseAlignmentLoss,
+    align_sides,
+)
 from pyg_irllrec.nn.loss.translation_alignment_loss import TranslationAlignmentLoss
 from pyg_irllrec.utils.checks import check_not_negative
 
@@ -52,6 +55,8 @@ class IntentAlignmentLoss(Module):
         item_negatives (str): The same for items. (default: :obj:`"batch"`)
         duplicates (bool): Whether a node that stands in the batch several times
             counts several times. (default: :obj:`False`)
+        negative_item_intents (bool): Whether the intent term counts the negative
+            items of a batch. (default: :obj:`True`)
         noise (float): The noise of the translation term. (default: :obj:`1.0`)
         eps (float): The floor under the translation term's logarithm.
             (default: :obj:`0.0`)
@@ -78,6 +83,7 @@ class IntentAlignmentLoss(Module):
         user_negatives: str = 'batch',
         item_negatives: str = 'batch',
         duplicates: bool = False,
+        negative_item_intents: bool = True,
         noise: float = 1.0,
         eps: float = 0.0,
         impl: str = 'auto',
@@ -104,6 +110,7 @@ class IntentAlignmentLoss(Module):
             noise=noise, eps=eps, impl=translation_impl or impl
         )
         self.matching = InteractionTextMatchingLoss()
+        self.negative_item_intents = negative_item_intents
 
     def batch_nodes(self, triplets: Tensor, num_nodes: int, num_users: int) -> Tensor:
         r"""The nodes whose texts the pairwise terms of a batch read: those in it, or
@@ -155,7 +162,7 @@ class IntentAlignmentLoss(Module):
         """
         terms: dict[str, Tensor] = {}
         if profile is not None and self.weights['profile'] > 0:
-            terms['profile'] = _over_triplets(
+            terms['profile'] = align_sides(
                 self.user_profile,
                 self.item_profile,
                 embedding,
@@ -165,12 +172,12 @@ class IntentAlignmentLoss(Module):
             )
         if text_intent is not None:
             if interaction_intent is not None and self.weights['intent'] > 0:
-                terms['intent'] = _over_triplets(
+                terms['intent'] = align_sides(
                     self.user_intent,
                     self.item_intent,
                     interaction_intent,
                     text_intent,
-                    triplets,
+                    triplets if self.negative_item_intents else triplets[:2],
                     num_users,
                 )
             if self.weights['translation'] > 0:
@@ -188,21 +195,3 @@ class IntentAlignmentLoss(Module):
     def extra_repr(self) -> str:
         r"""The weights."""
         return ', '.join(f'{name}_weight={w}' for name, w in self.weights.items())
-
-
-def _over_triplets(
-    user_loss: PairwiseAlignmentLoss,
-    item_loss: PairwiseAlignmentLoss,
-    embedding: Tensor,
-    text: Tensor,
-    triplets: Tensor,
-    num_users: int,
-) -> Tensor:
-    user, positive, negative = triplets
-    item_embedding, item_text = embedding[num_users:], text[num_users:]
-    loss: Tensor = (
-        user_loss(embedding[:num_users], text[:num_users], user)
-        + item_loss(item_embedding, item_text, positive)
-        + item_loss(item_embedding, item_text, negative)
-    )
-    return loss

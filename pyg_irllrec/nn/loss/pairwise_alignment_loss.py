@@ -85,3 +85,20 @@ class PairwiseAlignmentLoss(Module):
             f'temperature={self.temperature}, negatives={self.negatives!r}, '
             f'duplicates={self.duplicates}'
         )
+
+
+def align_sides(
+    user_loss: PairwiseAlignmentLoss,
+    item_loss: PairwiseAlignmentLoss,
+    embedding: Tensor,
+    text: Tensor,
+    nodes: Tensor,
+    num_users: int,
+) -> Tensor:
+    r"""The sum of a loss of users and of losses of items, for batches of node ids: the
+    first row of :obj:`nodes` holds users, all others hold items."""
+    user, *items = nodes
+    loss: Tensor = user_loss(embedding[:num_users], text[:num_users], user)
+    for item in items:
+        loss = loss + item_loss(embedding[num_users:], text[num_users:], item)
+    return loss

@@ -1,7 +1,34 @@
-r"""Backbones, and the recommender that wraps them."""
+r"""Backbones, and the recommenders that wrap them."""
 
+from .alpha_rec import AlphaRec
 from .backbone import Backbone, BackboneOutput
-from .irllrec import IRLLRec, Recommendation
+from .bigcf import BIGCF
+from .contrastive_backbone import ContrastiveBackbone
+from .dccf import DCCF
+from .embedding_backbone import EmbeddingBackbone
+from .irllrec import IRLLRec
 from .light_gcn import LightGCN
+from .module_backbone import ModuleBackbone
+from .recommendation import Recommendation
+from .recommender import Recommender
+from .rlmrec_gen import RLMRecGen
+from .sgl import SGL
+from .sim_gcl import SimGCL
 
-__all__ = ['Backbone', 'BackboneOutput', 'IRLLRec', 'LightGCN', 'Recommendation']
+__all__ = [
+    'BIGCF',
+    'DCCF',
+    'SGL',
+    'AlphaRec',
+    'Backbone',
+    'BackboneOutput',
+    'ContrastiveBackbone',
+    'EmbeddingBackbone',
+    'IRLLRec',
+    'LightGCN',
+    'ModuleBackbone',
+    'RLMRecGen',
+    'Recommendation',
+    'Recommender',
+    'SimGCL',
+]

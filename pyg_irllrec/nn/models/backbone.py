@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
+import torch
 from torch import Tensor
 from torch.nn import Module
 from torch_geometric.typing import Adj
 
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.functional import bpr_loss
+from pyg_irllrec.nn.conv import IntentLGConv
+from pyg_irllrec.nn.intent_prototypes import IntentPrototypes
+from pyg_irllrec.utils.adjacency import symmetric_norm, to_edge_index
+from pyg_irllrec.utils.checks import check_not_negative, check_positive
+from pyg_irllrec.utils.graph_cache import GraphCache
 
 
 class BackboneOutput(NamedTuple):
@@ -16,42 +23,99 @@ class BackboneOutput(NamedTuple):
     """Node embeddings :math:`\\mathbf{Z}` that score, :math:`(|\\mathcal{V}|, d)`."""
     intent: Optional[Tensor] = None
     """Interaction intents :math:`\\mathbf{r}`, of the same shape."""
+    views: tuple[Tensor, ...] = ()
+    """What the backbone's own :meth:`~Backbone.auxiliary_loss` contrasts."""
 
 
 class Backbone(Module):
-    r"""The base of every backbone of :class:`~pyg_irllrec.nn.IRLLRec`. A backbone
-    says what it computes, never how it is trained.
+    r"""What every backbone of :class:`~pyg_irllrec.nn.IRLLRec` is: node embeddings,
+    interaction intents, and a loss of its own. It says what it computes, never how
+    it is trained.
+
+    A subclass has to write :meth:`forward` alone. If it is to have intents, it
+    returns those of :meth:`interaction_intent`; if it is to be trained with masked
+    features (:class:`~pyg_irllrec.nn.RLMRecGen`), it has :meth:`node_features`. A
+    module that is no backbone becomes one in
+    :class:`~pyg_irllrec.nn.ModuleBackbone`.
 
     Args:
         num_users (int): The number of users.
         num_items (int): The number of items.
         embedding_dim (int): The width :math:`d` of its embeddings.
+        num_intents (int): The number of intent prototypes a side, 0 for none.
+            (default: :obj:`0`)
+        impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
+            (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
-    def __init__(self, num_users: int, num_items: int, embedding_dim: int) -> None:
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int,
+        num_intents: int = 0,
+        impl: str = 'auto',
+    ) -> None:
         super().__init__()
         check_positive('num_users', num_users)
         check_positive('num_items', num_items)
         check_positive('embedding_dim', embedding_dim)
+        check_not_negative('num_intents', num_intents)
         self.num_users = num_users
         self.num_items = num_items
         self.embedding_dim = embedding_dim
+        self.num_intents = num_intents
+        self.user_prototypes: Optional[IntentPrototypes] = None
+        self.item_prototypes: Optional[IntentPrototypes] = None
+        if num_intents > 0:
+            self.user_prototypes = IntentPrototypes(embedding_dim, num_intents)
+            self.item_prototypes = IntentPrototypes(embedding_dim, num_intents)
+        self.conv = IntentLGConv(impl=impl)
+        self._graph = GraphCache()
 
     @property
     def num_nodes(self) -> int:
         r"""The number of users and items."""
         return self.num_users + self.num_items
 
+    def node_features(self) -> Optional[Tensor]:
+        r"""What :meth:`forward` embeds where it is not given :obj:`x`, a row a node;
+        :obj:`None` if it does not take :obj:`x`. (default: :obj:`None`)"""
+        return None
+
     def forward(
-        self, edge_index: Adj, edge_weight: Optional[Tensor] = None
+        self,
+        edge_index: Adj,
+        edge_weight: Optional[Tensor] = None,
+        x: Optional[Tensor] = None,
     ) -> BackboneOutput:
-        r"""Embeds all nodes of the undirected user-item graph."""
+        r"""Embeds all nodes of the undirected user-item graph.
+
+        Args:
+            edge_index (torch.Tensor or SparseTensor): The undirected user-item
+                graph, users first, in any PyG format; see
+                :func:`~pyg_irllrec.utils.bipartite_edge_index`.
+            edge_weight (torch.Tensor, optional): The normalised weights, also as
+                the values of a sparse matrix. Missing ones are computed, in every
+                call: pass those of :func:`~pyg_irllrec.utils.symmetric_norm` to
+                pay once. (default: :obj:`None`)
+            x (torch.Tensor, optional): Features in place of
+                :meth:`node_features`. (default: :obj:`None`)
+        """
         raise NotImplementedError
 
     def embed(self, edge_index: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
         r"""The embeddings of :meth:`forward` alone: all that evaluation needs."""
         output: BackboneOutput = self(edge_index, edge_weight)
         return output.embedding
+
+    def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        r"""The loss of the embeddings of a batch of triplets, each of shape
+        :math:`(B, d)`. (default: :func:`~pyg_irllrec.functional.bpr_loss`)"""
+        return bpr_loss(user, positive, negative)
 
     def auxiliary_loss(
         self, output: BackboneOutput, triplets: Tensor
@@ -60,8 +124,60 @@ class Backbone(Module):
         views. (default: none)"""
         return {}
 
+    def intents(self, x: Tensor) -> Tensor:
+        r"""The mixture of intents of every node, each side with its own prototypes,
+        :math:`\text{softmax}(\mathbf{X} \mathbf{C}) \mathbf{C}^{\top}`, of shape
+        :math:`(|\mathcal{V}|, d)`."""
+        if self.user_prototypes is None or self.item_prototypes is None:
+            raise ValueError(
+                f'this {type(self).__name__} has no intents (num_intents=0)'
+            )
+        user, item = x[: self.num_users], x[self.num_users :]
+        return torch.cat([self.user_prototypes(user), self.item_prototypes(item)])
+
+    def interaction_intent(
+        self, layers: Sequence[Tensor], edge_index: Adj
+    ) -> Optional[Tensor]:
+        r"""The interaction intents of the IRLLRec paper: the mean over
+        :obj:`layers` of the :class:`~pyg_irllrec.nn.IntentLGConv` of node embeddings
+        under their own intents; :obj:`None` without prototypes."""
+        if self.num_intents == 0:
+            return None
+        convolved = [self.conv(x, edge_index, intent=self.intents(x)) for x in layers]
+        return add(convolved) / len(convolved)
+
+    def normalise(
+        self, edge_index: Adj, edge_weight: Optional[Tensor], dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
+        r"""Any adjacency as an :obj:`edge_index`, sorted once for fast products, and
+        its weights, by symmetric normalisation where there are none."""
+        if torch.compiler.is_compiling() or self.conv.impl == 'eager':
+            edge_index, edge_weight = to_edge_index(edge_index, edge_weight)
+        else:
+            edge_index, edge_weight = self._graph.sort(
+                edge_index, edge_weight, self.num_nodes
+            )
+        if edge_weight is None:
+            edge_weight = symmetric_norm(edge_index, self.num_nodes, dtype)
+        return edge_index, edge_weight
+
+    def check_rows(self, what: str, value: object) -> None:
+        r"""Raises a :class:`ValueError` unless :obj:`value` has a row a node."""
+        shape = (self.num_nodes, self.embedding_dim)
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        if got != shape:
+            raise ValueError(
+                f"'backbone' must give {what} of shape {shape}, a row a node, users "
+                f'first, got {got}'
+            )
+
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(num_users={self.num_users}, '
             f'num_items={self.num_items}, embedding_dim={self.embedding_dim})'
         )
+
+
+def add(tensors: Sequence[Tensor]) -> Tensor:
+    r"""The sum of tensors, without a copy of them all beside each other."""
+    return sum(tensors[1:], tensors[0])

@@ -30,7 +30,7 @@ def texts() -> dict[str, Tensor]:
 
 
 def test_the_texts_decide_what_is_aligned(edge_index):
-    plain = {'bpr', 'l2'}
+    plain = {'ranking', 'l2'}
     profile = {'profile': texts()['profile']}
     assert set(build(edge_index).loss(TRIPLETS).terms) == plain
     assert set(build(edge_index, **profile).loss(TRIPLETS).terms) == plain | {'profile'}
@@ -44,7 +44,7 @@ def test_bpr_and_l2(edge_index):
     user, item = model.encode()
     terms = model.loss(TRIPLETS).terms
     u, i, j = TRIPLETS
-    torch.testing.assert_close(terms['bpr'], bpr_loss(user[u], item[i], item[j]))
+    torch.testing.assert_close(terms['ranking'], bpr_loss(user[u], item[i], item[j]))
     norm = sum(weight.square().sum() for weight in model.parameters())
     torch.testing.assert_close(terms['l2'], 0.5 * norm)
 
@@ -323,7 +323,7 @@ def test_towers_that_no_term_reads_do_not_run(edge_index):
     model = build(edge_index, alignment=alignment, **texts())
     model.profile_projector = model.intent_projector = torch.nn.Identity()
     model.intent_projector.forward = None
-    assert set(model.loss(TRIPLETS).terms) == {'bpr', 'l2'}
+    assert set(model.loss(TRIPLETS).terms) == {'ranking', 'l2'}
 
 
 def test_moments_for_the_translation_term_alone(edge_index):
@@ -339,4 +339,4 @@ def test_moments_for_the_translation_term_alone(edge_index):
 def test_custom_alignment(edge_index):
     alignment = IntentAlignmentLoss(matching_weight=0, translation_weight=0)
     model = build(edge_index, alignment=alignment, **texts())
-    assert set(model.loss(TRIPLETS).terms) == {'bpr', 'l2', 'profile', 'intent'}
+    assert set(model.loss(TRIPLETS).terms) == {'ranking', 'l2', 'profile', 'intent'}

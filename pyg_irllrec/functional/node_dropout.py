@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from pyg_irllrec.functional.edge_dropout import edge_dropout
+from pyg_irllrec.utils.adjacency import source_and_target
+
+
+def node_dropout(
+    edge_index: Tensor,
+    edge_weight: Tensor,
+    num_nodes: int,
+    p: float,
+    generator: Optional[torch.Generator] = None,
+) -> Tensor:
+    r"""Leaves out each node with all its edges with probability :obj:`p`, by weights
+    of zero: the node dropout of the `"Self-supervised Graph Learning for
+    Recommendation" <https://arxiv.org/abs/2010.10783>`_ paper. See
+    :func:`~pyg_irllrec.functional.edge_dropout` for why the edges stay.
+
+    Args:
+        edge_index (torch.Tensor): Edges of shape :math:`(2, |\mathcal{E}|)`.
+        edge_weight (torch.Tensor): Weights of shape :math:`(|\mathcal{E}|)`.
+        num_nodes (int): The number of nodes.
+        p (float): The probability, in :math:`[0, 1)`.
+        generator (torch.Generator, optional): Where the draws come from.
+            (default: :obj:`None`, torch's own)
+
+    Raises:
+        ValueError: If :obj:`p` is out of range.
+    """
+    kept = edge_dropout(edge_weight.new_ones(num_nodes), p, generator)
+    source, target = source_and_target(edge_index)
+    return edge_weight * kept[source] * kept[target]

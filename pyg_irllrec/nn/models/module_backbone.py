@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+from torch.nn import Embedding, Module
+from torch.nn.init import xavier_uniform_
+from torch_geometric.typing import Adj
+
+from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput
+from pyg_irllrec.utils.adjacency import source_and_target, to_edge_index
+from pyg_irllrec.utils.checks import check_not_negative
+
+RATES, RATED_BY = ('user', 'rates', 'item'), ('item', 'rev_rates', 'user')
+
+
+class ModuleBackbone(Backbone):
+    r"""Any module that embeds the nodes of a graph, as a backbone of
+    :class:`~pyg_irllrec.nn.IRLLRec`: it adds a table of node features and the
+    interaction intents, :class:`~pyg_irllrec.nn.IntentLGConv` of the embeddings
+    :math:`\mathbf{Z}` that the module returns.
+
+    The module is called with the graph as a plain :obj:`edge_index` of
+    :obj:`torch.long`, without weights: most modules of PyG normalise by themselves.
+
+    Args:
+        module (torch.nn.Module): It embeds nodes, users first, as
+            :math:`(|\mathcal{V}|, d)`.
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+        embedding_dim (int): The width :math:`d` of what the module returns.
+        in_channels (int, optional): The width of a learned table that is given to
+            the module as :obj:`x`, before :obj:`edge_index`; 0 for modules that have
+            tables of their own. (default: :obj:`None`, :obj:`embedding_dim`)
+        num_intents (int): The number of intent prototypes a side, 0 for none.
+            (default: :obj:`0`)
+        method (str): The method of the module to call. (default: :obj:`"forward"`)
+        hetero (bool): Whether the module takes and returns dictionaries by type, as
+            after :func:`torch_geometric.nn.to_hetero`: node types :obj:`"user"` and
+            :obj:`"item"`, edge types :obj:`("user", "rates", "item")` and
+            :obj:`("item", "rev_rates", "user")`. (default: :obj:`False`)
+        weighted (bool): Whether the module also gets the normalised weights, as
+            :obj:`edge_weight=`. (default: :obj:`False`)
+        impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
+            (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If an option is out of range, or the module has no such method.
+    """
+
+    metadata = (['user', 'item'], [RATES, RATED_BY])
+    """What :func:`torch_geometric.nn.to_hetero` has to be told of the graph."""
+
+    def __init__(
+        self,
+        module: Module,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int,
+        *,
+        in_channels: Optional[int] = None,
+        num_intents: int = 0,
+        method: str = 'forward',
+        hetero: bool = False,
+        weighted: bool = False,
+        impl: str = 'auto',
+    ) -> None:
+        super().__init__(num_users, num_items, embedding_dim, num_intents, impl)
+        in_channels = embedding_dim if in_channels is None else in_channels
+        check_not_negative('in_channels', in_channels)
+        if not callable(getattr(module, method, None)):
+            raise ValueError(
+                f"'method' must be a method of the {type(module).__name__}, got "
+                f'{method!r}'
+            )
+        if hetero and (in_channels == 0 or weighted):
+            raise ValueError(
+                "'hetero' needs in_channels above 0 and weighted=False, got "
+                f'in_channels={in_channels}, weighted={weighted}'
+            )
+        self.module = module
+        self.method = method
+        self.hetero = hetero
+        self.weighted = weighted
+        self.features: Optional[Embedding] = None
+        if in_channels > 0:
+            self.features = Embedding(self.num_nodes, in_channels)
+            xavier_uniform_(self.features.weight)
+
+    def node_features(self) -> Optional[Tensor]:
+        r"""The learned table, if there is one."""
+        return None if self.features is None else self.features.weight
+
+    def forward(
+        self,
+        edge_index: Adj,
+        edge_weight: Optional[Tensor] = None,
+        x: Optional[Tensor] = None,
+    ) -> BackboneOutput:
+        r"""Embeds all nodes, see :meth:`Backbone.forward`."""
+        embedding = self._call(edge_index, edge_weight, x)
+        return BackboneOutput(
+            embedding, self.interaction_intent([embedding], edge_index)
+        )
+
+    def embed(self, edge_index: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
+        r"""The embeddings alone, without a convolution over intents."""
+        return self._call(edge_index, edge_weight, None)
+
+    def _call(
+        self, edge_index: Adj, edge_weight: Optional[Tensor], x: Optional[Tensor]
+    ) -> Tensor:
+        x = self.node_features() if x is None else x
+        dtype = torch.get_default_dtype() if x is None else x.dtype
+        if self.weighted:
+            edge_index, edge_weight = self.normalise(edge_index, edge_weight, dtype)
+        else:
+            edge_index, _ = to_edge_index(edge_index, edge_weight)
+        # Scatters of torch take no other ids, and not every module an EdgeIndex.
+        plain = torch.stack(source_and_target(edge_index)).long()
+        call = getattr(self.module, self.method)
+        if self.hetero:
+            assert x is not None
+            return self._call_hetero(call, x, plain)
+        arguments = (plain,) if x is None else (x, plain)
+        given = {'edge_weight': edge_weight} if self.weighted else {}
+        out: Tensor = call(*arguments, **given)
+        self.check_rows('embeddings', out)
+        return out
+
+    def _call_hetero(self, call: Any, x: Tensor, edge_index: Tensor) -> Tensor:
+        source, target = edge_index
+        forth, back = source < self.num_users, target < self.num_users
+        shift = edge_index.new_tensor([[0], [self.num_users]])
+        graph = {
+            RATES: edge_index[:, forth] - shift,
+            RATED_BY: edge_index[:, back] - shift.flip(0),
+        }
+        out = call({'user': x[: self.num_users], 'item': x[self.num_users :]}, graph)
+        embedding = torch.cat([out['user'], out['item']])
+        self.check_rows('embeddings', embedding)
+        return embedding

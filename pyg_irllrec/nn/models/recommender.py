@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from typing import Optional, Union
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+from torch_geometric.typing import Adj
+
+from pyg_irllrec.nn.loss import LossOutput
+from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput
+from pyg_irllrec.nn.models.recommendation import (
+    Recommendation,
+    check_queries,
+    recommend,
+)
+from pyg_irllrec.utils.checks import check_not_negative
+from pyg_irllrec.utils.evaluating import evaluating
+from pyg_irllrec.utils.normalised_graph import normalised_graph
+from pyg_irllrec.utils.user_items import UserItems
+
+
+class Recommender(Module):
+    r"""A backbone with its graph, that can be trained and asked:
+
+    .. math::
+        \mathcal{L} = \mathcal{L}_{\text{ranking}} + \mathcal{L}_{\text{backbone}} +
+        \lambda \sum_{\theta} \|\theta\|^2
+
+    The graph belongs to the model, as the embedding tables do; it moves with it but
+    is not saved with it. :class:`~pyg_irllrec.nn.IRLLRec` and
+    :class:`~pyg_irllrec.nn.RLMRecGen` add text to it.
+
+    Args:
+        backbone (Backbone): What embeds the graph.
+        edge_index (torch.Tensor or SparseTensor): The undirected user-item graph
+            of *training* interactions, users first, in any PyG format; see
+            :func:`~pyg_irllrec.utils.bipartite_edge_index`.
+        edge_weight (torch.Tensor, optional): Its weights beside an
+            :obj:`edge_index`. Missing weights become the symmetric
+            normalisation, once. (default: :obj:`None`)
+        l2_weight (float): :math:`\lambda`. (default: :obj:`1e-6`)
+
+    Raises:
+        ValueError: If the graph or an option does not fit.
+    """
+
+    edge_index: Tensor
+    edge_weight: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        edge_index: Adj,
+        edge_weight: Optional[Tensor] = None,
+        *,
+        l2_weight: float = 1e-6,
+    ) -> None:
+        super().__init__()
+        if not isinstance(backbone, Backbone):
+            raise ValueError(
+                "'backbone' must be a Backbone, got "
+                f'{type(backbone).__name__}: wrap a module in ModuleBackbone'
+            )
+        check_not_negative('l2_weight', l2_weight)
+        self.backbone = backbone
+        self.l2_weight = l2_weight
+        edge_index, edge_weight = normalised_graph(
+            edge_index, edge_weight, backbone.num_users, backbone.num_items
+        )
+        self.register_buffer('edge_index', edge_index, persistent=False)
+        self.register_buffer('edge_weight', edge_weight, persistent=False)
+
+    @property
+    def num_users(self) -> int:
+        r"""The number of users."""
+        return self.backbone.num_users
+
+    @property
+    def num_items(self) -> int:
+        r"""The number of items."""
+        return self.backbone.num_items
+
+    def encode(self) -> tuple[Tensor, Tensor]:
+        r"""The embeddings that score, of users :math:`(U, d)` and items
+        :math:`(I, d)`. Call :meth:`eval` first for those without dropout."""
+        embedding = self.backbone.embed(self.edge_index, self.edge_weight)
+        self.backbone.check_rows('embeddings', embedding)
+        return embedding[: self.num_users], embedding[self.num_users :]
+
+    def loss(
+        self,
+        triplets: Tensor,
+        *,
+        update_teacher: bool = True,
+        generator: Optional[torch.Generator] = None,
+    ) -> LossOutput:
+        r"""The loss of a batch of triplets.
+
+        Args:
+            triplets (torch.Tensor): User, positive item and negative item ids,
+                each from zero, of shape :math:`(3, B)`.
+            update_teacher (bool): Whether a momentum teacher, if there is one,
+                takes its step first. It does so in training mode only; with gradient
+                accumulation, let it once an optimizer step.
+                (default: :obj:`True`)
+            generator (torch.Generator, optional): Where the noise of the
+                alignment comes from. (default: :obj:`None`, torch's own)
+
+        Returns:
+            The total and its weighted terms: :obj:`"ranking"`, :obj:`"l2"`, those of
+            the backbone, and those of the text as far as they apply.
+        """
+        if triplets.dim() != 2 or triplets.size(0) != 3 or triplets.size(1) == 0:
+            raise ValueError(
+                "'triplets' must have shape (3, batch_size), got "
+                f'{tuple(triplets.shape)}'
+            )
+        # Before a teacher's step: the authors' L2 term counts the earlier one.
+        l2 = torch.stack([weight.square().sum() for weight in self._counted()]).sum()
+        terms = {
+            'l2': self.l2_weight * l2,
+            **self._terms(triplets, update_teacher, generator),
+        }
+        return LossOutput(torch.stack(list(terms.values())).sum(), terms)
+
+    def _terms(
+        self,
+        triplets: Tensor,
+        update_teacher: bool,
+        generator: Optional[torch.Generator],
+    ) -> dict[str, Tensor]:
+        r"""All terms of the loss but L2."""
+        return self._backbone_terms(self._embed_graph(), triplets)
+
+    def _embed_graph(self, x: Optional[Tensor] = None) -> BackboneOutput:
+        given = {} if x is None else {'x': x}
+        output: BackboneOutput = self.backbone(
+            self.edge_index, self.edge_weight, **given
+        )
+        if not isinstance(output, BackboneOutput):
+            raise ValueError(
+                f"'backbone' must return a BackboneOutput, got {type(output).__name__}"
+            )
+        self.backbone.check_rows('embeddings', output.embedding)
+        if output.intent is not None:
+            self.backbone.check_rows('intents', output.intent)
+        return output
+
+    def _backbone_terms(
+        self, output: BackboneOutput, triplets: Tensor
+    ) -> dict[str, Tensor]:
+        user, positive, negative = triplets
+        item_embedding = output.embedding[self.num_users :]
+        ranking = self.backbone.ranking_loss(
+            output.embedding[user], item_embedding[positive], item_embedding[negative]
+        )
+        return {
+            'ranking': ranking,
+            **self.backbone.auxiliary_loss(output, triplets),
+        }
+
+    def _counted(self) -> list[Tensor]:
+        r"""What L2 counts."""
+        return list(self.parameters())
+
+    @torch.no_grad()
+    def recommend(
+        self,
+        users: Tensor,
+        k: int,
+        *,
+        exclude: Union[Tensor, UserItems, None] = None,
+        batch_size: int = 128,
+    ) -> Recommendation:
+        r"""The best items of each user, in evaluation mode.
+
+        Args:
+            users (torch.Tensor): User ids, of shape :math:`(B)`.
+            k (int): The number of items.
+            exclude (torch.Tensor or UserItems, optional): Interactions that must
+                not be recommended, usually those of training: user and item ids
+                of shape :math:`(2, |\mathcal{E}|)`. (default: :obj:`None`)
+            batch_size (int): How many users are scored at once: memory is
+                :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
+
+        Raises:
+            ValueError: If an id is out of range or :obj:`k` is not from 1 to the
+                number of items.
+        """
+        users = torch.as_tensor(users, device=self.edge_index.device)
+        check_queries(users, k, self.num_users, self.num_items)
+        if isinstance(exclude, Tensor):
+            exclude = UserItems(exclude, self.num_users, self.num_items)
+        with evaluating(self):
+            user, item = self.encode()
+        return recommend(user, item, users.long(), k, exclude, batch_size)

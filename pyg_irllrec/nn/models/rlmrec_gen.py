@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.nn.init import xavier_uniform_
+from torch_geometric.typing import Adj
+
+from pyg_irllrec.functional import info_nce
+from pyg_irllrec.nn.models.backbone import Backbone
+from pyg_irllrec.nn.models.recommender import Recommender
+from pyg_irllrec.nn.text_projector import TextProjector
+from pyg_irllrec.utils.checks import (
+    check_not_negative,
+    check_positive,
+    check_text,
+)
+
+
+class RLMRecGen(Recommender):
+    r"""A graph recommender that has to tell the texts of nodes whose embeddings it
+    was not shown, from the `"Representation Learning with Large Language Models for
+    Recommendation" <https://arxiv.org/abs/2310.15950>`_ paper (RLMRec-Gen, generative
+    alignment). In each step some nodes :math:`\mathcal{M}` enter the backbone as one
+    learned token; what their neighbours make of them is brought to the width of the
+    texts and placed with InfoNCE among the texts of all masked nodes:
+
+    .. math::
+        \mathcal{L} = \mathcal{L}_{\text{ranking}} + \mathcal{L}_{\text{backbone}} +
+        \frac{w}{|\mathcal{M}|} \sum_{k \in \mathcal{M}} -\log
+        \frac{\exp(\cos(\text{MLP}(\mathbf{z}_k), \mathbf{t}_k) / \tau)}
+        {\sum_{c \in \mathcal{M}} \exp(\cos(\text{MLP}(\mathbf{z}_k), \mathbf{t}_c) /
+        \tau)} + \lambda \sum_{\theta} \|\theta\|^2
+
+    In evaluation mode nothing is masked, and :meth:`loss` has no text term. The text
+    term is called :obj:`"reconstruction"`.
+
+    Args:
+        backbone (Backbone): What embeds the graph, from features that can be masked.
+        edge_index (torch.Tensor or SparseTensor): The undirected user-item graph
+            of *training* interactions, see :class:`~pyg_irllrec.nn.Recommender`.
+        edge_weight (torch.Tensor, optional): Its weights. (default: :obj:`None`)
+        profile (torch.Tensor): Text embeddings of profiles, users first,
+            :math:`(|\mathcal{V}|, D_t)`.
+        mask_ratio (float): The share of nodes that are masked, at least one node.
+            (default: :obj:`0.1`)
+        weight (float): :math:`w`. (default: :obj:`0.1`)
+        temperature (float): :math:`\tau`. (default: :obj:`0.2`)
+        l2_weight (float): :math:`\lambda`. (default: :obj:`1e-6`)
+
+    Raises:
+        ValueError: If the graph, the texts, the backbone or an option do not fit.
+    """
+
+    profile: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        edge_index: Adj,
+        edge_weight: Optional[Tensor] = None,
+        *,
+        profile: Tensor,
+        mask_ratio: float = 0.1,
+        weight: float = 0.1,
+        temperature: float = 0.2,
+        l2_weight: float = 1e-6,
+    ) -> None:
+        super().__init__(backbone, edge_index, edge_weight, l2_weight=l2_weight)
+        check_text('profile', profile, backbone.num_nodes)
+        check_not_negative('weight', weight)
+        check_positive('temperature', temperature)
+        if not 0 < mask_ratio <= 1:
+            raise ValueError(
+                f"'mask_ratio' must be above 0 and at most 1, got {mask_ratio!r}"
+            )
+        features = backbone.node_features()
+        if features is None:
+            raise ValueError(
+                "'backbone' must have node features that can be masked, got a "
+                f'{type(backbone).__name__} whose node_features() is None'
+            )
+        self.mask_ratio = mask_ratio
+        self.weight = weight
+        self.temperature = temperature
+        self.register_buffer('profile', profile, persistent=False)
+        self.mask_token = Parameter(xavier_uniform_(torch.empty(1, features.size(1))))
+        dim, width = backbone.embedding_dim, profile.size(1)
+        self.reconstructor = TextProjector(dim, width)
+
+    def _terms(
+        self,
+        triplets: Tensor,
+        update_teacher: bool,
+        generator: Optional[torch.Generator],
+    ) -> dict[str, Tensor]:
+        if not self.training:
+            return super()._terms(triplets, update_teacher, generator)
+        features = self.backbone.node_features()
+        assert features is not None
+        num_nodes = features.size(0)
+        count = max(int(num_nodes * self.mask_ratio), 1)
+        device = features.device
+        order = torch.randperm(num_nodes, device=device, generator=generator)
+        masked = order[:count]
+        token = self.mask_token.to(features.dtype).expand(count, -1)
+        output = self._embed_graph(features.index_copy(0, masked, token))
+        loss = info_nce(
+            self.reconstructor(output.embedding[masked]),
+            self.profile[masked].to(output.embedding.dtype),
+            temperature=self.temperature,
+        )
+        return {
+            **self._backbone_terms(output, triplets),
+            'reconstruction': self.weight * loss,
+        }
