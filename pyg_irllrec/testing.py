@@ -1,14 +1,21 @@
-r"""Helpers for tests of models: random draws that are known beforehand."""
+r"""Helpers for tests of models: random draws that are known beforehand, and the tests
+that every backbone has to pass."""
 
 from __future__ import annotations
 
+import copy
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 import torch
 from torch import Tensor
+from torch_geometric.typing import WITH_TORCH_SPARSE, SparseTensor
+
+from pyg_irllrec.nn import Backbone, BackboneOutput, IRLLRec, Recommender
+from pyg_irllrec.utils import bipartite_edge_index, symmetric_norm
 
 
 @contextmanager
@@ -32,3 +39,263 @@ def replay_draws(draws: Sequence[Tensor]) -> Iterator[None]:
     with patch('torch.rand', next_draw), patch('torch.randn', next_draw):
         yield
     assert not rest, f'{len(rest)} draws were not used'
+
+
+class BackboneTests:
+    r"""The tests of a backbone, for pytest: inherit them and write :meth:`build`.
+
+    .. code-block:: python
+
+        class TestMyBackbone(BackboneTests):
+            def build(self, num_users, num_items, embedding_dim):
+                return MyBackbone(num_users, num_items, embedding_dim)
+
+    They cover shapes, every adjacency format, gradients, precision, devices, copies and
+    checkpoints, seeds, :func:`torch.compile`, isolated nodes, evaluation without
+    randomness, and training on its own and under :class:`~pyg_irllrec.nn.IRLLRec`.
+    """
+
+    compiles: ClassVar[bool] = True
+    """Whether :func:`torch.compile` is to find no graph break."""
+
+    num_users, num_items, embedding_dim = 6, 7, 4
+    # The last user and the last item have no interaction.
+    interactions = torch.tensor(
+        [[0, 0, 0, 1, 1, 2, 3, 3, 4], [0, 1, 2, 0, 3, 4, 1, 5, 2]]
+    )
+    triplets = torch.tensor([[0, 3, 3, 4], [2, 1, 5, 2], [4, 0, 6, 0]])
+
+    def build(self, num_users: int, num_items: int, embedding_dim: int) -> Backbone:
+        r"""A small backbone with these sizes."""
+        raise NotImplementedError
+
+    def backbone(self, seed: int = 0) -> Backbone:
+        r"""A backbone of known weights."""
+        torch.manual_seed(seed)
+        return self.build(self.num_users, self.num_items, self.embedding_dim)
+
+    @property
+    def num_nodes(self) -> int:
+        r"""The number of users and items."""
+        return self.num_users + self.num_items
+
+    @property
+    def edge_index(self) -> Tensor:
+        r"""The graph as the package makes it."""
+        graph: Tensor = bipartite_edge_index(
+            self.interactions, self.num_users, self.num_items
+        )
+        return graph
+
+    def texts(self) -> dict[str, Tensor]:
+        r"""Text embeddings of profiles and intents."""
+        generator = torch.Generator().manual_seed(0)
+        return {
+            kind: torch.randn(self.num_nodes, 3, generator=generator)
+            for kind in ('profile', 'intent')
+        }
+
+    def recommender(self, dtype: torch.dtype = torch.float32) -> Recommender:
+        r"""The whole method over the backbone, or what it has no intents for."""
+        backbone, texts = self.backbone(), self.texts()
+        intent = texts['intent'] if backbone.num_intents > 0 else None
+        model = IRLLRec(
+            backbone, self.edge_index, profile=texts['profile'], intent=intent
+        )
+        return model.to(dtype)
+
+    def loss(self, model: Recommender, seed: int = 0) -> Tensor:
+        r"""The total loss under a seed."""
+        torch.manual_seed(seed)
+        return model.loss(self.triplets, update_teacher=False).total
+
+    def test_shapes(self) -> None:
+        r"""A row a node, of the width it was built for."""
+        backbone, shape = self.backbone(), (self.num_nodes, self.embedding_dim)
+        for mode in (True, False):
+            output = backbone.train(mode)(self.edge_index)
+            assert isinstance(output, BackboneOutput)
+            assert output.embedding.shape == shape
+            assert output.intent is None or output.intent.shape == shape
+            assert all(view.size(-1) == self.embedding_dim for view in output.views)
+            if backbone.num_intents == 0:
+                assert output.intent is None
+        torch.testing.assert_close(backbone.embed(self.edge_index), output.embedding)
+
+    def test_adjacency_formats(self) -> None:
+        r"""The same numbers from every format, with weights given or computed."""
+        backbone = self.backbone().eval()
+        expected = backbone(self.edge_index)
+        for name, (graph, weight) in self._formats().items():
+            output = backbone(graph, weight)
+            assert all(
+                torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+                for ours, theirs in zip(_tensors(output), _tensors(expected))
+            ), f'{name} gives other numbers'
+
+    def _formats(self) -> dict[str, tuple[Any, Tensor | None]]:
+        graph = self.edge_index
+        index = torch.stack([*graph.as_subclass(Tensor)])
+        weight = symmetric_norm(index, self.num_nodes)
+        size = (self.num_nodes, self.num_nodes)
+        coo = torch.sparse_coo_tensor(index.flip(0), weight, size).coalesce()
+        formats: dict[str, tuple[Any, Tensor | None]] = {
+            'EdgeIndex with weights': (graph, weight),
+            'edge_index': (index, None),
+            'edge_index with weights': (index, weight),
+            'edge_index in another order': (index.flip(1), weight.flip(0)),
+            'COO': (coo, None),
+            'CSR': (coo.to_sparse_csr(), None),
+            'CSC': (coo.to_sparse_csc(), None),
+        }
+        if WITH_TORCH_SPARSE:
+            sparse = SparseTensor(
+                row=index[1], col=index[0], value=weight, sparse_sizes=size
+            )
+            formats['SparseTensor'] = (sparse, None)
+        return formats
+
+    def test_gradients(self) -> None:
+        r"""Every parameter has a gradient, which is the slope of the loss."""
+        model = self.recommender(torch.float64)
+        weights = list(model.parameters())
+        grads = torch.autograd.grad(self.loss(model), weights)
+        generator = torch.Generator().manual_seed(1)
+        steps = [
+            1e-6 * torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+            for weight in weights
+        ]
+        expected = sum((grad * step).sum() for grad, step in zip(grads, steps))
+        ends = []
+        for sign in (1, -1):
+            moved = copy.deepcopy(model)
+            with torch.no_grad():
+                for weight, step in zip(moved.parameters(), steps):
+                    weight.add_(step, alpha=sign)
+                ends.append(self.loss(moved))
+        slope = (ends[0] - ends[1]) / 2
+        torch.testing.assert_close(slope, expected, rtol=1e-5, atol=1e-13)
+
+    def test_precision(self) -> None:
+        r"""float64 gives what float32 gives, and bfloat16 autocast nearly so."""
+        model = self.recommender().eval()
+        single = self.loss(model)
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            mixed = self.loss(model)
+        torch.testing.assert_close(mixed, single, rtol=3e-2, atol=3e-2)
+        mixed.backward()
+        for name, weight in model.named_parameters():
+            assert weight.grad is not None, f'{name} gets no gradient'
+            assert weight.grad.isfinite().all(), f'the gradient of {name} is not finite'
+        double = self.loss(model.double())
+        assert double.dtype == torch.float64
+        torch.testing.assert_close(double.float(), single, rtol=1e-4, atol=1e-5)
+
+    def test_devices(self) -> None:
+        r"""The same numbers on a GPU, where there is one."""
+        if not torch.cuda.is_available():
+            return
+        model = self.recommender().eval()
+        expected = self.loss(model)
+        triplets = self.triplets.to('cuda')
+        total = model.to('cuda').loss(triplets, update_teacher=False).total
+        torch.testing.assert_close(total.cpu(), expected, rtol=1e-4, atol=1e-5)
+        total.backward()
+
+    def test_copies_and_checkpoints(self) -> None:
+        r"""Weights are all there is to it: copied or saved, it embeds as it did."""
+        backbone = self.backbone().eval()
+        expected = backbone.embed(self.edge_index)
+        copied = copy.deepcopy(backbone).embed(self.edge_index)
+        torch.testing.assert_close(copied, expected, rtol=0, atol=0)
+        file = io.BytesIO()
+        torch.save(backbone.state_dict(), file)
+        file.seek(0)
+        other = self.backbone(seed=1).eval()
+        other.load_state_dict(torch.load(file, weights_only=True))
+        torch.testing.assert_close(
+            other.embed(self.edge_index), expected, rtol=0, atol=0
+        )
+
+    def test_seeds(self) -> None:
+        r"""The same seed gives the same weights and the same loss."""
+        first, second = self.recommender(), self.recommender()
+        for ours, theirs in zip(first.parameters(), second.parameters()):
+            assert torch.equal(ours, theirs)
+        assert torch.equal(self.loss(first), self.loss(second))
+
+    def test_evaluation_without_randomness(self) -> None:
+        r"""Evaluation draws nothing, and leaves every weight and buffer as it is."""
+        model = self.recommender().eval()
+        before = copy.deepcopy(model.state_dict())
+        state = torch.get_rng_state()
+        first, second = self.loss(model, seed=1), self.loss(model, seed=2)
+        assert torch.equal(first, second)
+        torch.set_rng_state(state)
+        model.encode()
+        model.backbone(self.edge_index)
+        assert torch.equal(torch.get_rng_state(), state), 'evaluation draws'
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, before[name]), f'evaluation changes {name}'
+
+    def test_compile(self) -> None:
+        r"""No graph breaks, in evaluation with the same numbers."""
+        if not self.compiles:
+            return
+        for mode in (False, True):
+            torch._dynamo.reset()
+            model = self.recommender().train(mode)
+            loss = torch.compile(model.loss, fullgraph=True, backend='aot_eager')
+            total = loss(self.triplets, update_teacher=False).total
+            total.backward()
+            assert total.isfinite()
+            if not mode:
+                expected = self.loss(model)
+                torch.testing.assert_close(total, expected, rtol=1e-4, atol=1e-5)
+
+    def test_isolated_nodes(self) -> None:
+        r"""Nodes without edges get finite embeddings and gradients."""
+        model = self.recommender()
+        isolated = torch.tensor([[self.num_users - 1], [self.num_items - 1], [0]])
+        total = model.loss(isolated).total
+        total.backward()
+        assert total.isfinite()
+        for side in model.eval().encode():
+            assert side.isfinite().all()
+        for name, weight in model.named_parameters():
+            assert weight.grad is None or weight.grad.isfinite().all(), name
+
+    def test_trains(self) -> None:
+        r"""A few steps lower the loss, on its own and with texts."""
+        plain = Recommender(self.backbone(), self.edge_index)
+        for model in (plain, self.recommender()):
+            optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+            losses = []
+            for _ in range(10):
+                optimizer.zero_grad()
+                total = self.loss(model)
+                total.backward()
+                optimizer.step()
+                losses.append(total.item())
+            assert losses[-1] < losses[0]
+        found = plain.recommend(torch.arange(self.num_users), 3).item
+        assert found.shape == (self.num_users, 3)
+
+    def test_wrong_graphs(self) -> None:
+        r"""A graph of another shape, or of other nodes, is refused with a sentence."""
+        beyond = torch.tensor([[0, self.num_nodes], [self.num_nodes, 0]])
+        for graph in (torch.zeros(3, 4, dtype=torch.long), beyond):
+            try:
+                Recommender(self.backbone(), graph)
+            except ValueError as error:
+                assert 'edge_index' in str(error)
+            else:
+                raise AssertionError('a wrong graph is taken')
+
+
+def _tensors(output: BackboneOutput) -> list[Tensor]:
+    return [
+        output.embedding,
+        *([] if output.intent is None else [output.intent]),
+        *output.views,
+    ]

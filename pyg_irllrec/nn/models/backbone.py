@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 from torch_geometric.typing import Adj
+from torch_geometric.utils import is_torch_sparse_tensor
 
 from pyg_irllrec.functional import bpr_loss
 from pyg_irllrec.nn.conv import IntentLGConv
@@ -140,23 +141,30 @@ class Backbone(Module):
     ) -> Optional[Tensor]:
         r"""The interaction intents of the IRLLRec paper: the mean over
         :obj:`layers` of the :class:`~pyg_irllrec.nn.IntentLGConv` of node embeddings
-        under their own intents; :obj:`None` without prototypes."""
+        under their own intents, on the graph without its weights; :obj:`None` without
+        prototypes."""
         if self.num_intents == 0:
             return None
+        if not isinstance(edge_index, Tensor) or is_torch_sparse_tensor(edge_index):
+            edge_index, _ = self.sort(edge_index)
         convolved = [self.conv(x, edge_index, intent=self.intents(x)) for x in layers]
         return add(convolved) / len(convolved)
+
+    def sort(
+        self, edge_index: Adj, edge_weight: Optional[Tensor] = None
+    ) -> tuple[Tensor, Optional[Tensor]]:
+        r"""Any adjacency as an :obj:`edge_index` and weights, sorted in the first call
+        that sees it, so that products with it are fast."""
+        if torch.compiler.is_compiling() or self.conv.impl == 'eager':
+            return to_edge_index(edge_index, edge_weight)
+        return self._graph.sort(edge_index, edge_weight, self.num_nodes)
 
     def normalise(
         self, edge_index: Adj, edge_weight: Optional[Tensor], dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
-        r"""Any adjacency as an :obj:`edge_index`, sorted once for fast products, and
-        its weights, by symmetric normalisation where there are none."""
-        if torch.compiler.is_compiling() or self.conv.impl == 'eager':
-            edge_index, edge_weight = to_edge_index(edge_index, edge_weight)
-        else:
-            edge_index, edge_weight = self._graph.sort(
-                edge_index, edge_weight, self.num_nodes
-            )
+        r"""As :meth:`sort`, with weights by symmetric normalisation where there are
+        none."""
+        edge_index, edge_weight = self.sort(edge_index, edge_weight)
         if edge_weight is None:
             edge_weight = symmetric_norm(edge_index, self.num_nodes, dtype)
         return edge_index, edge_weight

@@ -9,7 +9,7 @@ from torch.nn.init import xavier_uniform_
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput
-from pyg_irllrec.utils.adjacency import source_and_target, to_edge_index
+from pyg_irllrec.utils.adjacency import source_and_target
 from pyg_irllrec.utils.checks import check_not_negative
 
 RATES, RATED_BY = ('user', 'rates', 'item'), ('item', 'rev_rates', 'user')
@@ -99,6 +99,7 @@ class ModuleBackbone(Backbone):
         x: Optional[Tensor] = None,
     ) -> BackboneOutput:
         r"""Embeds all nodes, see :meth:`Backbone.forward`."""
+        edge_index, edge_weight = self.sort(edge_index, edge_weight)
         embedding = self._call(edge_index, edge_weight, x)
         return BackboneOutput(
             embedding, self.interaction_intent([embedding], edge_index)
@@ -106,26 +107,24 @@ class ModuleBackbone(Backbone):
 
     def embed(self, edge_index: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
         r"""The embeddings alone, without a convolution over intents."""
-        return self._call(edge_index, edge_weight, None)
+        return self._call(*self.sort(edge_index, edge_weight), None)
 
     def _call(
-        self, edge_index: Adj, edge_weight: Optional[Tensor], x: Optional[Tensor]
+        self, edge_index: Tensor, edge_weight: Optional[Tensor], x: Optional[Tensor]
     ) -> Tensor:
         x = self.node_features() if x is None else x
-        dtype = torch.get_default_dtype() if x is None else x.dtype
-        if self.weighted:
-            edge_index, edge_weight = self.normalise(edge_index, edge_weight, dtype)
-        else:
-            edge_index, _ = to_edge_index(edge_index, edge_weight)
+        call = getattr(self.module, self.method)
         # Scatters of torch take no other ids, and not every module an EdgeIndex.
         plain = torch.stack(source_and_target(edge_index)).long()
-        call = getattr(self.module, self.method)
+        given = {}
+        if self.weighted:
+            dtype = torch.get_default_dtype() if x is None else x.dtype
+            _, given['edge_weight'] = self.normalise(edge_index, edge_weight, dtype)
         if self.hetero:
             assert x is not None
-            return self._call_hetero(call, x, plain)
-        arguments = (plain,) if x is None else (x, plain)
-        given = {'edge_weight': edge_weight} if self.weighted else {}
-        out: Tensor = call(*arguments, **given)
+            out = self._call_hetero(call, x, plain)
+        else:
+            out = call(plain, **given) if x is None else call(x, plain, **given)
         self.check_rows('embeddings', out)
         return out
 
@@ -138,6 +137,4 @@ class ModuleBackbone(Backbone):
             RATED_BY: edge_index[:, back] - shift.flip(0),
         }
         out = call({'user': x[: self.num_users], 'item': x[self.num_users :]}, graph)
-        embedding = torch.cat([out['user'], out['item']])
-        self.check_rows('embeddings', embedding)
-        return embedding
+        return torch.cat([out['user'], out['item']])

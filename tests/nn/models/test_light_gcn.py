@@ -5,11 +5,23 @@ import torch
 
 from pyg_irllrec.functional import intent_propagate
 from pyg_irllrec.nn import LightGCN
-from pyg_irllrec.testing import replay_draws
+from pyg_irllrec.testing import BackboneTests, replay_draws
 from pyg_irllrec.utils import symmetric_norm
 from tests.conftest import DIM, NUM_ITEMS, NUM_USERS
 
 NUM_NODES = NUM_USERS + NUM_ITEMS
+
+
+class TestLightGCN(BackboneTests):
+    def build(self, num_users, num_items, embedding_dim):
+        return LightGCN(
+            num_users, num_items, embedding_dim, num_layers=2, num_intents=3
+        )
+
+
+class TestLightGCNWithoutIntents(BackboneTests):
+    def build(self, num_users, num_items, embedding_dim):
+        return LightGCN(num_users, num_items, embedding_dim, edge_dropout=0.3)
 
 
 @pytest.fixture
@@ -91,19 +103,6 @@ def test_a_step_moves_every_parameter(model, edge_index):
     out = model(edge_index)
     (out.embedding.square().sum() + out.intent.square().sum()).backward()
     assert all(weight.grad.abs().sum() > 0 for weight in model.parameters())
-
-
-def test_compiles_without_graph_breaks(model, edge_index):
-    compiled = torch.compile(model, fullgraph=True, backend='aot_eager')
-    torch.testing.assert_close(compiled(edge_index), model(edge_index))
-
-
-def test_seeded():
-    torch.manual_seed(3)
-    first = LightGCN(NUM_USERS, NUM_ITEMS, DIM, num_intents=2).state_dict()
-    torch.manual_seed(3)
-    second = LightGCN(NUM_USERS, NUM_ITEMS, DIM, num_intents=2).state_dict()
-    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyg_irllrec.nn import AlphaRec
+from pyg_irllrec.testing import BackboneTests
+
+TEXT = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
+
+
+class TestAlphaRec(BackboneTests):
+    def build(self, num_users, num_items, embedding_dim):
+        return AlphaRec(
+            num_users, num_items, TEXT, self.interactions, embedding_dim, num_intents=3
+        )
+
+
+def test_users_are_the_mean_of_their_items():
+    model = TestAlphaRec().backbone()
+    user, item = TestAlphaRec.interactions
+    for u in range(5):
+        torch.testing.assert_close(model.text[u], TEXT[item[user == u]].mean(dim=0))
+    assert (model.text[5] == 0).all()
+    assert torch.equal(model.text[6:], TEXT)
+
+
+def test_equals_the_dense_formula():
+    tests = TestAlphaRec()
+    model = tests.backbone()
+    source, target = tests.edge_index.as_tensor()
+    a = torch.zeros(13, 13).index_put((target, source), torch.tensor(1.0))
+    inverse = a.sum(dim=1).rsqrt().nan_to_num(posinf=0)
+    a = inverse[:, None] * a * inverse
+    e = model.projector(model.text)
+    mean = (e + a @ e + a @ a @ e) / 3
+    out = model(tests.edge_index).embedding
+    torch.testing.assert_close(out, mean / mean.norm(dim=1, keepdim=True))
+
+
+def test_ranks_by_a_softmax_over_the_negatives_of_the_batch():
+    model = TestAlphaRec().backbone()
+    user, positive, negative = torch.nn.functional.normalize(
+        torch.randn(3, 6, 4), dim=2
+    ).unbind()
+    own = (user * positive).sum(dim=1, keepdim=True)
+    logits = torch.cat([own, user @ negative.t()], dim=1) / 0.15
+    expected = torch.nn.functional.cross_entropy(logits, torch.zeros(6).long())
+    out = model.ranking_loss(user, positive, negative)
+    torch.testing.assert_close(out, expected)
+
+
+def test_texts_are_not_saved():
+    assert set(TestAlphaRec().backbone().state_dict()) == {
+        'user_prototypes.weight',
+        'item_prototypes.weight',
+        *(
+            f'projector.{layer}.{kind}'
+            for layer in (0, 2)
+            for kind in ('weight', 'bias')
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ('text', 'change', 'message'),
+    [
+        (TEXT[:6], {}, "'item_text' must have a row an item, 7 rows, got 6"),
+        (TEXT * torch.nan, {}, "'item_text' must be finite"),
+        (TEXT, {'temperature': 0}, "'temperature' must be above 0, got 0"),
+        (TEXT, {'num_layers': 0}, "'num_layers' must be above 0, got 0"),
+    ],
+)
+def test_wrong_arguments(text, change, message):
+    with pytest.raises(ValueError, match=message):
+        AlphaRec(6, 7, text, BackboneTests.interactions, **change)
+
+
+def test_users_that_are_not_there():
+    with pytest.raises(ValueError, match=r'users.* must hold ids from 0 to 2'):
+        AlphaRec(3, 7, TEXT, BackboneTests.interactions)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch_geometric.nn import GCN, GraphSAGE, to_hetero
+from torch_geometric.nn import LightGCN as PyGLightGCN
+
+from pyg_irllrec.nn import LightGCN, ModuleBackbone, Recommender
+from pyg_irllrec.testing import BackboneTests
+
+
+class TestGraphSAGE(BackboneTests):
+    def build(self, num_users, num_items, embedding_dim):
+        module = GraphSAGE(3, 8, 2, embedding_dim)
+        return ModuleBackbone(
+            module, num_users, num_items, embedding_dim, in_channels=3, num_intents=3
+        )
+
+
+class TestPyGLightGCN(BackboneTests):
+    def build(self, num_users, num_items, embedding_dim):
+        module = PyGLightGCN(num_users + num_items, embedding_dim, 2)
+        return ModuleBackbone(
+            module,
+            num_users,
+            num_items,
+            embedding_dim,
+            in_channels=0,
+            method='get_embedding',
+        )
+
+
+class TestHetero(BackboneTests):
+    compiles = False
+
+    def build(self, num_users, num_items, embedding_dim):
+        sage = GraphSAGE(embedding_dim, 8, 2, embedding_dim)
+        module = to_hetero(sage, ModuleBackbone.metadata)
+        return ModuleBackbone(
+            module, num_users, num_items, embedding_dim, num_intents=3, hetero=True
+        )
+
+
+GRAPH = BackboneTests().edge_index
+
+
+def test_weights_are_those_of_the_graph():
+    module = GCN(4, 4, 1, normalize=False, bias=False)
+    torch.nn.init.eye_(module.convs[0].lin.weight)
+    backbone = ModuleBackbone(module, 6, 7, 4, weighted=True)
+    plain = LightGCN(6, 7, 4, num_layers=1)
+    x = backbone.node_features()
+    expected = plain(GRAPH, x=x).embedding - x
+    torch.testing.assert_close(backbone(GRAPH).embedding, expected)
+
+
+def test_types_are_told_apart():
+    sage = GraphSAGE(4, 4, 1, aggr='sum', root_weight=False, bias=False)
+    module = to_hetero(sage, ModuleBackbone.metadata)
+    for weight in module.parameters():
+        torch.nn.init.eye_(weight)
+    backbone = ModuleBackbone(module, 6, 7, 4, hetero=True)
+    x = backbone.node_features()
+    source, target = GRAPH.as_tensor()
+    expected = torch.zeros_like(x).index_add(0, target, x[source])
+    torch.testing.assert_close(backbone(GRAPH).embedding, expected)
+
+
+def test_the_wrong_width_is_said_clearly():
+    backbone = ModuleBackbone(GraphSAGE(4, 8, 1, 5), 6, 7, 4, num_intents=2)
+    message = r"'backbone' must give embeddings of shape \(13, 4\).*got \(13, 5\)"
+    with pytest.raises(ValueError, match=message):
+        Recommender(backbone, GRAPH).loss(BackboneTests.triplets)
+    with pytest.raises(ValueError, match=message):
+        Recommender(backbone, GRAPH).encode()
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'method': 'embed_all'}, "'method' must be a method of the GraphSAGE"),
+        ({'hetero': True, 'weighted': True}, "'hetero' needs in_channels above 0"),
+        ({'in_channels': -1}, "'in_channels' must be 0 or above, got -1"),
+        ({'num_intents': -1}, "'num_intents' must be 0 or above, got -1"),
+    ],
+)
+def test_wrong_arguments(change, message):
+    with pytest.raises(ValueError, match=message):
+        ModuleBackbone(GraphSAGE(4, 4, 1), 6, 7, 4, **change)
