@@ -2,6 +2,7 @@ r"""Trains examples/irllrec.py over several seeds and tabulates the test metrics
 
     python benchmarks/quality.py --dataset synthetic --seeds 0 1 2 3 4
     python benchmarks/quality.py --dataset amazon --root DIR --alignments none
+    python benchmarks/quality.py --backbones sgl dccf --epochs 10
 
 Prints a table for people and writes, with --json, one for machines. Arguments that it
 does not know go to the example.
@@ -11,19 +12,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-from datetime import date
+from itertools import product
 from pathlib import Path
+from typing import Any
 
-import torch
-import torch_geometric
+from harness import environment
 
 EXAMPLE = Path(__file__).parents[1] / 'examples' / 'irllrec.py'
 METRICS = ('recall@20', 'ndcg@20')
+
+Row = dict[str, Any]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--dataset', default='synthetic')
+    parser.add_argument('--backbones', nargs='+', default=['lightgcn'])
     parser.add_argument('--alignments', nargs='+', default=['none', 'full'])
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--json', type=Path, metavar='FILE')
@@ -40,15 +43,21 @@ def main(argv: list[str] | None = None) -> int:
 
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for seed in args.seeds:
-            for alignment in args.alignments:
-                try:
-                    row = run(args.dataset, alignment, seed, rest, Path(folder))
-                except subprocess.CalledProcessError as error:
-                    return error.returncode  # The example has said why.
-                rows.append(row)
-                print(f'seed {seed}, {alignment}: {show(row)}', file=sys.stderr)
-    print(table(rows, args.alignments, args.seeds))
+        for choice in product(args.backbones, args.seeds, args.alignments):
+            backbone, seed, alignment = choice
+            options = {
+                'dataset': args.dataset,
+                'backbone': backbone,
+                'alignment': alignment,
+                'seed': seed,
+            }
+            try:
+                row = run(options, rest, Path(folder) / f'{len(rows)}')
+            except subprocess.CalledProcessError as error:
+                return error.returncode  # The example has said why.
+            rows.append(row)
+            print(f'{backbone}, seed {seed}, {alignment}: {show(row)}', file=sys.stderr)
+    print(table(rows, args.backbones, args.alignments, args.seeds))
     if args.json is not None:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         report = {
@@ -61,42 +70,42 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def run(
-    dataset: str, alignment: str, seed: int, rest: list[str], folder: Path
-) -> dict[str, object]:
-    out = folder / f'{alignment}-{seed}'
-    options = {'dataset': dataset, 'alignment': alignment, 'seed': seed, 'out': out}
+def run(options: dict[str, Any], rest: list[str], out: Path) -> Row:
     arguments = [
-        str(x) for name, value in options.items() for x in (f'--{name}', value)
+        str(x)
+        for name, value in {**options, 'out': out}.items()
+        for x in (f'--{name}', value)
     ]
     subprocess.run(
         [sys.executable, str(EXAMPLE), '--quiet', *arguments, *rest],
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    metrics = json.loads((out / 'metrics.json').read_text())
-    return {'dataset': dataset, 'alignment': alignment, 'seed': seed, **metrics}
+    return {**options, **json.loads((out / 'metrics.json').read_text())}
 
 
-def show(row: dict) -> str:
+def show(row: Row) -> str:
     return ', '.join(f'{name} {row["test"][name]:.4f}' for name in METRICS)
 
 
-def table(rows: list[dict], alignments: list[str], seeds: list[int]) -> str:
-    by_run = {(row['alignment'], row['seed']): row['test'] for row in rows}
-    columns = [(alignment, metric) for alignment in alignments for metric in METRICS]
+def table(
+    rows: list[Row], backbones: list[str], alignments: list[str], seeds: list[int]
+) -> str:
+    """A line a seed, and the mean of each backbone."""
+    by_run = {
+        (row['backbone'], row['seed'], row['alignment']): row['test'] for row in rows
+    }
+    columns = list(product(alignments, METRICS))
     lines = [
-        '| seed | ' + ' | '.join(f'{a} {m}' for a, m in columns) + ' |',
-        '|---' * (len(columns) + 1) + '|',
+        '| backbone | seed | ' + ' | '.join(f'{a} {m}' for a, m in columns) + ' |',
+        '|---' * (len(columns) + 2) + '|',
     ]
-    for seed in seeds:
-        values = ' | '.join(f'{by_run[a, seed][m]:.4f}' for a, m in columns)
-        lines.append(f'| {seed} | {values} |')
-    means = (
-        statistics.mean(by_run[alignment, seed][metric] for seed in seeds)
-        for alignment, metric in columns
-    )
-    lines.append('| mean | ' + ' | '.join(f'{mean:.4f}' for mean in means) + ' |')
+    for backbone in backbones:
+        values = [[by_run[backbone, s, a][m] for a, m in columns] for s in seeds]
+        means = [statistics.mean(column) for column in zip(*values)]
+        for seed, line in zip([*seeds, 'mean'], [*values, means]):
+            numbers = ' | '.join(f'{value:.4f}' for value in line)
+            lines.append(f'| {backbone} | {seed} | {numbers} |')
     return '\n'.join(lines)
 
 
@@ -109,17 +118,6 @@ def command(argv: list[str] | None) -> str:
     if '--root' in words:
         words[words.index('--root') + 1] = 'DIR'
     return ' '.join(['python benchmarks/quality.py', *words])
-
-
-def environment() -> dict[str, object]:
-    return {
-        'date': date.today().isoformat(),
-        'python': platform.python_version(),
-        'torch': torch.__version__,
-        'torch_geometric': torch_geometric.__version__,
-        'threads': torch.get_num_threads(),
-        'machine': platform.machine(),
-    }
 
 
 if __name__ == '__main__':

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pyg_irllrec.testing import replay_draws
+from pyg_irllrec.nn import BackboneOutput, LightGCN
+from pyg_irllrec.testing import BackboneTests, replay_draws
 
 
 def test_draws_come_in_order():
@@ -23,3 +24,80 @@ def test_a_draw_that_does_not_fit():
     with pytest.raises(AssertionError, match='1 draws were not used'):
         with replay_draws([torch.ones(1)]):
             pass
+
+
+class Drawing(LightGCN):
+    """Draws in evaluation, too."""
+
+    def encode(self, x, edge_index, edge_weight):
+        output = super().encode(x, edge_index, edge_weight)
+        noise = torch.rand(x.shape, dtype=x.dtype)
+        return output._replace(embedding=output.embedding + noise)
+
+
+class Unsorted(LightGCN):
+    """Takes weights in the order in which they came."""
+
+    def forward(self, edge_index, edge_weight=None, x=None):
+        x = self.node_features() if x is None else x
+        index, weight = self.normalise(edge_index, edge_weight, x.dtype)
+        return self.encode(x, index, weight if edge_weight is None else edge_weight)
+
+
+class Detached(LightGCN):
+    """Passes on no gradient."""
+
+    def encode(self, x, edge_index, edge_weight):
+        return super().encode(x + 0.5 * x.detach(), edge_index, edge_weight)
+
+
+class Narrow(LightGCN):
+    """Returns too few columns."""
+
+    def encode(self, x, edge_index, edge_weight):
+        output = super().encode(x, edge_index, edge_weight)
+        return BackboneOutput(output.embedding[:, :-1])
+
+
+class Stateful(LightGCN):
+    """Gives other numbers in every call."""
+
+    calls = 0
+
+    def encode(self, x, edge_index, edge_weight):
+        self.calls += 1
+        output = super().encode(x, edge_index, edge_weight)
+        return output._replace(embedding=output.embedding * self.calls)
+
+
+class Breaking(LightGCN):
+    """Looks at numbers, which breaks a compiled graph."""
+
+    def encode(self, x, edge_index, edge_weight):
+        if float(x.sum()) > 1e9:
+            x = -x
+        return super().encode(x, edge_index, edge_weight)
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'test'),
+    [
+        (Narrow, 'shapes'),
+        (Unsorted, 'adjacency_formats'),
+        (Detached, 'gradients'),
+        (Stateful, 'evaluation_without_randomness'),
+        (Drawing, 'evaluation_without_randomness'),
+        (Breaking, 'compile'),
+    ],
+)
+def test_the_tests_of_backbones_find_what_is_wrong(backbone, test):
+    class Tests(BackboneTests):
+        def build(self, *sizes):
+            return backbone(*sizes)
+
+    with pytest.raises(Exception) as caught:
+        getattr(Tests(), f'test_{test}')()
+    assert isinstance(
+        caught.value,
+        (AssertionError, ValueError, torch._dynamo.exc.TorchDynamoException),
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pickle
@@ -8,15 +9,27 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
+from pyg_irllrec.datasets import SyntheticIntents
 from tests.datasets.files import NUM_USERS, matrix, write, write_dataset
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / 'examples' / 'irllrec.py'
+
+
+def load_example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location('irllrec_example', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+example = load_example()
 
 
 def command(*args: object) -> list[str]:
@@ -39,6 +52,43 @@ def test_trains_on_the_authors_layout(tmp_path, alignment):
     assert done.returncode == 0, done.stderr
     assert 'recall@20' in done.stdout
     assert 'ms a training step' in done.stdout and 'MB peak memory' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'alignment'),
+    [('sgl', 'intents'), ('bigcf', 'reconstruction'), ('alpharec', 'none')],
+)
+def test_other_backbones_and_alignments(tmp_path, backbone, alignment):
+    write_dataset(tmp_path)
+    args = ('--dataset', 'amazon', '--root', tmp_path, '--epochs', 1)
+    choice = ('--backbone', backbone, '--alignment', alignment)
+    done = call(*args, *choice, '--out', tmp_path / 'out', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 'recall@20' in done.stdout
+
+
+@pytest.mark.parametrize('preset', ['sound', 'authors'])
+@pytest.mark.parametrize('alignment', example.TEXTS)
+@pytest.mark.parametrize('backbone', example.BACKBONES)
+def test_every_backbone_with_every_alignment(backbone, alignment, preset):
+    data = SyntheticIntents(num_users=60, num_items=40)[0]
+    values = example.choose_preset(backbone, 'synthetic', alignment, preset)
+    model = example.build_model(data, backbone, alignment, values)
+    user, item = data['user', 'rates', 'item'].edge_index
+    triplets = torch.stack([user[:9], item[:9], item[9:18]])
+    total, terms = model.loss(triplets)
+    total.backward()
+    expected = {
+        'none': set(),
+        'profile': {'profile'},
+        'reconstruction': {'reconstruction'},
+        'intents': {'profile', 'intent'},
+        'full': {'profile', 'intent', 'translation', 'matching'},
+    }
+    own = {'contrast', 'center'}
+    assert terms.keys() - own == {'ranking', 'l2'} | expected[alignment]
+    for name, weight in model.named_parameters():
+        assert weight.grad is not None and weight.grad.isfinite().all(), name
 
 
 def test_moments_and_bfloat16(tmp_path):
