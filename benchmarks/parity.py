@@ -27,16 +27,11 @@ from formulas import MODELS, VARIANTS, Step, make_step
 from torch import Tensor
 
 from pyg_irllrec.nn import (
-    BIGCF,
-    DCCF,
-    SGL,
     BackboneOutput,
     IntentAlignmentLoss,
     IRLLRec,
-    LightGCN,
-    SimGCL,
 )
-from pyg_irllrec.presets import authors_alignment, authors_backbone
+from pyg_irllrec.presets import BACKBONES, authors_alignment, authors_backbone
 from pyg_irllrec.testing import replay_draws
 
 # The authors' names of terms and parameters, and ours.
@@ -64,13 +59,6 @@ PARAMETERS = {
 }
 # Parameters of the authors' BIGCF that nothing but its L2 term reads.
 UNUSED = ('logit_scale', 'itm_head.', 'itm_mlp.')
-BACKBONES = {
-    'lightgcn': LightGCN,
-    'sgl': SGL,
-    'simgcl': SimGCL,
-    'dccf': DCCF,
-    'bigcf': BIGCF,
-}
 
 
 class Golden:

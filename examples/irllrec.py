@@ -27,32 +27,20 @@ from torch_geometric.data import HeteroData
 
 from pyg_irllrec.datasets import IRLLRecDataset, SyntheticIntents
 from pyg_irllrec.nn import (
-    BIGCF,
-    DCCF,
-    SGL,
     AlphaRec,
     Backbone,
     IntentAlignmentLoss,
     IRLLRec,
-    LightGCN,
     Recommender,
     RLMRecGen,
-    SimGCL,
 )
-from pyg_irllrec.presets import Preset, authors_preset, sound_preset
+from pyg_irllrec.presets import BACKBONES, Preset, authors_preset, sound_preset
 from pyg_irllrec.training import FitResult, InteractionDataModule, fit, parse_device
 from pyg_irllrec.utils import bipartite_edge_index
 from pyg_irllrec.utils.files import atomic_write
 
 KS = (5, 10, 20)
-BACKBONES = {
-    'lightgcn': LightGCN,
-    'sgl': SGL,
-    'simgcl': SimGCL,
-    'dccf': DCCF,
-    'bigcf': BIGCF,
-    'alpharec': AlphaRec,
-}
+BACKBONE_NAMES = (*BACKBONES, 'alpharec')
 PRESETS = {'sound': sound_preset, 'authors': authors_preset}
 TEXTS = {
     'none': (),
@@ -176,7 +164,8 @@ def build_backbone(data: HeteroData, backbone: str, preset: Preset) -> Backbone:
     sizes = data['user'].num_nodes, data['item'].num_nodes
     if backbone == 'alpharec':
         interactions = data['user', 'rates', 'item'].edge_index
-        sizes = (*sizes, data['item']['profile'], interactions)
+        text = data['item']['profile']
+        return AlphaRec(*sizes, text, interactions, **preset['backbone'])
     return BACKBONES[backbone](*sizes, **preset['backbone'])
 
 
@@ -239,7 +228,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         metavar='DIR',
         help='the folder of amazon/, yelp/ and movie/',
     )
-    add('--backbone', choices=tuple(BACKBONES), default='lightgcn')
+    add('--backbone', choices=BACKBONE_NAMES, default='lightgcn')
     add('--alignment', choices=tuple(TEXTS), default='full')
     add(
         '--preset',

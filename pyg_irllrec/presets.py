@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyg_irllrec.nn import (
+    BIGCF,
+    DCCF,
+    SGL,
+    EmbeddingBackbone,
+    LightGCN,
+    SimGCL,
+)
 from pyg_irllrec.utils.checks import check_choice
 
 Preset = dict[str, dict[str, Any]]
 
 DATASETS = ('amazon', 'yelp', 'movie')
 ALIGNMENTS = ('none', 'profile', 'intents', 'full')
+
+BACKBONES: dict[str, type[EmbeddingBackbone]] = {
+    'lightgcn': LightGCN,
+    'sgl': SGL,
+    'simgcl': SimGCL,
+    'dccf': DCCF,
+    'bigcf': BIGCF,
+}
+"""The backbones of the paper by the names under which their presets stand."""
 
 AUTHORS: dict[str, dict[str, tuple[float, float, float]]] = {
     'lightgcn': {

@@ -4,23 +4,16 @@ import json
 
 import pytest
 
-from pyg_irllrec.nn import BIGCF, DCCF, SGL, IntentAlignmentLoss, LightGCN, SimGCL
+from pyg_irllrec.nn import IntentAlignmentLoss
 from pyg_irllrec.presets import (
     ALIGNMENTS,
     AUTHORS,
+    BACKBONES,
     DATASETS,
     authors_alignment,
     authors_preset,
     sound_preset,
 )
-
-BACKBONES = {
-    'lightgcn': LightGCN,
-    'sgl': SGL,
-    'simgcl': SimGCL,
-    'dccf': DCCF,
-    'bigcf': BIGCF,
-}
 
 
 @pytest.mark.parametrize('backbone', AUTHORS)

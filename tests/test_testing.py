@@ -38,10 +38,9 @@ class Drawing(LightGCN):
 class Unsorted(LightGCN):
     """Takes weights in the order in which they came."""
 
-    def forward(self, edge_index, edge_weight=None, x=None):
-        x = self.node_features() if x is None else x
-        index, weight = self.normalise(edge_index, edge_weight, x.dtype)
-        return self.encode(x, index, weight if edge_weight is None else edge_weight)
+    def normalise(self, edge_index, edge_weight, dtype):
+        index, weight = super().normalise(edge_index, edge_weight, dtype)
+        return index, weight if edge_weight is None else edge_weight
 
 
 class Detached(LightGCN):

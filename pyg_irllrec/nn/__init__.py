@@ -25,6 +25,7 @@ from .models import (
     Recommender,
     RLMRecGen,
     SimGCL,
+    TwoViewBackbone,
 )
 from .momentum_encoder import MomentumEncoder
 from .text_projector import TextProjector
@@ -54,4 +55,5 @@ __all__ = [
     'SimGCL',
     'TextProjector',
     'TranslationAlignmentLoss',
+    'TwoViewBackbone',
 ]

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
 )
 
-from pyg_irllrec.nn import IRLLRec
+from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.lit_irllrec import LitIRLLRec
@@ -45,9 +45,9 @@ class FitResult(NamedTuple):
 
 
 def fit(
-    model: IRLLRec,
+    model: Recommender,
     data: InteractionDataModule,
-    out: Path,
+    out: Union[str, Path],
     *,
     epochs: int = 1000,
     lr: float = 1e-3,
@@ -69,9 +69,9 @@ def fit(
     :obj:`history.csv` and :obj:`metrics.json`, each written whole or not at all.
 
     Args:
-        model (IRLLRec): The model.
+        model (Recommender): The model.
         data (InteractionDataModule): The interactions.
-        out (pathlib.Path): The folder of the run.
+        out (str or pathlib.Path): The folder of the run.
         epochs (int): The most epochs. (default: :obj:`1000`)
         lr (float): The learning rate. (default: :obj:`1e-3`)
         check_every (int): Epochs between validations. (default: :obj:`3`)

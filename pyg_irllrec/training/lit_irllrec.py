@@ -9,21 +9,21 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from pyg_irllrec.nn import IRLLRec
+from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training._seed import derive_seed
 from pyg_irllrec.training.ranking import RankingBatch, RankingMetrics
 from pyg_irllrec.utils.checks import check_positive
 
 
 class LitIRLLRec(LightningModule):
-    r"""Trains an :class:`~pyg_irllrec.nn.IRLLRec` with Lightning.
+    r"""Trains a :class:`~pyg_irllrec.nn.Recommender` with Lightning.
 
     Torch's generator is seeded at the start of every epoch from :obj:`seed` and
     the number of the epoch, so that a run resumed after any epoch goes on as an
     uninterrupted one would have.
 
     Args:
-        model (IRLLRec): The model.
+        model (Recommender): The model.
         lr (float): The learning rate of Adam. (default: :obj:`1e-3`)
         ks (sequence of int): The cut-offs of Recall and NDCG.
             (default: :obj:`(5, 10, 20)`)
@@ -39,7 +39,7 @@ class LitIRLLRec(LightningModule):
 
     def __init__(
         self,
-        model: IRLLRec,
+        model: Recommender,
         lr: float = 1e-3,
         ks: Sequence[int] = (5, 10, 20),
         seed: int = 0,

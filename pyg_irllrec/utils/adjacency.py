@@ -168,6 +168,13 @@ def source_and_target(edge_index: Tensor) -> tuple[Tensor, Tensor]:
     return edge_index[0], edge_index[1]
 
 
+def plain_edge_index(edge_index: Tensor) -> Tensor:
+    r"""An :obj:`edge_index` as a plain tensor of :obj:`torch.long`, as every layer of
+    PyG takes it: scatters know no other ids, and most layers cannot use an
+    :class:`~torch_geometric.EdgeIndex` in inference mode."""
+    return torch.stack(source_and_target(edge_index)).long()
+
+
 def check_edge_index(
     edge_index: object, edge_weight: Optional[Tensor] = None, name: str = 'edge_index'
 ) -> None:

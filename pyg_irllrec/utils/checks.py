@@ -91,14 +91,13 @@ def check_finite(name: str, value: Tensor) -> None:
         )
 
 
-def check_text(
-    name: str, text: Tensor, num_rows: int, each: str = 'a node, users first'
+def check_rows(
+    name: str, value: Tensor, num_rows: int, each: str = 'a node, users first'
 ) -> None:
-    r"""Raises a :class:`ValueError` unless the text embeddings are finite and there
-    are as many as there should be."""
-    check_matrix(name, text)
-    if text.size(0) != num_rows:
+    r"""Raises a :class:`ValueError` unless :obj:`value` is a floating-point matrix
+    with this number of rows."""
+    check_matrix(name, value)
+    if value.size(0) != num_rows:
         raise ValueError(
-            f"'{name}' must have a row {each}, {num_rows} rows, got {text.size(0)}"
+            f"'{name}' must have a row {each}, {num_rows} rows, got {value.size(0)}"
         )
-    check_finite(name, text)

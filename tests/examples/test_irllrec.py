@@ -69,7 +69,7 @@ def test_other_backbones_and_alignments(tmp_path, backbone, alignment):
 
 @pytest.mark.parametrize('preset', ['sound', 'authors'])
 @pytest.mark.parametrize('alignment', example.TEXTS)
-@pytest.mark.parametrize('backbone', example.BACKBONES)
+@pytest.mark.parametrize('backbone', example.BACKBONE_NAMES)
 def test_every_backbone_with_every_alignment(backbone, alignment, preset):
     data = SyntheticIntents(num_users=60, num_items=40)[0]
     values = example.choose_preset(backbone, 'synthetic', alignment, preset)

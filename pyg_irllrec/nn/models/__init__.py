@@ -14,6 +14,7 @@ from .recommender import Recommender
 from .rlmrec_gen import RLMRecGen
 from .sgl import SGL
 from .sim_gcl import SimGCL
+from .two_view_backbone import TwoViewBackbone
 
 __all__ = [
     'BIGCF',
@@ -31,4 +32,5 @@ __all__ = [
     'Recommendation',
     'Recommender',
     'SimGCL',
+    'TwoViewBackbone',
 ]

@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional import info_nce, propagate, unit_norm
 from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput, add
 from pyg_irllrec.nn.models.embedding_backbone import propagate_layers
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.adjacency import bipartite_edge_index
-from pyg_irllrec.utils.checks import check_positive, check_text
+from pyg_irllrec.utils.checks import check_finite, check_positive, check_rows
 
 
 class AlphaRec(Backbone):
@@ -46,10 +45,8 @@ class AlphaRec(Backbone):
         embedding_dim (int): The width :math:`d`. (default: :obj:`32`)
         num_layers (int): The number of layers :math:`L`. (default: :obj:`2`)
         temperature (float): :math:`\tau`. (default: :obj:`0.15`)
-        num_intents (int): The number of intent prototypes a side, 0 for none.
-            (default: :obj:`0`)
-        impl (str): The implementation of the intent-aware convolution.
-            (default: :obj:`"auto"`)
+        **kwargs (optional): Further arguments of
+            :class:`~pyg_irllrec.nn.Backbone`.
 
     Raises:
         ValueError: If the texts or a number do not fit.
@@ -66,11 +63,11 @@ class AlphaRec(Backbone):
         embedding_dim: int = 32,
         num_layers: int = 2,
         temperature: float = 0.15,
-        num_intents: int = 0,
-        impl: str = 'auto',
+        **kwargs: Any,
     ) -> None:
-        super().__init__(num_users, num_items, embedding_dim, num_intents, impl)
-        check_text('item_text', item_text, num_items, 'an item')
+        super().__init__(num_users, num_items, embedding_dim, **kwargs)
+        check_rows('item_text', item_text, num_items, 'an item')
+        check_finite('item_text', item_text)
         check_positive('num_layers', num_layers)
         check_positive('temperature', temperature)
         self.num_layers = num_layers
@@ -84,15 +81,10 @@ class AlphaRec(Backbone):
         features: Tensor = self.projector(self.text)
         return features
 
-    def forward(
-        self,
-        edge_index: Adj,
-        edge_weight: Optional[Tensor] = None,
-        x: Optional[Tensor] = None,
+    def encode(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
-        r"""Embeds all nodes, see :meth:`Backbone.forward`."""
-        x = self.node_features() if x is None else x
-        edge_index, edge_weight = self.normalise(edge_index, edge_weight, x.dtype)
+        r"""Propagates texts over a normalised graph."""
         layers = propagate_layers(x, edge_index, [edge_weight] * self.num_layers)
         intent = self.interaction_intent(layers[:-1], edge_index)
         return BackboneOutput(unit_norm(add(layers)), intent)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from pyg_irllrec.functional import bpr_loss
 from pyg_irllrec.nn.conv import IntentLGConv
 from pyg_irllrec.nn.intent_prototypes import IntentPrototypes
 from pyg_irllrec.utils.adjacency import symmetric_norm, to_edge_index
-from pyg_irllrec.utils.checks import check_not_negative, check_positive
+from pyg_irllrec.utils.checks import check_not_negative, check_positive, check_rows
 from pyg_irllrec.utils.graph_cache import GraphCache
 
 
@@ -33,9 +33,8 @@ class Backbone(Module):
     interaction intents, and a loss of its own. It says what it computes, never how
     it is trained.
 
-    A subclass has to write :meth:`forward` alone. If it is to have intents, it
-    returns those of :meth:`interaction_intent`; if it is to be trained with masked
-    features (:class:`~pyg_irllrec.nn.RLMRecGen`), it has :meth:`node_features`. A
+    A subclass writes :meth:`encode`, and :meth:`node_features` where it propagates
+    some. If it is to have intents, it returns those of :meth:`interaction_intent`. A
     module that is no backbone becomes one in
     :class:`~pyg_irllrec.nn.ModuleBackbone`.
 
@@ -74,7 +73,7 @@ class Backbone(Module):
         if num_intents > 0:
             self.user_prototypes = IntentPrototypes(embedding_dim, num_intents)
             self.item_prototypes = IntentPrototypes(embedding_dim, num_intents)
-        self.conv = IntentLGConv(impl=impl)
+        self.intent_conv = IntentLGConv(impl=impl)
         self._graph = GraphCache()
 
     @property
@@ -83,8 +82,8 @@ class Backbone(Module):
         return self.num_users + self.num_items
 
     def node_features(self) -> Optional[Tensor]:
-        r"""What :meth:`forward` embeds where it is not given :obj:`x`, a row a node;
-        :obj:`None` if it does not take :obj:`x`. (default: :obj:`None`)"""
+        r"""The features that are propagated, a row a node, which
+        :class:`~pyg_irllrec.nn.RLMRecGen` masks. (default: :obj:`None`)"""
         return None
 
     def forward(
@@ -105,6 +104,25 @@ class Backbone(Module):
                 pay once. (default: :obj:`None`)
             x (torch.Tensor, optional): Features in place of
                 :meth:`node_features`. (default: :obj:`None`)
+        """
+        if x is None:
+            x = self.node_features()
+        else:
+            check_rows('x', x, self.num_nodes)
+        dtype = torch.get_default_dtype() if x is None else x.dtype
+        return self.encode(x, *self.normalise(edge_index, edge_weight, dtype))
+
+    def encode(self, x: Any, edge_index: Tensor, edge_weight: Tensor) -> BackboneOutput:
+        r"""Embeds all nodes: what a subclass writes.
+
+        Args:
+            x (torch.Tensor, optional): The features, :obj:`None` where
+                :meth:`node_features` has none.
+            edge_index (torch.Tensor): Both directions of the user-item graph, users
+                first, sorted by target for :func:`~pyg_irllrec.functional.propagate`
+                and :meth:`interaction_intent`. Layers of PyG want it plain, see
+                :func:`~pyg_irllrec.utils.plain_edge_index`.
+            edge_weight (torch.Tensor): Its normalised weights.
         """
         raise NotImplementedError
 
@@ -147,7 +165,9 @@ class Backbone(Module):
             return None
         if not isinstance(edge_index, Tensor) or is_torch_sparse_tensor(edge_index):
             edge_index, _ = self.sort(edge_index)
-        convolved = [self.conv(x, edge_index, intent=self.intents(x)) for x in layers]
+        convolved = [
+            self.intent_conv(x, edge_index, intent=self.intents(x)) for x in layers
+        ]
         return add(convolved) / len(convolved)
 
     def sort(
@@ -155,7 +175,7 @@ class Backbone(Module):
     ) -> tuple[Tensor, Optional[Tensor]]:
         r"""Any adjacency as an :obj:`edge_index` and weights, sorted in the first call
         that sees it, so that products with it are fast."""
-        if torch.compiler.is_compiling() or self.conv.impl == 'eager':
+        if torch.compiler.is_compiling() or self.intent_conv.impl == 'eager':
             return to_edge_index(edge_index, edge_weight)
         return self._graph.sort(edge_index, edge_weight, self.num_nodes)
 
@@ -169,7 +189,7 @@ class Backbone(Module):
             edge_weight = symmetric_norm(edge_index, self.num_nodes, dtype)
         return edge_index, edge_weight
 
-    def check_rows(self, what: str, value: object) -> None:
+    def check_output(self, what: str, value: object) -> None:
         r"""Raises a :class:`ValueError` unless :obj:`value` has a row a node."""
         shape = (self.num_nodes, self.embedding_dim)
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from pyg_irllrec.functional import info_nce
 from pyg_irllrec.nn.models.backbone import BackboneOutput, add
-from pyg_irllrec.nn.models.embedding_backbone import EmbeddingBackbone
+from pyg_irllrec.nn.models.contrastive_backbone import ContrastiveBackbone
 from pyg_irllrec.utils.checks import check_not_negative, check_positive
 from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
-class BIGCF(EmbeddingBackbone):
+class BIGCF(ContrastiveBackbone):
     r"""The backbone of the `"Exploring the Individuality and Collectivity of Intents
     behind Interactions for Graph Collaborative Filtering"
     <https://arxiv.org/abs/2405.09042>`_ paper: a
@@ -32,52 +32,36 @@ class BIGCF(EmbeddingBackbone):
     intents, :math:`\mathbf{S}_l` weighs :math:`\mathbf{E}_{l+1}`.
 
     Args:
-        num_users (int): The number of users.
-        num_items (int): The number of items.
+        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`, from
+            :obj:`num_users` and :obj:`num_items` on.
         num_intents (int): The number of intent prototypes a side.
             (default: :obj:`128`)
         interaction_intents (bool): Whether to compute interaction intents, which only
             alignment needs. (default: :obj:`True`)
         center_weight (float): The weight of :math:`\|\mathbf{C}\|^2`.
             (default: :obj:`1e-5`)
-        contrast_weight (float): The weight of the contrast. (default: :obj:`0.05`)
-        temperature (float): Its temperature. (default: :obj:`0.2`)
-        duplicates (bool): Whether a node that stands in the batch several times
-            counts several times, and is its own negative. (default: :obj:`False`)
         eps (float): The floor under the contrast's logarithm; the authors' is
             :obj:`1e-8`. (default: :obj:`0.0`)
-        **kwargs (optional): Further arguments of
-            :class:`~pyg_irllrec.nn.EmbeddingBackbone`.
+        **kwargs (optional): The same by name. With
+            :obj:`duplicates`, a node that stands in the batch several times is also
+            its own negative.
     """
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        *,
+        *args: Any,
         num_intents: int = 128,
         interaction_intents: bool = True,
         center_weight: float = 1e-5,
-        contrast_weight: float = 0.05,
-        temperature: float = 0.2,
-        duplicates: bool = False,
         eps: float = 0.0,
         **kwargs: Any,
     ) -> None:
         check_positive('num_intents', num_intents)
-        check_positive('temperature', temperature)
-        for name, value in (
-            ('center_weight', center_weight),
-            ('contrast_weight', contrast_weight),
-            ('eps', eps),
-        ):
-            check_not_negative(name, value)
-        super().__init__(num_users, num_items, num_intents=num_intents, **kwargs)
+        check_not_negative('center_weight', center_weight)
+        check_not_negative('eps', eps)
+        super().__init__(*args, num_intents=num_intents, **kwargs)
         self.interaction_intents = interaction_intents
         self.center_weight = center_weight
-        self.contrast_weight = contrast_weight
-        self.temperature = temperature
-        self.duplicates = duplicates
         self.eps = eps
 
     def encode(
@@ -99,7 +83,7 @@ class BIGCF(EmbeddingBackbone):
         if not self.interaction_intents:
             return None
         convolved = [
-            self.conv(after, edge_index, intent=self.intents(before))
+            self.intent_conv(after, edge_index, intent=self.intents(before))
             for before, after in pairwise(layers)
         ]
         return add(convolved) / self.num_layers
@@ -107,28 +91,29 @@ class BIGCF(EmbeddingBackbone):
     def auxiliary_loss(
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:
-        r"""The contrast within the batch and the centre term."""
-        user, item = triplets[0], triplets[1] + self.num_users
-        (shared,) = output.views
-        embedding = output.embedding
-        loss = (
-            self._contrast(embedding, user, user)
-            + self._contrast(embedding, item, item)
-            + self._contrast(embedding, user, item)
-            + self._contrast(shared, user, user)
-            + self._contrast(shared, item, item)
-        )
+        r"""The weighted contrast and the centre term."""
         assert self.user_prototypes is not None and self.item_prototypes is not None
-        center = (
-            self.user_prototypes.weight.square().sum()
-            + self.item_prototypes.weight.square().sum()
-        )
-        return {
-            'contrast': self.contrast_weight * loss,
-            'center': self.center_weight * center,
-        }
+        squares = [
+            side.weight.square().sum()
+            for side in (self.user_prototypes, self.item_prototypes)
+        ]
+        contrast = super().auxiliary_loss(output, triplets)
+        return {**contrast, 'center': self.center_weight * add(squares)}
 
-    def _contrast(self, x: Tensor, query: Tensor, key: Tensor) -> Tensor:
+    def contrast(self, output: BackboneOutput, triplets: Tensor) -> Tensor:
+        r"""The contrast within the batch."""
+        user, item = triplets[0], triplets[1] + self.num_users
+        embedding, (shared,) = output.embedding, output.views
+        losses = [
+            self._place(embedding, user, user),
+            self._place(embedding, item, item),
+            self._place(embedding, user, item),
+            self._place(shared, user, user),
+            self._place(shared, item, item),
+        ]
+        return add(losses)
+
+    def _place(self, x: Tensor, query: Tensor, key: Tensor) -> Tensor:
         r"""The mean loss of nodes :obj:`query` placed with nodes :obj:`key`."""
         weight = key_weight = None
         if not self.duplicates:

@@ -7,12 +7,12 @@ from torch import Tensor
 
 from pyg_irllrec.functional import info_nce, propagate
 from pyg_irllrec.nn.models.backbone import BackboneOutput, add
-from pyg_irllrec.nn.models.embedding_backbone import EmbeddingBackbone
-from pyg_irllrec.utils.checks import check_not_negative, check_positive
+from pyg_irllrec.nn.models.contrastive_backbone import ContrastiveBackbone
+from pyg_irllrec.utils.checks import check_positive
 from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
-class DCCF(EmbeddingBackbone):
+class DCCF(ContrastiveBackbone):
     r"""The backbone of the `"Disentangled Contrastive Collaborative Filtering"
     <https://arxiv.org/abs/2305.02759>`_ paper: four views of every layer that add up,
 
@@ -30,32 +30,19 @@ class DCCF(EmbeddingBackbone):
     by the number of users. Interaction intents are the mean of :math:`a(\mathbf{H})`.
 
     Args:
-        num_users (int): The number of users.
-        num_items (int): The number of items.
+        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`, from
+            :obj:`num_users` and :obj:`num_items` on.
         num_intents (int): The number of intent prototypes a side.
             (default: :obj:`128`)
-        contrast_weight (float): The weight of the contrast. (default: :obj:`1e-3`)
-        temperature (float): Its temperature. (default: :obj:`0.1`)
-        **kwargs (optional): Further arguments of
-            :class:`~pyg_irllrec.nn.EmbeddingBackbone`.
+        **kwargs (optional): The same by name. Here
+            :obj:`contrast_weight=1e-3` and :obj:`temperature=0.1` are the defaults, and
+            :obj:`duplicates` has no effect.
     """
 
-    def __init__(
-        self,
-        num_users: int,
-        num_items: int,
-        *,
-        num_intents: int = 128,
-        contrast_weight: float = 1e-3,
-        temperature: float = 0.1,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, num_intents: int = 128, **kwargs: Any) -> None:
         check_positive('num_intents', num_intents)
-        check_not_negative('contrast_weight', contrast_weight)
-        check_positive('temperature', temperature)
-        super().__init__(num_users, num_items, num_intents=num_intents, **kwargs)
-        self.contrast_weight = contrast_weight
-        self.temperature = temperature
+        options = {'contrast_weight': 1e-3, 'temperature': 0.1, **kwargs}
+        super().__init__(*args, num_intents=num_intents, **options)
 
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
@@ -66,8 +53,8 @@ class DCCF(EmbeddingBackbone):
         for _ in range(self.num_layers):
             neighbours = propagate(x, edge_index, edge_weight)
             intents = self.intents(x)
-            by_neighbours = self.conv(x, edge_index, intent=neighbours)
-            by_intents = self.conv(x, edge_index, intent=intents)
+            by_neighbours = self.intent_conv(x, edge_index, intent=neighbours)
+            by_intents = self.intent_conv(x, edge_index, intent=intents)
             views += [neighbours, intents, by_neighbours, by_intents]
             x = x + neighbours + intents + by_neighbours + by_intents
             layers.append(x)
@@ -80,27 +67,20 @@ class DCCF(EmbeddingBackbone):
         r"""The embeddings that score, as one layer."""
         return [self.encode(x, edge_index, edge_weight).embedding]
 
-    def auxiliary_loss(
-        self, output: BackboneOutput, triplets: Tensor
-    ) -> dict[str, Tensor]:
+    def contrast(self, output: BackboneOutput, triplets: Tensor) -> Tensor:
         r"""The contrast of the views of every layer."""
         user, item = triplets[0], triplets[1] + self.num_users
-        num_users = first_occurrence(user).sum()
         terms = []
         for start in range(0, len(output.views), 4):
             neighbours, *others = output.views[start : start + 4]
-            terms += [self._contrast(neighbours, other, user) for other in others]
-            terms += [self._contrast(neighbours, other, item) for other in others]
-        loss = torch.stack(terms).sum() / num_users
-        return {'contrast': self.contrast_weight * loss}
+            terms += [self._place(neighbours, other, user) for other in others]
+            terms += [self._place(neighbours, other, item) for other in others]
+        return torch.stack(terms).sum() / first_occurrence(user).sum()
 
-    def _contrast(self, query: Tensor, key: Tensor, nodes: Tensor) -> Tensor:
+    def _place(self, query: Tensor, key: Tensor, nodes: Tensor) -> Tensor:
         once = first_occurrence(nodes).to(query.dtype)
-        return info_nce(
-            query[nodes],
-            key[nodes],
-            temperature=self.temperature,
-            weight=once,
-            key_weight=once,
-            reduction='sum',
+        query, key, temperature = query[nodes], key[nodes], self.temperature
+        loss = info_nce(
+            query, key, temperature=temperature, weight=once, key_weight=once
         )
+        return loss * once.sum()

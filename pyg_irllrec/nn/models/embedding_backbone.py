@@ -11,7 +11,7 @@ from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional import propagate
 from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput, add
-from pyg_irllrec.utils.checks import check_matrix, check_positive
+from pyg_irllrec.utils.checks import check_positive
 
 
 class EmbeddingBackbone(Backbone):
@@ -67,28 +67,10 @@ class EmbeddingBackbone(Backbone):
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
-        r"""Embeds all nodes: :meth:`forward` on a normalised graph."""
+        r"""Embeds all nodes of a normalised graph."""
         layers = self.layers(x, edge_index, edge_weight)
         intent = self.interaction_intent(layers[:-1], edge_index)
         return BackboneOutput(add(layers), intent)
-
-    def forward(
-        self,
-        edge_index: Adj,
-        edge_weight: Optional[Tensor] = None,
-        x: Optional[Tensor] = None,
-    ) -> BackboneOutput:
-        r"""Embeds all nodes, see :meth:`Backbone.forward`."""
-        if x is None:
-            x = self.node_features()
-        else:
-            check_matrix('x', x)
-            if x.shape != (self.num_nodes, self.embedding_dim):
-                raise ValueError(
-                    f"'x' must have shape {(self.num_nodes, self.embedding_dim)}, got "
-                    f'{tuple(x.shape)}'
-                )
-        return self.encode(x, *self.normalise(edge_index, edge_weight, x.dtype))
 
     def embed(self, edge_index: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
         r"""The embeddings alone, without views or a convolution over intents."""

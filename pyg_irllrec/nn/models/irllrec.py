@@ -12,7 +12,7 @@ from pyg_irllrec.nn.models.backbone import Backbone
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.momentum_encoder import MomentumEncoder
 from pyg_irllrec.nn.text_projector import TextProjector
-from pyg_irllrec.utils.checks import check_text
+from pyg_irllrec.utils.checks import check_finite, check_rows
 from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
@@ -35,12 +35,9 @@ class IRLLRec(Recommender):
 
     Args:
         backbone (Backbone): What embeds the graph.
-        edge_index (torch.Tensor or SparseTensor): The undirected user-item graph
-            of *training* interactions, users first, in any PyG format; see
-            :func:`~pyg_irllrec.utils.bipartite_edge_index`.
-        edge_weight (torch.Tensor, optional): Its weights beside an
-            :obj:`edge_index`. Missing weights become the symmetric
-            normalisation, once. (default: :obj:`None`)
+        edge_index (torch.Tensor or SparseTensor): The undirected graph of *training*
+            interactions, see :class:`~pyg_irllrec.nn.Recommender`.
+        edge_weight (torch.Tensor, optional): Its weights. (default: :obj:`None`)
         profile (torch.Tensor, optional): Text embeddings of profiles, users
             first, :math:`(|\mathcal{V}|, D_t)`. (default: :obj:`None`)
         intent (torch.Tensor, optional): Text embeddings of intents, likewise.
@@ -81,7 +78,8 @@ class IRLLRec(Recommender):
         super().__init__(backbone, edge_index, edge_weight, l2_weight=l2_weight)
         for name, text in (('profile', profile), ('intent', intent)):
             if text is not None:
-                check_text(name, text, backbone.num_nodes)
+                check_rows(name, text, backbone.num_nodes)
+                check_finite(name, text)
         self.alignment = IntentAlignmentLoss() if alignment is None else alignment
         self.l2_teacher = l2_teacher
         self.register_buffer('profile', profile, persistent=False)
@@ -96,17 +94,20 @@ class IRLLRec(Recommender):
             projector = TextProjector(intent.size(1), dim)
             self.intent_projector = MomentumEncoder(projector, momentum)
 
+    def update_teacher(self) -> None:
+        r"""Moves the teacher of the intent tower one step, if a term reads it."""
+        if self._reads_intents():
+            assert self.intent_projector is not None
+            self.intent_projector.update()
+
     def _terms(
-        self,
-        triplets: Tensor,
-        update_teacher: bool,
-        generator: Optional[torch.Generator],
+        self, triplets: Tensor, generator: Optional[torch.Generator]
     ) -> dict[str, Tensor]:
         output = self._embed_graph()
         weights = self.alignment.weights
         text_intent = teacher_intent = None
         if self._reads_intents():
-            text_intent = self._text_intent(triplets, update_teacher)
+            text_intent = self._text_intent(triplets)
             if weights['matching'] > 0:
                 assert self.intent_projector is not None
                 teacher_intent = self.intent_projector.teach(self.intent)
@@ -139,10 +140,8 @@ class IRLLRec(Recommender):
         weights = self.alignment.weights
         return weights['intent'] > 0 or self.alignment.needs_all_intents()
 
-    def _text_intent(self, triplets: Tensor, update_teacher: bool) -> Tensor:
+    def _text_intent(self, triplets: Tensor) -> Tensor:
         assert self.intent_projector is not None and self.intent is not None
-        if self.training and update_teacher:
-            self.intent_projector.update()
         if self.alignment.needs_all_intents():
             everything: Tensor = self.intent_projector(self.intent)
             return everything

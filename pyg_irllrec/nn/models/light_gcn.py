@@ -26,26 +26,17 @@ class LightGCN(EmbeddingBackbone):
     the IRLLRec and SSLRec code, not averaged as in the LightGCN paper.
 
     Args:
-        num_users (int): The number of users.
-        num_items (int): The number of items.
-        *args (optional): Further arguments of
-            :class:`~pyg_irllrec.nn.EmbeddingBackbone`.
+        *args (optional): Those of :class:`~pyg_irllrec.nn.EmbeddingBackbone`, from
+            :obj:`num_users` and :obj:`num_items` on.
         edge_dropout (float): The probability to leave out a directed edge of the
             propagation in a training step, see
             :func:`~pyg_irllrec.functional.edge_dropout`. (default: :obj:`0.0`)
         **kwargs (optional): The same by name.
     """
 
-    def __init__(
-        self,
-        num_users: int,
-        num_items: int,
-        *args: Any,
-        edge_dropout: float = 0.0,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, edge_dropout: float = 0.0, **kwargs: Any) -> None:
         check_fraction('edge_dropout', edge_dropout)
-        super().__init__(num_users, num_items, *args, **kwargs)
+        super().__init__(*args, **kwargs)
         self.edge_dropout = edge_dropout
 
     def layers(

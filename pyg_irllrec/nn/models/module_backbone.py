@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import Embedding, Module
 from torch.nn.init import xavier_uniform_
-from torch_geometric.typing import Adj
 
 from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput
-from pyg_irllrec.utils.adjacency import source_and_target
+from pyg_irllrec.utils.adjacency import plain_edge_index
 from pyg_irllrec.utils.checks import check_not_negative
 
 RATES, RATED_BY = ('user', 'rates', 'item'), ('item', 'rev_rates', 'user')
@@ -69,6 +68,10 @@ class ModuleBackbone(Backbone):
         super().__init__(num_users, num_items, embedding_dim, num_intents, impl)
         in_channels = embedding_dim if in_channels is None else in_channels
         check_not_negative('in_channels', in_channels)
+        if not isinstance(module, Module):
+            raise ValueError(
+                f"'module' must be a torch.nn.Module, got {type(module).__name__}"
+            )
         if not callable(getattr(module, method, None)):
             raise ValueError(
                 f"'method' must be a method of the {type(module).__name__}, got "
@@ -92,41 +95,28 @@ class ModuleBackbone(Backbone):
         r"""The learned table, if there is one."""
         return None if self.features is None else self.features.weight
 
-    def forward(
-        self,
-        edge_index: Adj,
-        edge_weight: Optional[Tensor] = None,
-        x: Optional[Tensor] = None,
-    ) -> BackboneOutput:
-        r"""Embeds all nodes, see :meth:`Backbone.forward`."""
-        edge_index, edge_weight = self.sort(edge_index, edge_weight)
-        embedding = self._call(edge_index, edge_weight, x)
-        return BackboneOutput(
-            embedding, self.interaction_intent([embedding], edge_index)
-        )
-
-    def embed(self, edge_index: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
-        r"""The embeddings alone, without a convolution over intents."""
-        return self._call(*self.sort(edge_index, edge_weight), None)
+    def encode(self, x: Any, edge_index: Tensor, edge_weight: Tensor) -> BackboneOutput:
+        r"""Embeds all nodes by the module."""
+        embedding = self._call(x, edge_index, edge_weight)
+        intent = self.interaction_intent([embedding], edge_index)
+        return BackboneOutput(embedding, intent)
 
     def _call(
-        self, edge_index: Tensor, edge_weight: Optional[Tensor], x: Optional[Tensor]
+        self, x: Optional[Tensor], edge_index: Tensor, edge_weight: Tensor
     ) -> Tensor:
-        x = self.node_features() if x is None else x
-        call = getattr(self.module, self.method)
-        # Scatters of torch take no other ids, and not every module an EdgeIndex.
-        plain = torch.stack(source_and_target(edge_index)).long()
-        given = {}
-        if self.weighted:
-            dtype = torch.get_default_dtype() if x is None else x.dtype
-            _, given['edge_weight'] = self.normalise(edge_index, edge_weight, dtype)
+        # Called by itself where it can be, so that its hooks run.
+        by_name = self.method != 'forward'
+        call = getattr(self.module, self.method) if by_name else self.module
+        plain = plain_edge_index(edge_index)
+        given = {'edge_weight': edge_weight} if self.weighted else {}
         if self.hetero:
             assert x is not None
             out = self._call_hetero(call, x, plain)
         else:
             out = call(plain, **given) if x is None else call(x, plain, **given)
-        self.check_rows('embeddings', out)
-        return out
+        self.check_output('embeddings', out)
+        embedding: Tensor = out
+        return embedding
 
     def _call_hetero(self, call: Any, x: Tensor, edge_index: Tensor) -> Tensor:
         source, target = edge_index
@@ -137,4 +127,10 @@ class ModuleBackbone(Backbone):
             RATED_BY: edge_index[:, back] - shift.flip(0),
         }
         out = call({'user': x[: self.num_users], 'item': x[self.num_users :]}, graph)
+        if not isinstance(out, dict) or not {'user', 'item'} <= out.keys():
+            got = sorted(out) if isinstance(out, dict) else type(out).__name__
+            raise ValueError(
+                "'module' must return embeddings by type, of 'user' and of 'item', got "
+                f'{got}'
+            )
         return torch.cat([out['user'], out['item']])

@@ -5,6 +5,7 @@ from typing import Optional, Union
 import torch
 from torch import Tensor
 from torch.nn import Module
+from torch.nn.parameter import is_lazy
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.nn.loss import LossOutput
@@ -70,6 +71,9 @@ class Recommender(Module):
         )
         self.register_buffer('edge_index', edge_index, persistent=False)
         self.register_buffer('edge_weight', edge_weight, persistent=False)
+        if any(is_lazy(weight) for weight in backbone.parameters()):
+            with torch.no_grad(), evaluating(backbone):
+                self.encode()  # Lazy modules learn their sizes.
 
     @property
     def num_users(self) -> int:
@@ -85,7 +89,7 @@ class Recommender(Module):
         r"""The embeddings that score, of users :math:`(U, d)` and items
         :math:`(I, d)`. Call :meth:`eval` first for those without dropout."""
         embedding = self.backbone.embed(self.edge_index, self.edge_weight)
-        self.backbone.check_rows('embeddings', embedding)
+        self.backbone.check_output('embeddings', embedding)
         return embedding[: self.num_users], embedding[self.num_users :]
 
     def loss(
@@ -118,17 +122,16 @@ class Recommender(Module):
             )
         # Before a teacher's step: the authors' L2 term counts the earlier one.
         l2 = torch.stack([weight.square().sum() for weight in self._counted()]).sum()
-        terms = {
-            'l2': self.l2_weight * l2,
-            **self._terms(triplets, update_teacher, generator),
-        }
+        if self.training and update_teacher:
+            self.update_teacher()
+        terms = {'l2': self.l2_weight * l2, **self._terms(triplets, generator)}
         return LossOutput(torch.stack(list(terms.values())).sum(), terms)
 
+    def update_teacher(self) -> None:
+        r"""The step of a momentum teacher, if there is one."""
+
     def _terms(
-        self,
-        triplets: Tensor,
-        update_teacher: bool,
-        generator: Optional[torch.Generator],
+        self, triplets: Tensor, generator: Optional[torch.Generator]
     ) -> dict[str, Tensor]:
         r"""All terms of the loss but L2."""
         return self._backbone_terms(self._embed_graph(), triplets)
@@ -142,9 +145,9 @@ class Recommender(Module):
             raise ValueError(
                 f"'backbone' must return a BackboneOutput, got {type(output).__name__}"
             )
-        self.backbone.check_rows('embeddings', output.embedding)
+        self.backbone.check_output('embeddings', output.embedding)
         if output.intent is not None:
-            self.backbone.check_rows('intents', output.intent)
+            self.backbone.check_output('intents', output.intent)
         return output
 
     def _backbone_terms(

@@ -13,9 +13,10 @@ from pyg_irllrec.nn.models.backbone import Backbone
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.checks import (
+    check_finite,
     check_not_negative,
     check_positive,
-    check_text,
+    check_rows,
 )
 
 
@@ -69,7 +70,8 @@ class RLMRecGen(Recommender):
         l2_weight: float = 1e-6,
     ) -> None:
         super().__init__(backbone, edge_index, edge_weight, l2_weight=l2_weight)
-        check_text('profile', profile, backbone.num_nodes)
+        check_rows('profile', profile, backbone.num_nodes)
+        check_finite('profile', profile)
         check_not_negative('weight', weight)
         check_positive('temperature', temperature)
         if not 0 < mask_ratio <= 1:
@@ -91,13 +93,10 @@ class RLMRecGen(Recommender):
         self.reconstructor = TextProjector(dim, width)
 
     def _terms(
-        self,
-        triplets: Tensor,
-        update_teacher: bool,
-        generator: Optional[torch.Generator],
+        self, triplets: Tensor, generator: Optional[torch.Generator]
     ) -> dict[str, Tensor]:
         if not self.training:
-            return super()._terms(triplets, update_teacher, generator)
+            return super()._terms(triplets, generator)
         features = self.backbone.node_features()
         assert features is not None
         num_nodes = features.size(0)

@@ -5,15 +5,15 @@ from typing import Any
 from torch import Tensor
 
 from pyg_irllrec.functional import edge_dropout, node_dropout
-from pyg_irllrec.nn.models.contrastive_backbone import ContrastiveBackbone
 from pyg_irllrec.nn.models.embedding_backbone import propagate_layers
+from pyg_irllrec.nn.models.two_view_backbone import TwoViewBackbone
 from pyg_irllrec.utils.checks import check_choice, check_fraction
 
 
-class SGL(ContrastiveBackbone):
+class SGL(TwoViewBackbone):
     r"""The backbone of the `"Self-supervised Graph Learning for Recommendation"
     <https://arxiv.org/abs/2010.10783>`_ paper: the views of
-    :class:`~pyg_irllrec.nn.ContrastiveBackbone` are propagated over damaged graphs,
+    :class:`~pyg_irllrec.nn.TwoViewBackbone` are propagated over damaged graphs,
 
     .. math::
         \mathbf{E}_{l+1} = (\mathbf{M}_l \circ \hat{\mathbf{A}}) \, \mathbf{E}_l,
@@ -23,31 +23,28 @@ class SGL(ContrastiveBackbone):
     As in the code of IRLLRec, interaction intents are those of the second view.
 
     Args:
-        num_users (int): The number of users.
-        num_items (int): The number of items.
+        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`, from
+            :obj:`num_users` and :obj:`num_items` on.
         augmentation (str): What :math:`\mathbf{M}` leaves out: edges
             (:obj:`"edge"`), nodes with all their edges (:obj:`"node"`), or other
             edges in each layer (:obj:`"walk"`, random walk).
             (default: :obj:`"edge"`)
         dropout (float): The probability that one is left out. (default: :obj:`0.2`)
-        **kwargs (optional): Further arguments of
-            :class:`~pyg_irllrec.nn.ContrastiveBackbone`.
+        **kwargs (optional): The same by name.
     """
 
     intent_of_view = True
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        *,
+        *args: Any,
         augmentation: str = 'edge',
         dropout: float = 0.2,
         **kwargs: Any,
     ) -> None:
         check_choice('augmentation', augmentation, ('edge', 'node', 'walk'))
         check_fraction('dropout', dropout)
-        super().__init__(num_users, num_items, **kwargs)
+        super().__init__(*args, **kwargs)
         self.augmentation = augmentation
         self.dropout = dropout
 

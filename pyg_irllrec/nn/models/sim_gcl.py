@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyg_irllrec.functional import propagate
-from pyg_irllrec.nn.models.contrastive_backbone import ContrastiveBackbone
+from pyg_irllrec.nn.models.two_view_backbone import TwoViewBackbone
 from pyg_irllrec.utils.checks import check_not_negative
 
 
-class SimGCL(ContrastiveBackbone):
+class SimGCL(TwoViewBackbone):
     r"""The backbone of the `"Are Graph Augmentations Necessary? Simple Graph
     Contrastive Learning for Recommendation" <https://arxiv.org/abs/2112.08679>`_
-    paper: the views of :class:`~pyg_irllrec.nn.ContrastiveBackbone` see the intact
+    paper: the views of :class:`~pyg_irllrec.nn.TwoViewBackbone` see the intact
     graph and add noise to every layer,
 
     .. math::
@@ -27,21 +27,18 @@ class SimGCL(ContrastiveBackbone):
     the layer 0, and interaction intents are those without noise.
 
     Args:
-        num_users (int): The number of users.
-        num_items (int): The number of items.
+        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`, from
+            :obj:`num_users` and :obj:`num_items` on.
         noise (float): The length :math:`\epsilon` of a node's noise.
             (default: :obj:`0.1`)
-        **kwargs (optional): Further arguments of
-            :class:`~pyg_irllrec.nn.ContrastiveBackbone`.
+        **kwargs (optional): The same by name.
     """
 
     contrasts_negatives = False
 
-    def __init__(
-        self, num_users: int, num_items: int, *, noise: float = 0.1, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, noise: float = 0.1, **kwargs: Any) -> None:
         check_not_negative('noise', noise)
-        super().__init__(num_users, num_items, **kwargs)
+        super().__init__(*args, **kwargs)
         self.noise = noise
 
     def view(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> list[Tensor]:

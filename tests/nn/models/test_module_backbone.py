@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch_geometric.nn import GCN, GraphSAGE, to_hetero
+from torch_geometric.nn import GCN, GraphSAGE, HeteroConv, SAGEConv, to_hetero
 from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_irllrec.nn import LightGCN, ModuleBackbone, Recommender
@@ -87,3 +87,30 @@ def test_the_wrong_width_is_said_clearly():
 def test_wrong_arguments(change, message):
     with pytest.raises(ValueError, match=message):
         ModuleBackbone(GraphSAGE(4, 4, 1), 6, 7, 4, **change)
+
+
+def test_hooks_of_the_module_run():
+    module = GraphSAGE(4, 4, 1)
+    seen = []
+    module.register_forward_hook(lambda *args: seen.append(1))
+    ModuleBackbone(module, 6, 7, 4)(GRAPH)
+    assert seen == [1]
+
+
+def test_lazy_modules_learn_their_sizes():
+    backbone = ModuleBackbone(GraphSAGE(-1, 4, 2), 6, 7, 4)
+    model = Recommender(backbone, GRAPH)
+    model.loss(BackboneTests.triplets).total.backward()
+    assert model.training
+
+
+def test_a_hetero_module_that_leaves_out_a_type():
+    rates = ModuleBackbone.metadata[1][0]
+    module = HeteroConv({rates: SAGEConv(4, 4)})
+    with pytest.raises(ValueError, match=r"of 'user' and of 'item', got \['item'\]"):
+        ModuleBackbone(module, 6, 7, 4, hetero=True)(GRAPH)
+
+
+def test_a_function_is_no_module():
+    with pytest.raises(ValueError, match=r'must be a torch\.nn\.Module, got function'):
+        ModuleBackbone(lambda x, edge_index: x, 6, 7, 4)

@@ -19,7 +19,7 @@ class Wrong(Backbone):
         self.output = output
         self.weight = nn.Parameter(torch.ones(1))
 
-    def forward(self, edge_index, edge_weight=None, x=None):
+    def encode(self, x, edge_index, edge_weight):
         return self.output
 
 

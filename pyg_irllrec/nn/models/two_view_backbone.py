@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from pyg_irllrec.nn.loss.pairwise_alignment_loss import (
+    PairwiseAlignmentLoss,
+    align_sides,
+)
+from pyg_irllrec.nn.models.backbone import BackboneOutput, add
+from pyg_irllrec.nn.models.contrastive_backbone import ContrastiveBackbone
+
+
+class TwoViewBackbone(ContrastiveBackbone):
+    r"""A :class:`~pyg_irllrec.nn.LightGCN` that is also trained to give a node like
+    embeddings :math:`\mathbf{z}^{\prime}, \mathbf{z}^{\prime\prime}` in two views of
+    the graph: InfoNCE over the users and items of a batch of triplets
+    :math:`\mathcal{B}`,
+
+    .. math::
+        \mathcal{L} = \sum_{k} \frac{1}{|\mathcal{B}|} \sum_{\mathcal{B}} -\log
+        \frac{\exp(\cos(\mathbf{z}^{\prime}_k, \mathbf{z}^{\prime\prime}_k) / \tau)}
+        {\sum_c \exp(\cos(\mathbf{z}^{\prime}_k, \mathbf{z}^{\prime\prime}_c) / \tau)}
+
+    with :math:`k` over the columns of the triplets and :math:`c` over all nodes of
+    the side. The intact graph scores. In evaluation there are no views and no
+    contrast. A subclass writes :meth:`view`; for the arguments see
+    :class:`~pyg_irllrec.nn.ContrastiveBackbone`.
+    """
+
+    contrasts_negatives: ClassVar[bool] = True
+    """Whether the negative items of a batch are contrasted too."""
+    intent_of_view: ClassVar[bool] = False
+    """Whether interaction intents are those of the second view in training."""
+
+    def view(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> list[Tensor]:
+        r"""The layers of a new view of a normalised graph."""
+        raise NotImplementedError
+
+    def encode(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
+    ) -> BackboneOutput:
+        r"""Embeds all nodes of a normalised graph, in training also in two views."""
+        if not self.training:
+            return super().encode(x, edge_index, edge_weight)
+        first, second = (self.view(x, edge_index, edge_weight) for _ in range(2))
+        layers = self.layers(x, edge_index, edge_weight)
+        seen = second if self.intent_of_view else layers
+        intent = self.interaction_intent(seen[:-1], edge_index)
+        return BackboneOutput(add(layers), intent, (add(first), add(second)))
+
+    def contrast(self, output: BackboneOutput, triplets: Tensor) -> Tensor:
+        r"""The contrast of the two views."""
+        first, second = output.views
+        nodes = triplets if self.contrasts_negatives else triplets[:2]
+        loss = PairwiseAlignmentLoss(self.temperature, 'all', self.duplicates)
+        return align_sides(loss, loss, first, second, nodes, self.num_users)
