@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def said_plainly(work: Callable[[], None], hint: str = '') -> int:
     """Runs a command; whatever is wrong with its input is said in one line."""
+    warnings.filterwarnings('ignore', message='Sparse ')  # Of torch, once a process.
     try:
         work()
     except (ValueError, OSError, ImportError) as error:
@@ -86,7 +88,8 @@ def run(args: argparse.Namespace) -> FitResult:
     training.pop('batch_size', None)
     torch.manual_seed(args.seed)
     model = build_model(data, args.backbone, args.alignment, preset)
-    out = open_run(args)
+    name = f'{args.dataset}-{args.backbone}-{args.alignment}-seed{args.seed}'
+    out = open_run(args, args.out or Path('runs') / name)
     return fit(
         model,
         interactions,
@@ -134,11 +137,12 @@ def choose_preset(
     )
     if dataset == 'synthetic':
         preset['training'] |= {'batch_size': 1024, 'check_every': 2, 'patience': 5}
-        if preset['backbone']['num_intents'] > 0:
+        if 'num_intents' in preset['backbone']:
             preset['backbone']['num_intents'] = 16
     if backbone == 'alpharec':
         kept = ('embedding_dim', 'num_intents')
-        preset['backbone'] = {key: preset['backbone'][key] for key in kept}
+        values = preset['backbone'].items()
+        preset['backbone'] = {key: value for key, value in values if key in kept}
     return preset
 
 
@@ -169,10 +173,8 @@ def build_backbone(data: HeteroData, backbone: str, preset: Preset) -> Backbone:
     return BACKBONES[backbone](*sizes, **preset['backbone'])
 
 
-def open_run(args: argparse.Namespace) -> Path:
+def open_run(args: argparse.Namespace, out: Path) -> Path:
     """The folder of the run. An earlier run is moved aside, never overwritten."""
-    name = f'{args.dataset}-{args.backbone}-{args.alignment}-seed{args.seed}'
-    out: Path = args.out or Path('runs') / name
     config = {
         key: str(value.resolve()) if isinstance(value, Path) else value
         for key, value in vars(args).items()

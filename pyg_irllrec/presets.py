@@ -96,7 +96,9 @@ def authors_preset(backbone: str, dataset: str, alignment: str) -> Preset:
     their choices: users contrast with all users but items with the batch,
     duplicates in a batch count, and the frozen teacher counts in L2. They have
     :obj:`"full"` for LightGCN alone; for the others it takes the weights that stand
-    in their configuration without being used.
+    in their configuration without being used. The numbers are those of their models
+    with intents; :obj:`"none"` and :obj:`"profile"` take the same, but for LightGCN,
+    whose plain model has an edge dropout and an L2 weight of its own.
 
     Args:
         backbone (str): A key of :obj:`AUTHORS`.
@@ -145,8 +147,8 @@ def authors_preset(backbone: str, dataset: str, alignment: str) -> Preset:
 
 def sound_preset(backbone: str, dataset: str, alignment: str) -> Preset:
     r"""The authors' tuned weights and temperatures with this package's own choices:
-    negatives from the batch, nodes that count once, translation and matching terms
-    that weigh enough to be felt, and ten checks of patience. Arguments and result as
+    texts of the batch as negatives, nodes that count once, translation and matching
+    terms that weigh enough to be felt, and ten checks of patience. Arguments and result as
     :func:`authors_preset`."""
     preset = authors_preset(backbone, dataset, alignment)
     tuned = (
@@ -168,16 +170,17 @@ def sound_preset(backbone: str, dataset: str, alignment: str) -> Preset:
 
 def authors_backbone(backbone: str, config: dict[str, Any]) -> dict[str, Any]:
     r"""Keyword arguments of a backbone from the names of the authors' configuration;
-    what :obj:`config` does not have is left at the authors' default.
+    what :obj:`config` does not have is left at the backbone's own default.
 
     Args:
         backbone (str): A key of :obj:`AUTHORS`.
         config (dict): Their configuration.
     """
+    check_choice('backbone', backbone, tuple(AUTHORS))
     arguments: dict[str, Any] = {
         'embedding_dim': config.get('embedding_size', 32),
         'num_layers': config.get('layer_num', 3),
-        'num_intents': config.get('intent_num', 0),
+        'num_intents': config.get('intent_num'),
     }
     contrast = {
         'contrast_weight': config.get('cl_weight'),
@@ -185,7 +188,7 @@ def authors_backbone(backbone: str, config: dict[str, Any]) -> dict[str, Any]:
         'temperature': config.get('cl_temperature', config.get('temperature')),
     }
     dropout = 1 - config.get('keep_rate', 0.8 if backbone == 'sgl' else 1.0)
-    own = {
+    own: dict[str, dict[str, Any]] = {
         'lightgcn': {'edge_dropout': dropout},
         'sgl': {'dropout': dropout, 'duplicates': True, **contrast},
         'simgcl': {'noise': config.get('eps'), 'duplicates': True, **contrast},
@@ -197,7 +200,8 @@ def authors_backbone(backbone: str, config: dict[str, Any]) -> dict[str, Any]:
             **contrast,
         },
     }
-    return {**arguments, **own[backbone]}
+    arguments |= own[backbone]
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def authors_alignment(
@@ -218,6 +222,7 @@ def authors_alignment(
         config (dict): Their configuration. Weights that it does not have are zero.
         backbone (str): A key of :obj:`AUTHORS`. (default: :obj:`"lightgcn"`)
     """
+    check_choice('backbone', backbone, tuple(AUTHORS))
     translation = config.get('kd_int_weight_2', 0.0)
     matching = config.get('kd_int_weight_3', 0.0)
     return {

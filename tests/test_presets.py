@@ -11,6 +11,7 @@ from pyg_irllrec.presets import (
     BACKBONES,
     DATASETS,
     authors_alignment,
+    authors_backbone,
     authors_preset,
     sound_preset,
 )
@@ -81,3 +82,17 @@ def test_the_nested_term_is_unfolded():
 def test_unknown_names(arguments, message):
     with pytest.raises(ValueError, match=message):
         authors_preset(*arguments)
+
+
+@pytest.mark.parametrize('backbone', AUTHORS)
+def test_an_empty_configuration_leaves_the_defaults(backbone):
+    BACKBONES[backbone](3, 3, **authors_backbone(backbone, {}))
+
+
+def test_unknown_backbones():
+    for call in (
+        lambda: authors_backbone('ngcf', {}),
+        lambda: authors_alignment({}, 'ngcf'),
+    ):
+        with pytest.raises(ValueError, match="'backbone' must be one of 'lightgcn'"):
+            call()

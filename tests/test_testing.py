@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch_geometric import EdgeIndex
 
 from pyg_irllrec.nn import BackboneOutput, LightGCN
 from pyg_irllrec.testing import BackboneTests, replay_draws
@@ -69,6 +70,49 @@ class Stateful(LightGCN):
         return output._replace(embedding=output.embedding * self.calls)
 
 
+class Deaf(LightGCN):
+    """Ignores the features it is given."""
+
+    def encode(self, x, edge_index, edge_weight):
+        return super().encode(self.node_features(), edge_index, edge_weight)
+
+
+class Stuck(LightGCN):
+    """Keeps a tensor that stays where it is."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.scale = torch.ones(1)
+
+
+class Picky(LightGCN):
+    """Has intents for one format only."""
+
+    def forward(self, edge_index, edge_weight=None, x=None):
+        output = super().forward(edge_index, edge_weight, x)
+        if isinstance(edge_index, EdgeIndex):
+            return output._replace(intent=output.embedding)
+        return output
+
+
+class Weightless(LightGCN):
+    """Computes weights whether some are given or not."""
+
+    def forward(self, edge_index, edge_weight=None, x=None):
+        if isinstance(edge_index, torch.Tensor) and edge_index.layout == torch.strided:
+            edge_weight = None
+        return super().forward(edge_index, edge_weight, x)
+
+
+class Wide(LightGCN):
+    """Cannot read 32-bit ids."""
+
+    def auxiliary_loss(self, output, triplets):
+        if triplets.dtype == torch.int32:
+            raise ValueError('ids must be wide')
+        return {}
+
+
 class Breaking(LightGCN):
     """Looks at numbers, which breaks a compiled graph."""
 
@@ -87,6 +131,11 @@ class Breaking(LightGCN):
         (Stateful, 'evaluation_without_randomness'),
         (Drawing, 'evaluation_without_randomness'),
         (Breaking, 'compile'),
+        (Deaf, 'features_in_place_of_its_own'),
+        (Stuck, 'devices'),
+        (Picky, 'adjacency_formats'),
+        (Weightless, 'adjacency_formats'),
+        (Wide, 'batches'),
     ],
 )
 def test_the_tests_of_backbones_find_what_is_wrong(backbone, test):

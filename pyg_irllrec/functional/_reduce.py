@@ -13,6 +13,14 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+def widened(x: Tensor) -> Tensor:
+    r"""What autocast has narrowed, :obj:`float32` again; a model that is in half
+    precision as a whole stays so."""
+    if torch.is_autocast_enabled(x.device.type):
+        return at_least_float32(x)
+    return x
+
+
 def reduce_rows(
     loss: Tensor, reduction: str, weight: Optional[Tensor] = None
 ) -> Tensor:

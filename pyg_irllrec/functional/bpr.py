@@ -32,5 +32,6 @@ def bpr_loss(
     check_same_shape('positive', positive, 'user', user)
     check_same_shape('negative', negative, 'user', user)
     check_choice('reduction', reduction, ('none', 'mean', 'sum'))
-    gap = at_least_float32((user * (negative - positive)).sum(dim=-1))
+    user, positive, negative = map(at_least_float32, (user, positive, negative))
+    gap = (user * (negative - positive)).sum(dim=-1)
     return reduce_rows(F.softplus(gap), reduction)

@@ -145,10 +145,14 @@ class LitIRLLRec(LightningModule):
                     f'the run was begun with {name}={value}: resume it with the same, '
                     f'got {name}={self.settings.get(name)}'
                 )
-        own = {name: value.shape for name, value in self.state_dict().items()}
-        if own != {k: v.shape for k, v in checkpoint['state_dict'].items()}:
+        own, theirs = (
+            # In order, since the optimizer knows parameters by their number alone.
+            [(name, value.shape) for name, value in state.items()]
+            for state in (self.state_dict(), checkpoint['state_dict'])
+        )
+        if own != theirs:
             raise ValueError(
-                'the checkpoint holds a model of other parts or sizes than the one to '
-                'be resumed'
+                'the checkpoint holds a model of other parts or sizes, or in another order, '
+                'than the one to be resumed'
             )
         self.history = checkpoint['history']

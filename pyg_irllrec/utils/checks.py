@@ -43,6 +43,8 @@ def check_fraction(name: str, value: float) -> None:
 def check_matrix(name: str, value: Tensor) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` is a floating-point
     matrix with at least one row."""
+    if not isinstance(value, Tensor):
+        raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
     # The number of rows can depend on data, which a compiled graph cannot ask for.
     empty = not torch.compiler.is_compiling() and value.size(0) == 0
     if value.dim() != 2 or empty:

@@ -185,3 +185,14 @@ def test_parse_device():
 def test_on_a_gpu(tmp_path):
     result = run(tmp_path, device='cuda')
     assert result.test['recall@20'] > 0
+
+
+def test_a_checkpoint_whose_parameters_come_in_another_order(tmp_path):
+    """The optimizer knows them by their number alone."""
+    run(tmp_path, epochs=1)
+    checkpoint = torch.load(tmp_path / 'last.ckpt', weights_only=True)
+    state = checkpoint['state_dict']
+    checkpoint['state_dict'] = dict(reversed(state.items()))
+    torch.save(checkpoint, tmp_path / 'last.ckpt')
+    with pytest.raises(ValueError, match='in another order'):
+        run(tmp_path, epochs=2, resume=True)

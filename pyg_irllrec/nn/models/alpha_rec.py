@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyg_irllrec.functional import info_nce, propagate, unit_norm
+from pyg_irllrec.functional._reduce import at_least_float32
 from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput, add
 from pyg_irllrec.nn.models.embedding_backbone import propagate_layers
 from pyg_irllrec.nn.text_projector import TextProjector
@@ -72,6 +73,7 @@ class AlphaRec(Backbone):
         check_positive('temperature', temperature)
         self.num_layers = num_layers
         self.temperature = temperature
+        item_text = at_least_float32(item_text.detach())
         text = _with_users(item_text, interactions, num_users)
         self.register_buffer('text', text, persistent=False)
         self.projector = TextProjector(item_text.size(1), embedding_dim)

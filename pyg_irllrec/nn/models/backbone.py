@@ -10,6 +10,7 @@ from torch_geometric.typing import Adj
 from torch_geometric.utils import is_torch_sparse_tensor
 
 from pyg_irllrec.functional import bpr_loss
+from pyg_irllrec.functional._reduce import widened
 from pyg_irllrec.nn.conv import IntentLGConv
 from pyg_irllrec.nn.intent_prototypes import IntentPrototypes
 from pyg_irllrec.utils.adjacency import symmetric_norm, to_edge_index
@@ -109,6 +110,7 @@ class Backbone(Module):
             x = self.node_features()
         else:
             check_rows('x', x, self.num_nodes)
+        x = None if x is None else widened(x)
         dtype = torch.get_default_dtype() if x is None else x.dtype
         return self.encode(x, *self.normalise(edge_index, edge_weight, dtype))
 
@@ -152,7 +154,8 @@ class Backbone(Module):
                 f'this {type(self).__name__} has no intents (num_intents=0)'
             )
         user, item = x[: self.num_users], x[self.num_users :]
-        return torch.cat([self.user_prototypes(user), self.item_prototypes(item)])
+        mixed = [self.user_prototypes(user), self.item_prototypes(item)]
+        return widened(torch.cat(mixed))
 
     def interaction_intent(
         self, layers: Sequence[Tensor], edge_index: Adj

@@ -32,8 +32,9 @@ class BIGCF(ContrastiveBackbone):
     intents, :math:`\mathbf{S}_l` weighs :math:`\mathbf{E}_{l+1}`.
 
     Args:
-        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`, from
-            :obj:`num_users` and :obj:`num_items` on.
+        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`:
+            :obj:`num_users`, :obj:`num_items`, :obj:`embedding_dim` and
+            :obj:`num_layers`, all others by name.
         num_intents (int): The number of intent prototypes a side.
             (default: :obj:`128`)
         interaction_intents (bool): Whether to compute interaction intents, which only

@@ -15,7 +15,8 @@ class ContrastiveBackbone(EmbeddingBackbone):
 
     Args:
         *args (optional): Those of :class:`~pyg_irllrec.nn.EmbeddingBackbone`, from
-            :obj:`num_users` and :obj:`num_items` on.
+            :obj:`num_users` and :obj:`num_items` on; all after :obj:`num_layers` by
+            name.
         contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
         temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.2`)
         duplicates (bool): Whether a node that stands in a batch several times

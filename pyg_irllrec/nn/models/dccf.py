@@ -30,8 +30,9 @@ class DCCF(ContrastiveBackbone):
     by the number of users. Interaction intents are the mean of :math:`a(\mathbf{H})`.
 
     Args:
-        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`, from
-            :obj:`num_users` and :obj:`num_items` on.
+        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`:
+            :obj:`num_users`, :obj:`num_items`, :obj:`embedding_dim` and
+            :obj:`num_layers`, all others by name.
         num_intents (int): The number of intent prototypes a side.
             (default: :obj:`128`)
         **kwargs (optional): The same by name. Here

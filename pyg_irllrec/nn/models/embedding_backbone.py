@@ -16,7 +16,8 @@ from pyg_irllrec.utils.checks import check_positive
 
 class EmbeddingBackbone(Backbone):
     r"""What the five backbones share: a table of embeddings a side, propagated over
-    the graph. A subclass overrides :meth:`layers` or :meth:`encode`.
+    the graph. A subclass overrides :meth:`layers`, whose sum scores; one that scores by
+    something else overrides both :meth:`encode` and :meth:`embed`.
 
     Args:
         num_users (int): The number of users.

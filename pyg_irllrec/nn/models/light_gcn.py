@@ -26,8 +26,9 @@ class LightGCN(EmbeddingBackbone):
     the IRLLRec and SSLRec code, not averaged as in the LightGCN paper.
 
     Args:
-        *args (optional): Those of :class:`~pyg_irllrec.nn.EmbeddingBackbone`, from
-            :obj:`num_users` and :obj:`num_items` on.
+        *args (optional): Those of :class:`~pyg_irllrec.nn.EmbeddingBackbone`:
+            :obj:`num_users`, :obj:`num_items`, :obj:`embedding_dim` and
+            :obj:`num_layers`, all others by name.
         edge_dropout (float): The probability to leave out a directed edge of the
             propagation in a training step, see
             :func:`~pyg_irllrec.functional.edge_dropout`. (default: :obj:`0.0`)

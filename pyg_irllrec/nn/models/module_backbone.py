@@ -8,8 +8,8 @@ from torch.nn import Embedding, Module
 from torch.nn.init import xavier_uniform_
 
 from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput
-from pyg_irllrec.utils.adjacency import plain_edge_index
-from pyg_irllrec.utils.checks import check_not_negative
+from pyg_irllrec.utils.adjacency import csr, plain_edge_index, sort_by_target
+from pyg_irllrec.utils.checks import check_choice, check_not_negative
 
 RATES, RATED_BY = ('user', 'rates', 'item'), ('item', 'rev_rates', 'user')
 
@@ -20,7 +20,7 @@ class ModuleBackbone(Backbone):
     interaction intents, :class:`~pyg_irllrec.nn.IntentLGConv` of the embeddings
     :math:`\mathbf{Z}` that the module returns.
 
-    The module is called with the graph as a plain :obj:`edge_index` of
+    By default the module is called with the graph as a plain :obj:`edge_index` of
     :obj:`torch.long`, without weights: most modules of PyG normalise by themselves.
 
     Args:
@@ -41,6 +41,11 @@ class ModuleBackbone(Backbone):
             :obj:`("item", "rev_rates", "user")`. (default: :obj:`False`)
         weighted (bool): Whether the module also gets the normalised weights, as
             :obj:`edge_weight=`. (default: :obj:`False`)
+        layout (str): How the module gets the graph: a plain :obj:`"edge_index"`, for
+            which most layers copy a feature vector an edge, or the transposed
+            adjacency as a :obj:`"csr"` matrix of torch, which many of them multiply
+            with, with the weights, if :obj:`weighted`, as values.
+            (default: :obj:`"edge_index"`)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
 
@@ -63,6 +68,7 @@ class ModuleBackbone(Backbone):
         method: str = 'forward',
         hetero: bool = False,
         weighted: bool = False,
+        layout: str = 'edge_index',
         impl: str = 'auto',
     ) -> None:
         super().__init__(num_users, num_items, embedding_dim, num_intents, impl)
@@ -77,11 +83,13 @@ class ModuleBackbone(Backbone):
                 f"'method' must be a method of the {type(module).__name__}, got "
                 f'{method!r}'
             )
-        if hetero and (in_channels == 0 or weighted):
+        check_choice('layout', layout, ('edge_index', 'csr'))
+        if hetero and (in_channels == 0 or weighted or layout == 'csr'):
             raise ValueError(
-                "'hetero' needs in_channels above 0 and weighted=False, got "
-                f'in_channels={in_channels}, weighted={weighted}'
+                "'hetero' needs in_channels above 0, weighted=False and "
+                f"layout='edge_index', got {in_channels}, {weighted} and {layout!r}"
             )
+        self.layout = layout
         self.module = module
         self.method = method
         self.hetero = hetero
@@ -107,20 +115,36 @@ class ModuleBackbone(Backbone):
         # Called by itself where it can be, so that its hooks run.
         by_name = self.method != 'forward'
         call = getattr(self.module, self.method) if by_name else self.module
-        plain = plain_edge_index(edge_index)
         given = {'edge_weight': edge_weight} if self.weighted else {}
+        graph = plain_edge_index(edge_index)
         if self.hetero:
             assert x is not None
-            out = self._call_hetero(call, x, plain)
+            out = self._call_hetero(call, x, graph)
         else:
-            out = call(plain, **given) if x is None else call(x, plain, **given)
+            if self.layout == 'csr':
+                graph, given = self._csr(edge_index, edge_weight), {}
+            out = call(graph, **given) if x is None else call(x, graph, **given)
         self.check_output('embeddings', out)
         embedding: Tensor = out
         return embedding
 
+    def _csr(self, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+        r"""The transposed adjacency, without a copy of its indices."""
+        edge_index, order = sort_by_target(edge_index, self.num_nodes)
+        edge_weight = edge_weight if order is None else edge_weight[order]
+        if not self.weighted:
+            edge_weight = torch.ones_like(edge_weight)
+        rowptr, col, *_ = csr(edge_index)
+        size = (self.num_nodes, self.num_nodes)
+        return torch.sparse_csr_tensor(rowptr, col, edge_weight, size)
+
     def _call_hetero(self, call: Any, x: Tensor, edge_index: Tensor) -> Tensor:
-        source, target = edge_index
-        forth, back = source < self.num_users, target < self.num_users
+        back, forth = (end < self.num_users for end in edge_index.flip(0))
+        if bool((back == forth).any()):
+            raise ValueError(
+                "'edge_index' must join users with items where 'hetero' is set, got an "
+                'edge within one of them'
+            )
         shift = edge_index.new_tensor([[0], [self.num_users]])
         graph = {
             RATES: edge_index[:, forth] - shift,

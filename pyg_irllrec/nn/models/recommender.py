@@ -8,6 +8,7 @@ from torch.nn import Module
 from torch.nn.parameter import is_lazy
 from torch_geometric.typing import Adj
 
+from pyg_irllrec.functional._reduce import widened
 from pyg_irllrec.nn.loss import LossOutput
 from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput
 from pyg_irllrec.nn.models.recommendation import (
@@ -90,7 +91,7 @@ class Recommender(Module):
         :math:`(I, d)`. Call :meth:`eval` first for those without dropout."""
         embedding = self.backbone.embed(self.edge_index, self.edge_weight)
         self.backbone.check_output('embeddings', embedding)
-        return embedding[: self.num_users], embedding[self.num_users :]
+        return self._sides(widened(embedding))
 
     def loss(
         self,
@@ -121,7 +122,8 @@ class Recommender(Module):
                 f'{tuple(triplets.shape)}'
             )
         # Before a teacher's step: the authors' L2 term counts the earlier one.
-        l2 = torch.stack([weight.square().sum() for weight in self._counted()]).sum()
+        zero = self.edge_weight.new_zeros(())
+        l2 = sum((weight.square().sum() for weight in self._counted()), zero)
         if self.training and update_teacher:
             self.update_teacher()
         terms = {'l2': self.l2_weight * l2, **self._terms(triplets, generator)}
@@ -148,15 +150,18 @@ class Recommender(Module):
         self.backbone.check_output('embeddings', output.embedding)
         if output.intent is not None:
             self.backbone.check_output('intents', output.intent)
-        return output
+        return output._replace(embedding=widened(output.embedding))
+
+    def _sides(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        return embedding[: self.num_users], embedding[self.num_users :]
 
     def _backbone_terms(
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:
         user, positive, negative = triplets
-        item_embedding = output.embedding[self.num_users :]
+        user_embedding, item_embedding = self._sides(output.embedding)
         ranking = self.backbone.ranking_loss(
-            output.embedding[user], item_embedding[positive], item_embedding[negative]
+            user_embedding[user], item_embedding[positive], item_embedding[negative]
         )
         return {
             'ranking': ranking,
@@ -164,8 +169,8 @@ class Recommender(Module):
         }
 
     def _counted(self) -> list[Tensor]:
-        r"""What L2 counts."""
-        return list(self.parameters())
+        r"""What L2 counts: all that is trained."""
+        return [weight for weight in self.parameters() if weight.requires_grad]
 
     @torch.no_grad()
     def recommend(

@@ -9,10 +9,12 @@ from torch.nn.init import xavier_uniform_
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional import info_nce
+from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS
 from pyg_irllrec.nn.models.backbone import Backbone
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.checks import (
+    check_choice,
     check_finite,
     check_not_negative,
     check_positive,
@@ -49,6 +51,10 @@ class RLMRecGen(Recommender):
             (default: :obj:`0.1`)
         weight (float): :math:`w`. (default: :obj:`0.1`)
         temperature (float): :math:`\tau`. (default: :obj:`0.2`)
+        max_rows (int): The most masked nodes that the text term counts, drawn anew in
+            every step, as its cost grows with their square. (default: :obj:`4096`)
+        impl (str): The implementation of the text term, see
+            :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
         l2_weight (float): :math:`\lambda`. (default: :obj:`1e-6`)
 
     Raises:
@@ -67,6 +73,8 @@ class RLMRecGen(Recommender):
         mask_ratio: float = 0.1,
         weight: float = 0.1,
         temperature: float = 0.2,
+        max_rows: int = 4096,
+        impl: str = 'auto',
         l2_weight: float = 1e-6,
     ) -> None:
         super().__init__(backbone, edge_index, edge_weight, l2_weight=l2_weight)
@@ -74,6 +82,8 @@ class RLMRecGen(Recommender):
         check_finite('profile', profile)
         check_not_negative('weight', weight)
         check_positive('temperature', temperature)
+        check_positive('max_rows', max_rows)
+        check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
         if not 0 < mask_ratio <= 1:
             raise ValueError(
                 f"'mask_ratio' must be above 0 and at most 1, got {mask_ratio!r}"
@@ -87,6 +97,8 @@ class RLMRecGen(Recommender):
         self.mask_ratio = mask_ratio
         self.weight = weight
         self.temperature = temperature
+        self.max_rows = max_rows
+        self.impl = impl
         self.register_buffer('profile', profile, persistent=False)
         self.mask_token = Parameter(xavier_uniform_(torch.empty(1, features.size(1))))
         dim, width = backbone.embedding_dim, profile.size(1)
@@ -106,10 +118,12 @@ class RLMRecGen(Recommender):
         masked = order[:count]
         token = self.mask_token.to(features.dtype).expand(count, -1)
         output = self._embed_graph(features.index_copy(0, masked, token))
+        counted = masked[: self.max_rows]  # They lie in random order.
         loss = info_nce(
-            self.reconstructor(output.embedding[masked]),
-            self.profile[masked].to(output.embedding.dtype),
+            self.reconstructor(output.embedding[counted]),
+            self.profile[counted].to(output.embedding.dtype),
             temperature=self.temperature,
+            impl=self.impl,
         )
         return {
             **self._backbone_terms(output, triplets),

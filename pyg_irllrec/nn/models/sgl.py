@@ -23,8 +23,9 @@ class SGL(TwoViewBackbone):
     As in the code of IRLLRec, interaction intents are those of the second view.
 
     Args:
-        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`, from
-            :obj:`num_users` and :obj:`num_items` on.
+        *args (optional): Those of :class:`~pyg_irllrec.nn.TwoViewBackbone`:
+            :obj:`num_users`, :obj:`num_items`, :obj:`embedding_dim` and
+            :obj:`num_layers`, all others by name.
         augmentation (str): What :math:`\mathbf{M}` leaves out: edges
             (:obj:`"edge"`), nodes with all their edges (:obj:`"node"`), or other
             edges in each layer (:obj:`"walk"`, random walk).

@@ -27,8 +27,9 @@ class SimGCL(TwoViewBackbone):
     the layer 0, and interaction intents are those without noise.
 
     Args:
-        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`, from
-            :obj:`num_users` and :obj:`num_items` on.
+        *args (optional): Those of :class:`~pyg_irllrec.nn.TwoViewBackbone`:
+            :obj:`num_users`, :obj:`num_items`, :obj:`embedding_dim` and
+            :obj:`num_layers`, all others by name.
         noise (float): The length :math:`\epsilon` of a node's noise.
             (default: :obj:`0.1`)
         **kwargs (optional): The same by name.

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -23,16 +23,36 @@ class TwoViewBackbone(ContrastiveBackbone):
         \frac{\exp(\cos(\mathbf{z}^{\prime}_k, \mathbf{z}^{\prime\prime}_k) / \tau)}
         {\sum_c \exp(\cos(\mathbf{z}^{\prime}_k, \mathbf{z}^{\prime\prime}_c) / \tau)}
 
-    with :math:`k` over the columns of the triplets and :math:`c` over all nodes of
+    with :math:`k` over the columns of the triplets and :math:`c` over the nodes of
     the side. The intact graph scores. In evaluation there are no views and no
-    contrast. A subclass writes :meth:`view`; for the arguments see
-    :class:`~pyg_irllrec.nn.ContrastiveBackbone`.
+    contrast. A subclass writes :meth:`view`.
+
+    Args:
+        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`.
+        negatives (str): The nodes :math:`c`: :obj:`"all"` of the side, as in the
+            papers, or those of the :obj:`"batch"`, which costs a fraction.
+            (default: :obj:`"all"`)
+        contrast_impl (str): The implementation of the contrast, see
+            :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
+        **kwargs (optional): The same by name.
     """
 
     contrasts_negatives: ClassVar[bool] = True
     """Whether the negative items of a batch are contrasted too."""
     intent_of_view: ClassVar[bool] = False
     """Whether interaction intents are those of the second view in training."""
+
+    def __init__(
+        self,
+        *args: Any,
+        negatives: str = 'all',
+        contrast_impl: str = 'auto',
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.loss = PairwiseAlignmentLoss(
+            self.temperature, negatives, self.duplicates, contrast_impl
+        )
 
     def view(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> list[Tensor]:
         r"""The layers of a new view of a normalised graph."""
@@ -42,7 +62,7 @@ class TwoViewBackbone(ContrastiveBackbone):
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
         r"""Embeds all nodes of a normalised graph, in training also in two views."""
-        if not self.training:
+        if not self.training or self.contrast_weight == 0:
             return super().encode(x, edge_index, edge_weight)
         first, second = (self.view(x, edge_index, edge_weight) for _ in range(2))
         layers = self.layers(x, edge_index, edge_weight)
@@ -54,5 +74,4 @@ class TwoViewBackbone(ContrastiveBackbone):
         r"""The contrast of the two views."""
         first, second = output.views
         nodes = triplets if self.contrasts_negatives else triplets[:2]
-        loss = PairwiseAlignmentLoss(self.temperature, 'all', self.duplicates)
-        return align_sides(loss, loss, first, second, nodes, self.num_users)
+        return align_sides(self.loss, self.loss, first, second, nodes, self.num_users)

@@ -114,3 +114,28 @@ def test_a_hetero_module_that_leaves_out_a_type():
 def test_a_function_is_no_module():
     with pytest.raises(ValueError, match=r'must be a torch\.nn\.Module, got function'):
         ModuleBackbone(lambda x, edge_index: x, 6, 7, 4)
+
+
+@pytest.mark.parametrize('weighted', [False, True])
+def test_the_graph_as_a_csr_matrix(weighted):
+    module = GCN(4, 4, 2, normalize=False)
+    plain, csr = (
+        ModuleBackbone(module, 6, 7, 4, weighted=weighted, layout=layout)
+        for layout in ('edge_index', 'csr')
+    )
+    csr.load_state_dict(plain.state_dict())
+    model = Recommender(csr, GRAPH)
+    torch.testing.assert_close(
+        torch.cat(model.encode()), torch.cat(Recommender(plain, GRAPH).encode())
+    )
+    model.loss(BackboneTests.triplets).total.backward()
+    with torch.inference_mode():
+        model.encode()
+
+
+def test_edges_within_a_type_are_not_dropped_silently():
+    sage = to_hetero(GraphSAGE(4, 4, 1), ModuleBackbone.metadata)
+    backbone = ModuleBackbone(sage, 6, 7, 4, hetero=True)
+    social = torch.tensor([[0, 6, 0, 1], [6, 0, 1, 0]])
+    with pytest.raises(ValueError, match="'edge_index' must join users with items"):
+        backbone(social)

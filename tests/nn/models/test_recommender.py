@@ -58,3 +58,16 @@ def test_is_the_backbone_alone():
     squares = sum(weight.square().sum() for weight in model.parameters())
     torch.testing.assert_close(terms['l2'], 0.5 * squares)
     torch.testing.assert_close(total, terms['l2'] + terms['ranking'])
+
+
+def test_an_id_beyond_the_users_is_no_item():
+    model = Recommender(LightGCN(6, 7, 4), GRAPH)
+    with pytest.raises(IndexError):
+        model.loss(torch.tensor([[8], [0], [1]]))
+
+
+def test_frozen_parameters_do_not_count():
+    model = Recommender(LightGCN(6, 7, 4), GRAPH)
+    model.backbone.item_embedding.weight.requires_grad_(False)
+    expected = 1e-6 * model.backbone.user_embedding.weight.square().sum()
+    torch.testing.assert_close(model.loss(TRIPLETS).terms['l2'], expected)

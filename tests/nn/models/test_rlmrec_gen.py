@@ -86,6 +86,9 @@ def test_training_lowers_the_loss():
     [
         ({'profile': PROFILE[:4]}, "'profile' must have a row a node.*13 rows, got 4"),
         ({'mask_ratio': 0}, "'mask_ratio' must be above 0 and at most 1, got 0"),
+        ({'profile': None}, "'profile' must be a tensor, got NoneType"),
+        ({'max_rows': 0}, "'max_rows' must be above 0, got 0"),
+        ({'impl': 'fast'}, "'impl' must be one of 'auto', 'eager'"),
         ({'weight': -1}, "'weight' must be 0 or above, got -1"),
         ({'temperature': 0}, "'temperature' must be above 0, got 0"),
         ({'l2_weight': -1}, "'l2_weight' must be 0 or above, got -1"),
@@ -101,3 +104,11 @@ def test_a_backbone_without_features_is_refused():
     backbone = ModuleBackbone(module, 6, 7, 4, in_channels=0, method='get_embedding')
     with pytest.raises(ValueError, match='node features that can be masked'):
         build(backbone)
+
+
+def test_the_text_term_counts_some_of_many_masked_nodes():
+    few = build(mask_ratio=1.0, max_rows=2)
+    rows = []
+    few.reconstructor.register_forward_hook(lambda *args: rows.append(len(args[-1])))
+    few.loss(TESTS.triplets)
+    assert rows == [2]

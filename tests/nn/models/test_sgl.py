@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pyg_irllrec.functional import info_nce
 from pyg_irllrec.nn import SGL
 from pyg_irllrec.testing import BackboneTests, replay_draws
 from pyg_irllrec.utils import symmetric_norm
@@ -105,3 +106,22 @@ def test_no_views_in_evaluation():
 def test_wrong_arguments(change, message):
     with pytest.raises(ValueError, match=message):
         build(**change)
+
+
+def test_negatives_of_the_batch():
+    model = build(negatives='batch', duplicates=True)
+    output = model(GRAPH)
+    triplets = torch.tensor([[0, 3], [2, 1], [4, 0]])
+    terms = []
+    for rows, shift in zip(triplets, (0, 6, 6)):
+        first, second = (view[rows + shift] for view in output.views)
+        terms.append(info_nce(first, second, temperature=0.2))
+    loss = model.auxiliary_loss(output, triplets)['contrast']
+    torch.testing.assert_close(loss, 0.1 * sum(terms))
+
+
+def test_a_contrast_of_no_weight_costs_no_views():
+    model = build(contrast_weight=0.0)
+    with replay_draws([]):
+        output = model(GRAPH)
+    assert output.views == () and model.auxiliary_loss(output, GRAPH) == {}
