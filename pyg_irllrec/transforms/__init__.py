@@ -1,0 +1,27 @@
+r"""Transforms of interactions, graphs and texts, as PyG has them."""
+
+from .binarize_ratings import BinarizeRatings
+from .drop_edges import DropEdges
+from .drop_nodes import DropNodes
+from .encode_text import EncodeText
+from .k_core import KCore
+from .profile_texts import ProfileTexts
+from .profile_vectors import ProfileVectors
+from .reduce_text import ReduceText
+from .remap_ids import RemapIds
+from .split_interactions import SplitInteractions
+from .symmetric_adjacency import SymmetricAdjacency
+
+__all__ = [
+    'BinarizeRatings',
+    'DropEdges',
+    'DropNodes',
+    'EncodeText',
+    'KCore',
+    'ProfileTexts',
+    'ProfileVectors',
+    'ReduceText',
+    'RemapIds',
+    'SplitInteractions',
+    'SymmetricAdjacency',
+]

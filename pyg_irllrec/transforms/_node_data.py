@@ -1,0 +1,75 @@
+"""What the transforms of texts and of their vectors read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.transforms._interactions import EdgeType, edge_store
+from pyg_irllrec.utils.checks import check_finite, check_rows
+
+SIDES = ('user', 'item')
+
+
+def check_sides(sides: Sequence[str]) -> tuple[str, ...]:
+    r"""The types of nodes as a tuple, or a :class:`ValueError` unless they are at
+    least one and distinct."""
+    sides = (sides,) if isinstance(sides, str) else tuple(sides)
+    if not sides or len(set(sides)) < len(sides):
+        raise ValueError(
+            f"'sides' must be distinct types of nodes, at least one, got {sides}"
+        )
+    return sides
+
+
+def read_texts(data: HeteroData, side: str, name: str) -> Any:
+    r"""A text a node: a list, or whatever else has a length and can be iterated over.
+
+    Raises:
+        ValueError: If there are none, or not one a node.
+    """
+    texts, num_nodes = _read(data, side, name)
+    if isinstance(texts, str) or len(texts) != num_nodes:
+        raise ValueError(
+            f"data['{side}'].{name} must hold a text a node, {num_nodes}, got "
+            f'{"a single text" if isinstance(texts, str) else len(texts)}'
+        )
+    return texts
+
+
+def read_vectors(data: HeteroData, side: str, name: str) -> Tensor:
+    r"""A finite vector a node, in :obj:`float32`, of shape :math:`(N, D_t)`.
+
+    Raises:
+        ValueError: If there are none, or anything else.
+    """
+    vectors, num_nodes = _read(data, side, name)
+    place = f"data['{side}'].{name}"
+    if not isinstance(vectors, Tensor):
+        raise ValueError(f'{place} must be a tensor, got {type(vectors).__name__}')
+    check_rows(place, vectors, num_nodes, each='a node')
+    check_finite(place, vectors)
+    return vectors.float()
+
+
+def check_split(data: HeteroData, edge_type: EdgeType, unsplit: bool) -> None:
+    r"""Raises a :class:`ValueError` where profiles would be made of interactions that
+    are held out later."""
+    if not unsplit and 'val_edge_label_index' not in edge_store(data, edge_type):
+        raise ValueError(
+            f"'data' must hold val_edge_label_index of {edge_type}: profiles are made "
+            'of training interactions, so SplitInteractions comes before; with '
+            'unsplit=True they are made of all interactions'
+        )
+
+
+def _read(data: HeteroData, side: str, name: str) -> tuple[Any, int]:
+    if side not in data.node_types or name not in data[side]:
+        raise ValueError(f"'data' must hold data['{side}'].{name}, got none")
+    num_nodes = data[side].num_nodes
+    if num_nodes is None:
+        raise ValueError(f"data['{side}'].num_nodes must be set")
+    return data[side][name], int(num_nodes)

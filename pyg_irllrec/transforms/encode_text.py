@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch_geometric.data import HeteroData
+from torch_geometric.data.datapipes import functional_transform
+from torch_geometric.transforms import BaseTransform
+
+from pyg_irllrec.text._encode import TextEncoder, as_vectors, checked_texts
+from pyg_irllrec.transforms._interactions import check_hetero
+from pyg_irllrec.transforms._node_data import SIDES, check_sides, read_texts
+
+
+@functional_transform('irllrec_encode_text')
+class EncodeText(BaseTransform):
+    r"""Encodes the texts of users and items in one call of the encoder, so that their
+    vectors share a space (functional name: :obj:`irllrec_encode_text`). A node with a
+    blank text gets zeros, and the encoder does not see it.
+
+    It encodes whenever it runs: give it to a data set as :obj:`pre_transform`, or
+    wrap the encoder in a :class:`~pyg_irllrec.text.CachedEncoder`.
+
+    Args:
+        encoder (callable): Turns a list of texts into an array with a row a text.
+        source (str): The name of the texts, such as :obj:`data['user'].profile_text`.
+            (default: :obj:`"profile_text"`)
+        target (str): The name of the vectors, of shape :math:`(N, D_t)` in
+            :obj:`float32`. (default: :obj:`"profile"`)
+        sides (sequence of str): The types of nodes that have texts.
+            (default: :obj:`("user", "item")`)
+
+    Raises:
+        ValueError: If a node has no text but :obj:`None`, NaN or the like, all texts
+            are blank, or the encoder returns anything but a finite row a text.
+    """
+
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        source: str = 'profile_text',
+        target: str = 'profile',
+        sides: Sequence[str] = SIDES,
+    ) -> None:
+        if not callable(encoder):
+            raise ValueError(
+                "'encoder' must be callable with a list of texts, got "
+                f'{type(encoder).__name__}'
+            )
+        self.encoder = encoder
+        self.source = source
+        self.target = target
+        self.sides = check_sides(sides)
+
+    def forward(self, data: HeteroData) -> HeteroData:
+        r"""The graph with vectors beside its texts."""
+        check_hetero(data, type(self).__name__)
+        texts, told = [], []
+        for side in self.sides:
+            rows = read_texts(data, side, self.source)
+            rows = list(checked_texts(f"data['{side}'].{self.source}", rows))
+            seen = [not _is_blank(text) for text in rows]
+            told.append(torch.tensor(seen, dtype=torch.bool))
+            texts += [text for text in rows if not _is_blank(text)]
+        self._report_blank(len(texts), sum(map(len, told)))
+        vectors = torch.from_numpy(
+            as_vectors("'encoder'", self.encoder(texts), len(texts))
+        )
+        sizes = [int(mask.sum()) for mask in told]
+        for side, mask, part in zip(self.sides, told, vectors.split(sizes)):
+            out = torch.zeros(len(mask), vectors.size(1))
+            out[mask] = part
+            data[side][self.target] = out.to(_device(data))
+        return data
+
+    def _report_blank(self, num_told: int, num_nodes: int) -> None:
+        if num_told == 0:
+            raise ValueError(
+                f"'{self.source}' must hold a text to encode, got {num_nodes} blanks"
+            )
+        if 2 * num_told < num_nodes:
+            warnings.warn(
+                f"{num_nodes - num_told} of {num_nodes} texts in '{self.source}' are "
+                f"blank: these nodes get zeros as '{self.target}'",
+                stacklevel=4,
+            )
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}({self.encoder!r}, source={self.source!r}, '
+            f'target={self.target!r}, sides={self.sides})'
+        )
+
+
+def _is_blank(text: str) -> bool:
+    return not text or text.isspace()
+
+
+def _device(data: HeteroData) -> torch.device:
+    for store in data.edge_stores:
+        if 'edge_index' in store:
+            return torch.device(store.edge_index.device)
+    return torch.device('cpu')

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from torch_geometric.data.datapipes import functional_transform
+from torch_geometric.transforms import BaseTransform
+
+from pyg_irllrec.transforms._interactions import (
+    RATES,
+    EdgeType,
+    check_before_split,
+    check_edge_type,
+    check_hetero,
+    edge_store,
+    num_nodes,
+    read_edges,
+    select_nodes,
+)
+from pyg_irllrec.utils.checks import check_not_below
+
+
+@functional_transform('irllrec_k_core')
+class KCore(BaseTransform):
+    r"""Leaves the largest set of users and items in which every user has interacted
+    with at least :obj:`k` of the items, and every item with at least :obj:`k_item` of
+    the users (functional name: :obj:`irllrec_k_core`). Repeated interactions count
+    once; those between nodes that stay all stay.
+
+    Nodes that stay keep their order, are numbered anew, and keep what is stored of
+    them: tensors, arrays, lists, ids and texts. Edges of other types follow. Each
+    round drops all nodes that have too few and takes time linear in the interactions
+    that are left.
+
+    Args:
+        k (int): The least number of items a user.
+        k_item (int, optional): The least number of users an item.
+            (default: :obj:`None`, :obj:`k`)
+        edge_type (tuple): The type of the interactions.
+            (default: :obj:`('user', 'rates', 'item')`)
+
+    Raises:
+        ValueError: If :obj:`k` or :obj:`k_item` is below one, nothing is left, ids are
+            out of range, interactions are already split, or something was already
+            made of them.
+    """
+
+    def __init__(
+        self, k: int, k_item: Optional[int] = None, edge_type: EdgeType = RATES
+    ) -> None:
+        check_not_below("'k'", k, 1)
+        self.k = k
+        self.k_item = k if k_item is None else k_item
+        check_not_below("'k_item'", self.k_item, 1)
+        self.edge_type = check_edge_type(edge_type)
+
+    def forward(self, data: HeteroData) -> HeteroData:
+        r"""The part of the graph that is left."""
+        check_hetero(data, type(self).__name__)
+        check_before_split(data, self.edge_type, type(self).__name__)
+        num_users, num_items = num_nodes(data, self.edge_type)
+        user, item = read_edges(edge_store(data, self.edge_type))
+        key = (user * num_items + item).unique()
+        user, item = key // max(num_items, 1), key % max(num_items, 1)
+        users, items = _peel(user, item, (num_users, num_items), (self.k, self.k_item))
+        if users.numel() == 0:
+            raise ValueError(
+                f"'k' = {self.k} and 'k_item' = {self.k_item} leave nothing of "
+                f'{num_users} users and {num_items} items with {key.numel()} distinct '
+                'interactions'
+            )
+        select_nodes(data, {self.edge_type[0]: users, self.edge_type[2]: items})
+        return data
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(k={self.k}, k_item={self.k_item})'
+
+
+def _peel(
+    user: Tensor, item: Tensor, sizes: tuple[int, int], least: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    r"""The users and items that are left once all have enough interactions."""
+    while True:
+        kept_user = torch.bincount(user, minlength=sizes[0]) >= least[0]
+        kept_item = torch.bincount(item, minlength=sizes[1]) >= least[1]
+        kept = kept_user[user] & kept_item[item]
+        if bool(kept.all()):
+            return kept_user.nonzero().flatten(), kept_item.nonzero().flatten()
+        user, item = user[kept], item[kept]

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch_geometric.data import HeteroData
+from torch_geometric.data.datapipes import functional_transform
+from torch_geometric.transforms import BaseTransform
+
+from pyg_irllrec.text._encode import checked_texts
+from pyg_irllrec.transforms._interactions import (
+    RATES,
+    EdgeType,
+    check_edge_type,
+    check_hetero,
+    edge_store,
+    num_nodes,
+    read_edges,
+)
+from pyg_irllrec.transforms._node_data import check_split, read_texts
+from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
+
+IntArray = npt.NDArray[np.int64]
+
+
+@functional_transform('irllrec_profile_texts')
+class ProfileTexts(BaseTransform):
+    r"""Profiles in words without a language model (functional name:
+    :obj:`irllrec_profile_texts`): that of an item is its own text, that of a user the
+    texts of items from training, each once, with :obj:`"; "` between them. Items
+    without a text are passed over.
+
+    It reads :obj:`edge_index` and nothing else of the interactions, so it has to come
+    after :class:`~pyg_irllrec.transforms.SplitInteractions`: held-out interactions
+    change no text.
+
+    Args:
+        source (str): The name of the items' texts. (default: :obj:`"text"`)
+        target (str): The name of the profiles: for users a list, for items the texts
+            as they are. (default: :obj:`"profile_text"`)
+        max_items (int): The largest number of items a user. (default: :obj:`20`)
+        max_chars (int): Where a user's text is cut. (default: :obj:`2000`)
+        by (str): Which items come first, :obj:`"recent"` ones by :obj:`time`, or
+            :obj:`"rare"` ones, which have the fewest training interactions and say
+            the most. Ties, and all items where there is no :obj:`time`, are ordered
+            by rarity, then by node. (default: :obj:`"recent"`)
+        unsplit (bool): Whether to take interactions that were not split, all of them.
+            (default: :obj:`False`)
+        edge_type (tuple): The type of the interactions.
+            (default: :obj:`('user', 'rates', 'item')`)
+
+    Raises:
+        ValueError: If interactions are not split, or items have no texts.
+    """
+
+    def __init__(
+        self,
+        source: str = 'text',
+        target: str = 'profile_text',
+        max_items: int = 20,
+        max_chars: int = 2000,
+        by: str = 'recent',
+        unsplit: bool = False,
+        edge_type: EdgeType = RATES,
+    ) -> None:
+        check_positive('max_items', max_items)
+        check_positive('max_chars', max_chars)
+        check_choice('by', by, ('recent', 'rare'))
+        self.source = source
+        self.target = target
+        self.max_items = max_items
+        self.max_chars = max_chars
+        self.by = by
+        self.unsplit = unsplit
+        self.edge_type = check_edge_type(edge_type)
+
+    def forward(self, data: HeteroData) -> HeteroData:
+        r"""The graph with a text a node."""
+        check_hetero(data, type(self).__name__)
+        check_split(data, self.edge_type, self.unsplit)
+        num_users, _ = num_nodes(data, self.edge_type)
+        user_type, _, item_type = self.edge_type
+        texts = read_texts(data, item_type, self.source)
+        name = f"data['{item_type}'].{self.source}"
+        told = np.array([text.strip() != '' for text in checked_texts(name, texts)])
+        start, item = self._choose(edge_store(data, self.edge_type), told, num_users)
+        data[item_type][self.target] = texts
+        data[user_type][self.target] = [
+            '; '.join([texts[i] for i in item[first:last]])[: self.max_chars]
+            for first, last in pairwise(start)
+        ]
+        return data
+
+    def _choose(
+        self, rates: Any, told: npt.NDArray[np.bool_], num_users: int
+    ) -> tuple[list[int], list[int]]:
+        r"""Where the items of each user begin, and the items, best first."""
+        user, item = read_edges(rates).cpu().numpy()
+        rank = _rarity_rank(item, told.size)
+        keys = [rank[item], user]
+        if self.by == 'recent' and 'time' in rates:
+            check_length('time', rates.time, user.size)
+            keys.insert(1, -rates.time.cpu().numpy())
+        order = np.lexsort(keys)
+        order = order[told[item[order]]]
+        user, item = user[order], item[order]
+        _, first = np.unique(user * told.size + item, return_index=True)
+        first.sort()
+        user, item = user[first], item[first]
+        degree = np.bincount(user, minlength=num_users)
+        place = np.arange(user.size) - (degree.cumsum() - degree)[user]
+        start = np.minimum(degree, self.max_items).cumsum()
+        return [0, *start.tolist()], item[place < self.max_items].tolist()
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(source={self.source!r}, target={self.target!r}, '
+            f'max_items={self.max_items}, max_chars={self.max_chars}, by={self.by!r})'
+        )
+
+
+def _rarity_rank(item: IntArray, num_items: int) -> IntArray:
+    r"""The place of each item among all, the one with the fewest interactions
+    first."""
+    rank = np.empty(num_items, np.int64)
+    order = np.bincount(item, minlength=num_items).argsort(kind='stable')
+    rank[order] = np.arange(num_items)
+    return rank

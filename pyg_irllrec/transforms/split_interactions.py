@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import warnings
+from typing import Optional
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from torch_geometric.data.datapipes import functional_transform
+from torch_geometric.transforms import BaseTransform
+
+from pyg_irllrec.transforms._interactions import (
+    RATES,
+    EdgeType,
+    check_before_split,
+    check_edge_type,
+    check_hetero,
+    edge_store,
+    num_nodes,
+    read_edges,
+    select_columns,
+    select_edges,
+)
+from pyg_irllrec.utils.checks import (
+    check_choice,
+    check_fraction,
+    check_integer,
+    check_length,
+    check_not_negative,
+)
+
+TRAIN, VAL, TEST, LEFT_OUT = range(4)
+
+
+@functional_transform('irllrec_split_interactions')
+class SplitInteractions(BaseTransform):
+    r"""Splits interactions into those for training, which stay in :obj:`edge_index`
+    with all that is stored of them, and held-out ones, :obj:`val_edge_label_index`
+    and :obj:`test_edge_label_index` (functional name:
+    :obj:`irllrec_split_interactions`). Each keeps the order that it had.
+
+    - :obj:`by="random"`: of each user's interactions the shares :obj:`val` and
+      :obj:`test`, rounded to whole numbers, drawn at random.
+    - :obj:`by="time"`: of each user's interactions the newest ones to test, the next
+      ones to validation, in these shares.
+    - :obj:`by="leave_one_out"`: each user's last interaction to test and the one
+      before to validation; last by :obj:`time` where there is one, else at random.
+
+    **Repeated interactions** are one: of those of a user with an item the last stays,
+    by :obj:`time` where there is one and then by place, before anything is counted,
+    so that no pair is on two sides. Ties in time are broken by the seed. The order in
+    which interactions are stored makes no difference to which side they are on.
+
+    **Short users**: a user who would be left with fewer than :obj:`min_train`
+    interactions to train on keeps all of them there. With one cut for all users
+    (:obj:`per_user=False`) this trains on interactions from after the cut;
+    :obj:`min_train=0` keeps it strict.
+
+    **Cold items** are held out but never trained on. A warning counts them, and
+    :obj:`data['item'].cold` marks them, of shape :math:`(I)`.
+
+    Args:
+        by (str): :obj:`"random"`, :obj:`"leave_one_out"` or :obj:`"time"`.
+            (default: :obj:`"random"`)
+        val (float): The share for validation; without meaning for
+            :obj:`"leave_one_out"`. (default: :obj:`0.1`)
+        test (float): The share for the test, likewise. (default: :obj:`0.2`)
+        seed (int): The seed of all draws, the same on every device.
+            (default: :obj:`0`)
+        per_user (bool): Whether the shares are of each user's interactions, or of
+            all. (default: :obj:`True`)
+        min_train (int): The least number of training interactions a user.
+            (default: :obj:`1`)
+        cold (str): Whether to :obj:`"keep"` held-out interactions of cold items or
+            to :obj:`"drop"` them. (default: :obj:`"keep"`)
+        edge_type (tuple): The type of the interactions.
+            (default: :obj:`('user', 'rates', 'item')`)
+
+    Raises:
+        ValueError: If an argument is out of range, there are no interactions,
+            :obj:`time` is missing or holds no integers, ids are out of range,
+            interactions are already split, or something was already made of them.
+    """
+
+    def __init__(
+        self,
+        by: str = 'random',
+        val: float = 0.1,
+        test: float = 0.2,
+        seed: int = 0,
+        per_user: bool = True,
+        min_train: int = 1,
+        cold: str = 'keep',
+        edge_type: EdgeType = RATES,
+    ) -> None:
+        check_choice('by', by, ('random', 'leave_one_out', 'time'))
+        check_fraction('val', val)
+        check_fraction('test', test)
+        check_fraction('val + test', val + test)
+        check_not_negative('min_train', min_train)
+        check_choice('cold', cold, ('keep', 'drop'))
+        if by == 'leave_one_out' and not per_user:
+            raise ValueError("'per_user' must be True with by='leave_one_out'")
+        self.by = by
+        self.val = val
+        self.test = test
+        self.seed = seed
+        self.per_user = per_user
+        self.min_train = min_train
+        self.cold = cold
+        self.edge_type = check_edge_type(edge_type)
+
+    def forward(self, data: HeteroData) -> HeteroData:
+        r"""The graph with training interactions, and the held-out ones beside it."""
+        check_hetero(data, type(self).__name__)
+        check_before_split(data, self.edge_type, type(self).__name__)
+        store = edge_store(data, self.edge_type)
+        num_users, num_items = num_nodes(data, self.edge_type)
+        user, item = read_edges(store)
+        if user.numel() == 0:
+            raise ValueError("'edge_index' must hold at least one edge, got none")
+        time = _read_time(store.get('time'), user.numel(), needed=self.by == 'time')
+
+        pair, last = _last_of_pairs(user * num_items + item, time)
+        if time is not None:
+            time = time[last].long()
+        split = torch.full_like(user, LEFT_OUT, dtype=torch.uint8)
+        split[last] = self._split(pair // num_items, time, num_users)
+        cold = _cold_items(item, split, num_items)
+        self._treat_cold(cold, item, split)
+        data[self.edge_type[2]].cold = cold
+        train, val, test = (
+            (split == side).nonzero().flatten() for side in (TRAIN, VAL, TEST)
+        )
+        edge_index = store.edge_index
+        select_edges(data, store, train)
+        store.val_edge_label_index = select_columns(edge_index, val)
+        store.test_edge_label_index = select_columns(edge_index, test)
+        return data
+
+    def _split(self, user: Tensor, time: Optional[Tensor], num_users: int) -> Tensor:
+        r"""The side of each interaction, of shape :math:`(|\mathcal{E}|)`. They come
+        sorted by user, so that what follows reads memory in order."""
+        group = user if self.per_user else torch.zeros_like(user)
+        order = self._order(group, time)
+        count = torch.bincount(group, minlength=num_users)
+        if self.by == 'leave_one_out':
+            num_test = num_val = (count >= 2).long()
+        else:
+            num_test, num_val = _share(count, self.test), _share(count, self.val)
+        # How many of the same group come behind; sorting by group moved none of it.
+        place = torch.arange(group.numel(), device=group.device)
+        behind = count.cumsum(0)[group] - 1 - place
+        test = behind < num_test[group]
+        held = behind < (num_test + num_val)[group]
+        split = torch.empty_like(user, dtype=torch.uint8)
+        split[order] = torch.where(test, TEST, torch.where(held, VAL, TRAIN)).byte()
+        trained = torch.bincount(user[split == TRAIN], minlength=num_users)
+        split[(trained < self.min_train)[user]] = TRAIN
+        return split
+
+    def _order(self, group: Tensor, time: Optional[Tensor]) -> Tensor:
+        r"""Interactions by group, those of one in the order in which the last ones are
+        held out: at random, or by time and at random where that is the same."""
+        generator = torch.Generator().manual_seed(self.seed)
+        draw = torch.randint(2**32, group.shape, generator=generator)
+        order = (group << 32 | draw.to(group.device)).argsort(stable=True)
+        if time is None or self.by == 'random':
+            return order
+        if (int(group.max()) + 1) * (int(time.max()) - int(time.min()) + 1) >= 2**63:
+            time = time.unique(return_inverse=True)[1]  # Only its order counts.
+        low, high = time.aminmax()
+        key = group * (high - low + 1) + time - low
+        return order[key[order].argsort(stable=True)]
+
+    def _treat_cold(self, cold: Tensor, item: Tensor, split: Tensor) -> None:
+        mine = cold[item] & (split != LEFT_OUT)
+        if not bool(mine.any()):
+            return
+        held = (split == VAL) | (split == TEST)
+        done = 'dropped' if self.cold == 'drop' else "kept (cold='drop' drops them)"
+        warnings.warn(
+            f'{int(cold.sum())} of {cold.numel()} items are held out but never trained '
+            f'on: their {int(mine.sum())} of {int(held.sum())} held-out interactions '
+            f'are {done}',
+            stacklevel=4,
+        )
+        if self.cold == 'drop':
+            split[mine] = LEFT_OUT
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(by={self.by!r}, val={self.val}, test={self.test}, '
+            f'seed={self.seed}, per_user={self.per_user}, '
+            f'min_train={self.min_train}, cold={self.cold!r})'
+        )
+
+
+def _read_time(time: Optional[Tensor], length: int, needed: bool) -> Optional[Tensor]:
+    if time is None:
+        if needed:
+            raise ValueError("by='time' needs the 'time' of each interaction, got none")
+        return None
+    check_length('time', time, length)
+    check_integer('time', time)
+    return time
+
+
+def _last_of_pairs(pair: Tensor, time: Optional[Tensor]) -> tuple[Tensor, Tensor]:
+    r"""The distinct pairs, sorted, and the number of the last interaction of each."""
+    value, order = pair.sort(stable=True)
+    same = value[1:] == value[:-1]
+    if not bool(same.any()):
+        return value, order
+    last = torch.ones_like(value, dtype=torch.bool)
+    last[:-1] = ~same
+    if time is not None:
+        repeated = ~last
+        repeated[1:] |= same
+        part = order[repeated]
+        part = part[time[part].argsort(stable=True)]
+        order[repeated] = part[pair[part].argsort(stable=True)]
+    return value[last], order[last]
+
+
+def _share(count: Tensor, share: float) -> Tensor:
+    return (count.double() * share + 0.5).floor().long()
+
+
+def _cold_items(item: Tensor, split: Tensor, num_items: int) -> Tensor:
+    r"""Which items are held out but never trained on, of shape :math:`(I)`."""
+    count = torch.bincount(item[split != LEFT_OUT], minlength=num_items)
+    trained = torch.bincount(item[split == TRAIN], minlength=num_items)
+    return (count > 0) & (trained == 0)

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch_geometric import EdgeIndex
+from torch_geometric.data import HeteroData
+from torch_geometric.data.datapipes import functional_transform
+from torch_geometric.transforms import BaseTransform
+from torch_geometric.typing import WITH_TORCH_SPARSE, Adj, SparseTensor
+
+from pyg_irllrec.transforms._interactions import (
+    RATES,
+    EdgeType,
+    GraphData,
+    check_edge_type,
+    edge_attributes,
+    edge_store,
+    num_nodes,
+    read_edges,
+    select_edges,
+)
+from pyg_irllrec.utils import symmetric_norm
+from pyg_irllrec.utils.adjacency import check_node_ids, csr
+from pyg_irllrec.utils.checks import check_choice
+
+
+@functional_transform('irllrec_symmetric_adjacency')
+class SymmetricAdjacency(BaseTransform):
+    r"""Makes the undirected user-item graph once, with the weights of
+    :math:`\mathbf{D}^{-1/2} \mathbf{A} \mathbf{D}^{-1/2}` (functional name:
+    :obj:`irllrec_symmetric_adjacency`): users first, then items, as
+    :func:`~pyg_irllrec.utils.bipartite_edge_index` makes it. Only training
+    interactions enter, those of :obj:`edge_index`; repeated ones count once, and
+    ratings do not count. Interactions stay where they are; the graph becomes
+
+    - :obj:`data.edge_index`, an :class:`~torch_geometric.EdgeIndex` sorted by target
+      with the transposed view cached, and :obj:`data.edge_weight`, or
+    - :obj:`data.adj_t`, a sparse matrix, which is its own transpose.
+
+    On homogeneous :class:`~torch_geometric.data.Data`, :obj:`data.edge_index` is
+    normalised, which must hold both directions of every edge. Loops that it has
+    stay. With the layout :obj:`"edge_index"` it is replaced and what is stored of
+    each edge sorted alike, of repeated edges that of the first.
+
+    Args:
+        layout (str): :obj:`"edge_index"`, or for :obj:`data.adj_t` :obj:`"csr"`,
+            :obj:`"coo"` or :obj:`"sparse_tensor"` (needs torch-sparse).
+            (default: :obj:`"edge_index"`)
+        self_loops (bool): Whether every node is its own neighbour and counts in its
+            degree, as in GCN. (default: :obj:`False`)
+        edge_type (tuple): The type of the interactions in a
+            :class:`~torch_geometric.data.HeteroData`.
+            (default: :obj:`('user', 'rates', 'item')`)
+
+    Raises:
+        ValueError: If an argument is none of these, ids are out of range, there is
+            no edge, or a homogeneous graph is directed or has weights.
+        ImportError: If torch-sparse is needed and missing.
+    """
+
+    layouts = ('edge_index', 'csr', 'coo', 'sparse_tensor')
+
+    def __init__(
+        self,
+        layout: str = 'edge_index',
+        self_loops: bool = False,
+        edge_type: EdgeType = RATES,
+    ) -> None:
+        check_choice('layout', layout, self.layouts)
+        if layout == 'sparse_tensor' and not WITH_TORCH_SPARSE:
+            raise ImportError(
+                "the layout 'sparse_tensor' needs torch-sparse: pip install "
+                "'pyg_irllrec[sparse]'"
+            )
+        self.layout = layout
+        self.self_loops = self_loops
+        self.edge_type = check_edge_type(edge_type)
+
+    def forward(self, data: GraphData) -> GraphData:
+        r"""The graph with its normalised adjacency."""
+        store = edge_store(data, self.edge_type)
+        if store.edge_index.size(1) == 0:
+            raise ValueError("'edge_index' must hold at least one edge, got none")
+        if isinstance(data, HeteroData):
+            num_users, num_items = num_nodes(data, self.edge_type)
+            size = num_users + num_items
+            edge_index = _both_directions(read_edges(store), num_users)
+        else:
+            size = int(data.num_nodes)
+            edge_index = read_edges(store)
+            _check_homogeneous(data, edge_index, size)
+        graph, order = _distinct(edge_index, size, self.self_loops)
+        weight = symmetric_norm(graph, size)
+        if self.layout != 'edge_index':
+            data.adj_t = _matrix(graph, weight, self.layout)
+            return data
+        if not isinstance(data, HeteroData):
+            _sort_attributes(data, store, order)
+        data.edge_index, data.edge_weight = graph, weight
+        return data
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(layout={self.layout!r}, '
+            f'self_loops={self.self_loops})'
+        )
+
+
+def _both_directions(interactions: Tensor, num_users: int) -> Tensor:
+    user, item = interactions[0], interactions[1] + num_users
+    return torch.stack([torch.cat([user, item]), torch.cat([item, user])])
+
+
+def _check_homogeneous(data: GraphData, edge_index: Tensor, size: int) -> None:
+    if 'edge_weight' in data:
+        raise ValueError(
+            'SymmetricAdjacency counts edges and takes no weights: '
+            "'edge_weight' must not be there"
+        )
+    check_node_ids(edge_index, size)
+    source, target = edge_index
+    single = ~torch.isin(source * size + target, target * size + source)
+    if bool(single.any()):
+        edge = tuple(edge_index[:, single][:, 0].tolist())
+        raise ValueError(
+            "'edge_index' must hold both directions of every edge, got "
+            f'{int(single.sum())} of {single.numel()} edges without their reverse '
+            f'(first: {edge}): apply ToUndirected() before'
+        )
+
+
+def _distinct(
+    edge_index: Tensor, size: int, self_loops: bool
+) -> tuple[EdgeIndex, Tensor]:
+    r"""Every edge once, sorted by target, and the number that it had: loops that are
+    added are counted on."""
+    if self_loops:
+        loop = torch.arange(size, device=edge_index.device).expand(2, -1)
+        edge_index = torch.cat([edge_index, loop], dim=1)
+    key, order = (edge_index[1] * size + edge_index[0]).sort(stable=True)
+    first = torch.ones_like(key, dtype=torch.bool)
+    first[1:] = key[1:] != key[:-1]
+    order = order[first]
+    graph = EdgeIndex(
+        edge_index[:, order],
+        sparse_size=(size, size),
+        sort_order='col',
+        is_undirected=True,
+    )
+    return graph.fill_cache_(), order
+
+
+def _matrix(graph: EdgeIndex, weight: Tensor, layout: str) -> Adj:
+    rowptr, col, *_ = csr(graph)
+    size = tuple(graph.get_sparse_size())
+    if layout == 'csr':
+        return torch.sparse_csr_tensor(
+            rowptr, col, weight, size, check_invariants=False
+        )
+    if layout == 'coo':
+        index = graph.as_tensor().flip(0)
+        return torch.sparse_coo_tensor(
+            index, weight, size, check_invariants=False, is_coalesced=True
+        )
+    out = SparseTensor(
+        rowptr=rowptr,
+        col=col,
+        value=weight,
+        sparse_sizes=size,
+        is_sorted=True,
+        trust_data=True,
+    )
+    out.storage.csr2csc()  # Kept by the matrix: products need it to go backward.
+    return out
+
+
+def _sort_attributes(data: GraphData, store: object, order: Tensor) -> None:
+    names = edge_attributes(data, store)
+    if names and int(order.max()) >= data.edge_index.size(1):
+        raise ValueError(
+            'loops that are added have no values of '
+            f'{", ".join(map(repr, names))}: delete what is stored of edges, or take '
+            "a layout that leaves 'edge_index' as it is"
+        )
+    if names:
+        select_edges(data, store, order)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyg_irllrec.utils.adjacency import check_node_ids
+from pyg_irllrec.utils.checks import check_integer
+
+
+def select_rows(value: Any, index: Any) -> Any:
+    r"""Some rows of whatever holds a row a node or an edge, in the order of
+    :obj:`index`: the result has the type, dtype and device of :obj:`value`.
+
+    Args:
+        value (torch.Tensor or numpy.ndarray or list or tuple or object): The rows.
+            Any other object has to have a length and a method :meth:`take` of an
+            array of row numbers.
+        index (torch.Tensor or numpy.ndarray): Row numbers from zero, of shape
+            :math:`(M)`.
+
+    Raises:
+        ValueError: If :obj:`value` has no rows, or :obj:`index` is no vector of row
+            numbers.
+    """
+    index = torch.as_tensor(index)
+    check_integer('index', index)
+    if index.dim() != 1:
+        raise ValueError(f"'index' must be a vector, got shape {tuple(index.shape)}")
+    count = num_rows(value)
+    if count is None:
+        raise ValueError(
+            "'value' must be a tensor, an array, a list, a tuple or have a length and "
+            f"'take', got {type(value).__name__} without rows"
+        )
+    check_node_ids(index, count, 'index')
+    if isinstance(value, Tensor):
+        return value.index_select(0, index.to(value.device))
+    if isinstance(value, (list, tuple)):
+        return type(value)([value[row] for row in index.tolist()])
+    rows = index.cpu().numpy()
+    return value[rows] if isinstance(value, np.ndarray) else value.take(rows)
+
+
+def num_rows(value: Any) -> Optional[int]:
+    r"""How many rows :func:`select_rows` finds in a value, or :obj:`None` where it has
+    no rows."""
+    if isinstance(value, (Tensor, np.ndarray)):
+        return int(value.shape[0]) if value.ndim > 0 else None
+    # Scalars of numpy have 'take' too, and texts among them a length.
+    takes = hasattr(value, 'take') and not isinstance(value, np.generic)
+    if isinstance(value, (list, tuple)) or (takes and hasattr(value, '__len__')):
+        return len(value)
+    return None

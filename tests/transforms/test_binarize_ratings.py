@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch_geometric.transforms as T
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data.datapipes.iter import IterableWrapper
+
+from pyg_irllrec.transforms.binarize_ratings import BinarizeRatings
+from pyg_irllrec.transforms.split_interactions import SplitInteractions
+from tests.transforms.graphs import (
+    PAIRS,
+    RATES,
+    assert_same,
+    check_rows,
+    hetero,
+    pairs_of,
+    undirected,
+)
+
+
+@given(pairs=PAIRS, min_rating=st.floats(-1, 6))
+@settings(deadline=None)
+def test_leaves_what_is_rated_high_enough(pairs, min_rating):
+    data = hetero(pairs, dtype=torch.int32)
+    before = copy.deepcopy(data)
+    expected = [k for k in range(len(pairs)) if k % 5 + 1 >= min_rating]
+    if not expected:
+        with pytest.raises(
+            ValueError,
+            match=rf'leaves no .* ratings from 1\.0 to {min(len(pairs), 5)}\.0',
+        ):
+            BinarizeRatings(min_rating)(data)
+        return
+    out = BinarizeRatings(min_rating)(data)
+    assert_same(data, before)
+    check_rows(out)
+    rates = out[RATES]
+    assert 'rating' not in rates and rates.number.tolist() == expected
+    assert pairs_of(rates.edge_index) == [pairs[k] for k in expected]
+    assert rates.edge_index.dtype == torch.int32
+    assert out['user'].num_nodes == data['user'].num_nodes
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.float64, torch.int8])
+def test_ratings_of_any_type(dtype):
+    data = hetero([(0, 0), (1, 1), (2, 2), (3, 3)])
+    data[RATES].rating = torch.tensor([3, 4, 5, 2]).to(dtype)
+    assert BinarizeRatings(3.5)(data)[RATES].number.tolist() == [1, 2]
+    assert BinarizeRatings(4)(data)[RATES].number.tolist() == [1, 2]
+
+
+def test_homogeneous_graphs():
+    data = undirected([(0, 1), (1, 2)], 4)  # As many nodes as edges.
+    data.rating = torch.tensor([1.0, 1.0, 5.0, 5.0])
+    out = BinarizeRatings(4)(data)
+    assert pairs_of(out.edge_index) == [(1, 2), (2, 1)] and 'rating' not in out
+    assert 'rating' in data and data.num_edges == 4
+
+
+def test_composes():
+    data = hetero([(k % 5, k % 6) for k in range(30)])
+    transform = T.Compose([BinarizeRatings(4), T.ToUndirected(), T.ToDevice('cpu')])
+    out = transform(data)
+    assert out['item', 'rev_rates', 'user'].num_edges == 12
+    with pytest.raises(
+        ValueError, match='BinarizeRatings must come before what is made'
+    ):
+        BinarizeRatings(4)(T.ToUndirected()(data))
+    (out,) = IterableWrapper([data]).irllrec_binarize_ratings(4)
+    assert out[RATES].num_edges == 12
+    assert repr(BinarizeRatings(4)) == 'BinarizeRatings(min_rating=4)'
+
+
+def test_errors():
+    data = hetero([(0, 0), (1, 1), (2, 2)])
+    with pytest.raises(
+        ValueError, match=r"'min_rating' = 9 leaves .* got ratings from 1\.0 to 3\.0"
+    ):
+        BinarizeRatings(9)(data)
+    with pytest.raises(ValueError, match='leaves no interaction, got no interactions'):
+        BinarizeRatings(1)(hetero([]))
+    with pytest.raises(ValueError, match='BinarizeRatings must come before SplitInter'):
+        BinarizeRatings(1)(SplitInteractions()(data))
+    data[RATES].rating = torch.tensor([1.0, float('nan'), 2.0])
+    with pytest.raises(ValueError, match='must hold numbers, got NaN in 1 of 3 inter'):
+        BinarizeRatings(1)(data)
+    data[RATES].rating = torch.ones(3, 1)
+    with pytest.raises(
+        ValueError, match=r"'rating' must have shape \(3,\), got \(3, 1"
+    ):
+        BinarizeRatings(1)(data)
+    del data[RATES].rating
+    with pytest.raises(ValueError, match="'data' must hold a 'rating' an interaction"):
+        BinarizeRatings(1)(data)
