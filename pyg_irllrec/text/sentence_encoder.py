@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from typing import Optional
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +44,7 @@ class SentenceEncoder:
                 "pip install 'pyg_irllrec[text]'"
             ) from None
         self.model = SentenceTransformer(model, device=device)
+        self.name = str(model)
         self.batch_size = batch_size
         self.progress = progress
 
@@ -54,3 +58,41 @@ class SentenceEncoder:
             convert_to_numpy=True,
         )
         return np.asarray(vectors, dtype=np.float32)
+
+    def describe(self) -> dict[str, Any]:
+        r"""What the vectors were made with, for a record beside them. A model in a
+        folder is known by its name and its content, wherever it lies."""
+        from sentence_transformers import __version__
+
+        # Newer versions have renamed it, and warn of the old name.
+        width = getattr(self.model, 'get_embedding_dimension', None)
+        width = width or self.model.get_sentence_embedding_dimension
+        description = {
+            'encoder': type(self).__name__,
+            'model': Path(self.name).name if self._sha256 else self.name,
+            'sha256': self._sha256,
+            'dimension': width(),
+            'max_seq_length': getattr(self.model, 'max_seq_length', None),
+            'library': f'sentence-transformers {__version__}',
+        }
+        return {name: value for name, value in description.items() if value is not None}
+
+    @cached_property
+    def _sha256(self) -> Optional[str]:
+        r"""Of what lies in the folder of the model, if it has one."""
+        folder = Path(self.name)
+        if not folder.is_dir():
+            return None
+        digest = hashlib.sha256()
+        for path in sorted(folder.rglob('*')):
+            name = path.relative_to(folder)
+            if not path.is_file() or any(part.startswith('.') for part in name.parts):
+                continue  # Such as .git: no part of the model.
+            digest.update(name.as_posix().encode())
+            with open(path, 'rb') as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self.name!r})'

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import sklearn
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
@@ -23,6 +25,9 @@ class TfidfEncoder:
             (default: :obj:`64`)
         seed (int): The seed of the randomised SVD. (default: :obj:`0`)
     """
+
+    corpus_dependent: ClassVar[bool] = True
+    """A text has another vector among other texts, so none can be kept for later."""
 
     def __init__(self, dim: int = 64, seed: int = 0) -> None:
         check_positive('dim', dim)
@@ -50,6 +55,15 @@ class TfidfEncoder:
         else:
             vectors = TruncatedSVD(dim, random_state=self.seed).fit_transform(counts)
         return np.asarray(normalize(vectors), dtype=np.float32)
+
+    def describe(self) -> dict[str, Any]:
+        r"""What the vectors were made with, for a record beside them."""
+        return {
+            'encoder': type(self).__name__,
+            'dim': self.dim,
+            'seed': self.seed,
+            'library': f'scikit-learn {sklearn.__version__}',
+        }
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(dim={self.dim}, seed={self.seed})'

@@ -43,3 +43,9 @@ def test_is_as_wide_as_the_vocabulary_at_most():
 def test_texts_without_words(texts, message):
     with pytest.raises(ValueError, match=message):
         TfidfEncoder()(texts)
+
+
+def test_describes_itself():
+    described = TfidfEncoder(dim=3, seed=1).describe()
+    assert described.pop('library').startswith('scikit-learn ')
+    assert described == {'encoder': 'TfidfEncoder', 'dim': 3, 'seed': 1}

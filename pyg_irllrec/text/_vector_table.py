@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Optional
+
+import numpy as np
+import numpy.typing as npt
+
+
+class VectorTable:
+    r"""Vectors by key in a SQLite file, each with a checksum. What :meth:`write`
+    was given is there whole or not at all, whatever happens to the process.
+
+    Args:
+        path (Path): The file; it is made where it is missing.
+
+    Raises:
+        ValueError: If the file is no SQLite database.
+        OSError: If it cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._explained():
+            # Another process may be writing: a batch takes it milliseconds.
+            self._db = sqlite3.connect(path, timeout=60)
+        try:
+            with self._explained(), self._db as db:
+                # A killed process loses nothing of this, a power cut the end.
+                db.execute('PRAGMA journal_mode = WAL')
+                db.execute('PRAGMA synchronous = NORMAL')
+                db.execute(
+                    'CREATE TABLE IF NOT EXISTS text_vectors (key BLOB PRIMARY KEY, '
+                    'vector BLOB NOT NULL, checksum INTEGER NOT NULL)'
+                )
+        except BaseException:
+            self._db.close()
+            raise
+
+    def read(
+        self, keys: Sequence[bytes]
+    ) -> dict[bytes, Optional[npt.NDArray[np.float32]]]:
+        r"""The vectors that are there, by key, and :obj:`None` for damaged ones."""
+        places = ', '.join('?' * len(keys))
+        with self._explained():
+            found = self._db.execute(
+                'SELECT key, vector, checksum FROM text_vectors '
+                f'WHERE key IN ({places})',
+                keys,
+            ).fetchall()
+        return {key: _unpack(key, blob, checksum) for key, blob, checksum in found}
+
+    def write(self, keys: Sequence[bytes], vectors: npt.NDArray[np.float32]) -> None:
+        r"""Keeps a vector a key, all of them in one transaction."""
+        blobs = (row.astype('<f4').tobytes() for row in vectors)
+        with self._explained(), self._db as db:
+            db.executemany(
+                'INSERT OR REPLACE INTO text_vectors VALUES (?, ?, ?)',
+                ((key, blob, _checksum(key, blob)) for key, blob in zip(keys, blobs)),
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:  # Locked, full, not to be opened.
+            raise OSError(f'{self.path} cannot be read or written: {error}') from error
+        except sqlite3.DatabaseError as error:
+            raise ValueError(
+                "'path' must be a SQLite database, or a file that is not there yet, "
+                f'got {self.path}: {error}'
+            ) from None
+
+    def __enter__(self) -> VectorTable:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self._db.close()
+
+
+def _checksum(key: bytes, blob: bytes) -> int:
+    # With the key, so that a vector that stands in another's place is found out.
+    return zlib.crc32(blob, zlib.crc32(key))
+
+
+def _unpack(
+    key: bytes, blob: object, checksum: object
+) -> Optional[npt.NDArray[np.float32]]:
+    if not isinstance(blob, bytes) or checksum != _checksum(key, blob):
+        return None
+    vector = (
+        np.frombuffer(blob, dtype='<f4') if len(blob) % 4 == 0 else np.empty(0, '<f4')
+    )
+    return vector if vector.size > 0 and np.isfinite(vector).all() else None

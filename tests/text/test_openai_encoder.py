@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+import sys
+import time
+import traceback
+
+import numpy as np
+import pytest
+
+from pyg_irllrec.text import CachedEncoder, OpenAIEncoder, save_vectors
+from tests.text.openai_server import OpenAIServer, answer, vector
+
+KEY = 'sk-of-this-test-0123456789'
+
+
+@pytest.fixture
+def server(monkeypatch):
+    pytest.importorskip('openai')
+    monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+    monkeypatch.setenv('OPENAI_API_KEY', KEY)
+    with OpenAIServer() as server:
+        yield server
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """How long was waited for, without waiting."""
+    seconds = []
+    monkeypatch.setattr(time, 'sleep', seconds.append)
+    return seconds
+
+
+def encoder(server, **options):
+    return OpenAIEncoder('small', server.url, progress=False, **options)
+
+
+def test_vectors_in_the_order_of_the_texts(server):
+    texts = [f'text {row}' for row in range(7)]
+    vectors = encoder(server, batch_size=3)(texts)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, [vector(text) for text in texts])
+    assert [len(request['input']) for request in server.requests] == [3, 3, 1]
+    assert {request['model'] for request in server.requests} == {'small'}
+    assert server.authorizations == [f'Bearer {KEY}'] * 3
+
+
+def test_empty_texts_become_a_blank_and_no_text_is_no_request(server):
+    np.testing.assert_allclose(encoder(server)(['', 'a']), [vector(' '), vector('a')])
+    assert server.requests[0]['input'] == [' ', 'a']
+    assert encoder(server)([]).shape == (0, 0) and len(server.requests) == 1
+
+
+def test_dimensions_are_asked_for_and_described(server):
+    narrow = encoder(server, dimensions=2)
+    assert narrow(['a']).shape == (1, 2)
+    assert server.requests[0]['dimensions'] == 2
+    assert narrow.describe()['dimension'] == 2
+    assert 'dimension' not in encoder(server).describe()
+    encoder(server)(['a'])
+    assert 'dimensions' not in server.requests[1]
+    assert repr(narrow) == (
+        f"OpenAIEncoder('small', base_url='{server.url}', dimensions=2)"
+    )
+
+
+def test_the_key_is_read_when_texts_are_encoded(server, monkeypatch):
+    late = encoder(server)
+    monkeypatch.delenv('OPENAI_API_KEY')
+    with pytest.raises(ValueError, match="'api_key' must be given, or the environ"):
+        late(['a'])
+    assert server.requests == []
+    monkeypatch.setenv('OPENAI_API_KEY', 'another\n')
+    late(['a'])
+    encoder(server, api_key='given')(['a'])
+    assert server.authorizations == ['Bearer another', 'Bearer given']
+
+
+def test_waits_as_long_as_the_server_says(server, waits):
+    server.script = [lambda request: (429, {'Retry-After': '7'}, {'error': {}})]
+    np.testing.assert_allclose(encoder(server)(['a']), [vector('a')])
+    assert waits == [7] and len(server.requests) == 2
+
+
+def test_gives_up_after_some_retries(server, waits):
+    server.script = [lambda request: (503, {}, {'error': {'message': 'busy'}})] * 3
+    with pytest.raises(RuntimeError, match=r"did not encode texts with 'small'.*busy"):
+        encoder(server, max_retries=2)(['a'])
+    assert len(waits) == 2 and len(server.requests) == 3
+
+
+def test_a_wrong_request_is_not_repeated(server):
+    server.script = [lambda request: (400, {}, {'error': {'message': 'too long'}})]
+    with pytest.raises(RuntimeError, match='too long'):
+        encoder(server)(['a'])
+    assert len(server.requests) == 1
+
+
+def test_no_server(server):
+    nobody = OpenAIEncoder('small', 'http://127.0.0.1:9/v1', max_retries=0)
+    with pytest.raises(
+        RuntimeError, match=r'127\.0\.0\.1:9/v1 did not encode.*refused'
+    ):
+        nobody(['a'])
+
+
+def changed(change):
+    def reply(request):
+        body = answer(request)
+        change(body)
+        return body
+
+    return reply
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda body: body['data'].pop(0), r'a row a text, 3 rows, got shape \(2, 4\)'),
+        (lambda body: body['data'].pop(), "number its embeddings from 0.*'index'"),
+        (
+            lambda body: body['data'][0].update(embedding=[float('nan')] * 4),
+            r'NaN or infinity in 1 of 3 rows \(first: row 2\)',
+        ),
+        (
+            lambda body: body['data'][0].update(embedding=[None] * 4),
+            'must return finite numbers',
+        ),
+        (lambda body: body['data'][0]['embedding'].pop(), 'must return one matrix'),
+        (lambda body: body['data'][0].update(index=0), 'must number its embeddings'),
+        (lambda body: body.pop('data'), "under 'data', got none"),
+        (lambda body: body['data'][0].pop('embedding'), "under 'data', got none"),
+    ],
+)
+def test_wrong_answers(server, change, message):
+    server.script = [changed(change)]
+    with pytest.raises(ValueError, match=message):
+        encoder(server)(['a', 'b', 'c'])
+
+
+def test_an_endpoint_that_does_not_number_its_embeddings(server):
+    def reply(request):
+        body = answer(request)
+        body['data'] = [{'embedding': row['embedding']} for row in body['data'][::-1]]
+        return body
+
+    server.script = [reply]
+    np.testing.assert_allclose(encoder(server)(['a', 'b']), [vector('a'), vector('b')])
+
+
+def test_batches_of_several_widths(server):
+    server.script = [answer, lambda request: answer(request | {'dimensions': 3})]
+    with pytest.raises(ValueError, match='must return vectors of one width, got 4 and'):
+        encoder(server, batch_size=1)(['a', 'b'])
+
+
+def test_an_answer_that_is_no_json(server):
+    server.script = [lambda request: b'<html>']
+    with pytest.raises(RuntimeError, match=r'did not encode .* Expecting value'):
+        encoder(server)(['a'])
+
+
+def test_the_key_is_nowhere(server, tmp_path, caplog, capfd, waits):
+    caplog.set_level(logging.DEBUG)
+    for given in (None, KEY):
+        mine = encoder(server, api_key=given, max_retries=1)
+        cached = CachedEncoder(mine, tmp_path / 'cache.db', progress=False)
+        vectors = cached(['a', 'b', 'c'])
+        save_vectors(tmp_path / 'vectors.npz', vectors, [1, 2, 3], cached.describe())
+        # Endpoints that repeat it, in an error that is final and in one that is not.
+        server.script = [
+            lambda request: (500, {}, {'error': {'message': f'got {KEY}'}}),
+            lambda request: (401, {}, {'error': {'message': f'no such key: {KEY}'}}),
+        ]
+        with pytest.raises(RuntimeError, match=r'no such key: \*\*\*') as caught:
+            mine(['c'])
+        assert caught.value.__context__ is None and caught.value.__cause__ is None
+        shown = traceback.format_exception(caught.value)
+        shown += [repr(mine), str(vars(mine)), repr(cached), str(mine.describe())]
+        shown += [repr(copy.deepcopy(mine))]
+        assert KEY not in ' '.join(shown)
+    for path in tmp_path.iterdir():
+        assert KEY.encode() not in path.read_bytes()
+    assert KEY not in caplog.text
+    assert KEY not in ''.join(capfd.readouterr())
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        pickle.dumps(encoder(server, api_key=KEY))
+    assert KEY.encode() not in pickle.dumps(encoder(server))
+
+
+@pytest.mark.parametrize('key', ['', ' ', 'sk-abc\u20acdef', 'sk-abc\ndef', 'sk abc'])
+def test_a_key_that_cannot_be_sent_is_refused_unseen(server, key, monkeypatch):
+    with pytest.raises(ValueError, match='must be printable ASCII') as caught:
+        encoder(server, api_key=key)
+    assert not key.strip() or key not in str(caught.value)
+    monkeypatch.setenv('OPENAI_API_KEY', key)
+    with pytest.raises(ValueError, match='must be printable ASCII'):
+        encoder(server)(['a'])
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'batch_size': 0}, "'batch_size' must be above 0"),
+        ({'dimensions': 0}, "'dimensions' must be above 0"),
+        ({'max_retries': -1}, "'max_retries' must be 0 or above"),
+        ({'timeout': 0}, "'timeout' must be above 0"),
+        ({'base_url': 'localhost:8000'}, "'base_url' must be an http or https address"),
+        ({'base_url': 'http://me:secret@host/v1'}, 'must hold no user, password'),
+        ({'base_url': 'http://host/v1?key=secret'}, 'must hold no user, password'),
+    ],
+)
+def test_wrong_arguments(options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        OpenAIEncoder('small', **options)
+    assert 'secret' not in str(caught.value)
+
+
+def test_wrong_texts(server):
+    with pytest.raises(ValueError, match="'texts' must hold texts, got nan in row 1"):
+        encoder(server)(['a', float('nan')])
+
+
+def test_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'openai', None)
+    with pytest.raises(ImportError, match=r"pip install 'pyg_irllrec\[llm\]'"):
+        OpenAIEncoder('small')
