@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+import pyarrow as pa
+
+from pyg_irllrec.datasets._interactions import (
+    InteractionColumns,
+    read_interactions,
+)
+from pyg_irllrec.datasets._node_texts import TextColumns, read_node_texts
+from pyg_irllrec.datasets._sources import Source
+from pyg_irllrec.datasets._store import SIDES, read_manifest, write_store
+from pyg_irllrec.datasets._tables import Table, check_columns
+from pyg_irllrec.utils.checks import check_choice
+
+_DUPLICATES = {
+    'last': 'the last of them counts',
+    'first': 'the first of them counts',
+    'sum': 'they count once, with the sum of their ratings',
+    'error': '',
+}
+
+
+class Origin(NamedTuple):
+    r"""What two datasets have in common that are the same."""
+
+    sources: Sequence[Source]
+    options: Mapping[str, Any]
+    """All that the result depends on beside the sources, as JSON has it."""
+
+
+class Recipe(NamedTuple):
+    r"""How a dataset is made."""
+
+    tables: Sequence[Table]
+    columns: InteractionColumns
+    texts: Mapping[str, TextColumns]
+    """For :obj:`"user"` and :obj:`"item"`, where there are."""
+    duplicates: str = 'last'
+
+
+def check_duplicates(duplicates: str, rating: Optional[str]) -> None:
+    r"""Raises a :class:`ValueError` for what cannot be done with duplicates."""
+    check_choice('duplicates', duplicates, tuple(_DUPLICATES))
+    if duplicates == 'sum' and rating is None:
+        raise ValueError("'duplicates' = 'sum' needs 'rating': there is nothing to sum")
+
+
+def prepare(
+    folder: Path, origin: Origin, recipe: Callable[[], Recipe], force: bool
+) -> None:
+    r"""Sees to it that a folder holds a dataset: nothing is read again where it is
+    there.
+
+    Args:
+        folder (Path): Where.
+        origin (Origin): What it is made from.
+        recipe (callable): How it is made, where it has to be.
+        force (bool): Whether it is made anew, in the place of what is there.
+
+    Raises:
+        ValueError: If something else is there.
+    """
+    there = folder.exists() and any(folder.iterdir())
+    if force or not there:
+        _make(folder, origin, recipe(), replace=force)
+    else:
+        _check_origin(folder, origin)
+
+
+def _check_origin(folder: Path, origin: Origin) -> None:
+    advice = "choose another 'root', or replace it with force=True"
+    try:
+        manifest = read_manifest(folder)
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f'{error}; {advice}') from None
+    options, records = manifest['options'], manifest['sources']
+    for name, new in origin.options.items():
+        old = options.get(name)
+        if old != new:
+            raise ValueError(
+                f'{folder} was made with {name} = {old!r}, not {new!r}: {advice}'
+            )
+    same = len(records) == len(origin.sources) and all(
+        source.is_recorded(record) for source, record in zip(origin.sources, records)
+    )
+    if not same:
+        names = ', '.join(record['name'] for record in records)
+        raise ValueError(
+            f'{folder} was made from other data than is given ({names}): {advice}'
+        )
+
+
+def _make(folder: Path, origin: Origin, recipe: Recipe, replace: bool) -> None:
+    for table, id_name, text_names in recipe.texts.values():
+        check_columns(table, [id_name, *text_names])
+    records = [source.record() for source in origin.sources]
+    found = read_interactions(recipe.tables, recipe.columns, recipe.duplicates)
+    ids = dict(zip(SIDES, (found.user_ids, found.item_ids)))
+    counts = {
+        'rows': found.num_rows,
+        'interactions': found.edge_index.size(1),
+        'duplicates': found.num_rows - found.edge_index.size(1),
+        'users': len(found.user_ids),
+        'items': len(found.item_ids),
+    }
+    nodes = {side: {'id': ids[side]} for side in SIDES}
+    for side, source in recipe.texts.items():
+        texts = read_node_texts(source, ids[side], side)
+        nodes[side]['text'] = texts.texts
+        counts[f'{side}_texts'] = texts.num_texts
+        counts[f'unknown_{side}_texts'] = texts.num_unknown
+    edges = {name: getattr(found, name) for name in ('edge_index', 'rating', 'time')}
+    write_store(
+        folder,
+        {side: pa.record_batch(columns) for side, columns in nodes.items()},
+        {name: value for name, value in edges.items() if value is not None},
+        {'sources': records, 'options': dict(origin.options), 'counts': counts},
+        replace,
+    )
+    if counts['duplicates']:
+        warnings.warn(
+            f'{counts["duplicates"]} of {counts["rows"]} interactions repeat a pair of '
+            f'user and item: {_DUPLICATES[recipe.duplicates]}',
+            stacklevel=5,  # Whoever calls InteractionDataset.from_csv.
+        )

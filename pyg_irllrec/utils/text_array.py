@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any, Optional, Union
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+_AT_ONCE = 4096  # Texts that are turned into Python strings together.
+
+
+class TextArray:
+    r"""Texts, a row a node, that may lie in a memory-mapped file and stay there:
+    rows are read when they are asked for, and :meth:`take` selects rows without
+    copying a text.
+
+    It is deliberately no :class:`collections.abc.Sequence`: PyG copies those text by
+    text when data moves between devices.
+
+    Args:
+        values (sequence of str, pyarrow.Array or pyarrow.ChunkedArray): The texts;
+            what is null reads as :obj:`""`.
+
+    Raises:
+        ImportError: If pyarrow is not installed.
+        ValueError: If :obj:`values` are not texts.
+    """
+
+    def __init__(self, values: Any) -> None:
+        try:
+            import pyarrow as pa
+        except ImportError:
+            raise ImportError(
+                "'TextArray' needs pyarrow: pip install 'pyg_irllrec[data]'"
+            ) from None
+        if isinstance(values, str):
+            raise ValueError("'values' must be a list of texts, got a single text")
+        if isinstance(values, pa.ChunkedArray):
+            one = values.num_chunks == 1  # Which combining would copy.
+            values = values.chunk(0) if one else values.combine_chunks()
+        if not isinstance(values, pa.Array):
+            try:
+                values = pa.array(values, pa.large_string())
+            except (pa.ArrowException, TypeError) as error:
+                raise ValueError(f"'values' must hold texts: {error}") from None
+        if values.type not in (pa.string(), pa.large_string()):
+            raise ValueError(f"'values' must hold texts, got {values.type}")
+        self._values = values
+        self._index: Optional[npt.NDArray[np.int64]] = None
+
+    def take(self, index: Union[Tensor, Sequence[int], npt.ArrayLike]) -> TextArray:
+        r"""The rows of :obj:`index`, in its order, over the same texts.
+
+        Args:
+            index (torch.Tensor or numpy.ndarray): Rows from zero, of shape
+                :math:`(M)`.
+
+        Raises:
+            ValueError: If a row is out of range.
+        """
+        rows = np.asarray(index.cpu() if isinstance(index, Tensor) else index)
+        if rows.size == 0:
+            rows = rows.astype(np.int64)
+        if rows.ndim != 1 or rows.dtype.kind not in 'iu':
+            raise ValueError(
+                f"'index' must be a vector of integers, got {rows.dtype} of shape "
+                f'{rows.shape}'
+            )
+        if rows.size > 0 and not 0 <= rows.min() <= rows.max() < len(self):
+            raise ValueError(
+                f"'index' must hold rows from 0 to {len(self) - 1}, got rows from "
+                f'{rows.min()} to {rows.max()}'
+            )
+        out = TextArray(self._values)
+        rows = rows.astype(np.int64)
+        out._index = rows if self._index is None else self._index[rows]
+        return out
+
+    def __len__(self) -> int:
+        return len(self._values) if self._index is None else len(self._index)
+
+    def __getitem__(self, row: int) -> str:
+        row = operator.index(row)
+        if not -len(self) <= row < len(self):
+            raise IndexError(f'row {row} of {len(self)} texts')
+        row = row % len(self)
+        place = row if self._index is None else int(self._index[row])
+        return self._values[place].as_py() or ''
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), _AT_ONCE):
+            for text in self._slice(start, start + _AT_ONCE).to_pylist():
+                yield text or ''
+
+    def _slice(self, start: int, stop: int) -> Any:
+        if self._index is None:
+            return self._values.slice(start, stop - start)
+        return self._values.take(self._index[start:stop])
+
+    def __copy__(self) -> TextArray:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TextArray:
+        return self  # Nothing of it can change.
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What is selected, not all that lies in the file.
+        return TextArray, (self._slice(0, len(self)),)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({len(self)})'

@@ -1,0 +1,817 @@
+from __future__ import annotations
+
+import copy
+import errno
+import gzip
+import json
+import os
+import pickle
+import sys
+import time
+import warnings
+from datetime import datetime, timezone
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyg_irllrec.datasets import _id_encoder, _recipe, _store, _tables
+from pyg_irllrec.datasets.interaction_dataset import InteractionDataset
+
+RATINGS = """\
+who,what,stars,when,note
+u2,b,4,20,x
+u1,a,5,10,
+u1,c,3.5,30,"two
+lines"
+u10,a,1,40,
+"""
+ITEMS = """\
+what,title,year,genre
+c,Heat,1995,
+a,Toy Story,1995,Adventure|Animation
+z,Unknown to all,,
+"""
+COLUMNS = {'user': 'who', 'item': 'what'}
+ALL = {**COLUMNS, 'rating': 'stars', 'timestamp': 'when'}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Writes a file under its name, and returns its path."""
+
+    def write(name, text, encoding='utf-8'):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+        return path
+
+    write('ratings.csv', RATINGS)
+    write('items.csv', ITEMS)
+    return write
+
+
+@pytest.fixture
+def read(tmp_path, files):
+    """Reads a CSV file of this text."""
+
+    def read(text=RATINGS, name='given.csv', **options):
+        path = files(name, text)
+        return InteractionDataset.from_csv(
+            path, tmp_path / 'root', **{**COLUMNS, **options}
+        )
+
+    return read
+
+
+def edges(dataset):
+    """Original ids, rating and time of every interaction."""
+    rates = dataset[0]['user', 'rates', 'item']
+    columns = [
+        list(dataset.ids_of('user', rates.edge_index[0])),
+        list(dataset.ids_of('item', rates.edge_index[1])),
+        *(rates[name].tolist() for name in ('rating', 'time') if name in rates),
+    ]
+    return list(zip(*columns))
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_layout(tmp_path, files):
+    dataset = InteractionDataset.from_csv(
+        tmp_path / 'ratings.csv',
+        tmp_path / 'root',
+        **ALL,
+        items=tmp_path / 'items.csv',
+        item_text=('title', 'year', 'genre'),
+    )
+    data = dataset[0]
+    assert len(dataset) == 1 and data.validate()
+    assert data['user'].num_nodes == 3 and data['item'].num_nodes == 3
+    # Sorted by code point, so that 'u10' comes before 'u2'.
+    assert data['user'].id == dataset.user_ids == ['u1', 'u10', 'u2']
+    assert data['item'].id == dataset.item_ids == ['a', 'b', 'c']
+    rates = data['user', 'rates', 'item']
+    assert rates.edge_index.tolist() == [[0, 0, 1, 2], [0, 2, 0, 1]]
+    assert rates.rating.tolist() == [5, 3.5, 1, 4]
+    assert rates.time.tolist() == [10, 30, 40, 20]
+    assert rates.edge_index.dtype == rates.time.dtype == torch.long
+    assert rates.rating.dtype == torch.float
+    assert list(data['item'].text) == [
+        'Toy Story. 1995. Adventure|Animation',
+        '',
+        'Heat. 1995',
+    ]
+    assert 'text' not in data['user']
+    assert dataset.counts == {
+        'rows': 4,
+        'interactions': 4,
+        'duplicates': 0,
+        'users': 3,
+        'items': 3,
+        'item_texts': 2,
+        'unknown_item_texts': 1,
+    }
+    assert repr(dataset) == (
+        'InteractionDataset(num_users=3, num_items=3, num_interactions=4)'
+    )
+    assert names_in(tmp_path / 'root') == ['processed']
+    assert names_in(tmp_path / 'root' / 'processed') == [
+        'edge_index.npy',
+        'item.arrow',
+        'manifest.json',
+        'rating.npy',
+        'time.npy',
+        'user.arrow',
+    ]
+    manifest = json.loads((tmp_path / 'root/processed/manifest.json').read_text())
+    assert manifest['sources'][0]['name'] == 'ratings.csv'
+    assert manifest['options']['item_text'] == ['title', 'year', 'genre']
+    datetime.fromisoformat(manifest['date'])
+
+
+def test_without_ratings_and_times(read):
+    dataset = read()
+    rates = dataset[0]['user', 'rates', 'item']
+    assert set(rates.keys()) == {'edge_index'}
+
+
+def test_opens_what_was_written(read, tmp_path):
+    first = read(**ALL)
+
+    def mark(data):
+        data.marked = True
+        return data
+
+    again = InteractionDataset(tmp_path / 'root', transform=mark)
+    assert again[0].marked and edges(again) == edges(first)
+    assert edges(pickle.loads(pickle.dumps(first))) == edges(first)
+    assert edges(copy.deepcopy(first)) == edges(first)
+
+
+def test_what_changes_in_memory_does_not_change_the_files(read, tmp_path):
+    dataset = read(**ALL)
+    data = dataset[0]
+    data['user', 'rates', 'item'].edge_index += 7
+    data['user', 'rates', 'item'].rating.zero_()
+    assert edges(InteractionDataset(tmp_path / 'root'))[0] == ('u1', 'a', 5.0, 10)
+
+
+# --- Ids ---
+
+
+def test_integer_ids_of_csv(read):
+    dataset = read('who,what\n10,-3\n2,40\n')
+    assert dataset.user_ids.tolist() == [2, 10] and dataset.item_ids.tolist() == [
+        -3,
+        40,
+    ]
+    assert dataset.user_ids.dtype == torch.long
+    assert dataset[0]['user'].id.tolist() == [2, 10]
+
+
+@pytest.mark.parametrize('odd', ['007', '1.0', 'x', '+1', '99999999999999999999', '-0'])
+def test_ids_that_are_not_all_integers_stay_as_they_are(read, odd):
+    assert read(f'who,what\n1,3\n{odd},4\n').user_ids == sorted(['1', odd])
+
+
+def test_typed_ids_stay_as_they_are_typed(tmp_path):
+    frame = pd.DataFrame({'who': ['2', '10'], 'what': np.array([7, 3], np.uint8)})
+    dataset = InteractionDataset.from_pandas(frame, tmp_path, **COLUMNS)
+    assert dataset.user_ids == ['10', '2'] and dataset.item_ids.tolist() == [3, 7]
+
+
+@pytest.mark.parametrize(
+    ('column', 'ids'),
+    [
+        (pd.Series(['b', 'a'], dtype='category'), ['a', 'b']),
+        (pd.Series(['b', 'a'], dtype=object), ['a', 'b']),
+        (pd.Series([1.0, 0.0]), [0, 1]),
+        (pd.Series([1, 'a'], dtype=object), ['1', 'a']),
+        (pd.Series([1, 0], dtype='Int64'), [0, 1]),
+        (pd.Series(['b', 'a'], dtype=pd.ArrowDtype(pa.string())), ['a', 'b']),
+    ],
+)
+def test_every_type_of_ids_of_pandas(tmp_path, column, ids):
+    frame = pd.DataFrame({'who': column, 'what': [0, 1]})
+    dataset = InteractionDataset.from_pandas(frame, tmp_path, **COLUMNS)
+    assert list(dataset.user_ids) == ids
+
+
+def test_from_ids_to_nodes_and_back(read):
+    dataset = read('who,what\nu2,7\nu1,5\nu10,5\n')
+    assert dataset.nodes_of('user', ['u2', 'u1', 'u2']).tolist() == [2, 0, 2]
+    assert dataset.nodes_of('item', torch.tensor([7, 5])).tolist() == [1, 0]
+    assert dataset.nodes_of('item', [5]).dtype == torch.long
+    assert dataset.ids_of('user', torch.tensor([2, 0])) == ['u2', 'u1']
+    assert dataset.ids_of('item', [1, 0]).tolist() == [7, 5]
+    assert dataset.nodes_of('user', []).tolist() == []
+    assert dataset.ids_of('user', []) == []
+    for ids, message in [
+        (['u1', 'u3', 'v'], r"users in InteractionDataset\(.*got 2 .*the first 'u3'"),
+        ([1], 'must hold ids of users of type str, got 1 of type int'),
+        ('u1', 'must be a list of ids, got a single string'),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            dataset.nodes_of('user', ids)
+    for ids in ([6], [8], [-1]):
+        with pytest.raises(ValueError, match=f'got 1 that are not, the first {ids[0]}'):
+            dataset.nodes_of('item', ids)
+    with pytest.raises(ValueError, match="type int, got '5' of type str"):
+        dataset.nodes_of('item', ['5'])
+    with pytest.raises(ValueError, match="'side' must be one of 'user', 'item'"):
+        dataset.nodes_of('items', [5])
+    for nodes in ([3], [-1]):
+        with pytest.raises(ValueError, match='must hold users from 0 to 2, got'):
+            dataset.ids_of('user', nodes)
+    with pytest.raises(ValueError, match="'nodes' must hold integers"):
+        dataset.ids_of('user', [0.5])
+
+
+# --- Any order, any size of batches, any format ---
+
+
+def as_pandas(frame, duplicates):
+    """What is to come out, by pandas."""
+    frame = frame.sort_values('when', kind='stable')
+    if duplicates == 'sum':
+        total = frame.groupby(['who', 'what'], as_index=False).agg(
+            {'stars': 'sum', 'when': 'last'}
+        )
+        frame = total
+    else:
+        frame = frame.drop_duplicates(['who', 'what'], keep=duplicates)
+    frame = frame.sort_values(['who', 'what'])
+    return list(frame[['who', 'what', 'stars', 'when']].itertuples(False, None))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sampled_from(['a', 'b', 'é', '10', '9', 'A']),
+            st.integers(-2, 3),
+            st.integers(1, 10).map(lambda value: value / 2),
+            st.integers(0, 5),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    duplicates=st.sampled_from(['last', 'first', 'sum']),
+)
+def test_is_what_pandas_makes_of_it(tmp_path_factory, rows, duplicates):
+    folder = tmp_path_factory.mktemp('pandas')
+    frame = pd.DataFrame(rows, columns=['who', 'what', 'stars', 'when'])
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        dataset = InteractionDataset.from_pandas(
+            frame, folder, **ALL, duplicates=duplicates
+        )
+    assert edges(dataset) == as_pandas(frame, duplicates)
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A frame, and files of the same rows."""
+    rng = np.random.default_rng(0)
+    size = 3_000
+    frame = pd.DataFrame(
+        {
+            'who': [f'u{key}' for key in rng.integers(500, size=size)],
+            'what': rng.integers(300, size=size),
+            'stars': rng.integers(1, 11, size=size) / 2,
+            'when': rng.permutation(size) + 10**9,
+        }
+    )
+    frame.to_csv(tmp_path / 'all.csv', index=False)
+    frame.to_parquet(tmp_path / 'all.parquet')
+    frame[:1000].to_csv(tmp_path / 'one.csv', index=False)
+    frame[1000:].to_csv(tmp_path / 'two.csv', index=False)
+    return frame
+
+
+@pytest.mark.filterwarnings('ignore:.*repeat a pair')
+@pytest.mark.parametrize('small', [False, True])
+def test_formats_files_and_batches_give_the_same(tmp_path, many, monkeypatch, small):
+    if small:
+        monkeypatch.setattr(_tables, '_BLOCK_BYTES', 1000)
+        monkeypatch.setattr(_tables, '_BATCH_ROWS', 100)
+        monkeypatch.setattr(_id_encoder, '_LEAST_WAITING', 10)
+    expected = as_pandas(many, 'last')
+    make = InteractionDataset
+    for dataset in (
+        make.from_csv(tmp_path / 'all.csv', tmp_path / '1', **ALL),
+        make.from_csv(
+            [tmp_path / 'two.csv', str(tmp_path / 'one.csv')], tmp_path / '2', **ALL
+        ),
+        make.from_parquet(tmp_path / 'all.parquet', tmp_path / '3', **ALL),
+        make.from_pandas(many, tmp_path / '4', **ALL),
+        make.from_pandas(many.sample(frac=1, random_state=1), tmp_path / '5', **ALL),
+    ):
+        assert edges(dataset) == expected
+        assert dataset.counts['rows'] == 3000
+        assert dataset.counts['interactions'] == len(expected)
+        assert dataset.user_ids == sorted(set(many['who']))
+        assert dataset.item_ids.tolist() == sorted(set(many['what']))
+
+
+def test_other_forms_of_csv(read):
+    expected = [('é', 'a"b')]
+    text = 'who;what\né;"a""b"\n'
+    assert edges(read(text, '1.csv', sep=';')) == expected
+    latin = text.encode('latin-1')
+    options = {'sep': ';', 'encoding': 'latin-1', 'force': True}
+    assert edges(read(latin, '2.csv', **options)) == expected
+    packed = gzip.compress(text.encode())
+    assert edges(read(packed, '3.csv.gz', sep=';', force=True)) == expected
+    bare = read(
+        'é\t"a\n',
+        '4.csv',
+        sep='\t',
+        quote=None,
+        column_names=['who', 'what'],
+        force=True,
+    )
+    assert edges(bare) == [('é', '"a')]
+    windows = '\ufeffwho,what\r\n\r\né,a b\r\n'
+    assert edges(read(windows, '5.csv', force=True)) == [('é', 'a b')]
+
+
+# --- Duplicates ---
+
+TWICE = 'who,what,stars,when\nu,a,1,30\nu,b,5,1\nu,a,2,20\nu,a,4,30\n'
+
+
+@pytest.mark.parametrize(
+    ('options', 'expected'),
+    [
+        ({'duplicates': 'last'}, (4, 30)),
+        ({'duplicates': 'first'}, (2, 20)),
+        ({'duplicates': 'sum'}, (7, 30)),
+        ({'duplicates': 'last', 'timestamp': None}, (4,)),
+        ({'duplicates': 'first', 'timestamp': None}, (1,)),
+        ({'duplicates': 'sum', 'timestamp': None}, (7,)),
+    ],
+)
+def test_duplicates(read, options, expected):
+    with pytest.warns(UserWarning, match='2 of 4 interactions repeat a pair') as said:
+        dataset = read(TWICE, **{**ALL, **options})
+    assert said[0].filename == __file__
+    assert edges(dataset)[0][2:] == expected and len(edges(dataset)) == 2
+    assert dataset.counts['duplicates'] == 2
+
+
+def test_duplicates_are_refused_on_request(read, tmp_path):
+    message = "2 rows repeat one, the first user 'u' and item 'a'"
+    with pytest.raises(ValueError, match=message):
+        read(TWICE, duplicates='error')
+    assert len(edges(read(RATINGS, duplicates='error'))) == 4
+    with pytest.raises(ValueError, match="'duplicates' must be one of 'last', 'first'"):
+        read(TWICE, duplicates='mean', force=True)
+    with pytest.raises(ValueError, match="'sum' needs 'rating'"):
+        read(TWICE, duplicates='sum', force=True)
+
+
+# --- Times ---
+
+
+@pytest.mark.parametrize(
+    ('written', 'seconds'),
+    [
+        ('1262304000', 1262304000),
+        ('1262304000.9', 1262304000),
+        ('-1.5', -2),
+        ('1e9', 10**9),
+        ('2010-01-01', 1262304000),
+        ('2010-01-01 00:00:01', 1262304001),
+        ('2010-01-01T00:00:01.75', 1262304001),
+        ('2010-01-01T02:00:00Z', 1262311200),
+        ('2010-01-01T02:00:00+02:00', 1262304000),
+        ('1969-12-31T23:59:59.5', -1),
+    ],
+)
+def test_times_of_csv(read, written, seconds):
+    (edge,) = edges(read(f'who,what,when\nu,a,{written}\n', timestamp='when'))
+    assert edge[2] == seconds
+
+
+def test_times_of_several_kinds(read):
+    text = 'who,what,when\nu,a,5\nu,b,2010-01-01\nu,c,2010-01-01T00:00:00Z\nu,d,7.5\n'
+    times = [edge[2] for edge in edges(read(text, timestamp='when'))]
+    assert times == [5, 1262304000, 1262304000, 7]
+
+
+@pytest.mark.parametrize(
+    'column',
+    [
+        pd.Series(pd.to_datetime(['2010-01-01 01:00'])),
+        pd.Series(pd.to_datetime(['2010-01-01 02:00']).tz_localize('Europe/Berlin')),
+        pd.Series([1262307600.25]),
+        pd.Series([1262307600], dtype='int32'),
+        pd.Series(['2010-01-01T01:00:00']),
+        pd.Series([datetime(2010, 1, 1, 1, tzinfo=timezone.utc)], dtype=object),
+    ],
+)
+def test_times_of_pandas(tmp_path, column):
+    frame = pd.DataFrame({'who': ['u'], 'what': ['a'], 'when': column})
+    dataset = InteractionDataset.from_pandas(
+        frame, tmp_path, **COLUMNS, timestamp='when'
+    )
+    assert edges(dataset) == [('u', 'a', 1262307600)]
+
+
+# --- Texts ---
+
+
+@pytest.fixture
+def texts(read):
+    """The texts of items a, b and c, read from a table."""
+
+    def read_texts(items, item_text=('title',), name='given.csv', **options):
+        return read(
+            'who,what\nu,a\nu,b\nu,c\n',
+            name,
+            items=items,
+            item_text=item_text,
+            **options,
+        )
+
+    return read_texts
+
+
+def test_texts_are_joined_by_id_not_by_row(texts, files):
+    path = files('t.csv', 'title,asin\nlast,c\n"two\nlines, and a comma",a\n')
+    dataset = texts(path, 'title', item_id='asin')
+    assert list(dataset[0]['item'].text) == ['two\nlines, and a comma', '', 'last']
+
+
+def test_every_null_of_a_text_is_left_out(texts):
+    frame = pd.DataFrame(
+        {
+            'what': ['a', 'b', 'c'],
+            'title': ['A', np.nan, '  '],
+            'year': [1995.0, np.nan, np.nan],
+            'tags': [['x', 'y'], None, []],
+            'adult': [True, None, None],
+        }
+    )
+    dataset = texts(frame, ['title', 'year', 'tags', 'adult'])
+    assert list(dataset[0]['item'].text) == ['A. 1995.0. x, y. True', '', '']
+    assert dataset.counts['item_texts'] == 1
+    # Empty cells, and the word NaN, which may be a title.
+    frame = pd.DataFrame({'what': ['a', 'b'], 'title': [None, 'NaN']})
+    dataset = texts(frame, name='2.csv', force=True)
+    assert list(dataset[0]['item'].text) == ['', 'NaN', '']
+
+
+def test_texts_of_parquet(tmp_path, texts):
+    table = pa.table({'what': ['b', 'a'], 'title': ['B', 'A'], 'tags': [['x'], None]})
+    pa.parquet.write_table(table, tmp_path / 't.parquet')
+    dataset = texts(tmp_path / 't.parquet', ('tags', 'title'))
+    assert list(dataset[0]['item'].text) == ['A', 'x. B', '']
+
+
+@pytest.mark.parametrize('ids', [[3, 1], ['3', '1'], [3.0, 1.0]])
+def test_integer_ids_find_their_texts_however_typed(read, ids):
+    frame = pd.DataFrame({'what': ids, 'title': ['three', 'one']})
+    dataset = read('who,what\nu,1\nu,2\nu,3\n', items=frame, item_text='title')
+    assert list(dataset[0]['item'].text) == ['one', '', 'three']
+
+
+def test_string_ids_find_their_texts_however_typed(read):
+    frame = pd.DataFrame({'what': [3, 7], 'title': ['three', 'seven']})
+    dataset = read('who,what\nu,x\nu,3\n', items=frame, item_text='title')
+    assert list(dataset[0]['item'].text) == ['three', '']
+
+
+def test_texts_of_users(read):
+    frame = pd.DataFrame({'id': ['u10'], 'city': ['Bonn']})
+    dataset = read(users=frame, user_text='city', user_id='id')
+    assert list(dataset[0]['user'].text) == ['', 'Bonn', '']
+    assert 'text' not in dataset[0]['item']
+
+
+def test_an_id_may_have_one_text_twice_but_not_two(texts, files, monkeypatch):
+    monkeypatch.setattr(_tables, '_BLOCK_BYTES', 30)
+    same = files('same.csv', 'what,title\na,A\nb,B\na,A\nc,\nc,\n')
+    assert list(texts(same)[0]['item'].text) == ['A', 'B', '']
+    two = files('two.csv', 'what,title\nb,B\na,A one\nb,B\na,A two\n')
+    with pytest.raises(ValueError, match=r"two.csv .*two of 'a': 'A one' and 'A two'"):
+        texts(two, name='2.csv', force=True)
+    # Of an item that nobody has chosen, it does not matter.
+    unknown = files('unknown.csv', 'what,title\na,A\nz,1\nz,2\n')
+    assert texts(unknown, name='3.csv', force=True).counts['unknown_item_texts'] == 2
+
+
+@pytest.mark.parametrize(
+    ('text', 'options', 'message'),
+    [
+        ('what,title\nx,A\ny,B\n', {}, r't.csv must hold texts of items .*got 2 rows'),
+        ('what,title\n', {}, r't.csv must hold texts of items .*got 0 rows'),
+        ('asin,title\na,A\n', {}, "t.csv has no column 'what': it has 'asin', 'title'"),
+        ('what,name\na,A\n', {}, "t.csv has no column 'title': it has 'what', 'name'"),
+        ('what,title\n,A\n', {}, "t.csv, line 2: column 'what' lacks an id"),
+        ('what,title\na,A\n', {'item_text': ()}, "'item_text' must name the columns"),
+    ],
+)
+def test_text_files_that_do_not_fit(texts, files, tmp_path, text, options, message):
+    with pytest.raises(ValueError, match=message):
+        texts(files('t.csv', text), **options)
+    assert not (tmp_path / 'root').exists()
+
+
+def test_columns_of_texts_without_texts(read):
+    for options in ({'item_text': 'title'}, {'item_id': 'asin'}):
+        with pytest.raises(ValueError, match="'items' must be given"):
+            read(**options)
+
+
+# --- Bad input ---
+
+
+def row(who='u', what='a', stars='1', when='2'):
+    return f'{who},{what},{stars},{when}\n'
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('', 'bad.csv is empty'),
+        ('who,what,stars,when\n', 'bad.csv holds no rows'),
+        ('who,what,stars\nu,a,1\n', "no column 'when': it has 'who', 'what', 'stars'"),
+        ('who,what,who,stars,when\nu,a,u,1,2\n', "more than one column 'who'"),
+        (row() + row(stars='good'), "line 3: column 'stars' must hold numbers, got 'g"),
+        (row() + row(stars=''), "line 3: column 'stars' lacks a rating"),
+        (row() + row(stars='nan'), r"line 3: column 'stars' lacks a rating \(NaN\)"),
+        (row() + row(stars='-inf'), 'line 3: .*must hold finite float32 numbers, got'),
+        (row() + row(stars='1e300'), "line 3: .*finite float32 numbers, got '1e300'"),
+        (row() + row(when='soon'), "line 3: column 'when' must hold numbers or ISO"),
+        (row() + row(when=''), "line 3: column 'when' lacks a timestamp"),
+        (row() + row(when='NaN'), "line 3: column 'when' must hold .*got 'NaN'"),
+        (row() + row(who=''), "line 3: column 'who' lacks an id"),
+        (row() + row(what='""'), "line 3: column 'what' lacks an id"),
+        (row() + 'u,a\n', 'line 3: Expected 4 columns, got 2: u,a'),
+        (b'who,what,stars,when\n\xe9,a,1,2\n', "line 2: .*invalid UTF8.*'encoding'"),
+    ],
+)
+def test_bad_csv_is_named_with_its_line(files, tmp_path, text, message):
+    if text and b'who' not in (text if isinstance(text, bytes) else text.encode()):
+        text = 'who,what,stars,when\n' + text
+    path = files('bad.csv', text)
+    with pytest.raises(ValueError, match=message) as error:
+        InteractionDataset.from_csv(path, tmp_path / 'root', **ALL)
+    assert 'bad.csv' in str(error.value) and '\n' not in str(error.value)
+    assert not (tmp_path / 'root').exists()
+
+
+def test_the_line_is_right_in_later_batches_and_files(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(_tables, '_BLOCK_BYTES', 64)
+    rows = ['who,what,stars,when\n', *(row(what=str(key)) for key in range(100))]
+    good, bad = list(rows), list(rows)
+    bad[77] = row(stars='x')
+    paths = [files('good.csv', ''.join(good)), files('late.csv', ''.join(bad))]
+    with pytest.raises(ValueError, match=r"late.csv, line 78: .*numbers, got 'x'"):
+        InteractionDataset.from_csv(paths, tmp_path / 'root', **ALL)
+    bare = files('bare.csv', ''.join(bad[1:]))
+    with pytest.raises(ValueError, match=r'bare.csv, line 77: '):
+        InteractionDataset.from_csv(
+            bare,
+            tmp_path / 'root',
+            **ALL,
+            column_names=['who', 'what', 'stars', 'when'],
+        )
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'who': ['u', None]}, "'frame', row 1: column 'who' lacks an id"),
+        ({'who': ['u', '']}, "row 1: column 'who' lacks an id"),
+        ({'who': [1.0, np.nan]}, "row 1: column 'who' lacks an id"),
+        ({'who': [1.5, 1.0]}, "column 'who' must hold ids .*integers or strings, got"),
+        ({'who': [True, False]}, "'who' must hold ids .*integers or strings, got bool"),
+        ({'stars': [1, np.nan]}, "row 1: column 'stars' lacks a rating"),
+        ({'stars': [1, 'x']}, "row 1: column 'stars' must hold numbers, got 'x'"),
+        ({'stars': [1, [2]]}, "column 'stars' must hold numbers"),
+        ({'stars': [1, np.inf]}, "row 1: column 'stars' must hold finite"),
+        ({'when': [1, np.nan]}, "row 1: column 'when' lacks a timestamp"),
+        ({'when': [pd.Timestamp(0), pd.NaT]}, "row 1: column 'when' lacks a timestamp"),
+        ({'when': [1, np.inf]}, "row 1: column 'when' must hold numbers or ISO"),
+    ],
+)
+def test_bad_frames_are_named_with_their_row(tmp_path, change, message):
+    good = {'who': ['u', 'v'], 'what': ['a', 'b'], 'stars': [1, 2], 'when': [1, 2]}
+    with pytest.raises(ValueError, match=message):
+        InteractionDataset.from_pandas(
+            pd.DataFrame({**good, **change}), tmp_path / 'root', **ALL
+        )
+    assert not (tmp_path / 'root').exists()
+
+
+def test_bad_parquet(tmp_path, many, files):
+    whole = (tmp_path / 'all.parquet').read_bytes()
+    at = len(whole) // 3
+    for name, content in {
+        'empty.parquet': b'',
+        'text.parquet': b'who,what\n1,2\n' * 10,
+        'cut.parquet': whole[:-100],
+        'damaged.parquet': whole[:at] + bytes(at) + whole[2 * at :],
+    }.items():
+        path = files(name, content)
+        with pytest.raises(ValueError, match=f'{name} is not a Parquet file, or it'):
+            InteractionDataset.from_parquet(path, tmp_path / 'root', **ALL)
+    pa.parquet.write_table(
+        pa.table({'who': [1], 'what': ['a']}), tmp_path / '1.parquet'
+    )
+    pa.parquet.write_table(
+        pa.table({'who': ['u'], 'what': ['a']}), tmp_path / '2.parquet'
+    )
+    paths = [tmp_path / '1.parquet', tmp_path / '2.parquet']
+    with pytest.raises(
+        ValueError, match=r'2.parquet, row 0: .*int64, got large_string'
+    ):
+        InteractionDataset.from_parquet(paths, tmp_path / 'root', **COLUMNS)
+    pa.parquet.write_table(
+        pa.table({'who': pa.array([], 'string'), 'what': pa.array([], 'string')}),
+        tmp_path / '3.parquet',
+    )
+    with pytest.raises(ValueError, match=r'3.parquet holds no rows'):
+        InteractionDataset.from_parquet(
+            tmp_path / '3.parquet', tmp_path / 'root', **COLUMNS
+        )
+
+
+def test_bad_arguments(tmp_path, files):
+    root, path = tmp_path / 'root', tmp_path / 'ratings.csv'
+    make = InteractionDataset
+    with pytest.raises(FileNotFoundError, match=r'none.csv does not exist'):
+        make.from_csv(tmp_path / 'none.csv', root, **COLUMNS)
+    with pytest.raises(ValueError, match='must be a file, got a folder'):
+        make.from_csv(tmp_path, root, **COLUMNS)
+    with pytest.raises(ValueError, match="'path' must name at least one file"):
+        make.from_csv([], root, **COLUMNS)
+    with pytest.raises(ValueError, match="'sep' must be one character, got '::'"):
+        make.from_csv(path, root, **COLUMNS, sep='::')
+    with pytest.raises(ValueError, match="'encoding' must be one that Python knows"):
+        make.from_csv(path, root, **COLUMNS, encoding='klingon')
+    with pytest.raises(ValueError, match=r"'frame' must be a pandas.DataFrame .*list"):
+        make.from_pandas([1], root, **COLUMNS)
+    with pytest.raises(ValueError, match=r"'items' must be a pandas.DataFrame .*int"):
+        make.from_csv(path, root, **COLUMNS, items=3, item_text='title')
+    assert not root.exists()
+
+
+def test_needs_pyarrow(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pyarrow', None)
+    with pytest.raises(ImportError, match=r"needs pyarrow: pip install 'pyg_irllrec"):
+        InteractionDataset.from_pandas({}, tmp_path, **COLUMNS)
+    with pytest.raises(ImportError, match='InteractionDataset'):
+        InteractionDataset(tmp_path)
+
+
+# --- What lies under the root ---
+
+
+def test_the_same_is_not_read_again(read, tmp_path, monkeypatch):
+    first = read(**ALL)
+    monkeypatch.setattr(_recipe, 'read_interactions', None)
+    assert edges(read(**ALL)) == edges(first)  # Written anew, with the same content.
+    os.utime(tmp_path / 'given.csv', (0, 0))
+    assert edges(read(**ALL)) == edges(first)
+    assert edges(read(name='other_name.csv', **ALL)) == edges(first)
+
+
+def test_other_data_is_refused_unless_forced(read, tmp_path):
+    read(**ALL)
+    with pytest.raises(ValueError, match=r"was made with rating = 'stars', not None: "):
+        read()
+    # Of the same size.
+    other = RATINGS.replace('u10', 'u11')
+    with pytest.raises(
+        ValueError, match=r'made from other data .*given.csv.*force=True'
+    ):
+        read(other, **ALL)
+    assert InteractionDataset(tmp_path / 'root').user_ids[1] == 'u10'
+    assert read(other, **ALL, force=True).user_ids[1] == 'u11'
+    assert names_in(tmp_path / 'root') == ['processed']
+
+
+def test_frames_are_told_by_their_content(tmp_path):
+    frame = pd.DataFrame({'who': ['u', 'v'], 'what': [1, 2], 'other': [1, 2]})
+    first = InteractionDataset.from_pandas(frame, tmp_path, **COLUMNS)
+    same = frame.assign(other=0).set_index('other')
+    assert edges(InteractionDataset.from_pandas(same, tmp_path, **COLUMNS)) == edges(
+        first
+    )
+    with pytest.raises(ValueError, match=r"made from other data .*'frame'"):
+        InteractionDataset.from_pandas(frame.assign(what=3), tmp_path, **COLUMNS)
+
+
+def test_what_is_not_a_whole_dataset_is_refused(read, tmp_path):
+    root = tmp_path / 'root'
+    with pytest.raises(FileNotFoundError, match='holds no dataset: it has no manifest'):
+        InteractionDataset(root)
+    (root / 'processed').mkdir(parents=True)
+    (root / 'processed' / 'data.pt').write_bytes(b'of another dataset')
+    with pytest.raises(ValueError, match=r'holds no dataset.*force=True'):
+        read()
+    read(force=True)
+    for name in ('user.arrow', 'edge_index.npy'):
+        path = root / 'processed' / name
+        content = path.read_bytes()
+        path.write_bytes(content[:-1])
+        with pytest.raises(ValueError, match=f'{name} is missing or damaged'):
+            InteractionDataset(root)
+        path.write_bytes(content)
+    path = root / 'processed' / 'manifest.json'
+    content = path.read_text()
+    for text, message in [
+        ('{', 'is damaged'),
+        ('[]', 'is damaged'),
+        (content.replace('"version": 1', '"version": 2'), 'version 1, got 2'),
+    ]:
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            InteractionDataset(root)
+        with pytest.raises(ValueError, match=message):
+            read()
+
+
+@pytest.mark.parametrize('before', [False, True])
+@pytest.mark.parametrize(
+    ('module', 'name'),
+    [
+        (np.lib.format, 'write_array_header_1_0'),
+        (pa.ipc, 'new_file'),
+        (json, 'dump'),
+        (os, 'fsync'),
+    ],
+)
+def test_a_full_disk_leaves_nothing(read, tmp_path, monkeypatch, module, name, before):
+    root = tmp_path / 'root'
+    if before:
+        read(**ALL)
+    other = RATINGS.replace('u10', 'u11')
+    done = getattr(module, name)
+    calls = []
+
+    def fill(*args, **kwargs):
+        calls.append(1)
+        if len(calls) > 1 or name == 'dump':
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        return done(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, fill)
+        with pytest.raises(OSError, match=r'could not be written, .*No space') as error:
+            read(other, **ALL, force=True)
+    assert error.value.errno == errno.ENOSPC
+    if before:
+        assert names_in(root) == ['processed']
+        assert InteractionDataset(root).user_ids[1] == 'u10'
+    else:
+        assert names_in(root) == []
+        assert read(other, **ALL).user_ids[1] == 'u11'
+
+
+def test_what_a_killed_process_has_left_is_no_dataset(read, tmp_path):
+    root = tmp_path / 'root'
+    for name in ('.processed-0123abcd', '.processed-4567cdef'):
+        (root / name).mkdir(parents=True)
+        (root / name / 'edge_index.npy').write_bytes(b'half')
+    with pytest.raises(FileNotFoundError, match='holds no dataset'):
+        InteractionDataset(root)
+    days_ago = time.time() - 2 * 24 * 60 * 60
+    os.utime(root / '.processed-0123abcd', (days_ago, days_ago))
+    read()
+    # The other one may be of a process that is still at it.
+    assert names_in(root) == ['.processed-4567cdef', 'processed']
+
+
+def test_another_process_may_be_faster(read, tmp_path, monkeypatch):
+    make = _recipe.read_interactions
+
+    def overtaken(*args):
+        monkeypatch.setattr(_recipe, 'read_interactions', make)
+        read(**ALL)
+        return make(*args)
+
+    monkeypatch.setattr(_recipe, 'read_interactions', overtaken)
+    assert len(edges(read(**ALL))) == 4
+    assert names_in(tmp_path / 'root') == ['processed']
+
+
+def test_texts_stay_in_their_file(texts, tmp_path):
+    frame = pd.DataFrame({'what': ['a'], 'title': ['x' * 1_000_000]})
+    texts(frame)
+    before = pa.total_allocated_bytes()
+    data = InteractionDataset(tmp_path / 'root')[0]
+    assert data['item'].text[0] == 'x' * 1_000_000
+    assert pa.total_allocated_bytes() - before < 100_000
+    assert _store.SIDES == ('user', 'item')
