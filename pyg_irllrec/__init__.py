@@ -1,6 +1,6 @@
 r"""Intent representation learning with language models, for PyTorch Geometric."""
 
-from pyg_irllrec import datasets, functional, nn, presets, text, utils
+from pyg_irllrec import datasets, functional, nn, presets, text, transforms, utils
 
 __version__ = '0.1.0'
 
@@ -11,5 +11,6 @@ __all__ = [
     'nn',
     'presets',
     'text',
+    'transforms',
     'utils',
 ]

@@ -148,8 +148,8 @@ def authors_preset(backbone: str, dataset: str, alignment: str) -> Preset:
 def sound_preset(backbone: str, dataset: str, alignment: str) -> Preset:
     r"""The authors' tuned weights and temperatures with this package's own choices:
     texts of the batch as negatives, nodes that count once, translation and matching
-    terms that weigh enough to be felt, and ten checks of patience. Arguments and result as
-    :func:`authors_preset`."""
+    terms that weigh enough to be felt, and ten checks of patience. Arguments and
+    result are those of :func:`authors_preset`."""
     preset = authors_preset(backbone, dataset, alignment)
     tuned = (
         'profile_weight',

@@ -13,6 +13,7 @@ OPTIONAL = (
     'matplotlib',
     'openai',
     'pandas',
+    'pyarrow',
     'pytest',
     'pytorch_lightning',
     'sentence_transformers',
@@ -49,6 +50,7 @@ def test_every_public_name_is_there_and_documented():
         pyg_irllrec.nn,
         pyg_irllrec.datasets,
         pyg_irllrec.text,
+        pyg_irllrec.transforms,
         pyg_irllrec.utils,
     ):
         assert module.__doc__

@@ -152,7 +152,7 @@ class LitIRLLRec(LightningModule):
         )
         if own != theirs:
             raise ValueError(
-                'the checkpoint holds a model of other parts or sizes, or in another order, '
-                'than the one to be resumed'
+                'the checkpoint holds a model of other parts or sizes, or in another '
+                'order, than the one to be resumed'
             )
         self.history = checkpoint['history']

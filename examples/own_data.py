@@ -1,0 +1,217 @@
+r"""Your own interactions in, a trained model and recommendations with your ids out.
+
+    python examples/own_data.py --interactions ratings.csv --user userId \
+        --item movieId --rating rating --min-rating 4 --timestamp timestamp \
+        --items movies.csv --item-text title genres --recommend-for 1 2 3 \
+        --k 10 --out runs/movies
+
+Interactions and texts may be CSV or Parquet. Under --out: data/ (interactions and
+texts, read once), model/ (checkpoints, of which best.ckpt is the model), metrics.json,
+and recommendations.csv with the columns user, item, rank, score. Without --timestamp
+the split is random, by user. With --item-text profiles are aligned: those of users come
+from their training items alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+import torch
+from irllrec import (
+    BACKBONE_NAMES,
+    build_model,
+    check_catalogue,
+    choose_preset,
+    open_run,
+    positive_int,
+    said_plainly,
+)
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from torch_geometric.transforms import BaseTransform, Compose
+
+from pyg_irllrec.datasets import InteractionDataset
+from pyg_irllrec.nn import Recommendation
+from pyg_irllrec.text import TfidfEncoder
+from pyg_irllrec.training import InteractionDataModule, fit, parse_device
+from pyg_irllrec.transforms import (
+    BinarizeRatings,
+    EncodeText,
+    KCore,
+    ProfileTexts,
+    SplitInteractions,
+)
+from pyg_irllrec.utils.files import atomic_write
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    return said_plainly(lambda: run(args), 'go on with --resume')
+
+
+def run(args: argparse.Namespace) -> None:
+    parse_device(args.device)
+    data = prepare(read(args), args)
+    check_catalogue(data)
+    num_items = data['item'].num_nodes
+    if args.k > num_items:
+        raise ValueError(
+            f"'--k' must be from 1 to the number of items, {num_items}, got {args.k}"
+        )
+    users = find_users(data, args.recommend_for)
+    alignment = 'profile' if args.item_text else 'none'
+    preset = choose_preset(args.backbone, 'amazon', alignment)
+    training = preset['training'] | {'check_every': 2}
+    batch_size = training.pop('batch_size')
+    torch.manual_seed(args.seed)
+    model = build_model(data, args.backbone, alignment, preset)
+    asked_of_it = ('recommend_for', 'k')
+    settings = {k: v for k, v in vars(args).items() if k not in asked_of_it}
+    out = open_run(argparse.Namespace(**settings), args.out / 'model')
+    result = fit(
+        model,
+        InteractionDataModule(data, min(batch_size, 1024), seed=args.seed),
+        out,
+        epochs=args.epochs,
+        seed=args.seed,
+        device=args.device,
+        resume=args.resume and (out / 'last.ckpt').is_file(),
+        progress=not args.quiet,
+        **training,
+    )
+    print(', '.join(f'{name} {value:.4f}' for name, value in result.test.items()))
+    with atomic_write(args.out / 'metrics.json') as file:
+        json.dump(result.test, file, indent=2)
+    best = model.recommend(users, args.k, exclude=all_interactions(data))
+    write(best, users, data, args.out / 'recommendations.csv')
+    show(best, users, data)
+
+
+def read(args: argparse.Namespace) -> InteractionDataset:
+    options = {
+        'user': args.user,
+        'item': args.item,
+        'rating': args.rating,
+        'timestamp': args.timestamp,
+        'items': args.items,
+        'item_text': args.item_text,
+    }
+    parquet = args.interactions.suffix == '.parquet'
+    build = InteractionDataset.from_parquet if parquet else InteractionDataset.from_csv
+    return build(args.interactions, args.out / 'data', **options)
+
+
+def prepare(dataset: InteractionDataset, args: argparse.Namespace) -> HeteroData:
+    steps: list[BaseTransform] = []
+    if args.min_rating is not None:
+        steps.append(BinarizeRatings(args.min_rating))
+    if args.k_core > 1:
+        steps.append(KCore(args.k_core))
+    by = 'random' if args.timestamp is None else 'time'
+    steps.append(SplitInteractions(by, seed=args.seed))
+    if args.item_text:
+        # After the split, so that no text of a user knows a test item.
+        steps += [ProfileTexts(), EncodeText(TfidfEncoder())]
+    return Compose(steps)(dataset[0])
+
+
+def find_users(data: HeteroData, ids: list[str]) -> Tensor:
+    """The nodes of users by their original ids, which come from the command line as
+    text; all users where none is named."""
+    if not ids:
+        return torch.arange(data['user'].num_nodes)
+    known = {str(name): node for node, name in enumerate(original_ids(data, 'user'))}
+    unknown = [name for name in ids if name not in known]
+    if unknown:
+        raise ValueError(
+            f"'--recommend-for' must name users of the interactions, got {unknown[0]} "
+            f'({len(known)} users, such as {next(iter(known))})'
+        )
+    return torch.tensor([known[name] for name in ids])
+
+
+def original_ids(data: HeteroData, side: str) -> list[int] | list[str]:
+    ids = data[side].id
+    return ids.tolist() if isinstance(ids, Tensor) else list(ids)
+
+
+def all_interactions(data: HeteroData) -> Tensor:
+    """What no user has to be told any more."""
+    rates = data['user', 'rates', 'item']
+    held_out = (rates.val_edge_label_index, rates.test_edge_label_index)
+    return torch.cat([rates.edge_index, *held_out], dim=1)
+
+
+def write(best: Recommendation, users: Tensor, data: HeteroData, path: Path) -> None:
+    user_ids, item_ids = original_ids(data, 'user'), original_ids(data, 'item')
+    with atomic_write(path) as file:
+        table = csv.writer(file, lineterminator='\n')
+        table.writerow(['user', 'item', 'rank', 'score'])
+        for user, items, scores in zip(users.tolist(), *map(Tensor.tolist, best)):
+            for rank, (item, score) in enumerate(zip(items, scores), start=1):
+                if item >= 0:  # Fewer items than asked for were left.
+                    row = [user_ids[user], item_ids[item], rank, f'{score:.6f}']
+                    table.writerow(row)
+
+
+def show(best: Recommendation, users: Tensor, data: HeteroData, most: int = 5) -> None:
+    user_ids, item_ids = original_ids(data, 'user'), original_ids(data, 'item')
+    text = data['item'].text if 'text' in data['item'] else None
+    for user, items in zip(users[:most].tolist(), best.item.tolist()):
+        print(f'\nUser {user_ids[user]}')
+        for rank, item in enumerate((i for i in items if i >= 0), start=1):
+            name = '' if text is None else f'  {text[item]}'
+            print(f'{rank:>4}  {item_ids[item]}{name}')
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add('--interactions', type=Path, required=True, metavar='FILE')
+    add('--user', required=True, metavar='COLUMN')
+    add('--item', required=True, metavar='COLUMN')
+    add('--rating', metavar='COLUMN')
+    add('--min-rating', type=float, help='what counts as liked (needs --rating)')
+    add('--timestamp', metavar='COLUMN', help='split by time')
+    add('--items', type=Path, metavar='FILE', help='texts of items, by their id')
+    add('--item-text', nargs='+', default=[], metavar='COLUMN', help='of --items')
+    add(
+        '--k-core',
+        type=positive_int,
+        default=1,
+        metavar='N',
+        help='keep users and items with that many interactions (default: all)',
+    )
+    add('--backbone', choices=BACKBONE_NAMES, default='lightgcn')
+    add('--epochs', type=positive_int, default=100, help='at most (default: 100)')
+    add('--seed', type=int, default=0)
+    add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
+    add(
+        '--recommend-for',
+        nargs='*',
+        default=[],
+        metavar='ID',
+        help='users by their ids (default: all)',
+    )
+    add('--k', type=positive_int, default=10, help='items a user (default: 10)')
+    add('--out', type=Path, required=True, metavar='DIR')
+    add('--resume', action='store_true', help='go on with the run that was stopped')
+    add('--quiet', action='store_true', help='no progress bars')
+    args = parser.parse_args(argv)
+    if args.min_rating is not None and args.rating is None:
+        parser.error('--min-rating needs --rating')
+    if args.item_text and args.items is None:
+        parser.error('--item-text needs --items')
+    if args.backbone == 'alpharec' and not args.item_text:
+        parser.error('--backbone alpharec needs --item-text')
+    return args
+
+
+if __name__ == '__main__':
+    sys.exit(main())
