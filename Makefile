@@ -38,9 +38,11 @@ test-triton: $(VENV)/.installed-test-triton
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-# The suite again, with torch-scatter and torch-sparse, in an environment of its own.
+# With torch-scatter and torch-sparse, in an environment of its own: all that can take
+# a SparseTensor.
 test-sparse:
-	$(MAKE) VENV=.venv-sparse .venv-sparse/.installed-extensions test
+	$(MAKE) VENV=.venv-sparse .venv-sparse/.installed-extensions test \
+		PYTEST='tests/functional tests/nn tests/transforms tests/utils tests/test_package.py'
 
 # torch comes first and alone, so that nothing else chooses its build.
 $(VENV)/.torch: constraints.txt
