@@ -58,14 +58,15 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     parse_device(args.device)
-    data = prepare(read(args), args)
+    dataset = read(args)
+    data = prepare(dataset, args)
     check_catalogue(data)
     num_items = data['item'].num_nodes
     if args.k > num_items:
         raise ValueError(
             f"'--k' must be from 1 to the number of items, {num_items}, got {args.k}"
         )
-    users = find_users(data, args.recommend_for)
+    users = find_users(data, dataset, args.recommend_for)
     alignment = 'profile' if args.item_text else 'none'
     preset = choose_preset(args.backbone, 'amazon', alignment)
     training = preset['training'] | {'check_every': 2}
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
     print(', '.join(f'{name} {value:.4f}' for name, value in result.test.items()))
     with atomic_write(args.out / 'metrics.json') as file:
         json.dump(result.test, file, indent=2)
-    best = model.recommend(users, args.k, exclude=all_interactions(data))
+    best = model.recommend(users, args.k, exclude=known(dataset, data))
     write(best, users, data, args.out / 'recommendations.csv')
     show(best, users, data)
 
@@ -101,10 +102,15 @@ def read(args: argparse.Namespace) -> InteractionDataset:
         'rating': args.rating,
         'timestamp': args.timestamp,
         'items': args.items,
+        'item_id': args.items_id,
         'item_text': args.item_text,
+        'force': not args.resume,  # Read anew: the files or columns may be others.
     }
-    parquet = args.interactions.suffix == '.parquet'
-    build = InteractionDataset.from_parquet if parquet else InteractionDataset.from_csv
+    if args.interactions.suffix in ('.parquet', '.pq'):
+        build = InteractionDataset.from_parquet
+    else:
+        build = InteractionDataset.from_csv
+        options['sep'] = args.sep
     return build(args.interactions, args.out / 'data', **options)
 
 
@@ -112,8 +118,7 @@ def prepare(dataset: InteractionDataset, args: argparse.Namespace) -> HeteroData
     steps: list[BaseTransform] = []
     if args.min_rating is not None:
         steps.append(BinarizeRatings(args.min_rating))
-    if args.k_core > 1:
-        steps.append(KCore(args.k_core))
+    steps.append(KCore(args.k_core))  # At least one: nobody is left without any.
     by = 'random' if args.timestamp is None else 'time'
     steps.append(SplitInteractions(by, seed=args.seed))
     if args.item_text:
@@ -122,7 +127,7 @@ def prepare(dataset: InteractionDataset, args: argparse.Namespace) -> HeteroData
     return Compose(steps)(dataset[0])
 
 
-def find_users(data: HeteroData, ids: list[str]) -> Tensor:
+def find_users(data: HeteroData, dataset: InteractionDataset, ids: list[str]) -> Tensor:
     """The nodes of users by their original ids, which come from the command line as
     text; all users where none is named."""
     if not ids:
@@ -130,9 +135,11 @@ def find_users(data: HeteroData, ids: list[str]) -> Tensor:
     known = {str(name): node for node, name in enumerate(original_ids(data, 'user'))}
     unknown = [name for name in ids if name not in known]
     if unknown:
+        there = unknown[0] in map(str, original_ids(dataset[0], 'user'))
+        why = 'who has too few liked interactions' if there else 'who is not there'
         raise ValueError(
-            f"'--recommend-for' must name users of the interactions, got {unknown[0]} "
-            f'({len(known)} users, such as {next(iter(known))})'
+            f"'--recommend-for' must name users of the interactions, got {unknown[0]}, "
+            f'{why} ({len(known)} users, such as {next(iter(known))})'
         )
     return torch.tensor([known[name] for name in ids])
 
@@ -142,11 +149,17 @@ def original_ids(data: HeteroData, side: str) -> list[int] | list[str]:
     return ids.tolist() if isinstance(ids, Tensor) else list(ids)
 
 
-def all_interactions(data: HeteroData) -> Tensor:
-    """What no user has to be told any more."""
-    rates = data['user', 'rates', 'item']
-    held_out = (rates.val_edge_label_index, rates.test_edge_label_index)
-    return torch.cat([rates.edge_index, *held_out], dim=1)
+def known(dataset: InteractionDataset, data: HeteroData) -> Tensor:
+    """What no user has to be told any more, also what they did not like."""
+    rows = []
+    whole = dataset[0]
+    for side, index in zip(('user', 'item'), whole['user', 'rates', 'item'].edge_index):
+        node = torch.full((whole[side].num_nodes,), -1)
+        left = dataset.nodes_of(side, original_ids(data, side))
+        node[left] = torch.arange(len(left))
+        rows.append(node[index])
+    pairs = torch.stack(rows)
+    return pairs[:, (pairs >= 0).all(dim=0)]
 
 
 def write(best: Recommendation, users: Tensor, data: HeteroData, path: Path) -> None:
@@ -183,6 +196,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--min-rating', type=float, help='what counts as liked (needs --rating)')
     add('--timestamp', metavar='COLUMN', help='split by time')
     add('--items', type=Path, metavar='FILE', help='texts of items, by their id')
+    add('--items-id', metavar='COLUMN', help='their id (default: as --item)')
+    add('--sep', default=',', help='what separates columns (default: a comma)')
     add('--item-text', nargs='+', default=[], metavar='COLUMN', help='of --items')
     add(
         '--k-core',

@@ -13,7 +13,7 @@ from pyg_irllrec.datasets._interactions import (
 )
 from pyg_irllrec.datasets._node_texts import TextColumns, read_node_texts
 from pyg_irllrec.datasets._sources import Source
-from pyg_irllrec.datasets._store import SIDES, read_manifest, write_store
+from pyg_irllrec.datasets._store import SIDES, is_store_file, read_manifest, write_store
 from pyg_irllrec.datasets._tables import Table, check_columns
 from pyg_irllrec.utils.checks import check_choice
 
@@ -66,10 +66,24 @@ def prepare(
         ValueError: If something else is there.
     """
     there = folder.exists() and any(folder.iterdir())
+    if force and there:
+        _check_ours(folder)
     if force or not there:
         _make(folder, origin, recipe(), replace=force)
-    else:
-        _check_origin(folder, origin)
+    if not force:
+        _check_origin(folder, origin)  # Also what another process was faster to write.
+
+
+def _check_ours(folder: Path) -> None:
+    r"""Raises a :class:`ValueError` where replacing a folder would delete what is not
+    from here."""
+    names = {path.name for path in folder.iterdir()}
+    foreign = sorted(name for name in names if not is_store_file(name))
+    if foreign:
+        raise ValueError(
+            f'{folder} is not replaced, as it holds {foreign[0]!r}, which is not of '
+            "this dataset: choose another 'root'"
+        )
 
 
 def _check_origin(folder: Path, origin: Origin) -> None:
@@ -79,8 +93,8 @@ def _check_origin(folder: Path, origin: Origin) -> None:
     except (ValueError, FileNotFoundError) as error:
         raise ValueError(f'{error}; {advice}') from None
     options, records = manifest['options'], manifest['sources']
-    for name, new in origin.options.items():
-        old = options.get(name)
+    for name in {**options, **origin.options}:
+        old, new = options.get(name), origin.options.get(name)
         if old != new:
             raise ValueError(
                 f'{folder} was made with {name} = {old!r}, not {new!r}: {advice}'

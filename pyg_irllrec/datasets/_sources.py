@@ -23,7 +23,7 @@ class Source(Protocol):
 
 
 class FileSource:
-    r"""A file, told by its name, size and time, or else by its content: copies are
+    r"""A file, told by its place, size and time, or else by its content: copies are
     the same."""
 
     def __init__(self, path: Path) -> None:
@@ -42,8 +42,10 @@ class FileSource:
 
     def _stat(self) -> Record:
         stat = self.path.stat()
+        folder = str(self.path.resolve().parent)
         return {
             'name': self.path.name,
+            'folder_sha256': hashlib.sha256(folder.encode()).hexdigest(),
             'bytes': stat.st_size,
             'mtime_ns': stat.st_mtime_ns,
         }
@@ -66,6 +68,9 @@ class FrameSource:
     def record(self) -> Record:
         sha256 = hashlib.sha256()
         for batch in self.table.batches(self.columns):
+            sha256.update(
+                str(batch.schema).encode()
+            )  # The bytes do not say their type.
             sha256.update(batch.serialize())
         return {'name': self.table.name, 'sha256': sha256.hexdigest()}
 

@@ -32,6 +32,17 @@ _MANIFEST = 'manifest.json'
 _VERSION = 1
 
 
+def is_store_file(name: str) -> bool:
+    r"""Whether a file of this name is one of a store, whole or half-written."""
+    arrays = ('edge_index', 'rating', 'time')
+    files = {
+        'manifest.json',
+        *(f'{array}.npy' for array in arrays),
+        *(f'{side}.arrow' for side in SIDES),
+    }
+    return name in files or name in {f'.{file}.tmp' for file in files}
+
+
 def write_store(
     folder: Path,
     nodes: Mapping[str, Any],

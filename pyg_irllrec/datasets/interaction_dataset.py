@@ -22,8 +22,8 @@ class InteractionDataset(StoredDataset):
             timestamp='when', items='products.csv', item_text=('title', 'brand'),
         )
         dataset = InteractionDataset('my_data')  # from then on
-        node = dataset.nodes_of('item', ['B00AE1'])
-        dataset[0]['item'].text[node]
+        nodes = dataset.nodes_of('item', ['B00AE1', 'B00BX2'])
+        list(dataset[0]['item'].text[nodes])
 
     The :class:`~torch_geometric.data.HeteroData` has
 
@@ -36,6 +36,10 @@ class InteractionDataset(StoredDataset):
     - :obj:`data['user'].text` and :obj:`data['item'].text`, where there are: a
       text a node, :obj:`""` where there is none, read when it is asked for
       (:class:`~pyg_irllrec.utils.text_array.TextArray`).
+
+    PyG's subgraphs and neighbour samplers select tensors alone: take :obj:`text`, and
+    :obj:`id` where it is a list, out of the data before, and join them again by
+    :obj:`n_id`. The transforms of this package select all.
 
     **Nodes** are numbered in the order of their sorted ids (integers by value,
     strings by code point): which node an id becomes depends on the set of ids
@@ -65,7 +69,7 @@ class InteractionDataset(StoredDataset):
 
     Raises:
         FileNotFoundError: If nothing has been written there.
-        ValueError: If what is there is damaged.
+        ValueError: If what is there is incomplete.
         ImportError: If pyarrow is not installed.
     """
 

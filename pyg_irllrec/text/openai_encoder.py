@@ -170,14 +170,14 @@ class OpenAIEncoder:
 
 
 def _check_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ('http', 'https') or not parts.hostname:
-        raise ValueError(f"'base_url' must be an http or https address, got {url!r}")
-    if '@' in parts.netloc or parts.query or parts.fragment:  # It is not secret.
+    if any(sign in url for sign in '@?#'):  # Before it is shown: it may be a secret.
         raise ValueError(
             "'base_url' must hold no user, password, query or fragment: give the key "
             "as 'api_key'"
         )
+    parts = urlsplit(url)
+    if parts.scheme not in ('http', 'https') or not parts.hostname:
+        raise ValueError(f"'base_url' must be an http or https address, got {url!r}")
     return url.rstrip('/')
 
 

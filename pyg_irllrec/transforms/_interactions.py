@@ -92,10 +92,12 @@ def check_comes_first(data: GraphData, edge_type: EdgeType, transform: str) -> N
     store = edge_store(data, edge_type)
     found = [f"'{key}'" for key in ('adj', 'adj_t') if key in store]
     if isinstance(data, HeteroData):
-        source, relation, target = edge_type
-        reverse = (target, f'rev_{relation}', source)
-        if reverse in data.edge_types:
-            found.append(f'edges of {reverse}')
+        source, _, target = edge_type
+        found += [
+            f'edges of {other}'
+            for other in data.edge_types
+            if (other[0], other[2]) == (target, source)
+        ]
         for key in ('edge_index', 'adj', 'adj_t'):
             if key in data._global_store:
                 found.append(f"'data.{key}'")

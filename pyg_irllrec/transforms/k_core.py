@@ -27,7 +27,8 @@ class KCore(BaseTransform):
     r"""Leaves the largest set of users and items in which every user has interacted
     with at least :obj:`k` of the items, and every item with at least :obj:`k_item` of
     the users (functional name: :obj:`irllrec_k_core`). Repeated interactions count
-    once; those between nodes that stay all stay.
+    once; those between nodes that stay all stay. As is usual it comes before the split,
+    so that held-out interactions have a say in which nodes there are.
 
     Nodes that stay keep their order, are numbered anew, and keep what is stored of
     them: tensors, arrays, lists, ids and texts. Edges of other types follow. Each

@@ -53,8 +53,8 @@ class SplitInteractions(BaseTransform):
 
     **Short users**: a user who would be left with fewer than :obj:`min_train`
     interactions to train on keeps all of them there. With one cut for all users
-    (:obj:`per_user=False`) this trains on interactions from after the cut;
-    :obj:`min_train=0` keeps it strict.
+    (:obj:`per_user=False`) this would train on interactions from after the cut, so that
+    there it is not the default.
 
     **Cold items** are held out but never trained on. A warning counts them, and
     :obj:`data['item'].cold` marks them, of shape :math:`(I)`.
@@ -69,8 +69,8 @@ class SplitInteractions(BaseTransform):
             (default: :obj:`0`)
         per_user (bool): Whether the shares are of each user's interactions, or of
             all. (default: :obj:`True`)
-        min_train (int): The least number of training interactions a user.
-            (default: :obj:`1`)
+        min_train (int, optional): The least number of training interactions a user.
+            (default: :obj:`None`, 1, or 0 where :obj:`per_user` is :obj:`False`)
         cold (str): Whether to :obj:`"keep"` held-out interactions of cold items or
             to :obj:`"drop"` them. (default: :obj:`"keep"`)
         edge_type (tuple): The type of the interactions.
@@ -89,7 +89,7 @@ class SplitInteractions(BaseTransform):
         test: float = 0.2,
         seed: int = 0,
         per_user: bool = True,
-        min_train: int = 1,
+        min_train: Optional[int] = None,
         cold: str = 'keep',
         edge_type: EdgeType = RATES,
     ) -> None:
@@ -97,6 +97,7 @@ class SplitInteractions(BaseTransform):
         check_fraction('val', val)
         check_fraction('test', test)
         check_fraction('val + test', val + test)
+        min_train = int(per_user) if min_train is None else min_train
         check_not_negative('min_train', min_train)
         check_choice('cold', cold, ('keep', 'drop'))
         if by == 'leave_one_out' and not per_user:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from typing import Any, Optional, Union
+from typing import Any, Optional, Union, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -81,13 +81,24 @@ class TextArray:
     def __len__(self) -> int:
         return len(self._values) if self._index is None else len(self._index)
 
-    def __getitem__(self, row: int) -> str:
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+
+    @overload
+    def __getitem__(self, row: Union[slice, Tensor, Sequence[int]]) -> TextArray: ...
+
+    def __getitem__(self, row: Any) -> Union[str, TextArray]:
+        if isinstance(row, slice):
+            return self.take(np.arange(len(self))[row])
+        if isinstance(row, (list, np.ndarray, Tensor)) and np.ndim(row) > 0:
+            return self.take(row)
         row = operator.index(row)
         if not -len(self) <= row < len(self):
             raise IndexError(f'row {row} of {len(self)} texts')
         row = row % len(self)
         place = row if self._index is None else int(self._index[row])
-        return self._values[place].as_py() or ''
+        text: str = self._values[place].as_py() or ''
+        return text
 
     def __iter__(self) -> Iterator[str]:
         for start in range(0, len(self), _AT_ONCE):

@@ -721,6 +721,7 @@ def test_what_is_not_a_whole_dataset_is_refused(read, tmp_path):
     (root / 'processed' / 'data.pt').write_bytes(b'of another dataset')
     with pytest.raises(ValueError, match=r'holds no dataset.*force=True'):
         read()
+    (root / 'processed' / 'data.pt').rename(root / 'processed' / 'user.arrow')
     read(force=True)
     for name in ('user.arrow', 'edge_index.npy'):
         path = root / 'processed' / name
@@ -815,3 +816,53 @@ def test_texts_stay_in_their_file(texts, tmp_path):
     assert data['item'].text[0] == 'x' * 1_000_000
     assert pa.total_allocated_bytes() - before < 100_000
     assert _store.SIDES == ('user', 'item')
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'who,what\n1,1\n2,2\n3,"bad\n' + '4,4\n' * 1000,
+        'who,what,note\n1,1,x\n2,2,y\n3,3,"bad\n' + '4,4,z\n' * 1000,
+    ],
+)
+def test_a_quote_that_is_never_closed(read, text):
+    with pytest.raises(ValueError, match='quote in line 4 that is never closed'):
+        read(text)
+
+
+def test_quotes_within_cells_are_no_mistake(read):
+    text = 'who,what,note\n1,1,5" tape\n2,2,"two\nlines"\n'
+    assert len(read(text).user_ids) == 2
+
+
+def test_columns_of_other_types_are_other_data(tmp_path):
+    frame = pd.DataFrame({'who': [1, 2], 'what': [1, 2], 'when': [10**18, 2 * 10**18]})
+    options = {**COLUMNS, 'timestamp': 'when'}
+    InteractionDataset.from_pandas(frame, tmp_path, **options)
+    frame['when'] = pd.to_datetime(frame['when'])
+    with pytest.raises(ValueError, match='was made from other data'):
+        InteractionDataset.from_pandas(frame, tmp_path, **options)
+
+
+def test_an_option_that_is_left_out_is_another(tmp_path, files):
+    first, root = tmp_path / 'ratings.csv', tmp_path / 'root'
+    more = files('more.csv', 'who,what,title\nu1,b,B\n')
+    options = {'items': more, 'item_text': 'title'}
+    InteractionDataset.from_csv(first, root, **COLUMNS, **options)
+    with pytest.raises(ValueError, match='was made with item_id'):
+        InteractionDataset.from_csv([first, more], root, **COLUMNS)
+
+
+def test_replacing_deletes_no_file_of_others(tmp_path, read):
+    mine = tmp_path / 'root' / 'processed' / 'mine.txt'
+    mine.parent.mkdir(parents=True)
+    mine.write_text('precious')
+    with pytest.raises(ValueError, match=r"holds 'mine\.txt', which is not of this"):
+        read(force=True)
+    assert mine.read_text() == 'precious'
+
+
+def test_dictionaries_of_tensors(tmp_path):
+    columns = {'who': torch.tensor([1, 2, 10]), 'what': np.array([3, 3, 4])}
+    dataset = InteractionDataset.from_pandas(columns, tmp_path, **COLUMNS)
+    assert dataset[0]['user'].id.tolist() == [1, 2, 10]

@@ -35,6 +35,8 @@ def folder(tmp_path: Path) -> Path:
         for user, item in index.t().tolist()
     ]
     rows = [[who, what, 4 + k % 2, k] for k, (who, what) in enumerate(pairs)]
+    # Two that somebody did not like, and somebody who likes nothing.
+    rows += [['u3', 101, 1, 0], ['u1', 139, 2, 0], ['sad', 100, 1, 0]]
     write(tmp_path / 'ratings.csv', ['who', 'what', 'stars', 'when'], rows)
     titles = [
         [100 + k, f'Item {k}', text] for k, text in enumerate(data['item'].profile_text)
@@ -60,6 +62,7 @@ def test_recommends_with_the_ids_that_came_in(folder):
     assert [row['rank'] for row in rows] == ['1', '2', '3', '4'] * 2
     with open(folder / 'ratings.csv') as file:
         known = {(row['who'], row['what']) for row in csv.DictReader(file)}
+    assert {('u3', '101'), ('u1', '139')} <= known
     assert not known & {(row['user'], row['item']) for row in rows}
     assert all(100 <= int(row['item']) < 140 for row in rows)
     scores = [float(row['score']) for row in rows[:4]]
@@ -77,7 +80,7 @@ def test_without_ratings_times_and_texts(folder):
     done = call(folder, *COLUMNS, '--k', '3')
     assert done.returncode == 0, done.stderr
     with open(folder / 'out' / 'recommendations.csv') as file:
-        assert len({row['user'] for row in csv.DictReader(file)}) == 60
+        assert len({row['user'] for row in csv.DictReader(file)}) == 61
 
 
 def empty(folder: Path) -> None:
@@ -110,8 +113,9 @@ def nothing(folder: Path) -> None:
         (words, (*COLUMNS, *RATED), "'good'"),
         (other_ids, (*COLUMNS, *TEXTS), 'items.csv'),
         (two_texts, (*COLUMNS, *TEXTS), '101'),
-        (nothing, (*COLUMNS, '--recommend-for', 'u999'), 'got u999'),
-        (nothing, (*COLUMNS, '--rating', 'stars', '--min-rating', '9'), 'from 4'),
+        (nothing, (*COLUMNS, '--recommend-for', 'u999'), 'u999, who is not there'),
+        (nothing, (*COLUMNS, *RATED, '--recommend-for', 'sad'), 'too few liked'),
+        (nothing, (*COLUMNS, '--rating', 'stars', '--min-rating', '9'), 'from 1'),
         (nothing, (*COLUMNS, '--min-rating', '4'), '--min-rating needs --rating'),
         (nothing, (*COLUMNS, '--k', '0'), 'must be a positive integer'),
         (

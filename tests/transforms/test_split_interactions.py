@@ -200,9 +200,9 @@ def test_one_cut_for_all_and_users_who_came_later():
     data = hetero([(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)])
     data[RATES].time = torch.tensor([0, 1, 2, 4, 3, 5])
     options = {'by': 'time', 'val': 0, 'test': 0.5, 'per_user': False}
-    train, _, test = sides(split(data, **options))
+    train, _, test = sides(split(data, **options, min_train=1))
     assert test == [(1, 1)] and (2, 0) in train and (2, 1) in train
-    _, _, test = sides(split(data, **options, min_train=0))
+    _, _, test = sides(split(data, **options))
     assert test == [(1, 1), (2, 0), (2, 1)]
 
 
@@ -318,3 +318,10 @@ def test_errors():
         "SplitInteractions(by='random', val=0.1, test=0.2, seed=0, per_user=True, "
         "min_train=1, cold='keep')"
     )
+
+
+def test_edges_back_of_any_name_come_later():
+    data = hetero([(0, 0), (0, 1), (1, 1)])
+    data['item', 'liked_by', 'user'].edge_index = data[RATES].edge_index.flip(0)
+    with pytest.raises(ValueError, match='must come before what is made of'):
+        split(data)

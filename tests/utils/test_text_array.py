@@ -121,3 +121,10 @@ def test_needs_pyarrow(monkeypatch):
     monkeypatch.setitem(sys.modules, 'pyarrow', None)
     with pytest.raises(ImportError, match=r"'TextArray' needs pyarrow: pip install"):
         TextArray(['a'])
+
+
+def test_several_rows_at_once():
+    texts = TextArray(['a', 'b', 'c', 'd'])
+    for index in (slice(1, 3), [1, 2], np.array([1, 2]), torch.tensor([1, 2])):
+        assert list(texts[index]) == ['b', 'c']
+    assert texts[torch.tensor(1)] == texts[np.int64(1)] == 'b'
