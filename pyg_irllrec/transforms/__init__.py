@@ -1,5 +1,6 @@
 r"""Transforms of interactions, graphs and texts, as PyG has them."""
 
+from .add_intents import AddIntents
 from .binarize_ratings import BinarizeRatings
 from .drop_edges import DropEdges
 from .drop_nodes import DropNodes
@@ -13,6 +14,7 @@ from .split_interactions import SplitInteractions
 from .symmetric_adjacency import SymmetricAdjacency
 
 __all__ = [
+    'AddIntents',
     'BinarizeRatings',
     'DropEdges',
     'DropNodes',

@@ -1,0 +1,206 @@
+r"""Texts in, intents out: what each user acts for, and what each item serves, in words.
+
+    python examples/extract_intents.py --interactions ratings.csv --user userId \
+        --item movieId --timestamp timestamp --items movies.csv \
+        --item-text title genres --llm extractive --out runs/intents.jsonl
+
+    export OPENAI_API_KEY=...
+    python examples/extract_intents.py ... --llm https://api.openai.com/v1 \
+        --model gpt-4o-mini --concurrency 32 --rpm 500 --tpm 200000 \
+        --price 0.00015 0.0006 --dry-run
+
+--llm is the address of any endpoint that speaks OpenAI's chat completions (vLLM,
+Ollama and llama.cpp do), or "extractive": salient words by TF-IDF, no language model.
+The key comes from OPENAI_API_KEY; an endpoint that needs none takes any.
+
+Evidence comes from training interactions alone, which are split as
+examples/own_data.py does. Beside --out are its manifest (.manifest.json), the answers
+so far (.sqlite) and the interactions (.data/). Stopped at any moment, the same command
+goes on. It returns 1 where intents of a node are still missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from irllrec import positive_int, said_plainly
+from torch_geometric.data import HeteroData
+from torch_geometric.transforms import BaseTransform, Compose
+
+from pyg_irllrec.datasets import InteractionDataset
+from pyg_irllrec.text.chat_error import ChatError
+from pyg_irllrec.text.chat_model import ChatModel
+from pyg_irllrec.text.evidence import Evidence, choose_evidence
+from pyg_irllrec.text.extractive_model import ExtractiveModel
+from pyg_irllrec.text.intent_extractor import IntentExtractor
+from pyg_irllrec.text.intent_file import check_path, load_intents
+from pyg_irllrec.text.openai_chat import OpenAIChat
+from pyg_irllrec.text.prompt import Prompt
+from pyg_irllrec.transforms import BinarizeRatings, KCore, SplitInteractions
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    failed = 0
+
+    def work() -> None:
+        nonlocal failed
+        try:
+            failed = run(args)
+        except ChatError as error:
+            raise OSError(f'{error} (the same command goes on from here)') from None
+
+    code = said_plainly(work, 'the same command goes on from here')
+    return code or int(failed > 0)
+
+
+def run(args: argparse.Namespace) -> int:
+    check_path(args.out)
+    data = read(args)
+    options = {'by': args.evidence, 'max_tokens': args.evidence_tokens}
+    sides = [choose_evidence(data, side, **options) for side in args.sides]
+    evidence = Joined(sides)
+    extract = IntentExtractor(
+        build_model(args, evidence),
+        prompts=read_prompts(args),
+        max_intents=args.max_intents,
+        concurrency=args.concurrency,
+        max_retries=args.max_retries,
+        rpm=args.rpm,
+        tpm=args.tpm,
+        prompt_price=args.price[0],
+        answer_price=args.price[1],
+        progress=not args.quiet,
+    )
+    if args.dry_run:
+        print(json.dumps(extract.estimate(evidence, args.out), indent=1))
+        return 0
+    manifest = extract(evidence, args.out)
+    counts = manifest['counts']
+    print(', '.join(f'{name}: {count}' for name, count in counts.items()))
+    if manifest['cost']:
+        print(f'cost: {manifest["cost"]}')
+    show(args.out)
+    if counts['failed']:
+        print(f'{counts["failed"]} failed: the same command asks again for them')
+    return int(counts['failed'])
+
+
+class Joined(Sequence[Evidence]):
+    """Users, then items, without holding the texts of all of them."""
+
+    def __init__(self, parts: list[Sequence[Evidence]]) -> None:
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def __getitem__(self, row: int) -> Evidence:
+        for part in self.parts:
+            if row < len(part):
+                return part[row]
+            row -= len(part)
+        raise IndexError(row)
+
+
+def read(args: argparse.Namespace) -> HeteroData:
+    parquet = args.interactions.suffix == '.parquet'
+    build = InteractionDataset.from_parquet if parquet else InteractionDataset.from_csv
+    dataset = build(
+        args.interactions,
+        args.out.with_suffix('.data'),
+        user=args.user,
+        item=args.item,
+        rating=args.rating,
+        timestamp=args.timestamp,
+        items=args.items,
+        item_text=args.item_text,
+    )
+    steps: list[BaseTransform] = []
+    if args.min_rating is not None:
+        steps.append(BinarizeRatings(args.min_rating))
+    if args.k_core > 1:
+        steps.append(KCore(args.k_core))
+    by = 'random' if args.timestamp is None else 'time'
+    steps.append(SplitInteractions(by, seed=args.seed))
+    return Compose(steps)(dataset[0])
+
+
+def build_model(args: argparse.Namespace, evidence: Sequence[Evidence]) -> ChatModel:
+    if args.llm == 'extractive':
+        return ExtractiveModel(evidence, args.max_intents)
+    return OpenAIChat(args.model, args.llm, timeout=args.timeout)
+
+
+def read_prompts(args: argparse.Namespace) -> dict[str, Prompt]:
+    given = {'user': args.user_prompt, 'item': args.item_prompt}
+    return {side: Prompt(path) for side, path in given.items() if path is not None}
+
+
+def show(path: Path, most: int = 3) -> None:
+    records = load_intents(path).records
+    for side in dict.fromkeys(record.side for record in records):
+        told = [r for r in records if r.side == side and r.intents]
+        for record in told[:most]:
+            print(f'\n{side} {record.id}')
+            for intent in record.intents:
+                print(f'  {intent.name}: {intent.reason}')
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add('--interactions', type=Path, required=True, metavar='FILE')
+    add('--user', required=True, metavar='COLUMN')
+    add('--item', required=True, metavar='COLUMN')
+    add('--rating', metavar='COLUMN')
+    add('--min-rating', type=float, help='what counts as liked (needs --rating)')
+    add('--timestamp', metavar='COLUMN', help='split by time, newest evidence first')
+    add('--items', type=Path, required=True, metavar='FILE', help='texts of items')
+    add('--item-text', nargs='+', required=True, metavar='COLUMN', help='of --items')
+    add('--k-core', type=positive_int, default=1, metavar='N')
+    add('--seed', type=int, default=0, help='of a random split')
+    add('--llm', required=True, metavar='extractive|URL')
+    add('--model', metavar='NAME', help='of the model behind the URL')
+    add('--sides', nargs='+', choices=('user', 'item'), default=['user', 'item'])
+    add('--evidence', choices=('recent', 'rare', 'random'), default='recent')
+    add('--evidence-tokens', type=positive_int, default=1000, metavar='N')
+    add('--user-prompt', type=Path, metavar='FILE', help='a prompt of your own')
+    add('--item-prompt', type=Path, metavar='FILE', help='likewise')
+    add('--max-intents', type=positive_int, default=5, metavar='N')
+    add('--concurrency', type=positive_int, default=8, metavar='N')
+    add('--max-retries', type=int, default=6, metavar='N')
+    add('--timeout', type=float, default=60.0, help='seconds a request')
+    add('--rpm', type=float, help='requests a minute, at most')
+    add('--tpm', type=float, help='tokens a minute, at most')
+    add(
+        '--price',
+        type=float,
+        nargs=2,
+        default=[0.0, 0.0],
+        metavar=('PROMPT', 'ANSWER'),
+        help='of 1000 tokens',
+    )
+    add('--dry-run', action='store_true', help='count calls, tokens and cost')
+    add('--out', type=Path, required=True, metavar='intents.jsonl')
+    add('--quiet', action='store_true', help='no progress bars')
+    args = parser.parse_args(argv)
+    if args.min_rating is not None and args.rating is None:
+        parser.error('--min-rating needs --rating')
+    if args.llm != 'extractive' and not args.llm.startswith(('http://', 'https://')):
+        parser.error("--llm must be 'extractive' or an http(s) URL")
+    if args.llm != 'extractive' and args.model is None:
+        parser.error('--llm URL needs --model')
+    if len(set(args.sides)) < len(args.sides):
+        parser.error('--sides must be distinct')
+    return args
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""What an answer has to look like; imported where one is read, as pydantic is an
+extra."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+_Step = Annotated[str, StringConstraints(max_length=1000)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(
+        strict=True, extra='forbid', str_strip_whitespace=True, frozen=True
+    )
+
+
+class AnsweredIntent(_Strict):
+    r"""An intent as the model gives it."""
+
+    name: _Name
+    reason: _Text
+    evidence: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+
+
+class Answer(_Strict):
+    r"""What the model gives. The steps help it to think; they are not kept."""
+
+    steps: Annotated[list[_Step], Field(max_length=10)] = []
+    intents: Annotated[list[AnsweredIntent], Field(min_length=1)]

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from typing import Optional
+
+
+class ChatError(RuntimeError):
+    r"""A chat model could not answer.
+
+    Args:
+        reason (str): Why, in one sentence, without a secret.
+        kind (str): What it means: :obj:`"passing"`, another try may succeed (the rate
+            is too high, the server is broken or slow); :obj:`"refused"`, this
+            conversation will never be answered (too long, against the rules);
+            :obj:`"final"`, no conversation will be (a wrong key, no such model).
+            (default: :obj:`"passing"`)
+        retry_after (float, optional): How many seconds the server asks to wait.
+            (default: :obj:`None`)
+    """
+
+    def __init__(
+        self, reason: str, kind: str = 'passing', retry_after: Optional[float] = None
+    ) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.retry_after = retry_after

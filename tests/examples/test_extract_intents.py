@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pyg_irllrec.text.intent_file import load_intents
+from tests.text.chat_server import ChatServer
+
+pytest.importorskip('pyarrow')
+pytest.importorskip('openai')
+
+SCRIPT = Path(__file__).parents[2] / 'examples' / 'extract_intents.py'
+KEY = 'sk-of-this-test-0123456789'
+KINDS = ['horror', 'comedy', 'drama']
+COLUMNS = ('--user', 'who', '--item', 'what', '--timestamp', 'when')
+TEXTS = ('--items', 'items.csv', '--item-text', 'title', 'kind')
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with open(tmp_path / 'ratings.csv', 'w', newline='') as file:
+        table = csv.writer(file)
+        table.writerow(['who', 'what', 'stars', 'when'])
+        for user in range(12):
+            for place in range(6):
+                item = (3 * user + 7 * place) % 20
+                table.writerow([f'u{user}', item, 1 + place % 5, 100 * user + place])
+    with open(tmp_path / 'items.csv', 'w', newline='') as file:
+        table = csv.writer(file)
+        table.writerow(['what', 'title', 'kind'])
+        table.writerows([k, f'Film {k}', KINDS[k % 3]] for k in range(20))
+    return tmp_path
+
+
+def call(folder: Path, *args: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), '--interactions', 'ratings.csv']
+    options = [*COLUMNS, *TEXTS, '--out', 'intents.jsonl', '--quiet', *args]
+    return subprocess.run(
+        command + options,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'OPENAI_API_KEY': key, 'NO_PROXY': '127.0.0.1'},
+    )
+
+
+def test_without_a_language_model(folder):
+    done = call(folder, '--llm', 'extractive', '--rating', 'stars')
+    assert done.returncode == 0, done.stderr
+    records, manifest = load_intents(folder / 'intents.jsonl')
+    assert [r.side for r in records] == ['user'] * 12 + ['item'] * 20
+    assert {r.status for r in records} == {'ok'}
+    assert manifest['model']['language_model'] is False
+    assert 'user u0' in done.stdout and 'item 0' in done.stdout
+
+
+def test_an_endpoint_end_to_end(folder):
+    with ChatServer(failing=0.1, seed=1) as server:
+        asked = ('--llm', server.url, '--model', 'small', '--price', '0.1', '0.2')
+        dry = call(folder, *asked, '--dry-run')
+        assert dry.returncode == 0, dry.stderr
+        estimate = json.loads(dry.stdout)
+        assert estimate['calls'] == 32 and estimate['cost'] > 0
+        assert server.requests == [] and not (folder / 'intents.jsonl').exists()
+        done = call(folder, *asked)
+        assert done.returncode == 0, done.stderr
+        content = (folder / 'intents.jsonl').read_bytes()
+        count = len(server.answered)
+        again = call(folder, *asked)
+    assert count == len(server.answered) == 32
+    assert (folder / 'intents.jsonl').read_bytes() == content
+    assert 'ok: 32' in again.stdout and 'cost:' in again.stdout
+    texts = [done.stdout, done.stderr, again.stdout]
+    assert not any(KEY in text for text in texts)
+    files = [path for path in folder.rglob('*') if path.is_file()]
+    assert not any(KEY.encode() in path.read_bytes() for path in files)
+
+
+def test_whatever_stops_it_is_said_in_one_line(folder):
+    with ChatServer() as server:
+        server.script = [lambda r: (401, {}, {'error': {'message': KEY}})] * 40
+        done = call(folder, '--llm', server.url, '--model', 'small')
+    assert done.returncode == 2 and KEY not in done.stderr
+    assert '401' in done.stderr and 'goes on from here' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert not (folder / 'intents.jsonl').exists()
+
+
+@pytest.mark.parametrize(
+    ('args', 'message'),
+    [
+        (['--llm', 'gpt'], "must be 'extractive' or an http"),
+        (['--llm', 'http://x/v1'], '--llm URL needs --model'),
+        (['--llm', 'extractive', '--min-rating', '3'], '--min-rating needs --rating'),
+        (['--llm', 'extractive', '--out', 'x.csv'], 'must end in .jsonl'),
+    ],
+)
+def test_wrong_arguments(folder, args, message):
+    done = call(folder, *args)
+    assert done.returncode == 2 and message in done.stderr
+    assert 'Traceback' not in done.stderr

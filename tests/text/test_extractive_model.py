@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyg_irllrec.text.evidence import Evidence
+from pyg_irllrec.text.extractive_model import ExtractiveModel
+from pyg_irllrec.text.intent_extractor import IntentExtractor
+from pyg_irllrec.text.intent_file import load_intents
+from pyg_irllrec.text.prompt import Prompt
+
+pytest.importorskip('pydantic')
+
+CORPUS = [
+    Evidence('user', 1, ('Alien | rating: 5', 'Aliens, the horror', 'Comedy horror')),
+    Evidence('user', 2, ('A comedy', 'Another comedy')),
+    Evidence('item', 1, ('12 | 1999',)),
+    Evidence('item', 2, ()),
+]
+
+
+def ask(model, texts):
+    (answer,) = model([Prompt.packaged('user').messages(texts, 5)])
+    return json.loads(answer)['intents']
+
+
+def test_salient_terms():
+    intents = ask(ExtractiveModel(CORPUS, 2), CORPUS[0].texts)
+    assert [intent['name'] for intent in intents] == ['horror', 'alien']
+    assert intents[0] == {
+        'name': 'horror',
+        'reason': 'beside aliens, comedy',
+        'evidence': [2, 3],
+    }
+    assert intents[1]['reason'] == 'alone'
+
+
+def test_every_node_with_a_text_ends_with_valid_intents(tmp_path):
+    out = tmp_path / 'intents.jsonl'
+    extract = IntentExtractor(ExtractiveModel(CORPUS), progress=False)
+    counts = extract(CORPUS, out)['counts']
+    assert (counts['ok'], counts['failed'], counts['no evidence']) == (3, 0, 1)
+    assert load_intents(out).records[2].intents[0].name == '12 | 1999'
+    content = out.read_bytes()
+    extract(CORPUS, tmp_path / 'again.jsonl')
+    assert (tmp_path / 'again.jsonl').read_bytes() == content
+
+
+def test_it_says_that_it_is_no_language_model():
+    said = ExtractiveModel(CORPUS).describe()
+    assert said['language_model'] is False
+    assert 'not a language model' in said['note']
+    assert (
+        said['corpus_sha256'] != ExtractiveModel(CORPUS[:1]).describe()['corpus_sha256']
+    )
+    assert said == ExtractiveModel(CORPUS).describe()
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match="'num_intents' must be above 0"):
+        ExtractiveModel([], 0)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.text.intent_file import save_intents
+from pyg_irllrec.text.intent_record import Intent, IntentRecord
+from pyg_irllrec.transforms import EncodeText
+from pyg_irllrec.transforms.add_intents import AddIntents
+
+
+def data(users=(7, 8), items=('a', 'b', 'c')):
+    data = HeteroData()
+    data['user'].id, data['item'].id = torch.tensor(users), list(items)
+    data['user'].num_nodes, data['item'].num_nodes = len(users), len(items)
+    return data
+
+
+def record(side, name, status='ok'):
+    intents = (Intent(f'of {name}', 'why', (1,)),) if status == 'ok' else ()
+    return IntentRecord(side, name, status, intents)
+
+
+@pytest.fixture
+def path(tmp_path):
+    records = [
+        record('user', 8),
+        record('item', 'c'),
+        record('item', 'a'),
+        record('user', 7),
+        record('item', 'b', 'no evidence'),
+        record('user', 9, 'failed'),
+    ]
+    save_intents(tmp_path / 'intents.jsonl', records, {'evidence_sha256': 'abc'})
+    return tmp_path / 'intents.jsonl'
+
+
+def test_texts_by_original_id(path):
+    before = data()
+    after = AddIntents(path, expect={'evidence_sha256': 'abc'})(before)
+    assert after['user'].intent_text == ['of 7: why.', 'of 8: why.']
+    assert after['item'].intent_text == ['of a: why.', '', 'of c: why.']
+    assert 'intent_text' not in before['user']
+
+
+def test_vectors_of_them(path):
+    def encode(texts):
+        return [[len(text), 1.0] for text in texts]
+
+    out = EncodeText(encode, 'intent_text', 'intent')(AddIntents(path)(data()))
+    assert out['item'].intent.tolist() == [[10, 1], [0, 0], [10, 1]]
+
+
+def test_missing_and_failed_nodes_are_named(path):
+    with pytest.raises(ValueError, match=r"'user', 2 of 4 are missing .*\(9, 10\)"):
+        AddIntents(path)(data(users=(7, 8, 9, 10)))
+    with pytest.raises(ValueError, match=r"'item', 1 of 1 are missing .*\('z'\)"):
+        AddIntents(path)(data(items=('z',)))
+    out = AddIntents(path, missing='blank')(data(users=(9, 8, 10)))
+    assert out['user'].intent_text == ['', 'of 8: why.', '']
+
+
+def test_one_side_under_another_name(path):
+    out = AddIntents(path, 'why', sides=['item'])(data())
+    assert 'why' in out['item'] and 'why' not in out['user']
+
+
+def test_wrong_input(path):
+    with pytest.raises(ValueError, match="'expect' must agree"):
+        AddIntents(path, expect={'evidence_sha256': 'other split'})(data())
+    with pytest.raises(ValueError, match="'missing' must be one of"):
+        AddIntents(path, missing='zeros')
+    with pytest.raises(ValueError, match='a HeteroData'):
+        AddIntents(path)(torch.zeros(1))
+    with pytest.raises(ValueError, match=r"data\['item'\]\.num_nodes must be set"):
+        empty = HeteroData()
+        empty['user'].num_nodes = 0
+        AddIntents(path)(empty)
+    with pytest.raises(FileNotFoundError, match='is not there'):
+        AddIntents(path.with_name('none.jsonl'))(data())
+    text = repr(AddIntents('x.jsonl'))
+    assert text == "AddIntents('x.jsonl', target='intent_text', missing='error')"
