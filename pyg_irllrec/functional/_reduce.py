@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Optional
 
 import torch
@@ -38,3 +39,8 @@ def row_scale(rows: Tensor, weight: Optional[Tensor], reduction: str) -> Tensor:
     r"""What each row counts in the weighted :obj:`"sum"` or :obj:`"mean"`."""
     scale = rows.new_ones(rows.size(0)) if weight is None else weight.to(rows.dtype)
     return scale / scale.sum() if reduction == 'mean' else scale
+
+
+def add(tensors: Sequence[Tensor]) -> Tensor:
+    r"""The sum of tensors, without a copy of them all beside each other."""
+    return sum(tensors[1:], tensors[0])

@@ -103,3 +103,11 @@ def check_rows(
         raise ValueError(
             f"'{name}' must have a row {each}, {num_rows} rows, got {value.size(0)}"
         )
+
+
+def check_triplets(triplets: Tensor) -> None:
+    r"""Raises a :class:`ValueError` unless there is at least one column of three."""
+    if triplets.dim() != 2 or triplets.size(0) != 3 or triplets.size(1) == 0:
+        raise ValueError(
+            f"'triplets' must have shape (3, batch_size), got {tuple(triplets.shape)}"
+        )

@@ -1,7 +1,8 @@
 r"""Backbones, and the recommenders that wrap them."""
 
 from .alpha_rec import AlphaRec
-from .backbone import Backbone, BackboneOutput
+from .backbone import Backbone
+from .backbone_output import BackboneOutput
 from .bigcf import BIGCF
 from .contrastive_backbone import ContrastiveBackbone
 from .dccf import DCCF

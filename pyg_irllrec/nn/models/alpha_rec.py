@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyg_irllrec.functional import info_nce, propagate, unit_norm
-from pyg_irllrec.functional._reduce import at_least_float32
-from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput, add
+from pyg_irllrec.functional._reduce import add, at_least_float32
+from pyg_irllrec.nn.models.backbone import Backbone
+from pyg_irllrec.nn.models.backbone_output import BackboneOutput
 from pyg_irllrec.nn.models.embedding_backbone import propagate_layers
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.adjacency import bipartite_edge_index

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
@@ -10,23 +10,13 @@ from torch_geometric.typing import Adj
 from torch_geometric.utils import is_torch_sparse_tensor
 
 from pyg_irllrec.functional import bpr_loss
-from pyg_irllrec.functional._reduce import widened
+from pyg_irllrec.functional._reduce import add, widened
 from pyg_irllrec.nn.conv import IntentLGConv
 from pyg_irllrec.nn.intent_prototypes import IntentPrototypes
+from pyg_irllrec.nn.models.backbone_output import BackboneOutput
 from pyg_irllrec.utils.adjacency import symmetric_norm, to_edge_index
 from pyg_irllrec.utils.checks import check_not_negative, check_positive, check_rows
 from pyg_irllrec.utils.graph_cache import GraphCache
-
-
-class BackboneOutput(NamedTuple):
-    r"""What a backbone computes, users first, then items."""
-
-    embedding: Tensor
-    """Node embeddings :math:`\\mathbf{Z}` that score, :math:`(|\\mathcal{V}|, d)`."""
-    intent: Optional[Tensor] = None
-    """Interaction intents :math:`\\mathbf{r}`, of the same shape."""
-    views: tuple[Tensor, ...] = ()
-    """What the backbone's own :meth:`~Backbone.auxiliary_loss` contrasts."""
 
 
 class Backbone(Module):
@@ -207,8 +197,3 @@ class Backbone(Module):
             f'{type(self).__name__}(num_users={self.num_users}, '
             f'num_items={self.num_items}, embedding_dim={self.embedding_dim})'
         )
-
-
-def add(tensors: Sequence[Tensor]) -> Tensor:
-    r"""The sum of tensors, without a copy of them all beside each other."""
-    return sum(tensors[1:], tensors[0])

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pyg_irllrec.nn.models.backbone import BackboneOutput
+from pyg_irllrec.nn.models.backbone_output import BackboneOutput
 from pyg_irllrec.nn.models.embedding_backbone import EmbeddingBackbone
 from pyg_irllrec.utils.checks import check_not_negative, check_positive
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.functional import info_nce, propagate
-from pyg_irllrec.nn.models.backbone import BackboneOutput, add
+from pyg_irllrec.functional._reduce import add
+from pyg_irllrec.nn.models.backbone_output import BackboneOutput
 from pyg_irllrec.nn.models.contrastive_backbone import ContrastiveBackbone
 from pyg_irllrec.utils.checks import check_positive
 from pyg_irllrec.utils.first_occurrence import first_occurrence

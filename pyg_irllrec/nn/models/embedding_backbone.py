@@ -10,7 +10,9 @@ from torch.nn.init import xavier_uniform_
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional import propagate
-from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput, add
+from pyg_irllrec.functional._reduce import add
+from pyg_irllrec.nn.models.backbone import Backbone
+from pyg_irllrec.nn.models.backbone_output import BackboneOutput
 from pyg_irllrec.utils.checks import check_positive
 
 

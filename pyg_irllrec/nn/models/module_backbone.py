@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import Embedding, Module
 from torch.nn.init import xavier_uniform_
 
-from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput
+from pyg_irllrec.nn.models.backbone import Backbone
+from pyg_irllrec.nn.models.backbone_output import BackboneOutput
 from pyg_irllrec.utils.adjacency import csr, plain_edge_index, sort_by_target
 from pyg_irllrec.utils.checks import check_choice, check_not_negative
 
@@ -89,11 +90,10 @@ class ModuleBackbone(Backbone):
                 "'hetero' needs in_channels above 0, weighted=False and "
                 f"layout='edge_index', got {in_channels}, {weighted} and {layout!r}"
             )
-        self.layout = layout
         self.module = module
         self.method = method
         self.hetero = hetero
-        self.weighted = weighted
+        self.weighted, self.layout = weighted, layout
         self.features: Optional[Embedding] = None
         if in_channels > 0:
             self.features = Embedding(self.num_nodes, in_channels)

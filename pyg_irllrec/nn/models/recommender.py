@@ -10,13 +10,14 @@ from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional._reduce import widened
 from pyg_irllrec.nn.loss import LossOutput
-from pyg_irllrec.nn.models.backbone import Backbone, BackboneOutput
+from pyg_irllrec.nn.models.backbone import Backbone
+from pyg_irllrec.nn.models.backbone_output import BackboneOutput
 from pyg_irllrec.nn.models.recommendation import (
     Recommendation,
     check_queries,
     recommend,
 )
-from pyg_irllrec.utils.checks import check_not_negative
+from pyg_irllrec.utils.checks import check_not_negative, check_triplets
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.normalised_graph import normalised_graph
 from pyg_irllrec.utils.user_items import UserItems
@@ -29,9 +30,8 @@ class Recommender(Module):
         \mathcal{L} = \mathcal{L}_{\text{ranking}} + \mathcal{L}_{\text{backbone}} +
         \lambda \sum_{\theta} \|\theta\|^2
 
-    The graph belongs to the model, as the embedding tables do; it moves with it but
-    is not saved with it. :class:`~pyg_irllrec.nn.IRLLRec` and
-    :class:`~pyg_irllrec.nn.RLMRecGen` add text to it.
+    The graph belongs to the model: it moves with it but is not saved with it.
+    :class:`~pyg_irllrec.nn.IRLLRec` and :class:`~pyg_irllrec.nn.RLMRecGen` add text.
 
     Args:
         backbone (Backbone): What embeds the graph.
@@ -109,18 +109,13 @@ class Recommender(Module):
                 takes its step first. It does so in training mode only; with gradient
                 accumulation, let it once an optimizer step.
                 (default: :obj:`True`)
-            generator (torch.Generator, optional): Where the noise of the
-                alignment comes from. (default: :obj:`None`, torch's own)
+            generator (torch.Generator, optional): Where the draws of the text terms
+                come from. (default: :obj:`None`, torch's own)
 
         Returns:
-            The total and its weighted terms: :obj:`"ranking"`, :obj:`"l2"`, those of
-            the backbone, and those of the text as far as they apply.
+            The total and its weighted terms by name, :obj:`"ranking"` and so on.
         """
-        if triplets.dim() != 2 or triplets.size(0) != 3 or triplets.size(1) == 0:
-            raise ValueError(
-                "'triplets' must have shape (3, batch_size), got "
-                f'{tuple(triplets.shape)}'
-            )
+        check_triplets(triplets)
         # Before a teacher's step: the authors' L2 term counts the earlier one.
         zero = self.edge_weight.new_zeros(())
         l2 = sum((weight.square().sum() for weight in self._counted()), zero)

@@ -4,11 +4,12 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from pyg_irllrec.functional._reduce import add
 from pyg_irllrec.nn.loss.pairwise_alignment_loss import (
     PairwiseAlignmentLoss,
     align_sides,
 )
-from pyg_irllrec.nn.models.backbone import BackboneOutput, add
+from pyg_irllrec.nn.models.backbone_output import BackboneOutput
 from pyg_irllrec.nn.models.contrastive_backbone import ContrastiveBackbone
 
 
