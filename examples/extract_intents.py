@@ -28,10 +28,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irllrec import positive_int, said_plainly
+from own_data import add_files, check_files
+from own_data import read as read_files
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform, Compose
 
-from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.text.chat_error import ChatError
 from pyg_irllrec.text.chat_model import ChatModel
 from pyg_irllrec.text.evidence import Evidence, choose_evidence
@@ -108,18 +109,7 @@ class Joined(Sequence[Evidence]):
 
 
 def read(args: argparse.Namespace) -> HeteroData:
-    parquet = args.interactions.suffix == '.parquet'
-    build = InteractionDataset.from_parquet if parquet else InteractionDataset.from_csv
-    dataset = build(
-        args.interactions,
-        args.out.with_suffix('.data'),
-        user=args.user,
-        item=args.item,
-        rating=args.rating,
-        timestamp=args.timestamp,
-        items=args.items,
-        item_text=args.item_text,
-    )
+    dataset = read_files(args, args.out.with_suffix('.data'))
     steps: list[BaseTransform] = []
     if args.min_rating is not None:
         steps.append(BinarizeRatings(args.min_rating))
@@ -155,15 +145,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_files(parser, texts=True)
     add = parser.add_argument
-    add('--interactions', type=Path, required=True, metavar='FILE')
-    add('--user', required=True, metavar='COLUMN')
-    add('--item', required=True, metavar='COLUMN')
-    add('--rating', metavar='COLUMN')
-    add('--min-rating', type=float, help='what counts as liked (needs --rating)')
-    add('--timestamp', metavar='COLUMN', help='split by time, newest evidence first')
-    add('--items', type=Path, required=True, metavar='FILE', help='texts of items')
-    add('--item-text', nargs='+', required=True, metavar='COLUMN', help='of --items')
     add('--k-core', type=positive_int, default=1, metavar='N')
     add('--seed', type=int, default=0, help='of a random split')
     add('--llm', required=True, metavar='extractive|URL')
@@ -191,8 +174,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--out', type=Path, required=True, metavar='intents.jsonl')
     add('--quiet', action='store_true', help='no progress bars')
     args = parser.parse_args(argv)
-    if args.min_rating is not None and args.rating is None:
-        parser.error('--min-rating needs --rating')
+    check_files(parser, args)
     if args.llm != 'extractive' and not args.llm.startswith(('http://', 'https://')):
         parser.error("--llm must be 'extractive' or an http(s) URL")
     if args.llm != 'extractive' and args.model is None:

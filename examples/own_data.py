@@ -20,6 +20,7 @@ import json
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from irllrec import (
@@ -58,7 +59,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     parse_device(args.device)
-    dataset = read(args)
+    # Read anew unless resumed: the files or columns may be others.
+    dataset = read(
+        args,
+        args.out / 'data',
+        item_id=args.items_id,
+        sep=args.sep,
+        force=not args.resume,
+    )
     data = prepare(dataset, args)
     check_catalogue(data)
     num_items = data['item'].num_nodes
@@ -95,23 +103,25 @@ def run(args: argparse.Namespace) -> None:
     show(best, users, data)
 
 
-def read(args: argparse.Namespace) -> InteractionDataset:
+def read(
+    args: argparse.Namespace, root: Path, sep: str = ',', **more: Any
+) -> InteractionDataset:
+    """What the options of add_files name, as examples/extract_intents.py reads it."""
     options = {
         'user': args.user,
         'item': args.item,
         'rating': args.rating,
         'timestamp': args.timestamp,
         'items': args.items,
-        'item_id': args.items_id,
         'item_text': args.item_text,
-        'force': not args.resume,  # Read anew: the files or columns may be others.
+        **more,
     }
     if args.interactions.suffix in ('.parquet', '.pq'):
         build = InteractionDataset.from_parquet
     else:
         build = InteractionDataset.from_csv
-        options['sep'] = args.sep
-    return build(args.interactions, args.out / 'data', **options)
+        options['sep'] = sep
+    return build(args.interactions, root, **options)
 
 
 def prepare(dataset: InteractionDataset, args: argparse.Namespace) -> HeteroData:
@@ -184,10 +194,8 @@ def show(best: Recommendation, users: Tensor, data: HeteroData, most: int = 5) -
             print(f'{rank:>4}  {item_ids[item]}{name}')
 
 
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_files(parser: argparse.ArgumentParser, texts: bool) -> None:
+    """The options of interactions, and of texts, which may be required."""
     add = parser.add_argument
     add('--interactions', type=Path, required=True, metavar='FILE')
     add('--user', required=True, metavar='COLUMN')
@@ -195,10 +203,30 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--rating', metavar='COLUMN')
     add('--min-rating', type=float, help='what counts as liked (needs --rating)')
     add('--timestamp', metavar='COLUMN', help='split by time')
-    add('--items', type=Path, metavar='FILE', help='texts of items, by their id')
+    add('--items', type=Path, required=texts, metavar='FILE', help='texts of items')
+    add(
+        '--item-text',
+        nargs='+',
+        required=texts,
+        default=[],
+        metavar='COLUMN',
+        help='of --items',
+    )
+
+
+def check_files(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    if args.min_rating is not None and args.rating is None:
+        parser.error('--min-rating needs --rating')
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_files(parser, texts=False)
+    add = parser.add_argument
     add('--items-id', metavar='COLUMN', help='their id (default: as --item)')
     add('--sep', default=',', help='what separates columns (default: a comma)')
-    add('--item-text', nargs='+', default=[], metavar='COLUMN', help='of --items')
     add(
         '--k-core',
         type=positive_int,
@@ -222,8 +250,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--resume', action='store_true', help='go on with the run that was stopped')
     add('--quiet', action='store_true', help='no progress bars')
     args = parser.parse_args(argv)
-    if args.min_rating is not None and args.rating is None:
-        parser.error('--min-rating needs --rating')
+    check_files(parser, args)
     if args.item_text and args.items is None:
         parser.error('--item-text needs --items')
     if args.backbone == 'alpharec' and not args.item_text:

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Optional
 
+from pyg_irllrec.text._sqlite_file import SQLiteFile
 from pyg_irllrec.text.intent_record import Intent
-
-READ_SIZE = 500  # Below the number of parameters that any SQLite takes.
 
 
 class Outcome(NamedTuple):
@@ -30,10 +27,9 @@ class Outcome(NamedTuple):
         return not self.intents
 
 
-class Journal:
+class Journal(SQLiteFile):
     r"""Outcomes by the hash of what was asked, in a SQLite file, each with a checksum.
-    What was written is there whole or not at all, whatever happens to the process; it
-    is there when :meth:`write` returns. For many threads.
+    One is there when :meth:`write` returns. For many threads.
 
     Args:
         path (Path): The file; it is made where it is missing.
@@ -44,25 +40,15 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        with self._explained():
-            self._db = sqlite3.connect(path, timeout=60, check_same_thread=False)
-        try:
-            with self._explained(), self._db as db:
-                # A killed process loses nothing of this, a power cut the end.
-                db.execute('PRAGMA journal_mode = WAL')
-                db.execute('PRAGMA synchronous = NORMAL')
-                db.execute(
-                    'CREATE TABLE IF NOT EXISTS outcomes (key BLOB PRIMARY KEY, '
-                    'intents TEXT NOT NULL, reason TEXT NOT NULL, '
-                    'calls INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL, '
-                    'answer_tokens INTEGER NOT NULL, checksum INTEGER NOT NULL)'
-                )
-        except BaseException:
-            self._db.close()
-            raise
+        super().__init__(
+            path,
+            'journal',
+            'outcomes (key BLOB PRIMARY KEY, intents TEXT NOT NULL, '
+            'reason TEXT NOT NULL, calls INTEGER NOT NULL, '
+            'prompt_tokens INTEGER NOT NULL, answer_tokens INTEGER NOT NULL, '
+            'checksum INTEGER NOT NULL)',
+        )
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, Outcome]:
         r"""The outcomes that are there, by key; damaged ones are not."""
@@ -89,21 +75,6 @@ class Journal:
                 row,
             )
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:  # Locked, full, not to be opened.
-            raise OSError(f'{self.path} cannot be read or written: {error}') from error
-        except sqlite3.DatabaseError as error:
-            raise ValueError(
-                "'journal' must be a SQLite database, or a file that is not there yet, "
-                f'got {self.path}: {error}'
-            ) from None
-
-    def __enter__(self) -> Journal:
-        return self
-
     def __exit__(
         self,
         kind: Optional[type[BaseException]],
@@ -111,7 +82,7 @@ class Journal:
         traceback: Optional[TracebackType],
     ) -> None:
         with self._lock:
-            self._db.close()
+            super().__exit__(kind, error, traceback)
 
 
 def _checksum(content: tuple[bytes, str, str]) -> int:

@@ -1,20 +1,18 @@
 from __future__ import annotations
 
-import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
 
+from pyg_irllrec.text._sqlite_file import SQLiteFile
 
-class VectorTable:
-    r"""Vectors by key in a SQLite file, each with a checksum. What :meth:`write`
-    was given is there whole or not at all, whatever happens to the process.
+
+class VectorTable(SQLiteFile):
+    r"""Vectors by key in a SQLite file, each with a checksum.
 
     Args:
         path (Path): The file; it is made where it is missing.
@@ -25,23 +23,12 @@ class VectorTable:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._explained():
-            # Another process may be writing: a batch takes it milliseconds.
-            self._db = sqlite3.connect(path, timeout=60)
-        try:
-            with self._explained(), self._db as db:
-                # A killed process loses nothing of this, a power cut the end.
-                db.execute('PRAGMA journal_mode = WAL')
-                db.execute('PRAGMA synchronous = NORMAL')
-                db.execute(
-                    'CREATE TABLE IF NOT EXISTS text_vectors (key BLOB PRIMARY KEY, '
-                    'vector BLOB NOT NULL, checksum INTEGER NOT NULL)'
-                )
-        except BaseException:
-            self._db.close()
-            raise
+        super().__init__(
+            path,
+            'path',
+            'text_vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, '
+            'checksum INTEGER NOT NULL)',
+        )
 
     def read(
         self, keys: Sequence[bytes]
@@ -64,29 +51,6 @@ class VectorTable:
                 'INSERT OR REPLACE INTO text_vectors VALUES (?, ?, ?)',
                 ((key, blob, _checksum(key, blob)) for key, blob in zip(keys, blobs)),
             )
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:  # Locked, full, not to be opened.
-            raise OSError(f'{self.path} cannot be read or written: {error}') from error
-        except sqlite3.DatabaseError as error:
-            raise ValueError(
-                "'path' must be a SQLite database, or a file that is not there yet, "
-                f'got {self.path}: {error}'
-            ) from None
-
-    def __enter__(self) -> VectorTable:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self._db.close()
 
 
 def _checksum(key: bytes, blob: bytes) -> int:

@@ -19,10 +19,9 @@ from pyg_irllrec.text._encode import (
     checked_texts,
     describe_encoder,
 )
+from pyg_irllrec.text._sqlite_file import READ_SIZE
 from pyg_irllrec.text._vector_table import VectorTable
 from pyg_irllrec.utils.checks import check_positive
-
-_READ_SIZE = 500  # Below the number of parameters that any SQLite takes.
 
 
 class CachedEncoder:
@@ -111,8 +110,8 @@ class CachedEncoder:
         matrix has no columns while nobody knows how many there will be."""
         out = np.empty((len(keys), 0), np.float32)
         missing, damaged = [], []
-        for start in range(0, len(keys), _READ_SIZE):
-            some = keys[start : start + _READ_SIZE]
+        for start in range(0, len(keys), READ_SIZE):
+            some = keys[start : start + READ_SIZE]
             found = table.read(some)
             for row, key in enumerate(some, start):
                 vector = found.get(key)

@@ -16,6 +16,7 @@ from pyg_irllrec.text._one_line import one_line
 from pyg_irllrec.transforms._interactions import (
     RATES,
     EdgeType,
+    best_first,
     check_edge_type,
     check_hetero,
     edge_store,
@@ -173,8 +174,10 @@ class _ChosenEvidence(Sequence[Evidence]):
         if by == 'recent' and 'time' in rates:
             check_length('time', rates.time, group.size)
             time = rates.time.cpu().numpy()
-        chance = np.random.default_rng(seed) if by == 'random' else None
-        order = _order(group, other, sizes[self._other], time, chance)
+        chance = None
+        if by == 'random':
+            chance = np.random.default_rng(seed).permutation(group.size)
+        order = best_first(group, other, sizes[self._other], time, chance)
         self._edge, self._node = order, other[order]
         count = np.bincount(group[order], minlength=sizes[side])
         self._start = np.concatenate([[0], count.cumsum()])
@@ -226,27 +229,6 @@ class _ChosenEvidence(Sequence[Evidence]):
         rating = '' if self._rating is None else f'rating: {self._rating[edge]:g}'
         parts = [title, rating, f'review: {review}' if review else '']
         return ' | '.join(part for part in parts if part)
-
-
-def _order(
-    group: IntArray,
-    other: IntArray,
-    num_other: int,
-    time: Optional[IntArray],
-    chance: Optional[np.random.Generator],
-) -> IntArray:
-    r"""The interactions group by group, best first, each pair once."""
-    degree = np.bincount(other, minlength=num_other)
-    keys: list[npt.NDArray[Any]] = [other, degree[other], group]
-    if time is not None:
-        keys.insert(2, -time)
-    if chance is not None:
-        keys.insert(2, chance.permutation(group.size))
-    order = np.lexsort(keys)
-    pair = group[order] * num_other + other[order]
-    _, first = np.unique(pair, return_index=True)
-    first.sort()
-    return order[first]
 
 
 def _read_ids(data: HeteroData, side: str, size: int) -> Sequence[NodeId]:

@@ -15,13 +15,14 @@ from typing import Any, Optional, Union
 from tqdm.auto import tqdm
 
 from pyg_irllrec.text._encode import as_json
-from pyg_irllrec.text._journal import READ_SIZE, Journal, Outcome
+from pyg_irllrec.text._journal import Journal, Outcome
 from pyg_irllrec.text._one_line import one_line
 from pyg_irllrec.text._patient_chat import (
     ANSWER_TOKENS,
     PatientChat,
     count_tokens,
 )
+from pyg_irllrec.text._sqlite_file import READ_SIZE
 from pyg_irllrec.text.chat_error import ChatError
 from pyg_irllrec.text.chat_model import ChatModel, Conversation
 from pyg_irllrec.text.evidence import Evidence, evidence_sha256

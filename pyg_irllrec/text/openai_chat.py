@@ -10,10 +10,10 @@ from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any, Optional
 
+from pyg_irllrec.text._endpoint import check_key, check_url
 from pyg_irllrec.text.chat_error import ChatError
 from pyg_irllrec.text.chat_model import Conversation
 from pyg_irllrec.text.chat_reply import ChatReply
-from pyg_irllrec.text.openai_encoder import _check_key, _check_url
 from pyg_irllrec.utils.checks import check_positive
 
 _DEFAULTS = MappingProxyType(
@@ -63,7 +63,7 @@ class OpenAIChat:
         options: Optional[Mapping[str, Any]] = None,
     ) -> None:
         check_positive('timeout', timeout)
-        base_url = _check_url(base_url)
+        base_url = check_url(base_url)
         try:
             import openai  # noqa: F401
         except ImportError:
@@ -168,7 +168,7 @@ def _read_key() -> str:
             'the environment variable OPENAI_API_KEY must be set (an endpoint that '
             'needs no key takes any)'
         )
-    return _check_key(os.environ['OPENAI_API_KEY'])
+    return check_key(os.environ['OPENAI_API_KEY'])
 
 
 def _kind(status: int, code: Optional[str]) -> str:

@@ -3,13 +3,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Optional
-from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from pyg_irllrec.text._encode import as_vectors, checked_texts
+from pyg_irllrec.text._endpoint import check_key, check_url
 from pyg_irllrec.utils.checks import check_not_negative, check_positive
 
 
@@ -62,9 +62,9 @@ class OpenAIEncoder:
             check_positive('dimensions', dimensions)
         check_not_negative('max_retries', max_retries)
         check_positive('timeout', timeout)
-        base_url = _check_url(base_url)
+        base_url = check_url(base_url)
         if api_key is not None:
-            api_key = _check_key(api_key)
+            api_key = check_key(api_key)
         try:
             import openai  # noqa: F401
         except ImportError:
@@ -137,7 +137,7 @@ class OpenAIEncoder:
                 "'api_key' must be given, or the environment variable OPENAI_API_KEY "
                 'be set (an endpoint that needs no key takes any)'
             )
-        return _check_key(os.environ['OPENAI_API_KEY'])
+        return check_key(os.environ['OPENAI_API_KEY'])
 
     def _request(self, client: Any, texts: list[str]) -> npt.NDArray[np.float32]:
         r"""The vectors of a batch."""
@@ -167,28 +167,6 @@ class OpenAIEncoder:
         return (
             f'{type(self).__name__}({self.model!r}, base_url={self.base_url!r}{width})'
         )
-
-
-def _check_url(url: str) -> str:
-    if any(sign in url for sign in '@?#'):  # Before it is shown: it may be a secret.
-        raise ValueError(
-            "'base_url' must hold no user, password, query or fragment: give the key "
-            "as 'api_key'"
-        )
-    parts = urlsplit(url)
-    if parts.scheme not in ('http', 'https') or not parts.hostname:
-        raise ValueError(f"'base_url' must be an http or https address, got {url!r}")
-    return url.rstrip('/')
-
-
-def _check_key(key: str) -> str:
-    key = key.strip()  # Files and shells end in line breaks.
-    if not key or not key.isascii() or not key.isprintable() or ' ' in key:
-        raise ValueError(
-            "the API key ('api_key' or OPENAI_API_KEY) must be printable ASCII "
-            'characters without blanks'
-        )
-    return key
 
 
 def _embeddings(body: Any) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
@@ -18,6 +19,7 @@ from pyg_irllrec.utils.select_rows import num_rows, select_rows
 EdgeType = tuple[str, str, str]
 GraphData = Union[Data, HeteroData]
 Ids = Union[Tensor, Sequence[str]]
+IntArray = npt.NDArray[np.int64]
 
 RATES: EdgeType = ('user', 'rates', 'item')
 
@@ -182,13 +184,37 @@ def select_nodes(data: HeteroData, kept: dict[str, Tensor]) -> None:
         select_edges(data, store, left)
 
 
-def draw_kept(
-    count: int, p: float, device: torch.device, generator: Optional[torch.Generator]
-) -> Tensor:
-    r"""Which of :obj:`count` are kept where each goes with probability :obj:`p`: drawn
-    where the generator lives, so that its device need not be that of the data."""
-    place = device if generator is None else generator.device
-    return (torch.rand(count, device=place, generator=generator) >= p).to(device)
+def best_first(
+    group: IntArray,
+    other: IntArray,
+    num_other: int,
+    time: Optional[IntArray] = None,
+    chance: Optional[IntArray] = None,
+) -> IntArray:
+    r"""The numbers of interactions, group by group, each pair once: the newest or the
+    luckiest first, where that is given, then those with whom the fewest interactions
+    are, who say the most, then by node.
+
+    Args:
+        group (numpy.ndarray): The node whose interactions are ordered.
+        other (numpy.ndarray): The node it interacted with.
+        num_other (int): How many of those there are.
+        time (numpy.ndarray, optional): When. (default: :obj:`None`)
+        chance (numpy.ndarray, optional): A draw each. (default: :obj:`None`)
+    """
+    rank = np.empty(num_other, np.int64)
+    degree = np.bincount(other, minlength=num_other)
+    rank[degree.argsort(kind='stable')] = np.arange(num_other)
+    keys = [rank[other], group]
+    if time is not None:
+        keys.insert(1, -time)
+    if chance is not None:
+        keys.insert(1, chance)
+    order = np.lexsort(keys)
+    pair = group[order] * num_other + other[order]
+    _, first = np.unique(pair, return_index=True)
+    first.sort()
+    return order[first]
 
 
 def positions(index: Tensor, ids: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.transforms._interactions import EdgeType, edge_store
-from pyg_irllrec.utils.checks import check_finite, check_rows
+from pyg_irllrec.utils.checks import check_vectors
 
 SIDES = ('user', 'item')
 
@@ -50,8 +50,7 @@ def read_vectors(data: HeteroData, side: str, name: str) -> Tensor:
     place = f"data['{side}'].{name}"
     if not isinstance(vectors, Tensor):
         raise ValueError(f'{place} must be a tensor, got {type(vectors).__name__}')
-    check_rows(place, vectors, num_nodes, each='a node')
-    check_finite(place, vectors)
+    check_vectors(place, vectors, num_nodes, each='a node')
     return vectors.float()
 
 

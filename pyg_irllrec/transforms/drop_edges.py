@@ -1,29 +1,18 @@
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
-from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.transforms._interactions import (
-    RATES,
-    EdgeType,
-    GraphData,
-    check_comes_first,
-    check_edge_type,
-    draw_kept,
-    edge_store,
-    read_edges,
-    select_edges,
-)
-from pyg_irllrec.utils.checks import check_fraction
+from pyg_irllrec.transforms._interactions import GraphData, read_edges
+from pyg_irllrec.transforms._random_drop import RandomDrop
 
 
 @functional_transform('irllrec_drop_edges')
-class DropEdges(BaseTransform):
+class DropEdges(RandomDrop):
     r"""Leaves out each interaction with probability :obj:`p`, with all that is stored
     of it (functional name: :obj:`irllrec_drop_edges`). Validation and test
     interactions stay. In an undirected :class:`~torch_geometric.data.Data` all edges
@@ -45,31 +34,12 @@ class DropEdges(BaseTransform):
             type, or something was already made of them that would keep all.
     """
 
-    def __init__(
-        self,
-        p: float,
-        generator: Optional[torch.Generator] = None,
-        edge_type: EdgeType = RATES,
-    ) -> None:
-        check_fraction('p', p)
-        self.p = p
-        self.generator = generator
-        self.edge_type = check_edge_type(edge_type)
-
-    def forward(self, data: GraphData) -> GraphData:
-        r"""The graph with the interactions that are left."""
-        check_comes_first(data, self.edge_type, type(self).__name__)
-        store = edge_store(data, self.edge_type)
+    def _kept(self, data: GraphData, store: Any) -> Tensor:
         edge_index = read_edges(store)
         pair = None if isinstance(data, HeteroData) else _pairs(edge_index)
         count = edge_index.size(1) if pair is None else int(pair.max()) + 1
-        kept = draw_kept(count, self.p, edge_index.device, self.generator)
-        kept = kept if pair is None else kept[pair]
-        select_edges(data, store, kept.nonzero().flatten())
-        return data
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(p={self.p})'
+        kept = self._draw(count, edge_index.device)
+        return kept if pair is None else kept[pair]
 
 
 def _pairs(edge_index: Tensor) -> Optional[Tensor]:

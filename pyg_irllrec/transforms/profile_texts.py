@@ -13,6 +13,7 @@ from pyg_irllrec.text._encode import checked_texts
 from pyg_irllrec.transforms._interactions import (
     RATES,
     EdgeType,
+    best_first,
     check_edge_type,
     check_hetero,
     edge_store,
@@ -21,8 +22,6 @@ from pyg_irllrec.transforms._interactions import (
 )
 from pyg_irllrec.transforms._node_data import check_split, read_texts
 from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
-
-IntArray = npt.NDArray[np.int64]
 
 
 @functional_transform('irllrec_profile_texts')
@@ -98,17 +97,13 @@ class ProfileTexts(BaseTransform):
     ) -> tuple[list[int], list[int]]:
         r"""Where the items of each user begin, and the items, best first."""
         user, item = read_edges(rates).cpu().numpy()
-        rank = _rarity_rank(item, told.size)
-        keys = [rank[item], user]
+        time = None
         if self.by == 'recent' and 'time' in rates:
             check_length('time', rates.time, user.size)
-            keys.insert(1, -rates.time.cpu().numpy())
-        order = np.lexsort(keys)
+            time = rates.time.cpu().numpy()
+        order = best_first(user, item, told.size, time)
         order = order[told[item[order]]]
         user, item = user[order], item[order]
-        _, first = np.unique(user * told.size + item, return_index=True)
-        first.sort()
-        user, item = user[first], item[first]
         degree = np.bincount(user, minlength=num_users)
         place = np.arange(user.size) - (degree.cumsum() - degree)[user]
         start = np.minimum(degree, self.max_items).cumsum()
@@ -119,12 +114,3 @@ class ProfileTexts(BaseTransform):
             f'{type(self).__name__}(source={self.source!r}, target={self.target!r}, '
             f'max_items={self.max_items}, max_chars={self.max_chars}, by={self.by!r})'
         )
-
-
-def _rarity_rank(item: IntArray, num_items: int) -> IntArray:
-    r"""The place of each item among all, the one with the fewest interactions
-    first."""
-    rank = np.empty(num_items, np.int64)
-    order = np.bincount(item, minlength=num_items).argsort(kind='stable')
-    rank[order] = np.arange(num_items)
-    return rank

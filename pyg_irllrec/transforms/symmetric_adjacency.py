@@ -20,7 +20,7 @@ from pyg_irllrec.transforms._interactions import (
     select_edges,
 )
 from pyg_irllrec.utils import symmetric_norm
-from pyg_irllrec.utils.adjacency import check_node_ids, csr
+from pyg_irllrec.utils.adjacency import both_directions, check_node_ids, csr
 from pyg_irllrec.utils.checks import check_choice
 
 
@@ -84,7 +84,7 @@ class SymmetricAdjacency(BaseTransform):
         if isinstance(data, HeteroData):
             num_users, num_items = num_nodes(data, self.edge_type)
             size = num_users + num_items
-            edge_index = _both_directions(read_edges(store), num_users)
+            edge_index = both_directions(read_edges(store), num_users)
         else:
             size = int(data.num_nodes)
             edge_index = read_edges(store)
@@ -104,11 +104,6 @@ class SymmetricAdjacency(BaseTransform):
             f'{type(self).__name__}(layout={self.layout!r}, '
             f'self_loops={self.self_loops})'
         )
-
-
-def _both_directions(interactions: Tensor, num_users: int) -> Tensor:
-    user, item = interactions[0], interactions[1] + num_users
-    return torch.stack([torch.cat([user, item]), torch.cat([item, user])])
 
 
 def _check_homogeneous(data: GraphData, edge_index: Tensor, size: int) -> None:

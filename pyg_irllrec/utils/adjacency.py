@@ -232,6 +232,13 @@ def symmetric_norm(
     return product.to(dtype or torch.get_default_dtype()).rsqrt()
 
 
+def both_directions(interactions: Tensor, num_users: int) -> Tensor:
+    r"""The edges of the undirected user-item graph, users first, then items: all from
+    users to items, then all back."""
+    user, item = interactions[0], interactions[1] + num_users
+    return torch.stack([torch.cat([user, item]), torch.cat([item, user])])
+
+
 def bipartite_edge_index(
     interactions: Tensor, num_users: int, num_items: int
 ) -> EdgeIndex:
@@ -256,8 +263,7 @@ def bipartite_edge_index(
     check_node_ids(interactions[0], num_users, 'interactions[0] (users)')
     check_node_ids(interactions[1], num_items, 'interactions[1] (items)')
     num_nodes = num_users + num_items
-    user, item = interactions[0], interactions[1] + num_users
-    edge_index = torch.stack([torch.cat([user, item]), torch.cat([item, user])])
+    edge_index = both_directions(interactions, num_users)
     order = (edge_index[1] * num_nodes + edge_index[0]).argsort()
     return EdgeIndex(
         edge_index[:, order],

@@ -111,3 +111,12 @@ def check_triplets(triplets: Tensor) -> None:
         raise ValueError(
             f"'triplets' must have shape (3, batch_size), got {tuple(triplets.shape)}"
         )
+
+
+def check_vectors(
+    name: str, value: Tensor, num_rows: int, each: str = 'a node, users first'
+) -> None:
+    r"""Raises a :class:`ValueError` unless there is a finite vector a row. It reads
+    the values: call it once, when data arrives."""
+    check_rows(name, value, num_rows, each)
+    check_finite(name, value)

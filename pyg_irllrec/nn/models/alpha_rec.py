@@ -13,7 +13,7 @@ from pyg_irllrec.nn.models.backbone_output import BackboneOutput
 from pyg_irllrec.nn.models.embedding_backbone import propagate_layers
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.adjacency import bipartite_edge_index
-from pyg_irllrec.utils.checks import check_finite, check_positive, check_rows
+from pyg_irllrec.utils.checks import check_positive, check_vectors
 
 
 class AlphaRec(Backbone):
@@ -68,8 +68,7 @@ class AlphaRec(Backbone):
         **kwargs: Any,
     ) -> None:
         super().__init__(num_users, num_items, embedding_dim, **kwargs)
-        check_rows('item_text', item_text, num_items, 'an item')
-        check_finite('item_text', item_text)
+        check_vectors('item_text', item_text, num_items, 'an item')
         check_positive('num_layers', num_layers)
         check_positive('temperature', temperature)
         self.num_layers = num_layers

@@ -12,7 +12,7 @@ from pyg_irllrec.nn.models.backbone import Backbone
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.momentum_encoder import MomentumEncoder
 from pyg_irllrec.nn.text_projector import TextProjector
-from pyg_irllrec.utils.checks import check_finite, check_rows
+from pyg_irllrec.utils.checks import check_vectors
 from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
@@ -78,8 +78,7 @@ class IRLLRec(Recommender):
         super().__init__(backbone, edge_index, edge_weight, l2_weight=l2_weight)
         for name, text in (('profile', profile), ('intent', intent)):
             if text is not None:
-                check_rows(name, text, backbone.num_nodes)
-                check_finite(name, text)
+                check_vectors(name, text, backbone.num_nodes)
         self.alignment = IntentAlignmentLoss() if alignment is None else alignment
         self.l2_teacher = l2_teacher
         self.register_buffer('profile', profile, persistent=False)

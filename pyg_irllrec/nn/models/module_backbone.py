@@ -115,15 +115,16 @@ class ModuleBackbone(Backbone):
         # Called by itself where it can be, so that its hooks run.
         by_name = self.method != 'forward'
         call = getattr(self.module, self.method) if by_name else self.module
-        given = {'edge_weight': edge_weight} if self.weighted else {}
-        graph = plain_edge_index(edge_index)
         if self.hetero:
             assert x is not None
-            out = self._call_hetero(call, x, graph)
+            out = self._call_hetero(call, x, plain_edge_index(edge_index))
         else:
+            features = () if x is None else (x,)
             if self.layout == 'csr':
-                graph, given = self._csr(edge_index, edge_weight), {}
-            out = call(graph, **given) if x is None else call(x, graph, **given)
+                out = call(*features, self._csr(edge_index, edge_weight))
+            else:
+                given = {'edge_weight': edge_weight} if self.weighted else {}
+                out = call(*features, plain_edge_index(edge_index), **given)
         self.check_output('embeddings', out)
         embedding: Tensor = out
         return embedding

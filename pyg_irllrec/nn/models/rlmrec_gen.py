@@ -15,10 +15,9 @@ from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.checks import (
     check_choice,
-    check_finite,
     check_not_negative,
     check_positive,
-    check_rows,
+    check_vectors,
 )
 
 
@@ -78,8 +77,7 @@ class RLMRecGen(Recommender):
         l2_weight: float = 1e-6,
     ) -> None:
         super().__init__(backbone, edge_index, edge_weight, l2_weight=l2_weight)
-        check_rows('profile', profile, backbone.num_nodes)
-        check_finite('profile', profile)
+        check_vectors('profile', profile, backbone.num_nodes)
         check_not_negative('weight', weight)
         check_positive('temperature', temperature)
         check_positive('max_rows', max_rows)
