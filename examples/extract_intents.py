@@ -28,10 +28,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irllrec import positive_int, said_plainly
-from own_data import add_files, check_files
-from own_data import read as read_files
-from torch_geometric.data import HeteroData
-from torch_geometric.transforms import BaseTransform, Compose
+from own_data import add_files, check_files, read, split
+from torch_geometric.transforms import Compose
 
 from pyg_irllrec.text.chat_error import ChatError
 from pyg_irllrec.text.chat_model import ChatModel
@@ -41,7 +39,6 @@ from pyg_irllrec.text.intent_extractor import IntentExtractor
 from pyg_irllrec.text.intent_file import check_path, load_intents
 from pyg_irllrec.text.openai_chat import OpenAIChat
 from pyg_irllrec.text.prompt import Prompt
-from pyg_irllrec.transforms import BinarizeRatings, KCore, SplitInteractions
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -61,10 +58,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     check_path(args.out)
-    data = read(args)
-    options = {'by': args.evidence, 'max_tokens': args.evidence_tokens}
-    sides = [choose_evidence(data, side, **options) for side in args.sides]
-    evidence = Joined(sides)
+    dataset = read(args, args.out.with_suffix('.data'))
+    data = Compose(split(args))(dataset[0])
+    evidence = choose_evidence(
+        data, args.sides, by=args.evidence, max_tokens=args.evidence_tokens
+    )
     extract = IntentExtractor(
         build_model(args, evidence),
         prompts=read_prompts(args),
@@ -89,35 +87,6 @@ def run(args: argparse.Namespace) -> int:
     if counts['failed']:
         print(f'{counts["failed"]} failed: the same command asks again for them')
     return int(counts['failed'])
-
-
-class Joined(Sequence[Evidence]):
-    """Users, then items, without holding the texts of all of them."""
-
-    def __init__(self, parts: list[Sequence[Evidence]]) -> None:
-        self.parts = parts
-
-    def __len__(self) -> int:
-        return sum(map(len, self.parts))
-
-    def __getitem__(self, row: int) -> Evidence:
-        for part in self.parts:
-            if row < len(part):
-                return part[row]
-            row -= len(part)
-        raise IndexError(row)
-
-
-def read(args: argparse.Namespace) -> HeteroData:
-    dataset = read_files(args, args.out.with_suffix('.data'))
-    steps: list[BaseTransform] = []
-    if args.min_rating is not None:
-        steps.append(BinarizeRatings(args.min_rating))
-    if args.k_core > 1:
-        steps.append(KCore(args.k_core))
-    by = 'random' if args.timestamp is None else 'time'
-    steps.append(SplitInteractions(by, seed=args.seed))
-    return Compose(steps)(dataset[0])
 
 
 def build_model(args: argparse.Namespace, evidence: Sequence[Evidence]) -> ChatModel:

@@ -9,7 +9,8 @@ Interactions and texts may be CSV or Parquet. Under --out: data/ (interactions a
 texts, read once), model/ (checkpoints, of which best.ckpt is the model), metrics.json,
 and recommendations.csv with the columns user, item, rank, score. Without --timestamp
 the split is random, by user. With --item-text profiles are aligned: those of users come
-from their training items alone.
+from their training items alone. With --intents, a file of examples/extract_intents.py
+from the same interactions, intents are aligned too. --alignment says otherwise.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 import torch
 from irllrec import (
     BACKBONE_NAMES,
+    TEXTS,
     build_model,
     check_catalogue,
     choose_preset,
@@ -41,6 +43,7 @@ from pyg_irllrec.nn import Recommendation
 from pyg_irllrec.text import TfidfEncoder
 from pyg_irllrec.training import InteractionDataModule, fit, parse_device
 from pyg_irllrec.transforms import (
+    AddIntents,
     BinarizeRatings,
     EncodeText,
     KCore,
@@ -75,12 +78,11 @@ def run(args: argparse.Namespace) -> None:
             f"'--k' must be from 1 to the number of items, {num_items}, got {args.k}"
         )
     users = find_users(data, dataset, args.recommend_for)
-    alignment = 'profile' if args.item_text else 'none'
-    preset = choose_preset(args.backbone, 'amazon', alignment)
+    preset = choose_preset(args.backbone, 'amazon', args.alignment)
     training = preset['training'] | {'check_every': 2}
     batch_size = training.pop('batch_size')
     torch.manual_seed(args.seed)
-    model = build_model(data, args.backbone, alignment, preset)
+    model = build_model(data, args.backbone, args.alignment, preset)
     asked_of_it = ('recommend_for', 'k')
     settings = {k: v for k, v in vars(args).items() if k not in asked_of_it}
     out = open_run(argparse.Namespace(**settings), args.out / 'model')
@@ -125,16 +127,26 @@ def read(
 
 
 def prepare(dataset: InteractionDataset, args: argparse.Namespace) -> HeteroData:
+    steps = split(args)
+    # After the split, so that no text of a user knows a test item.
+    if args.item_text:
+        steps += [ProfileTexts(), EncodeText(TfidfEncoder())]
+    if args.intents is not None:
+        steps += [
+            AddIntents(args.intents),
+            EncodeText(TfidfEncoder(), 'intent_text', 'intent'),
+        ]
+    return Compose(steps)(dataset[0])
+
+
+def split(args: argparse.Namespace) -> list[BaseTransform]:
+    """What is liked, and what is held out of it, also for extract_intents.py."""
     steps: list[BaseTransform] = []
     if args.min_rating is not None:
         steps.append(BinarizeRatings(args.min_rating))
     steps.append(KCore(args.k_core))  # At least one: nobody is left without any.
     by = 'random' if args.timestamp is None else 'time'
-    steps.append(SplitInteractions(by, seed=args.seed))
-    if args.item_text:
-        # After the split, so that no text of a user knows a test item.
-        steps += [ProfileTexts(), EncodeText(TfidfEncoder())]
-    return Compose(steps)(dataset[0])
+    return [*steps, SplitInteractions(by, seed=args.seed)]
 
 
 def find_users(data: HeteroData, dataset: InteractionDataset, ids: list[str]) -> Tensor:
@@ -234,7 +246,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         metavar='N',
         help='keep users and items with that many interactions (default: all)',
     )
+    add('--intents', type=Path, metavar='FILE', help='of extract_intents.py, .jsonl')
     add('--backbone', choices=BACKBONE_NAMES, default='lightgcn')
+    add('--alignment', choices=tuple(TEXTS), help='(default: by the texts given)')
     add('--epochs', type=positive_int, default=100, help='at most (default: 100)')
     add('--seed', type=int, default=0)
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
@@ -253,9 +267,22 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     check_files(parser, args)
     if args.item_text and args.items is None:
         parser.error('--item-text needs --items')
+    check_alignment(parser, args)
     if args.backbone == 'alpharec' and not args.item_text:
         parser.error('--backbone alpharec needs --item-text')
     return args
+
+
+def check_alignment(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    given = {'profile': bool(args.item_text), 'intent': args.intents is not None}
+    if given['intent'] and not given['profile']:
+        parser.error('--intents needs --item-text')
+    if args.alignment is None:
+        args.alignment = 'full' if given['intent'] else 'profile'
+        args.alignment = args.alignment if given['profile'] else 'none'
+    for text, option in (('profile', '--item-text'), ('intent', '--intents')):
+        if text in TEXTS[args.alignment] and not given[text]:
+            parser.error(f'--alignment {args.alignment} needs {option}')
 
 
 if __name__ == '__main__':

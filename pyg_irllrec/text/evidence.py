@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Optional, Union, overload
 
 import numpy as np
@@ -13,7 +15,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.text._one_line import one_line
-from pyg_irllrec.transforms._interactions import (
+from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
+from pyg_irllrec.utils.interactions import (
     RATES,
     EdgeType,
     best_first,
@@ -23,8 +26,7 @@ from pyg_irllrec.transforms._interactions import (
     num_nodes,
     read_edges,
 )
-from pyg_irllrec.transforms._node_data import check_split, read_texts
-from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
+from pyg_irllrec.utils.node_data import SIDES, check_sides, check_split, read_texts
 
 NodeId = Union[int, str]
 IntArray = npt.NDArray[np.int64]
@@ -57,7 +59,7 @@ class Evidence:
 
 def choose_evidence(
     data: HeteroData,
-    side: str,
+    sides: Union[str, Sequence[str]] = SIDES,
     by: str = 'recent',
     max_tokens: int = 1000,
     max_text_tokens: int = 200,
@@ -66,7 +68,7 @@ def choose_evidence(
     unsplit: bool = False,
     edge_type: EdgeType = RATES,
 ) -> Sequence[Evidence]:
-    r"""What there is to say of each user, or of each item, within a budget of tokens.
+    r"""What there is to say of each user and of each item, within a budget of tokens.
 
     - For a user: the user's own text, then, for each training interaction, the text
       of the item, with the rating (where ratings differ) and the review.
@@ -81,8 +83,8 @@ def choose_evidence(
 
     Args:
         data (HeteroData): Users, items and interactions, split.
-        side (str): The type of nodes that evidence is for, one of
-            :obj:`edge_type`.
+        sides (str or sequence of str): The types of nodes that evidence is for, of
+            those of :obj:`edge_type`. (default: :obj:`("user", "item")`)
         by (str): Which interactions come first: :obj:`"recent"` ones by :obj:`time`,
             or :obj:`"rare"` ones, whose other node has the fewest and which say the
             most, or in :obj:`"random"` order. Ties, and all interactions where there
@@ -100,7 +102,9 @@ def choose_evidence(
             (default: :obj:`('user', 'rates', 'item')`)
 
     Returns:
-        For each node its evidence, in the order of nodes.
+        For each node its evidence, side by side in the order of nodes. Its method
+        :obj:`describe()` tells the options, for a manifest: what was chosen with them
+        can be chosen again, as :class:`~pyg_irllrec.transforms.AddIntents` does.
 
     Raises:
         ValueError: If an argument is out of range, interactions are not split, or
@@ -110,11 +114,24 @@ def choose_evidence(
     check_positive('max_tokens', max_tokens)
     check_positive('max_text_tokens', max_text_tokens)
     edge_type = check_edge_type(edge_type)
-    check_choice('side', side, (edge_type[0], edge_type[2]))
+    sides = check_sides(sides)
+    for side in sides:
+        check_choice('sides', side, (edge_type[0], edge_type[2]))
     check_hetero(data, 'choose_evidence')
     check_split(data, edge_type, unsplit)
+    options = (by, max_tokens, max_text_tokens, seed, source)
     return _ChosenEvidence(
-        data, side, by, max_tokens, max_text_tokens, seed, source, edge_type
+        [_SideEvidence(data, side, *options, edge_type) for side in sides],
+        {
+            'sides': list(sides),
+            'by': by,
+            'max_tokens': max_tokens,
+            'max_text_tokens': max_text_tokens,
+            'seed': seed,
+            'source': source,
+            'unsplit': unsplit,
+            'edge_type': list(edge_type),
+        },
     )
 
 
@@ -134,6 +151,35 @@ def approximate_tokens(text: str) -> int:
 
 
 class _ChosenEvidence(Sequence[Evidence]):
+    r"""Side by side, and how it was chosen."""
+
+    def __init__(self, parts: list[_SideEvidence], options: dict[str, Any]) -> None:
+        self._parts = parts
+        self._options = options
+        self._end = list(accumulate(map(len, parts)))
+
+    def describe(self) -> dict[str, Any]:
+        return dict(self._options)
+
+    def __len__(self) -> int:
+        return self._end[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> Evidence: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Evidence]: ...
+
+    def __getitem__(self, index: Union[int, slice]) -> Union[Evidence, list[Evidence]]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        row = range(len(self))[index]
+        part = bisect_right(self._end, row)
+        start = 0 if part == 0 else self._end[part - 1]
+        return self._parts[part].read(row - start)
+
+
+class _SideEvidence:
     def __init__(
         self,
         data: HeteroData,
@@ -185,16 +231,7 @@ class _ChosenEvidence(Sequence[Evidence]):
     def __len__(self) -> int:
         return len(self._start) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> Evidence: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Evidence]: ...
-
-    def __getitem__(self, index: Union[int, slice]) -> Union[Evidence, list[Evidence]]:
-        if isinstance(index, slice):
-            return [self[row] for row in range(*index.indices(len(self)))]
-        row = range(len(self))[index]
+    def read(self, row: int) -> Evidence:
         texts: list[str] = []
         sources: list[tuple[str, NodeId]] = []
         left = self._max_tokens

@@ -44,7 +44,7 @@ class IntentExtractor:
 
     .. code-block:: python
 
-        evidence = [*choose_evidence(data, 'user'), *choose_evidence(data, 'item')]
+        evidence = choose_evidence(data)
         extract = IntentExtractor(OpenAIChat('gpt-4o-mini'), concurrency=32)
         extract.estimate(evidence, 'intents.jsonl')  # what it would cost
         extract(evidence, 'intents.jsonl')
@@ -348,6 +348,7 @@ class IntentExtractor:
                 side: prompt.describe() for side, prompt in sorted(self.prompts.items())
             },
             'max_intents': self.max_intents,
+            'evidence': _describe_evidence(evidence),
             'evidence_sha256': evidence_sha256(evidence),
         }
 
@@ -431,6 +432,12 @@ def _record(evidence: Evidence, outcome: Optional[Outcome]) -> IntentRecord:
         evidence.sources,
         evidence.sha256,
     )
+
+
+def _describe_evidence(evidence: Sequence[Evidence]) -> Optional[dict[str, Any]]:
+    r"""How it was chosen, where it can tell."""
+    describe = getattr(evidence, 'describe', None)
+    return None if describe is None else as_json('evidence.describe()', describe())
 
 
 def _repair(reply: str, error: ValueError) -> Conversation:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.transforms._interactions import (
+from pyg_irllrec.utils.checks import check_fraction
+from pyg_irllrec.utils.interactions import (
     RATES,
     EdgeType,
     GraphData,
@@ -16,7 +17,6 @@ from pyg_irllrec.transforms._interactions import (
     edge_store,
     select_edges,
 )
-from pyg_irllrec.utils.checks import check_fraction
 
 
 class RandomDrop(BaseTransform):

@@ -9,12 +9,13 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
+from pyg_irllrec.text.evidence import choose_evidence
 from pyg_irllrec.text.intent_file import load_intents
 from pyg_irllrec.text.intent_record import IntentRecord
 from pyg_irllrec.text.intents_to_text import intents_to_text
-from pyg_irllrec.transforms._interactions import check_hetero
-from pyg_irllrec.transforms._node_data import SIDES, check_sides
 from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.interactions import check_hetero
+from pyg_irllrec.utils.node_data import SIDES, check_sides
 
 
 @functional_transform('irllrec_add_intents')
@@ -26,6 +27,11 @@ class AddIntents(BaseTransform):
 
     A node without evidence gets :obj:`""`.
 
+    Intents belong to the interactions and texts that they were made from: made from
+    others, such as those that are test interactions here, they would leak. So
+    evidence is chosen again as the manifest says it was, node by node, and has to be
+    the same. That takes as long as reading the texts of all interactions.
+
     Args:
         path (str or Path): The file that
             :class:`~pyg_irllrec.text.IntentExtractor` has written, :obj:`.jsonl`; its
@@ -34,15 +40,18 @@ class AddIntents(BaseTransform):
         missing (str): For nodes that the file does not hold, or that failed, an
             :obj:`"error"`, or a :obj:`"blank"`. (default: :obj:`"error"`)
         expect (dict, optional): What the manifest must say, such as
-            :obj:`{'evidence_sha256': evidence_sha256(evidence)}`, which ties intents
-            to this split. (default: :obj:`None`)
+            :obj:`{'max_intents': 5}`. (default: :obj:`None`)
+        check_evidence (bool): Whether to compare the evidence. Evidence that was not
+            made by :func:`~pyg_irllrec.text.choose_evidence` cannot be.
+            (default: :obj:`True`)
         sides (sequence of str): The types of nodes.
             (default: :obj:`("user", "item")`)
 
     Raises:
         FileNotFoundError: If the file or its manifest is not there.
         ValueError: If they do not belong together, say something else than
-            :obj:`expect`, or have no intents for a node.
+            :obj:`expect`, were made from other evidence, or have no intents for a
+            node.
     """
 
     def __init__(
@@ -51,6 +60,7 @@ class AddIntents(BaseTransform):
         target: str = 'intent_text',
         missing: str = 'error',
         expect: Optional[dict[str, Any]] = None,
+        check_evidence: bool = True,
         sides: Sequence[str] = SIDES,
     ) -> None:
         check_choice('missing', missing, ('error', 'blank'))
@@ -58,17 +68,20 @@ class AddIntents(BaseTransform):
         self.target = target
         self.missing = missing
         self.expect = expect
+        self.check_evidence = check_evidence
         self.sides = check_sides(sides)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with intents in words."""
         check_hetero(data, type(self).__name__)
-        known = {
-            (r.side, r.id): r for r in load_intents(self.path, self.expect).records
-        }
-        texts = {side: self._find(data, side, known) for side in self.sides}
-        for side, rows in texts.items():
-            data[side][self.target] = rows
+        records, manifest = load_intents(self.path, self.expect)
+        known = {(record.side, record.id): record for record in records}
+        found = {side: self._find(data, side, known) for side in self.sides}
+        options = manifest.get('evidence')
+        if self.check_evidence and options is not None:
+            self._compare(data, found, options)
+        for side, rows in found.items():
+            data[side][self.target] = intents_to_text(rows)
         return data
 
     def _find(
@@ -76,30 +89,60 @@ class AddIntents(BaseTransform):
         data: HeteroData,
         side: str,
         known: dict[tuple[str, Union[int, str]], IntentRecord],
-    ) -> list[str]:
+    ) -> list[IntentRecord]:
+        r"""The record of each node."""
         ids = _read_ids(data, side)
-        blank = IntentRecord(side, '', 'missing', ())
-        records = [known.get((side, name), blank) for name in ids]
-        absent = [
-            name
-            for name, record in zip(ids, records)
-            if record.status not in ('ok', 'no evidence')
+        records = [
+            known.get((side, name), IntentRecord(side, name, 'missing', ()))
+            for name in ids
         ]
+        absent = [r.id for r in records if r.status not in ('ok', 'no evidence')]
         if absent and self.missing == 'error':
-            names = ', '.join(map(repr, absent[:5]))
             raise ValueError(
                 f"{self.path} must hold intents of each node of '{side}', "
-                f'{len(absent)} of {len(records)} are missing or failed ({names}'
-                f'{", ..." if len(absent) > 5 else ""}): ask again, or pass them over '
-                "with missing='blank'"
+                f'{len(absent)} of {len(records)} are missing or failed '
+                f'({_some(absent)}): ask again, or pass them over with '
+                "missing='blank'"
             )
-        return intents_to_text(records)
+        return records
+
+    def _compare(
+        self,
+        data: HeteroData,
+        found: dict[str, list[IntentRecord]],
+        options: dict[str, Any],
+    ) -> None:
+        r"""Raises a :class:`ValueError` where a node has other evidence by now."""
+        for side, records in found.items():
+            try:
+                evidence = choose_evidence(data, **options | {'sides': side})
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f'{self.path} cannot be compared with this graph: {error} '
+                    '(check_evidence=False does without)'
+                ) from None
+            other = [
+                record.id
+                for record, each in zip(records, evidence)
+                if record.status != 'missing' and record.evidence_sha256 != each.sha256
+            ]
+            if other:
+                raise ValueError(
+                    f'{self.path} must be made from the texts and training '
+                    f"interactions of this graph: {len(other)} of {len(records)} "
+                    f"nodes of '{side}' have others ({_some(other)}). Extract intents "
+                    'from this split, or pass check_evidence=False'
+                )
 
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}({str(self.path)!r}, target={self.target!r}, '
             f'missing={self.missing!r})'
         )
+
+
+def _some(names: list[Union[int, str]]) -> str:
+    return ', '.join(map(repr, names[:5])) + (', ...' if len(names) > 5 else '')
 
 
 def _read_ids(data: HeteroData, side: str) -> list[Union[int, str]]:

@@ -3,7 +3,8 @@ from __future__ import annotations
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.transforms._interactions import (
+from pyg_irllrec.utils.checks import check_length
+from pyg_irllrec.utils.interactions import (
     RATES,
     EdgeType,
     GraphData,
@@ -12,7 +13,6 @@ from pyg_irllrec.transforms._interactions import (
     edge_store,
     select_edges,
 )
-from pyg_irllrec.utils.checks import check_length
 
 
 @functional_transform('irllrec_binarize_ratings')

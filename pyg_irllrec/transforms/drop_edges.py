@@ -7,8 +7,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 
-from pyg_irllrec.transforms._interactions import GraphData, read_edges
 from pyg_irllrec.transforms._random_drop import RandomDrop
+from pyg_irllrec.utils.interactions import GraphData, read_edges
 
 
 @functional_transform('irllrec_drop_edges')

@@ -6,9 +6,9 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 
-from pyg_irllrec.transforms._interactions import GraphData, num_nodes, read_edges
 from pyg_irllrec.transforms._random_drop import RandomDrop
 from pyg_irllrec.utils.adjacency import check_node_ids
+from pyg_irllrec.utils.interactions import GraphData, num_nodes, read_edges
 
 
 @functional_transform('irllrec_drop_nodes')

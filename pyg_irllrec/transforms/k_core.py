@@ -8,7 +8,8 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.transforms._interactions import (
+from pyg_irllrec.utils.checks import check_not_below
+from pyg_irllrec.utils.interactions import (
     RATES,
     EdgeType,
     check_before_split,
@@ -19,7 +20,6 @@ from pyg_irllrec.transforms._interactions import (
     read_edges,
     select_nodes,
 )
-from pyg_irllrec.utils.checks import check_not_below
 
 
 @functional_transform('irllrec_k_core')

@@ -10,7 +10,8 @@ from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from pyg_irllrec.text._encode import checked_texts
-from pyg_irllrec.transforms._interactions import (
+from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
+from pyg_irllrec.utils.interactions import (
     RATES,
     EdgeType,
     best_first,
@@ -20,8 +21,7 @@ from pyg_irllrec.transforms._interactions import (
     num_nodes,
     read_edges,
 )
-from pyg_irllrec.transforms._node_data import check_split, read_texts
-from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
+from pyg_irllrec.utils.node_data import check_split, read_texts
 
 
 @functional_transform('irllrec_profile_texts')

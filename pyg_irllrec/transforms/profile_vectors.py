@@ -9,7 +9,8 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.transforms._interactions import (
+from pyg_irllrec.utils.checks import check_choice, check_length
+from pyg_irllrec.utils.interactions import (
     RATES,
     EdgeType,
     check_edge_type,
@@ -18,8 +19,7 @@ from pyg_irllrec.transforms._interactions import (
     num_nodes,
     read_edges,
 )
-from pyg_irllrec.transforms._node_data import check_split, read_vectors
-from pyg_irllrec.utils.checks import check_choice, check_length
+from pyg_irllrec.utils.node_data import check_split, read_vectors
 
 
 @functional_transform('irllrec_profile_vectors')

@@ -10,9 +10,9 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.transforms._interactions import check_hetero
-from pyg_irllrec.transforms._node_data import SIDES, check_sides, read_vectors
 from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.interactions import check_hetero
+from pyg_irllrec.utils.node_data import SIDES, check_sides, read_vectors
 
 
 @functional_transform('irllrec_reduce_text')

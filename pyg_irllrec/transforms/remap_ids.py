@@ -6,7 +6,8 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.transforms._interactions import (
+from pyg_irllrec.utils.adjacency import check_node_ids
+from pyg_irllrec.utils.interactions import (
     RATES,
     EdgeType,
     check_before_split,
@@ -16,7 +17,6 @@ from pyg_irllrec.transforms._interactions import (
     read_edges,
     select_nodes,
 )
-from pyg_irllrec.utils.adjacency import check_node_ids
 from pyg_irllrec.utils.select_rows import num_rows
 
 

@@ -9,7 +9,14 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.transforms._interactions import (
+from pyg_irllrec.utils.checks import (
+    check_choice,
+    check_fraction,
+    check_integer,
+    check_length,
+    check_not_negative,
+)
+from pyg_irllrec.utils.interactions import (
     RATES,
     EdgeType,
     check_before_split,
@@ -20,13 +27,6 @@ from pyg_irllrec.transforms._interactions import (
     read_edges,
     select_columns,
     select_edges,
-)
-from pyg_irllrec.utils.checks import (
-    check_choice,
-    check_fraction,
-    check_integer,
-    check_length,
-    check_not_negative,
 )
 
 TRAIN, VAL, TEST, LEFT_OUT = range(4)

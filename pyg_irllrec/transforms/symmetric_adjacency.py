@@ -8,7 +8,10 @@ from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 from torch_geometric.typing import WITH_TORCH_SPARSE, Adj, SparseTensor
 
-from pyg_irllrec.transforms._interactions import (
+from pyg_irllrec.utils import symmetric_norm
+from pyg_irllrec.utils.adjacency import both_directions, check_node_ids, csr
+from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.interactions import (
     RATES,
     EdgeType,
     GraphData,
@@ -19,9 +22,6 @@ from pyg_irllrec.transforms._interactions import (
     read_edges,
     select_edges,
 )
-from pyg_irllrec.utils import symmetric_norm
-from pyg_irllrec.utils.adjacency import both_directions, check_node_ids, csr
-from pyg_irllrec.utils.checks import check_choice
 
 
 @functional_transform('irllrec_symmetric_adjacency')

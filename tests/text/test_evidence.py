@@ -156,6 +156,24 @@ def test_hashes_are_of_what_is_said():
     assert first[0].sha256 != first[1].sha256
 
 
+def test_both_sides_and_how_they_were_chosen():
+    data = shop(reviews=True)
+    both = choose_evidence(data, by='rare', max_tokens=50)
+    sides = [
+        choose_evidence(data, side, by='rare', max_tokens=50)
+        for side in ('user', 'item')
+    ]
+    assert len(both) == 6 and list(both) == [*sides[0], *sides[1]]
+    assert both[1:3] == [sides[0][1], sides[1][0]] and both[-4] == sides[1][0]
+    with pytest.raises(IndexError):
+        both[6]
+    options = both.describe()
+    assert options['sides'] == ['user', 'item'] and options['by'] == 'rare'
+    assert evidence_sha256(choose_evidence(data, **options)) == evidence_sha256(both)
+    with pytest.raises(ValueError, match="'sides' must be distinct"):
+        choose_evidence(data, ('user', 'user'))
+
+
 def test_lazy_texts_are_asked_for_one_by_one():
     class Texts:
         asked = 0
@@ -189,7 +207,7 @@ def test_wrong_arguments(options, message):
 
 
 def test_wrong_data():
-    with pytest.raises(ValueError, match="'side' must be one of 'user', 'item'"):
+    with pytest.raises(ValueError, match="'sides' must be one of 'user', 'item'"):
         choose_evidence(shop(), 'shop')
     data = shop()
     data['item'].text = ['one']

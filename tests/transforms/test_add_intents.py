@@ -4,6 +4,9 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
+from pyg_irllrec.text.evidence import choose_evidence
+from pyg_irllrec.text.extractive_model import ExtractiveModel
+from pyg_irllrec.text.intent_extractor import IntentExtractor
 from pyg_irllrec.text.intent_file import save_intents
 from pyg_irllrec.text.intent_record import Intent, IntentRecord
 from pyg_irllrec.transforms import EncodeText
@@ -59,6 +62,63 @@ def test_missing_and_failed_nodes_are_named(path):
         AddIntents(path)(data(items=('z',)))
     out = AddIntents(path, missing='blank')(data(users=(9, 8, 10)))
     assert out['user'].intent_text == ['', 'of 8: why.', '']
+
+
+def split_data():
+    out = data()
+    out['item'].text = ['apple', 'bread', 'cake']
+    rates = out['user', 'rates', 'item']
+    rates.edge_index = torch.tensor([[0, 0, 1], [0, 1, 1]])
+    rates.val_edge_label_index = torch.tensor([[1], [2]])
+    return out
+
+
+def extracted(path, split, **options):
+    """Intents as IntentExtractor writes them."""
+    pytest.importorskip('pydantic')
+    evidence = choose_evidence(split, **options)
+    extract = IntentExtractor(ExtractiveModel(evidence), progress=False)
+    extract(evidence, path)
+    return path
+
+
+def test_intents_belong_to_their_split(tmp_path):
+    path = extracted(tmp_path / 'a.jsonl', split_data(), by='random', seed=3)
+    assert AddIntents(path)(split_data())['user'].intent_text[1].startswith('bread')
+    other = split_data()  # The same nodes, but another interaction is held out.
+    rates = other['user', 'rates', 'item']
+    rates.edge_index = torch.tensor([[0, 0, 1], [0, 1, 2]])
+    rates.val_edge_label_index = torch.tensor([[1], [1]])
+    with pytest.raises(ValueError, match=r"1 of 2 nodes of 'user' have others \(8\)"):
+        AddIntents(path)(other)
+    assert AddIntents(path, check_evidence=False)(other)['user'].intent_text[1]
+    other = split_data()
+    other['item'].text = ['apple', 'bread', 'cakes']
+    with pytest.raises(ValueError, match=r"1 of 3 nodes of 'item' have others \('c'\)"):
+        AddIntents(path)(other)
+    del other['item'].text
+    with pytest.raises(ValueError, match=r'cannot be compared .* must hold texts'):
+        AddIntents(path)(other)
+
+
+def test_intents_of_all_interactions_do_not_fit_a_split(tmp_path):
+    whole = split_data()
+    rates = whole['user', 'rates', 'item']
+    held_out = rates.val_edge_label_index
+    rates.edge_index = torch.cat([rates.edge_index, held_out], dim=1)
+    path = extracted(tmp_path / 'all.jsonl', whole, unsplit=True)
+    with pytest.raises(ValueError, match='Extract intents from this split'):
+        AddIntents(path)(split_data())
+
+
+def test_some_nodes_of_what_was_extracted(tmp_path):
+    path = extracted(tmp_path / 'a.jsonl', split_data(), sides=('item',))
+    some = split_data()
+    some['item'].id = ['a', 'b', 'z']
+    with pytest.raises(ValueError, match=r"\('z'\)"):
+        AddIntents(path, sides=('item',))(some)
+    out = AddIntents(path, missing='blank', sides=('item',))(some)
+    assert out['item'].intent_text[2] == '' != out['item'].intent_text[1]
 
 
 def test_one_side_under_another_name(path):

@@ -1,4 +1,4 @@
-"""What the transforms of texts and of their vectors read."""
+"""Texts and vectors of nodes: read and checked."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_irllrec.transforms._interactions import EdgeType, edge_store
 from pyg_irllrec.utils.checks import check_vectors
+from pyg_irllrec.utils.interactions import EdgeType, edge_store
 
 SIDES = ('user', 'item')
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyg_irllrec.transforms._interactions import ids_to_nodes, positions
+from pyg_irllrec.utils.interactions import ids_to_nodes, positions
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5)
 

@@ -1,4 +1,4 @@
-"""What the transforms of interactions share."""
+"""Users, items and interactions in PyG's data objects: read, checked, put in order."""
 
 from __future__ import annotations
 
