@@ -11,7 +11,6 @@ from typing import Any, Optional, Union, overload
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.text._one_line import one_line
@@ -26,7 +25,13 @@ from pyg_irllrec.utils.interactions import (
     num_nodes,
     read_edges,
 )
-from pyg_irllrec.utils.node_data import SIDES, check_sides, check_split, read_texts
+from pyg_irllrec.utils.node_data import (
+    SIDES,
+    check_sides,
+    check_split,
+    read_ids,
+    read_texts,
+)
 
 NodeId = Union[int, str]
 IntArray = npt.NDArray[np.int64]
@@ -199,7 +204,7 @@ class _SideEvidence:
         self._max_text_tokens = min(max_text_tokens, max_tokens)
         num_users, num_items = num_nodes(data, edge_type)
         sizes = {user_type: num_users, item_type: num_items}
-        self._ids = {each: _read_ids(data, each, sizes[each]) for each in sizes}
+        self._ids = {each: read_ids(data, each) for each in sizes}
         texts = {
             each: read_texts(data, each, source) if source in data[each] else None
             for each in sizes
@@ -266,18 +271,6 @@ class _SideEvidence:
         rating = '' if self._rating is None else f'rating: {self._rating[edge]:g}'
         parts = [title, rating, f'review: {review}' if review else '']
         return ' | '.join(part for part in parts if part)
-
-
-def _read_ids(data: HeteroData, side: str, size: int) -> Sequence[NodeId]:
-    r"""The original ids; node numbers where there are none."""
-    if 'id' not in data[side]:
-        return range(size)
-    ids = data[side].id
-    if len(ids) != size:
-        raise ValueError(
-            f"data['{side}'].id must hold an id a node, {size}, got {len(ids)}"
-        )
-    return ids.tolist() if isinstance(ids, Tensor) else ids
 
 
 def _read_reviews(rates: Any, source: str, num_edges: int) -> Any:

@@ -4,6 +4,7 @@ from .atomic_checkpoint_io import AtomicCheckpointIO
 from .fit import FitResult, fit, parse_device
 from .interaction_data_module import InteractionDataModule
 from .lit_irllrec import LitIRLLRec
+from .load_weights import load_weights
 from .progress_bar import EpochProgressBar
 from .ranking import RankingBatch, RankingLoader, RankingMetrics, evaluate
 from .triplet_loader import TripletLoader
@@ -20,5 +21,6 @@ __all__ = [
     'TripletLoader',
     'evaluate',
     'fit',
+    'load_weights',
     'parse_device',
 ]

@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from typing import Any, Optional, Union
 
-from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
@@ -15,7 +14,7 @@ from pyg_irllrec.text.intent_record import IntentRecord
 from pyg_irllrec.text.intents_to_text import intents_to_text
 from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.interactions import check_hetero
-from pyg_irllrec.utils.node_data import SIDES, check_sides
+from pyg_irllrec.utils.node_data import SIDES, check_sides, read_ids
 
 
 @functional_transform('irllrec_add_intents')
@@ -91,7 +90,7 @@ class AddIntents(BaseTransform):
         known: dict[tuple[str, Union[int, str]], IntentRecord],
     ) -> list[IntentRecord]:
         r"""The record of each node."""
-        ids = _read_ids(data, side)
+        ids = read_ids(data, side)
         records = [
             known.get((side, name), IntentRecord(side, name, 'missing', ()))
             for name in ids
@@ -129,7 +128,7 @@ class AddIntents(BaseTransform):
             if other:
                 raise ValueError(
                     f'{self.path} must be made from the texts and training '
-                    f"interactions of this graph: {len(other)} of {len(records)} "
+                    f'interactions of this graph: {len(other)} of {len(records)} '
                     f"nodes of '{side}' have others ({_some(other)}). Extract intents "
                     'from this split, or pass check_evidence=False'
                 )
@@ -143,12 +142,3 @@ class AddIntents(BaseTransform):
 
 def _some(names: list[Union[int, str]]) -> str:
     return ', '.join(map(repr, names[:5])) + (', ...' if len(names) > 5 else '')
-
-
-def _read_ids(data: HeteroData, side: str) -> list[Union[int, str]]:
-    if side not in data.node_types or data[side].num_nodes is None:
-        raise ValueError(f"data['{side}'].num_nodes must be set")
-    if 'id' not in data[side]:
-        return list(range(data[side].num_nodes))
-    ids = data[side].id
-    return ids.tolist() if isinstance(ids, Tensor) else list(ids)

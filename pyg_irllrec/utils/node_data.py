@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Union
 
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -52,6 +52,26 @@ def read_vectors(data: HeteroData, side: str, name: str) -> Tensor:
         raise ValueError(f'{place} must be a tensor, got {type(vectors).__name__}')
     check_vectors(place, vectors, num_nodes, each='a node')
     return vectors.float()
+
+
+def read_ids(data: HeteroData, side: str) -> Sequence[Union[int, str]]:
+    r"""The original id of each node; its number where there are none.
+
+    Raises:
+        ValueError: If there is not one a node.
+    """
+    size = data[side].num_nodes if side in data.node_types else None
+    if size is None:
+        raise ValueError(f"data['{side}'].num_nodes must be set")
+    if 'id' not in data[side]:
+        return range(int(size))
+    ids = data[side].id
+    if len(ids) != size:
+        raise ValueError(
+            f"data['{side}'].id must hold an id a node, {size}, got {len(ids)}"
+        )
+    found: Sequence[Union[int, str]] = ids.tolist() if isinstance(ids, Tensor) else ids
+    return found
 
 
 def check_split(data: HeteroData, edge_type: EdgeType, unsplit: bool) -> None:

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.explain.node_explanation import FiredPrototype, NodeExplanation
+from pyg_irllrec.explain.prototype_explanation import PrototypeExplanation
+from pyg_irllrec.explain.recommendation_explanation import RecommendationExplanation
+from pyg_irllrec.nn import Recommender
+from pyg_irllrec.text.keywords import intent_keywords
+from pyg_irllrec.utils.checks import check_choice, check_finite, check_positive
+from pyg_irllrec.utils.evaluating import evaluating
+from pyg_irllrec.utils.interactions import RATES, check_hetero, num_nodes, read_edges
+from pyg_irllrec.utils.node_data import SIDES, read_ids, read_texts
+
+
+class IntentExplainer:
+    r"""Reads a trained model: the prototypes that users and items lean to, in the words
+    of the nodes that lean to them most, and what an item for a user is like.
+
+    .. code-block:: python
+
+        explain = IntentExplainer(model, data)
+        explain.prototypes('user')  # every latent intent in words
+        explain.node('user', 3)  # a user in words
+        explain.recommendation(3, 17)  # an item for a user
+
+    A node's share of the prototypes is :math:`\text{softmax}(\mathbf{z}^{\top}
+    \mathbf{C})` of the embedding :math:`\mathbf{z}` that scores. Where embeddings are
+    short all shares are alike, so a node's prototypes are ordered by their *lift*, its
+    share over the mean share. It describes what a model has learned; it does not say
+    that this caused a score.
+
+    Args:
+        model (Recommender): The model, whose backbone has intents. It is read once,
+            here, in evaluation mode.
+        data (HeteroData): The graph that it was trained on, with texts of users and of
+            items. Of the interactions, :obj:`edge_index` alone is read.
+        sources (sequence of str): The names of texts that say what a node is, what is
+            shown first. (default: :obj:`("text", "profile_text")`)
+        intents (str): The name of the intents in words, which may be missing.
+            (default: :obj:`"intent_text"`)
+        num_words (int): How many words tell a prototype, by
+            :func:`~pyg_irllrec.text.intent_keywords` of all these texts.
+            (default: :obj:`4`)
+        num_nearest (int): How many nodes are shown that lean most to a prototype, and
+            how many items that are like another. (default: :obj:`3`)
+
+    Raises:
+        ValueError: If sizes do not fit, the backbone has no intents, its embeddings
+            are not finite, or nodes have no texts.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        data: HeteroData,
+        sources: Sequence[str] = ('text', 'profile_text'),
+        intents: str = 'intent_text',
+        num_words: int = 4,
+        num_nearest: int = 3,
+    ) -> None:
+        check_hetero(data, type(self).__name__)
+        check_positive('num_words', num_words)
+        check_positive('num_nearest', num_nearest)
+        backbone = model.backbone
+        if backbone.user_prototypes is None or backbone.item_prototypes is None:
+            raise ValueError(
+                "'model' must have intents to explain, got "
+                f'{type(backbone).__name__} with num_intents=0'
+            )
+        sizes = num_nodes(data, RATES)
+        if sizes != (model.num_users, model.num_items):
+            raise ValueError(
+                f"'data' must have the users and items of 'model', {model.num_users} "
+                f'and {model.num_items}, got {sizes[0]} and {sizes[1]}'
+            )
+        names = (*sources, intents)
+        self._texts = {side: _read_all(data, side, names) for side in SIDES}
+        self._ids = {side: read_ids(data, side) for side in SIDES}
+        self._intents = intents
+        self._num_words = num_words
+        self._num_nearest = num_nearest
+        self._train = read_edges(data[RATES]).cpu()
+        with torch.no_grad(), evaluating(model):
+            embeddings = dict(zip(SIDES, model.encode()))
+            for side, embedding in embeddings.items():
+                check_finite(f'{side} embeddings of model', embedding)
+            shares = {
+                'user': backbone.user_prototypes.assign(embeddings['user']),
+                'item': backbone.item_prototypes.assign(embeddings['item']),
+            }
+        self._embedding = {side: x.float().cpu() for side, x in embeddings.items()}
+        self._share = {side: x.float().cpu() for side, x in shares.items()}
+        self._prototypes: dict[str, list[PrototypeExplanation]] = {}
+
+    def share(self, side: str) -> Tensor:
+        r"""Each node's share of every prototype, of shape :math:`(N, K)`.
+
+        Args:
+            side (str): :obj:`"user"` or :obj:`"item"`.
+        """
+        check_choice('side', side, SIDES)
+        return self._share[side]
+
+    def lift(self, side: str) -> Tensor:
+        r"""Each share over the mean share of the prototype, of shape :math:`(N, K)`.
+
+        Args:
+            side (str): :obj:`"user"` or :obj:`"item"`.
+        """
+        return _lift(self.share(side), self.share(side))
+
+    def prototypes(self, side: str) -> list[PrototypeExplanation]:
+        r"""Every prototype in words, in their order. They are read at the first call.
+
+        Args:
+            side (str): :obj:`"user"` or :obj:`"item"`.
+        """
+        share = self.share(side)
+        if side not in self._prototypes:
+            texts = [self._all_texts(side, node) for node in range(len(share))]
+            words = intent_keywords(texts, share, self._num_words)
+            nearest = share.topk(min(self._num_nearest, len(share)), dim=0).indices.t()
+            self._prototypes[side] = [
+                PrototypeExplanation(
+                    side, k, mean, some, nodes, [self._text(side, n) for n in nodes]
+                )
+                for k, (mean, some, nodes) in enumerate(
+                    zip(share.mean(dim=0).tolist(), words, nearest.tolist())
+                )
+            ]
+        return self._prototypes[side]
+
+    def node(self, side: str, node: int, num_prototypes: int = 3) -> NodeExplanation:
+        r"""A user or an item in words.
+
+        Args:
+            side (str): :obj:`"user"` or :obj:`"item"`.
+            node (int): Its number, from zero.
+            num_prototypes (int): How many prototypes are told, at most; of those that
+                have the same words, the first. (default: :obj:`3`)
+
+        Raises:
+            ValueError: If there is no such node.
+        """
+        check_positive('num_prototypes', num_prototypes)
+        self._check_node(side, node)
+        prototypes = self.prototypes(side)
+        own = self._share[side][node]
+        share, lift = own.tolist(), _lift(own, self._share[side]).tolist()
+        fired: dict[frozenset[str], FiredPrototype] = {}
+        for k in sorted(range(len(lift)), key=lambda k: (-lift[k], k)):
+            words = frozenset(prototypes[k].words)
+            fired.setdefault(words, FiredPrototype(prototypes[k], share[k], lift[k]))
+        return NodeExplanation(
+            side,
+            node,
+            self._ids[side][node],
+            self._text(side, node),
+            self._texts[side].get(self._intents, _Blank())[node],
+            list(fired.values())[:num_prototypes],
+        )
+
+    def recommendation(
+        self, user: int, item: int, num_prototypes: int = 3
+    ) -> RecommendationExplanation:
+        r"""An item for a user, in words.
+
+        Args:
+            user (int): The number of the user, from zero.
+            item (int): That of the item.
+            num_prototypes (int): How many prototypes are told of each.
+                (default: :obj:`3`)
+
+        Raises:
+            ValueError: If there is no such node.
+        """
+        told_user = self.node('user', user, num_prototypes)
+        told_item = self.node('item', item, num_prototypes)
+        items = self._embedding['item']
+        scores = items @ self._embedding['user'][user]
+        chosen = self._train[1, self._train[0] == user].unique()
+        rank = 0
+        if not (chosen == item).any():
+            better = scores > scores[item]
+            better[chosen] = False
+            rank = 1 + int(better.sum())
+        others = chosen[chosen != item]
+        likeness = cosine_similarity(items[others], items[item].unsqueeze(0))
+        best = likeness.topk(min(self._num_nearest, len(others)))
+        similar = [
+            (self.node('item', other, num_prototypes), value)
+            for other, value in zip(others[best.indices].tolist(), best.values.tolist())
+        ]
+        score = float(scores[item])
+        return RecommendationExplanation(told_user, told_item, score, rank, similar)
+
+    def _check_node(self, side: str, node: int) -> None:
+        check_choice('side', side, SIDES)
+        if not 0 <= node < len(self._share[side]):
+            raise ValueError(
+                f"'{side}' must be a node from 0 to {len(self._share[side]) - 1}, got "
+                f'{node}'
+            )
+
+    def _text(self, side: str, node: int) -> str:
+        r"""The first text that is not blank; intents where there is none."""
+        told = (texts[node] for texts in self._texts[side].values())
+        return next((text for text in told if text.strip()), '')
+
+    def _all_texts(self, side: str, node: int) -> str:
+        r"""All that is said of a node, each text once."""
+        told = (texts[node] for texts in self._texts[side].values())
+        return ' '.join(dict.fromkeys(told))
+
+    def __repr__(self) -> str:
+        users, items = (len(self._share[side]) for side in SIDES)
+        return f'{type(self).__name__}(num_users={users}, num_items={items})'
+
+
+def _lift(share: Tensor, of_all: Tensor) -> Tensor:
+    mean = of_all.mean(dim=0)
+    # A prototype that nobody has any of has no lift, not NaN.
+    return share / mean.clamp(min=torch.finfo(mean.dtype).tiny)
+
+
+class _Blank:
+    r"""No text for any node."""
+
+    def __getitem__(self, node: int) -> str:
+        return ''
+
+
+def _read_all(data: HeteroData, side: str, names: Sequence[str]) -> dict[str, Any]:
+    r"""The texts of a side that are there, by name."""
+    found = {name: read_texts(data, side, name) for name in names if name in data[side]}
+    if not found:
+        raise ValueError(
+            f"data['{side}'] must hold texts, one of {', '.join(names)}, got none"
+        )
+    return found

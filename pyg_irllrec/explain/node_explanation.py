@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from typing import NamedTuple, Union
+
+from pyg_irllrec.explain.prototype_explanation import PrototypeExplanation
+
+
+class FiredPrototype(NamedTuple):
+    r"""A prototype that a node leans to."""
+
+    prototype: PrototypeExplanation
+    share: float
+    """The node's share of it."""
+    lift: float
+    """That share over the mean share: above one, the node leans to it."""
+
+
+class NodeExplanation(NamedTuple):
+    r"""A user or an item in words."""
+
+    side: str
+    """The type of the node."""
+    node: int
+    """Its number, from zero."""
+    id: Union[int, str]
+    """Its original id."""
+    text: str
+    """What it is called or described as."""
+    intents: str
+    """Its intents as a language model wrote them; blank where there are none."""
+    fired: list[FiredPrototype]
+    """The prototypes that it leans to, by lift, the largest first."""

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyg_irllrec.explain.node_explanation import NodeExplanation
+
+
+class RecommendationExplanation(NamedTuple):
+    r"""An item for a user, in words."""
+
+    user: NodeExplanation
+    """The user."""
+    item: NodeExplanation
+    """The item."""
+    score: float
+    """Their inner product, by which items are ranked."""
+    rank: int
+    """The place of the item among all items that the user has not chosen in training,
+    from 1; 0 for one that the user has."""
+    similar: list[tuple[NodeExplanation, float]]
+    """Training items of the user that are the most like it, with the cosine of their
+    embeddings."""
