@@ -16,17 +16,15 @@ import sys
 from pathlib import Path
 
 import matplotlib
-import numpy as np
 import torch
 from irllrec import build_model, choose_preset, positive_int, said_plainly
 from matplotlib import pyplot as plt
-from sklearn.manifold import TSNE
-from torch import Tensor
+from plane import in_plane, label
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.datasets import SyntheticIntents
+from pyg_irllrec.explain import IntentExplainer
 from pyg_irllrec.nn import IRLLRec
-from pyg_irllrec.text import intent_keywords
 from pyg_irllrec.training import FitResult, InteractionDataModule, fit
 from pyg_irllrec.utils.files import atomic_write
 
@@ -102,32 +100,15 @@ def print_table(results: dict[str, FitResult]) -> None:
     print(f'{"gain":<22}' + ''.join(f'{gain:>+11.1%}' for gain in gains))
 
 
-@torch.no_grad()
-def user_intents(model: IRLLRec, data: HeteroData) -> tuple[Tensor, list[str]]:
-    """How much more than others a user leans to each prototype; these in words."""
-    user, _ = model.eval().encode()
-    share = model.backbone.user_prototypes.assign(user)
-    texts = [
-        f'{profile} {intent}'
-        for profile, intent in zip(
-            data['user'].profile_text, data['user'].intent_text, strict=True
-        )
-    ]
-    words = [', '.join(terms) for terms in intent_keywords(texts, share)]
-    return share / share.mean(dim=0), words
-
-
 def show_users(model: IRLLRec, data: HeteroData, users: tuple[int, ...]) -> None:
-    lean, words = user_intents(model, data)
+    explain = IntentExplainer(model, data)
     train = data['user', 'rates', 'item'].edge_index
     test = data['user', 'rates', 'item'].test_edge_label_index
     items = model.recommend(torch.tensor(users), k=5, exclude=train).item
     for user, row in zip(users, items.tolist(), strict=True):
         print(f'\nUser {user}: {data["user"].intent_text[user]}')
-        # Several prototypes can mean the same: each meaning once.
-        order = lean[user].argsort(descending=True).tolist()
-        for meaning in list(dict.fromkeys(words[k] for k in order))[:2]:
-            print(f'  intent found: {meaning}')
+        for fired in explain.node('user', user, num_prototypes=2).fired:
+            print(f'  intent found: {", ".join(fired.prototype.words)}')
         wanted = set(test[1, test[0] == user].tolist())
         for item in row:
             hit = '*' if item in wanted else ' '
@@ -183,12 +164,7 @@ def draw_map(axes: plt.Axes, model: IRLLRec, data: HeteroData) -> None:
     """Users, items and user prototypes in the plane, coloured by true main intent."""
     user, item = model.eval().encode()
     prototypes = model.backbone.user_prototypes.weight.t()
-    points = torch.nn.functional.normalize(torch.cat([user, item, prototypes]))
-    plane = TSNE(init='pca', metric='cosine', random_state=0).fit_transform(
-        points.numpy()
-    )
-    ends = np.cumsum([len(user), len(item)])
-    at_user, at_item, at_prototype = np.split(plane, ends)
+    at_user, at_item, at_prototype = in_plane(user, item, prototypes)
     colours = matplotlib.colormaps['tab20'].colors
     sides = (('user', at_user, 'o', 9), ('item', at_item, 's', 14))
     for side, at, marker, size in sides:
@@ -208,19 +184,7 @@ def draw_map(axes: plt.Axes, model: IRLLRec, data: HeteroData) -> None:
     for k, name in enumerate(data.intent_names):
         mine = at_user[(main == k).numpy()]
         if len(mine) > 0:
-            axes.annotate(
-                name,
-                np.median(mine, axis=0),
-                ha='center',
-                fontsize=9,
-                color='black',
-                bbox={
-                    'boxstyle': 'round,pad=0.2',
-                    'fc': colours[k % len(colours)],
-                    'ec': 'none',
-                    'alpha': 0.75,
-                },
-            )
+            label(axes, mine, name, colours[k % len(colours)])
     handles = [
         plt.Line2D([], [], marker=marker, ls='', color='grey', label=label)
         for marker, label in (('o', 'user'), ('s', 'item'), ('*', 'intent prototype'))

@@ -60,6 +60,8 @@ def main(argv: list[str] | None = None) -> int:
 def said_plainly(work: Callable[[], None], hint: str = '') -> int:
     """Runs a command; whatever is wrong with its input is said in one line."""
     warnings.filterwarnings('ignore', message='Sparse ')  # Of torch, once a process.
+    # What a transform has to say about the data, without a line of code behind it.
+    warnings.formatwarning = lambda message, *_, **__: f'note: {message}\n'
     try:
         work()
     except (ValueError, OSError, ImportError) as error:

@@ -19,7 +19,6 @@ import argparse
 import csv
 import json
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +54,6 @@ from pyg_irllrec.utils.files import atomic_write
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    # What a transform has to say about the data, without a line of code behind it.
-    warnings.formatwarning = lambda message, *_, **__: f'note: {message}\n'
     return said_plainly(lambda: run(args), 'go on with --resume')
 
 

@@ -124,6 +124,9 @@ def nothing(folder: Path) -> None:
             "'--k' must be from 1 to the number of items, 40",
         ),
         (nothing, (*COLUMNS, '--resume'), 'holds no run to resume'),
+        (nothing, (*COLUMNS, '--intents', 'x.jsonl'), '--intents needs --item-text'),
+        (nothing, (*COLUMNS, *TEXTS, '--intents', 'x.jsonl'), 'x.jsonl'),
+        (nothing, (*COLUMNS, *TEXTS, '--alignment', 'full'), 'full needs --intents'),
     ],
 )
 def test_bad_input_gets_one_line(folder, damage, args, message):
