@@ -29,14 +29,14 @@ class Outcome(NamedTuple):
 
 class Journal(SQLiteFile):
     r"""Outcomes by the hash of what was asked, in a SQLite file, each with a checksum.
-    One is there when :meth:`write` returns. For many threads.
+    One is there when :meth:`write` returns. For many threads of one process.
 
     Args:
         path (Path): The file; it is made where it is missing.
 
     Raises:
         ValueError: If the file is no such database.
-        OSError: If it cannot be read or written.
+        OSError: If it cannot be read or written, or another run has it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,6 +48,8 @@ class Journal(SQLiteFile):
             'reason TEXT NOT NULL, calls INTEGER NOT NULL, '
             'prompt_tokens INTEGER NOT NULL, answer_tokens INTEGER NOT NULL, '
             'checksum INTEGER NOT NULL)',
+            # Two runs at a time would ask, and pay, for the same nodes.
+            exclusive=True,
         )
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, Outcome]:

@@ -146,14 +146,15 @@ class IntentExtractor:
                 when it is needed, by several threads.
             path (str or Path): The file to write, :obj:`.jsonl`.
             journal (str or Path, optional): The SQLite file. Several runs may share
-                one. (default: :obj:`None`, :obj:`intents.sqlite` for
-                :obj:`intents.jsonl`)
+                one, one after the other. (default: :obj:`None`,
+                :obj:`intents.sqlite` for :obj:`intents.jsonl`)
 
         Returns:
             The manifest: model, prompts, evidence, counts, cost and date.
 
         Raises:
             ValueError: If a path does not fit, or a node is there twice.
+            OSError: If another run has the journal.
             ChatError: If the model cannot be asked at all. What it has answered is
                 kept, and :obj:`path` stays as it was.
         """

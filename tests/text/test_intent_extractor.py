@@ -472,6 +472,25 @@ def test_wrong_input(out, tmp_path):
         extractor(honest())(some_evidence(1), out)
 
 
+def test_two_runs_at_a_time_do_not_ask_for_the_same(out, tmp_path):
+    second = honest('second')
+    errors = []
+
+    def reply(conversation):
+        other = tmp_path / 'other.jsonl'
+        with pytest.raises(OSError, match=r'intents\.sqlite is in use by another run'):
+            extractor(second)(some_evidence(1), other, out.with_suffix('.sqlite'))
+        errors.append(conversation)
+        return answer('x')
+
+    extractor(FakeModel(reply))(some_evidence(1), out)
+    assert len(errors) == 1 and second.conversations == []
+    # Afterwards it is free.
+    extractor(second)(
+        some_evidence(1), tmp_path / 'other.jsonl', out.with_suffix('.sqlite')
+    )
+
+
 def test_a_model_that_returns_something_else_ends_the_run(out):
     model = honest()
     model.reply = lambda conversation: None
