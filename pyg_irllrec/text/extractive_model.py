@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from pyg_irllrec.text.chat_model import Conversation
 from pyg_irllrec.text.evidence import Evidence
 from pyg_irllrec.text.prompt import read_evidence
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.checks import check_fraction, check_positive
 
 _WORD = re.compile(r'[^\W\d_](?:[^\W_]|[\'’-](?=[^\W_])){2,}')
 _NO_SUBJECT = frozenset({'rating', 'review'})  # Words of choose_evidence.
@@ -25,26 +25,47 @@ class ExtractiveModel:
     beside it as its reason. It takes the place of a chat model in tests and demos,
     understands nothing, and says so in :meth:`describe`.
 
+    An intent is what several act for: terms of fewer nodes, such as the names in a
+    title, are left out, unless a node has no other.
+
     Args:
         evidence (iterable of Evidence): What words are counted in, to tell rare ones
             from frequent ones: the evidence of all nodes, users and items.
         num_intents (int): The largest number of intents. (default: :obj:`5`)
+        min_share (float): The least share of the users, and of the items, whose
+            evidence has a term; at least two must. (default: :obj:`0.005`)
+
+    Raises:
+        ValueError: If an option is out of range.
     """
 
-    def __init__(self, evidence: Iterable[Evidence], num_intents: int = 5) -> None:
+    def __init__(
+        self,
+        evidence: Iterable[Evidence],
+        num_intents: int = 5,
+        min_share: float = 0.005,
+    ) -> None:
         check_positive('num_intents', num_intents)
+        check_fraction('min_share', min_share)
         self.num_intents = num_intents
-        found: Counter[str] = Counter()
-        count = 0
+        self.min_share = min_share
+        nodes: Counter[str] = Counter()
+        found: dict[str, Counter[str]] = {}
         for each in evidence:
-            count += 1
-            found.update({term for text in each.texts for term in _terms(text)})
+            nodes[each.side] += 1
+            terms = {term for text in each.texts for term in _terms(text)}
+            found.setdefault(each.side, Counter()).update(terms)
+        count = nodes.total()
+        times = sum(found.values(), Counter())
         self._weight = {
-            term: math.log((1 + count) / (1 + times)) + 1
-            for term, times in found.items()
+            term: math.log((1 + count) / (1 + n)) + 1 for term, n in times.items()
         }
         self._unseen = math.log(1 + count) + 1
-        content = json.dumps([count, sorted(found.items())])
+        self._shared = set(times)
+        for side, of_side in found.items():
+            least = max(2, min_share * nodes[side])
+            self._shared &= {term for term, n in of_side.items() if n >= least}
+        content = json.dumps([count, sorted(times.items()), sorted(self._shared)])
         self._sha256 = hashlib.sha256(content.encode()).hexdigest()
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[str]:
@@ -58,11 +79,14 @@ class ExtractiveModel:
             'language_model': False,
             'note': 'salient terms of the evidence by TF-IDF, not a language model',
             'num_intents': self.num_intents,
+            'min_share': self.min_share,
             'corpus_sha256': self._sha256,
         }
 
     def _answer(self, texts: list[str]) -> str:
         terms = [set(_terms(text)) for text in texts]
+        if any(some & self._shared for some in terms):
+            terms = [some & self._shared for some in terms]
         times = Counter(term for some in terms for term in some)
         score = {
             term: n * self._weight.get(term, self._unseen) for term, n in times.items()
@@ -81,7 +105,10 @@ class ExtractiveModel:
         return json.dumps({'intents': intents})
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(num_intents={self.num_intents})'
+        return (
+            f'{type(self).__name__}(num_intents={self.num_intents}, '
+            f'min_share={self.min_share})'
+        )
 
 
 def _terms(text: str) -> list[str]:

@@ -36,6 +36,27 @@ def test_salient_terms():
     assert intents[1]['reason'] == 'alone'
 
 
+def test_an_intent_is_shared():
+    corpus = [Evidence('user', k, ('Mary at war', 'Comedy at sea')) for k in range(9)]
+    titles = ('Mary at war', 'Comedy at war', 'Comedy at sea')
+    corpus += [Evidence('item', k, (title,)) for k, title in enumerate(titles)]
+    model = ExtractiveModel(corpus)
+    # Every user has met Mary, in one item; the same goes for the sea.
+    names = [intent['name'] for intent in ask(model, ['Mary at war', 'Comedy at sea'])]
+    assert sorted(names) == ['comedy', 'war']
+    assert ask(model, ['Mary at war'])[0]['reason'] == 'alone'
+    # Where there is nothing else, they are told.
+    assert [intent['name'] for intent in ask(model, ['Mary, the sea'])] == [
+        'mary',
+        'sea',
+    ]
+    strict = ExtractiveModel(corpus, min_share=0.9)
+    assert [intent['name'] for intent in ask(strict, ['Mary at war'])] == [
+        'mary',
+        'war',
+    ]
+
+
 def test_every_node_with_a_text_ends_with_valid_intents(tmp_path):
     out = tmp_path / 'intents.jsonl'
     extract = IntentExtractor(ExtractiveModel(CORPUS), progress=False)
@@ -60,3 +81,5 @@ def test_it_says_that_it_is_no_language_model():
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="'num_intents' must be above 0"):
         ExtractiveModel([], 0)
+    with pytest.raises(ValueError, match="'min_share' must be at least 0"):
+        ExtractiveModel([], min_share=1)
