@@ -13,6 +13,7 @@ from .intent_file import IntentFile, load_intents, save_intents
 from .intent_record import Intent, IntentRecord
 from .intents_to_text import intents_to_text
 from .keywords import intent_keywords
+from .local_chat import LocalChat
 from .openai_chat import OpenAIChat
 from .openai_encoder import OpenAIEncoder
 from .prompt import Prompt
@@ -32,6 +33,7 @@ __all__ = [
     'IntentExtractor',
     'IntentFile',
     'IntentRecord',
+    'LocalChat',
     'Message',
     'OpenAIChat',
     'OpenAIEncoder',

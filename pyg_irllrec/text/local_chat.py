@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+
+from pyg_irllrec.text.chat_error import ChatError
+from pyg_irllrec.text.chat_model import Conversation, Message
+from pyg_irllrec.text.chat_reply import ChatReply
+from pyg_irllrec.utils.checks import check_positive
+
+_THOUGHTS = re.compile(r'\s*<think>.*?</think>\s*', flags=re.DOTALL)
+_PROBE = 'a system text'
+
+
+class LocalChat:
+    r"""A chat model in this process: a language model of PyG,
+    :class:`torch_geometric.llm.models.LLM` (extra :obj:`text`: transformers), asked
+    through its chat template, the likeliest token each time.
+
+    .. code-block:: python
+
+        llm = torch_geometric.llm.models.LLM('Qwen/Qwen2.5-7B-Instruct')
+        extract = IntentExtractor(LocalChat(llm, batch_size=8), concurrency=8)
+
+    It may be called from many threads: one batch is answered at a time, of
+    conversations that wait. Where the template knows no system role, its text opens
+    the first message of the user. Thoughts before an answer are asked not to be had,
+    and cut off.
+
+    Args:
+        llm (torch_geometric.llm.models.LLM): The language model, or anything with its
+            :obj:`tokenizer`, :obj:`llm` and :obj:`device`.
+        max_tokens (int): The longest answer, in tokens. (default: :obj:`1024`)
+        batch_size (int): How many conversations are answered at once, at most; no
+            more than are asked at once, which is :obj:`concurrency` of
+            :class:`~pyg_irllrec.text.IntentExtractor`. In another batch an answer may
+            differ, by rounding. (default: :obj:`1`)
+
+    Raises:
+        ValueError: If an argument is out of range, or the model has no chat template.
+        ChatError: If a conversation is too long for the model or for the memory.
+    """
+
+    def __init__(self, llm: Any, max_tokens: int = 1024, batch_size: int = 1) -> None:
+        check_positive('max_tokens', max_tokens)
+        check_positive('batch_size', batch_size)
+        for part in ('tokenizer', 'llm', 'device'):
+            if not hasattr(llm, part):
+                raise ValueError(
+                    "'llm' must be a torch_geometric.llm.models.LLM, got "
+                    f"{type(llm).__name__}, which has no '{part}'"
+                )
+        if not getattr(llm.tokenizer, 'chat_template', None):
+            raise ValueError(
+                "'llm' must be a chat model, whose tokenizer has a chat template, got "
+                f'{_name(llm)}'
+            )
+        self.llm = llm
+        self.max_tokens = max_tokens
+        self.batch_size = batch_size
+        self._has_system_role = self._probe_system_role()
+        self._turn = threading.Lock()
+        self._waiting: deque[_Question] = deque()
+
+    def __call__(self, conversations: Sequence[Conversation]) -> list[ChatReply]:
+        r"""An answer for each conversation."""
+        questions = [_Question(self._encode(each)) for each in conversations]
+        self._waiting.extend(questions)
+        with self._turn:
+            try:
+                # Those of others are answered too, so ours may be by now.
+                while not _done(questions):
+                    self._answer_batch()
+            finally:
+                for question in questions:
+                    if not question.answered:
+                        self._waiting.remove(question)
+        for question in questions:
+            if question.error is not None:
+                raise question.error
+        return [question.get() for question in questions]
+
+    def describe(self) -> dict[str, Any]:
+        r"""What the answers were made with, for a record beside them."""
+        template = json.dumps(self.llm.tokenizer.chat_template, sort_keys=True)
+        config = getattr(self.llm.llm, 'config', None)
+        transformers = sys.modules.get('transformers')
+        return {
+            'model': _name(self.llm),
+            'revision': getattr(config, '_commit_hash', None),
+            'language_model': True,
+            'max_tokens': self.max_tokens,
+            'dtype': str(getattr(self.llm.llm, 'dtype', None)),
+            'template_sha256': hashlib.sha256(template.encode()).hexdigest(),
+            'library': f'transformers {getattr(transformers, "__version__", None)}',
+        }
+
+    def _encode(self, conversation: Conversation) -> list[int]:
+        r"""The conversation in tokens."""
+        tokens: list[int] = self.llm.tokenizer(
+            self._render(conversation), add_special_tokens=False
+        )['input_ids']
+        config = getattr(self.llm.llm, 'config', None)
+        window = getattr(config, 'max_position_embeddings', None)
+        if window is not None and len(tokens) + self.max_tokens > window:
+            raise ChatError(
+                f'{_name(self.llm)}: {len(tokens)} tokens and {self.max_tokens} of an '
+                f'answer are more than the {window} that it can hold',
+                'refused',
+            )
+        return tokens
+
+    def _render(self, conversation: Conversation) -> str:
+        if not self._has_system_role:
+            conversation = _without_system_role(conversation)
+        return self._apply_template(conversation)
+
+    def _apply_template(self, conversation: Conversation) -> str:
+        text: str = self.llm.tokenizer.apply_chat_template(
+            conversation,
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=False,
+        )
+        return text
+
+    def _probe_system_role(self) -> bool:
+        r"""Some templates raise where there is one, others pass it over."""
+        probe: Conversation = [
+            {'role': 'system', 'content': _PROBE},
+            {'role': 'user', 'content': 'a question'},
+        ]
+        try:
+            return _PROBE in self._apply_template(probe)
+        except Exception:
+            return False
+
+    def _answer_batch(self) -> None:
+        size = min(self.batch_size, len(self._waiting))
+        batch = [self._waiting.popleft() for _ in range(size)]
+        try:
+            self._answer(batch)
+        except BaseException as error:
+            for question in batch:  # Also of those whose threads only wait.
+                question.error = question.error or error
+            if not isinstance(error, Exception):
+                raise
+
+    def _answer(self, batch: list[_Question]) -> None:
+        try:
+            answers = self._generate([question.tokens for question in batch])
+        except torch.OutOfMemoryError:
+            answers = None
+        if answers is not None:
+            for question, reply in zip(batch, answers):
+                question.reply = reply
+        elif len(batch) > 1:
+            half = len(batch) // 2
+            self._answer(batch[:half])
+            self._answer(batch[half:])
+        else:
+            batch[0].error = ChatError(
+                f'{_name(self.llm)}: {len(batch[0].tokens)} tokens and an answer are '
+                'too long for the memory',
+                'refused',
+            )
+
+    @torch.inference_mode()
+    def _generate(self, prompts: list[list[int]]) -> list[ChatReply]:
+        ends = self._end_tokens()
+        pad = self.llm.tokenizer.pad_token_id
+        pad = pad if pad is not None else min(ends, default=0)
+        width = max(map(len, prompts))
+        rows = [[pad] * (width - len(prompt)) + prompt for prompt in prompts]
+        mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        with getattr(self.llm, 'autocast_context', nullcontext()):
+            output: Tensor = self.llm.llm.generate(
+                input_ids=torch.tensor(rows, device=self.llm.device),
+                attention_mask=torch.tensor(mask, device=self.llm.device),
+                max_new_tokens=self.max_tokens,
+                pad_token_id=pad,
+                do_sample=False,
+                temperature=None,  # Not to be warned that they are not used.
+                top_p=None,
+                top_k=None,
+            )
+        replies = []
+        for prompt, row in zip(prompts, output[:, width:].tolist()):
+            length = next((n for n, t in enumerate(row, 1) if t in ends), len(row))
+            text = self.llm.tokenizer.decode(row[:length], skip_special_tokens=True)
+            text = text[found.end() :] if (found := _THOUGHTS.match(text)) else text
+            replies.append(ChatReply(text, len(prompt), length))
+        return replies
+
+    def _end_tokens(self) -> set[int]:
+        r"""The tokens that end an answer."""
+        config = getattr(self.llm.llm, 'generation_config', None)
+        found = getattr(config, 'eos_token_id', None)
+        if found is None:
+            found = self.llm.tokenizer.eos_token_id
+        if found is None:
+            return set()
+        return {found} if isinstance(found, int) else set(found)
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}({_name(self.llm)}, max_tokens={self.max_tokens}, '
+            f'batch_size={self.batch_size})'
+        )
+
+
+class _Question:
+    r"""A conversation that waits, and what becomes of it."""
+
+    def __init__(self, tokens: list[int]) -> None:
+        self.tokens = tokens
+        self.reply: Optional[ChatReply] = None
+        self.error: Optional[BaseException] = None
+
+    @property
+    def answered(self) -> bool:
+        return self.reply is not None or self.error is not None
+
+    def get(self) -> ChatReply:
+        assert self.reply is not None
+        return self.reply
+
+
+def _done(questions: Sequence[_Question]) -> bool:
+    failed = any(question.error is not None for question in questions)
+    return failed or all(question.answered for question in questions)
+
+
+def _without_system_role(conversation: Conversation) -> Conversation:
+    if not conversation or conversation[0]['role'] != 'system':
+        return conversation
+    system, first, *rest = conversation
+    text = f'{system["content"]}\n\n{first["content"]}'
+    opening: Message = {'role': first['role'], 'content': text}
+    return [opening, *rest]
+
+
+def _name(llm: Any) -> str:
+    return str(getattr(llm, 'model_name', type(llm).__name__))
