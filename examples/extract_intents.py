@@ -10,8 +10,9 @@ r"""Texts in, intents out: what each user acts for, and what each item serves, i
         --price 0.00015 0.0006 --dry-run
 
 --llm is the address of any endpoint that speaks OpenAI's chat completions (vLLM,
-Ollama and llama.cpp do), or "extractive": salient words by TF-IDF, no language model.
-The key comes from OPENAI_API_KEY; an endpoint that needs none takes any.
+Ollama and llama.cpp do); "local", a model of the hub or a folder in this process, by
+torch_geometric.llm; or "extractive": salient words by TF-IDF, no language model. The
+key comes from OPENAI_API_KEY; an endpoint that needs none takes any.
 
 Evidence comes from training interactions alone, which are split as
 examples/own_data.py does. Beside --out are its manifest (.manifest.json), the answers
@@ -37,6 +38,7 @@ from pyg_irllrec.text.evidence import Evidence, choose_evidence
 from pyg_irllrec.text.extractive_model import ExtractiveModel
 from pyg_irllrec.text.intent_extractor import IntentExtractor
 from pyg_irllrec.text.intent_file import check_path, load_intents
+from pyg_irllrec.text.local_chat import LocalChat
 from pyg_irllrec.text.openai_chat import OpenAIChat
 from pyg_irllrec.text.prompt import Prompt
 
@@ -92,6 +94,10 @@ def run(args: argparse.Namespace) -> int:
 def build_model(args: argparse.Namespace, evidence: Sequence[Evidence]) -> ChatModel:
     if args.llm == 'extractive':
         return ExtractiveModel(evidence, args.max_intents)
+    if args.llm == 'local':
+        from torch_geometric.llm.models import LLM
+
+        return LocalChat(LLM(args.model), batch_size=args.concurrency)
     return OpenAIChat(args.model, args.llm, timeout=args.timeout)
 
 
@@ -118,8 +124,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add('--k-core', type=positive_int, default=1, metavar='N')
     add('--seed', type=int, default=0, help='of a random split')
-    add('--llm', required=True, metavar='extractive|URL')
-    add('--model', metavar='NAME', help='of the model behind the URL')
+    add('--llm', required=True, metavar='extractive|local|URL')
+    add('--model', metavar='NAME', help='of the model, local or behind the URL')
     add('--sides', nargs='+', choices=('user', 'item'), default=['user', 'item'])
     add('--evidence', choices=('recent', 'rare', 'random'), default='recent')
     add('--evidence-tokens', type=positive_int, default=1000, metavar='N')
@@ -144,10 +150,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--quiet', action='store_true', help='no progress bars')
     args = parser.parse_args(argv)
     check_files(parser, args)
-    if args.llm != 'extractive' and not args.llm.startswith(('http://', 'https://')):
-        parser.error("--llm must be 'extractive' or an http(s) URL")
+    known = args.llm in ('extractive', 'local')
+    if not known and not args.llm.startswith(('http://', 'https://')):
+        parser.error("--llm must be 'extractive', 'local' or an http(s) URL")
     if args.llm != 'extractive' and args.model is None:
-        parser.error('--llm URL needs --model')
+        parser.error(f'--llm {"local" if known else "URL"} needs --model')
     if len(set(args.sides)) < len(args.sides):
         parser.error('--sides must be distinct')
     return args

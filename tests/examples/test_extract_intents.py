@@ -95,8 +95,9 @@ def test_whatever_stops_it_is_said_in_one_line(folder):
 @pytest.mark.parametrize(
     ('args', 'message'),
     [
-        (['--llm', 'gpt'], "must be 'extractive' or an http"),
+        (['--llm', 'gpt'], "must be 'extractive', 'local' or an http"),
         (['--llm', 'http://x/v1'], '--llm URL needs --model'),
+        (['--llm', 'local'], '--llm local needs --model'),
         (['--llm', 'extractive', '--min-rating', '3'], '--min-rating needs --rating'),
         (['--llm', 'extractive', '--out', 'x.csv'], 'must end in .jsonl'),
     ],
