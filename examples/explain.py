@@ -80,7 +80,7 @@ def open_run(folder: Path) -> tuple[Recommender, HeteroData, Tensor]:
             options, folder / 'data', item_id=options.items_id, sep=options.sep
         )
         data = own_data.prepare(dataset, options)
-        preset = choose_preset(options.backbone, 'amazon', options.alignment)
+        preset = own_data.own_preset(options.backbone, options.alignment)
         known = own_data.known(dataset, data)
         checkpoint = folder / 'model' / 'best.ckpt'
     elif (folder / 'config.json').is_file():
