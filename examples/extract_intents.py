@@ -97,7 +97,8 @@ def build_model(args: argparse.Namespace, evidence: Sequence[Evidence]) -> ChatM
     if args.llm == 'local':
         from torch_geometric.llm.models import LLM
 
-        return LocalChat(LLM(args.model), batch_size=args.concurrency)
+        # Half of them are answered while the others gather.
+        return LocalChat(LLM(args.model), batch_size=max(1, args.concurrency // 2))
     return OpenAIChat(args.model, args.llm, timeout=args.timeout)
 
 

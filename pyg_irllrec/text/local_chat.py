@@ -8,17 +8,20 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, Optional
 
 import torch
 from torch import Tensor
+from torch.nn import Module
 
 from pyg_irllrec.text.chat_error import ChatError
 from pyg_irllrec.text.chat_model import Conversation, Message
 from pyg_irllrec.text.chat_reply import ChatReply
 from pyg_irllrec.utils.checks import check_positive
 
-_THOUGHTS = re.compile(r'\s*<think>.*?</think>\s*', flags=re.DOTALL)
+# Without their beginning where it is the template that opens them.
+_THOUGHTS = re.compile(r'\s*(?:<think>)?.*?</think>\s*', flags=re.DOTALL)
 _PROBE = 'a system text'
 
 
@@ -30,7 +33,7 @@ class LocalChat:
     .. code-block:: python
 
         llm = torch_geometric.llm.models.LLM('Qwen/Qwen2.5-7B-Instruct')
-        extract = IntentExtractor(LocalChat(llm, batch_size=8), concurrency=8)
+        extract = IntentExtractor(LocalChat(llm, batch_size=8), concurrency=16)
 
     It may be called from many threads: one batch is answered at a time, of
     conversations that wait. Where the template knows no system role, its text opens
@@ -41,9 +44,10 @@ class LocalChat:
         llm (torch_geometric.llm.models.LLM): The language model, or anything with its
             :obj:`tokenizer`, :obj:`llm` and :obj:`device`.
         max_tokens (int): The longest answer, in tokens. (default: :obj:`1024`)
-        batch_size (int): How many conversations are answered at once, at most; no
-            more than are asked at once, which is :obj:`concurrency` of
-            :class:`~pyg_irllrec.text.IntentExtractor`. In another batch an answer may
+        batch_size (int): How many conversations are answered at once, at most.
+            Batches are full where twice as many are asked at once, which is
+            :obj:`concurrency` of :class:`~pyg_irllrec.text.IntentExtractor`: the next
+            ones gather while a batch is answered. In another batch an answer may
             differ, by rounding. (default: :obj:`1`)
 
     Raises:
@@ -69,22 +73,23 @@ class LocalChat:
         self.max_tokens = max_tokens
         self.batch_size = batch_size
         self._has_system_role = self._probe_system_role()
-        self._turn = threading.Lock()
+        self._weights_sha256 = _hash_weights(llm.llm)
+        self._changed = threading.Condition()
+        self._busy = False
         self._waiting: deque[_Question] = deque()
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[ChatReply]:
         r"""An answer for each conversation."""
         questions = [_Question(self._encode(each)) for each in conversations]
-        self._waiting.extend(questions)
-        with self._turn:
-            try:
-                # Those of others are answered too, so ours may be by now.
-                while not _done(questions):
-                    self._answer_batch()
-            finally:
-                for question in questions:
-                    if not question.answered:
-                        self._waiting.remove(question)
+        with self._changed:
+            self._waiting.extend(questions)
+        try:
+            while batch := self._next_batch(questions):
+                self._answer_batch(batch)
+        finally:
+            with self._changed:
+                for question in set(questions).intersection(self._waiting):
+                    self._waiting.remove(question)
         for question in questions:
             if question.error is not None:
                 raise question.error
@@ -98,6 +103,7 @@ class LocalChat:
         return {
             'model': _name(self.llm),
             'revision': getattr(config, '_commit_hash', None),
+            'weights_sha256': self._weights_sha256,
             'language_model': True,
             'max_tokens': self.max_tokens,
             'dtype': str(getattr(self.llm.llm, 'dtype', None)),
@@ -111,6 +117,7 @@ class LocalChat:
             self._render(conversation), add_special_tokens=False
         )['input_ids']
         config = getattr(self.llm.llm, 'config', None)
+        config = getattr(config, 'text_config', config)  # Of models that see, too.
         window = getattr(config, 'max_position_embeddings', None)
         if window is not None and len(tokens) + self.max_tokens > window:
             raise ChatError(
@@ -145,16 +152,30 @@ class LocalChat:
         except Exception:
             return False
 
-    def _answer_batch(self) -> None:
-        size = min(self.batch_size, len(self._waiting))
-        batch = [self._waiting.popleft() for _ in range(size)]
+    def _next_batch(self, questions: Sequence[_Question]) -> list[_Question]:
+        r"""What the caller has to answer once the model is free, for others too; none
+        as soon as its own questions are answered, which others may do."""
+        with self._changed:
+            self._changed.wait_for(lambda: _done(questions) or not self._busy)
+            if _done(questions):
+                return []
+            self._busy = True
+            size = min(self.batch_size, len(self._waiting))
+            return [self._waiting.popleft() for _ in range(size)]
+
+    def _answer_batch(self, batch: list[_Question]) -> None:
         try:
             self._answer(batch)
         except BaseException as error:
             for question in batch:  # Also of those whose threads only wait.
-                question.error = question.error or error
+                if not question.answered:
+                    question.error = error
             if not isinstance(error, Exception):
                 raise
+        finally:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
 
     def _answer(self, batch: list[_Question]) -> None:
         try:
@@ -250,5 +271,21 @@ def _without_system_role(conversation: Conversation) -> Conversation:
     return [opening, *rest]
 
 
+def _hash_weights(model: Any) -> Optional[str]:
+    r"""The first values of every weight: other weights under the same name are another
+    model, and all of them would take minutes to read."""
+    if not isinstance(model, Module):
+        return None
+    found = hashlib.sha256()
+    for name, weight in model.named_parameters():
+        found.update(f'{name} {tuple(weight.shape)}'.encode())
+        if not weight.is_meta:  # One that is read from disk when it is needed.
+            first = weight.detach().flatten()[:16].double().cpu()
+            found.update(json.dumps(first.tolist()).encode())
+    return found.hexdigest()
+
+
 def _name(llm: Any) -> str:
-    return str(getattr(llm, 'model_name', type(llm).__name__))
+    r"""That of the model; of one in a folder the folder's own."""
+    name = str(getattr(llm, 'model_name', type(llm).__name__))
+    return Path(name).resolve().name if Path(name).is_dir() else name

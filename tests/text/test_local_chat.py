@@ -128,6 +128,29 @@ def test_threads_share_batches():
     assert list(map(len, chat.llm.llm.batches)) == [1, 4, 2]
 
 
+def test_twice_as_many_threads_fill_each_batch():
+    chat = build(batch_size=3)
+    generate = chat.llm.llm.generate
+
+    def slow(**options):
+        time.sleep(0.05)
+        return generate(**options)
+
+    chat.llm.llm.generate = slow
+
+    def ask(thread):
+        for turn in range(4):
+            assert chat([user(f'{thread},{turn}')]) == [f'U:{thread},{turn}|A:']
+
+    threads = [threading.Thread(target=ask, args=(k,)) for k in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    sizes = list(map(len, chat.llm.llm.batches))
+    assert sum(sizes) == 24 and sizes.count(3) >= 6  # Not so the first and the last.
+
+
 def test_an_error_reaches_all_of_its_batch_and_no_other():
     chat = build(batch_size=2)
     working = chat.llm.llm.reply
@@ -173,9 +196,20 @@ def test_templates_without_a_system_role(system):
 
 
 def test_thoughts_are_cut_off():
-    answers = {'a': '<think>\nhm\n</think>\n\nyes', 'b': 'a <think>', 'c': '<think> no'}
-    for asked, expected in (('a', 'yes'), ('b', 'a <think>'), ('c', '<think> no')):
-        assert build(lambda prompt: answers[prompt[2]])([user(asked)]) == [expected]
+    for written, expected in (
+        ('<think>\nhm\n</think>\n\nyes', 'yes'),
+        ('hm {}\n</think>\n\nyes', 'yes'),  # The template has opened them.
+        ('a <think>', 'a <think>'),
+        ('<think> no', '<think> no'),
+    ):
+        assert build(lambda prompt, written=written: written)([user('?')]) == [expected]
+
+
+def test_the_precision_is_that_of_the_language_model():
+    chat = build(lambda prompt: str(torch.is_autocast_enabled('cpu')), batch_size=2)
+    assert chat([user('x')]) == ['False']
+    chat.llm.autocast_context = torch.amp.autocast('cpu', dtype=torch.bfloat16)
+    assert chat([user('x'), user('y'), user('z')]) == ['True'] * 3
 
 
 def test_too_long_for_the_model():
@@ -184,6 +218,10 @@ def test_too_long_for_the_model():
     with pytest.raises(ChatError, match=r'11 tokens and 10 of .* the 20') as caught:
         chat([user('123456')])
     assert caught.value.kind == 'refused' and len(chat.llm.llm.batches) == 1
+    # As models that see, too, have it.
+    chat.llm.llm.config = SimpleNamespace(text_config=chat.llm.llm.config)
+    with pytest.raises(ChatError, match='11 tokens'):
+        chat([user('123456')])
 
 
 def test_too_long_for_the_memory():
@@ -202,6 +240,9 @@ def test_too_long_for_the_memory():
     with pytest.raises(ChatError, match='too long for the memory') as caught:
         chat([user('long' * 9)])
     assert caught.value.kind == 'refused'
+    with pytest.raises(ChatError, match='too long for the memory'):
+        chat([user('1'), user('long' * 9)])
+    assert chat([user('5')]) == ['U:5|A:']
 
 
 def test_it_says_what_it_is():
@@ -214,6 +255,24 @@ def test_it_says_what_it_is():
     names = ('model', 'language_model', 'max_tokens', 'dtype')
     assert tuple(told[name] for name in names) == expected
     assert repr(chat) == 'LocalChat(tiny, max_tokens=7, batch_size=1)'
+
+
+def test_weights_and_folders_are_told_apart(tmp_path):
+    def describe(weights, name='tiny'):
+        llm = build().llm
+        llm.llm, llm.model_name = weights, name
+        return LocalChat(llm).describe()
+
+    layer = torch.nn.Linear(3, 2)
+    told = describe(layer)
+    assert told['weights_sha256'] == describe(layer)['weights_sha256']
+    assert told['weights_sha256'] == describe(layer.double())['weights_sha256']
+    with torch.no_grad():
+        layer.bias += 1
+    assert told['weights_sha256'] != describe(layer)['weights_sha256']
+    # Where a folder lies says nothing of the model.
+    assert describe(layer, str(tmp_path))['model'] == tmp_path.name
+    describe(torch.nn.Linear(3, 2, device='meta'))
 
 
 def test_wrong_arguments():
