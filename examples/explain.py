@@ -49,14 +49,14 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     model, data, known = open_run(args.run)
     ids = {side: ids_of(data, side) for side in SIDES}
-    users = [find('--user', name, ids['user']) for name in args.user or ids['user'][:1]]
-    items = [find('--item', name, ids['item']) for name in args.item]
+    users = find('--user', args.user or ids['user'][:1], ids['user'])
+    items = find('--item', args.item, ids['item'])
     if args.k > model.num_items:
         raise ValueError(
             f"'--k' must be at most the number of items, {model.num_items}, got "
             f'{args.k}'
         )
-    explain = IntentExplainer(model, data)
+    explain = IntentExplainer(model, data, exclude=known)
     if items:
         chosen = [items] * len(users)
     else:
@@ -79,6 +79,10 @@ def open_run(folder: Path) -> tuple[Recommender, HeteroData, Tensor]:
         dataset = own_data.read(
             options, folder / 'data', item_id=options.items_id, sep=options.sep
         )
+        if own_data.hash_intents(options.intents) != options.intents_sha256:
+            raise ValueError(
+                f'{options.intents} must be as it was when {folder} was trained'
+            )
         data = own_data.prepare(dataset, options)
         preset = own_data.own_preset(options.backbone, options.alignment)
         known = own_data.known(dataset, data)
@@ -105,7 +109,8 @@ def open_run(folder: Path) -> tuple[Recommender, HeteroData, Tensor]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads((folder / 'config.json').read_text())
+    config = {'intents': None, 'intents_sha256': None}  # Earlier runs had none.
+    config |= json.loads((folder / 'config.json').read_text())
     for name in ('interactions', 'items', 'intents', 'root'):
         if config.get(name) is not None:
             config[name] = Path(config[name])
@@ -118,15 +123,16 @@ def ids_of(data: HeteroData, side: str) -> list[Any]:
     return list(range(data[side].num_nodes))
 
 
-def find(option: str, name: object, ids: Sequence[Any]) -> int:
-    """A node by its id, which comes from the command line as text."""
-    for node, known in enumerate(ids):
-        if str(known) == str(name):
-            return node
-    raise ValueError(
-        f"'{option}' must name a node of the run, got {name} ({len(ids)} nodes, such "
-        f'as {ids[0]})'
-    )
+def find(option: str, names: Sequence[Any], ids: Sequence[Any]) -> list[int]:
+    """Nodes by their ids, which come from the command line as text, each once."""
+    nodes = {str(known): node for node, known in enumerate(ids)}
+    for name in names:
+        if str(name) not in nodes:
+            raise ValueError(
+                f"'{option}' must name a node of the run, got {name} ({len(ids)} "
+                f'nodes, such as {ids[0]})'
+            )
+    return list(dict.fromkeys(nodes[str(name)] for name in names))
 
 
 def show_user(explain: IntentExplainer, user: int, items: Sequence[int]) -> None:

@@ -40,7 +40,7 @@ from torch_geometric.transforms import BaseTransform, Compose
 from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.nn import Recommendation
 from pyg_irllrec.presets import Preset
-from pyg_irllrec.text import TfidfEncoder
+from pyg_irllrec.text import TfidfEncoder, load_intents
 from pyg_irllrec.training import InteractionDataModule, fit, parse_device
 from pyg_irllrec.transforms import (
     AddIntents,
@@ -83,6 +83,7 @@ def run(args: argparse.Namespace) -> None:
     model = build_model(data, args.backbone, args.alignment, preset)
     asked_of_it = ('recommend_for', 'k')
     settings = {k: v for k, v in vars(args).items() if k not in asked_of_it}
+    settings['intents_sha256'] = hash_intents(args.intents)
     out = open_run(argparse.Namespace(**settings), args.out / 'model')
     result = fit(
         model,
@@ -135,6 +136,11 @@ def prepare(dataset: InteractionDataset, args: argparse.Namespace) -> HeteroData
             EncodeText(TfidfEncoder(), 'intent_text', 'intent'),
         ]
     return Compose(steps)(dataset[0])
+
+
+def hash_intents(path: Path | None) -> str | None:
+    """What is in a file of intents: under its name there may be others by now."""
+    return None if path is None else load_intents(path).manifest['intents_sha256']
 
 
 def split(args: argparse.Namespace) -> list[BaseTransform]:

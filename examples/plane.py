@@ -13,9 +13,11 @@ from torch.nn.functional import normalize
 def in_plane(*groups: Tensor) -> list[np.ndarray]:
     """Vectors in two dimensions, by t-SNE of their directions, group by group."""
     points = normalize(torch.cat(groups)).numpy()
+    ends = np.cumsum([len(group) for group in groups])
+    if len(points) < 4:  # Too few to have neighbours.
+        return np.split(np.eye(len(points), 2), ends[:-1])
     perplexity = min(30.0, (len(points) - 1) / 3)
     tsne = TSNE(init='pca', metric='cosine', perplexity=perplexity, random_state=0)
-    ends = np.cumsum([len(group) for group in groups])
     return np.split(tsne.fit_transform(points), ends[:-1])
 
 

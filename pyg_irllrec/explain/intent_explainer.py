@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
@@ -50,6 +50,10 @@ class IntentExplainer:
             (default: :obj:`4`)
         num_nearest (int): How many nodes are shown that lean most to a prototype, and
             how many items that are like another. (default: :obj:`3`)
+        exclude (torch.Tensor, optional): The pairs of user and item that are not
+            recommended, of shape :math:`(2, E)`, as in
+            :meth:`~pyg_irllrec.nn.Recommender.recommend`.
+            (default: :obj:`None`, the training interactions)
 
     Raises:
         ValueError: If sizes do not fit, the backbone has no intents, its embeddings
@@ -64,6 +68,7 @@ class IntentExplainer:
         intents: str = 'intent_text',
         num_words: int = 4,
         num_nearest: int = 3,
+        exclude: Optional[Tensor] = None,
     ) -> None:
         check_hetero(data, type(self).__name__)
         check_positive('num_words', num_words)
@@ -87,16 +92,23 @@ class IntentExplainer:
         self._num_words = num_words
         self._num_nearest = num_nearest
         self._train = read_edges(data[RATES]).cpu()
+        self._exclude = self._train if exclude is None else exclude.cpu()
         with torch.no_grad(), evaluating(model):
             embeddings = dict(zip(SIDES, model.encode()))
             for side, embedding in embeddings.items():
                 check_finite(f'{side} embeddings of model', embedding)
-            shares = {
-                'user': backbone.user_prototypes.assign(embeddings['user']),
-                'item': backbone.item_prototypes.assign(embeddings['item']),
+            prototypes = {
+                'user': backbone.user_prototypes.weight.float(),
+                'item': backbone.item_prototypes.weight.float(),
             }
-        self._embedding = {side: x.float().cpu() for side, x in embeddings.items()}
-        self._share = {side: x.float().cpu() for side, x in shares.items()}
+            # In float32: of a bfloat16 model, shares would tie.
+            self._embedding = {side: x.float() for side, x in embeddings.items()}
+            self._share = {
+                side: (x @ prototypes[side]).softmax(dim=1).cpu()
+                for side, x in self._embedding.items()
+            }
+        self._embedding = {side: x.cpu() for side, x in self._embedding.items()}
+        self._mean = {side: share.mean(dim=0) for side, share in self._share.items()}
         self._prototypes: dict[str, list[PrototypeExplanation]] = {}
 
     def share(self, side: str) -> Tensor:
@@ -114,7 +126,7 @@ class IntentExplainer:
         Args:
             side (str): :obj:`"user"` or :obj:`"item"`.
         """
-        return _lift(self.share(side), self.share(side))
+        return _lift(self.share(side), self._mean[side])
 
     def prototypes(self, side: str) -> list[PrototypeExplanation]:
         r"""Every prototype in words, in their order. They are read at the first call.
@@ -125,14 +137,17 @@ class IntentExplainer:
         share = self.share(side)
         if side not in self._prototypes:
             texts = [self._all_texts(side, node) for node in range(len(share))]
-            words = intent_keywords(texts, share, self._num_words)
+            try:
+                words = intent_keywords(texts, share, self._num_words)
+            except ValueError as error:
+                raise ValueError(f"data['{side}']: {error}") from None
             nearest = share.topk(min(self._num_nearest, len(share)), dim=0).indices.t()
             self._prototypes[side] = [
                 PrototypeExplanation(
                     side, k, mean, some, nodes, [self._text(side, n) for n in nodes]
                 )
                 for k, (mean, some, nodes) in enumerate(
-                    zip(share.mean(dim=0).tolist(), words, nearest.tolist())
+                    zip(self._mean[side].tolist(), words, nearest.tolist())
                 )
             ]
         return self._prototypes[side]
@@ -153,7 +168,7 @@ class IntentExplainer:
         self._check_node(side, node)
         prototypes = self.prototypes(side)
         own = self._share[side][node]
-        share, lift = own.tolist(), _lift(own, self._share[side]).tolist()
+        share, lift = own.tolist(), _lift(own, self._mean[side]).tolist()
         fired: dict[frozenset[str], FiredPrototype] = {}
         for k in sorted(range(len(lift)), key=lambda k: (-lift[k], k)):
             words = frozenset(prototypes[k].words)
@@ -186,10 +201,11 @@ class IntentExplainer:
         items = self._embedding['item']
         scores = items @ self._embedding['user'][user]
         chosen = self._train[1, self._train[0] == user].unique()
+        excluded = self._exclude[1, self._exclude[0] == user]
         rank = 0
-        if not (chosen == item).any():
+        if not (excluded == item).any():
             better = scores > scores[item]
-            better[chosen] = False
+            better[excluded] = False
             rank = 1 + int(better.sum())
         others = chosen[chosen != item]
         likeness = cosine_similarity(items[others], items[item].unsqueeze(0))
@@ -224,8 +240,7 @@ class IntentExplainer:
         return f'{type(self).__name__}(num_users={users}, num_items={items})'
 
 
-def _lift(share: Tensor, of_all: Tensor) -> Tensor:
-    mean = of_all.mean(dim=0)
+def _lift(share: Tensor, mean: Tensor) -> Tensor:
     # A prototype that nobody has any of has no lift, not NaN.
     return share / mean.clamp(min=torch.finfo(mean.dtype).tiny)
 

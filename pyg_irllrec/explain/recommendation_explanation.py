@@ -15,8 +15,8 @@ class RecommendationExplanation(NamedTuple):
     score: float
     """Their inner product, by which items are ranked."""
     rank: int
-    """The place of the item among all items that the user has not chosen in training,
-    from 1; 0 for one that the user has."""
+    """The place of the item among all items that may be recommended to the user, from
+    1; 0 for one that may not, such as a training item."""
     similar: list[tuple[NodeExplanation, float]]
     """Training items of the user that are the most like it, with the cosine of their
     embeddings."""

@@ -63,6 +63,8 @@ class ExtractiveModel:
         self._unseen = math.log(1 + count) + 1
         self._shared = set(times)
         for side, of_side in found.items():
+            if not of_side:  # No text at all.
+                continue
             least = max(2, min_share * nodes[side])
             self._shared &= {term for term, n in of_side.items() if n >= least}
         content = json.dumps([count, sorted(times.items()), sorted(self._shared)])

@@ -186,6 +186,10 @@ class IntentExtractor:
             evidence (sequence of Evidence): As above.
             path (str or Path): As above.
             journal (str or Path, optional): As above.
+
+        Raises:
+            ValueError: If a path does not fit, or a node is there twice.
+            OSError: If another run has the journal.
         """
         path = check_path(path)
         place = _journal_path(path, journal)

@@ -6,8 +6,8 @@ import re
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Optional
 
@@ -28,7 +28,8 @@ _PROBE = 'a system text'
 class LocalChat:
     r"""A chat model in this process: a language model of PyG,
     :class:`torch_geometric.llm.models.LLM` (extra :obj:`text`: transformers), asked
-    through its chat template, the likeliest token each time.
+    through its chat template, the likeliest token each time, whatever its own settings
+    of generation are.
 
     .. code-block:: python
 
@@ -180,7 +181,9 @@ class LocalChat:
     def _answer(self, batch: list[_Question]) -> None:
         try:
             answers = self._generate([question.tokens for question in batch])
-        except torch.OutOfMemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
             answers = None
         if answers is not None:
             for question, reply in zip(batch, answers):
@@ -204,16 +207,13 @@ class LocalChat:
         width = max(map(len, prompts))
         rows = [[pad] * (width - len(prompt)) + prompt for prompt in prompts]
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-        with getattr(self.llm, 'autocast_context', nullcontext()):
+        with (
+            getattr(self.llm, 'autocast_context', nullcontext()),
+            self._greedy(pad, sorted(ends)),
+        ):
             output: Tensor = self.llm.llm.generate(
                 input_ids=torch.tensor(rows, device=self.llm.device),
                 attention_mask=torch.tensor(mask, device=self.llm.device),
-                max_new_tokens=self.max_tokens,
-                pad_token_id=pad,
-                do_sample=False,
-                temperature=None,  # Not to be warned that they are not used.
-                top_p=None,
-                top_k=None,
             )
         replies = []
         for prompt, row in zip(prompts, output[:, width:].tolist()):
@@ -223,10 +223,27 @@ class LocalChat:
             replies.append(ChatReply(text, len(prompt), length))
         return replies
 
+    @contextmanager
+    def _greedy(self, pad: int, ends: list[int]) -> Iterator[None]:
+        r"""Settings that say all: what is passed to a model is merged with its own,
+        which may sample, search by beams, or penalise what an answer has to repeat."""
+        model = self.llm.llm
+        own = model.generation_config
+        model.generation_config = type(own)(
+            do_sample=False,
+            max_new_tokens=self.max_tokens,
+            pad_token_id=pad,
+            bos_token_id=getattr(own, 'bos_token_id', None),
+            eos_token_id=ends or None,
+        )
+        try:
+            yield
+        finally:
+            model.generation_config = own
+
     def _end_tokens(self) -> set[int]:
         r"""The tokens that end an answer."""
-        config = getattr(self.llm.llm, 'generation_config', None)
-        found = getattr(config, 'eos_token_id', None)
+        found = getattr(self.llm.llm.generation_config, 'eos_token_id', None)
         if found is None:
             found = self.llm.tokenizer.eos_token_id
         if found is None:
@@ -271,16 +288,24 @@ def _without_system_role(conversation: Conversation) -> Conversation:
     return [opening, *rest]
 
 
+def _out_of_memory(error: Exception) -> bool:
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    # On a CPU it is a plain RuntimeError.
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)
+
+
 def _hash_weights(model: Any) -> Optional[str]:
     r"""The first values of every weight: other weights under the same name are another
     model, and all of them would take minutes to read."""
     if not isinstance(model, Module):
         return None
     found = hashlib.sha256()
-    for name, weight in model.named_parameters():
+    for name, weight in model.state_dict().items():
+        if not isinstance(weight, Tensor):
+            continue
         found.update(f'{name} {tuple(weight.shape)}'.encode())
         if not weight.is_meta:  # One that is read from disk when it is needed.
-            first = weight.detach().flatten()[:16].double().cpu()
+            first = weight.flatten()[:16].cpu().double()
             found.update(json.dumps(first.tolist()).encode())
     return found.hexdigest()
 

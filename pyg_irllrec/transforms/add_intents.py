@@ -43,6 +43,8 @@ class AddIntents(BaseTransform):
         check_evidence (bool): Whether to compare the evidence. Evidence that was not
             made by :func:`~pyg_irllrec.text.choose_evidence` cannot be.
             (default: :obj:`True`)
+        unsplit (bool): Whether intents of all interactions are taken for a graph that
+            has not been split and will not be. (default: :obj:`False`)
         sides (sequence of str): The types of nodes.
             (default: :obj:`("user", "item")`)
 
@@ -60,6 +62,7 @@ class AddIntents(BaseTransform):
         missing: str = 'error',
         expect: Optional[dict[str, Any]] = None,
         check_evidence: bool = True,
+        unsplit: bool = False,
         sides: Sequence[str] = SIDES,
     ) -> None:
         check_choice('missing', missing, ('error', 'blank'))
@@ -68,6 +71,7 @@ class AddIntents(BaseTransform):
         self.missing = missing
         self.expect = expect
         self.check_evidence = check_evidence
+        self.unsplit = unsplit
         self.sides = check_sides(sides)
 
     def forward(self, data: HeteroData) -> HeteroData:
@@ -114,7 +118,9 @@ class AddIntents(BaseTransform):
         r"""Raises a :class:`ValueError` where a node has other evidence by now."""
         for side, records in found.items():
             try:
-                evidence = choose_evidence(data, **options | {'sides': side})
+                evidence = choose_evidence(
+                    data, **options | {'sides': side, 'unsplit': self.unsplit}
+                )
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f'{self.path} cannot be compared with this graph: {error} '

@@ -66,10 +66,10 @@ class ReduceText(BaseTransform):
                 f'{stacked.shape[0]} rows of width {stacked.shape[1]}, got {self.dim}'
             )
         svd = TruncatedSVD(self.dim, random_state=self.seed)
-        with np.errstate(invalid='ignore'):
+        with np.errstate(divide='ignore', invalid='ignore'):
             reduced = torch.from_numpy(svd.fit_transform(stacked)).float()
         kept = float(svd.explained_variance_ratio_.sum())
-        kept = 1.0 if np.isnan(kept) else kept  # All rows are one: nothing is lost.
+        kept = kept if np.isfinite(kept) else 1.0  # All rows are one: nothing is lost.
         if kept < 0.5:
             warnings.warn(
                 f'{self.dim} dimensions keep {kept:.0%} of the variance of '

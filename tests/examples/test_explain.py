@@ -4,11 +4,13 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from pyg_irllrec.text.intent_file import load_intents
+from pyg_irllrec.text.intent_file import load_intents, save_intents
 from tests.examples.test_own_data import COLUMNS, RATED, TEXTS, call, folder
 
 pytest.importorskip('pyarrow')
@@ -44,35 +46,59 @@ def explain(tmp_path, monkeypatch, capsys) -> Explain:
     return run
 
 
-def test_from_files_to_reasons(folder, explain):
+def test_from_files_to_reasons(folder, explain, monkeypatch):
     extracted = ('--llm', 'extractive', '--out', 'intents.jsonl')
     example(folder, 'extract_intents', *FILES, *extracted)
     intents = ('--intents', 'intents.jsonl')
     done = call(folder, *COLUMNS, *RATED, *TEXTS, *intents, '--recommend-for', 'u3')
     assert done.returncode == 0, done.stderr
 
-    code, out, err = explain('--run', 'out', '--user', 'u3', '--k', '2')
+    code, out, err = explain('--run', 'out', '--user', 'u3', '--k', '10')
     assert code == 0, err
     assert (folder / 'out' / 'intent_map.png').read_bytes().startswith(b'\x89PNG')
     assert 'Latent intents of users' in out
     # The same items as were recommended, and the intents of the file.
     best = [line.split()[1] for line in done.stdout.splitlines() if 'Item ' in line]
-    for rank, item in enumerate(best[:2], start=1):
+    assert len(best) == 10
+    for rank, item in enumerate(best, start=1):
         assert f'\n  {rank}. {item}: Item ' in out
     records = load_intents(folder / 'intents.jsonl').records
     (user,) = (r for r in records if r.side == 'user' and r.id == 'u3')
     assert f'intents in words: {user.intents[0].name}' in out
     assert ' leans to ' in out and ' like ' in out
 
-    asked = ('--user', 'u3', 'u1', '--item', '107', '--out', 'map.png')
+    asked = ('--user', 'u3', 'u1', '--item', '107', '107', '105', '--out', 'map.png')
+    figures = []
+    monkeypatch.setattr('matplotlib.pyplot.close', figures.append)
     code, out, err = explain('--run', 'out', *asked)
     assert code == 0, err
-    assert out.count('\nUser u') == 2 and out.count('107: Item 7') == 2
+    # Each is marked once.
+    named = [[text.get_text() for text in axes.texts] for axes in figures[0].axes]
+    assert named == [['u3', 'u1'], ['107', '105']]
+    assert out.count('\nUser u') == 2 and out.count('(score ') == 4
     assert (folder / 'map.png').is_file()
+
+    # The same path, but not what the model was trained with.
+    records, manifest = load_intents(folder / 'intents.jsonl')
+    records[0] = replace(records[0], intents=records[1].intents)
+    save_intents(folder / 'intents.jsonl', records, manifest)
+    code, _, err = explain('--run', 'out')
+    assert code == 2 and 'must be as it was when' in err
+    resumed = call(folder, *COLUMNS, *RATED, *TEXTS, *intents, '--resume')
+    assert resumed.returncode == 2 and '--intents-sha256' in resumed.stderr
 
     # Intents that were drawn from what this split holds out are refused.
     other = call(folder, *COLUMNS, *RATED[:4], *TEXTS, *intents)
     assert other.returncode == 2 and 'Extract intents from this split' in other.stderr
+
+
+def test_few_points_in_the_plane(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    from plane import in_plane
+
+    for number in (1, 2, 3, 4, 5):
+        one, rest = in_plane(torch.randn(1, 8), torch.randn(number - 1, 8))
+        assert one.shape == (1, 2) and rest.shape == (number - 1, 2)
 
 
 def test_a_run_on_the_embedded_dataset(tmp_path, explain):

@@ -18,14 +18,14 @@ TRAIN = torch.tensor([[0, 0, 1, 2, 0], [0, 1, 2, 1, 0]])  # One pair twice.
 
 
 class Fixed(Backbone):
-    """Embeddings that are given; the prototypes are the axes."""
+    """Embeddings that are given; the prototypes are the axes, of items longer ones."""
 
     def __init__(self, num_intents=2):
         super().__init__(len(USERS), len(ITEMS), 2, num_intents)
         self.table = Parameter(torch.tensor(USERS + ITEMS))
         if num_intents:
-            for each in (self.user_prototypes, self.item_prototypes):
-                each.weight.data = torch.eye(2, num_intents)
+            self.user_prototypes.weight.data = torch.eye(2, num_intents)
+            self.item_prototypes.weight.data = 2 * torch.eye(2, num_intents)
 
     def encode(self, x, edge_index, edge_weight):
         noise = torch.randn_like(self.table) if self.training else 0
@@ -53,6 +53,8 @@ def test_shares_and_lifts():
     first = math.exp(4) / (math.exp(4) + 1)
     assert explain.share('user')[0].tolist() == pytest.approx([first, 1 - first])
     assert explain.share('user')[3].tolist() == [0.5, 0.5]
+    first = math.exp(2) / (math.exp(2) + 1)
+    assert explain.share('item')[0].tolist() == pytest.approx([first, 1 - first])
     lift = explain.lift('item')
     assert lift.mean(dim=0).tolist() == pytest.approx([1, 1])
     assert lift[1, 1] > 1 > lift[1, 0]
@@ -69,13 +71,17 @@ def test_prototypes_in_words():
 
 
 def test_a_node_in_words():
-    explain = IntentExplainer(build(), graph())
+    explain = IntentExplainer(build(), graph(), num_words=1)
     ann = explain.node('user', 0)
     assert (ann.side, ann.node, ann.id, ann.text) == ('user', 0, 'ann', 'likes space')
     assert ann.intents == 'Space: far away.'
     assert [each.prototype.number for each in ann.fired] == [0, 1]
     assert ann.fired[0].lift > 1 > ann.fired[1].lift
     assert ann.fired[0].share == explain.share('user')[0, 0].item()
+    # More than others lean to it counts, not the share: all lean to space.
+    even = explain.node('item', 3)
+    assert explain.share('item')[3].tolist() == [0.5, 0.5]
+    assert [each.prototype.words[0] for each in even.fired] == ['love', 'space']
     item = explain.node('item', 1, num_prototypes=1)
     # Items have no ids of their own here, and no intents.
     assert (item.id, item.text, item.intents) == (1, 'love two', '')
@@ -101,6 +107,10 @@ def test_a_recommendation():
     # One that the user has chosen has no rank, and is not said to be like itself.
     own = explain.recommendation(0, 0)
     assert own.rank == 0 and [each.node for each, _ in own.similar] == [1]
+    # A pair that is there twice is one item; what may not be recommended has no place.
+    exclude = torch.cat([TRAIN, torch.tensor([[0], [4]])], dim=1)
+    told = IntentExplainer(build(), graph(), exclude=exclude).recommendation(0, 2)
+    assert told.rank == 1 and [each.node for each, _ in told.similar] == [0, 1]
     # A user without interactions.
     assert explain.recommendation(3, 0).similar == []
 
@@ -119,6 +129,19 @@ def test_the_rank_is_that_of_recommend():
             told = explain.recommendation(user, item)
             assert told.rank == rank
             assert told.score == pytest.approx(best.score[user, rank - 1].item())
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float64])
+def test_a_model_of_another_precision(dtype):
+    data = SyntheticIntents(40, 60, num_intents=4)[0]
+    edges = data['user', 'rates', 'item'].edge_index
+    torch.manual_seed(0)
+    backbone = LightGCN(40, 60, 8, num_intents=4)
+    model = Recommender(backbone, bipartite_edge_index(edges, 40, 60)).to(dtype)
+    explain = IntentExplainer(model, data)
+    assert explain.share('user').dtype == torch.float32
+    assert explain.share('user').sum(dim=1).tolist() == pytest.approx([1] * 40)
+    assert explain.recommendation(3, 17).rank >= 0
 
 
 def test_a_prototype_that_nobody_has():
@@ -146,6 +169,9 @@ def test_odd_arguments():
         explain.recommendation(0, -1)
     with pytest.raises(ValueError, match="'side' must be"):
         explain.prototypes('film')
+    data['user'].profile_text = data['user'].intent_text = ['', '1', '', '!']
+    with pytest.raises(ValueError, match=r"data\['user'\]: .* must hold words"):
+        IntentExplainer(build(), data).prototypes('user')
     broken = build()
     broken.backbone.table.data[1] = math.nan
     with pytest.raises(ValueError, match=r'user embeddings of model.* row 1'):

@@ -14,7 +14,7 @@ pytest.importorskip('pydantic')
 
 CORPUS = [
     Evidence('user', 1, ('Alien | rating: 5', 'Aliens, the horror', 'Comedy horror')),
-    Evidence('user', 2, ('A comedy', 'Another comedy')),
+    Evidence('user', 2, ('A romance', 'Another romance')),
     Evidence('item', 1, ('12 | 1999',)),
     Evidence('item', 2, ()),
 ]
@@ -55,6 +55,12 @@ def test_an_intent_is_shared():
         'mary',
         'war',
     ]
+
+
+def test_a_side_without_texts_has_no_say():
+    corpus = [Evidence('user', k, (f'Mary{"abc"[k]} at war',)) for k in range(3)]
+    model = ExtractiveModel([*corpus, Evidence('item', 0, ('12',))])
+    assert [intent['name'] for intent in ask(model, corpus[0].texts)] == ['war']
 
 
 def test_every_node_with_a_text_ends_with_valid_intents(tmp_path):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from pyg_irllrec.text._journal import Journal
 from pyg_irllrec.text.chat_error import ChatError
 from pyg_irllrec.text.chat_reply import ChatReply
 from pyg_irllrec.text.evidence import Evidence
@@ -485,6 +486,9 @@ def test_two_runs_at_a_time_do_not_ask_for_the_same(out, tmp_path):
 
     extractor(FakeModel(reply))(some_evidence(1), out)
     assert len(errors) == 1 and second.conversations == []
+    with Journal(out.with_suffix('.sqlite')):  # Before a word is written, too.
+        with pytest.raises(OSError, match='is in use by another run'):
+            extractor(second).estimate(some_evidence(1), out)
     # Afterwards it is free.
     extractor(second)(
         some_evidence(1), tmp_path / 'other.jsonl', out.with_suffix('.sqlite')

@@ -52,12 +52,13 @@ class FakeModel:
     def __init__(self, reply, window=None):
         self.reply = reply
         self.config = SimpleNamespace(max_position_embeddings=window)
-        self.generation_config = SimpleNamespace(eos_token_id=[END, 2])
+        self.generation_config = SimpleNamespace(eos_token_id=[END, 2], num_beams=3)
         self.batches = []
 
-    def generate(self, input_ids, attention_mask, max_new_tokens, **options):
+    def generate(self, input_ids, attention_mask):
         assert not torch.is_grad_enabled()
-        assert options['do_sample'] is False and options['temperature'] is None
+        config = self.generation_config
+        assert config.do_sample is False and not hasattr(config, 'num_beams')
         assert input_ids[attention_mask == 0].eq(PAD).all()
         # What is padded is padded on the left: the answer follows the prompt.
         assert attention_mask[:, -1].all()
@@ -67,9 +68,9 @@ class FakeModel:
         ]
         self.batches.append(prompts)
         rows = [[ord(c) for c in self.reply(prompt)] for prompt in prompts]
-        rows = [[*row, END][:max_new_tokens] for row in rows]
+        rows = [[*row, END][: config.max_new_tokens] for row in rows]
         width = max(map(len, rows))
-        rows = [row + [options['pad_token_id']] * (width - len(row)) for row in rows]
+        rows = [row + [config.pad_token_id] * (width - len(row)) for row in rows]
         return torch.cat([input_ids, torch.tensor(rows)], dim=1)
 
 
@@ -98,6 +99,8 @@ def test_answers_in_order_with_their_tokens():
     assert [reply.answer_tokens for reply in replies] == [9, 12, 11]  # With the end.
     assert list(map(len, chat.llm.llm.batches)) == [2, 1]
     assert build(max_tokens=4)([user('one')]) == ['U:ON']
+    # The model's own settings are put back.
+    assert chat.llm.llm.generation_config.num_beams == 3
 
 
 def test_threads_share_batches():
@@ -224,13 +227,21 @@ def test_too_long_for_the_model():
         chat([user('123456')])
 
 
-def test_too_long_for_the_memory():
+@pytest.mark.parametrize(
+    'error',
+    [
+        torch.OutOfMemoryError('CUDA out of memory'),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_too_long_for_the_memory(error):
     chat = build(batch_size=4)
     generate = chat.llm.llm.generate
 
     def small(input_ids, **options):
         if input_ids.numel() > 20:
-            raise torch.OutOfMemoryError('CUDA out of memory')
+            raise error
         return generate(input_ids, **options)
 
     chat.llm.llm.generate = small
@@ -330,26 +341,53 @@ def llama():
         bos_token_id=None,
     )
     model = transformers.LlamaForCausalLM(config).double().eval()
-    # Greedy, whatever the model's own settings say.
-    model.generation_config.do_sample = True
-    model.generation_config.temperature = 0.7
     return SimpleNamespace(
         tokenizer=tokenizer, llm=model, device=model.device, model_name='llama'
     )
 
 
-def test_a_batch_of_a_real_model_answers_as_one_by_one(llama, recwarn):
+def test_a_batch_of_a_real_model_answers_as_one_by_one(llama):
     asked = [user(text) for text in ('Hello', 'A longer question, is it not?', 'Why')]
     single = LocalChat(llama, max_tokens=24)(asked)
     together = LocalChat(llama, max_tokens=24, batch_size=3)(asked)
     assert single == together and len(set(single)) == 3
     assert [reply.prompt_tokens for reply in single] == [6, 30, 4]
     assert llama.tokenizer.padding_side == 'right'
-    assert not [each for each in recwarn if 'temperature' in str(each.message)]
     system = {'role': 'system', 'content': 'Be'}
     merged = [{'role': 'user', 'content': 'Be\n\nHello'}]
     chat = LocalChat(llama, max_tokens=24)
     assert chat([[system, *asked[0]]]) == chat([merged])
+
+
+@pytest.mark.parametrize(
+    'own',
+    [
+        {'do_sample': True, 'temperature': 0.7, 'top_k': 3},
+        {'repetition_penalty': 1.3, 'no_repeat_ngram_size': 2},
+        {'num_beams': 2, 'num_return_sequences': 2},
+        {'return_dict_in_generate': True, 'max_time': 1e-6},
+        {'min_length': 60, 'max_length': 20},
+    ],
+)
+def test_a_real_model_is_asked_for_the_likeliest_tokens(llama, own):
+    asked = [user('Hello'), user('A longer question')]
+    expected = []
+    for (message,) in asked:
+        tokens = llama.tokenizer(message['content'] + ' ')['input_ids']
+        start = len(tokens)
+        while len(tokens) < start + 12 and tokens[-1] != END:
+            with torch.no_grad():
+                scores = llama.llm(torch.tensor([tokens])).logits[0, -1]
+            tokens.append(int(scores.argmax()))
+        expected.append(
+            llama.tokenizer.decode(tokens[start:], skip_special_tokens=True)
+        )
+    kept = llama.llm.generation_config
+    llama.llm.generation_config = type(kept)(**{'eos_token_id': END} | own)
+    try:
+        assert LocalChat(llama, max_tokens=12, batch_size=2)(asked) == expected
+    finally:
+        llama.llm.generation_config = kept
 
 
 def test_a_real_model_that_makes_no_sense(llama, tmp_path):

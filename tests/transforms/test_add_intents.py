@@ -109,6 +109,11 @@ def test_intents_of_all_interactions_do_not_fit_a_split(tmp_path):
     path = extracted(tmp_path / 'all.jsonl', whole, unsplit=True)
     with pytest.raises(ValueError, match='Extract intents from this split'):
         AddIntents(path)(split_data())
+    # Nor one that is made of the same graph later.
+    del rates.val_edge_label_index
+    with pytest.raises(ValueError, match='SplitInteractions comes before'):
+        AddIntents(path)(whole)
+    assert AddIntents(path, unsplit=True)(whole)['user'].intent_text[1]
 
 
 def test_some_nodes_of_what_was_extracted(tmp_path):
