@@ -37,8 +37,7 @@ from pyg_irllrec.explain import FiredPrototype, IntentExplainer, NodeExplanation
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training import load_weights
 from pyg_irllrec.utils.files import atomic_write
-
-SIDES = ('user', 'item')
+from pyg_irllrec.utils.node_data import SIDES, read_ids
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     model, data, known = open_run(args.run)
-    ids = {side: ids_of(data, side) for side in SIDES}
+    ids = {side: read_ids(data, side) for side in SIDES}
     users = find('--user', args.user or ids['user'][:1], ids['user'])
     items = find('--item', args.item, ids['item'])
     if args.k > model.num_items:
@@ -67,23 +66,22 @@ def run(args: argparse.Namespace) -> None:
     for side in SIDES:
         show_prototypes(explain, side, args.prototypes)
     path = args.out or args.run / 'intent_map.png'
-    draw(explain, model, {'user': users, 'item': chosen[0]}, ids, path)
+    draw(explain, {'user': users, 'item': chosen[0]}, ids, path)
     print(f'\nThe intent map is {path}')
 
 
 def open_run(folder: Path) -> tuple[Recommender, HeteroData, Tensor]:
     """The model, its graph, and the interactions that are not to be recommended."""
     if (folder / 'model' / 'config.json').is_file():
-        config = read_config(folder / 'model')
-        options = argparse.Namespace(**config, epochs=None)
+        options = argparse.Namespace(**read_config(folder / 'model'))
         dataset = own_data.read(
             options, folder / 'data', item_id=options.items_id, sep=options.sep
         )
+        data = own_data.prepare(dataset, options)
         if own_data.hash_intents(options.intents) != options.intents_sha256:
             raise ValueError(
                 f'{options.intents} must be as it was when {folder} was trained'
             )
-        data = own_data.prepare(dataset, options)
         preset = own_data.own_preset(options.backbone, options.alignment)
         known = own_data.known(dataset, data)
         checkpoint = folder / 'model' / 'best.ckpt'
@@ -115,12 +113,6 @@ def read_config(folder: Path) -> dict[str, Any]:
         if config.get(name) is not None:
             config[name] = Path(config[name])
     return config
-
-
-def ids_of(data: HeteroData, side: str) -> list[Any]:
-    if 'id' in data[side]:
-        return own_data.original_ids(data, side)
-    return list(range(data[side].num_nodes))
 
 
 def find(option: str, names: Sequence[Any], ids: Sequence[Any]) -> list[int]:
@@ -185,18 +177,16 @@ def shorten(text: str, most: int = 88) -> str:
 
 def draw(
     explain: IntentExplainer,
-    model: Recommender,
     marked: dict[str, Sequence[int]],
-    ids: dict[str, list[Any]],
+    ids: dict[str, Sequence[Any]],
     path: Path,
 ) -> None:
     """Users and items in the plane, side by side."""
     figure, both = plt.subplots(1, 2, figsize=(14, 8.5), layout='constrained')
-    with torch.no_grad():
-        embeddings = dict(zip(SIDES, model.eval().encode(), strict=True))
     for axes, side in zip(both, SIDES, strict=True):
-        shown = sample(len(embeddings[side]), marked[side])
-        at = in_plane(embeddings[side][shown])[0]
+        embedding = explain.embedding(side)
+        shown = sample(len(embedding), marked[side])
+        (at,) = in_plane(embedding[shown])
         draw_side(axes, explain, side, at, shown)
         mark(axes, at, [str(ids[side][node]) for node in marked[side]])
     with atomic_write(path, 'wb') as file:

@@ -40,7 +40,8 @@ from torch_geometric.transforms import BaseTransform, Compose
 from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.nn import Recommendation
 from pyg_irllrec.presets import Preset
-from pyg_irllrec.text import TfidfEncoder, load_intents
+from pyg_irllrec.text import TfidfEncoder
+from pyg_irllrec.text.intent_file import manifest_path
 from pyg_irllrec.training import InteractionDataModule, fit, parse_device
 from pyg_irllrec.transforms import (
     AddIntents,
@@ -51,6 +52,7 @@ from pyg_irllrec.transforms import (
     SplitInteractions,
 )
 from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.node_data import read_ids
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -139,8 +141,11 @@ def prepare(dataset: InteractionDataset, args: argparse.Namespace) -> HeteroData
 
 
 def hash_intents(path: Path | None) -> str | None:
-    """What is in a file of intents: under its name there may be others by now."""
-    return None if path is None else load_intents(path).manifest['intents_sha256']
+    """What is in a file of intents, which AddIntents has read: under its name there may
+    be others by now."""
+    if path is None:
+        return None
+    return json.loads(manifest_path(path).read_text())['intents_sha256']
 
 
 def split(args: argparse.Namespace) -> list[BaseTransform]:
@@ -174,10 +179,10 @@ def find_users(data: HeteroData, dataset: InteractionDataset, ids: list[str]) ->
     text; all users where none is named."""
     if not ids:
         return torch.arange(data['user'].num_nodes)
-    known = {str(name): node for node, name in enumerate(original_ids(data, 'user'))}
+    known = {str(name): node for node, name in enumerate(read_ids(data, 'user'))}
     unknown = [name for name in ids if name not in known]
     if unknown:
-        there = unknown[0] in map(str, original_ids(dataset[0], 'user'))
+        there = unknown[0] in map(str, read_ids(dataset[0], 'user'))
         why = 'who has too few liked interactions' if there else 'who is not there'
         raise ValueError(
             f"'--recommend-for' must name users of the interactions, got {unknown[0]}, "
@@ -186,18 +191,13 @@ def find_users(data: HeteroData, dataset: InteractionDataset, ids: list[str]) ->
     return torch.tensor([known[name] for name in ids])
 
 
-def original_ids(data: HeteroData, side: str) -> list[int] | list[str]:
-    ids = data[side].id
-    return ids.tolist() if isinstance(ids, Tensor) else list(ids)
-
-
 def known(dataset: InteractionDataset, data: HeteroData) -> Tensor:
     """What no user has to be told any more, also what they did not like."""
     rows = []
     whole = dataset[0]
     for side, index in zip(('user', 'item'), whole['user', 'rates', 'item'].edge_index):
         node = torch.full((whole[side].num_nodes,), -1)
-        left = dataset.nodes_of(side, original_ids(data, side))
+        left = dataset.nodes_of(side, read_ids(data, side))
         node[left] = torch.arange(len(left))
         rows.append(node[index])
     pairs = torch.stack(rows)
@@ -205,7 +205,7 @@ def known(dataset: InteractionDataset, data: HeteroData) -> Tensor:
 
 
 def write(best: Recommendation, users: Tensor, data: HeteroData, path: Path) -> None:
-    user_ids, item_ids = original_ids(data, 'user'), original_ids(data, 'item')
+    user_ids, item_ids = read_ids(data, 'user'), read_ids(data, 'item')
     with atomic_write(path) as file:
         table = csv.writer(file, lineterminator='\n')
         table.writerow(['user', 'item', 'rank', 'score'])
@@ -217,7 +217,7 @@ def write(best: Recommendation, users: Tensor, data: HeteroData, path: Path) -> 
 
 
 def show(best: Recommendation, users: Tensor, data: HeteroData, most: int = 5) -> None:
-    user_ids, item_ids = original_ids(data, 'user'), original_ids(data, 'item')
+    user_ids, item_ids = read_ids(data, 'user'), read_ids(data, 'item')
     text = data['item'].text if 'text' in data['item'] else None
     for user, items in zip(users[:most].tolist(), best.item.tolist()):
         print(f'\nUser {user_ids[user]}')

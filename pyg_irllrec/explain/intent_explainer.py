@@ -93,23 +93,27 @@ class IntentExplainer:
         self._num_nearest = num_nearest
         self._train = read_edges(data[RATES]).cpu()
         self._exclude = self._train if exclude is None else exclude.cpu()
+        self._embedding: dict[str, Tensor] = {}
+        self._share: dict[str, Tensor] = {}
+        both = backbone.user_prototypes, backbone.item_prototypes
         with torch.no_grad(), evaluating(model):
-            embeddings = dict(zip(SIDES, model.encode()))
-            for side, embedding in embeddings.items():
+            for side, embedding, intent in zip(SIDES, model.encode(), both):
                 check_finite(f'{side} embeddings of model', embedding)
-            prototypes = {
-                'user': backbone.user_prototypes.weight.float(),
-                'item': backbone.item_prototypes.weight.float(),
-            }
-            # In float32: of a bfloat16 model, shares would tie.
-            self._embedding = {side: x.float() for side, x in embeddings.items()}
-            self._share = {
-                side: (x @ prototypes[side]).softmax(dim=1).cpu()
-                for side, x in self._embedding.items()
-            }
-        self._embedding = {side: x.cpu() for side, x in self._embedding.items()}
+                # In float32: of a bfloat16 model, shares would tie.
+                x = embedding.float()
+                share = (x @ intent.weight.float()).softmax(dim=1)
+                self._embedding[side], self._share[side] = x.cpu(), share.cpu()
         self._mean = {side: share.mean(dim=0) for side, share in self._share.items()}
         self._prototypes: dict[str, list[PrototypeExplanation]] = {}
+
+    def embedding(self, side: str) -> Tensor:
+        r"""The embeddings that score, of shape :math:`(N, d)`.
+
+        Args:
+            side (str): :obj:`"user"` or :obj:`"item"`.
+        """
+        check_choice('side', side, SIDES)
+        return self._embedding[side]
 
     def share(self, side: str) -> Tensor:
         r"""Each node's share of every prototype, of shape :math:`(N, K)`.
@@ -173,12 +177,13 @@ class IntentExplainer:
         for k in sorted(range(len(lift)), key=lambda k: (-lift[k], k)):
             words = frozenset(prototypes[k].words)
             fired.setdefault(words, FiredPrototype(prototypes[k], share[k], lift[k]))
+        intents = self._texts[side].get(self._intents)
         return NodeExplanation(
             side,
             node,
             self._ids[side][node],
             self._text(side, node),
-            self._texts[side].get(self._intents, _Blank())[node],
+            '' if intents is None else intents[node],
             list(fired.values())[:num_prototypes],
         )
 
@@ -243,13 +248,6 @@ class IntentExplainer:
 def _lift(share: Tensor, mean: Tensor) -> Tensor:
     # A prototype that nobody has any of has no lift, not NaN.
     return share / mean.clamp(min=torch.finfo(mean.dtype).tiny)
-
-
-class _Blank:
-    r"""No text for any node."""
-
-    def __getitem__(self, node: int) -> str:
-        return ''
 
 
 def _read_all(data: HeteroData, side: str, names: Sequence[str]) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def graph():
 
 def test_shares_and_lifts():
     explain = IntentExplainer(build(), graph())
+    assert explain.embedding('item').tolist() == ITEMS
     first = math.exp(4) / (math.exp(4) + 1)
     assert explain.share('user')[0].tolist() == pytest.approx([first, 1 - first])
     assert explain.share('user')[3].tolist() == [0.5, 0.5]
