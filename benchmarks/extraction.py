@@ -32,10 +32,10 @@ from typing import Any
 
 import harness
 
-from pyg_irllrec.text.intent_extractor import IntentExtractor
-from pyg_irllrec.text.intent_file import load_intents
-from pyg_irllrec.text.openai_chat import OpenAIChat
-from pyg_irllrec.text.prompt import Prompt
+from pyg_irllrec.text.chat.openai_chat import OpenAIChat
+from pyg_irllrec.text.intents.intent_extractor import IntentExtractor
+from pyg_irllrec.text.intents.intent_file import load_intents
+from pyg_irllrec.text.intents.prompt import Prompt
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -134,7 +134,9 @@ def serve(pipe: Connection) -> None:
 def chaos(folder: Path, nodes: int) -> dict[str, Any]:
     """What is left of 2 000 nodes."""
     context = get_context('forkserver')
-    context.set_forkserver_preload(['pyg_irllrec.text.intent_extractor', 'openai'])
+    context.set_forkserver_preload(
+        ['pyg_irllrec.text.intents.intent_extractor', 'openai']
+    )
     chance = random.Random(0)
     calm, out = folder / 'calm.jsonl', folder / 'chaos.jsonl'
     with ChatServer() as server:

@@ -107,8 +107,8 @@ def show_users(model: IRLLRec, data: HeteroData, users: tuple[int, ...]) -> None
     items = model.recommend(torch.tensor(users), k=5, exclude=train).item
     for user, row in zip(users, items.tolist(), strict=True):
         print(f'\nUser {user}: {data["user"].intent_text[user]}')
-        for fired in explain.node('user', user, num_prototypes=2).fired:
-            print(f'  intent found: {", ".join(fired.prototype.words)}')
+        for active in explain.node('user', user, num_prototypes=2).active_prototypes:
+            print(f'  intent found: {", ".join(active.prototype.words)}')
         wanted = set(test[1, test[0] == user].tolist())
         for item in row:
             hit = '*' if item in wanted else ' '

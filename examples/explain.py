@@ -33,7 +33,7 @@ from plane import in_plane
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_irllrec.explain import FiredPrototype, IntentExplainer, NodeExplanation
+from pyg_irllrec.explain import ActivePrototype, IntentExplainer, NodeExplanation
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training import load_weights
 from pyg_irllrec.utils.files import atomic_write
@@ -145,8 +145,8 @@ def show_node(told: NodeExplanation, indent: str, text: bool = True) -> None:
         print(f'{indent}{shorten(told.text)}')
     if told.intents:
         print(f'{indent}intents in words: {shorten(told.intents)}')
-    for fired in told.fired:
-        print(f'{indent}leans to {words(fired)}, {fired.lift:.1f} times the mean')
+    for active in told.active_prototypes:
+        print(f'{indent}leans to {words(active)}, {active.lift:.1f} times the mean')
 
 
 def show_prototypes(explain: IntentExplainer, side: str, most: int) -> None:
@@ -167,8 +167,8 @@ def named(told: NodeExplanation) -> str:
     return f'{told.id}: {told.text}'
 
 
-def words(fired: FiredPrototype) -> str:
-    return ', '.join(fired.prototype.words)
+def words(active: ActivePrototype) -> str:
+    return ', '.join(active.prototype.words)
 
 
 def shorten(text: str, most: int = 88) -> str:

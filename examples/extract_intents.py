@@ -32,15 +32,15 @@ from irllrec import positive_int, said_plainly
 from own_data import add_files, check_files, read, split
 from torch_geometric.transforms import Compose
 
-from pyg_irllrec.text.chat_error import ChatError
-from pyg_irllrec.text.chat_model import ChatModel
-from pyg_irllrec.text.evidence import Evidence, choose_evidence
-from pyg_irllrec.text.extractive_model import ExtractiveModel
-from pyg_irllrec.text.intent_extractor import IntentExtractor
-from pyg_irllrec.text.intent_file import check_path, load_intents
-from pyg_irllrec.text.local_chat import LocalChat
-from pyg_irllrec.text.openai_chat import OpenAIChat
-from pyg_irllrec.text.prompt import Prompt
+from pyg_irllrec.text.chat.chat_error import ChatError
+from pyg_irllrec.text.chat.chat_model import ChatModel
+from pyg_irllrec.text.chat.local_chat import LocalChat
+from pyg_irllrec.text.chat.openai_chat import OpenAIChat
+from pyg_irllrec.text.intents.evidence import Evidence, choose_evidence
+from pyg_irllrec.text.intents.extractive_model import ExtractiveModel
+from pyg_irllrec.text.intents.intent_extractor import IntentExtractor
+from pyg_irllrec.text.intents.intent_file import check_path, load_intents
+from pyg_irllrec.text.intents.prompt import Prompt
 
 
 def main(argv: list[str] | None = None) -> int:

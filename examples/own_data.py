@@ -41,7 +41,7 @@ from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.nn import Recommendation
 from pyg_irllrec.presets import Preset
 from pyg_irllrec.text import TfidfEncoder
-from pyg_irllrec.text.intent_file import manifest_path
+from pyg_irllrec.text.intents.intent_file import manifest_path
 from pyg_irllrec.training import InteractionDataModule, fit, parse_device
 from pyg_irllrec.transforms import (
     AddIntents,

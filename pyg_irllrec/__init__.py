@@ -1,16 +1,35 @@
 r"""Intent representation learning with language models, for PyTorch Geometric."""
 
+from importlib import import_module
+from types import ModuleType
+
 from pyg_irllrec import datasets, functional, nn, presets, text, transforms, utils
 
 __version__ = '0.1.0'
 
+# They need an extra, or are of no use at run time: imported when first asked for.
+_LAZY = ('explain', 'testing', 'training')
+
 __all__ = [
     '__version__',
     'datasets',
+    'explain',
     'functional',
     'nn',
     'presets',
+    'testing',
     'text',
+    'training',
     'transforms',
     'utils',
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _LAZY:
+        return import_module(f'{__name__}.{name}')
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

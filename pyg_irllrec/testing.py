@@ -100,7 +100,7 @@ class BackboneTests:
     def recommender(self, dtype: torch.dtype = torch.float32) -> Recommender:
         r"""The whole method over the backbone, or what it has no intents for."""
         backbone, texts = self.backbone(), self.texts()
-        has_intents = backbone(self.edge_index).intent is not None
+        has_intents = backbone(self.edge_index).interaction_intent is not None
         intent = texts['intent'] if has_intents else None
         model = IRLLRec(
             backbone, self.edge_index, profile=texts['profile'], intent=intent
@@ -119,10 +119,13 @@ class BackboneTests:
             output = backbone.train(mode)(self.edge_index)
             assert isinstance(output, BackboneOutput)
             assert output.embedding.shape == shape
-            assert output.intent is None or output.intent.shape == shape
+            assert (
+                output.interaction_intent is None
+                or output.interaction_intent.shape == shape
+            )
             assert all(view.size(-1) == self.embedding_dim for view in output.views)
             if backbone.num_intents == 0:
-                assert output.intent is None
+                assert output.interaction_intent is None
         torch.testing.assert_close(backbone.embed(self.edge_index), output.embedding)
 
     def test_features_in_place_of_its_own(self) -> None:
@@ -337,7 +340,7 @@ class BackboneTests:
 def _tensors(output: BackboneOutput) -> list[Tensor]:
     return [
         output.embedding,
-        *([] if output.intent is None else [output.intent]),
+        *([] if output.interaction_intent is None else [output.interaction_intent]),
         *output.views,
     ]
 

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from pyg_irllrec.datasets._raw_dataset import RawDataset
-from pyg_irllrec.datasets._raw_files import read_json_lines
-from pyg_irllrec.datasets._stored_dataset import Transform
+from pyg_irllrec.datasets._ingest.raw_dataset import RawDataset
+from pyg_irllrec.datasets._ingest.raw_files import read_json_lines
+from pyg_irllrec.datasets._ingest.stored_dataset import Transform
 
 if TYPE_CHECKING:
-    from pyg_irllrec.datasets._recipe import Recipe
-    from pyg_irllrec.datasets._tables import Table
+    from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
+    from pyg_irllrec.datasets._ingest.tables import Table
 
 
 class Goodreads(RawDataset):
@@ -64,11 +64,11 @@ class Goodreads(RawDataset):
         users = ['norm_users.jsonl'] if self.user_interests else []
         return ['norm_interactions.tsv', 'norm_items.jsonl', *users]
 
-    def _recipe(self) -> Recipe:
-        from pyg_irllrec.datasets._interactions import InteractionColumns
-        from pyg_irllrec.datasets._node_texts import TextColumns
-        from pyg_irllrec.datasets._recipe import Recipe
-        from pyg_irllrec.datasets._tables import CsvTable
+    def _build_plan(self) -> BuildPlan:
+        from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
+        from pyg_irllrec.datasets._ingest.node_texts import TextColumns
+        from pyg_irllrec.datasets._ingest.read_interactions import InteractionColumns
+        from pyg_irllrec.datasets._ingest.tables import CsvTable
 
         interactions = CsvTable(
             self._raw('norm_interactions.tsv'), sep='\t', quote=None
@@ -80,10 +80,10 @@ class Goodreads(RawDataset):
             users = self._json_table('norm_users.jsonl', ('user', 'gpt_interests'))
             texts['user'] = TextColumns(users, 'user', ('gpt_interests',))
         columns = InteractionColumns('user', 'item')
-        return Recipe([interactions], columns, texts)
+        return BuildPlan([interactions], columns, texts)
 
     def _json_table(self, name: str, columns: tuple[str, ...]) -> Table:
-        from pyg_irllrec.datasets._tables import FrameTable
+        from pyg_irllrec.datasets._ingest.tables import FrameTable
 
         path = self._raw(name)
         return FrameTable(read_json_lines(path, columns), str(path))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
+from pyg_irllrec.datasets._ingest.stored_dataset import StoredDataset, Transform
 from pyg_irllrec.datasets._require_pyarrow import require_pyarrow
-from pyg_irllrec.datasets._stored_dataset import StoredDataset, Transform
 
 PathLike = Union[str, Path]
 
@@ -152,20 +152,20 @@ class InteractionDataset(StoredDataset):
             OSError: If the disk is full. Nothing half-written is left.
         """
         require_pyarrow(cls.__name__)
-        from pyg_irllrec.datasets._given_tables import GivenTables
-        from pyg_irllrec.datasets._tables import CsvTable
+        from pyg_irllrec.datasets._ingest.input_tables import InputTables
+        from pyg_irllrec.datasets._ingest.tables import CsvTable
 
         def open_csv(file: Path) -> CsvTable:
             return CsvTable(file, sep, encoding, quote)
 
-        given = GivenTables(user, item, rating, timestamp, duplicates, open_csv)
+        given = InputTables(user, item, rating, timestamp, duplicates, open_csv)
         for file in _as_paths(path):
             given.add(CsvTable(file, sep, encoding, quote, column_names))
         given.add_texts('user', users, user_id, user_text)
         given.add_texts('item', items, item_id, item_text)
         form = {'sep': sep, 'encoding': encoding, 'quote': quote}
         names = None if column_names is None else list(column_names)
-        given.prepare(Path(root), force, kind='csv', **form, column_names=names)
+        given.build(Path(root), force, kind='csv', **form, column_names=names)
         return cls(root, transform)
 
     @classmethod
@@ -193,15 +193,15 @@ class InteractionDataset(StoredDataset):
         :meth:`from_csv`; texts may lie in Parquet files, in CSV files with commas,
         or in a :class:`pandas.DataFrame`."""
         require_pyarrow(cls.__name__)
-        from pyg_irllrec.datasets._given_tables import GivenTables
-        from pyg_irllrec.datasets._tables import ParquetTable
+        from pyg_irllrec.datasets._ingest.input_tables import InputTables
+        from pyg_irllrec.datasets._ingest.tables import ParquetTable
 
-        given = GivenTables(user, item, rating, timestamp, duplicates)
+        given = InputTables(user, item, rating, timestamp, duplicates)
         for file in _as_paths(path):
             given.add(ParquetTable(file))
         given.add_texts('user', users, user_id, user_text)
         given.add_texts('item', items, item_id, item_text)
-        given.prepare(Path(root), force, kind='parquet')
+        given.build(Path(root), force, kind='parquet')
         return cls(root, transform)
 
     @classmethod
@@ -228,14 +228,14 @@ class InteractionDataset(StoredDataset):
         such as a dictionary of arrays. Its index counts for nothing. All arguments
         and errors are those of :meth:`from_parquet`."""
         require_pyarrow(cls.__name__)
-        from pyg_irllrec.datasets._given_tables import GivenTables
-        from pyg_irllrec.datasets._tables import FrameTable
+        from pyg_irllrec.datasets._ingest.input_tables import InputTables
+        from pyg_irllrec.datasets._ingest.tables import FrameTable
 
-        given = GivenTables(user, item, rating, timestamp, duplicates)
+        given = InputTables(user, item, rating, timestamp, duplicates)
         given.add(FrameTable(frame, "'frame'"))
         given.add_texts('user', users, user_id, user_text)
         given.add_texts('item', items, item_id, item_text)
-        given.prepare(Path(root), force, kind='pandas')
+        given.build(Path(root), force, kind='pandas')
         return cls(root, transform)
 
 

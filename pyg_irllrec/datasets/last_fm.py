@@ -3,12 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from pyg_irllrec.datasets._raw_dataset import RawDataset
-from pyg_irllrec.datasets._raw_files import download_zip, frequent_tags, read_fields
-from pyg_irllrec.datasets._stored_dataset import Transform
+from pyg_irllrec.datasets._ingest.raw_dataset import RawDataset
+from pyg_irllrec.datasets._ingest.raw_files import (
+    download_zip,
+    frequent_tags,
+    read_fields,
+)
+from pyg_irllrec.datasets._ingest.stored_dataset import Transform
 
 if TYPE_CHECKING:
-    from pyg_irllrec.datasets._recipe import Recipe
+    from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
 
 
 class LastFM(RawDataset):
@@ -67,11 +71,11 @@ class LastFM(RawDataset):
         r"""Puts the raw files into :attr:`raw_dir`."""
         download_zip(self.url, Path(self.raw_dir), self.raw_file_names)
 
-    def _recipe(self) -> Recipe:
-        from pyg_irllrec.datasets._interactions import InteractionColumns
-        from pyg_irllrec.datasets._node_texts import TextColumns
-        from pyg_irllrec.datasets._recipe import Recipe
-        from pyg_irllrec.datasets._tables import CsvTable, FrameTable
+    def _build_plan(self) -> BuildPlan:
+        from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
+        from pyg_irllrec.datasets._ingest.node_texts import TextColumns
+        from pyg_irllrec.datasets._ingest.read_interactions import InteractionColumns
+        from pyg_irllrec.datasets._ingest.tables import CsvTable, FrameTable
 
         plays = CsvTable(self._raw('user_artists.dat'), sep='\t', quote=None)
         _, *artists = read_fields(self._raw('artists.dat'), '\t', 4)
@@ -82,7 +86,7 @@ class LastFM(RawDataset):
             'tags': [tags.get(artist, '') for artist, *_ in artists],
         }
         table = FrameTable(frame, str(self._raw('artists.dat')))
-        return Recipe(
+        return BuildPlan(
             [plays],
             InteractionColumns('userID', 'artistID', 'weight'),
             {'item': TextColumns(table, 'artistID', ('name', 'tags'))},

@@ -4,19 +4,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Optional
 
-from pyg_irllrec.datasets._raw_dataset import RawDataset
-from pyg_irllrec.datasets._raw_files import (
+from pyg_irllrec.datasets._ingest.raw_dataset import RawDataset
+from pyg_irllrec.datasets._ingest.raw_files import (
     download_zip,
     frequent_tags,
     read_csv,
     read_fields,
 )
-from pyg_irllrec.datasets._stored_dataset import Transform
+from pyg_irllrec.datasets._ingest.stored_dataset import Transform
 from pyg_irllrec.utils.checks import check_choice
 
 if TYPE_CHECKING:
-    from pyg_irllrec.datasets._recipe import Recipe
-    from pyg_irllrec.datasets._tables import Table
+    from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
+    from pyg_irllrec.datasets._ingest.tables import Table
 
 _COLUMNS = ('userId', 'movieId', 'rating', 'timestamp')
 
@@ -113,11 +113,11 @@ class MovieLens(RawDataset):
         url = f'{self.url}/ml-{self.name}.zip'
         download_zip(url, Path(self.raw_dir), self.raw_file_names)
 
-    def _recipe(self) -> Recipe:
-        from pyg_irllrec.datasets._interactions import InteractionColumns
-        from pyg_irllrec.datasets._node_texts import TextColumns
-        from pyg_irllrec.datasets._recipe import Recipe
-        from pyg_irllrec.datasets._tables import FrameTable
+    def _build_plan(self) -> BuildPlan:
+        from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
+        from pyg_irllrec.datasets._ingest.node_texts import TextColumns
+        from pyg_irllrec.datasets._ingest.read_interactions import InteractionColumns
+        from pyg_irllrec.datasets._ingest.tables import FrameTable
 
         movies = self._movies()
         tags = self._tags() if self.tags else {}
@@ -129,10 +129,12 @@ class MovieLens(RawDataset):
         }
         table = FrameTable(frame, str(self._raw(self.raw_file_names[1])))
         texts = TextColumns(table, 'movieId', ('title', 'genres', 'tags'))
-        return Recipe([self._ratings()], InteractionColumns(*_COLUMNS), {'item': texts})
+        return BuildPlan(
+            [self._ratings()], InteractionColumns(*_COLUMNS), {'item': texts}
+        )
 
     def _ratings(self) -> Table:
-        from pyg_irllrec.datasets._tables import CsvTable, FrameTable
+        from pyg_irllrec.datasets._ingest.tables import CsvTable, FrameTable
 
         path = self._raw(self.raw_file_names[0])
         if self.name == 'latest-small':

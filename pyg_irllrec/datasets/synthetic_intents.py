@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData, InMemoryDataset
 
-from pyg_irllrec.datasets._themes import THEMES
+from pyg_irllrec.datasets._ingest.themes import THEMES
 from pyg_irllrec.text import TfidfEncoder
 from pyg_irllrec.utils.checks import check_fraction, check_positive
 

@@ -1,12 +1,12 @@
 r"""Why something is recommended, in words: what a trained model makes of intents."""
 
 from .intent_explainer import IntentExplainer
-from .node_explanation import FiredPrototype, NodeExplanation
+from .node_explanation import ActivePrototype, NodeExplanation
 from .prototype_explanation import PrototypeExplanation
 from .recommendation_explanation import RecommendationExplanation
 
 __all__ = [
-    'FiredPrototype',
+    'ActivePrototype',
     'IntentExplainer',
     'NodeExplanation',
     'PrototypeExplanation',

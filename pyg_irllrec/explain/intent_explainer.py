@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from torch_geometric.data import HeteroData
 
-from pyg_irllrec.explain.node_explanation import FiredPrototype, NodeExplanation
+from pyg_irllrec.explain.node_explanation import ActivePrototype, NodeExplanation
 from pyg_irllrec.explain.prototype_explanation import PrototypeExplanation
 from pyg_irllrec.explain.recommendation_explanation import RecommendationExplanation
 from pyg_irllrec.nn import Recommender
-from pyg_irllrec.text.keywords import intent_keywords
+from pyg_irllrec.text.intents.intent_keywords import intent_keywords
 from pyg_irllrec.utils.checks import check_choice, check_finite, check_positive
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.interactions import RATES, check_hetero, num_nodes, read_edges
@@ -173,10 +173,10 @@ class IntentExplainer:
         prototypes = self.prototypes(side)
         own = self._share[side][node]
         share, lift = own.tolist(), _lift(own, self._mean[side]).tolist()
-        fired: dict[frozenset[str], FiredPrototype] = {}
+        active: dict[frozenset[str], ActivePrototype] = {}
         for k in sorted(range(len(lift)), key=lambda k: (-lift[k], k)):
             words = frozenset(prototypes[k].words)
-            fired.setdefault(words, FiredPrototype(prototypes[k], share[k], lift[k]))
+            active.setdefault(words, ActivePrototype(prototypes[k], share[k], lift[k]))
         intents = self._texts[side].get(self._intents)
         return NodeExplanation(
             side,
@@ -184,7 +184,7 @@ class IntentExplainer:
             self._ids[side][node],
             self._text(side, node),
             '' if intents is None else intents[node],
-            list(fired.values())[:num_prototypes],
+            list(active.values())[:num_prototypes],
         )
 
     def recommendation(

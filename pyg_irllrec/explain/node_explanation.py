@@ -5,7 +5,7 @@ from typing import NamedTuple, Union
 from pyg_irllrec.explain.prototype_explanation import PrototypeExplanation
 
 
-class FiredPrototype(NamedTuple):
+class ActivePrototype(NamedTuple):
     r"""A prototype that a node leans to."""
 
     prototype: PrototypeExplanation
@@ -28,5 +28,5 @@ class NodeExplanation(NamedTuple):
     """What it is called or described as."""
     intents: str
     """Its intents as a language model wrote them; blank where there are none."""
-    fired: list[FiredPrototype]
+    active_prototypes: list[ActivePrototype]
     """The prototypes that it leans to, by lift, the largest first."""

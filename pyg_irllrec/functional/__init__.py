@@ -1,14 +1,14 @@
 r"""Pure maths on tensors: no state, and no randomness that is not passed in."""
 
 from .approximation_error import ApproximationError, approximation_error
-from .bpr import bpr_loss
+from .bpr_loss import bpr_loss
 from .edge_dropout import edge_dropout
 from .info_nce import info_nce
 from .intent_propagate import intent_propagate
-from .matching import matching_loss
+from .matching_loss import matching_loss
 from .node_dropout import node_dropout
 from .propagate import propagate
-from .top_k import top_k_items
+from .top_k_items import top_k_items
 from .unit_norm import unit_norm
 
 __all__ = [

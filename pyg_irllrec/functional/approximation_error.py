@@ -9,7 +9,7 @@ from pyg_irllrec.functional._kernels.info_nce_moments import (
     LEAST_TEMPERATURE,
     log_sum_exp,
 )
-from pyg_irllrec.functional._reduce import at_least_float32
+from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional.unit_norm import unit_norm
 from pyg_irllrec.utils.checks import (
     check_choice,

@@ -18,7 +18,7 @@ from pyg_irllrec.functional._kernels.info_nce_symmetric import (
 from pyg_irllrec.functional._kernels.info_nce_symmetric import info_nce_symmetric
 from pyg_irllrec.functional._kernels.info_nce_torch import info_nce_torch
 from pyg_irllrec.functional._kernels.info_nce_triton import info_nce_triton
-from pyg_irllrec.functional._reduce import at_least_float32
+from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_length,

@@ -8,7 +8,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional._kernels.propagate_csr import propagate_csr
-from pyg_irllrec.functional._reduce import at_least_float32
+from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.utils.adjacency import (
     csr,
     is_cached,

@@ -1,5 +1,19 @@
 r"""Modules: layers, losses, backbones and the recommender."""
 
+from .backbones import (
+    BIGCF,
+    DCCF,
+    SGL,
+    AlphaRec,
+    Backbone,
+    BackboneOutput,
+    ContrastiveBackbone,
+    EmbeddingBackbone,
+    LightGCN,
+    ModuleBackbone,
+    SimGCL,
+    TwoViewBackbone,
+)
 from .conv import IntentLGConv
 from .intent_prototypes import IntentPrototypes
 from .loss import (
@@ -9,24 +23,7 @@ from .loss import (
     PairwiseAlignmentLoss,
     TranslationAlignmentLoss,
 )
-from .models import (
-    BIGCF,
-    DCCF,
-    SGL,
-    AlphaRec,
-    Backbone,
-    BackboneOutput,
-    ContrastiveBackbone,
-    EmbeddingBackbone,
-    IRLLRec,
-    LightGCN,
-    ModuleBackbone,
-    Recommendation,
-    Recommender,
-    RLMRecGen,
-    SimGCL,
-    TwoViewBackbone,
-)
+from .models import IRLLRec, Recommendation, Recommender, RLMRecGen
 from .momentum_encoder import MomentumEncoder
 from .text_projector import TextProjector
 

@@ -3,7 +3,7 @@ r"""Training and evaluation (extra :obj:`train`): the only place that knows a lo
 from .atomic_checkpoint_io import AtomicCheckpointIO
 from .fit import FitResult, fit, parse_device
 from .interaction_data_module import InteractionDataModule
-from .lit_irllrec import LitIRLLRec
+from .lit_recommender import LitRecommender
 from .load_weights import load_weights
 from .progress_bar import EpochProgressBar
 from .ranking import RankingBatch, RankingLoader, RankingMetrics, evaluate
@@ -14,7 +14,7 @@ __all__ = [
     'EpochProgressBar',
     'FitResult',
     'InteractionDataModule',
-    'LitIRLLRec',
+    'LitRecommender',
     'RankingBatch',
     'RankingLoader',
     'RankingMetrics',

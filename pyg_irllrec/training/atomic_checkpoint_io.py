@@ -30,7 +30,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
         Raises:
             ValueError: If the file is damaged, holds other types, or is not a
-                checkpoint of :class:`~pyg_irllrec.training.LitIRLLRec`.
+                checkpoint of :class:`~pyg_irllrec.training.LitRecommender`.
         """
         try:
             checkpoint: dict[str, Any] = torch.load(

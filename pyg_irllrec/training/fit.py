@@ -22,7 +22,7 @@ from lightning.pytorch.callbacks import (
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
-from pyg_irllrec.training.lit_irllrec import LitIRLLRec
+from pyg_irllrec.training.lit_recommender import LitRecommender
 from pyg_irllrec.training.progress_bar import EpochProgressBar
 from pyg_irllrec.utils.checks import check_choice, check_positive
 from pyg_irllrec.utils.files import atomic_write
@@ -103,7 +103,7 @@ def fit(
             f"'data' must have the users and items of 'model', {model.num_users} and "
             f'{model.num_items}, got {items.num_users} and {items.num_items}'
         )
-    lit = LitIRLLRec(model, lr=lr, ks=ks, seed=seed)
+    lit = LitRecommender(model, lr=lr, ks=ks, seed=seed)
     lit.settings |= {
         'check_every': check_every,
         'patience': patience,

@@ -7,7 +7,7 @@ from typing import Union
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 
-_PREFIX = 'model.'  # Of LitIRLLRec.
+_PREFIX = 'model.'  # Of LitRecommender.
 
 
 def load_weights(model: Recommender, path: Union[str, os.PathLike[str]]) -> None:

@@ -11,7 +11,7 @@ from torch_geometric.metrics import (
     LinkPredRecall,
 )
 
-from pyg_irllrec.functional.top_k import top_k_items
+from pyg_irllrec.functional.top_k_items import top_k_items
 from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.checks import check_positive
 

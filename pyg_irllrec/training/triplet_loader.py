@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from pyg_irllrec.training._seed import derive_seed
+from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.checks import check_positive
 

@@ -8,10 +8,10 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.text.evidence import choose_evidence
-from pyg_irllrec.text.intent_file import load_intents
-from pyg_irllrec.text.intent_record import IntentRecord
-from pyg_irllrec.text.intents_to_text import intents_to_text
+from pyg_irllrec.text.intents.evidence import choose_evidence
+from pyg_irllrec.text.intents.intent_file import load_intents
+from pyg_irllrec.text.intents.intent_record import IntentRecord
+from pyg_irllrec.text.intents.intents_to_text import intents_to_text
 from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.interactions import check_hetero
 from pyg_irllrec.utils.node_data import SIDES, check_sides, read_ids

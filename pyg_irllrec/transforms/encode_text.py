@@ -8,7 +8,11 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.text._encode import TextEncoder, as_vectors, checked_texts
+from pyg_irllrec.text.encoders._encoder_output import (
+    TextEncoder,
+    as_vectors,
+    checked_texts,
+)
 from pyg_irllrec.utils.interactions import check_hetero
 from pyg_irllrec.utils.node_data import SIDES, check_sides, read_texts
 

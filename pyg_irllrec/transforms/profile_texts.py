@@ -9,16 +9,16 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.text._encode import checked_texts
+from pyg_irllrec.text.encoders._encoder_output import checked_texts
 from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
 from pyg_irllrec.utils.interactions import (
     RATES,
     EdgeType,
-    best_first,
     check_edge_type,
     check_hetero,
     edge_store,
     num_nodes,
+    order_interactions,
     read_edges,
 )
 from pyg_irllrec.utils.node_data import check_split, read_texts
@@ -101,7 +101,7 @@ class ProfileTexts(BaseTransform):
         if self.by == 'recent' and 'time' in rates:
             check_length('time', rates.time, user.size)
             time = rates.time.cpu().numpy()
-        order = best_first(user, item, told.size, time)
+        order = order_interactions(user, item, told.size, time)
         order = order[told[item[order]]]
         user, item = user[order], item[order]
         degree = np.bincount(user, minlength=num_users)

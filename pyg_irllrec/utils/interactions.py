@@ -184,7 +184,7 @@ def select_nodes(data: HeteroData, kept: dict[str, Tensor]) -> None:
         select_edges(data, store, left)
 
 
-def best_first(
+def order_interactions(
     group: IntArray,
     other: IntArray,
     num_other: int,

@@ -20,7 +20,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyg_irllrec.datasets import _id_encoder, _recipe, _store, _tables
+from pyg_irllrec.datasets._ingest import build_plan, id_encoder, store, tables
 from pyg_irllrec.datasets.interaction_dataset import InteractionDataset
 
 RATINGS = """\
@@ -300,9 +300,9 @@ def many(tmp_path):
 @pytest.mark.parametrize('small', [False, True])
 def test_formats_files_and_batches_give_the_same(tmp_path, many, monkeypatch, small):
     if small:
-        monkeypatch.setattr(_tables, '_BLOCK_BYTES', 1000)
-        monkeypatch.setattr(_tables, '_BATCH_ROWS', 100)
-        monkeypatch.setattr(_id_encoder, '_LEAST_WAITING', 10)
+        monkeypatch.setattr(tables, '_BLOCK_BYTES', 1000)
+        monkeypatch.setattr(tables, '_BATCH_ROWS', 100)
+        monkeypatch.setattr(id_encoder, '_LEAST_WAITING', 10)
     expected = as_pandas(many, 'last')
     make = InteractionDataset
     for dataset in (
@@ -498,7 +498,7 @@ def test_texts_of_users(read):
 
 
 def test_an_id_may_have_one_text_twice_but_not_two(texts, files, monkeypatch):
-    monkeypatch.setattr(_tables, '_BLOCK_BYTES', 30)
+    monkeypatch.setattr(tables, '_BLOCK_BYTES', 30)
     same = files('same.csv', 'what,title\na,A\nb,B\na,A\nc,\nc,\n')
     assert list(texts(same)[0]['item'].text) == ['A', 'B', '']
     two = files('two.csv', 'what,title\nb,B\na,A one\nb,B\na,A two\n')
@@ -571,7 +571,7 @@ def test_bad_csv_is_named_with_its_line(files, tmp_path, text, message):
 
 
 def test_the_line_is_right_in_later_batches_and_files(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(_tables, '_BLOCK_BYTES', 64)
+    monkeypatch.setattr(tables, '_BLOCK_BYTES', 64)
     rows = ['who,what,stars,when\n', *(row(what=str(key)) for key in range(100))]
     good, bad = list(rows), list(rows)
     bad[77] = row(stars='x')
@@ -680,7 +680,7 @@ def test_needs_pyarrow(tmp_path, monkeypatch):
 
 def test_the_same_is_not_read_again(read, tmp_path, monkeypatch):
     first = read(**ALL)
-    monkeypatch.setattr(_recipe, 'read_interactions', None)
+    monkeypatch.setattr(build_plan, 'read_interactions', None)
     assert edges(read(**ALL)) == edges(first)  # Written anew, with the same content.
     os.utime(tmp_path / 'given.csv', (0, 0))
     assert edges(read(**ALL)) == edges(first)
@@ -796,14 +796,14 @@ def test_what_a_killed_process_has_left_is_no_dataset(read, tmp_path):
 
 
 def test_another_process_may_be_faster(read, tmp_path, monkeypatch):
-    make = _recipe.read_interactions
+    make = build_plan.read_interactions
 
     def overtaken(*args):
-        monkeypatch.setattr(_recipe, 'read_interactions', make)
+        monkeypatch.setattr(build_plan, 'read_interactions', make)
         read(**ALL)
         return make(*args)
 
-    monkeypatch.setattr(_recipe, 'read_interactions', overtaken)
+    monkeypatch.setattr(build_plan, 'read_interactions', overtaken)
     assert len(edges(read(**ALL))) == 4
     assert names_in(tmp_path / 'root') == ['processed']
 
@@ -815,7 +815,7 @@ def test_texts_stay_in_their_file(texts, tmp_path):
     data = InteractionDataset(tmp_path / 'root')[0]
     assert data['item'].text[0] == 'x' * 1_000_000
     assert pa.total_allocated_bytes() - before < 100_000
-    assert _store.SIDES == ('user', 'item')
+    assert store.SIDES == ('user', 'item')
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pyg_irllrec.datasets import _raw_files
+from pyg_irllrec.datasets._ingest import raw_files
 from pyg_irllrec.datasets.last_fm import LastFM
 from tests.conftest import SHARED
 from tests.datasets.test_movie_lens import no_network, write
@@ -67,7 +67,7 @@ def test_downloads_what_is_not_there(tmp_path, monkeypatch):
                 file.writestr(name, text)
         return str(path)
 
-    monkeypatch.setattr(_raw_files, 'download_url', download)
+    monkeypatch.setattr(raw_files, 'download_url', download)
     assert LastFM(str(tmp_path)).counts['interactions'] == 2
 
 

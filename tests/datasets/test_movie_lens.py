@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyg_irllrec.datasets import _raw_files, _recipe
+from pyg_irllrec.datasets._ingest import build_plan, raw_files
 from pyg_irllrec.datasets.movie_lens import MovieLens
 from tests.conftest import SHARED
 
@@ -55,7 +55,7 @@ def no_network(monkeypatch):
     def fail(url, folder):
         raise urllib.error.URLError('no network')
 
-    monkeypatch.setattr(_raw_files, 'download_url', fail)
+    monkeypatch.setattr(raw_files, 'download_url', fail)
 
 
 @pytest.mark.parametrize('raw', ['', 'raw'])
@@ -116,7 +116,7 @@ def test_is_made_once(tmp_path, monkeypatch):
     MovieLens(root, **options)
     assert {path: path.stat() for path in raw.iterdir()} == before
     with monkeypatch.context() as patch:
-        patch.setattr(_recipe, 'read_interactions', None)
+        patch.setattr(build_plan, 'read_interactions', None)
         MovieLens(root, **options)
         for name in LATEST:  # What is made needs no raw files.
             (raw / name).rename(tmp_path / name)
@@ -138,7 +138,7 @@ def test_downloads_what_is_not_there(tmp_path, monkeypatch):
                 file.writestr(f'ml-100k/{name}', text.encode('latin-1'))
         return str(path)
 
-    monkeypatch.setattr(_raw_files, 'download_url', download)
+    monkeypatch.setattr(raw_files, 'download_url', download)
     assert MovieLens(str(tmp_path), '100k').counts['interactions'] == 2
     raw = tmp_path / 'raw'
     assert sorted(path.name for path in raw.iterdir()) == sorted(OLDEST)
@@ -160,7 +160,7 @@ def other_zip(url, folder):
 @pytest.mark.parametrize('download', [None, broken_zip, other_zip])
 def test_says_what_to_put_where_without_a_network(tmp_path, monkeypatch, download):
     if download is not None:
-        monkeypatch.setattr(_raw_files, 'download_url', download)
+        monkeypatch.setattr(raw_files, 'download_url', download)
     with pytest.raises(
         FileNotFoundError,
         match=r'raw lacks ratings.csv, movies.csv, .* put them there, out of https://',

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pyg_irllrec.text.intent_file import load_intents, save_intents
+from pyg_irllrec.text.intents.intent_file import load_intents, save_intents
 from tests.examples.test_own_data import COLUMNS, RATED, TEXTS, call, folder
 
 pytest.importorskip('pyarrow')

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyg_irllrec.text.chat_model import Conversation
-from pyg_irllrec.text.evidence import Evidence
-from pyg_irllrec.text.prompt import read_evidence
+from pyg_irllrec.text.chat.chat_model import Conversation
+from pyg_irllrec.text.intents.evidence import Evidence
+from pyg_irllrec.text.intents.prompt import read_evidence
 
 
 def some_evidence(count: int, side: str = 'user') -> list[Evidence]:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from pyg_irllrec.text.prompt import read_evidence
+from pyg_irllrec.text.intents.prompt import read_evidence
 
 BROKEN = '{"intents": [{"name": "half'
 

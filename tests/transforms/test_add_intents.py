@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_irllrec.text.evidence import choose_evidence
-from pyg_irllrec.text.extractive_model import ExtractiveModel
-from pyg_irllrec.text.intent_extractor import IntentExtractor
-from pyg_irllrec.text.intent_file import save_intents
-from pyg_irllrec.text.intent_record import Intent, IntentRecord
+from pyg_irllrec.text.intents.evidence import choose_evidence
+from pyg_irllrec.text.intents.extractive_model import ExtractiveModel
+from pyg_irllrec.text.intents.intent_extractor import IntentExtractor
+from pyg_irllrec.text.intents.intent_file import save_intents
+from pyg_irllrec.text.intents.intent_record import Intent, IntentRecord
 from pyg_irllrec.transforms import EncodeText
 from pyg_irllrec.transforms.add_intents import AddIntents
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
-from pyg_irllrec.functional._reduce import row_scale
+from pyg_irllrec.functional._reduction import row_scale
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
 

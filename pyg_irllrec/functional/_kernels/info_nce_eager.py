@@ -5,7 +5,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.functional._reduce import reduce_rows
+from pyg_irllrec.functional._reduction import reduce_rows
 from pyg_irllrec.functional.unit_norm import unit_norm
 
 

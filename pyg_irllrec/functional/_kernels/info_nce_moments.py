@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
 from pyg_irllrec.functional._kernels.info_nce_moments_sum import moments_sum
-from pyg_irllrec.functional._reduce import reduce_rows, row_scale
+from pyg_irllrec.functional._reduction import reduce_rows, row_scale
 from pyg_irllrec.functional.unit_norm import unit_norm
 from pyg_irllrec.utils.checks import check_not_below
 

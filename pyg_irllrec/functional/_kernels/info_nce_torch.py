@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
-from pyg_irllrec.functional._reduce import reduce_rows
+from pyg_irllrec.functional._reduction import reduce_rows
 from pyg_irllrec.functional.unit_norm import unit_norm
 
 

@@ -5,7 +5,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.functional._reduce import at_least_float32
+from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional.unit_norm import unit_norm
 
 

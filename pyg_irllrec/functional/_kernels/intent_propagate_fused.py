@@ -8,7 +8,7 @@ from torch_geometric import EdgeIndex
 
 from pyg_irllrec.functional._kernels import intent_propagate_csr as csr_products
 from pyg_irllrec.functional._kernels import intent_propagate_triton as fused_kernels
-from pyg_irllrec.functional._reduce import at_least_float32
+from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
 from pyg_irllrec.utils.adjacency import csr

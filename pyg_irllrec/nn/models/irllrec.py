@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import Module
 from torch_geometric.typing import Adj
 
+from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.loss import IntentAlignmentLoss
-from pyg_irllrec.nn.models.backbone import Backbone
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.momentum_encoder import MomentumEncoder
 from pyg_irllrec.nn.text_projector import TextProjector
@@ -110,7 +110,7 @@ class IRLLRec(Recommender):
             if weights['matching'] > 0:
                 assert self.intent_projector is not None
                 teacher_intent = self.intent_projector.teach(self.intent)
-            if output.intent is None and weights['intent'] > 0:
+            if output.interaction_intent is None and weights['intent'] > 0:
                 raise ValueError(
                     "'intent' texts need a backbone that computes intents, such as "
                     'LightGCN(..., num_intents=128), or intent_weight=0'
@@ -120,7 +120,7 @@ class IRLLRec(Recommender):
             triplets,
             self.num_users,
             profile=self._text_profile(triplets),
-            interaction_intent=output.intent,
+            interaction_intent=output.interaction_intent,
             text_intent=text_intent,
             teacher_intent=teacher_intent,
             generator=generator,
@@ -162,8 +162,8 @@ class IRLLRec(Recommender):
         rows = rows * first_occurrence(nodes).unsqueeze(1)
         return rows.new_zeros(num_nodes, rows.size(1)).index_add(0, nodes, rows)
 
-    def _counted(self) -> list[Tensor]:
-        weights = super()._counted()
+    def _regularised_parameters(self) -> list[Tensor]:
+        weights = super()._regularised_parameters()
         if self.l2_teacher and self.intent_projector is not None:
             weights += list(self.intent_projector.teacher.buffers())
         return weights

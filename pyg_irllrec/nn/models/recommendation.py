@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.functional.top_k import top_k_items
+from pyg_irllrec.functional.top_k_items import top_k_items
 from pyg_irllrec.utils.adjacency import check_node_ids
 from pyg_irllrec.utils.checks import check_integer
 from pyg_irllrec.utils.user_items import UserItems

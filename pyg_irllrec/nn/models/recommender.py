@@ -8,10 +8,10 @@ from torch.nn import Module
 from torch.nn.parameter import is_lazy
 from torch_geometric.typing import Adj
 
-from pyg_irllrec.functional._reduce import widened
+from pyg_irllrec.functional._precision import widened
+from pyg_irllrec.nn.backbones.backbone import Backbone
+from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.loss import LossOutput
-from pyg_irllrec.nn.models.backbone import Backbone
-from pyg_irllrec.nn.models.backbone_output import BackboneOutput
 from pyg_irllrec.nn.models.recommendation import (
     Recommendation,
     check_queries,
@@ -118,7 +118,9 @@ class Recommender(Module):
         check_triplets(triplets)
         # Before a teacher's step: the authors' L2 term counts the earlier one.
         zero = self.edge_weight.new_zeros(())
-        l2 = sum((weight.square().sum() for weight in self._counted()), zero)
+        l2 = sum(
+            (weight.square().sum() for weight in self._regularised_parameters()), zero
+        )
         if self.training and update_teacher:
             self.update_teacher()
         terms = {'l2': self.l2_weight * l2, **self._terms(triplets, generator)}
@@ -143,8 +145,8 @@ class Recommender(Module):
                 f"'backbone' must return a BackboneOutput, got {type(output).__name__}"
             )
         self.backbone.check_output('embeddings', output.embedding)
-        if output.intent is not None:
-            self.backbone.check_output('intents', output.intent)
+        if output.interaction_intent is not None:
+            self.backbone.check_output('intents', output.interaction_intent)
         return output._replace(embedding=widened(output.embedding))
 
     def _sides(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,7 +165,7 @@ class Recommender(Module):
             **self.backbone.auxiliary_loss(output, triplets),
         }
 
-    def _counted(self) -> list[Tensor]:
+    def _regularised_parameters(self) -> list[Tensor]:
         r"""What L2 counts: all that is trained."""
         return [weight for weight in self.parameters() if weight.requires_grad]
 

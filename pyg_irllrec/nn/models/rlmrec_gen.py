@@ -10,7 +10,7 @@ from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional import info_nce
 from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS
-from pyg_irllrec.nn.models.backbone import Backbone
+from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.checks import (

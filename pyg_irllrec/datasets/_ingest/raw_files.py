@@ -1,0 +1,118 @@
+"""What lies in the raw files of known datasets."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch_geometric.data import download_url, extract_zip
+
+_MOST_TAGS = 10
+
+
+def find_folder(root: Path, files: Sequence[str]) -> Path:
+    r"""The folder with most of the files, :obj:`root/raw` or :obj:`root`."""
+    folders = (root / 'raw', root)
+    return max(folders, key=lambda at: sum((at / file).is_file() for file in files))
+
+
+def download_zip(url: str, folder: Path, files: Sequence[str]) -> None:
+    r"""Puts files of an archive into a folder.
+
+    Raises:
+        FileNotFoundError: If that fails.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as part:
+            extract_zip(download_url(url, part), part)
+            for file in files:
+                (found,) = Path(part).rglob(file)
+                os.replace(found, folder / file)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise FileNotFoundError(
+            f'{folder} lacks {", ".join(files)}, and they could not be downloaded '
+            f'({error}): put them there, out of {url}'
+        ) from error
+
+
+def read_lines(path: Path) -> list[str]:
+    r"""The lines of a file in UTF-8 or, where it is none, in Latin-1."""
+    raw = path.read_bytes()
+    try:
+        text = raw.decode('utf-8')
+    except UnicodeDecodeError:
+        text = raw.decode('latin-1')
+    return text.replace('\r\n', '\n').strip('\n').split('\n')
+
+
+def read_fields(path: Path, sep: str, num_fields: int) -> Iterator[list[str]]:
+    r"""The fields of every line that is not empty.
+
+    Raises:
+        ValueError: If a line has another number of fields.
+    """
+    for number, line in enumerate(read_lines(path), start=1):
+        fields = line.split(sep)
+        if line and len(fields) != num_fields:
+            raise ValueError(
+                f'{path}, line {number}: expected {num_fields} fields separated by '
+                f'{sep!r}, got {len(fields)}'
+            )
+        if line:
+            yield fields
+
+
+def read_csv(path: Path, names: Sequence[str]) -> Iterator[list[str]]:
+    r"""Some cells of every row of a CSV file with a line of names.
+
+    Raises:
+        ValueError: If a column is missing.
+    """
+    from pyg_irllrec.datasets._ingest.tables import CsvTable, check_columns
+
+    table = CsvTable(path)
+    check_columns(table, names)
+    for batch in table.batches(names):
+        for row in zip(*(batch[name].to_pylist() for name in names)):
+            yield [cell or '' for cell in row]
+
+
+def read_json_lines(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
+    r"""Some fields of a file with an object a line, each as a column.
+
+    Raises:
+        ValueError: If a line is no object or lacks a field.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for number, line in enumerate(read_lines(path), start=1):
+        try:
+            row = json.loads(line)
+            for name in names:
+                columns[name].append(row[name])
+        except (ValueError, KeyError, TypeError):
+            fields = ', '.join(map(repr, names))
+            raise ValueError(
+                f'{path}, line {number}: expected an object with {fields}, got '
+                f'{line[:80]!r}'
+            ) from None
+    return columns
+
+
+def frequent_tags(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    r"""From pairs of item and tag to the tags of every item in one text: at most
+    ten, the most frequent first, in lower case."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for item, tag in pairs:
+        counts[item][tag.strip().lower()] += 1
+    out = {}
+    for item, count in counts.items():
+        order = sorted(count, key=lambda tag: (-count[tag], tag))
+        out[item] = ', '.join(order[:_MOST_TAGS])
+    return out

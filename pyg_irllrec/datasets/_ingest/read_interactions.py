@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pyg_irllrec.datasets._ingest.columns import (
+    CellLocation,
+    to_ids,
+    to_ratings,
+    to_seconds,
+)
+from pyg_irllrec.datasets._ingest.id_encoder import IdEncoder
+from pyg_irllrec.datasets._ingest.tables import Table, check_columns
+
+
+class InteractionColumns(NamedTuple):
+    r"""The names of the columns of interactions."""
+
+    user: str
+    item: str
+    rating: Optional[str] = None
+    timestamp: Optional[str] = None
+
+
+class Interactions(NamedTuple):
+    r"""Interactions of nodes, sorted by user, then item, each pair once."""
+
+    user_ids: Any
+    """The ids of nodes, sorted: Arrow arrays of int64 or large_string."""
+    item_ids: Any
+    edge_index: Tensor
+    rating: Optional[Tensor]
+    time: Optional[Tensor]
+    num_rows: int
+    """How many there were, repeated pairs included."""
+
+
+def read_interactions(
+    tables: Sequence[Table], columns: InteractionColumns, duplicates: str
+) -> Interactions:
+    r"""Reads all tables, one after the other."""
+    names = list(dict.fromkeys(name for name in columns if name is not None))
+    for table in tables:
+        check_columns(table, names)
+    users, items = IdEncoder(), IdEncoder()
+    ratings: list[npt.NDArray[np.float32]] = []
+    times: list[npt.NDArray[np.int64]] = []
+    with tqdm(desc='Reading', unit=' rows', unit_scale=True, delay=2) as progress:
+        for table in tables:
+            row = 0
+            for batch in table.batches(names):
+                for encoder, name in ((users, columns.user), (items, columns.item)):
+                    cell = CellLocation(table, name, row)
+                    encoder.add(to_ids(batch[name], cell), cell)
+                if columns.rating is not None:
+                    cell = CellLocation(table, columns.rating, row)
+                    ratings.append(to_ratings(batch[columns.rating], cell))
+                if columns.timestamp is not None:
+                    cell = CellLocation(table, columns.timestamp, row)
+                    times.append(to_seconds(batch[columns.timestamp], cell))
+                row += len(batch)
+                progress.update(len(batch))
+            if row == 0:
+                raise ValueError(f'{table.name} holds no rows')
+    # Strings of CSV files are integers where all of them spell one.
+    user_ids, user = users.finish(parse_integers=not tables[0].typed)
+    item_ids, item = items.finish(parse_integers=not tables[0].typed)
+    rating = torch.from_numpy(np.concatenate(ratings)) if ratings else None
+    time = torch.from_numpy(np.concatenate(times)) if times else None
+    key = torch.from_numpy(user * np.int64(len(item_ids)) + item)
+    del users, items, user, item, ratings, times
+    if duplicates == 'error':
+        _check_distinct(key, user_ids, item_ids)
+    num_rows = key.numel()
+    key, rating, time = _merge(key, rating, time, duplicates)
+    edge_index = torch.stack([key // len(item_ids), key % len(item_ids)])
+    return Interactions(user_ids, item_ids, edge_index, rating, time, num_rows)
+
+
+def _merge(
+    key: Tensor, rating: Optional[Tensor], time: Optional[Tensor], duplicates: str
+) -> tuple[Tensor, Optional[Tensor], Optional[Tensor]]:
+    r"""Sorts by key, and by time for one key; of those, one remains."""
+    if time is None:
+        key, order = key.sort(stable=True)
+    else:  # Two stable sorts are one by both.
+        order = time.sort(stable=True).indices
+        key, last = key[order].sort(stable=True)
+        order = order[last]
+    first = torch.ones_like(key, dtype=torch.bool)
+    torch.ne(key[1:], key[:-1], out=first[1:])
+    chosen = first if duplicates == 'first' else first.roll(-1)  # Or the last.
+    if rating is not None and duplicates == 'sum':
+        total = rating.new_zeros(int(first.sum()), dtype=torch.double)
+        rating = total.index_add_(0, first.cumsum(0) - 1, rating[order].double())
+    elif rating is not None:
+        rating = rating[order[chosen]]
+    return (
+        key[first],
+        None if rating is None else rating.float(),
+        None if time is None else time[order[chosen]],
+    )
+
+
+def _check_distinct(key: Tensor, user_ids: Any, item_ids: Any) -> None:
+    key = key.sort().values
+    twice = key[1:][key[1:] == key[:-1]]
+    if twice.numel() > 0:
+        user, item = divmod(int(twice[0]), len(item_ids))
+        raise ValueError(
+            f"'duplicates' must be 'last', 'first' or 'sum' where pairs are there more "
+            f'than once: {twice.numel()} rows repeat one, the first user '
+            f'{user_ids[user].as_py()!r} and item {item_ids[item].as_py()!r}'
+        )

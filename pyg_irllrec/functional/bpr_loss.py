@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from pyg_irllrec.functional._precision import at_least_float32
+from pyg_irllrec.functional._reduction import reduce_rows
+from pyg_irllrec.utils.checks import check_choice, check_matrix, check_same_shape
+
+
+def bpr_loss(
+    user: Tensor, positive: Tensor, negative: Tensor, *, reduction: str = 'mean'
+) -> Tensor:
+    r"""The loss of the `"BPR: Bayesian Personalized Ranking from Implicit
+    Feedback" <https://arxiv.org/abs/1205.2618>`_ paper (its BPR-OPT criterion) on
+    embeddings of triplets:
+
+    .. math::
+        \ell = \log(1 + \exp(\mathbf{z}_u^{\top} \mathbf{z}_{i^-} -
+        \mathbf{z}_u^{\top} \mathbf{z}_{i^+}))
+
+    Args:
+        user (torch.Tensor): Users, :math:`(B, d)`.
+        positive (torch.Tensor): Items that they chose, :math:`(B, d)`.
+        negative (torch.Tensor): Items that they did not choose, :math:`(B, d)`.
+        reduction (str): :obj:`"none"`, :obj:`"mean"` or :obj:`"sum"` over rows.
+            (default: :obj:`"mean"`)
+
+    Raises:
+        ValueError: If a shape, dtype or option is not as above.
+    """
+    check_matrix('user', user)
+    check_same_shape('positive', positive, 'user', user)
+    check_same_shape('negative', negative, 'user', user)
+    check_choice('reduction', reduction, ('none', 'mean', 'sum'))
+    user, positive, negative = map(at_least_float32, (user, positive, negative))
+    gap = (user * (negative - positive)).sum(dim=-1)
+    return reduce_rows(F.softplus(gap), reduction)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from torch import Tensor
+
+from pyg_irllrec.functional._precision import at_least_float32
+from pyg_irllrec.functional._reduction import reduce_rows
+from pyg_irllrec.utils.checks import check_choice, check_matrix, check_same_shape
+
+
+def matching_loss(
+    student: Tensor, teacher: Tensor, *, reduction: str = 'mean'
+) -> Tensor:
+    r"""The soft-label cross entropy of momentum distillation, which the
+    `"Intent Representation Learning with Large Language Model for Recommendation"
+    <https://arxiv.org/abs/2502.03307>`_ paper calls interaction-text matching:
+
+    .. math::
+        \ell_k = -\sum_c \text{softmax}(\mathbf{t}_k)_c \,
+        \log \text{softmax}(\mathbf{s}_k)_c
+
+    The teacher gets no gradient. Computed in at least :obj:`float32`.
+
+    Args:
+        student (torch.Tensor): Logits :math:`\mathbf{s}`, :math:`(B, d)`.
+        teacher (torch.Tensor): Logits :math:`\mathbf{t}`, :math:`(B, d)`.
+        reduction (str): :obj:`"none"`, :obj:`"mean"` or :obj:`"sum"` over rows.
+            (default: :obj:`"mean"`)
+
+    Raises:
+        ValueError: If a shape, dtype or option is not as above.
+    """
+    check_matrix('student', student)
+    check_matrix('teacher', teacher)
+    check_same_shape('teacher', teacher, 'student', student)
+    check_choice('reduction', reduction, ('none', 'mean', 'sum'))
+    target = at_least_float32(teacher.detach()).softmax(dim=-1)
+    loss = -(target * at_least_float32(student).log_softmax(dim=-1)).sum(dim=-1)
+    return reduce_rows(loss, reduction)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pyg_irllrec.functional import info_nce, propagate, unit_norm
+from pyg_irllrec.functional._precision import at_least_float32
+from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.nn.backbones.backbone import Backbone
+from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
+from pyg_irllrec.nn.backbones.embedding_backbone import propagate_layers
+from pyg_irllrec.nn.text_projector import TextProjector
+from pyg_irllrec.utils.adjacency import bipartite_edge_index
+from pyg_irllrec.utils.checks import check_positive, check_vectors
+
+
+class AlphaRec(Backbone):
+    r"""A backbone without embeddings of its own, from the `"Language Representations
+    Can be What Recommenders Need: Findings and Potentials"
+    <https://arxiv.org/abs/2407.05441>`_ paper: the texts of items, and of a user the
+    mean of those of the items they chose, through an MLP and over the graph,
+
+    .. math::
+        \mathbf{t}_u = \frac{1}{|\mathcal{N}(u)|} \sum_{i \in \mathcal{N}(u)}
+        \mathbf{t}_i, \qquad \mathbf{E}_0 = \text{MLP}(\mathbf{T}), \qquad
+        \mathbf{Z} = n \left( \frac{1}{L + 1} \sum_{l=0}^{L} \hat{\mathbf{A}}^l
+        \mathbf{E}_0 \right)
+
+    with :math:`n(\cdot)` unit rows. It ranks by InfoNCE with sampled items instead of
+    by pairs, a softmax over the positive item and the negative items of all triplets
+    of the batch:
+
+    .. math::
+        \ell_b = -\log \frac{\exp(\mathbf{z}_u^{\top} \mathbf{z}_{i^+} / \tau)}
+        {\exp(\mathbf{z}_u^{\top} \mathbf{z}_{i^+} / \tau) + \sum_{i^-}
+        \exp(\mathbf{z}_u^{\top} \mathbf{z}_{i^-} / \tau)}
+
+    Args:
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+        item_text (torch.Tensor): Text embeddings of items, :math:`(I, D_t)`. They are
+            moved with the model but not saved with it.
+        interactions (torch.Tensor): User and item ids of *training* interactions,
+            :math:`(2, |\mathcal{E}|)`: whose texts make a user's.
+        embedding_dim (int): The width :math:`d`. (default: :obj:`32`)
+        num_layers (int): The number of layers :math:`L`. (default: :obj:`2`)
+        temperature (float): :math:`\tau`. (default: :obj:`0.15`)
+        **kwargs (optional): Further arguments of
+            :class:`~pyg_irllrec.nn.Backbone`.
+
+    Raises:
+        ValueError: If the texts or a number do not fit.
+    """
+
+    text: Tensor
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        item_text: Tensor,
+        interactions: Tensor,
+        embedding_dim: int = 32,
+        num_layers: int = 2,
+        temperature: float = 0.15,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_users, num_items, embedding_dim, **kwargs)
+        check_vectors('item_text', item_text, num_items, 'an item')
+        check_positive('num_layers', num_layers)
+        check_positive('temperature', temperature)
+        self.num_layers = num_layers
+        self.temperature = temperature
+        item_text = at_least_float32(item_text.detach())
+        text = _with_users(item_text, interactions, num_users)
+        self.register_buffer('text', text, persistent=False)
+        self.projector = TextProjector(item_text.size(1), embedding_dim)
+
+    def node_features(self) -> Tensor:
+        r"""The projected texts :math:`\mathbf{E}_0`."""
+        features: Tensor = self.projector(self.text)
+        return features
+
+    def encode(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
+    ) -> BackboneOutput:
+        r"""Propagates texts over a normalised graph."""
+        layers = propagate_layers(x, edge_index, [edge_weight] * self.num_layers)
+        intent = self.interaction_intent(layers[:-1], edge_index)
+        return BackboneOutput(unit_norm(sum_tensors(layers)), intent)
+
+    def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        r"""The mean softmax loss with the negative items of the whole batch."""
+        gap = info_nce(
+            user, positive, negative, temperature=self.temperature, reduction='none'
+        )
+        return F.softplus(gap).mean()  # The positive item joins the denominator.
+
+
+def _with_users(item_text: Tensor, interactions: Tensor, num_users: int) -> Tensor:
+    r"""The texts of users, means of those of their items, and of items."""
+    num_items = item_text.size(0)
+    graph = bipartite_edge_index(interactions, num_users, num_items)
+    nobody = item_text.new_zeros(num_users, item_text.size(1))
+    total = propagate(torch.cat([nobody, item_text]), graph)[:num_users]
+    count = torch.bincount(interactions[0], minlength=num_users).clamp_(min=1)
+    return torch.cat([total / count.unsqueeze(1), item_text])

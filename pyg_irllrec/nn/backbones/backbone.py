@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+from torch_geometric.typing import Adj
+from torch_geometric.utils import is_torch_sparse_tensor
+
+from pyg_irllrec.functional import bpr_loss
+from pyg_irllrec.functional._precision import widened
+from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
+from pyg_irllrec.nn.conv import IntentLGConv
+from pyg_irllrec.nn.intent_prototypes import IntentPrototypes
+from pyg_irllrec.utils.adjacency import symmetric_norm, to_edge_index
+from pyg_irllrec.utils.checks import check_not_negative, check_positive, check_rows
+from pyg_irllrec.utils.graph_cache import GraphCache
+
+
+class Backbone(Module):
+    r"""What every backbone of :class:`~pyg_irllrec.nn.IRLLRec` is: node embeddings,
+    interaction intents, and a loss of its own. It says what it computes, never how
+    it is trained.
+
+    A subclass writes :meth:`encode`, and :meth:`node_features` where it propagates
+    some. If it is to have intents, it returns those of :meth:`interaction_intent`. A
+    module that is no backbone becomes one in
+    :class:`~pyg_irllrec.nn.ModuleBackbone`.
+
+    Args:
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+        embedding_dim (int): The width :math:`d` of its embeddings.
+        num_intents (int): The number of intent prototypes a side, 0 for none.
+            (default: :obj:`0`)
+        impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
+            (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int,
+        num_intents: int = 0,
+        impl: str = 'auto',
+    ) -> None:
+        super().__init__()
+        check_positive('num_users', num_users)
+        check_positive('num_items', num_items)
+        check_positive('embedding_dim', embedding_dim)
+        check_not_negative('num_intents', num_intents)
+        self.num_users = num_users
+        self.num_items = num_items
+        self.embedding_dim = embedding_dim
+        self.num_intents = num_intents
+        self.user_prototypes: Optional[IntentPrototypes] = None
+        self.item_prototypes: Optional[IntentPrototypes] = None
+        if num_intents > 0:
+            self.user_prototypes = IntentPrototypes(embedding_dim, num_intents)
+            self.item_prototypes = IntentPrototypes(embedding_dim, num_intents)
+        self.intent_conv = IntentLGConv(impl=impl)
+        self._graph = GraphCache()
+
+    @property
+    def num_nodes(self) -> int:
+        r"""The number of users and items."""
+        return self.num_users + self.num_items
+
+    def node_features(self) -> Optional[Tensor]:
+        r"""The features that are propagated, a row a node, which
+        :class:`~pyg_irllrec.nn.RLMRecGen` masks. (default: :obj:`None`)"""
+        return None
+
+    def forward(
+        self,
+        edge_index: Adj,
+        edge_weight: Optional[Tensor] = None,
+        x: Optional[Tensor] = None,
+    ) -> BackboneOutput:
+        r"""Embeds all nodes of the undirected user-item graph.
+
+        Args:
+            edge_index (torch.Tensor or SparseTensor): The undirected user-item
+                graph, users first, in any PyG format; see
+                :func:`~pyg_irllrec.utils.bipartite_edge_index`.
+            edge_weight (torch.Tensor, optional): The normalised weights, also as
+                the values of a sparse matrix. Missing ones are computed, in every
+                call: pass those of :func:`~pyg_irllrec.utils.symmetric_norm` to
+                pay once. (default: :obj:`None`)
+            x (torch.Tensor, optional): Features in place of
+                :meth:`node_features`. (default: :obj:`None`)
+        """
+        if x is None:
+            x = self.node_features()
+        else:
+            check_rows('x', x, self.num_nodes)
+        x = None if x is None else widened(x)
+        dtype = torch.get_default_dtype() if x is None else x.dtype
+        return self.encode(x, *self.normalise(edge_index, edge_weight, dtype))
+
+    def encode(self, x: Any, edge_index: Tensor, edge_weight: Tensor) -> BackboneOutput:
+        r"""Embeds all nodes: what a subclass writes.
+
+        Args:
+            x (torch.Tensor, optional): The features, :obj:`None` where
+                :meth:`node_features` has none.
+            edge_index (torch.Tensor): Both directions of the user-item graph, users
+                first, sorted by target for :func:`~pyg_irllrec.functional.propagate`
+                and :meth:`interaction_intent`. Layers of PyG want it plain, see
+                :func:`~pyg_irllrec.utils.plain_edge_index`.
+            edge_weight (torch.Tensor): Its normalised weights.
+        """
+        raise NotImplementedError
+
+    def embed(self, edge_index: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
+        r"""The embeddings of :meth:`forward` alone: all that evaluation needs."""
+        output: BackboneOutput = self(edge_index, edge_weight)
+        return output.embedding
+
+    def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        r"""The loss of the embeddings of a batch of triplets, each of shape
+        :math:`(B, d)`. (default: :func:`~pyg_irllrec.functional.bpr_loss`)"""
+        return bpr_loss(user, positive, negative)
+
+    def auxiliary_loss(
+        self, output: BackboneOutput, triplets: Tensor
+    ) -> dict[str, Tensor]:
+        r"""The backbone's own weighted loss terms by name, such as the contrast of
+        views. (default: none)"""
+        return {}
+
+    def intents(self, x: Tensor) -> Tensor:
+        r"""The mixture of intents of every node, each side with its own prototypes,
+        :math:`\text{softmax}(\mathbf{X} \mathbf{C}) \mathbf{C}^{\top}`, of shape
+        :math:`(|\mathcal{V}|, d)`."""
+        if self.user_prototypes is None or self.item_prototypes is None:
+            raise ValueError(
+                f'this {type(self).__name__} has no intents (num_intents=0)'
+            )
+        user, item = x[: self.num_users], x[self.num_users :]
+        mixed = [self.user_prototypes(user), self.item_prototypes(item)]
+        return widened(torch.cat(mixed))
+
+    def interaction_intent(
+        self, layers: Sequence[Tensor], edge_index: Adj
+    ) -> Optional[Tensor]:
+        r"""The interaction intents of the IRLLRec paper: the mean over
+        :obj:`layers` of the :class:`~pyg_irllrec.nn.IntentLGConv` of node embeddings
+        under their own intents, on the graph without its weights; :obj:`None` without
+        prototypes."""
+        if self.num_intents == 0:
+            return None
+        if not isinstance(edge_index, Tensor) or is_torch_sparse_tensor(edge_index):
+            edge_index, _ = self.sort(edge_index)
+        convolved = [
+            self.intent_conv(x, edge_index, intent=self.intents(x)) for x in layers
+        ]
+        return sum_tensors(convolved) / len(convolved)
+
+    def sort(
+        self, edge_index: Adj, edge_weight: Optional[Tensor] = None
+    ) -> tuple[Tensor, Optional[Tensor]]:
+        r"""Any adjacency as an :obj:`edge_index` and weights, sorted in the first call
+        that sees it, so that products with it are fast."""
+        if torch.compiler.is_compiling() or self.intent_conv.impl == 'eager':
+            return to_edge_index(edge_index, edge_weight)
+        return self._graph.sort(edge_index, edge_weight, self.num_nodes)
+
+    def normalise(
+        self, edge_index: Adj, edge_weight: Optional[Tensor], dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
+        r"""As :meth:`sort`, with weights by symmetric normalisation where there are
+        none."""
+        edge_index, edge_weight = self.sort(edge_index, edge_weight)
+        if edge_weight is None:
+            edge_weight = symmetric_norm(edge_index, self.num_nodes, dtype)
+        return edge_index, edge_weight
+
+    def check_output(self, what: str, value: object) -> None:
+        r"""Raises a :class:`ValueError` unless :obj:`value` has a row a node."""
+        shape = (self.num_nodes, self.embedding_dim)
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        if got != shape:
+            raise ValueError(
+                f"'backbone' must give {what} of shape {shape}, a row a node, users "
+                f'first, got {got}'
+            )
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(num_users={self.num_users}, '
+            f'num_items={self.num_items}, embedding_dim={self.embedding_dim})'
+        )

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+
+from pyg_irllrec.functional import info_nce
+from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
+from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
+from pyg_irllrec.utils.checks import check_not_negative, check_positive
+from pyg_irllrec.utils.first_occurrence import first_occurrence
+
+
+class BIGCF(ContrastiveBackbone):
+    r"""The backbone of the `"Exploring the Individuality and Collectivity of Intents
+    behind Interactions for Graph Collaborative Filtering"
+    <https://arxiv.org/abs/2405.09042>`_ paper: a
+    :class:`~pyg_irllrec.nn.LightGCN` whose embeddings are blurred by the intents they
+    share with others,
+
+    .. math::
+        \mathbf{Z}^{\prime} = \mathbf{Z} + \mathbf{H} \circ \boldsymbol{\varepsilon},
+        \qquad \mathbf{H} = \text{softmax}(\mathbf{Z} \mathbf{C}) \mathbf{C}^{\top},
+        \qquad \boldsymbol{\varepsilon} \sim \mathcal{N}(0, 1)
+
+    in training; in evaluation :math:`\mathbf{Z}^{\prime} = \mathbf{Z}`. InfoNCE within
+    the users and positive items of a batch spreads users, spreads items and places
+    users with their items by :math:`\mathbf{Z}^{\prime}`, and spreads both by
+    :math:`\mathbf{H}`. A centre term keeps prototypes short. In the interaction
+    intents, :math:`\mathbf{S}_l` weighs :math:`\mathbf{E}_{l+1}`.
+
+    Args:
+        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`:
+            :obj:`num_users`, :obj:`num_items`, :obj:`embedding_dim` and
+            :obj:`num_layers`, all others by name.
+        num_intents (int): The number of intent prototypes a side.
+            (default: :obj:`128`)
+        interaction_intents (bool): Whether to compute interaction intents, which only
+            alignment needs. (default: :obj:`True`)
+        center_weight (float): The weight of :math:`\|\mathbf{C}\|^2`.
+            (default: :obj:`1e-5`)
+        eps (float): The floor under the contrast's logarithm; the authors' is
+            :obj:`1e-8`. (default: :obj:`0.0`)
+        **kwargs (optional): The same by name. With
+            :obj:`duplicates`, a node that stands in the batch several times is also
+            its own negative.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        num_intents: int = 128,
+        interaction_intents: bool = True,
+        center_weight: float = 1e-5,
+        eps: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        check_positive('num_intents', num_intents)
+        check_not_negative('center_weight', center_weight)
+        check_not_negative('eps', eps)
+        super().__init__(*args, num_intents=num_intents, **kwargs)
+        self.interaction_intents = interaction_intents
+        self.center_weight = center_weight
+        self.eps = eps
+
+    def encode(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
+    ) -> BackboneOutput:
+        r"""Embeds all nodes of a normalised graph; the view is :math:`\mathbf{H}`."""
+        layers = self.layers(x, edge_index, edge_weight)
+        intent = self._interaction_intent(layers, edge_index)
+        embedding = sum_tensors(layers)
+        shared = self.intents(embedding)
+        if self.training:
+            noise = torch.randn(shared.shape, dtype=shared.dtype, device=shared.device)
+            embedding = embedding + shared * noise
+        return BackboneOutput(embedding, intent, (shared,))
+
+    def _interaction_intent(
+        self, layers: list[Tensor], edge_index: Tensor
+    ) -> Optional[Tensor]:
+        if not self.interaction_intents:
+            return None
+        convolved = [
+            self.intent_conv(after, edge_index, intent=self.intents(before))
+            for before, after in pairwise(layers)
+        ]
+        return sum_tensors(convolved) / self.num_layers
+
+    def auxiliary_loss(
+        self, output: BackboneOutput, triplets: Tensor
+    ) -> dict[str, Tensor]:
+        r"""The weighted contrast and the centre term."""
+        assert self.user_prototypes is not None and self.item_prototypes is not None
+        squares = [
+            side.weight.square().sum()
+            for side in (self.user_prototypes, self.item_prototypes)
+        ]
+        contrast = super().auxiliary_loss(output, triplets)
+        return {**contrast, 'center': self.center_weight * sum_tensors(squares)}
+
+    def contrast(self, output: BackboneOutput, triplets: Tensor) -> Tensor:
+        r"""The contrast within the batch."""
+        user, item = triplets[0], triplets[1] + self.num_users
+        embedding, (shared,) = output.embedding, output.views
+        losses = [
+            self._contrast_pair(embedding, user, user),
+            self._contrast_pair(embedding, item, item),
+            self._contrast_pair(embedding, user, item),
+            self._contrast_pair(shared, user, user),
+            self._contrast_pair(shared, item, item),
+        ]
+        return sum_tensors(losses)
+
+    def _contrast_pair(self, x: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        r"""The mean loss of nodes :obj:`query` placed with nodes :obj:`key`."""
+        weight = key_weight = None
+        if not self.duplicates:
+            key_weight = first_occurrence(key).to(x.dtype)
+            weight = key_weight if query is key else None
+        return info_nce(
+            x[query],
+            x[key],
+            temperature=self.temperature,
+            weight=weight,
+            key_weight=key_weight,
+            eps=self.eps,
+        )

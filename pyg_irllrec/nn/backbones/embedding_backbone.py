@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from torch import Tensor
+from torch.nn import Embedding
+from torch.nn.init import xavier_uniform_
+from torch_geometric.typing import Adj
+
+from pyg_irllrec.functional import propagate
+from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.nn.backbones.backbone import Backbone
+from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
+from pyg_irllrec.utils.checks import check_positive
+
+
+class EmbeddingBackbone(Backbone):
+    r"""What the five backbones share: a table of embeddings a side, propagated over
+    the graph. A subclass overrides :meth:`layers`, whose sum scores; one that scores by
+    something else overrides both :meth:`encode` and :meth:`embed`.
+
+    Args:
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+        embedding_dim (int): The width :math:`d`. (default: :obj:`32`)
+        num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
+        num_intents (int): The number of intent prototypes a side, 0 for none.
+            (default: :obj:`0`)
+        impl (str): The implementation of the intent-aware convolution.
+            (default: :obj:`"auto"`)
+    """
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int = 32,
+        num_layers: int = 3,
+        num_intents: int = 0,
+        impl: str = 'auto',
+    ) -> None:
+        super().__init__(num_users, num_items, embedding_dim, num_intents, impl)
+        check_positive('num_layers', num_layers)
+        self.num_layers = num_layers
+        self.user_embedding = Embedding(num_users, embedding_dim)
+        self.item_embedding = Embedding(num_items, embedding_dim)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        r"""Draws all parameters anew (Xavier-uniform)."""
+        xavier_uniform_(self.user_embedding.weight)
+        xavier_uniform_(self.item_embedding.weight)
+        for prototypes in (self.user_prototypes, self.item_prototypes):
+            if prototypes is not None:
+                prototypes.reset_parameters()
+
+    def node_features(self) -> Tensor:
+        r"""The embeddings :math:`\mathbf{E}_0` of users and items."""
+        return torch.cat([self.user_embedding.weight, self.item_embedding.weight])
+
+    def layers(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
+    ) -> list[Tensor]:
+        r"""The layers :math:`\mathbf{E}_0, \ldots, \mathbf{E}_L` of a normalised
+        graph, whose sum scores."""
+        return propagate_layers(x, edge_index, [edge_weight] * self.num_layers)
+
+    def encode(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
+    ) -> BackboneOutput:
+        r"""Embeds all nodes of a normalised graph."""
+        layers = self.layers(x, edge_index, edge_weight)
+        intent = self.interaction_intent(layers[:-1], edge_index)
+        return BackboneOutput(sum_tensors(layers), intent)
+
+    def embed(self, edge_index: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
+        r"""The embeddings alone, without views or a convolution over intents."""
+        x = self.node_features()
+        return sum_tensors(
+            self.layers(x, *self.normalise(edge_index, edge_weight, x.dtype))
+        )
+
+
+def propagate_layers(
+    x: Tensor, edge_index: Tensor, edge_weights: Sequence[Tensor]
+) -> list[Tensor]:
+    r"""The features and what every layer makes of them, :math:`\mathbf{E}_{l+1} =
+    \hat{\mathbf{A}}_l \mathbf{E}_l`, with weights a layer."""
+    layers = [x]
+    for edge_weight in edge_weights:
+        layers.append(propagate(layers[-1], edge_index, edge_weight))
+    return layers

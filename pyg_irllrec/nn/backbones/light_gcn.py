@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from pyg_irllrec.functional import edge_dropout
+from pyg_irllrec.nn.backbones.embedding_backbone import EmbeddingBackbone
+from pyg_irllrec.utils.checks import check_fraction
+
+
+class LightGCN(EmbeddingBackbone):
+    r"""The backbone of the `"LightGCN: Simplifying and Powering Graph Convolution
+    Network for Recommendation" <https://arxiv.org/abs/2002.02126>`_ paper
+    (Equation 3), with the intents of `"Intent Representation Learning with Large
+    Language Model for Recommendation" <https://arxiv.org/abs/2502.03307>`_:
+
+    .. math::
+        \mathbf{E}_{l+1} = \mathbf{D}^{-1/2} \mathbf{A} \mathbf{D}^{-1/2}
+        \mathbf{E}_l, \qquad \mathbf{Z} = \sum_{l=0}^{L} \mathbf{E}_l, \qquad
+        \mathbf{r} = \frac{1}{L} \sum_{l=0}^{L-1} \mathbf{S}_l
+
+    where :math:`\mathbf{S}_l` is :class:`~pyg_irllrec.nn.IntentLGConv` of
+    :math:`\mathbf{E}_l` under the intents :class:`~pyg_irllrec.nn.IntentPrototypes`
+    of :math:`\mathbf{E}_l`, each side with its own. The layers are summed, as in
+    the IRLLRec and SSLRec code, not averaged as in the LightGCN paper.
+
+    Args:
+        *args (optional): Those of :class:`~pyg_irllrec.nn.EmbeddingBackbone`:
+            :obj:`num_users`, :obj:`num_items`, :obj:`embedding_dim` and
+            :obj:`num_layers`, all others by name.
+        edge_dropout (float): The probability to leave out a directed edge of the
+            propagation in a training step, see
+            :func:`~pyg_irllrec.functional.edge_dropout`. (default: :obj:`0.0`)
+        **kwargs (optional): The same by name.
+    """
+
+    def __init__(self, *args: Any, edge_dropout: float = 0.0, **kwargs: Any) -> None:
+        check_fraction('edge_dropout', edge_dropout)
+        super().__init__(*args, **kwargs)
+        self.edge_dropout = edge_dropout
+
+    def layers(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
+    ) -> list[Tensor]:
+        r"""The layers, in training those of a graph that misses some edges."""
+        if self.training:
+            edge_weight = edge_dropout(edge_weight, self.edge_dropout)
+        return super().layers(x, edge_index, edge_weight)

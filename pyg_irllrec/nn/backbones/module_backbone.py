@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+from torch.nn import Embedding, Module
+from torch.nn.init import xavier_uniform_
+
+from pyg_irllrec.nn.backbones.backbone import Backbone
+from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
+from pyg_irllrec.utils.adjacency import csr, plain_edge_index, sort_by_target
+from pyg_irllrec.utils.checks import check_choice, check_not_negative
+
+RATES, RATED_BY = ('user', 'rates', 'item'), ('item', 'rev_rates', 'user')
+
+
+class ModuleBackbone(Backbone):
+    r"""Any module that embeds the nodes of a graph, as a backbone of
+    :class:`~pyg_irllrec.nn.IRLLRec`: it adds a table of node features and the
+    interaction intents, :class:`~pyg_irllrec.nn.IntentLGConv` of the embeddings
+    :math:`\mathbf{Z}` that the module returns.
+
+    By default the module is called with the graph as a plain :obj:`edge_index` of
+    :obj:`torch.long`, without weights: most modules of PyG normalise by themselves.
+
+    Args:
+        module (torch.nn.Module): It embeds nodes, users first, as
+            :math:`(|\mathcal{V}|, d)`.
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+        embedding_dim (int): The width :math:`d` of what the module returns.
+        in_channels (int, optional): The width of a learned table that is given to
+            the module as :obj:`x`, before :obj:`edge_index`; 0 for modules that have
+            tables of their own. (default: :obj:`None`, :obj:`embedding_dim`)
+        num_intents (int): The number of intent prototypes a side, 0 for none.
+            (default: :obj:`0`)
+        method (str): The method of the module to call. (default: :obj:`"forward"`)
+        hetero (bool): Whether the module takes and returns dictionaries by type, as
+            after :func:`torch_geometric.nn.to_hetero`: node types :obj:`"user"` and
+            :obj:`"item"`, edge types :obj:`("user", "rates", "item")` and
+            :obj:`("item", "rev_rates", "user")`. (default: :obj:`False`)
+        weighted (bool): Whether the module also gets the normalised weights, as
+            :obj:`edge_weight=`. (default: :obj:`False`)
+        layout (str): How the module gets the graph: a plain :obj:`"edge_index"`, for
+            which most layers copy a feature vector an edge, or the transposed
+            adjacency as a :obj:`"csr"` matrix of torch, which many of them multiply
+            with, with the weights, if :obj:`weighted`, as values.
+            (default: :obj:`"edge_index"`)
+        impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
+            (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If an option is out of range, or the module has no such method.
+    """
+
+    metadata = (['user', 'item'], [RATES, RATED_BY])
+    """What :func:`torch_geometric.nn.to_hetero` has to be told of the graph."""
+
+    def __init__(
+        self,
+        module: Module,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int,
+        *,
+        in_channels: Optional[int] = None,
+        num_intents: int = 0,
+        method: str = 'forward',
+        hetero: bool = False,
+        weighted: bool = False,
+        layout: str = 'edge_index',
+        impl: str = 'auto',
+    ) -> None:
+        super().__init__(num_users, num_items, embedding_dim, num_intents, impl)
+        in_channels = embedding_dim if in_channels is None else in_channels
+        check_not_negative('in_channels', in_channels)
+        if not isinstance(module, Module):
+            raise ValueError(
+                f"'module' must be a torch.nn.Module, got {type(module).__name__}"
+            )
+        if not callable(getattr(module, method, None)):
+            raise ValueError(
+                f"'method' must be a method of the {type(module).__name__}, got "
+                f'{method!r}'
+            )
+        check_choice('layout', layout, ('edge_index', 'csr'))
+        if hetero and (in_channels == 0 or weighted or layout == 'csr'):
+            raise ValueError(
+                "'hetero' needs in_channels above 0, weighted=False and "
+                f"layout='edge_index', got {in_channels}, {weighted} and {layout!r}"
+            )
+        self.module = module
+        self.method = method
+        self.hetero = hetero
+        self.weighted, self.layout = weighted, layout
+        self.features: Optional[Embedding] = None
+        if in_channels > 0:
+            self.features = Embedding(self.num_nodes, in_channels)
+            xavier_uniform_(self.features.weight)
+
+    def node_features(self) -> Optional[Tensor]:
+        r"""The learned table, if there is one."""
+        return None if self.features is None else self.features.weight
+
+    def encode(self, x: Any, edge_index: Tensor, edge_weight: Tensor) -> BackboneOutput:
+        r"""Embeds all nodes by the module."""
+        embedding = self._call(x, edge_index, edge_weight)
+        intent = self.interaction_intent([embedding], edge_index)
+        return BackboneOutput(embedding, intent)
+
+    def _call(
+        self, x: Optional[Tensor], edge_index: Tensor, edge_weight: Tensor
+    ) -> Tensor:
+        # Called by itself where it can be, so that its hooks run.
+        by_name = self.method != 'forward'
+        call = getattr(self.module, self.method) if by_name else self.module
+        if self.hetero:
+            assert x is not None
+            out = self._call_hetero(call, x, plain_edge_index(edge_index))
+        else:
+            features = () if x is None else (x,)
+            if self.layout == 'csr':
+                out = call(*features, self._csr(edge_index, edge_weight))
+            else:
+                given = {'edge_weight': edge_weight} if self.weighted else {}
+                out = call(*features, plain_edge_index(edge_index), **given)
+        self.check_output('embeddings', out)
+        embedding: Tensor = out
+        return embedding
+
+    def _csr(self, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+        r"""The transposed adjacency, without a copy of its indices."""
+        edge_index, order = sort_by_target(edge_index, self.num_nodes)
+        edge_weight = edge_weight if order is None else edge_weight[order]
+        if not self.weighted:
+            edge_weight = torch.ones_like(edge_weight)
+        rowptr, col, *_ = csr(edge_index)
+        size = (self.num_nodes, self.num_nodes)
+        return torch.sparse_csr_tensor(rowptr, col, edge_weight, size)
+
+    def _call_hetero(self, call: Any, x: Tensor, edge_index: Tensor) -> Tensor:
+        back, forth = (end < self.num_users for end in edge_index.flip(0))
+        if bool((back == forth).any()):
+            raise ValueError(
+                "'edge_index' must join users with items where 'hetero' is set, got an "
+                'edge within one of them'
+            )
+        shift = edge_index.new_tensor([[0], [self.num_users]])
+        graph = {
+            RATES: edge_index[:, forth] - shift,
+            RATED_BY: edge_index[:, back] - shift.flip(0),
+        }
+        out = call({'user': x[: self.num_users], 'item': x[self.num_users :]}, graph)
+        if not isinstance(out, dict) or not {'user', 'item'} <= out.keys():
+            got = sorted(out) if isinstance(out, dict) else type(out).__name__
+            raise ValueError(
+                "'module' must return embeddings by type, of 'user' and of 'item', got "
+                f'{got}'
+            )
+        return torch.cat([out['user'], out['item']])

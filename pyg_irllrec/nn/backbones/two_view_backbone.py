@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
+from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
+from pyg_irllrec.nn.loss.pairwise_alignment_loss import (
+    PairwiseAlignmentLoss,
+    align_sides,
+)
+
+
+class TwoViewBackbone(ContrastiveBackbone):
+    r"""A :class:`~pyg_irllrec.nn.LightGCN` that is also trained to give a node like
+    embeddings :math:`\mathbf{z}^{\prime}, \mathbf{z}^{\prime\prime}` in two views of
+    the graph: InfoNCE over the users and items of a batch of triplets
+    :math:`\mathcal{B}`,
+
+    .. math::
+        \mathcal{L} = \sum_{k} \frac{1}{|\mathcal{B}|} \sum_{\mathcal{B}} -\log
+        \frac{\exp(\cos(\mathbf{z}^{\prime}_k, \mathbf{z}^{\prime\prime}_k) / \tau)}
+        {\sum_c \exp(\cos(\mathbf{z}^{\prime}_k, \mathbf{z}^{\prime\prime}_c) / \tau)}
+
+    with :math:`k` over the columns of the triplets and :math:`c` over the nodes of
+    the side. The intact graph scores. In evaluation there are no views and no
+    contrast. A subclass writes :meth:`view`.
+
+    Args:
+        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`.
+        negatives (str): The nodes :math:`c`: :obj:`"all"` of the side, as in the
+            papers, or those of the :obj:`"batch"`, which costs a fraction.
+            (default: :obj:`"all"`)
+        contrast_impl (str): The implementation of the contrast, see
+            :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
+        **kwargs (optional): The same by name.
+    """
+
+    contrasts_negatives: ClassVar[bool] = True
+    """Whether the negative items of a batch are contrasted too."""
+    intent_of_view: ClassVar[bool] = False
+    """Whether interaction intents are those of the second view in training."""
+
+    def __init__(
+        self,
+        *args: Any,
+        negatives: str = 'all',
+        contrast_impl: str = 'auto',
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.contrast_loss = PairwiseAlignmentLoss(
+            self.temperature, negatives, self.duplicates, contrast_impl
+        )
+
+    def view(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> list[Tensor]:
+        r"""The layers of a new view of a normalised graph."""
+        raise NotImplementedError
+
+    def encode(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
+    ) -> BackboneOutput:
+        r"""Embeds all nodes of a normalised graph, in training also in two views."""
+        if not self.training or self.contrast_weight == 0:
+            return super().encode(x, edge_index, edge_weight)
+        first, second = (self.view(x, edge_index, edge_weight) for _ in range(2))
+        layers = self.layers(x, edge_index, edge_weight)
+        seen = second if self.intent_of_view else layers
+        intent = self.interaction_intent(seen[:-1], edge_index)
+        return BackboneOutput(
+            sum_tensors(layers), intent, (sum_tensors(first), sum_tensors(second))
+        )
+
+    def contrast(self, output: BackboneOutput, triplets: Tensor) -> Tensor:
+        r"""The contrast of the two views."""
+        first, second = output.views
+        nodes = triplets if self.contrasts_negatives else triplets[:2]
+        return align_sides(
+            self.contrast_loss, self.contrast_loss, first, second, nodes, self.num_users
+        )

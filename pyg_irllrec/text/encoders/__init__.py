@@ -1,0 +1,17 @@
+r"""Texts to vectors, and vectors on disk."""
+
+from .cached_encoder import CachedEncoder
+from .openai_encoder import OpenAIEncoder
+from .sentence_encoder import SentenceEncoder
+from .tfidf_encoder import TfidfEncoder
+from .vector_file import VectorFile, load_vectors, save_vectors
+
+__all__ = [
+    'CachedEncoder',
+    'OpenAIEncoder',
+    'SentenceEncoder',
+    'TfidfEncoder',
+    'VectorFile',
+    'load_vectors',
+    'save_vectors',
+]

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Optional, Union
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib import format as npy
+from torch import Tensor
+
+from pyg_irllrec.text.encoders._encoder_output import as_json
+from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.files import atomic_write
+
+Ids = Union[Sequence[int], Sequence[str], npt.NDArray[Any], Tensor]
+
+_BLOCK_BYTES = 1 << 24
+
+
+class VectorFile(NamedTuple):
+    r"""What :func:`load_vectors` read."""
+
+    vectors: npt.NDArray[np.float32]
+    """A row an id, of shape :math:`(N, D_t)`."""
+    ids: npt.NDArray[Any]
+    """The ids that the rows belong to, integers or strings, :math:`(N)`."""
+    record: dict[str, Any]
+    """How the vectors were made, with their :obj:`dimension` and :obj:`count`."""
+
+
+def save_vectors(
+    path: Union[str, os.PathLike[str]],
+    vectors: Union[npt.NDArray[Any], Tensor],
+    ids: Ids,
+    describe: dict[str, Any],
+) -> None:
+    r"""Writes vectors, the ids they belong to and how they were made into one
+    :obj:`.npz` file, whole or not at all. The arrays are called :obj:`embedding` and
+    :obj:`ids`; :obj:`record` is a JSON object with all of :obj:`describe` and
+    :obj:`dimension`, :obj:`count`, :obj:`date` and :obj:`ids_sha256`.
+
+    Args:
+        path (str or Path): Where; it must end in :obj:`.npz`. A file that is there
+            is replaced.
+        vectors (numpy.ndarray or torch.Tensor): A row an id, of shape
+            :math:`(N, D_t)`, in :obj:`float32` or :obj:`float16`.
+        ids (sequence): Integers or strings, each of them once.
+        describe (dict): How they were made, such as :obj:`encoder.describe()`.
+
+    Raises:
+        ValueError: If shapes do not fit, a vector is not finite, an id is there
+            twice, or :obj:`describe` cannot be written as JSON.
+    """
+    path = Path(path)
+    if path.suffix != '.npz':
+        raise ValueError(f"'path' must end in .npz, got {path}")
+    if isinstance(vectors, Tensor):
+        vectors = vectors.detach().cpu().numpy()
+    ids = _as_ids(ids)
+    _check_vectors(vectors, ids)
+    _check_unique(ids)
+    record = _make_record(describe, vectors, ids)
+    with atomic_write(path, 'wb') as file:
+        np.savez(
+            file,
+            ids=ids,
+            embedding=np.ascontiguousarray(vectors),
+            record=np.array(record),
+        )
+
+
+def load_vectors(
+    path: Union[str, os.PathLike[str]],
+    ids: Optional[Ids] = None,
+    expect: Optional[dict[str, Any]] = None,
+    missing: str = 'error',
+) -> VectorFile:
+    r"""Reads vectors by their ids, in the order asked for, from a file of
+    :func:`save_vectors`, or any :obj:`.npz` file that holds :obj:`ids` and
+    :obj:`embedding`. Rows that are not asked for are never all in memory.
+
+    Args:
+        path (str or Path): The file.
+        ids (sequence, optional): Integers or strings, in any order, any of them as
+            often as you like, such as :obj:`data['item'].id`. (default:
+            :obj:`None`, those of the file)
+        expect (dict, optional): What the record must say, such as
+            :obj:`{'model': 'all-MiniLM-L6-v2', 'dimension': 384}`; it may say more.
+            (default: :obj:`None`)
+        missing (str): For ids that the file does not hold, an :obj:`"error"`, or
+            :obj:`"zeros"`. (default: :obj:`"error"`)
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged or no such file, if its record says
+            something else than :obj:`expect`, if an id is missing, or if a vector
+            that was asked for is not finite.
+    """
+    check_choice('missing', missing, ('error', 'zeros'))
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} is not there: save_vectors writes such files')
+    wanted = None if ids is None else _as_ids(ids)
+    with _explained(path), zipfile.ZipFile(path) as archive:
+        held = _as_ids(_read_array(archive, 'ids'))
+        record = _read_record(archive, held)
+    for name, value in as_json('expect', expect or {}).items():
+        if record.get(name) != value:
+            raise ValueError(
+                f"'expect' must agree with {path}, which has {name} = "
+                f'{json.dumps(record.get(name))}, not {json.dumps(value)}'
+            )
+    rows = np.arange(held.size)
+    if wanted is not None:
+        rows = _find(held, wanted, path, missing)
+    with _explained(path), zipfile.ZipFile(path) as archive:
+        vectors = _read_rows(archive, rows)
+    wanted = held if wanted is None else wanted
+    _check_finite(f'the vectors in {path}', vectors, wanted)
+    return VectorFile(vectors, wanted, record)
+
+
+def _as_ids(ids: Ids) -> npt.NDArray[Any]:
+    r"""A vector of :obj:`int64` or of strings."""
+    if isinstance(ids, Tensor):
+        ids = ids.detach().cpu().numpy()
+    given = ids if isinstance(ids, np.ndarray) else list(ids)
+    array = np.asarray(given)
+    if array.dtype.kind == 'O':  # Strings of pandas.
+        array = np.asarray(array.tolist())
+    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in 'iuU':
+        raise ValueError(
+            "'ids' must be a vector of integers or of strings with at least one id, "
+            f'got shape {array.shape} of {array.dtype}'
+        )
+    if array.dtype.kind != 'U':
+        return array.astype(np.int64)
+    # Numpy makes strings of numbers among strings, and forgets a zero at the end.
+    if isinstance(given, list) and array.tolist() != given:
+        raise ValueError(
+            "'ids' must hold nothing but strings where it holds one, and none that "
+            'ends in a zero character'
+        )
+    return array
+
+
+def _check_vectors(vectors: npt.NDArray[Any], ids: npt.NDArray[Any]) -> None:
+    if vectors.dtype not in (np.float32, np.float16):
+        raise ValueError(f"'vectors' must be float32 or float16, got {vectors.dtype}")
+    if vectors.ndim != 2 or len(vectors) != ids.size or vectors.shape[1] == 0:
+        raise ValueError(
+            f"'vectors' must have a row an id, {ids.size} rows, got shape "
+            f'{vectors.shape}'
+        )
+    _check_finite("'vectors'", vectors, ids)
+
+
+def _check_finite(what: str, vectors: npt.NDArray[Any], ids: npt.NDArray[Any]) -> None:
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if bad.size > 0:
+        raise ValueError(
+            f'{what} must be finite, got NaN or infinity in {bad.size} of '
+            f'{len(vectors)} rows (first: id {ids[bad[0]]})'
+        )
+
+
+def _check_unique(ids: npt.NDArray[Any]) -> None:
+    distinct, count = np.unique(ids, return_counts=True)
+    if distinct.size < ids.size:
+        raise ValueError(
+            f"'ids' must hold each id once, got {distinct[count.argmax()]} "
+            f'{count.max()} times'
+        )
+
+
+def _make_record(
+    describe: dict[str, Any], vectors: npt.NDArray[Any], ids: npt.NDArray[Any]
+) -> str:
+    width = vectors.shape[1]
+    if describe.get('dimension', width) != width:
+        raise ValueError(
+            f"'describe' must fit 'vectors', {width} wide, got dimension = "
+            f'{describe["dimension"]}'
+        )
+    record = as_json('describe', describe) | {
+        'dimension': width,
+        'count': ids.size,
+        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'ids_sha256': _sha256(ids),
+    }
+    return json.dumps(record, indent=1)
+
+
+def _sha256(ids: npt.NDArray[Any]) -> str:
+    if ids.dtype.kind == 'U':
+        return hashlib.sha256('\0'.join(ids.tolist()).encode()).hexdigest()
+    return hashlib.sha256(ids.astype('<i8').tobytes()).hexdigest()
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
+        raise ValueError(
+            f'{path} must be a .npz file with arrays ids and embedding, or it is '
+            f'damaged: {error}'
+        ) from None
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    with archive.open(f'{name}.npy') as file:
+        array: npt.NDArray[Any] = npy.read_array(file, allow_pickle=False)
+    return array
+
+
+def _read_record(archive: zipfile.ZipFile, ids: npt.NDArray[Any]) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    if 'record.npy' in archive.namelist():
+        record = json.loads(str(_read_array(archive, 'record')))
+        if record.get('ids_sha256') != _sha256(ids):
+            raise ValueError('its ids are not those that it was written with')
+    _check_unique(ids)
+    with archive.open('embedding.npy') as file:
+        (count, width), _ = _read_header(file)
+    if count != ids.size:
+        raise ValueError(f'it holds {ids.size} ids for {count} vectors')
+    return record | {'dimension': width, 'count': count}
+
+
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, int], np.dtype[Any]]:
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0
+    if version != (1, 0):
+        read = npy.read_array_header_2_0
+    shape, fortran_order, dtype = read(file)
+    if len(shape) != 2 or fortran_order or dtype.kind != 'f':
+        raise ValueError(
+            'embedding must be a matrix of floating-point numbers, row by row, got '
+            f'shape {shape} of {dtype}'
+        )
+    return shape, dtype
+
+
+def _find(
+    held: npt.NDArray[Any], wanted: npt.NDArray[Any], path: Path, missing: str
+) -> npt.NDArray[np.int64]:
+    r"""The row of each id that is wanted; -1 for those that are not there."""
+    if held.dtype.kind != wanted.dtype.kind:
+        kinds = {'i': 'integers', 'U': 'strings'}
+        raise ValueError(
+            f"'ids' must be {kinds[held.dtype.kind]} as in {path}, got "
+            f'{kinds[wanted.dtype.kind]}'
+        )
+    order = held.argsort(kind='stable')
+    place = np.searchsorted(held, wanted, sorter=order)
+    rows = order[np.minimum(place, held.size - 1)]
+    absent = held[rows] != wanted
+    if missing == 'error' and absent.any():
+        raise ValueError(
+            f"'ids' must be ids that {path} holds, {absent.sum()} of {wanted.size} are "
+            f"not there (first: {wanted[absent][0]}): missing='zeros' takes zeros for "
+            'them'
+        )
+    return np.where(absent, -1, rows)
+
+
+def _read_rows(
+    archive: zipfile.ZipFile, rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    r"""Rows of the matrix, zeros for row -1. The file is read to its end, block by
+    block, so that its checksum is compared too."""
+    order = rows.argsort(kind='stable')
+    with archive.open('embedding.npy') as file:
+        (count, width), dtype = _read_header(file)
+        out = np.zeros((rows.size, width), np.float32)
+        step = max(1, _BLOCK_BYTES // (width * dtype.itemsize))
+        for start in range(0, count, step):
+            size = min(step, count - start)
+            data = file.read(size * width * dtype.itemsize)
+            block = np.frombuffer(data, dtype).reshape(size, width)
+            first, last = np.searchsorted(rows, [start, start + size], sorter=order)
+            out[order[first:last]] = block[rows[order[first:last]] - start]
+    return out

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+import threading
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Optional
+
+from pyg_irllrec.text._sqlite_file import SQLiteFile
+from pyg_irllrec.text.intents.intent_record import Intent
+
+
+class Outcome(NamedTuple):
+    r"""What became of a question: intents, or a reason why there are none."""
+
+    intents: tuple[Intent, ...]
+    reason: str = ''
+    calls: int = 0
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+
+    @property
+    def failed(self) -> bool:
+        r"""Whether it has to be asked again."""
+        return not self.intents
+
+
+class Journal(SQLiteFile):
+    r"""Outcomes by the hash of what was asked, in a SQLite file, each with a checksum.
+    One is there when :meth:`write` returns. For many threads of one process.
+
+    Args:
+        path (Path): The file; it is made where it is missing.
+
+    Raises:
+        ValueError: If the file is no such database.
+        OSError: If it cannot be read or written, or another run has it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        super().__init__(
+            path,
+            'journal',
+            'outcomes (key BLOB PRIMARY KEY, intents TEXT NOT NULL, '
+            'reason TEXT NOT NULL, calls INTEGER NOT NULL, '
+            'prompt_tokens INTEGER NOT NULL, answer_tokens INTEGER NOT NULL, '
+            'checksum INTEGER NOT NULL)',
+            # Two runs at a time would ask, and pay, for the same nodes.
+            exclusive=True,
+        )
+
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, Outcome]:
+        r"""The outcomes that are there, by key; damaged ones are not."""
+        places = ', '.join('?' * len(keys))
+        with self._lock, self._explained():
+            rows = self._db.execute(
+                f'SELECT * FROM outcomes WHERE key IN ({places})', keys
+            ).fetchall()
+        return {row[0]: _unpack(row) for row in rows if row[-1] == _checksum(row[:3])}
+
+    def write(self, key: bytes, outcome: Outcome) -> None:
+        r"""Keeps an outcome in the place of an earlier one, and adds to its counts."""
+        content = (key, json.dumps(outcome.intents), outcome.reason)
+        row = (*content, *outcome[2:], _checksum(content))
+        added = ', '.join(
+            f'{name} = {name} + excluded.{name}'
+            for name in ('calls', 'prompt_tokens', 'answer_tokens')
+        )
+        with self._lock, self._explained(), self._db as db:
+            db.execute(
+                'INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) '
+                'DO UPDATE SET intents = excluded.intents, reason = excluded.reason, '
+                f'checksum = excluded.checksum, {added}',
+                row,
+            )
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        with self._lock:
+            super().__exit__(kind, error, traceback)
+
+
+def _checksum(content: tuple[bytes, str, str]) -> int:
+    key, *texts = content
+    return zlib.crc32('\0'.join(map(str, texts)).encode(), zlib.crc32(key))
+
+
+def _unpack(row: tuple[bytes, str, str, int, int, int, int]) -> Outcome:
+    _, intents, reason, *counts, _ = row
+    found = (
+        Intent(name, why, tuple(where)) for name, why, where in json.loads(intents)
+    )
+    return Outcome(tuple(found), reason, *counts)

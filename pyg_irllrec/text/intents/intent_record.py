@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Union
+
+from pyg_irllrec.text._one_line import one_line
+
+
+class Intent(NamedTuple):
+    r"""Why someone acts, or why something is chosen."""
+
+    name: str
+    reason: str
+    evidence: tuple[int, ...]
+    """The numbers, from 1, of the texts that it rests on."""
+
+
+@dataclass(frozen=True)
+class IntentRecord:
+    r"""The intents of a node.
+
+    Args:
+        side (str): The type of the node, such as :obj:`"user"`.
+        id (int or str): Its original id.
+        status (str): :obj:`"ok"`; :obj:`"no evidence"`, where nothing is known of the
+            node and no model was asked; or :obj:`"failed"`.
+        intents (tuple of Intent): The intents, at least one where all went well.
+        reason (str): Why it failed. (default: :obj:`""`)
+        sources (tuple): The node that each text of the evidence is of, as a pair of
+            type and original id. (default: :obj:`()`)
+        evidence_sha256 (str): A hash of the texts. (default: :obj:`""`)
+    """
+
+    side: str
+    id: Union[int, str]
+    status: str
+    intents: tuple[Intent, ...]
+    reason: str = ''
+    sources: tuple[tuple[str, Union[int, str]], ...] = ()
+    evidence_sha256: str = ''
+
+    def to_dict(self) -> dict[str, Any]:
+        r"""The record for a line of JSON."""
+        return {
+            'side': self.side,
+            'id': self.id,
+            'status': self.status,
+            'intents': [intent._asdict() for intent in self.intents],
+            **({'reason': self.reason} if self.reason else {}),
+            'sources': self.sources,
+            'evidence_sha256': self.evidence_sha256,
+        }
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> IntentRecord:
+        r"""The record that :meth:`to_dict` turned into a dictionary."""
+        intents = tuple(
+            Intent(each['name'], each['reason'], tuple(each['evidence']))
+            for each in value['intents']
+        )
+        sources = tuple((side, name) for side, name in value['sources'])
+        return cls(**value | {'intents': intents, 'sources': sources})
+
+
+def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, ...]:
+    r"""The intents in a model's answer: one JSON object, maybe with words around it,
+
+    .. code-block:: json
+
+        {"steps": ["..."], "intents":
+         [{"name": "...", "reason": "...", "evidence": [1, 2]}]}
+
+    Args:
+        answer (str): What the model wrote.
+        num_texts (int): How many texts it was given: which numbers there are.
+        max_intents (int): The largest number of intents.
+
+    Raises:
+        ValueError: If it is anything else, for a reason that a model can mend.
+        ImportError: If pydantic is not installed.
+    """
+    require_pydantic('read_answer')
+    from pydantic import ValidationError
+
+    from pyg_irllrec.text.intents._answer_schema import Answer
+
+    text = answer[answer.find('{') : answer.rfind('}') + 1]
+    if not text:
+        raise ValueError('the answer must hold a JSON object, got none')
+    try:
+        given = Answer.model_validate_json(text)
+    except ValidationError as error:
+        # Without the input, which may be long and is the model's own.
+        reasons = [
+            f'{".".join(map(str, each["loc"])) or "the JSON"}: {each["msg"]}'
+            for each in error.errors(include_input=False, include_url=False)[:3]
+        ]
+        raise ValueError('; '.join(reasons)[:500]) from None
+    intents = tuple(
+        Intent(one_line(i.name), one_line(i.reason), tuple(sorted(set(i.evidence))))
+        for i in given.intents
+    )
+    _check_intents(intents, num_texts, max_intents)
+    return intents
+
+
+def require_pydantic(what: str) -> None:
+    r"""Raises a clear :class:`ImportError` without pydantic."""
+    try:
+        import pydantic  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            f"'{what}' needs pydantic: pip install 'pyg_irllrec[llm]'"
+        ) from None
+
+
+def _check_intents(
+    intents: tuple[Intent, ...], num_texts: int, max_intents: int
+) -> None:
+    if len(intents) > max_intents:
+        raise ValueError(f'intents must be {max_intents} at most, got {len(intents)}')
+    names = _repeated(intent.name.casefold() for intent in intents)
+    if names:
+        raise ValueError(f'intents must have distinct names, got {names[0]!r} twice')
+    for number, intent in enumerate(intents):
+        if not intent.name or not intent.reason:
+            raise ValueError(f'intents.{number} must have a name and a reason')
+        if intent.evidence[-1] > num_texts:
+            raise ValueError(
+                f'intents.{number}.evidence must hold numbers from 1 to {num_texts}, '
+                f'got {intent.evidence[-1]}'
+            )
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    names = list(names)
+    return [name for row, name in enumerate(names) if name in names[:row]]

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from pyg_irllrec.nn import Recommender
+from pyg_irllrec.training._derive_seed import derive_seed
+from pyg_irllrec.training.ranking import RankingBatch, RankingMetrics
+from pyg_irllrec.utils.checks import check_positive
+
+
+class LitRecommender(LightningModule):
+    r"""Trains a :class:`~pyg_irllrec.nn.Recommender` with Lightning.
+
+    Torch's generator is seeded at the start of every epoch from :obj:`seed` and
+    the number of the epoch, so that a run resumed after any epoch goes on as an
+    uninterrupted one would have.
+
+    Args:
+        model (Recommender): The model.
+        lr (float): The learning rate of Adam. (default: :obj:`1e-3`)
+        ks (sequence of int): The cut-offs of Recall and NDCG.
+            (default: :obj:`(5, 10, 20)`)
+        seed (int): The seed. (default: :obj:`0`)
+
+    Attributes:
+        settings (dict): What a resumed run must share with the one it continues.
+        history (list of dict): A row a validation: the epoch, the mean of every
+            loss term in that epoch, and the metrics. It is saved and restored.
+        step_seconds (list of float): The time of every training step of this
+            process, without the first.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        lr: float = 1e-3,
+        ks: Sequence[int] = (5, 10, 20),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        check_positive('lr', lr)
+        metrics = RankingMetrics(ks)
+        if max(ks) > model.num_items:
+            raise ValueError(
+                f"'ks' must not be above the number of items, {model.num_items}, "
+                f'got {max(ks)}'
+            )
+        self.model = model
+        self.lr = lr
+        self.seed = seed
+        self.metrics = metrics
+        self.settings: dict[str, object] = {'lr': lr, 'ks': list(ks), 'seed': seed}
+        self.history: list[dict[str, float]] = []
+        self.step_seconds: list[float] = []
+        self._started: float | None = None
+        self._sums: dict[str, Tensor] = {}
+        self._embeddings: tuple[Tensor, Tensor] | None = None
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        r"""Adam without weight decay, over what is trained, in one pass over it."""
+        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
+        return torch.optim.Adam(weights, lr=self.lr, fused=True)
+
+    def on_train_epoch_start(self) -> None:
+        r"""Seeds the epoch."""
+        torch.manual_seed(derive_seed(self.seed, self.current_epoch, 'model'))
+        self._sums = {}
+        self._started = None
+
+    def training_step(self, triplets: Tensor, batch_idx: int) -> Tensor:
+        r"""The total loss of a batch."""
+        now = time.perf_counter()
+        if self._started is not None:
+            self.step_seconds.append(now - self._started)
+        self._started = now
+        first = batch_idx % self.trainer.accumulate_grad_batches == 0
+        loss = self.model.loss(triplets, update_teacher=first)
+        for name, term in {'loss': loss.total, **loss.terms}.items():
+            # Summed on the device: reading it here would wait for every step.
+            self._sums[name] = self._sums.get(name, 0.0) + term.detach()
+        self.log('loss', loss.total.detach(), prog_bar=True)
+        return loss.total
+
+    def on_validation_epoch_start(self) -> None:
+        r"""Embeds the graph once for all batches."""
+        self._embeddings = self.model.encode()
+        self.metrics.reset()
+
+    def validation_step(self, batch: RankingBatch, batch_idx: int) -> None:
+        r"""Ranks all items for a batch of users."""
+        assert self._embeddings is not None
+        self.metrics.rank(*self._embeddings, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        r"""Logs the metrics and adds a row to the history."""
+        values = {name: float(value) for name, value in self.metrics.compute().items()}
+        self.log_dict({f'val/{name}': value for name, value in values.items()})
+        self.log(
+            'val_recall',
+            values[f'recall@{self.metrics.max_k}'],
+            prog_bar=True,
+            logger=False,
+        )
+        steps = max(self.trainer.num_training_batches, 1)
+        terms = {name: float(value) / steps for name, value in self._sums.items()}
+        for name, value in terms.items():
+            if not math.isfinite(value):
+                raise ValueError(
+                    f'training diverged: {name!r} is {value} in epoch '
+                    f'{self.current_epoch + 1} (try a lower learning rate)'
+                )
+        self.history.append({'epoch': self.current_epoch + 1, **terms, **values})
+        self._embeddings = None
+
+    on_test_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+
+    def on_test_epoch_end(self) -> None:
+        r"""Logs the metrics of the test."""
+        for name, value in self.metrics.compute().items():
+            self.log(f'test/{name}', value)
+        self._embeddings = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        r"""Saves the history and the settings."""
+        checkpoint['history'] = self.history
+        checkpoint['settings'] = self.settings
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        r"""Restores the history.
+
+        Raises:
+            ValueError: If the checkpoint is of another model or other settings.
+        """
+        for name, value in checkpoint['settings'].items():
+            if self.settings.get(name) != value:
+                raise ValueError(
+                    f'the run was begun with {name}={value}: resume it with the same, '
+                    f'got {name}={self.settings.get(name)}'
+                )
+        own, theirs = (
+            # In order, since the optimizer knows parameters by their number alone.
+            [(name, value.shape) for name, value in state.items()]
+            for state in (self.state_dict(), checkpoint['state_dict'])
+        )
+        if own != theirs:
+            raise ValueError(
+                'the checkpoint holds a model of other parts or sizes, or in another '
+                'order, than the one to be resumed'
+            )
+        self.history = checkpoint['history']

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyg_irllrec.nn import BIGCF, IRLLRec
+from pyg_irllrec.testing import BackboneTests, replay_draws
+
+
+class TestBIGCF(BackboneTests):
+    def build(self, num_users, num_items, embedding_dim):
+        return BIGCF(
+            num_users,
+            num_items,
+            embedding_dim=embedding_dim,
+            num_layers=2,
+            num_intents=3,
+        )
+
+
+def test_blurred_in_training_only():
+    tests = TestBIGCF()
+    model = tests.backbone()
+    noise = torch.randn(tests.num_nodes, 4)
+    with replay_draws([noise]):
+        blurred = model(tests.edge_index)
+    clean = model.eval()(tests.edge_index)
+    shared = model.intents(clean.embedding)
+    torch.testing.assert_close(blurred.embedding, clean.embedding + shared * noise)
+
+
+def test_a_batch_of_one_node_counted_once_has_nothing_to_spread():
+    tests = TestBIGCF()
+    model = tests.backbone().eval()
+    output = model(tests.edge_index)
+    triplets = torch.tensor([[3, 3], [1, 1], [0, 0]])
+    assert model.auxiliary_loss(output, triplets)['contrast'].abs() < 1e-5
+    model.duplicates = True
+    assert model.auxiliary_loss(output, triplets)['contrast'] > 0.05
+
+
+def test_intents_that_nobody_needs_are_not_computed():
+    tests = TestBIGCF()
+    model = BIGCF(6, 7, embedding_dim=4, num_intents=3, interaction_intents=False)
+    assert model(tests.edge_index).interaction_intent is None
+    with pytest.raises(ValueError, match="'intent' texts need a backbone"):
+        IRLLRec(model, tests.edge_index, **tests.texts()).loss(tests.triplets)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'num_intents': 0}, "'num_intents' must be above 0, got 0"),
+        ({'temperature': -0.2}, "'temperature' must be above 0, got -0.2"),
+        ({'center_weight': -1}, "'center_weight' must be 0 or above, got -1"),
+        ({'contrast_weight': -1}, "'contrast_weight' must be 0 or above, got -1"),
+        ({'eps': -1}, "'eps' must be 0 or above, got -1"),
+    ],
+)
+def test_wrong_arguments(change, message):
+    with pytest.raises(ValueError, match=message):
+        BIGCF(6, 7, **change)

@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyg_irllrec.text import CachedEncoder, TfidfEncoder
+from pyg_irllrec.text.encoders._vector_table import VectorTable
+from tests.text.hash_encoder import HashEncoder
+
+ROOT = Path(__file__).parents[3]
+# Says how far it is before its batch is kept.
+RUN = """
+import sys, time
+from pyg_irllrec.text import CachedEncoder
+from tests.text.hash_encoder import HashEncoder
+
+path, number, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+
+class Slow(HashEncoder):
+    def __call__(self, texts):
+        time.sleep(seconds)
+        print(len(texts), flush=True)
+        return super().__call__(texts)
+
+texts = [f'text {row}' for row in range(number)]
+encoder = Slow()
+vectors = CachedEncoder(encoder, path, batch_size=4, progress=False)(texts)
+assert (vectors == encoder.expected(texts)).all()
+"""
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, '-c', RUN, *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | {'OMP_NUM_THREADS': '1'},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'cache.db'
+
+
+@pytest.fixture
+def encoder():
+    return HashEncoder()
+
+
+def cached(encoder, path, **options):
+    return CachedEncoder(encoder, path, progress=False, **options)
+
+
+def change(path, statement, *values):
+    with sqlite3.connect(path) as db:
+        db.execute(statement, values)
+    db.close()
+
+
+def count(path):
+    db = sqlite3.connect(path)
+    (number,) = db.execute('SELECT count(*) FROM text_vectors').fetchone()
+    db.close()
+    return number
+
+
+def test_a_text_is_encoded_once(encoder, path):
+    texts = ['b', 'a', 'b', '', 'a', 'c', '']
+    vectors = cached(encoder, path, batch_size=3)(texts)
+    assert vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors, encoder.expected(texts))
+    assert encoder.batches == [['b', 'a', ''], ['c']]
+    later = HashEncoder()
+    again = cached(later, path)(['c', 'new', 'a', 'new'])
+    np.testing.assert_array_equal(again, encoder.expected(['c', 'new', 'a', 'new']))
+    assert later.batches == [['new']]
+    assert count(path) == 5
+
+
+def test_many_texts(encoder, path):
+    texts = [f'text {row % 1300}' for row in range(2600)]
+    np.testing.assert_array_equal(cached(encoder, path)(texts), encoder.expected(texts))
+    later = HashEncoder()
+    np.testing.assert_array_equal(cached(later, path)(texts), encoder.expected(texts))
+    assert later.batches == [] and len(encoder.texts) == 1300
+
+
+def test_no_text(encoder, path):
+    assert cached(encoder, path)([]).shape == (0, 0)
+    assert encoder.batches == []
+
+
+def test_texts_that_are_no_proper_unicode(encoder, path):
+    texts = ['half \ud800', 'zero \0', 'zero ', '\u00e9', 'e\u0301']
+    encoder.vector = lambda text: np.full(2, texts.index(text))
+    vectors = cached(encoder, path)(texts)
+    assert vectors[:, 0].tolist() == [0, 1, 2, 3, 4] and count(path) == 5
+
+
+def test_encoders_in_one_file_do_not_mix(path):
+    first, second = HashEncoder(name='first'), HashEncoder(name='second')
+    for _ in range(2):
+        for encoder in (first, second):
+            np.testing.assert_array_equal(
+                cached(encoder, path)(['a', 'b']), encoder.expected(['a', 'b'])
+            )
+    assert len(first.batches) == len(second.batches) == 1
+    assert count(path) == 4
+
+
+def test_a_new_version_of_a_library_is_no_other_encoder(encoder, path):
+    cached(encoder, path)(['a'])
+    later = HashEncoder()
+    later.describe = lambda: encoder.describe() | {'library': 'none 2.0'}
+    cached(later, path)(['a'])
+    assert later.batches == []
+    later.describe = lambda: encoder.describe() | {'version': 2}
+    cached(later, path)(['a'])
+    assert later.batches == [['a']]
+
+
+def test_a_function_needs_a_description(path):
+    def encode(texts):
+        return np.ones((len(texts), 2))
+
+    with pytest.raises(ValueError, match="or 'description' must be given, got <func"):
+        CachedEncoder(encode, path)
+    with pytest.raises(ValueError, match="'description' must hold what JSON can"):
+        CachedEncoder(encode, path, description={'encoder': encode})
+    assert not path.exists()
+    mine = cached(encode, path, description={'encoder': 'ones'})
+    assert mine.describe() == {'encoder': 'ones'}
+    assert mine(['a']).tolist() == [[1, 1]]
+
+
+def test_describes_its_encoder(encoder, path):
+    assert cached(encoder, path).describe() == encoder.describe()
+    assert repr(cached(len, path, description={})) == (
+        f"CachedEncoder(<built-in function len>, '{path}')"
+    )
+
+
+@pytest.mark.parametrize(
+    ('statement', 'value'),
+    [
+        ('vector = substr(vector, 1, 12)', None),
+        ('vector = substr(vector, 1, 13)', None),
+        ('vector = zeroblob(32)', None),
+        ("vector = ''", None),
+        ('vector = 7', None),
+        ('checksum = checksum + 1', None),
+        # Another's vector, whole in itself.
+        (
+            '(vector, checksum) = (SELECT vector, checksum FROM text_vectors '
+            'WHERE key != ?)',
+            'key',
+        ),
+    ],
+)
+def test_a_damaged_vector_is_encoded_again(encoder, path, statement, value):
+    texts = ['a', 'b', 'c']
+    cached(encoder, path)(texts)
+    db = sqlite3.connect(path)
+    key = db.execute('SELECT key FROM text_vectors ORDER BY rowid').fetchall()[1][0]
+    db.close()
+    values = [key] if value is None else [key, key]
+    change(path, f'UPDATE text_vectors SET {statement} WHERE key = ?', *values)
+    later = HashEncoder()
+    with pytest.warns(UserWarning, match='1 of 3 vectors in .* are damaged'):
+        vectors = cached(later, path)(texts)
+    np.testing.assert_array_equal(vectors, encoder.expected(texts))
+    assert later.batches == [['b']]
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        cached(later, path)(texts)
+
+
+def test_a_vector_that_is_not_finite_is_neither_kept_nor_read(encoder, path):
+    def broken(texts):
+        return np.full((len(texts), 8), np.nan)
+
+    mine = cached(broken, path, description=encoder.describe())
+    with pytest.raises(ValueError, match=r'NaN or infinity in 1 of 1 rows'):
+        mine(['a'])
+    assert count(path) == 0
+    cached(encoder, path)(['a'])
+    with VectorTable(path) as table:
+        ((key, _),) = table._db.execute('SELECT key, vector FROM text_vectors')
+        table.write([key], np.full((1, 8), np.inf, np.float32))
+    with pytest.warns(UserWarning, match='1 of 1 vectors in .* are damaged'):
+        vectors = cached(encoder, path)(['a'])
+    np.testing.assert_array_equal(vectors, encoder.expected(['a']))
+
+
+def test_an_encoder_of_another_width_under_the_same_description(encoder, path):
+    cached(encoder, path)(['a'])
+    wide = HashEncoder(9)
+    wide.describe = encoder.describe
+    with pytest.raises(ValueError, match=r'width 8, as it did before .* got width 9'):
+        cached(wide, path)(['a', 'b'])
+    assert count(path) == 1
+
+
+@pytest.mark.parametrize(
+    'answer', [np.ones((1, 2)), np.ones(2), [[1.0], [1.0, 2.0]], np.ones((2, 0)), 'ab']
+)
+def test_an_encoder_that_returns_something_else(path, answer):
+    mine = cached(lambda texts: answer, path, description={})
+    with pytest.raises(ValueError, match="'encoder' must return"):
+        mine(['a', 'b'])
+    assert count(path) == 0
+
+
+def test_keeps_the_batches_before_an_error(encoder, path):
+    def fails(texts):
+        if 'c' in texts:
+            raise RuntimeError('no more')
+        return encoder(texts)
+
+    mine = cached(fails, path, batch_size=2, description=encoder.describe())
+    with pytest.raises(RuntimeError, match='no more'):
+        mine(['a', 'b', 'c', 'd'])
+    later = HashEncoder()
+    cached(later, path)(['a', 'b', 'c', 'd'])
+    assert later.batches == [['c', 'd']]
+
+
+def test_goes_on_after_sigkill(encoder, path):
+    number, said = 400, 5
+    process = start(path, number, 0.02)
+    for _ in range(said):
+        assert process.stdout.readline() == '4\n'
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    rest = len(process.stdout.read().split())
+    process.stdout.close()
+    kept = count(path)
+    # All that was done before the batch it was in, in whole batches.
+    assert kept >= 4 * (said + rest - 1) and kept % 4 == 0 and kept < number
+    texts = [f'text {row}' for row in range(number)]
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        vectors = cached(encoder, path)(texts)
+    np.testing.assert_array_equal(vectors, encoder.expected(texts))
+    assert encoder.texts == texts[kept:]
+
+
+def test_several_processes_share_a_file(encoder, path):
+    processes = [start(path, 120, 0) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    for process in processes:
+        process.stdout.close()
+    assert count(path) == 120
+    texts = [f'text {row}' for row in range(120)]
+    np.testing.assert_array_equal(cached(encoder, path)(texts), encoder.expected(texts))
+    assert encoder.batches == []
+
+
+def test_a_full_disk(path, monkeypatch):
+    wide, connect = HashEncoder(200), sqlite3.connect
+
+    def small(*args, **options):
+        db = connect(*args, **options)
+        db.execute('PRAGMA max_page_count = 20')
+        return db
+
+    monkeypatch.setattr(sqlite3, 'connect', small)
+    texts = [f'text {row}' for row in range(200)]
+    with pytest.raises(OSError, match=r'cache\.db cannot be read or written: .*full'):
+        cached(wide, path, batch_size=10)(texts)
+    monkeypatch.undo()
+    kept = count(path)
+    assert 0 < kept < 200 and kept % 10 == 0
+    later = HashEncoder(200)
+    np.testing.assert_array_equal(cached(later, path)(texts), wide.expected(texts))
+    assert later.texts == texts[kept:]
+
+
+@pytest.mark.parametrize('content', [b'no database', b'x' * 5000, b'SQLite format 3\0'])
+def test_a_file_that_is_no_database(encoder, path, content):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="'path' must be a SQLite database, or a file"):
+        cached(encoder, path)
+    assert path.read_bytes() == content
+
+
+def test_a_folder(encoder, tmp_path):
+    with pytest.raises(OSError, match='cannot be read or written: unable to open'):
+        cached(encoder, tmp_path)
+
+
+def test_makes_folders(encoder, tmp_path):
+    cached(encoder, str(tmp_path / 'new' / 'cache.db'))(['a'])
+    assert [file.name for file in (tmp_path / 'new').iterdir()] == ['cache.db']
+
+
+def test_shows_progress(encoder, path, capsys):
+    CachedEncoder(encoder, path)(['a', 'b'])
+    assert '2/2' in capsys.readouterr().err
+    CachedEncoder(encoder, path)(['a', 'b', 'c'])
+    assert '3/3' in capsys.readouterr().err
+    CachedEncoder(encoder, path)(['a', 'b', 'c'])
+    assert capsys.readouterr().err == ''
+
+
+def test_wrong_arguments(encoder, path):
+    with pytest.raises(ValueError, match=r'TfidfEncoder.* is fitted on the texts of'):
+        CachedEncoder(TfidfEncoder(), path)
+    with pytest.raises(ValueError, match="'batch_size' must be above 0"):
+        CachedEncoder(encoder, path, batch_size=0)
+    assert not path.exists()
+    with pytest.raises(ValueError, match="'texts' must hold texts, got None in row 1"):
+        cached(encoder, path)(['a', None])
+    with pytest.raises(ValueError, match='got a single text'):
+        cached(encoder, path)('abc')

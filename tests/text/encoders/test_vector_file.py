@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import errno
+import json
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyg_irllrec.text import TfidfEncoder, load_vectors, save_vectors
+from pyg_irllrec.text.encoders import vector_file
+from tests.conftest import SHARED
+
+IDS = [30, -1, 7, 2**40]
+DESCRIBE = {'encoder': 'mine', 'model': 'm', 'sizes': (1, 2)}
+
+
+@pytest.fixture
+def vectors():
+    return np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+
+
+@pytest.fixture
+def path(tmp_path, vectors):
+    path = tmp_path / 'vectors.npz'
+    save_vectors(path, vectors, IDS, DESCRIBE)
+    return path
+
+
+def test_rows_are_found_by_id(path, vectors):
+    found = load_vectors(path, [7, 30, 7])
+    np.testing.assert_array_equal(found.vectors, vectors[[2, 0, 2]])
+    assert found.vectors.dtype == np.float32
+    assert found.ids.tolist() == [7, 30, 7]
+    every = load_vectors(str(path))
+    np.testing.assert_array_equal(every.vectors, vectors)
+    assert every.ids.tolist() == IDS and every.ids.dtype == np.int64
+
+
+@given(data=st.data())
+@settings(deadline=None)
+def test_any_ids_in_any_order(data, tmp_path_factory):
+    kind = data.draw(
+        st.sampled_from(
+            [
+                st.integers(-(2**63), 2**63 - 1),
+                st.text(st.characters(exclude_categories=['Cs']), max_size=5).filter(
+                    lambda text: not text.endswith('\0')
+                ),
+            ]
+        )
+    )
+    ids = data.draw(st.lists(kind, min_size=1, max_size=30, unique=True))
+    wanted = data.draw(st.lists(st.sampled_from(ids), min_size=1, max_size=30))
+    vectors = np.arange(2 * len(ids), dtype=np.float32).reshape(-1, 2)
+    path = tmp_path_factory.mktemp('any') / 'vectors.npz'
+    save_vectors(path, vectors, ids, {})
+    found = load_vectors(path, wanted)
+    assert found.ids.tolist() == wanted
+    np.testing.assert_array_equal(
+        found.vectors, vectors[[ids.index(each) for each in wanted]]
+    )
+
+
+def test_read_block_by_block(path, vectors, monkeypatch):
+    monkeypatch.setattr(vector_file, '_BLOCK_BYTES', 1)
+    found = load_vectors(path, [7, 30, 7, -1]).vectors
+    np.testing.assert_array_equal(found, vectors[[2, 0, 2, 1]])
+
+
+@pytest.mark.parametrize(
+    ('stored', 'wanted'),
+    [
+        (torch.tensor([5, 6]), torch.tensor([6])),
+        (np.array([5, 6], np.uint16), np.array([6], np.int32)),
+        (('a', 'bcd'), ['bcd']),
+        (pd.Series(['a', 'bcd']), pd.Series(['bcd'])),
+        (np.array(['a', 'bcd'], object), np.array(['bcd'])),
+    ],
+)
+def test_ids_of_every_kind(tmp_path, stored, wanted):
+    path = tmp_path / 'vectors.npz'
+    save_vectors(path, torch.tensor([[0.0], [1.0]]), stored, {})
+    assert load_vectors(path, wanted).vectors.tolist() == [[1]]
+
+
+def test_half_precision_stays_on_disk(tmp_path, vectors):
+    path = tmp_path / 'vectors.npz'
+    save_vectors(path, torch.from_numpy(vectors).half(), IDS, {})
+    with np.load(path) as archive:
+        assert archive['embedding'].dtype == np.float16
+    found = load_vectors(path).vectors
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, vectors.astype(np.float16))
+
+
+def test_a_matrix_that_lies_column_by_column(tmp_path, vectors):
+    path = tmp_path / 'vectors.npz'
+    save_vectors(path, np.asfortranarray(vectors), IDS, {})
+    np.testing.assert_array_equal(load_vectors(path).vectors, vectors)
+
+
+def test_the_record(path):
+    record = load_vectors(path, [7]).record
+    assert record['encoder'] == 'mine' and record['sizes'] == [1, 2]
+    assert record['dimension'] == 3 and record['count'] == 4
+    assert record['date'].startswith('20') and len(record['ids_sha256']) == 64
+    with np.load(path) as archive:  # Plain numpy reads all of it.
+        assert json.loads(str(archive['record'])) == record
+    save_vectors(path, np.ones((1, 3), np.float32), ['a'], record)
+    again = load_vectors(path).record
+    assert again['count'] == 1 and again['ids_sha256'] != record['ids_sha256']
+
+
+def test_what_an_encoder_says_of_itself(path, vectors):
+    described = TfidfEncoder(3).describe()
+    save_vectors(path, vectors, IDS, described)
+    load_vectors(path, expect=described | {'dimension': 3})
+
+
+@pytest.mark.parametrize(
+    ('expect', 'message'),
+    [
+        ({'encoder': 'mine', 'sizes': (1, 2), 'dimension': 3}, None),
+        ({'model': 'other'}, 'npz, which has model = "m", not "other"'),
+        ({'dimension': 4}, 'dimension = 3, not 4'),
+        ({'language': 'en'}, 'language = null, not "en"'),
+        ({'model': {1, 2}}, "'expect' must hold what JSON can"),
+    ],
+)
+def test_what_is_expected(path, expect, message):
+    if message is None:
+        load_vectors(path, expect=expect)
+    else:
+        with pytest.raises(ValueError, match=message):
+            load_vectors(path, expect=expect)
+
+
+def test_missing_ids(path, vectors):
+    with pytest.raises(
+        ValueError, match=r'2 of 3 are not there \(first: 8\): missing=.zeros.'
+    ):
+        load_vectors(path, [30, 8, 2**50])
+    found = load_vectors(path, [8, 30, 2**50], missing='zeros').vectors
+    np.testing.assert_array_equal(found, np.stack([0 * vectors[0], vectors[0]] * 2)[:3])
+    with pytest.raises(ValueError, match="'missing' must be one of 'error', 'zeros'"):
+        load_vectors(path, [30], missing='nan')
+    with pytest.raises(
+        ValueError, match=r"'ids' must be integers as in .* got strings"
+    ):
+        load_vectors(path, ['30'], missing='zeros')
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'path': 'vectors.npy'}, r"'path' must end in \.npz, got .*vectors\.npy"),
+        ({'vectors': np.ones((4, 3))}, 'must be float32 or float16, got float64'),
+        ({'vectors': np.ones((3, 3), np.float32)}, r'4 rows, got shape \(3, 3\)'),
+        ({'vectors': np.ones(4, np.float32)}, r'4 rows, got shape \(4,\)'),
+        ({'vectors': np.ones((4, 0), np.float32)}, r'4 rows, got shape \(4, 0\)'),
+        ({'vectors': np.float32([[1], [2], [np.nan], [np.inf]])}, r'2 of 4.*id 7\)'),
+        ({'ids': [1, 2, 1, 3]}, "'ids' must hold each id once, got 1 2 times"),
+        ({'ids': ['a', 1, 'b', 'c']}, 'nothing but strings where it holds one'),
+        ({'ids': ['a', 'a\0', 'b', 'c']}, 'ends in a zero character'),
+        ({'ids': [1.0, 2.0, 3.0, 4.0]}, 'must be a vector of integers or of strings'),
+        ({'ids': [[1], [2], [3], [4]]}, 'must be a vector of integers or of strings'),
+        ({'ids': [1, None, 2, 3]}, 'must be a vector of integers or of strings'),
+        ({'ids': []}, 'with at least one id'),
+        ({'describe': {'dimension': 5}}, "'describe' must fit 'vectors', 3 wide"),
+        ({'describe': {'encoder': print}}, "'describe' must hold what JSON can"),
+    ],
+)
+def test_what_cannot_be_saved(tmp_path, vectors, change, message):
+    path = tmp_path / change.pop('path', 'vectors.npz')
+    arguments = {'vectors': vectors, 'ids': IDS, 'describe': {}} | change
+    with pytest.raises(ValueError, match=message):
+        save_vectors(path, **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up(path, vectors, monkeypatch):
+    save = np.savez
+
+    def half(file, **arrays):
+        save(file, **arrays)
+        file.truncate(file.tell() // 2)
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(np, 'savez', half)
+    with pytest.raises(OSError, match='No space left'):
+        save_vectors(path, 2 * vectors, IDS, {})
+    with pytest.raises(OSError, match='No space left'):
+        save_vectors(path.with_name('new.npz'), vectors, IDS, {})
+    assert [file.name for file in path.parent.iterdir()] == ['vectors.npz']
+    np.testing.assert_array_equal(load_vectors(path).vectors, vectors)
+
+
+def test_no_part_of_a_file_is_taken_for_it(path):
+    content = path.read_bytes()
+    for size in range(0, len(content), 7):
+        path.write_bytes(content[:size])
+        with pytest.raises(ValueError, match='or it is damaged'):
+            load_vectors(path)
+
+
+def test_a_changed_vector_is_noticed(path, vectors):
+    content, row = path.read_bytes(), vectors[1].tobytes()
+    assert content.count(row) == 1
+    path.write_bytes(content.replace(row, vectors[0].tobytes()))
+    with pytest.raises(ValueError, match='or it is damaged: Bad CRC-32'):
+        load_vectors(path, [30])
+
+
+def rewrite(path, **arrays):
+    with np.load(path) as archive:
+        arrays = dict(archive) | arrays
+    np.savez(
+        path, **{name: value for name, value in arrays.items() if value is not None}
+    )
+
+
+@pytest.mark.parametrize(
+    ('arrays', 'message'),
+    [
+        ({'ids': np.array([30, -1, 7, 8])}, 'its ids are not those'),
+        ({'ids': None}, "no item named 'ids.npy'"),
+        ({'embedding': None}, "no item named 'embedding.npy'"),
+        ({'ids': np.arange(3), 'record': None}, 'it holds 3 ids for 4 vectors'),
+        ({'ids': np.ones(4, int), 'record': None}, 'must hold each id once'),
+        ({'ids': np.ones(4), 'record': None}, 'must be a vector of integers'),
+        ({'ids': np.array([print] * 4), 'record': None}, 'allow_pickle=False'),
+        ({'embedding': np.array([[print]] * 4)}, 'matrix of floating-point numbers'),
+        ({'embedding': np.ones((4, 3), int)}, 'matrix of floating-point numbers'),
+        ({'embedding': np.ones((4, 3)).T.copy().T}, 'row by row'),
+        ({'embedding': np.ones(4)}, 'matrix of floating-point numbers'),
+        ({'record': np.array('{')}, 'or it is damaged: Expecting'),
+    ],
+)
+def test_a_file_that_holds_something_else(path, arrays, message):
+    rewrite(path, **arrays)
+    with pytest.raises(ValueError, match=message):
+        load_vectors(path)
+
+
+def test_files_of_others(path, vectors):
+    rewrite(path, record=None, embedding=vectors.astype(np.float64))
+    found = load_vectors(path, [7], expect={'dimension': 3})
+    np.testing.assert_array_equal(found.vectors, vectors[[2]])
+    assert found.record == {'dimension': 3, 'count': 4}
+    with pytest.raises(ValueError, match='model = null'):
+        load_vectors(path, expect={'model': 'm'})
+    np.savez_compressed(path, ids=np.array(IDS), embedding=vectors)
+    np.testing.assert_array_equal(load_vectors(path, [7]).vectors, vectors[[2]])
+    vectors[2, 0] = np.nan
+    np.savez(path, ids=np.array(IDS), embedding=vectors)
+    load_vectors(path, [30])
+    with pytest.raises(ValueError, match=r'must be finite, got NaN .*\(first: id 7\)'):
+        load_vectors(path, [30, 7])
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'no\.npz is not there'):
+        load_vectors(tmp_path / 'no.npz')
+    (tmp_path / 'text.npz').write_text('not a zip file')
+    with pytest.raises(ValueError, match='or it is damaged: File is not a zip file'):
+        load_vectors(tmp_path / 'text.npz')
+    with zipfile.ZipFile(tmp_path / 'text.npz', 'w') as archive:
+        archive.writestr('ids.npy', 'not an array')
+    with pytest.raises(ValueError, match='or it is damaged'):
+        load_vectors(tmp_path / 'text.npz')
+
+
+def test_the_vectors_of_movielens():
+    path = SHARED / 'data' / 'ml-latest-small' / 'minilm_item.npz'
+    if not path.is_file():
+        pytest.skip('the real data is not here')
+    with np.load(path) as archive:
+        ids, embedding = archive['ids'], archive['embedding']
+    found = load_vectors(path, torch.from_numpy(ids).flip(0), {'dimension': 384})
+    np.testing.assert_array_equal(found.vectors, embedding[::-1])

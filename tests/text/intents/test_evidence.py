@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.text._one_line import one_line
+from pyg_irllrec.text.intents.evidence import (
+    Evidence,
+    approximate_tokens,
+    choose_evidence,
+    evidence_sha256,
+)
+from pyg_irllrec.transforms import SplitInteractions
+
+
+def shop(reviews=False):
+    """Two users and four items; user 0 knows items 0, 1, 2, user 1 items 2, 3."""
+    data = HeteroData()
+    data['user'].num_nodes, data['item'].num_nodes = 2, 4
+    data['user'].id, data['item'].id = torch.tensor([7, 8]), ['a', 'b', 'c', 'd']
+    data['item'].text = ['apple', 'bread', '', 'date']
+    rates = data['user', 'rates', 'item']
+    rates.edge_index = torch.tensor([[0, 0, 0, 1, 1], [0, 1, 2, 2, 3]])
+    rates.time = torch.tensor([10, 30, 20, 5, 6])
+    rates.val_edge_label_index = torch.tensor([[0], [3]])
+    rates.test_edge_label_index = torch.tensor([[1], [0]])
+    if reviews:
+        rates.text = ['good', 'stale', 'cold', '', 'sweet\n\nthing']
+        rates.rating = torch.tensor([5.0, 1.0, 3.0, 3.0, 4.5])
+    return data
+
+
+def texts(data, side, **options):
+    return [each.texts for each in choose_evidence(data, side, **options)]
+
+
+def test_a_user_is_what_was_chosen_newest_first():
+    evidence = choose_evidence(shop(), 'user')
+    assert len(evidence) == 2
+    assert evidence[0] == Evidence(
+        'user', 7, ('bread', 'apple'), (('item', 'b'), ('item', 'a'))
+    )
+    assert [each.id for each in evidence] == [7, 8] and evidence[-1].texts == ('date',)
+    assert evidence[0:1] == [evidence[0]]
+
+
+def test_an_item_is_what_it_says_of_itself():
+    assert texts(shop(), 'item') == [('apple',), ('bread',), (), ('date',)]
+
+
+def test_reviews_and_ratings_stand_beside_titles():
+    data = shop(reviews=True)
+    assert texts(data, 'user')[0] == (
+        'bread | rating: 1 | review: stale',
+        'rating: 3 | review: cold',
+        'apple | rating: 5 | review: good',
+    )
+    evidence = choose_evidence(data, 'item')
+    assert evidence[3].texts == ('date', 'rating: 4.5 | review: sweet thing')
+    assert evidence[3].sources == (('item', 'd'), ('user', 8))
+    assert evidence[2].texts == ('rating: 3 | review: cold',)  # A blank one is none.
+
+
+def test_ratings_that_are_all_the_same_say_nothing():
+    data = shop()
+    data['user', 'rates', 'item'].rating = torch.ones(5)
+    assert texts(data, 'user')[0] == ('bread', 'apple')
+
+
+def test_users_have_texts_of_their_own():
+    data = shop()
+    data['user'].text = ['likes food', '']
+    assert texts(data, 'user')[0] == ('likes food', 'bread', 'apple')
+
+
+def test_held_out_interactions_change_nothing():
+    data = shop(reviews=True)
+    other = copy.copy(data)
+    rates = other['user', 'rates', 'item']
+    rates.val_edge_label_index = torch.tensor([[1], [1]])
+    rates.test_edge_label_index = torch.zeros(2, 0, dtype=torch.long)
+    for side in ('user', 'item'):
+        assert texts(data, side) == texts(other, side)
+
+
+def test_it_works_on_what_splitting_leaves():
+    data = shop(reviews=True)
+    rates = data['user', 'rates', 'item']
+    del rates.val_edge_label_index, rates.test_edge_label_index
+    with pytest.raises(ValueError, match='SplitInteractions comes before'):
+        choose_evidence(data, 'user')
+    assert len(texts(data, 'user', unsplit=True)[0]) == 3
+    split = SplitInteractions('time', cold='keep')(data)
+    left = split['user', 'rates', 'item'].edge_index.size(1)
+    assert left < 5
+    assert sum(len(each) for each in texts(split, 'user')) <= left
+
+
+def test_order():
+    data = shop()
+    data['item'].text = ['apple', 'bread', 'cake', 'date']
+    assert texts(data, 'user')[0] == ('bread', 'cake', 'apple')
+    assert texts(data, 'user', by='rare')[0] == ('apple', 'bread', 'cake')
+    del data['user', 'rates', 'item'].time
+    assert texts(data, 'user')[0] == ('apple', 'bread', 'cake')
+    drawn = [texts(data, 'user', by='random', seed=k)[0] for k in range(20)]
+    assert drawn == [texts(data, 'user', by='random', seed=k)[0] for k in range(20)]
+    assert len(set(drawn)) > 2 and {tuple(sorted(x)) for x in drawn} == {
+        ('apple', 'bread', 'cake')
+    }
+
+
+def test_the_order_of_edges_does_not_matter():
+    data = shop(reviews=True)
+    rates = data['user', 'rates', 'item']
+    turned = copy.copy(data)
+    flip = torch.arange(4, -1, -1)
+    other = turned['user', 'rates', 'item']
+    other.edge_index = rates.edge_index[:, flip]
+    other.time, other.rating = rates.time[flip], rates.rating[flip]
+    other.text = rates.text[::-1]
+    assert texts(turned, 'user') == texts(data, 'user')
+    assert texts(turned, 'item') == texts(data, 'item')
+
+
+def test_budget():
+    data = shop()
+    data['item'].text = ['a' * 400, 'b' * 400, 'c' * 400, 'ü' * 400]
+    chosen = texts(data, 'user', max_tokens=25, max_text_tokens=10)
+    assert [len(text) for text in chosen[0]] == [40, 40]
+    assert chosen[1][0] == 'ü' * 20
+    for each in (*chosen, *texts(data, 'user', max_tokens=7)):
+        assert sum(map(approximate_tokens, each)) <= 25
+    assert texts(data, 'user', max_tokens=7)[0] == ('b' * 28,)
+
+
+def test_texts_are_one_line_without_what_nobody_sees():
+    assert one_line('a\n\tb\u2028c\u200bd\x00\udc00 e ') == 'a b c d e'
+    assert one_line('naïve  – 中文') == 'naïve – 中文'
+    assert [approximate_tokens(text) for text in ('', 'a', 'abcde', '中')] == [
+        0,
+        1,
+        2,
+        1,
+    ]
+
+
+def test_hashes_are_of_what_is_said():
+    first = choose_evidence(shop(), 'user')
+    assert evidence_sha256(first) == evidence_sha256(list(first))
+    assert evidence_sha256(first) != evidence_sha256(first[:1])
+    assert first[0].sha256 != first[1].sha256
+
+
+def test_both_sides_and_how_they_were_chosen():
+    data = shop(reviews=True)
+    both = choose_evidence(data, by='rare', max_tokens=50)
+    sides = [
+        choose_evidence(data, side, by='rare', max_tokens=50)
+        for side in ('user', 'item')
+    ]
+    assert len(both) == 6 and list(both) == [*sides[0], *sides[1]]
+    assert both[1:3] == [sides[0][1], sides[1][0]] and both[-4] == sides[1][0]
+    with pytest.raises(IndexError):
+        both[6]
+    options = both.describe()
+    assert options['sides'] == ['user', 'item'] and options['by'] == 'rare'
+    assert evidence_sha256(choose_evidence(data, **options)) == evidence_sha256(both)
+    with pytest.raises(ValueError, match="'sides' must be distinct"):
+        choose_evidence(data, ('user', 'user'))
+
+
+def test_lazy_texts_are_asked_for_one_by_one():
+    class Texts:
+        asked = 0
+
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, row):
+            Texts.asked += 1
+            return f'text {row}'
+
+    data = shop()
+    data['item'].text = Texts()
+    evidence = choose_evidence(data, 'item')
+    assert Texts.asked == 0
+    assert evidence[2].texts == ('text 2',) and Texts.asked == 1
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'by': 'best'}, "'by' must be one of"),
+        ({'max_tokens': 0}, "'max_tokens' must be above 0"),
+        ({'max_text_tokens': 0}, "'max_text_tokens' must be above 0"),
+        ({'source': 'words'}, "'data' must hold texts"),
+    ],
+)
+def test_wrong_arguments(options, message):
+    with pytest.raises(ValueError, match=message):
+        choose_evidence(shop(), 'user', **options)
+
+
+def test_wrong_data():
+    with pytest.raises(ValueError, match="'sides' must be one of 'user', 'item'"):
+        choose_evidence(shop(), 'shop')
+    data = shop()
+    data['item'].text = ['one']
+    with pytest.raises(ValueError, match='must hold a text a node, 4, got 1'):
+        choose_evidence(data, 'user')
+    data = shop()
+    data['user', 'rates', 'item'].text = ['one']
+    with pytest.raises(ValueError, match='must hold a text an interaction, 5'):
+        choose_evidence(data, 'user')
+    data = shop()
+    data['item'].id = ['a']
+    with pytest.raises(ValueError, match='must hold an id a node, 4, got 1'):
+        choose_evidence(data, 'user')
+
+
+def test_node_numbers_stand_for_ids_and_nobody_is_left_out():
+    data = shop()
+    del data['user'].id
+    data['user'].num_nodes = 3
+    evidence = choose_evidence(data, 'user')
+    assert [each.id for each in evidence] == [0, 1, 2] and evidence[2].texts == ()
+    assert np.array_equal([len(each.texts) for each in evidence], [2, 1, 0])

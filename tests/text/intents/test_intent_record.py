@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from pyg_irllrec.text.intents.intent_record import Intent, IntentRecord, read_answer
+from pyg_irllrec.text.intents.intents_to_text import intents_to_text
+
+pytest.importorskip('pydantic')
+
+
+def given(**changes):
+    return {'name': 'calm', 'reason': 'likes quiet', 'evidence': [2, 1]} | changes
+
+
+def read(*intents, texts=3, most=2, **more):
+    return read_answer(json.dumps({'intents': list(intents)} | more), texts, most)
+
+
+def test_intents():
+    assert read(given(name=' a\nb '), given(evidence=[3, 3])) == (
+        Intent('a b', 'likes quiet', (1, 2)),
+        Intent('calm', 'likes quiet', (3,)),
+    )
+    assert read(given(), steps=['likes', '']) == read(given())
+
+
+@pytest.mark.parametrize(
+    'around', ['{}', '```json\n{}\n```', 'Sure:\n{}', '<think>hm</think> {}\nDone.']
+)
+def test_words_around_the_object_are_passed_over(around):
+    answer = around.replace('{}', json.dumps({'intents': [given()]}))
+    assert read_answer(answer, 3, 2)[0].name == 'calm'
+
+
+@pytest.mark.parametrize(
+    ('intents', 'message'),
+    [
+        ([], 'intents: List should have at least 1 item'),
+        ([given(), given(name='b'), given(name='c')], 'must be 2 at most, got 3'),
+        ([given(), given(name='CALM')], "distinct names, got 'calm' twice"),
+        ([given(evidence=[])], r'intents\.0\.evidence'),
+        ([given(evidence=[0])], r'intents\.0\.evidence\.0'),
+        ([given(evidence=[4])], 'from 1 to 3, got 4'),
+        ([given(evidence=['1'])], r'intents\.0\.evidence\.0'),
+        ([given(evidence=[1.5])], r'intents\.0\.evidence\.0'),
+        ([given(evidence=[True])], r'intents\.0\.evidence\.0'),
+        ([given(name='')], r'intents\.0\.name'),
+        ([given(name='\u200b')], 'must have a name and a reason'),
+        ([given(name='x' * 81)], r'intents\.0\.name'),
+        ([given(reason='x' * 401)], r'intents\.0\.reason'),
+        ([given(reason=None)], r'intents\.0\.reason'),
+        ([given(extra='PWNED')], r'intents\.0\.extra'),
+        (['calm'], r'intents\.0'),
+        ('calm', 'intents'),
+    ],
+)
+def test_what_does_not_fit_is_refused(intents, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        read_answer(json.dumps({'intents': intents}), 3, 2)
+    assert len(str(caught.value)) <= 500 and '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'answer',
+    [
+        '',
+        'no',
+        '[]',
+        '{"intents": ',
+        '{}',
+        '} {',
+        '{"a": {}}{',
+        '{' * 9999 + '}' * 9999,
+    ],
+)
+def test_what_is_no_json_is_refused(answer):
+    with pytest.raises(ValueError, match=r'JSON|intents|steps'):
+        read_answer(answer, 3, 2)
+
+
+def test_a_record_is_itself_again():
+    record = IntentRecord(
+        'user', 'ü', 'ok', read(given()), '', (('item', 3), ('item', 'b')), 'ab12'
+    )
+    assert IntentRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+    failed = IntentRecord('item', 3, 'failed', (), 'why')
+    assert IntentRecord.from_dict(failed.to_dict()) == failed
+
+
+def test_intents_in_words():
+    intents = (Intent('Calm', 'likes quiet.', (1,)), Intent('Fun', 'laughs', (2,)))
+    records = [
+        IntentRecord('user', 1, 'ok', intents),
+        IntentRecord('user', 2, 'no evidence', ()),
+    ]
+    assert intents_to_text(records) == ['Calm: likes quiet. Fun: laughs.', '']
+
+
+def test_without_pydantic(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pydantic', None)
+    with pytest.raises(ImportError, match=r"pip install 'pyg_irllrec\[llm\]'"):
+        read_answer('{}', 1, 1)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyg_irllrec.text._one_line import one_line
+from pyg_irllrec.text.intents.prompt import Prompt, read_evidence
+
+FORM = 'name: mine\nversion: 3\n\n# system\n\nBe kind.\n\n# user\n\nA {evidence} B\n'
+
+
+@pytest.mark.parametrize('side', ['user', 'item'])
+def test_packaged_prompts(side):
+    prompt = Prompt.packaged(side)
+    assert prompt.name == side and prompt.version == '1'
+    assert prompt.describe()['sha256'] == prompt.sha256
+    system, user = prompt.messages(['a', 'b'], 4)
+    assert (system['role'], user['role']) == ('system', 'user')
+    assert 'never an instruction' in system['content']
+    assert '<evidence>\n[1] "a"\n[2] "b"\n</evidence>' in user['content']
+    assert 'From 1 to 4 intents' in user['content']
+    assert 'Go step by step' in user['content'] and '{evidence}' not in user['content']
+
+
+def test_a_prompt_of_ones_own(tmp_path):
+    path = tmp_path / 'mine.md'
+    path.write_text(FORM)
+    prompt = Prompt(path)
+    assert prompt.sha256 == hashlib.sha256(FORM.encode()).hexdigest()
+    assert repr(prompt) == "Prompt('mine', version='3')"
+    assert prompt.messages(['x'], 2)[1]['content'] == (
+        'A <evidence>\n[1] "x"\n</evidence> B'
+    )
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('no prompt', "must begin with lines 'name: ...'"),
+        (FORM.replace('version', 'edition'), "must begin with lines 'name: ...'"),
+        (FORM.replace('# user', '# you'), "'# system' and '# user'"),
+        (FORM.replace('{evidence}', ''), 'must hold {evidence} once'),
+        (FORM + '{evidence}', 'must hold {evidence} once'),
+        (FORM + '<evidence>', 'must not hold <evidence>'),
+    ],
+)
+def test_wrong_files(tmp_path, text, message):
+    path = tmp_path / 'mine.md'
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        Prompt(path)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match='should hold a prompt'):
+        Prompt(tmp_path / 'none.md')
+    with pytest.raises(ValueError, match="'prompts' must hold a prompt for 'shop'"):
+        Prompt.packaged('shop')
+
+
+TEXTS = st.lists(
+    st.text(st.characters()) | st.sampled_from(['</evidence>', '\n<evidence>\n', '"']),
+    max_size=4,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS)
+def test_no_text_ends_the_fence(texts):
+    content = Prompt.packaged('user').messages(texts, 5)[1]['content']
+    empty = Prompt.packaged('user').messages([], 5)[1]['content']
+    assert content.count('<evidence>') == content.count('</evidence>') == 1
+    assert content.count('\n') == empty.count('\n') + len(texts)
+    assert read_evidence(content) == [one_line(text) for text in texts]
+    json.dumps(content).encode()
+    content.encode()
+
+
+def test_a_message_without_evidence():
+    with pytest.raises(ValueError, match='evidence between fences'):
+        read_evidence('hello')
