@@ -162,7 +162,7 @@ def draw_curves(axes: plt.Axes, results: dict[str, FitResult]) -> None:
 
 def draw_map(axes: plt.Axes, model: IRLLRec, data: HeteroData) -> None:
     """Users, items and user prototypes in the plane, coloured by true main intent."""
-    user, item = model.eval().encode()
+    user, item = model.eval().get_embeddings()
     prototypes = model.backbone.user_prototypes.weight.t()
     at_user, at_item, at_prototype = in_plane(user, item, prototypes)
     colours = matplotlib.colormaps['tab20'].colors

@@ -126,7 +126,9 @@ class BackboneTests:
             assert all(view.size(-1) == self.embedding_dim for view in output.views)
             if backbone.num_intents == 0:
                 assert output.interaction_intent is None
-        torch.testing.assert_close(backbone.embed(self.edge_index), output.embedding)
+        torch.testing.assert_close(
+            backbone.get_embedding(self.edge_index), output.embedding
+        )
 
     def test_features_in_place_of_its_own(self) -> None:
         r"""Other features give other embeddings, its own the same ones."""
@@ -218,7 +220,7 @@ class BackboneTests:
         mixed.backward()
         with torch.autocast('cpu', dtype=torch.bfloat16):
             trained = model.train().loss(self.triplets)
-            embeddings = model.encode()
+            embeddings = model.get_embeddings()
         assert trained.total.isfinite(), 'training under autocast is not finite'
         for embedding in embeddings:
             assert embedding.dtype == torch.float32, 'autocast narrows what scores'
@@ -248,8 +250,8 @@ class BackboneTests:
     def test_copies_and_checkpoints(self) -> None:
         r"""Weights are all there is to it: copied or saved, it embeds as it did."""
         backbone = self.backbone().eval()
-        expected = backbone.embed(self.edge_index)
-        copied = copy.deepcopy(backbone).embed(self.edge_index)
+        expected = backbone.get_embedding(self.edge_index)
+        copied = copy.deepcopy(backbone).get_embedding(self.edge_index)
         torch.testing.assert_close(copied, expected, rtol=0, atol=0)
         file = io.BytesIO()
         torch.save(backbone.state_dict(), file)
@@ -257,7 +259,7 @@ class BackboneTests:
         other = self.backbone(seed=1).eval()
         other.load_state_dict(torch.load(file, weights_only=True))
         torch.testing.assert_close(
-            other.embed(self.edge_index), expected, rtol=0, atol=0
+            other.get_embedding(self.edge_index), expected, rtol=0, atol=0
         )
 
     def test_seeds(self) -> None:
@@ -275,7 +277,7 @@ class BackboneTests:
         first, second = self.loss(model, seed=1), self.loss(model, seed=2)
         assert torch.equal(first, second)
         torch.set_rng_state(state)
-        model.encode()
+        model.get_embeddings()
         model.backbone(self.edge_index)
         assert torch.equal(torch.get_rng_state(), state), 'evaluation draws'
         for name, value in model.state_dict().items():
@@ -303,7 +305,7 @@ class BackboneTests:
         total = model.loss(isolated).total
         total.backward()
         assert total.isfinite()
-        for side in model.eval().encode():
+        for side in model.eval().get_embeddings():
             assert side.isfinite().all()
         for name, weight in model.named_parameters():
             assert weight.grad is None or weight.grad.isfinite().all(), name

@@ -97,7 +97,7 @@ class IntentExplainer:
         self._share: dict[str, Tensor] = {}
         both = backbone.user_prototypes, backbone.item_prototypes
         with torch.no_grad(), evaluating(model):
-            for side, embedding, intent in zip(SIDES, model.encode(), both):
+            for side, embedding, intent in zip(SIDES, model.get_embeddings(), both):
                 check_finite(f'{side} embeddings of model', embedding)
                 # In float32: of a bfloat16 model, shares would tie.
                 x = embedding.float()

@@ -90,7 +90,7 @@ class LitRecommender(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         r"""Embeds the graph once for all batches."""
-        self._embeddings = self.model.encode()
+        self._embeddings = self.model.get_embeddings()
         self.metrics.reset()
 
     def validation_step(self, batch: RankingBatch, batch_idx: int) -> None:

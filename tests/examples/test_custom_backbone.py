@@ -70,4 +70,4 @@ def test_a_module_of_the_wrong_width_is_named_as_such(hetero):
     with pytest.raises(ValueError, match=message):
         model.loss(torch.tensor([[0], [0], [1]]))
     with pytest.raises(ValueError, match=message):
-        model.encode()
+        model.get_embeddings()

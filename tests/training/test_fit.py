@@ -40,13 +40,15 @@ def run(out, model=None, **kwargs):
 
 def test_learns_and_writes_what_it_found(tmp_path, capsys):
     model = build()
-    first = model.eval().encode()
+    first = model.eval().get_embeddings()
     result = run(tmp_path, model, epochs=10, lr=1e-2, progress=True)
     module = InteractionDataModule(DATA)
     before = evaluate(*first, module.test_items, module.train_items)
     assert result.test['recall@20'] > before['recall@20']
     # The model ends with the best weights, which give the metrics that it reports.
-    after = evaluate(*model.eval().encode(), module.test_items, module.train_items)
+    after = evaluate(
+        *model.eval().get_embeddings(), module.test_items, module.train_items
+    )
     assert after == pytest.approx(result.test, abs=1e-6)
     assert result.best_epoch in [row['epoch'] for row in result.history]
     assert [row['epoch'] for row in result.history][:3] == [2, 4, 6]

@@ -119,7 +119,9 @@ class Backbone(Module):
         """
         raise NotImplementedError
 
-    def embed(self, edge_index: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
+    def get_embedding(
+        self, edge_index: Adj, edge_weight: Optional[Tensor] = None
+    ) -> Tensor:
         r"""The embeddings of :meth:`forward` alone: all that evaluation needs."""
         output: BackboneOutput = self(edge_index, edge_weight)
         return output.embedding

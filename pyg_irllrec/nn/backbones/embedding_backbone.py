@@ -19,7 +19,7 @@ from pyg_irllrec.utils.checks import check_positive
 class EmbeddingBackbone(Backbone):
     r"""What the five backbones share: a table of embeddings a side, propagated over
     the graph. A subclass overrides :meth:`layers`, whose sum scores; one that scores by
-    something else overrides both :meth:`encode` and :meth:`embed`.
+    something else overrides both :meth:`encode` and :meth:`get_embedding`.
 
     Args:
         num_users (int): The number of users.
@@ -75,7 +75,9 @@ class EmbeddingBackbone(Backbone):
         intent = self.interaction_intent(layers[:-1], edge_index)
         return BackboneOutput(sum_tensors(layers), intent)
 
-    def embed(self, edge_index: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
+    def get_embedding(
+        self, edge_index: Adj, edge_weight: Optional[Tensor] = None
+    ) -> Tensor:
         r"""The embeddings alone, without views or a convolution over intents."""
         x = self.node_features()
         return sum_tensors(

@@ -74,7 +74,7 @@ class Recommender(Module):
         self.register_buffer('edge_weight', edge_weight, persistent=False)
         if any(is_lazy(weight) for weight in backbone.parameters()):
             with torch.no_grad(), evaluating(backbone):
-                self.encode()  # Lazy modules learn their sizes.
+                self.get_embeddings()  # Lazy modules learn their sizes.
 
     @property
     def num_users(self) -> int:
@@ -86,10 +86,10 @@ class Recommender(Module):
         r"""The number of items."""
         return self.backbone.num_items
 
-    def encode(self) -> tuple[Tensor, Tensor]:
+    def get_embeddings(self) -> tuple[Tensor, Tensor]:
         r"""The embeddings that score, of users :math:`(U, d)` and items
         :math:`(I, d)`. Call :meth:`eval` first for those without dropout."""
-        embedding = self.backbone.embed(self.edge_index, self.edge_weight)
+        embedding = self.backbone.get_embedding(self.edge_index, self.edge_weight)
         self.backbone.check_output('embeddings', embedding)
         return self._sides(widened(embedding))
 
@@ -198,5 +198,5 @@ class Recommender(Module):
         if isinstance(exclude, Tensor):
             exclude = UserItems(exclude, self.num_users, self.num_items)
         with evaluating(self):
-            user, item = self.encode()
+            user, item = self.get_embeddings()
         return recommend(user, item, users.long(), k, exclude, batch_size)

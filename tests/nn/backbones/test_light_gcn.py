@@ -55,7 +55,7 @@ def test_equals_the_dense_formula(model, interactions, edge_index):
 
 
 def test_embed_gives_the_embeddings_of_forward(model, edge_index):
-    assert torch.equal(model.embed(edge_index), model(edge_index).embedding)
+    assert torch.equal(model.get_embedding(edge_index), model(edge_index).embedding)
 
 
 def test_weights_given_or_computed(model, edge_index):

@@ -72,7 +72,7 @@ def test_the_wrong_width_is_said_clearly():
     with pytest.raises(ValueError, match=message):
         Recommender(backbone, GRAPH).loss(BackboneTests.triplets)
     with pytest.raises(ValueError, match=message):
-        Recommender(backbone, GRAPH).encode()
+        Recommender(backbone, GRAPH).get_embeddings()
 
 
 @pytest.mark.parametrize(
@@ -126,11 +126,12 @@ def test_the_graph_as_a_csr_matrix(weighted):
     csr.load_state_dict(plain.state_dict())
     model = Recommender(csr, GRAPH)
     torch.testing.assert_close(
-        torch.cat(model.encode()), torch.cat(Recommender(plain, GRAPH).encode())
+        torch.cat(model.get_embeddings()),
+        torch.cat(Recommender(plain, GRAPH).get_embeddings()),
     )
     model.loss(BackboneTests.triplets).total.backward()
     with torch.inference_mode():
-        model.encode()
+        model.get_embeddings()
 
 
 def test_edges_within_a_type_are_not_dropped_silently():

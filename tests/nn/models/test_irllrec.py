@@ -41,7 +41,7 @@ def test_the_texts_decide_what_is_aligned(edge_index):
 
 def test_bpr_and_l2(edge_index):
     model = build(edge_index, l2_weight=0.5, **texts())
-    user, item = model.encode()
+    user, item = model.get_embeddings()
     terms = model.loss(TRIPLETS).terms
     u, i, j = TRIPLETS
     torch.testing.assert_close(terms['ranking'], bpr_loss(user[u], item[i], item[j]))
@@ -102,10 +102,12 @@ def test_every_format_of_the_graph_is_the_same(edge_index):
     index, size = edge_index.as_tensor(), (NUM_NODES, NUM_NODES)
     weight = symmetric_norm(index, NUM_NODES)
     coo = torch.sparse_coo_tensor(index.flip(0), weight, size).coalesce()
-    expected = build(edge_index).encode()
+    expected = build(edge_index).get_embeddings()
     for graph in (index, index.flip(1), coo, coo.to_sparse_csr(), coo.to_sparse_csc()):
-        torch.testing.assert_close(build(graph).encode(), expected)
-    torch.testing.assert_close(build(index, edge_weight=weight).encode(), expected)
+        torch.testing.assert_close(build(graph).get_embeddings(), expected)
+    torch.testing.assert_close(
+        build(index, edge_weight=weight).get_embeddings(), expected
+    )
 
 
 def test_saved_and_restored(edge_index, tmp_path):
@@ -121,7 +123,7 @@ def test_saved_and_restored(edge_index, tmp_path):
         **texts(),
     )
     other.load_state_dict(state)
-    torch.testing.assert_close(other.encode(), model.encode())
+    torch.testing.assert_close(other.get_embeddings(), model.get_embeddings())
     text = texts()['intent']
     torch.testing.assert_close(
         other.intent_projector.teach(text), model.intent_projector.teach(text)
@@ -156,7 +158,7 @@ def test_compiles_without_graph_breaks(edge_index):
 
 def test_recommend_equals_sorting_all_scores(edge_index, interactions):
     model = build(edge_index).train()
-    user, item = model.eval().encode()
+    user, item = model.eval().get_embeddings()
     score = user @ item.t()
     score[interactions[0], interactions[1]] = -torch.inf
     model.train()

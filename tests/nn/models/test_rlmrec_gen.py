@@ -63,7 +63,8 @@ def test_nothing_is_masked_in_evaluation():
     model = build().eval()
     assert set(model.loss(TESTS.triplets).terms) == {'ranking', 'l2'}
     assert torch.equal(
-        torch.cat(model.encode()), model.backbone.embed(TESTS.edge_index)
+        torch.cat(model.get_embeddings()),
+        model.backbone.get_embedding(TESTS.edge_index),
     )
 
 
