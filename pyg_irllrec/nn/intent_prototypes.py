@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 from torch.nn.init import xavier_uniform_
 
+from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.utils.checks import check_positive
 
 
@@ -48,5 +49,6 @@ class IntentPrototypes(Module):
         r"""The mixture of intents of each node."""
         return self.assign(x) @ self.weight.t()
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}({self.embedding_dim}, {self.num_intents})'
+    def extra_repr(self) -> str:
+        r"""The arguments."""
+        return repr_arguments(self)

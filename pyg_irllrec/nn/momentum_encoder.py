@@ -6,6 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import Module
+from torch_geometric.nn.inits import reset
+
+from pyg_irllrec.nn._arguments import repr_arguments
 
 
 class MomentumEncoder(Module):
@@ -42,18 +45,18 @@ class MomentumEncoder(Module):
         self.teacher = _as_buffers(deepcopy(encoder)).eval()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        r"""What the trained encoder says."""
+        r"""What the trained encoder returns."""
         return self.encoder(*args, **kwargs)
 
     @torch.no_grad()
     def teach(self, *args: Any, **kwargs: Any) -> Any:
-        r"""What the teacher says."""
+        r"""What the teacher returns."""
         return self.teacher(*args, **kwargs)
 
     @torch.no_grad()
     def update(self) -> None:
         r"""Moves the teacher one step: call it once an optimizer step."""
-        teacher, encoder = _state(self.teacher), _state(self.encoder)
+        teacher, encoder = self._tensors()
         smooth = [name for name, value in teacher.items() if value.is_floating_point()]
         if smooth:
             torch._foreach_lerp_(
@@ -64,12 +67,28 @@ class MomentumEncoder(Module):
         for name in teacher.keys() - set(smooth):
             teacher[name].copy_(encoder[name])
 
+    def reset_parameters(self) -> None:
+        r"""Resets the encoder, by :func:`torch_geometric.nn.inits.reset`, and makes the
+        teacher an exact copy of it."""
+        reset(self.encoder)
+        self.reset_teacher()
+
     @torch.no_grad()
     def reset_teacher(self) -> None:
         r"""Makes the teacher an exact copy again."""
-        encoder = _state(self.encoder)
-        for name, value in _state(self.teacher).items():
+        teacher, encoder = self._tensors()
+        for name, value in teacher.items():
             value.copy_(encoder[name])
+
+    def _tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        r"""The tensors of the teacher, each once, and all of the encoder: what is tied
+        in one of them is not always so in the other, since a tie of buffers ends where
+        they are moved."""
+        encoder = {
+            **dict(self.encoder.named_parameters(remove_duplicate=False)),
+            **dict(self.encoder.named_buffers(remove_duplicate=False)),
+        }
+        return dict(self.teacher.named_buffers()), encoder
 
     def train(self, mode: bool = True) -> MomentumEncoder:
         r"""Sets the mode of the encoder; the teacher stays in evaluation mode."""
@@ -79,11 +98,7 @@ class MomentumEncoder(Module):
 
     def extra_repr(self) -> str:
         r"""The momentum."""
-        return f'momentum={self.momentum}'
-
-
-def _state(module: Module) -> dict[str, Tensor]:
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        return repr_arguments(self)
 
 
 def _as_buffers(module: Module) -> Module:

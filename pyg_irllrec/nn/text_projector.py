@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from typing import Optional, cast
 
+import torch
 from torch import Tensor
 from torch.nn import LeakyReLU, Linear, Sequential
 from torch.nn.init import xavier_uniform_
+from torch.nn.utils import skip_init
 
+from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.utils.checks import check_positive
 
 
@@ -37,13 +40,15 @@ class TextProjector(Sequential):
         if hidden_channels is None:
             hidden_channels = (in_channels + out_channels) // 2
         check_positive('hidden_channels', hidden_channels)
+        device = torch.get_default_device()  # Which skip_init does not ask for.
         super().__init__(
-            Linear(in_channels, hidden_channels),
+            skip_init(Linear, in_channels, hidden_channels, device=device),
             LeakyReLU(0.01, inplace=True),  # Nothing else needs what it overwrites.
-            Linear(hidden_channels, out_channels),
+            skip_init(Linear, hidden_channels, out_channels, device=device),
         )
         self.in_channels = in_channels
         self.out_channels = out_channels
+        self.hidden_channels = hidden_channels
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -60,3 +65,6 @@ class TextProjector(Sequential):
         for layer in self:
             x = layer(x)
         return x
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({repr_arguments(self)})'

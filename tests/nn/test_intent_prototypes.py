@@ -8,7 +8,7 @@ from pyg_irllrec.nn import IntentPrototypes
 
 def test_mixes_prototypes_by_their_shares():
     prototypes = IntentPrototypes(4, 3)
-    assert str(prototypes) == 'IntentPrototypes(4, 3)'
+    assert str(prototypes) == 'IntentPrototypes(embedding_dim=4, num_intents=3)'
     x = torch.randn(5, 4)
     share = prototypes.assign(x)
     assert share.shape == (5, 3)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -47,12 +45,14 @@ class AlphaRec(Backbone):
             :math:`(2, |\mathcal{E}|)`: whose texts make a user's.
         embedding_dim (int): The width :math:`d`. (default: :obj:`32`)
         num_layers (int): The number of layers :math:`L`. (default: :obj:`2`)
+        num_intents (int): The number of intent prototypes per side, 0 for none.
+            (default: :obj:`0`)
         temperature (float): :math:`\tau`. (default: :obj:`0.15`)
-        **kwargs (optional): Further arguments of
-            :class:`~pyg_irllrec.nn.Backbone`.
+        impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
+            (default: :obj:`"auto"`)
 
     Raises:
-        ValueError: If the texts or a number do not fit.
+        ValueError: If the texts do not fit or an argument is out of range.
     """
 
     text: Tensor
@@ -64,11 +64,15 @@ class AlphaRec(Backbone):
         item_text: Tensor,
         interactions: Tensor,
         embedding_dim: int = 32,
+        *,
         num_layers: int = 2,
+        num_intents: int = 0,
         temperature: float = 0.15,
-        **kwargs: Any,
+        impl: str = 'auto',
     ) -> None:
-        super().__init__(num_users, num_items, embedding_dim, **kwargs)
+        super().__init__(
+            num_users, num_items, embedding_dim, num_intents=num_intents, impl=impl
+        )
         check_vectors('item_text', item_text, num_items, 'an item')
         check_positive('num_layers', num_layers)
         check_positive('temperature', temperature)
@@ -78,6 +82,11 @@ class AlphaRec(Backbone):
         text = _with_users(item_text, interactions, num_users)
         self.register_buffer('text', text, persistent=False)
         self.projector = TextProjector(item_text.size(1), embedding_dim)
+
+    def reset_parameters(self) -> None:
+        r"""Draws all parameters anew."""
+        super().reset_parameters()
+        self.projector.reset_parameters()
 
     def node_features(self) -> Tensor:
         r"""The projected texts :math:`\mathbf{E}_0`."""

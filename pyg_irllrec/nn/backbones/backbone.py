@@ -12,6 +12,7 @@ from torch_geometric.utils import is_torch_sparse_tensor
 from pyg_irllrec.functional import bpr_loss
 from pyg_irllrec.functional._precision import widened
 from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.conv import IntentLGConv
 from pyg_irllrec.nn.intent_prototypes import IntentPrototypes
@@ -22,25 +23,25 @@ from pyg_irllrec.utils.graph_cache import GraphCache
 
 class Backbone(Module):
     r"""What every backbone of :class:`~pyg_irllrec.nn.IRLLRec` is: node embeddings,
-    interaction intents, and a loss of its own. It says what it computes, never how
-    it is trained.
+    interaction intents, and a loss of its own. How it is trained is not its concern.
 
     A subclass writes :meth:`encode`, and :meth:`node_features` where it propagates
-    some. If it is to have intents, it returns those of :meth:`interaction_intent`. A
-    module that is no backbone becomes one in
+    some. If it is to have intents, it returns those of :meth:`interaction_intent`. If
+    it has parameters of its own, it draws them in its constructor and again in
+    :meth:`reset_parameters`. A module that is no backbone becomes one in
     :class:`~pyg_irllrec.nn.ModuleBackbone`.
 
     Args:
         num_users (int): The number of users.
         num_items (int): The number of items.
-        embedding_dim (int): The width :math:`d` of its embeddings.
-        num_intents (int): The number of intent prototypes a side, 0 for none.
+        embedding_dim (int): The width :math:`d` of the embeddings.
+        num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Backbone(Module):
         num_users: int,
         num_items: int,
         embedding_dim: int,
+        *,
         num_intents: int = 0,
         impl: str = 'auto',
     ) -> None:
@@ -65,8 +67,17 @@ class Backbone(Module):
         if num_intents > 0:
             self.user_prototypes = IntentPrototypes(embedding_dim, num_intents)
             self.item_prototypes = IntentPrototypes(embedding_dim, num_intents)
+        self.impl = impl
         self.intent_conv = IntentLGConv(impl=impl)
         self._graph = GraphCache()
+
+    def reset_parameters(self) -> None:
+        r"""Draws all parameters anew: under the same seed, those of a new backbone. A
+        subclass with parameters of its own draws them after
+        :obj:`super().reset_parameters()`, in the order of its constructor."""
+        for prototypes in (self.user_prototypes, self.item_prototypes):
+            if prototypes is not None:
+                prototypes.reset_parameters()
 
     @property
     def num_nodes(self) -> int:
@@ -171,7 +182,7 @@ class Backbone(Module):
     ) -> tuple[Tensor, Optional[Tensor]]:
         r"""Any adjacency as an :obj:`edge_index` and weights, sorted in the first call
         that sees it, so that products with it are fast."""
-        if torch.compiler.is_compiling() or self.intent_conv.impl == 'eager':
+        if torch.compiler.is_compiling() or self.impl == 'eager':
             return to_edge_index(edge_index, edge_weight)
         return self._graph.sort(edge_index, edge_weight, self.num_nodes)
 
@@ -196,7 +207,8 @@ class Backbone(Module):
             )
 
     def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(num_users={self.num_users}, '
-            f'num_items={self.num_items}, embedding_dim={self.embedding_dim})'
-        )
+        return f'{type(self).__name__}({self.extra_repr()})'
+
+    def extra_repr(self) -> str:
+        r"""The arguments."""
+        return repr_arguments(self)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Optional
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -33,10 +33,12 @@ class BIGCF(ContrastiveBackbone):
     intents, :math:`\mathbf{S}_l` weighs :math:`\mathbf{E}_{l+1}`.
 
     Args:
-        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`:
-            :obj:`num_users`, :obj:`num_items`, :obj:`embedding_dim` and
-            :obj:`num_layers`, all others by name.
-        num_intents (int): The number of intent prototypes a side.
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+        embedding_dim (int): The width :math:`d` of the embeddings.
+            (default: :obj:`32`)
+        num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
+        num_intents (int): The number of intent prototypes per side.
             (default: :obj:`128`)
         interaction_intents (bool): Whether to compute interaction intents, which only
             alignment needs. (default: :obj:`True`)
@@ -44,24 +46,48 @@ class BIGCF(ContrastiveBackbone):
             (default: :obj:`1e-5`)
         eps (float): The floor under the contrast's logarithm; the authors' is
             :obj:`1e-8`. (default: :obj:`0.0`)
-        **kwargs (optional): The same by name. With
-            :obj:`duplicates`, a node that stands in the batch several times is also
-            its own negative.
+        contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
+        temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.2`)
+        duplicates (bool): Whether a node that stands several times in a batch
+            counts several times. If it does, it is also its own negative.
+            (default: :obj:`False`)
+        impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
+            (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
         self,
-        *args: Any,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int = 32,
+        *,
+        num_layers: int = 3,
         num_intents: int = 128,
         interaction_intents: bool = True,
         center_weight: float = 1e-5,
         eps: float = 0.0,
-        **kwargs: Any,
+        contrast_weight: float = 0.1,
+        temperature: float = 0.2,
+        duplicates: bool = False,
+        impl: str = 'auto',
     ) -> None:
         check_positive('num_intents', num_intents)
         check_not_negative('center_weight', center_weight)
         check_not_negative('eps', eps)
-        super().__init__(*args, num_intents=num_intents, **kwargs)
+        super().__init__(
+            num_users,
+            num_items,
+            embedding_dim,
+            num_layers=num_layers,
+            num_intents=num_intents,
+            contrast_weight=contrast_weight,
+            temperature=temperature,
+            duplicates=duplicates,
+            impl=impl,
+        )
         self.interaction_intents = interaction_intents
         self.center_weight = center_weight
         self.eps = eps

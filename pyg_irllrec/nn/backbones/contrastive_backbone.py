@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
@@ -14,27 +12,47 @@ class ContrastiveBackbone(EmbeddingBackbone):
     :meth:`contrast`.
 
     Args:
-        *args (optional): Those of :class:`~pyg_irllrec.nn.EmbeddingBackbone`, from
-            :obj:`num_users` and :obj:`num_items` on; all after :obj:`num_layers` by
-            name.
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+        embedding_dim (int): The width :math:`d` of the embeddings.
+            (default: :obj:`32`)
+        num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
+        num_intents (int): The number of intent prototypes per side, 0 for none.
+            (default: :obj:`0`)
         contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
         temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.2`)
-        duplicates (bool): Whether a node that stands in a batch several times
+        duplicates (bool): Whether a node that stands several times in a batch
             counts several times. (default: :obj:`False`)
-        **kwargs (optional): The same by name.
+        impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
+            (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
         self,
-        *args: Any,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int = 32,
+        *,
+        num_layers: int = 3,
+        num_intents: int = 0,
         contrast_weight: float = 0.1,
         temperature: float = 0.2,
         duplicates: bool = False,
-        **kwargs: Any,
+        impl: str = 'auto',
     ) -> None:
         check_not_negative('contrast_weight', contrast_weight)
         check_positive('temperature', temperature)
-        super().__init__(*args, **kwargs)
+        super().__init__(
+            num_users,
+            num_items,
+            embedding_dim,
+            num_layers=num_layers,
+            num_intents=num_intents,
+            impl=impl,
+        )
         self.contrast_weight = contrast_weight
         self.temperature = temperature
         self.duplicates = duplicates

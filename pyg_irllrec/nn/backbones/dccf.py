@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -31,20 +29,45 @@ class DCCF(ContrastiveBackbone):
     by the number of users. Interaction intents are the mean of :math:`a(\mathbf{H})`.
 
     Args:
-        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`:
-            :obj:`num_users`, :obj:`num_items`, :obj:`embedding_dim` and
-            :obj:`num_layers`, all others by name.
-        num_intents (int): The number of intent prototypes a side.
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+        embedding_dim (int): The width :math:`d` of the embeddings.
+            (default: :obj:`32`)
+        num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
+        num_intents (int): The number of intent prototypes per side.
             (default: :obj:`128`)
-        **kwargs (optional): The same by name. Here
-            :obj:`contrast_weight=1e-3` and :obj:`temperature=0.1` are the defaults, and
-            :obj:`duplicates` has no effect.
+        contrast_weight (float): The weight of the contrast. (default: :obj:`1e-3`)
+        temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.1`)
+        impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
+            (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
-    def __init__(self, *args: Any, num_intents: int = 128, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int = 32,
+        *,
+        num_layers: int = 3,
+        num_intents: int = 128,
+        contrast_weight: float = 1e-3,
+        temperature: float = 0.1,
+        impl: str = 'auto',
+    ) -> None:
         check_positive('num_intents', num_intents)
-        options = {'contrast_weight': 1e-3, 'temperature': 0.1, **kwargs}
-        super().__init__(*args, num_intents=num_intents, **options)
+        super().__init__(
+            num_users,
+            num_items,
+            embedding_dim,
+            num_layers=num_layers,
+            num_intents=num_intents,
+            contrast_weight=contrast_weight,
+            temperature=temperature,
+            impl=impl,
+        )
 
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor

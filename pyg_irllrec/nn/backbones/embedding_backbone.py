@@ -24,12 +24,16 @@ class EmbeddingBackbone(Backbone):
     Args:
         num_users (int): The number of users.
         num_items (int): The number of items.
-        embedding_dim (int): The width :math:`d`. (default: :obj:`32`)
+        embedding_dim (int): The width :math:`d` of the embeddings.
+            (default: :obj:`32`)
         num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
-        num_intents (int): The number of intent prototypes a side, 0 for none.
+        num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
-        impl (str): The implementation of the intent-aware convolution.
+        impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -37,24 +41,31 @@ class EmbeddingBackbone(Backbone):
         num_users: int,
         num_items: int,
         embedding_dim: int = 32,
+        *,
         num_layers: int = 3,
         num_intents: int = 0,
         impl: str = 'auto',
     ) -> None:
-        super().__init__(num_users, num_items, embedding_dim, num_intents, impl)
         check_positive('num_layers', num_layers)
+        super().__init__(
+            num_users, num_items, embedding_dim, num_intents=num_intents, impl=impl
+        )
         self.num_layers = num_layers
-        self.user_embedding = Embedding(num_users, embedding_dim)
-        self.item_embedding = Embedding(num_items, embedding_dim)
-        self.reset_parameters()
+        # Without the draws of Embedding.reset_parameters.
+        self.user_embedding, self.item_embedding = (
+            Embedding.from_pretrained(torch.empty(count, embedding_dim), freeze=False)
+            for count in (num_users, num_items)
+        )
+        self._draw_tables()
 
     def reset_parameters(self) -> None:
         r"""Draws all parameters anew (Xavier-uniform)."""
+        super().reset_parameters()
+        self._draw_tables()
+
+    def _draw_tables(self) -> None:
         xavier_uniform_(self.user_embedding.weight)
         xavier_uniform_(self.item_embedding.weight)
-        for prototypes in (self.user_prototypes, self.item_prototypes):
-            if prototypes is not None:
-                prototypes.reset_parameters()
 
     def node_features(self) -> Tensor:
         r"""The embeddings :math:`\mathbf{E}_0` of users and items."""

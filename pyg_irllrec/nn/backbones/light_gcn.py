@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from pyg_irllrec.functional import edge_dropout
@@ -26,18 +24,43 @@ class LightGCN(EmbeddingBackbone):
     the IRLLRec and SSLRec code, not averaged as in the LightGCN paper.
 
     Args:
-        *args (optional): Those of :class:`~pyg_irllrec.nn.EmbeddingBackbone`:
-            :obj:`num_users`, :obj:`num_items`, :obj:`embedding_dim` and
-            :obj:`num_layers`, all others by name.
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+        embedding_dim (int): The width :math:`d` of the embeddings.
+            (default: :obj:`32`)
+        num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
+        num_intents (int): The number of intent prototypes per side, 0 for none.
+            (default: :obj:`0`)
         edge_dropout (float): The probability to leave out a directed edge of the
             propagation in a training step, see
             :func:`~pyg_irllrec.functional.edge_dropout`. (default: :obj:`0.0`)
-        **kwargs (optional): The same by name.
+        impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
+            (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
-    def __init__(self, *args: Any, edge_dropout: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int = 32,
+        *,
+        num_layers: int = 3,
+        num_intents: int = 0,
+        edge_dropout: float = 0.0,
+        impl: str = 'auto',
+    ) -> None:
         check_fraction('edge_dropout', edge_dropout)
-        super().__init__(*args, **kwargs)
+        super().__init__(
+            num_users,
+            num_items,
+            embedding_dim,
+            num_layers=num_layers,
+            num_intents=num_intents,
+            impl=impl,
+        )
         self.edge_dropout = edge_dropout
 
     def layers(

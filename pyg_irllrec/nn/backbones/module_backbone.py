@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import Embedding, Module
 from torch.nn.init import xavier_uniform_
+from torch_geometric.nn.inits import reset
 
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
@@ -24,6 +25,12 @@ class ModuleBackbone(Backbone):
     By default the module is called with the graph as a plain :obj:`edge_index` of
     :obj:`torch.long`, without weights: most modules of PyG normalise by themselves.
 
+    :meth:`reset_parameters` draws what is added first, exactly as a new
+    :class:`ModuleBackbone` draws it, then resets the module by
+    :func:`torch_geometric.nn.inits.reset`. Many modules draw more when they are built
+    than when they are reset, so that under the same seed the module itself can become
+    another than a new one.
+
     Args:
         module (torch.nn.Module): It embeds nodes, users first, as
             :math:`(|\mathcal{V}|, d)`.
@@ -33,7 +40,7 @@ class ModuleBackbone(Backbone):
         in_channels (int, optional): The width of a learned table that is given to
             the module as :obj:`x`, before :obj:`edge_index`; 0 for modules that have
             tables of their own. (default: :obj:`None`, :obj:`embedding_dim`)
-        num_intents (int): The number of intent prototypes a side, 0 for none.
+        num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
         method (str): The method of the module to call. (default: :obj:`"forward"`)
         hetero (bool): Whether the module takes and returns dictionaries by type, as
@@ -72,7 +79,9 @@ class ModuleBackbone(Backbone):
         layout: str = 'edge_index',
         impl: str = 'auto',
     ) -> None:
-        super().__init__(num_users, num_items, embedding_dim, num_intents, impl)
+        super().__init__(
+            num_users, num_items, embedding_dim, num_intents=num_intents, impl=impl
+        )
         in_channels = embedding_dim if in_channels is None else in_channels
         check_not_negative('in_channels', in_channels)
         if not isinstance(module, Module):
@@ -91,13 +100,28 @@ class ModuleBackbone(Backbone):
                 f"layout='edge_index', got {in_channels}, {weighted} and {layout!r}"
             )
         self.module = module
+        self.in_channels = in_channels
         self.method = method
         self.hetero = hetero
         self.weighted, self.layout = weighted, layout
         self.features: Optional[Embedding] = None
         if in_channels > 0:
-            self.features = Embedding(self.num_nodes, in_channels)
+            table = torch.empty(self.num_nodes, in_channels)
+            self.features = Embedding.from_pretrained(table, freeze=False)
+        self._draw_table()
+
+    def reset_parameters(self) -> None:
+        r"""Draws all parameters anew (Xavier-uniform), then resets the module."""
+        super().reset_parameters()
+        self._draw_table()
+        reset(self.module)
+
+    def _draw_table(self) -> None:
+        if self.features is not None:
             xavier_uniform_(self.features.weight)
+
+    def __repr__(self) -> str:
+        return Module.__repr__(self)
 
     def node_features(self) -> Optional[Tensor]:
         r"""The learned table, if there is one."""

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from pyg_irllrec.functional import edge_dropout, node_dropout
@@ -23,29 +21,68 @@ class SGL(TwoViewBackbone):
     As in the code of IRLLRec, interaction intents are those of the second view.
 
     Args:
-        *args (optional): Those of :class:`~pyg_irllrec.nn.TwoViewBackbone`:
-            :obj:`num_users`, :obj:`num_items`, :obj:`embedding_dim` and
-            :obj:`num_layers`, all others by name.
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+        embedding_dim (int): The width :math:`d` of the embeddings.
+            (default: :obj:`32`)
+        num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
+        num_intents (int): The number of intent prototypes per side, 0 for none.
+            (default: :obj:`0`)
         augmentation (str): What :math:`\mathbf{M}` leaves out: edges
             (:obj:`"edge"`), nodes with all their edges (:obj:`"node"`), or other
             edges in each layer (:obj:`"walk"`, random walk).
             (default: :obj:`"edge"`)
         dropout (float): The probability that one is left out. (default: :obj:`0.2`)
-        **kwargs (optional): The same by name.
+        contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
+        temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.2`)
+        duplicates (bool): Whether a node that stands several times in a batch
+            counts several times. (default: :obj:`False`)
+        negatives (str): The nodes that a node is contrasted with: :obj:`"all"` of the
+            side, as in the papers, or those of the :obj:`"batch"`, which costs a
+            fraction. (default: :obj:`"all"`)
+        contrast_impl (str): The implementation of the contrast, see
+            :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
+        impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
+            (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     intent_of_view = True
 
     def __init__(
         self,
-        *args: Any,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int = 32,
+        *,
+        num_layers: int = 3,
+        num_intents: int = 0,
         augmentation: str = 'edge',
         dropout: float = 0.2,
-        **kwargs: Any,
+        contrast_weight: float = 0.1,
+        temperature: float = 0.2,
+        duplicates: bool = False,
+        negatives: str = 'all',
+        contrast_impl: str = 'auto',
+        impl: str = 'auto',
     ) -> None:
         check_choice('augmentation', augmentation, ('edge', 'node', 'walk'))
         check_fraction('dropout', dropout)
-        super().__init__(*args, **kwargs)
+        super().__init__(
+            num_users,
+            num_items,
+            embedding_dim,
+            num_layers=num_layers,
+            num_intents=num_intents,
+            contrast_weight=contrast_weight,
+            temperature=temperature,
+            duplicates=duplicates,
+            negatives=negatives,
+            contrast_impl=contrast_impl,
+            impl=impl,
+        )
         self.augmentation = augmentation
         self.dropout = dropout
 

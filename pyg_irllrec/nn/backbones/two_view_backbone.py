@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -29,13 +29,27 @@ class TwoViewBackbone(ContrastiveBackbone):
     contrast. A subclass writes :meth:`view`.
 
     Args:
-        *args (optional): Those of :class:`~pyg_irllrec.nn.ContrastiveBackbone`.
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+        embedding_dim (int): The width :math:`d` of the embeddings.
+            (default: :obj:`32`)
+        num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
+        num_intents (int): The number of intent prototypes per side, 0 for none.
+            (default: :obj:`0`)
+        contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
+        temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.2`)
+        duplicates (bool): Whether a node that stands several times in a batch
+            counts several times. (default: :obj:`False`)
         negatives (str): The nodes :math:`c`: :obj:`"all"` of the side, as in the
             papers, or those of the :obj:`"batch"`, which costs a fraction.
             (default: :obj:`"all"`)
         contrast_impl (str): The implementation of the contrast, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
-        **kwargs (optional): The same by name.
+        impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
+            (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     contrasts_negatives: ClassVar[bool] = True
@@ -45,14 +59,34 @@ class TwoViewBackbone(ContrastiveBackbone):
 
     def __init__(
         self,
-        *args: Any,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int = 32,
+        *,
+        num_layers: int = 3,
+        num_intents: int = 0,
+        contrast_weight: float = 0.1,
+        temperature: float = 0.2,
+        duplicates: bool = False,
         negatives: str = 'all',
         contrast_impl: str = 'auto',
-        **kwargs: Any,
+        impl: str = 'auto',
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(
+            num_users,
+            num_items,
+            embedding_dim,
+            num_layers=num_layers,
+            num_intents=num_intents,
+            contrast_weight=contrast_weight,
+            temperature=temperature,
+            duplicates=duplicates,
+            impl=impl,
+        )
+        self.negatives = negatives
+        self.contrast_impl = contrast_impl
         self.contrast_loss = PairwiseAlignmentLoss(
-            self.temperature, negatives, self.duplicates, contrast_impl
+            temperature, negatives, duplicates, contrast_impl
         )
 
     def view(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> list[Tensor]:

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from inspect import Parameter, signature
+
+from torch.nn import Module
+
+
+def repr_arguments(module: Module) -> str:
+    r"""What :obj:`module` was built with, for its :meth:`extra_repr`: the plain values
+    that its constructors take by position, and those by name that are not the default.
+    Each is read from the attribute of the same name."""
+    parameters: dict[str, Parameter] = {}
+    for cls in type(module).__mro__:
+        if '__init__' in vars(cls):
+            parameters = {**signature(cls).parameters, **parameters}
+    shown = []
+    for name, parameter in parameters.items():
+        value = getattr(module, name, None)
+        is_default = parameter.kind is Parameter.KEYWORD_ONLY and (
+            value == parameter.default
+        )
+        if isinstance(value, (bool, int, float, str)) and not is_default:
+            shown.append(f'{name}={value!r}')
+    return ', '.join(shown)
