@@ -1,0 +1,179 @@
+r"""A recommender from a graph, a backbone, an alignment and a preset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Optional, Union
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.nn import (
+    AlphaRec,
+    Backbone,
+    IntentAlignmentLoss,
+    IRLLRec,
+    Recommender,
+    RLMRecGen,
+)
+from pyg_irllrec.presets import (
+    ALIGNMENT_TEXTS,
+    ALIGNMENTS,
+    BACKBONES,
+    PARTS,
+    Preset,
+    get_preset,
+)
+from pyg_irllrec.typing import EdgeType
+from pyg_irllrec.utils import bipartite_edge_index
+from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.interaction_types import find_interaction_types
+from pyg_irllrec.utils.node_data import read_vectors
+from pyg_irllrec.utils.training_interactions import training_interactions
+
+BuildBackbone = Callable[[int, int], Backbone]
+"""Builds a backbone from the numbers of users and items, as a backbone's class does."""
+
+
+def build_model(
+    data: HeteroData,
+    backbone: Union[str, Backbone, BuildBackbone] = 'lightgcn',
+    alignment: str = 'full',
+    preset: Optional[Preset] = None,
+    *,
+    profile: str = 'profile',
+    intent: str = 'intent',
+    edge_type: Optional[EdgeType] = None,
+    rev_edge_type: Optional[EdgeType] = None,
+) -> Recommender:
+    r"""Builds a recommender for a graph: its training interactions, and the text
+    embeddings of its nodes that the alignment reads.
+
+    .. code-block:: python
+
+        preset = get_preset('lightgcn', 'own', 'none')
+        model = build_model(data, 'lightgcn', 'none', preset)
+        interactions = InteractionDataModule(data, **preset['data'])
+        fit(model, interactions, 'runs/mine', **preset['fit'])
+
+    Args:
+        data (HeteroData): The graph of users and items, in any layout that
+            :class:`~pyg_irllrec.training.InteractionDataModule` takes as training data.
+        backbone (str, Backbone or callable): A key of
+            :obj:`~pyg_irllrec.presets.BACKBONES`, a backbone, or a function of the
+            numbers of users and items that returns one. (default: :obj:`"lightgcn"`)
+        alignment (str): What the embeddings are aligned with: :obj:`"none"` (the plain
+            backbone), :obj:`"profile"` (RLMRec-Con), :obj:`"reconstruction"`
+            (RLMRec-Gen), :obj:`"intents"` (profiles and intents, pairwise) or
+            :obj:`"full"` (IRLLRec). (default: :obj:`"full"`)
+        preset (dict, optional): The hyper-parameters, of which :obj:`"backbone"` (of a
+            backbone by name), :obj:`"loss"` and :obj:`"model"` are read.
+            (default: :obj:`None`, :func:`~pyg_irllrec.presets.get_preset` for
+            :obj:`"own"` data)
+        profile (str): The attribute of nodes that holds the embeddings of profiles, of
+            shape :math:`(N, D_t)`. (default: :obj:`"profile"`)
+        intent (str): The attribute that holds the embeddings of intents, likewise.
+            (default: :obj:`"intent"`)
+        edge_type (tuple, optional): The type of the interactions.
+            (default: :obj:`None`, found in :obj:`data`)
+        rev_edge_type (tuple, optional): The type of their reverse.
+            (default: :obj:`None`, found in :obj:`data`)
+
+    Raises:
+        ValueError: If a name is unknown, text embeddings are missing, or the backbone
+            is of other sizes than the graph.
+    """
+    check_choice('alignment', alignment, ALIGNMENTS)
+    name = backbone if isinstance(backbone, str) else 'lightgcn'
+    check_choice('backbone', name, tuple(BACKBONES))
+    preset = get_preset(name, 'own', alignment) if preset is None else preset
+    _check_preset(preset)
+    edge_type, rev_edge_type = find_interaction_types(data, edge_type, rev_edge_type)
+    sides = (edge_type[0], edge_type[2])
+    num_users, num_items = (_count_nodes(data, side) for side in sides)
+    attributes = {'profile': profile, 'intent': intent}
+    texts: dict[str, Any] = {
+        kind: _join_vectors(data, sides, attributes[kind], f"alignment='{alignment}'")
+        for kind in ALIGNMENT_TEXTS[alignment]
+    }
+    interactions = training_interactions(data, edge_type, rev_edge_type)
+    arguments = preset.get('backbone', {})
+    if backbone == 'alpharec':
+        item_text = _read_vectors(data, sides[1], profile, "backbone='alpharec'")
+        encoder: Backbone = AlphaRec(
+            num_users, num_items, item_text, interactions, **arguments
+        )
+    else:
+        encoder = _build_backbone(backbone, num_users, num_items, arguments)
+    edge_index = bipartite_edge_index(interactions, num_users, num_items)
+    if alignment == 'reconstruction':
+        return RLMRecGen(encoder, edge_index, **texts, **preset.get('model', {}))
+    loss = IntentAlignmentLoss(**preset.get('loss', {}))
+    return IRLLRec(
+        encoder, edge_index, alignment=loss, **texts, **preset.get('model', {})
+    )
+
+
+def _check_preset(preset: Preset) -> None:
+    if not isinstance(preset, dict) or set(preset) - set(PARTS):
+        raise ValueError(
+            f"'preset' must be a dictionary with the keys {', '.join(map(repr, PARTS))}"
+            f', as get_preset() returns it, got {preset!r}'
+        )
+
+
+def _count_nodes(data: HeteroData, side: str) -> int:
+    size = data[side].num_nodes
+    if size is None:
+        raise ValueError(f"data['{side}'].num_nodes must be set")
+    return int(size)
+
+
+def _read_vectors(data: HeteroData, side: str, name: str, needed_by: str) -> Tensor:
+    if name not in data[side]:
+        raise ValueError(
+            f"{needed_by} needs text embeddings, data['{side}'].{name}, got none: make "
+            'them with EncodeText, or choose another (without any texts: '
+            "alignment='none')"
+        )
+    return read_vectors(data, side, name)
+
+
+def _join_vectors(
+    data: HeteroData, sides: tuple[str, str], name: str, needed_by: str
+) -> Tensor:
+    r"""The vectors of users and items, users first."""
+    user, item = (_read_vectors(data, side, name, needed_by) for side in sides)
+    if user.size(1) != item.size(1):
+        raise ValueError(
+            f"data['{sides[0]}'].{name} and data['{sides[1]}'].{name} must be equally "
+            f'wide, got {user.size(1)} and {item.size(1)}'
+        )
+    return torch.cat([user, item])
+
+
+def _build_backbone(
+    backbone: Union[str, Backbone, BuildBackbone],
+    num_users: int,
+    num_items: int,
+    arguments: dict[str, Any],
+) -> Backbone:
+    if isinstance(backbone, str):
+        return BACKBONES[backbone](num_users, num_items, **arguments)
+    built: object = backbone
+    if callable(backbone) and not isinstance(backbone, Module):
+        built = backbone(num_users, num_items)
+    if not isinstance(built, Backbone):
+        raise ValueError(
+            "'backbone' must be a name, a Backbone, or a function of (num_users, "
+            f'num_items) that returns one, got {type(built).__name__} (wrap any '
+            'module in a ModuleBackbone)'
+        )
+    if (built.num_users, built.num_items) != (num_users, num_items):
+        raise ValueError(
+            f"'backbone' must have the users and items of 'data', {num_users} and "
+            f'{num_items}, got {built.num_users} and {built.num_items}'
+        )
+    return built

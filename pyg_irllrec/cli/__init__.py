@@ -1,0 +1,1 @@
+r"""What command lines share: options, errors in one line, trained runs read again."""

@@ -1,0 +1,166 @@
+r"""The runs of :obj:`examples/own_data.py` and :obj:`examples/irllrec.py`: how they are
+laid out, and how a trained model is read from one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.assemble import build_model
+from pyg_irllrec.cli.data_options import (
+    CHOICES,
+    FILES,
+    check_same_options,
+    make_graph,
+    read_dataset,
+)
+from pyg_irllrec.cli.load_dataset import load_dataset
+from pyg_irllrec.cli.training_options import required_texts
+from pyg_irllrec.datasets import InteractionDataset
+from pyg_irllrec.nn import Recommender
+from pyg_irllrec.presets import get_preset
+from pyg_irllrec.text.intents.intent_file import manifest_path
+from pyg_irllrec.training import load_weights
+from pyg_irllrec.training.run_folder import RunFolder
+from pyg_irllrec.utils.map_interactions import map_interactions
+
+
+class TrainedRun(NamedTuple):
+    r"""A trained model and its graph."""
+
+    model: Recommender
+    """The model, with the best weights."""
+    data: HeteroData
+    """The graph that it was trained on."""
+    exclude: Tensor
+    """The interactions that are not to be recommended, of shape :math:`(2, E)`."""
+
+
+class OwnRunPaths(NamedTuple):
+    r"""Where a run on a user's own data keeps what."""
+
+    data: Path
+    """The interactions and texts, read once."""
+    intents: Path
+    """The intents that it was trained with, if any."""
+    model: Path
+    """The folder of the training run."""
+
+
+def own_run_paths(folder: Path) -> OwnRunPaths:
+    r"""The paths within the folder of a run on own data."""
+    return OwnRunPaths(folder / 'data', folder / 'intents.jsonl', folder / 'model')
+
+
+def own_run_config(args: argparse.Namespace, intents: Optional[Path]) -> dict[str, Any]:
+    r"""What a run on own data must be resumed with."""
+    names = (*CHOICES, 'backbone', 'alignment', 'translation', 'seed')
+    config = {name: getattr(args, name) for name in names}
+    return config | {'intents_sha256': hash_intents(intents)}
+
+
+def hash_intents(path: Optional[Path]) -> Optional[str]:
+    r"""The hash of a file of intents, as its manifest has it.
+
+    Raises:
+        FileNotFoundError: If there is no manifest.
+    """
+    if path is None:
+        return None
+    if not manifest_path(path).is_file():
+        raise FileNotFoundError(
+            f'{manifest_path(path)} must lie beside {path.name}, got no such file'
+        )
+    manifest = json.loads(manifest_path(path).read_text(encoding='utf-8'))
+    return str(manifest['intents_sha256'])
+
+
+def copy_intents(path: Path, target: Path) -> None:
+    r"""Copies a file of intents and its manifest, so that a run has all it needs."""
+    if path.resolve() == target.resolve():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)
+    shutil.copyfile(manifest_path(path), manifest_path(target))
+
+
+def open_trained_run(folder: Path, given: Mapping[str, Any]) -> TrainedRun:
+    r"""Reads the model and the graph of a run.
+
+    Args:
+        folder (pathlib.Path): The folder of the run.
+        given (dict): Options of the data that are given again, by name. They must agree
+            with those of the run; files may lie elsewhere by now, but hold the same.
+
+    Raises:
+        FileNotFoundError: If there is no run, or it was not trained to an end.
+        ValueError: If an option differs from that of the run.
+    """
+    own, bundled = RunFolder(own_run_paths(folder).model), RunFolder(folder)
+    if own.config_path.is_file():
+        return _open_own(folder, own, given)
+    if bundled.config_path.is_file():
+        return _open_bundled(bundled, given)
+    raise FileNotFoundError(
+        f"'--run' must be a folder of own_data.py or irllrec.py, got {folder} (no "
+        'config.json)'
+    )
+
+
+def _open_own(folder: Path, run: RunFolder, given: Mapping[str, Any]) -> TrainedRun:
+    config = run.read_config()
+    options = {name: given[name] for name in given if name in CHOICES}
+    check_same_options(config, options, f'the run {folder} was trained')
+    args = argparse.Namespace(**config)
+    paths = own_run_paths(folder)
+    if any(name in given for name in FILES):
+        _check_same_files(paths.data, args, given)
+    dataset = InteractionDataset(paths.data)
+    intents = None if config['intents_sha256'] is None else paths.intents
+    for path in (intents, given.get('intents')):
+        if path is not None and hash_intents(path) != config['intents_sha256']:
+            raise ValueError(
+                f'{path} must hold the intents that {folder} was trained with, got '
+                'others'
+            )
+    data = make_graph(dataset, args, intents)
+    preset = get_preset(args.backbone, 'own', args.alignment)
+    model = build_model(data, args.backbone, args.alignment, preset)
+    load_weights(model, run.best_path)
+    return TrainedRun(model, data, map_interactions(dataset[0], data))
+
+
+def _check_same_files(
+    root: Path, args: argparse.Namespace, given: Mapping[str, Any]
+) -> None:
+    missing = [name for name in FILES if name not in given]
+    if 'interactions' in missing or (args.item_text and missing):
+        raise ValueError(
+            '--interactions and --items must be given together, or neither: the run '
+            f'keeps its own copy, got no --{missing[0]}'
+        )
+    files = {name: given.get(name) for name in FILES}
+    read_dataset(argparse.Namespace(**vars(args) | files), root)
+
+
+def _open_bundled(run: RunFolder, given: Mapping[str, Any]) -> TrainedRun:
+    if given:
+        name = next(iter(given)).replace('_', '-')
+        raise ValueError(
+            f'{run.path} was trained on a dataset by name: leave --{name} out'
+        )
+    args = argparse.Namespace(**run.read_config())
+    texts = required_texts(args.backbone, args.alignment)
+    root = None if args.root is None else Path(args.root)
+    data = load_dataset(args.dataset, root, texts, args.data_seed)
+    preset = get_preset(args.backbone, args.dataset, args.alignment, args.preset)
+    model = build_model(data, args.backbone, args.alignment, preset)
+    load_weights(model, run.best_path)
+    return TrainedRun(model, data, data['user', 'rates', 'item'].edge_index)

@@ -1,0 +1,74 @@
+r"""The options of training, which all commands that train share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Optional
+
+from pyg_irllrec.cli.argument_types import positive_int
+from pyg_irllrec.presets import ALIGNMENT_TEXTS, ALIGNMENTS, BACKBONES, Preset
+
+
+def add_training_options(
+    parser: argparse.ArgumentParser,
+    *,
+    alignment: Optional[str],
+    translation: str,
+    epochs: int,
+) -> None:
+    r"""Adds the options of a model, its training and its folder.
+
+    Args:
+        parser (argparse.ArgumentParser): The parser.
+        alignment (str, optional): The default of :obj:`--alignment`; :obj:`None` where
+            it follows from the texts that are given.
+        translation (str): The default of :obj:`--translation`.
+        epochs (int): The default of :obj:`--epochs`.
+    """
+    add = parser.add_argument_group('training').add_argument
+    add('--backbone', choices=tuple(BACKBONES), default='lightgcn')
+    add(
+        '--alignment',
+        choices=ALIGNMENTS,
+        default=alignment,
+        help=f'(default: {alignment or "as the texts allow"})',
+    )
+    add(
+        '--translation',
+        choices=('exact', 'moments'),
+        default=translation,
+        help='the translation term of full: exact, or linear in the number of nodes '
+        f'and approximate (default: {translation})',
+    )
+    add(
+        '--epochs',
+        type=positive_int,
+        default=epochs,
+        metavar='N',
+        help=f'at most (default: {epochs})',
+    )
+    add('--seed', type=int, default=0, help='of weights and training (default: 0)')
+    add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
+    add('--resume', action='store_true', help='continue the run that was stopped')
+    add('--quiet', action='store_true', help='no progress bars')
+
+
+def choose_translation(preset: Preset, translation: str) -> None:
+    r"""Sets how the loss of a preset computes the translation term,
+    :obj:`"exact"` or :obj:`"moments"`."""
+    preset['loss'].pop('translation_impl', None)
+    if translation == 'moments':
+        preset['loss']['translation_impl'] = 'moments'
+
+
+def required_texts(backbone: str, alignment: str) -> tuple[str, ...]:
+    r"""The text embeddings that a model by name reads."""
+    texts = ALIGNMENT_TEXTS[alignment]
+    return texts or (('profile',) if backbone == 'alpharec' else ())
+
+
+def announce_moved(aside: Optional[Path]) -> None:
+    r"""Prints where an earlier run was moved to, if there was one."""
+    if aside is not None:
+        print(f'moved the earlier run to {aside}')

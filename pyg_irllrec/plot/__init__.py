@@ -1,0 +1,6 @@
+r"""Pictures of what a model has learned (extra :obj:`plot`)."""
+
+from .intent_map import draw_intent_map
+from .project_to_plane import project_to_plane
+
+__all__ = ['draw_intent_map', 'project_to_plane']

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+import numpy as np
+import torch
+
+from pyg_irllrec.explain import IntentExplainer
+from pyg_irllrec.plot.project_to_plane import project_to_plane
+from pyg_irllrec.typing import SIDES, FloatArray
+from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.optional import import_optional
+
+
+def draw_intent_map(
+    explain: IntentExplainer,
+    marked: Optional[Mapping[str, Mapping[int, object]]] = None,
+    *,
+    sides: Sequence[str] = SIDES,
+    max_nodes: int = 2000,
+) -> Any:
+    r"""Draws the nodes of each side in the plane, coloured by the latent intent that
+    they lean to most, with its words.
+
+    Args:
+        explain (IntentExplainer): The explained model.
+        marked (dict, optional): The nodes to mark, by side, with their labels.
+            (default: :obj:`None`)
+        sides (sequence of str): The node types. (default: :obj:`("user", "item")`)
+        max_nodes (int): The most nodes per side; others are left out at random, marked
+            ones last. (default: :obj:`2000`)
+
+    Returns:
+        The :class:`matplotlib.figure.Figure`; its :obj:`savefig` writes it.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    check_positive('max_nodes', max_nodes)
+    figures = import_optional('matplotlib.figure', 'draw_intent_map', 'plot')
+    figure = figures.Figure(figsize=(7 * len(sides), 8.5), layout='constrained')
+    panels = figure.subplots(1, len(sides), squeeze=False)[0]
+    for axes, side in zip(panels, sides, strict=True):
+        labels = (marked or {}).get(side, {})
+        embedding = explain.embedding(side)
+        shown = _sample(len(embedding), list(labels), max_nodes)
+        (points,) = project_to_plane([embedding[shown]])
+        _draw_side(axes, explain, side, points, shown)
+        for point, label in zip(points, labels.values(), strict=False):
+            _mark(axes, point, str(label))
+    return figure
+
+
+def _sample(num_nodes: int, first: list[int], most: int) -> list[int]:
+    r"""Some nodes, these first."""
+    drawn = torch.randperm(num_nodes, generator=torch.Generator().manual_seed(0))
+    return list(dict.fromkeys([*first, *drawn.tolist()]))[:most]
+
+
+def _draw_side(
+    axes: Any, explain: IntentExplainer, side: str, at: FloatArray, shown: list[int]
+) -> None:
+    r"""The ten meanings that lead most nodes get a colour."""
+    lead = explain.lift(side)[shown].argmax(dim=1).tolist()
+    prototypes = explain.prototypes(side)
+    meaning = [', '.join(sorted(prototypes[k].words)) for k in lead]
+    largest = [name for name, _ in Counter(meaning).most_common(10)]
+    rest = ~np.isin(meaning, largest)
+    axes.scatter(*at[rest].T, s=10, c='lightgrey', linewidths=0, label='others')
+    for number, name in enumerate(largest):
+        mine = at[np.array(meaning) == name]
+        axes.scatter(*mine.T, s=16, color=f'C{number}', linewidths=0, label=name)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(f'{side.capitalize()}s, by the latent intent that they lean to most')
+    axes.legend(
+        loc='upper center',
+        bbox_to_anchor=(0.5, -0.01),
+        ncols=2,
+        frameon=False,
+        markerscale=2,
+    )
+
+
+def _mark(axes: Any, point: FloatArray, label: str) -> None:
+    axes.scatter(*point, s=120, facecolors='none', edgecolors='black', zorder=3)
+    axes.annotate(
+        label,
+        point,
+        xytext=(7, 5),
+        textcoords='offset points',
+        weight='bold',
+        bbox={'boxstyle': 'round,pad=0.1', 'fc': 'white', 'ec': 'none', 'alpha': 0.7},
+    )

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from sklearn.manifold import TSNE
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from pyg_irllrec.typing import FloatArray
+
+
+def project_to_plane(groups: Sequence[Tensor]) -> list[FloatArray]:
+    r"""Vectors in two dimensions, by t-SNE of their directions.
+
+    Args:
+        groups (sequence of torch.Tensor): The vectors, in groups that are projected
+            together, each of shape :math:`(N_g, d)`.
+
+    Returns:
+        The points of each group, of shape :math:`(N_g, 2)`.
+    """
+    points = normalize(torch.cat(list(groups))).numpy(force=True)
+    ends = np.cumsum([len(group) for group in groups])
+    if len(points) < 4:  # Too few to have neighbours.
+        return np.split(np.eye(len(points), 2), ends[:-1])
+    perplexity = min(30.0, (len(points) - 1) / 3)
+    tsne = TSNE(init='pca', metric='cosine', perplexity=perplexity, random_state=0)
+    return np.split(tsne.fit_transform(points), ends[:-1])

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+from pyg_irllrec.typing import PathLike
+from pyg_irllrec.utils.files import atomic_write
+
+
+class RunFolder:
+    r"""The folder of a training run: :obj:`config.json`, its configuration, beside the
+    files of :func:`~pyg_irllrec.training.fit`. An earlier run is moved aside, never
+    overwritten.
+
+    .. code-block:: python
+
+        run = RunFolder('runs/mine')
+        run.open({'seed': 0, 'backbone': 'sgl'}, resume=True)
+        fit(model, data, run.path, resume=run.has_checkpoint)
+
+    Args:
+        path (str or pathlib.Path): The folder. It need not exist.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self.path = Path(path)
+        self.config_path = self.path / 'config.json'
+        self.best_path = self.path / 'best.ckpt'
+
+    @property
+    def has_checkpoint(self) -> bool:
+        r"""Whether there is a checkpoint to resume from. A run that was killed before
+        its first one starts over."""
+        return (self.path / 'last.ckpt').is_file()
+
+    def open(self, config: Mapping[str, Any], resume: bool = False) -> Optional[Path]:
+        r"""Begins a run, or resumes the one that is there.
+
+        A run that was killed before it wrote its configuration left nothing to resume:
+        there, :obj:`resume=True` begins a new one.
+
+        Args:
+            config (dict): The configuration, as JSON has it; paths become absolute.
+            resume (bool): Whether to resume the run that is there.
+                (default: :obj:`False`)
+
+        Returns:
+            Where an earlier run was moved to, if there was one.
+
+        Raises:
+            ValueError: If the run to resume has another configuration, or is damaged.
+        """
+        config = _as_json(config)
+        if resume and self.config_path.is_file():
+            self._check_same(config)
+            return None
+        if resume and self.has_checkpoint:
+            raise ValueError(
+                f'{self.path} must hold config.json beside its checkpoints to be '
+                'resumed, got none: restore it, or begin a new run without resume'
+            )
+        aside = self._move_aside()
+        with atomic_write(self.config_path) as file:
+            json.dump(config, file, indent=2)
+            file.write('\n')
+        return aside
+
+    def read_config(self) -> dict[str, Any]:
+        r"""The configuration of the run that is there.
+
+        Raises:
+            FileNotFoundError: If there is none.
+            ValueError: If it is damaged.
+        """
+        if not self.config_path.is_file():
+            raise FileNotFoundError(f'{self.path} holds no run (no config.json)')
+        try:
+            config = json.loads(self.config_path.read_text(encoding='utf-8'))
+        except ValueError as error:
+            raise ValueError(f'{self.config_path} is damaged: {error}') from None
+        return dict(config)
+
+    def _check_same(self, config: dict[str, Any]) -> None:
+        before = self.read_config()
+        for name in {**before, **config}:
+            if before.get(name) != config.get(name):
+                raise ValueError(
+                    f'{self.path} was begun with {name}={before.get(name)!r}: resume '
+                    f'it with the same, got {name}={config.get(name)!r}'
+                )
+
+    def _move_aside(self) -> Optional[Path]:
+        names = ('config.json', 'last.ckpt', 'best.ckpt')
+        if not any((self.path / name).exists() for name in names):
+            return None
+        number = 1
+        while (aside := self.path.with_name(f'{self.path.name}.{number}')).exists():
+            number += 1
+        self.path.rename(aside)
+        return aside
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({str(self.path)!r})'
+
+
+def _as_json(config: Mapping[str, Any]) -> dict[str, Any]:
+    r"""What is read back once it is written."""
+
+    def absolute(value: object) -> str:
+        if isinstance(value, Path):
+            return str(value.resolve())
+        raise ValueError(
+            "'config' must hold values that JSON has, or paths, got a "
+            f'{type(value).__name__}'
+        )
+
+    return dict(json.loads(json.dumps(dict(config), default=absolute)))
