@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union, overload
 
 import torch
 import torch_geometric.utils
@@ -22,7 +22,7 @@ def to_edge_index(
     Row 0 of the result holds sources and row 1 targets. Sparse matrices follow
     PyG's convention: they are *transposed* (:obj:`adj_t`, a row a target), and
     their values are the edge weights. Those with a known order come back as an
-    :class:`~torch_geometric.EdgeIndex` that says so.
+    :class:`~torch_geometric.EdgeIndex` that is marked as sorted.
 
     Args:
         adj (torch.Tensor or SparseTensor): :obj:`edge_index` of shape
@@ -82,6 +82,64 @@ class CSR(NamedTuple):
     """The place of each edge of the transposed order in :obj:`col`."""
 
 
+class SortedEdges(NamedTuple):
+    r"""Edges sorted by target, and what became of those given."""
+
+    edge_index: EdgeIndex
+    """The edges, with the transposed view cached."""
+    order: Tensor
+    """The number that each had among those given; of repeated edges the first."""
+    weight: Optional[Tensor]
+    """The weights in the new order."""
+
+
+def build_sorted(
+    edge_index: Tensor,
+    num_nodes: int,
+    edge_weight: Optional[Tensor] = None,
+    *,
+    unique: bool = False,
+    is_undirected: Optional[bool] = None,
+) -> SortedEdges:
+    r"""The only builder of an :class:`~torch_geometric.EdgeIndex` that is sorted by
+    target. It checks nothing.
+
+    Args:
+        edge_index (torch.Tensor): Edges with ids below :obj:`num_nodes`, of shape
+            :math:`(2, |\mathcal{E}|)`.
+        num_nodes (int): The number of nodes.
+        edge_weight (torch.Tensor, optional): Weights of shape
+            :math:`(|\mathcal{E}|)`. (default: :obj:`None`)
+        unique (bool): Whether repeated edges become one, with the sum of their
+            weights. (default: :obj:`False`)
+        is_undirected (bool, optional): Whether every edge has its reverse.
+            (default: :obj:`None`, look)
+    """
+    source, target = source_and_target(edge_index)
+    source, target = source.long(), target.long()
+    key, order = (target * num_nodes + source).sort(stable=True)
+    if is_undirected is None:
+        reverse = (source * num_nodes + target).sort().values
+        is_undirected = torch.equal(key, reverse)
+    if edge_weight is not None:
+        edge_weight = edge_weight[order]
+    if unique:
+        first = torch.ones_like(key, dtype=torch.bool)
+        first[1:] = key[1:] != key[:-1]
+        order = order[first]
+        if edge_weight is not None:
+            place = first.cumsum(0) - 1
+            total = edge_weight.new_zeros(order.size(0))
+            edge_weight = total.index_add(0, place, edge_weight)
+    out = EdgeIndex(
+        torch.stack([source[order], target[order]]),
+        sparse_size=(num_nodes, num_nodes),
+        sort_order='col',
+        is_undirected=is_undirected,
+    )
+    return SortedEdges(out.fill_cache_(), order, edge_weight)
+
+
 def sort_by_target(
     edge_index: Tensor, num_nodes: int
 ) -> tuple[EdgeIndex, Optional[Tensor]]:
@@ -93,17 +151,8 @@ def sort_by_target(
         assert isinstance(edge_index, EdgeIndex)
         return edge_index, None
     check_node_ids(edge_index, num_nodes)
-    source, target = source_and_target(edge_index)
-    source, target = source.long(), target.long()
-    key, order = (target * num_nodes + source).sort(stable=True)
-    reverse = (source * num_nodes + target).sort().values
-    out = EdgeIndex(
-        torch.stack([source[order], target[order]]),
-        sparse_size=(num_nodes, num_nodes),
-        sort_order='col',
-        is_undirected=torch.equal(key, reverse),
-    )
-    return out.fill_cache_(), order
+    out = build_sorted(edge_index, num_nodes)
+    return out.edge_index, out.order
 
 
 def is_sorted_by_target(edge_index: Tensor, num_nodes: int) -> bool:
@@ -239,35 +288,57 @@ def both_directions(interactions: Tensor, num_users: int) -> Tensor:
     return torch.stack([torch.cat([user, item]), torch.cat([item, user])])
 
 
+@overload
 def bipartite_edge_index(
-    interactions: Tensor, num_users: int, num_items: int
-) -> EdgeIndex:
+    edge_index: Tensor, num_users: int, num_items: int, edge_weight: None = None
+) -> EdgeIndex: ...
+@overload
+def bipartite_edge_index(
+    edge_index: Tensor, num_users: int, num_items: int, edge_weight: Tensor
+) -> tuple[EdgeIndex, Tensor]: ...
+def bipartite_edge_index(
+    edge_index: Tensor,
+    num_users: int,
+    num_items: int,
+    edge_weight: Optional[Tensor] = None,
+) -> Union[EdgeIndex, tuple[EdgeIndex, Tensor]]:
     r"""The undirected user-item graph of :math:`\mathbf{A} = \begin{bmatrix}
     \mathbf{0} & \mathbf{R} \\ \mathbf{R}^{\top} & \mathbf{0} \end{bmatrix}`:
     users first, then items, both directions, sorted by target, with the
     transposed view cached, so that products with it never sort again.
 
+    An interaction that is given several times is one edge in each direction, as in
+    :class:`~pyg_irllrec.transforms.SymmetricAdjacency`; the weights of repeats are
+    added up.
+
     Args:
-        interactions (torch.Tensor): User ids and item ids, both from zero, of
+        edge_index (torch.Tensor): User ids and item ids, both from zero, of
             shape :math:`(2, |\mathcal{E}|)`.
         num_users (int): The number of users.
         num_items (int): The number of items.
+        edge_weight (torch.Tensor, optional): A weight per interaction, of shape
+            :math:`(|\mathcal{E}|)`. (default: :obj:`None`)
+
+    Returns:
+        The graph; with :obj:`edge_weight` the graph and the weights in the order of
+        its edges.
 
     Raises:
-        ValueError: If an id is out of range or there are no interactions.
+        ValueError: If an id is out of range, a shape is wrong or there are no
+            interactions.
     """
-    check_edge_index(interactions, name='interactions')
-    interactions = interactions.long()
-    if interactions.size(1) == 0:
-        raise ValueError("'interactions' must hold at least one interaction, got none")
-    check_node_ids(interactions[0], num_users, 'interactions[0] (users)')
-    check_node_ids(interactions[1], num_items, 'interactions[1] (items)')
-    num_nodes = num_users + num_items
-    edge_index = both_directions(interactions, num_users)
-    order = (edge_index[1] * num_nodes + edge_index[0]).argsort()
-    return EdgeIndex(
-        edge_index[:, order],
-        sparse_size=(num_nodes, num_nodes),
-        sort_order='col',
+    check_edge_index(edge_index, edge_weight)
+    edge_index = torch.stack(source_and_target(edge_index)).long()
+    if edge_index.size(1) == 0:
+        raise ValueError("'edge_index' must hold at least one interaction, got none")
+    check_node_ids(edge_index[0], num_users, 'edge_index[0] (users)')
+    check_node_ids(edge_index[1], num_items, 'edge_index[1] (items)')
+    both_weights = None if edge_weight is None else edge_weight.repeat(2)
+    graph, _, weight = build_sorted(
+        both_directions(edge_index, num_users),
+        num_users + num_items,
+        both_weights,
+        unique=True,
         is_undirected=True,
-    ).fill_cache_()
+    )
+    return graph if weight is None else (graph, weight)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch_geometric.data import HeteroData
 
+from pyg_irllrec.transforms import SymmetricAdjacency
 from pyg_irllrec.utils import bipartite_edge_index, symmetric_norm, to_edge_index
 from tests.adjacency import FORMATS, NUM_NODES, dense, edges
 
@@ -34,6 +36,36 @@ def test_bipartite_edge_index(interactions):
     assert set(map(tuple, out.as_tensor().t().tolist())) == expected
 
 
+def test_a_repeated_interaction_is_one_edge(interactions):
+    repeated = torch.cat([interactions, interactions[:, :1].repeat(1, 9)], dim=1)
+    out = bipartite_edge_index(repeated, 5, 7)
+    assert torch.equal(
+        out.as_tensor(), bipartite_edge_index(interactions, 5, 7).as_tensor()
+    )
+    data = HeteroData()
+    data['user'].num_nodes, data['item'].num_nodes = 5, 7
+    data['user', 'rates', 'item'].edge_index = repeated
+    graph = SymmetricAdjacency()(data).edge_index
+    assert torch.equal(out.as_tensor(), graph.as_tensor())
+
+
+def test_weights_follow_the_edges_and_those_of_repeats_add_up():
+    pairs = torch.tensor([[1, 0, 0, 1], [0, 1, 0, 0]])
+    weight = torch.tensor([1.0, 2.0, 4.0, 8.0], requires_grad=True)
+    graph, out = bipartite_edge_index(pairs, 2, 2, weight)
+    graph.validate()
+    found = dict(zip(map(tuple, graph.as_tensor().t().tolist()), out.tolist()))
+    expected = {(1, 2): 9.0, (0, 3): 2.0, (0, 2): 4.0}
+    assert found == expected | {(i, u): w for (u, i), w in expected.items()}
+    (grad,) = torch.autograd.grad(out.sum(), weight)
+    assert grad.tolist() == [2.0] * 4
+
+
+def test_wrong_weights_are_refused(interactions):
+    with pytest.raises(ValueError, match=r"'edge_weight' must have shape \(9,\)"):
+        bipartite_edge_index(interactions, 5, 7, torch.ones(8))
+
+
 def test_narrow_ids_do_not_overflow():
     pairs = torch.tensor([[69999, 0, 5], [59999, 1, 0]], dtype=torch.int32)
     bipartite_edge_index(pairs, 70000, 60000).validate()
@@ -46,13 +78,19 @@ def test_symmetric_norm(interactions):
     torch.testing.assert_close(symmetric_norm(index, 12).double(), expected)
 
 
+def test_symmetric_norm_of_a_directed_graph_counts_both_ends():
+    index = torch.tensor([[0, 0, 0, 1], [1, 2, 3, 3]])
+    expected = torch.tensor([3 * 1, 3 * 1, 3 * 2, 1 * 2]).rsqrt()
+    torch.testing.assert_close(symmetric_norm(index, 4), expected)
+
+
 @pytest.mark.parametrize(
     ('pairs', 'message'),
     [
         ([[5], [0]], r'\(users\).* must hold ids from 0 to 4, got ids from 5 to 5'),
         ([[0], [7]], r'\(items\).* must hold ids from 0 to 6, got ids from 7 to 7'),
         ([[-1], [0]], r'\(users\).* got ids from -1'),
-        ([[], []], "'interactions' must hold at least one"),
+        ([[], []], "'edge_index' must hold at least one"),
         ([[0], [0], [0]], r'must have shape \(2, num_edges\)'),
     ],
 )
