@@ -63,6 +63,12 @@ class LitRecommender(LightningModule):
         self._sums: dict[str, Tensor] = {}
         self._embeddings: tuple[Tensor, Tensor] | None = None
 
+    def forward(self, edge_label_index: Tensor) -> Tensor:
+        r"""The scores of user and item ids of shape :math:`(2, B)`, which
+        :meth:`lightning.pytorch.Trainer.predict` returns for each batch."""
+        scores: Tensor = self.model(edge_label_index)
+        return scores
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         r"""Adam without weight decay, over what is trained, in one pass over it."""
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]

@@ -5,6 +5,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 from torch.nn import Module
+from torch_geometric.nn.inits import reset
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.nn.backbones.backbone import Backbone
@@ -92,6 +93,13 @@ class IRLLRec(Recommender):
         if intent is not None:
             projector = TextProjector(intent.size(1), dim)
             self.intent_projector = MomentumEncoder(projector, momentum)
+
+    def reset_parameters(self) -> None:
+        r"""Draws all parameters anew, those of the text towers too; the teacher becomes
+        an exact copy again."""
+        super().reset_parameters()
+        for module in (self.profile_projector, self.intent_projector, self.alignment):
+            reset(module)
 
     def update_teacher(self) -> None:
         r"""Moves the teacher of the intent tower one step, if a term reads it."""

@@ -6,7 +6,11 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.functional.top_k_items import top_k_items
-from pyg_irllrec.utils.adjacency import check_node_ids
+from pyg_irllrec.utils.adjacency import (
+    check_edge_index,
+    check_node_ids,
+    source_and_target,
+)
 from pyg_irllrec.utils.checks import check_integer
 from pyg_irllrec.utils.user_items import UserItems
 
@@ -37,6 +41,21 @@ def recommend(
         items.append(item.where(score > -torch.inf, item.new_tensor(-1)))
         scores.append(score)
     return Recommendation(torch.cat(items), torch.cat(scores))
+
+
+def check_pairs(name: str, pairs: object, num_users: int, num_items: int) -> Tensor:
+    r"""The user and item ids :obj:`pairs` as they are.
+
+    Raises:
+        ValueError: If they are no ids of users above ids of items.
+    """
+    check_edge_index(pairs, name=name)
+    assert isinstance(pairs, Tensor)
+    if not torch.compiler.is_compiling():
+        user, item = source_and_target(pairs)
+        check_node_ids(user, num_users, f'{name}[0] (users)')
+        check_node_ids(item, num_items, f'{name}[1] (items)')
+    return pairs
 
 
 def check_queries(users: Tensor, k: int, num_users: int, num_items: int) -> None:

@@ -9,15 +9,22 @@ from torch.nn.parameter import is_lazy
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional._precision import widened
+from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.loss import LossOutput
 from pyg_irllrec.nn.models.recommendation import (
     Recommendation,
+    check_pairs,
     check_queries,
     recommend,
 )
-from pyg_irllrec.utils.checks import check_not_negative, check_triplets
+from pyg_irllrec.utils.adjacency import source_and_target
+from pyg_irllrec.utils.checks import (
+    check_not_negative,
+    check_positive,
+    check_triplets,
+)
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.normalised_graph import normalised_graph
 from pyg_irllrec.utils.user_items import UserItems
@@ -32,6 +39,9 @@ class Recommender(Module):
 
     The graph belongs to the model: it moves with it but is not saved with it.
     :class:`~pyg_irllrec.nn.IRLLRec` and :class:`~pyg_irllrec.nn.RLMRecGen` add text.
+    In :class:`torch.nn.parallel.DistributedDataParallel`, where all processes have the
+    same graph and texts, :obj:`broadcast_buffers=False` saves sending them in every
+    step.
 
     Args:
         backbone (Backbone): What embeds the graph.
@@ -76,6 +86,11 @@ class Recommender(Module):
             with torch.no_grad(), evaluating(backbone):
                 self.get_embeddings()  # Lazy modules learn their sizes.
 
+    def reset_parameters(self) -> None:
+        r"""Draws all parameters anew: under the same seed, those of a new model, with
+        the limit of :class:`~pyg_irllrec.nn.ModuleBackbone`."""
+        self.backbone.reset_parameters()
+
     @property
     def num_users(self) -> int:
         r"""The number of users."""
@@ -85,6 +100,34 @@ class Recommender(Module):
     def num_items(self) -> int:
         r"""The number of items."""
         return self.backbone.num_items
+
+    def forward(self, edge_label_index: Optional[Tensor] = None) -> Tensor:
+        r"""The scores of pairs of users and items, the inner products of their
+        embeddings.
+
+        Args:
+            edge_label_index (torch.Tensor, optional): User and item ids, each from
+                zero, of shape :math:`(2, E)`. (default: :obj:`None`, all edges from
+                users to items of the graph, in its order)
+
+        Returns:
+            A score per pair, of shape :math:`(E)`.
+
+        Raises:
+            ValueError: If an id is out of range.
+        """
+        if edge_label_index is None:
+            source, target = source_and_target(self.edge_index)
+            rates = (source < self.num_users) & (target >= self.num_users)
+            users, items = source[rates], target[rates] - self.num_users
+        else:
+            users, items = source_and_target(
+                check_pairs(
+                    'edge_label_index', edge_label_index, self.num_users, self.num_items
+                ).long()
+            )
+        user, item = self.get_embeddings()
+        return (user[users] * item[items]).sum(dim=-1)
 
     def get_embeddings(self) -> tuple[Tensor, Tensor]:
         r"""The embeddings that score, of users :math:`(U, d)` and items
@@ -190,13 +233,36 @@ class Recommender(Module):
                 :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
 
         Raises:
-            ValueError: If an id is out of range or :obj:`k` is not from 1 to the
-                number of items.
+            ValueError: If an id is out of range, :obj:`k` is not from 1 to the
+                number of items, or :obj:`exclude` is something else.
         """
         users = torch.as_tensor(users, device=self.edge_index.device)
         check_queries(users, k, self.num_users, self.num_items)
-        if isinstance(exclude, Tensor):
-            exclude = UserItems(exclude, self.num_users, self.num_items)
+        check_positive('batch_size', batch_size)
+        exclude = self._check_exclude(exclude)
         with evaluating(self):
             user, item = self.get_embeddings()
         return recommend(user, item, users.long(), k, exclude, batch_size)
+
+    def _check_exclude(self, exclude: object) -> Optional[UserItems]:
+        sizes = self.num_users, self.num_items
+        if isinstance(exclude, Tensor):
+            return UserItems(check_pairs('exclude', exclude, *sizes), *sizes)
+        if exclude is None:
+            return None
+        if not isinstance(exclude, UserItems):
+            raise ValueError(
+                "'exclude' must be user and item ids of shape (2, num_interactions) or "
+                f'UserItems, got {type(exclude).__name__}: pass the edge_index of its '
+                'interactions'
+            )
+        if (exclude.num_users, exclude.num_items) != sizes:
+            raise ValueError(
+                f"'exclude' must have the {sizes[0]} users and {sizes[1]} items of the "
+                f'model, got {exclude!r}'
+            )
+        return exclude
+
+    def extra_repr(self) -> str:
+        r"""The arguments."""
+        return repr_arguments(self)

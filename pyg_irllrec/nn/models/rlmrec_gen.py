@@ -22,12 +22,12 @@ from pyg_irllrec.utils.checks import (
 
 
 class RLMRecGen(Recommender):
-    r"""A graph recommender that has to tell the texts of nodes whose embeddings it
-    was not shown, from the `"Representation Learning with Large Language Models for
-    Recommendation" <https://arxiv.org/abs/2310.15950>`_ paper (RLMRec-Gen, generative
-    alignment). In each step some nodes :math:`\mathcal{M}` enter the backbone as one
-    learned token; what their neighbours make of them is brought to the width of the
-    texts and placed with InfoNCE among the texts of all masked nodes:
+    r"""A graph recommender that has to reconstruct the texts of nodes whose
+    embeddings it was not shown, from the `"Representation Learning with Large Language
+    Models for Recommendation" <https://arxiv.org/abs/2310.15950>`_ paper (RLMRec-Gen,
+    generative alignment). In each step some nodes :math:`\mathcal{M}` enter the
+    backbone as one learned token; what their neighbours make of them is brought to the
+    width of the texts and placed with InfoNCE among the texts of all masked nodes:
 
     .. math::
         \mathcal{L} = \mathcal{L}_{\text{ranking}} + \mathcal{L}_{\text{backbone}} +
@@ -98,9 +98,15 @@ class RLMRecGen(Recommender):
         self.max_rows = max_rows
         self.impl = impl
         self.register_buffer('profile', profile, persistent=False)
-        self.mask_token = Parameter(xavier_uniform_(torch.empty(1, features.size(1))))
-        dim, width = backbone.embedding_dim, profile.size(1)
-        self.reconstructor = TextProjector(dim, width)
+        self.mask_token = Parameter(torch.empty(1, features.size(1)))
+        xavier_uniform_(self.mask_token)
+        self.reconstructor = TextProjector(backbone.embedding_dim, profile.size(1))
+
+    def reset_parameters(self) -> None:
+        r"""Draws all parameters anew, those of the text term too."""
+        super().reset_parameters()
+        xavier_uniform_(self.mask_token)
+        self.reconstructor.reset_parameters()
 
     def _terms(
         self, triplets: Tensor, generator: Optional[torch.Generator]
