@@ -13,10 +13,13 @@ from pyg_irllrec.explain.prototype_explanation import PrototypeExplanation
 from pyg_irllrec.explain.recommendation_explanation import RecommendationExplanation
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.text.intents.intent_keywords import intent_keywords
+from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.checks import check_choice, check_finite, check_positive
+from pyg_irllrec.utils.edge_store import check_hetero, num_nodes
 from pyg_irllrec.utils.evaluating import evaluating
-from pyg_irllrec.utils.interactions import RATES, check_hetero, num_nodes, read_edges
-from pyg_irllrec.utils.node_data import SIDES, read_ids, read_texts
+from pyg_irllrec.utils.interaction_types import find_interaction_types
+from pyg_irllrec.utils.node_data import read_ids, read_texts
+from pyg_irllrec.utils.training_interactions import training_interactions
 
 
 class IntentExplainer:
@@ -30,22 +33,25 @@ class IntentExplainer:
         explain.node('user', 3)  # a user in words
         explain.recommendation(3, 17)  # an item for a user
 
+    A :obj:`side` is a node type of the data: with interactions of the type
+    :obj:`('user', 'rates', 'movie')`, movies are :obj:`explain.node('movie', 17)`.
+
     A node's share of the prototypes is :math:`\text{softmax}(\mathbf{z}^{\top}
     \mathbf{C})` of the embedding :math:`\mathbf{z}` that scores. Where embeddings are
     short all shares are alike, so a node's prototypes are ordered by their *lift*, its
-    share over the mean share. It describes what a model has learned; it does not say
-    that this caused a score.
+    share over the mean share. It describes what a model has learned, not what caused a
+    score.
 
     Args:
         model (Recommender): The model, whose backbone has intents. It is read once,
             here, in evaluation mode.
         data (HeteroData): The graph that it was trained on, with texts of users and of
-            items. Of the interactions, :obj:`edge_index` alone is read.
-        sources (sequence of str): The names of texts that say what a node is, what is
-            shown first. (default: :obj:`("text", "profile_text")`)
+            items. Of the interactions, those for training alone are read.
+        sources (sequence of str): The names of the texts of nodes, the one that is
+            shown first at first. (default: :obj:`("text", "profile_text")`)
         intents (str): The name of the intents in words, which may be missing.
             (default: :obj:`"intent_text"`)
-        num_words (int): How many words tell a prototype, by
+        num_words (int): How many words describe a prototype, by
             :func:`~pyg_irllrec.text.intent_keywords` of all these texts.
             (default: :obj:`4`)
         num_nearest (int): How many nodes are shown that lean most to a prototype, and
@@ -54,6 +60,11 @@ class IntentExplainer:
             recommended, of shape :math:`(2, E)`, as in
             :meth:`~pyg_irllrec.nn.Recommender.recommend`.
             (default: :obj:`None`, the training interactions)
+        edge_type (tuple, optional): The type of the interactions.
+            (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
 
     Raises:
         ValueError: If sizes do not fit, the backbone has no intents, its embeddings
@@ -69,6 +80,8 @@ class IntentExplainer:
         num_words: int = 4,
         num_nearest: int = 3,
         exclude: Optional[Tensor] = None,
+        edge_type: Optional[EdgeType] = None,
+        rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         check_hetero(data, type(self).__name__)
         check_positive('num_words', num_words)
@@ -79,25 +92,28 @@ class IntentExplainer:
                 "'model' must have intents to explain, got "
                 f'{type(backbone).__name__} with num_intents=0'
             )
-        sizes = num_nodes(data, RATES)
+        types = find_interaction_types(data, edge_type, rev_edge_type)
+        sizes = num_nodes(data, types.edge_type)
         if sizes != (model.num_users, model.num_items):
             raise ValueError(
                 f"'data' must have the users and items of 'model', {model.num_users} "
                 f'and {model.num_items}, got {sizes[0]} and {sizes[1]}'
             )
         names = (*sources, intents)
-        self._texts = {side: _read_all(data, side, names) for side in SIDES}
-        self._ids = {side: read_ids(data, side) for side in SIDES}
+        self._sides = types.edge_type[0], types.edge_type[2]
+        self._texts = {side: _read_all(data, side, names) for side in self._sides}
+        self._ids = {side: read_ids(data, side) for side in self._sides}
         self._intents = intents
         self._num_words = num_words
         self._num_nearest = num_nearest
-        self._train = read_edges(data[RATES]).cpu()
+        self._train = training_interactions(data, *types).cpu()
         self._exclude = self._train if exclude is None else exclude.cpu()
         self._embedding: dict[str, Tensor] = {}
         self._share: dict[str, Tensor] = {}
-        both = backbone.user_prototypes, backbone.item_prototypes
+        prototypes = backbone.user_prototypes, backbone.item_prototypes
         with torch.no_grad(), evaluating(model):
-            for side, embedding, intent in zip(SIDES, model.get_embeddings(), both):
+            embeddings = model.get_embeddings()
+            for side, embedding, intent in zip(self._sides, embeddings, prototypes):
                 check_finite(f'{side} embeddings of model', embedding)
                 # In float32: of a bfloat16 model, shares would tie.
                 x = embedding.float()
@@ -110,25 +126,25 @@ class IntentExplainer:
         r"""The embeddings that score, of shape :math:`(N, d)`.
 
         Args:
-            side (str): :obj:`"user"` or :obj:`"item"`.
+            side (str): The type of the nodes, that of users or of items.
         """
-        check_choice('side', side, SIDES)
+        check_choice('side', side, self._sides)
         return self._embedding[side]
 
     def share(self, side: str) -> Tensor:
         r"""Each node's share of every prototype, of shape :math:`(N, K)`.
 
         Args:
-            side (str): :obj:`"user"` or :obj:`"item"`.
+            side (str): The type of the nodes, that of users or of items.
         """
-        check_choice('side', side, SIDES)
+        check_choice('side', side, self._sides)
         return self._share[side]
 
     def lift(self, side: str) -> Tensor:
         r"""Each share over the mean share of the prototype, of shape :math:`(N, K)`.
 
         Args:
-            side (str): :obj:`"user"` or :obj:`"item"`.
+            side (str): The type of the nodes, that of users or of items.
         """
         return _lift(self.share(side), self._mean[side])
 
@@ -136,7 +152,7 @@ class IntentExplainer:
         r"""Every prototype in words, in their order. They are read at the first call.
 
         Args:
-            side (str): :obj:`"user"` or :obj:`"item"`.
+            side (str): The type of the nodes, that of users or of items.
         """
         share = self.share(side)
         if side not in self._prototypes:
@@ -160,9 +176,9 @@ class IntentExplainer:
         r"""A user or an item in words.
 
         Args:
-            side (str): :obj:`"user"` or :obj:`"item"`.
+            side (str): The type of the node, that of users or of items.
             node (int): Its number, from zero.
-            num_prototypes (int): How many prototypes are told, at most; of those that
+            num_prototypes (int): How many prototypes are given, at most; of those that
                 have the same words, the first. (default: :obj:`3`)
 
         Raises:
@@ -195,16 +211,17 @@ class IntentExplainer:
         Args:
             user (int): The number of the user, from zero.
             item (int): That of the item.
-            num_prototypes (int): How many prototypes are told of each.
+            num_prototypes (int): How many prototypes are given of each.
                 (default: :obj:`3`)
 
         Raises:
             ValueError: If there is no such node.
         """
-        told_user = self.node('user', user, num_prototypes)
-        told_item = self.node('item', item, num_prototypes)
-        items = self._embedding['item']
-        scores = items @ self._embedding['user'][user]
+        user_type, item_type = self._sides
+        explained_user = self.node(user_type, user, num_prototypes)
+        explained_item = self.node(item_type, item, num_prototypes)
+        items = self._embedding[item_type]
+        scores = items @ self._embedding[user_type][user]
         chosen = self._train[1, self._train[0] == user].unique()
         excluded = self._exclude[1, self._exclude[0] == user]
         rank = 0
@@ -216,14 +233,16 @@ class IntentExplainer:
         likeness = cosine_similarity(items[others], items[item].unsqueeze(0))
         best = likeness.topk(min(self._num_nearest, len(others)))
         similar = [
-            (self.node('item', other, num_prototypes), value)
+            (self.node(item_type, other, num_prototypes), value)
             for other, value in zip(others[best.indices].tolist(), best.values.tolist())
         ]
         score = float(scores[item])
-        return RecommendationExplanation(told_user, told_item, score, rank, similar)
+        return RecommendationExplanation(
+            explained_user, explained_item, score, rank, similar
+        )
 
     def _check_node(self, side: str, node: int) -> None:
-        check_choice('side', side, SIDES)
+        check_choice('side', side, self._sides)
         if not 0 <= node < len(self._share[side]):
             raise ValueError(
                 f"'{side}' must be a node from 0 to {len(self._share[side]) - 1}, got "
@@ -232,16 +251,16 @@ class IntentExplainer:
 
     def _text(self, side: str, node: int) -> str:
         r"""The first text that is not blank; intents where there is none."""
-        told = (texts[node] for texts in self._texts[side].values())
-        return next((text for text in told if text.strip()), '')
+        found = (texts[node] for texts in self._texts[side].values())
+        return next((text for text in found if text.strip()), '')
 
     def _all_texts(self, side: str, node: int) -> str:
-        r"""All that is said of a node, each text once."""
-        told = (texts[node] for texts in self._texts[side].values())
-        return ' '.join(dict.fromkeys(told))
+        r"""All texts of a node, each once."""
+        found = (texts[node] for texts in self._texts[side].values())
+        return ' '.join(dict.fromkeys(found))
 
     def __repr__(self) -> str:
-        users, items = (len(self._share[side]) for side in SIDES)
+        users, items = (len(self._share[side]) for side in self._sides)
         return f'{type(self).__name__}(num_users={users}, num_items={items})'
 
 

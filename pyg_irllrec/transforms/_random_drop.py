@@ -5,21 +5,15 @@ from typing import Any, Optional
 
 import torch
 from torch import Tensor
-from torch_geometric.transforms import BaseTransform
 
+from pyg_irllrec.transforms._check_order import check_derived
+from pyg_irllrec.transforms._interaction_transform import InteractionTransform
+from pyg_irllrec.typing import EdgeType, GraphData
 from pyg_irllrec.utils.checks import check_fraction
-from pyg_irllrec.utils.interactions import (
-    RATES,
-    EdgeType,
-    GraphData,
-    check_comes_first,
-    check_edge_type,
-    edge_store,
-    select_edges,
-)
+from pyg_irllrec.utils.select_edges import select_edges
 
 
-class RandomDrop(BaseTransform):
+class RandomDrop(InteractionTransform):
     r"""What the transforms share that leave out interactions at random; for the
     arguments see :class:`~pyg_irllrec.transforms.DropEdges`."""
 
@@ -27,18 +21,20 @@ class RandomDrop(BaseTransform):
         self,
         p: float,
         generator: Optional[torch.Generator] = None,
-        edge_type: EdgeType = RATES,
+        edge_type: Optional[EdgeType] = None,
+        rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         check_fraction('p', p)
         self.p = p
         self.generator = generator
-        self.edge_type = check_edge_type(edge_type)
+        super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: GraphData) -> GraphData:
         r"""The graph with the interactions that are left."""
-        check_comes_first(data, self.edge_type, type(self).__name__)
-        store = edge_store(data, self.edge_type)
-        select_edges(data, store, self._kept(data, store).nonzero().flatten())
+        store, reverse = self._find_stores(data)
+        check_derived(data, store, reverse, type(self).__name__)
+        kept = self._kept(data, store).nonzero().flatten()
+        select_edges(data, store, kept, reverse)
         return data
 
     @abstractmethod

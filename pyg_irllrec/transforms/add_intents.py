@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
@@ -12,9 +11,11 @@ from pyg_irllrec.text.intents.evidence import choose_evidence
 from pyg_irllrec.text.intents.intent_file import load_intents
 from pyg_irllrec.text.intents.intent_record import IntentRecord
 from pyg_irllrec.text.intents.intents_to_text import intents_to_text
+from pyg_irllrec.typing import EdgeType, NodeId, PathLike
 from pyg_irllrec.utils.checks import check_choice
-from pyg_irllrec.utils.interactions import check_hetero
-from pyg_irllrec.utils.node_data import SIDES, check_sides, read_ids
+from pyg_irllrec.utils.edge_store import check_hetero
+from pyg_irllrec.utils.interaction_types import check_edge_type
+from pyg_irllrec.utils.node_data import check_sides, find_sides, read_ids
 
 
 @functional_transform('irllrec_add_intents')
@@ -45,8 +46,13 @@ class AddIntents(BaseTransform):
             (default: :obj:`True`)
         unsplit (bool): Whether intents of all interactions are taken for a graph that
             has not been split and will not be. (default: :obj:`False`)
-        sides (sequence of str): The types of nodes.
-            (default: :obj:`("user", "item")`)
+        sides (sequence of str, optional): The types of nodes.
+            (default: :obj:`None`, users and items, found by their interactions)
+        edge_type (tuple, optional): The type of the interactions.
+            (default: :obj:`None`, that of the manifest)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
 
     Raises:
         FileNotFoundError: If the file or its manifest is not there.
@@ -57,13 +63,15 @@ class AddIntents(BaseTransform):
 
     def __init__(
         self,
-        path: Union[str, os.PathLike[str]],
+        path: PathLike,
         target: str = 'intent_text',
         missing: str = 'error',
         expect: Optional[dict[str, Any]] = None,
         check_evidence: bool = True,
         unsplit: bool = False,
-        sides: Sequence[str] = SIDES,
+        sides: Optional[Sequence[str]] = None,
+        edge_type: Optional[EdgeType] = None,
+        rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         check_choice('missing', missing, ('error', 'blank'))
         self.path = path
@@ -72,14 +80,25 @@ class AddIntents(BaseTransform):
         self.expect = expect
         self.check_evidence = check_evidence
         self.unsplit = unsplit
-        self.sides = check_sides(sides)
+        self.sides = None if sides is None else check_sides(sides)
+        if edge_type is not None:
+            edge_type = check_edge_type(edge_type)
+        if rev_edge_type is not None:
+            rev_edge_type = check_edge_type(rev_edge_type, 'rev_edge_type')
+        self.edge_type = edge_type
+        self.rev_edge_type = rev_edge_type
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with intents in words."""
         check_hetero(data, type(self).__name__)
         records, manifest = load_intents(self.path, self.expect)
         known = {(record.side, record.id): record for record in records}
-        found = {side: self._find(data, side, known) for side in self.sides}
+        sides = self.sides
+        if sides is None and self.edge_type is not None:
+            sides = self.edge_type[0], self.edge_type[2]
+        found = {
+            side: self._find(data, side, known) for side in find_sides(data, sides)
+        }
         options = manifest.get('evidence')
         if self.check_evidence and options is not None:
             self._compare(data, found, options)
@@ -91,7 +110,7 @@ class AddIntents(BaseTransform):
         self,
         data: HeteroData,
         side: str,
-        known: dict[tuple[str, Union[int, str]], IntentRecord],
+        known: dict[tuple[str, NodeId], IntentRecord],
     ) -> list[IntentRecord]:
         r"""The record of each node."""
         ids = read_ids(data, side)
@@ -116,11 +135,15 @@ class AddIntents(BaseTransform):
         options: dict[str, Any],
     ) -> None:
         r"""Raises a :class:`ValueError` where a node has other evidence by now."""
+        own: dict[str, Any] = {
+            'unsplit': self.unsplit,
+            'rev_edge_type': self.rev_edge_type,
+        }
+        if self.edge_type is not None:
+            own['edge_type'] = self.edge_type
         for side, records in found.items():
             try:
-                evidence = choose_evidence(
-                    data, **options | {'sides': side, 'unsplit': self.unsplit}
-                )
+                evidence = choose_evidence(data, **options | own | {'sides': side})
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f'{self.path} cannot be compared with this graph: {error} '
@@ -146,5 +169,5 @@ class AddIntents(BaseTransform):
         )
 
 
-def _some(names: list[Union[int, str]]) -> str:
+def _some(names: list[NodeId]) -> str:
     return ', '.join(map(repr, names[:5])) + (', ...' if len(names) > 5 else '')

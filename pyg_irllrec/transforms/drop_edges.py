@@ -8,15 +8,17 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.transforms._random_drop import RandomDrop
-from pyg_irllrec.utils.interactions import GraphData, read_edges
+from pyg_irllrec.typing import GraphData
+from pyg_irllrec.utils.edge_store import read_edges
 
 
 @functional_transform('irllrec_drop_edges')
 class DropEdges(RandomDrop):
     r"""Leaves out each interaction with probability :obj:`p`, with all that is stored
     of it (functional name: :obj:`irllrec_drop_edges`). Validation and test
-    interactions stay. In an undirected :class:`~torch_geometric.data.Data` all edges
-    between two nodes, in both directions, go or stay together.
+    interactions stay; interactions in reverse follow. In an undirected
+    :class:`~torch_geometric.data.Data` all edges between two nodes, in both
+    directions, go or stay together.
 
     For draws within a model, on a graph that stays sorted, see
     :func:`~pyg_irllrec.functional.edge_dropout`.
@@ -25,9 +27,11 @@ class DropEdges(RandomDrop):
         p (float): The probability, in :math:`[0, 1)`.
         generator (torch.Generator, optional): Where the draws come from.
             (default: :obj:`None`, torch's own)
-        edge_type (tuple): The type of the interactions in a
-            :class:`~torch_geometric.data.HeteroData`.
-            (default: :obj:`('user', 'rates', 'item')`)
+        edge_type (tuple, optional): The type of the interactions in a
+            :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
 
     Raises:
         ValueError: If :obj:`p` is out of range, there are no interactions of this

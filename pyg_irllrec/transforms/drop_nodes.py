@@ -7,8 +7,9 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.transforms._random_drop import RandomDrop
+from pyg_irllrec.typing import GraphData
 from pyg_irllrec.utils.adjacency import check_node_ids
-from pyg_irllrec.utils.interactions import GraphData, num_nodes, read_edges
+from pyg_irllrec.utils.edge_store import num_nodes, read_edges
 
 
 @functional_transform('irllrec_drop_nodes')
@@ -16,7 +17,7 @@ class DropNodes(RandomDrop):
     r"""Leaves out all interactions of each user and of each item with probability
     :obj:`p`, with all that is stored of them (functional name:
     :obj:`irllrec_drop_nodes`). The nodes themselves stay, without edges, and so do
-    validation and test interactions.
+    validation and test interactions; interactions in reverse follow.
 
     For draws within a model, on a graph that stays sorted, see
     :func:`~pyg_irllrec.functional.node_dropout`.
@@ -25,9 +26,11 @@ class DropNodes(RandomDrop):
         p (float): The probability, in :math:`[0, 1)`.
         generator (torch.Generator, optional): Where the draws come from.
             (default: :obj:`None`, torch's own)
-        edge_type (tuple): The type of the interactions in a
-            :class:`~torch_geometric.data.HeteroData`.
-            (default: :obj:`('user', 'rates', 'item')`)
+        edge_type (tuple, optional): The type of the interactions in a
+            :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
 
     Raises:
         ValueError: If :obj:`p` is out of range, there are no interactions of this
@@ -38,7 +41,7 @@ class DropNodes(RandomDrop):
     def _kept(self, data: GraphData, store: Any) -> Tensor:
         source, target = read_edges(store)
         if isinstance(data, HeteroData):
-            sizes = num_nodes(data, self.edge_type)
+            sizes = num_nodes(data, store._key)
             ends = [self._draw(size, source.device) for size in sizes]
         else:
             size = int(data.num_nodes)

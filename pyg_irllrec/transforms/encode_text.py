@@ -2,19 +2,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Optional
 
 import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.text.encoders._encoder_output import (
-    TextEncoder,
-    as_vectors,
-    checked_texts,
-)
-from pyg_irllrec.utils.interactions import check_hetero
-from pyg_irllrec.utils.node_data import SIDES, check_sides, read_texts
+from pyg_irllrec.text.encoders._encoder_output import as_vectors, checked_texts
+from pyg_irllrec.typing import TextEncoder
+from pyg_irllrec.utils.edge_store import check_hetero
+from pyg_irllrec.utils.node_data import check_sides, find_sides, read_texts
 
 
 @functional_transform('irllrec_encode_text')
@@ -32,8 +30,8 @@ class EncodeText(BaseTransform):
             (default: :obj:`"profile_text"`)
         target (str): The name of the vectors, of shape :math:`(N, D_t)` in
             :obj:`float32`. (default: :obj:`"profile"`)
-        sides (sequence of str): The types of nodes that have texts.
-            (default: :obj:`("user", "item")`)
+        sides (sequence of str, optional): The types of nodes that have texts.
+            (default: :obj:`None`, users and items, found by their interactions)
 
     Raises:
         ValueError: If a node has no text but :obj:`None`, NaN or the like, all texts
@@ -45,7 +43,7 @@ class EncodeText(BaseTransform):
         encoder: TextEncoder,
         source: str = 'profile_text',
         target: str = 'profile',
-        sides: Sequence[str] = SIDES,
+        sides: Optional[Sequence[str]] = None,
     ) -> None:
         if not callable(encoder):
             raise ValueError(
@@ -55,13 +53,14 @@ class EncodeText(BaseTransform):
         self.encoder = encoder
         self.source = source
         self.target = target
-        self.sides = check_sides(sides)
+        self.sides = None if sides is None else check_sides(sides)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with vectors beside its texts."""
         check_hetero(data, type(self).__name__)
+        sides = find_sides(data, self.sides)
         texts, told = [], []
-        for side in self.sides:
+        for side in sides:
             rows = read_texts(data, side, self.source)
             rows = list(checked_texts(f"data['{side}'].{self.source}", rows))
             seen = [not _is_blank(text) for text in rows]
@@ -72,7 +71,7 @@ class EncodeText(BaseTransform):
             as_vectors("'encoder'", self.encoder(texts), len(texts))
         )
         sizes = [int(mask.sum()) for mask in told]
-        for side, mask, part in zip(self.sides, told, vectors.split(sizes)):
+        for side, mask, part in zip(sides, told, vectors.split(sizes)):
             out = torch.zeros(len(mask), vectors.size(1))
             out[mask] = part
             data[side][self.target] = out.to(_device(data))

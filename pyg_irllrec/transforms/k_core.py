@@ -6,24 +6,17 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
-from torch_geometric.transforms import BaseTransform
 
+from pyg_irllrec.transforms._check_order import check_unsplit
+from pyg_irllrec.transforms._interaction_transform import InteractionTransform
+from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.checks import check_not_below
-from pyg_irllrec.utils.interactions import (
-    RATES,
-    EdgeType,
-    check_before_split,
-    check_edge_type,
-    check_hetero,
-    edge_store,
-    num_nodes,
-    read_edges,
-    select_nodes,
-)
+from pyg_irllrec.utils.edge_store import num_nodes, read_edges
+from pyg_irllrec.utils.select_nodes import select_nodes
 
 
 @functional_transform('irllrec_k_core')
-class KCore(BaseTransform):
+class KCore(InteractionTransform):
     r"""Leaves the largest set of users and items in which every user has interacted
     with at least :obj:`k` of the items, and every item with at least :obj:`k_item` of
     the users (functional name: :obj:`irllrec_k_core`). Repeated interactions count
@@ -31,7 +24,8 @@ class KCore(BaseTransform):
     so that held-out interactions have a say in which nodes there are.
 
     Nodes that stay keep their order, are numbered anew, and keep what is stored of
-    them: tensors, arrays, lists, ids and texts. Edges of other types follow. Each
+    them: tensors, arrays, lists, ids and texts. Edges of other types, the reverse too,
+    follow. Each
     round drops all nodes that have too few and takes time linear in the interactions
     that are left.
 
@@ -39,8 +33,11 @@ class KCore(BaseTransform):
         k (int): The least number of items a user.
         k_item (int, optional): The least number of users an item.
             (default: :obj:`None`, :obj:`k`)
-        edge_type (tuple): The type of the interactions.
-            (default: :obj:`('user', 'rates', 'item')`)
+        edge_type (tuple, optional): The type of the interactions in a
+            :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
 
     Raises:
         ValueError: If :obj:`k` or :obj:`k_item` is below one, nothing is left, ids are
@@ -49,20 +46,24 @@ class KCore(BaseTransform):
     """
 
     def __init__(
-        self, k: int, k_item: Optional[int] = None, edge_type: EdgeType = RATES
+        self,
+        k: int,
+        k_item: Optional[int] = None,
+        edge_type: Optional[EdgeType] = None,
+        rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         check_not_below("'k'", k, 1)
         self.k = k
         self.k_item = k if k_item is None else k_item
         check_not_below("'k_item'", self.k_item, 1)
-        self.edge_type = check_edge_type(edge_type)
+        super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The part of the graph that is left."""
-        check_hetero(data, type(self).__name__)
-        check_before_split(data, self.edge_type, type(self).__name__)
-        num_users, num_items = num_nodes(data, self.edge_type)
-        user, item = read_edges(edge_store(data, self.edge_type))
+        edge_type, store, reverse = self._find(data)
+        check_unsplit(data, store, reverse, type(self).__name__)
+        num_users, num_items = num_nodes(data, edge_type)
+        user, item = read_edges(store)
         key = (user * num_items + item).unique()
         user, item = key // max(num_items, 1), key % max(num_items, 1)
         users, items = _peel(user, item, (num_users, num_items), (self.k, self.k_item))
@@ -72,7 +73,7 @@ class KCore(BaseTransform):
                 f'{num_users} users and {num_items} items with {key.numel()} distinct '
                 'interactions'
             )
-        select_nodes(data, {self.edge_type[0]: users, self.edge_type[2]: items})
+        select_nodes(data, {edge_type[0]: users, edge_type[2]: items})
         return data
 
     def __repr__(self) -> str:

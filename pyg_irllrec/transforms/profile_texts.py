@@ -1,31 +1,24 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
-from torch_geometric.transforms import BaseTransform
 
 from pyg_irllrec.text.encoders._encoder_output import checked_texts
+from pyg_irllrec.transforms._interaction_transform import InteractionTransform
+from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
-from pyg_irllrec.utils.interactions import (
-    RATES,
-    EdgeType,
-    check_edge_type,
-    check_hetero,
-    edge_store,
-    num_nodes,
-    order_interactions,
-    read_edges,
-)
+from pyg_irllrec.utils.edge_store import num_nodes, read_edges
 from pyg_irllrec.utils.node_data import check_split, read_texts
+from pyg_irllrec.utils.order_interactions import order_interactions
 
 
 @functional_transform('irllrec_profile_texts')
-class ProfileTexts(BaseTransform):
+class ProfileTexts(InteractionTransform):
     r"""Profiles in words without a language model (functional name:
     :obj:`irllrec_profile_texts`): that of an item is its own text, that of a user the
     texts of items from training, each once, with :obj:`"; "` between them. Items
@@ -47,8 +40,11 @@ class ProfileTexts(BaseTransform):
             by rarity, then by node. (default: :obj:`"recent"`)
         unsplit (bool): Whether to take interactions that were not split, all of them.
             (default: :obj:`False`)
-        edge_type (tuple): The type of the interactions.
-            (default: :obj:`('user', 'rates', 'item')`)
+        edge_type (tuple, optional): The type of the interactions in a
+            :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
 
     Raises:
         ValueError: If interactions are not split, or items have no texts.
@@ -62,7 +58,8 @@ class ProfileTexts(BaseTransform):
         max_chars: int = 2000,
         by: str = 'recent',
         unsplit: bool = False,
-        edge_type: EdgeType = RATES,
+        edge_type: Optional[EdgeType] = None,
+        rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         check_positive('max_items', max_items)
         check_positive('max_chars', max_chars)
@@ -73,18 +70,18 @@ class ProfileTexts(BaseTransform):
         self.max_chars = max_chars
         self.by = by
         self.unsplit = unsplit
-        self.edge_type = check_edge_type(edge_type)
+        super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with a text a node."""
-        check_hetero(data, type(self).__name__)
-        check_split(data, self.edge_type, self.unsplit)
-        num_users, _ = num_nodes(data, self.edge_type)
-        user_type, _, item_type = self.edge_type
+        edge_type, rates, _ = self._find(data)
+        check_split(data, edge_type, self.unsplit)
+        num_users, _ = num_nodes(data, edge_type)
+        user_type, _, item_type = edge_type
         texts = read_texts(data, item_type, self.source)
         name = f"data['{item_type}'].{self.source}"
         told = np.array([text.strip() != '' for text in checked_texts(name, texts)])
-        start, item = self._choose(edge_store(data, self.edge_type), told, num_users)
+        start, item = self._choose(rates, told, num_users)
         data[item_type][self.target] = texts
         data[user_type][self.target] = [
             '; '.join([texts[i] for i in item[first:last]])[: self.max_chars]

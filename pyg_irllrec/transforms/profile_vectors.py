@@ -1,29 +1,22 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
-from torch_geometric.transforms import BaseTransform
 
+from pyg_irllrec.transforms._interaction_transform import InteractionTransform
+from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.checks import check_choice, check_length
-from pyg_irllrec.utils.interactions import (
-    RATES,
-    EdgeType,
-    check_edge_type,
-    check_hetero,
-    edge_store,
-    num_nodes,
-    read_edges,
-)
+from pyg_irllrec.utils.edge_store import num_nodes, read_edges
 from pyg_irllrec.utils.node_data import check_split, read_vectors
 
 
 @functional_transform('irllrec_profile_vectors')
-class ProfileVectors(BaseTransform):
+class ProfileVectors(InteractionTransform):
     r"""Profiles of users as vectors, without a language model (functional name:
     :obj:`irllrec_profile_vectors`): the weighted mean of the vectors of their items
     from training, scaled to unit length,
@@ -48,8 +41,11 @@ class ProfileVectors(BaseTransform):
             :math:`w_{ui}` are one. (default: :obj:`"idf"`)
         unsplit (bool): Whether to take interactions that were not split, all of them.
             (default: :obj:`False`)
-        edge_type (tuple): The type of the interactions.
-            (default: :obj:`('user', 'rates', 'item')`)
+        edge_type (tuple, optional): The type of the interactions in a
+            :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
 
     Raises:
         ValueError: If interactions are not split, items have no vectors, or a rating
@@ -61,22 +57,22 @@ class ProfileVectors(BaseTransform):
         source: str = 'profile',
         weight: str = 'idf',
         unsplit: bool = False,
-        edge_type: EdgeType = RATES,
+        edge_type: Optional[EdgeType] = None,
+        rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         check_choice('weight', weight, ('idf', 'uniform'))
         self.source = source
         self.weight = weight
         self.unsplit = unsplit
-        self.edge_type = check_edge_type(edge_type)
+        super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with a vector a user."""
-        check_hetero(data, type(self).__name__)
-        check_split(data, self.edge_type, self.unsplit)
-        size = num_nodes(data, self.edge_type)
-        user_type, _, item_type = self.edge_type
+        edge_type, rates, _ = self._find(data)
+        check_split(data, edge_type, self.unsplit)
+        size = num_nodes(data, edge_type)
+        user_type, _, item_type = edge_type
         vectors = read_vectors(data, item_type, self.source)
-        rates = edge_store(data, self.edge_type)
         user, item = read_edges(rates).to(vectors.device)
         weight = self._weigh(rates, item, size).to(vectors.device)
         # Rows of a CSR matrix, as no COO product is as fast.

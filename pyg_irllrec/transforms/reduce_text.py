@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Optional
 
 import numpy as np
 import torch
@@ -11,8 +12,8 @@ from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from pyg_irllrec.utils.checks import check_positive
-from pyg_irllrec.utils.interactions import check_hetero
-from pyg_irllrec.utils.node_data import SIDES, check_sides, read_vectors
+from pyg_irllrec.utils.edge_store import check_hetero
+from pyg_irllrec.utils.node_data import check_sides, find_sides, read_vectors
 
 
 @functional_transform('irllrec_reduce_text')
@@ -28,8 +29,8 @@ class ReduceText(BaseTransform):
             floating-point type. They come back in :obj:`float32`, of shape
             :math:`(N, \text{dim})`. (default: :obj:`"profile"`)
         seed (int): The seed of the randomised SVD. (default: :obj:`0`)
-        sides (sequence of str): The types of nodes that have vectors.
-            (default: :obj:`("user", "item")`)
+        sides (sequence of str, optional): The types of nodes that have vectors.
+            (default: :obj:`None`, users and items, found by their interactions)
 
     Raises:
         ValueError: If vectors are missing, not finite or of several widths, or if
@@ -41,22 +42,23 @@ class ReduceText(BaseTransform):
         dim: int,
         target: str = 'profile',
         seed: int = 0,
-        sides: Sequence[str] = SIDES,
+        sides: Optional[Sequence[str]] = None,
     ) -> None:
         check_positive('dim', dim)
         self.dim = dim
         self.target = target
         self.seed = seed
-        self.sides = check_sides(sides)
+        self.sides = None if sides is None else check_sides(sides)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with narrower vectors."""
         check_hetero(data, type(self).__name__)
-        parts = [read_vectors(data, side, self.target) for side in self.sides]
+        sides = find_sides(data, self.sides)
+        parts = [read_vectors(data, side, self.target) for side in sides]
         widths = [part.size(1) for part in parts]
         if len(set(widths)) > 1:
             raise ValueError(
-                f"'{self.target}' must have one width for {', '.join(self.sides)}, got "
+                f"'{self.target}' must have one width for {', '.join(sides)}, got "
                 f'{", ".join(map(str, widths))}'
             )
         stacked = torch.cat(parts).cpu().numpy()
@@ -78,7 +80,7 @@ class ReduceText(BaseTransform):
             )
         setattr(data, f'{self.target}_explained_variance', kept)
         for side, part, old in zip(
-            self.sides, reduced.split([len(part) for part in parts]), parts
+            sides, reduced.split([len(part) for part in parts]), parts
         ):
             data[side][self.target] = part.clone().to(old.device)
         return data

@@ -1,27 +1,22 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
+import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
-from torch_geometric.transforms import BaseTransform
 
+from pyg_irllrec.transforms._check_order import check_unsplit
+from pyg_irllrec.transforms._interaction_transform import InteractionTransform
+from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.adjacency import check_node_ids
-from pyg_irllrec.utils.interactions import (
-    RATES,
-    EdgeType,
-    check_before_split,
-    check_edge_type,
-    check_hetero,
-    edge_store,
-    read_edges,
-    select_nodes,
-)
+from pyg_irllrec.utils.edge_store import read_edges
+from pyg_irllrec.utils.select_nodes import select_nodes
 from pyg_irllrec.utils.select_rows import num_rows
 
 
 @functional_transform('irllrec_remap_ids')
-class RemapIds(BaseTransform):
+class RemapIds(InteractionTransform):
     r"""Numbers users and items from zero, without gaps, and keeps the ids that they
     had (functional name: :obj:`irllrec_remap_ids`).
 
@@ -29,6 +24,8 @@ class RemapIds(BaseTransform):
       any integers. Those that occur, in ascending order, become
       :obj:`data['user'].id`, and their places in it the new numbers;
       :obj:`num_nodes` is set.
+    - Without it, but with rows such as :obj:`data['user'].x`, the users in
+      :obj:`edge_index` are the numbers of these rows, and so are the ids.
     - With it, :obj:`edge_index` holds places in :obj:`data['user'].id`. Users without
       any interaction are removed, with all that is stored of them; the others keep
       their order and their ids.
@@ -37,32 +34,40 @@ class RemapIds(BaseTransform):
     nodes has no interaction.
 
     Args:
-        edge_type (tuple): The type of the interactions.
-            (default: :obj:`('user', 'rates', 'item')`)
+        edge_type (tuple, optional): The type of the interactions in a
+            :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
 
     Raises:
-        ValueError: If there are no interactions, rows of nodes are stored without
-            :obj:`id` that would say whose they are, edges name nodes without an id,
+        ValueError: If there are no interactions, rows of nodes without :obj:`id` are
+            not of one number, edges hold nodes without an id,
             interactions are already split, or something was already made of them.
     """
 
-    def __init__(self, edge_type: EdgeType = RATES) -> None:
-        self.edge_type = check_edge_type(edge_type)
+    def __init__(
+        self,
+        edge_type: Optional[EdgeType] = None,
+        rev_edge_type: Optional[EdgeType] = None,
+    ) -> None:
+        super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with new numbers."""
-        check_hetero(data, type(self).__name__)
-        check_before_split(data, self.edge_type, type(self).__name__)
-        edge_index = read_edges(edge_store(data, self.edge_type))
+        edge_type, rates, reverse = self._find(data)
+        check_unsplit(data, rates, reverse, type(self).__name__)
+        edge_index = read_edges(rates)
         if edge_index.size(1) == 0:
             raise ValueError("'edge_index' must hold at least one edge, got none")
-        sides = dict(zip((self.edge_type[0], self.edge_type[2]), edge_index))
+        sides = dict(zip((edge_type[0], edge_type[2]), edge_index))
+        for side in sides:
+            if 'id' not in data[side] and _has_rows(data[side]):
+                data[side].id = torch.arange(_num_rows(side, data[side]))
         raw = [side for side in sides if 'id' not in data[side]]
         for side, row in sides.items():
             store = data[side]
-            if side in raw:
-                _check_no_rows(side, store)
-            else:
+            if side not in raw:
                 check_node_ids(row, len(store.id), f'edge_index ({side})')
             store.num_nodes = 0 if side in raw else len(store.id)
         kept = {side: row.unique() for side, row in sides.items()}
@@ -72,10 +77,18 @@ class RemapIds(BaseTransform):
         return data
 
 
-def _check_no_rows(side: str, store: Any) -> None:
-    rows = [key for key, value in store.items() if num_rows(value) is not None]
-    if rows:
+def _has_rows(store: Any) -> bool:
+    return any(num_rows(value) is not None for value in store.values())
+
+
+def _num_rows(side: str, store: Any) -> int:
+    r"""How many nodes have rows, all that is stored without :obj:`id`."""
+    rows = [(key, num_rows(value)) for key, value in store.items()]
+    found = {key: count for key, count in rows if count is not None}
+    if len(set(found.values())) > 1:
+        counts = ', '.join(f'{count} of {key!r}' for key, count in found.items())
         raise ValueError(
-            f"data['{side}'] must hold 'id', the original id of each row of "
-            f'{", ".join(map(repr, rows))}, got none'
+            f"data['{side}'] must hold 'id', the original id of each node, as its rows "
+            f'are not of one number: {counts}'
         )
+    return next(iter(found.values()))

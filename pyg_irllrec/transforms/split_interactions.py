@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import warnings
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
-from torch_geometric.transforms import BaseTransform
 
+from pyg_irllrec.transforms._check_order import check_unsplit
+from pyg_irllrec.transforms._interaction_transform import InteractionTransform
+from pyg_irllrec.typing import EdgeType
+from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_fraction,
@@ -16,28 +19,21 @@ from pyg_irllrec.utils.checks import (
     check_length,
     check_not_negative,
 )
-from pyg_irllrec.utils.interactions import (
-    RATES,
-    EdgeType,
-    check_before_split,
-    check_edge_type,
-    check_hetero,
-    edge_store,
-    num_nodes,
-    read_edges,
-    select_columns,
-    select_edges,
-)
+from pyg_irllrec.utils.edge_store import num_nodes, read_edges
+from pyg_irllrec.utils.select_edges import select_columns, select_edges
+from pyg_irllrec.utils.select_rows import select_rows
+from pyg_irllrec.utils.split_layout import SplitLayout
 
 TRAIN, VAL, TEST, LEFT_OUT = range(4)
 
 
 @functional_transform('irllrec_split_interactions')
-class SplitInteractions(BaseTransform):
+class SplitInteractions(InteractionTransform):
     r"""Splits interactions into those for training, which stay in :obj:`edge_index`
-    with all that is stored of them, and held-out ones, :obj:`val_edge_label_index`
-    and :obj:`test_edge_label_index` (functional name:
-    :obj:`irllrec_split_interactions`). Each keeps the order that it had.
+    with all that is stored of them (and in their reverse, where there is one), and
+    held-out ones, :obj:`val_edge_label_index` and :obj:`test_edge_label_index`
+    (functional name: :obj:`irllrec_split_interactions`). Each keeps the order that it
+    had.
 
     - :obj:`by="random"`: of each user's interactions the shares :obj:`val` and
       :obj:`test`, rounded to whole numbers, drawn at random.
@@ -56,6 +52,13 @@ class SplitInteractions(BaseTransform):
     (:obj:`per_user=False`) this would train on interactions from after the cut, so that
     there it is not the default.
 
+    **A test set that is given**, :obj:`edge_label_index` as
+    :class:`~torch_geometric.datasets.AmazonBook` and
+    :class:`~torch_geometric.datasets.MovieLens100K` have it, is kept with
+    :obj:`test=0`: it becomes :obj:`test_edge_label_index` (and its ratings
+    :obj:`test_edge_label`), and validation interactions are taken out of
+    :obj:`edge_index`.
+
     **Cold items** are held out but never trained on. A warning counts them, and
     :obj:`data['item'].cold` marks them, of shape :math:`(I)`.
 
@@ -73,8 +76,11 @@ class SplitInteractions(BaseTransform):
             (default: :obj:`None`, 1, or 0 where :obj:`per_user` is :obj:`False`)
         cold (str): Whether to :obj:`"keep"` held-out interactions of cold items or
             to :obj:`"drop"` them. (default: :obj:`"keep"`)
-        edge_type (tuple): The type of the interactions.
-            (default: :obj:`('user', 'rates', 'item')`)
+        edge_type (tuple, optional): The type of the interactions in a
+            :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
 
     Raises:
         ValueError: If an argument is out of range, there are no interactions,
@@ -91,7 +97,8 @@ class SplitInteractions(BaseTransform):
         per_user: bool = True,
         min_train: Optional[int] = None,
         cold: str = 'keep',
-        edge_type: EdgeType = RATES,
+        edge_type: Optional[EdgeType] = None,
+        rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         check_choice('by', by, ('random', 'leave_one_out', 'time'))
         check_fraction('val', val)
@@ -109,14 +116,18 @@ class SplitInteractions(BaseTransform):
         self.per_user = per_user
         self.min_train = min_train
         self.cold = cold
-        self.edge_type = check_edge_type(edge_type)
+        super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with training interactions, and the held-out ones beside it."""
-        check_hetero(data, type(self).__name__)
-        check_before_split(data, self.edge_type, type(self).__name__)
-        store = edge_store(data, self.edge_type)
-        num_users, num_items = num_nodes(data, self.edge_type)
+        edge_type, store, reverse = self._find(data)
+        layout = check_unsplit(
+            data, store, reverse, type(self).__name__, allowed=(SplitLayout.TEST_SET,)
+        )
+        num_users, num_items = num_nodes(data, edge_type)
+        given = None
+        if layout is SplitLayout.TEST_SET:
+            given = self._read_test_set(store, num_users, num_items)
         user, item = read_edges(store)
         if user.numel() == 0:
             raise ValueError("'edge_index' must hold at least one edge, got none")
@@ -126,20 +137,42 @@ class SplitInteractions(BaseTransform):
         if time is not None:
             time = time[last].long()
         split = torch.full_like(user, LEFT_OUT, dtype=torch.uint8)
-        split[last] = self._split(pair // num_items, time, num_users)
+        split[last] = self._split(pair // num_items, time, num_users, given is None)
+        if given is not None:  # Items of a test set that is given may be cold as well.
+            item = torch.cat([item, given[1]])
+            split = torch.cat([split, split.new_full(given[1].shape, TEST)])
         cold = _cold_items(item, split, num_items)
         self._treat_cold(cold, item, split)
-        data[self.edge_type[2]].cold = cold
+        data[edge_type[2]].cold = cold
+        edge_index, count = store.edge_index, user.numel()
         train, val, test = (
-            (split == side).nonzero().flatten() for side in (TRAIN, VAL, TEST)
+            (split[:count] == side).nonzero().flatten() for side in (TRAIN, VAL, TEST)
         )
-        edge_index = store.edge_index
-        select_edges(data, store, train)
+        select_edges(data, store, train, reverse)
         store.val_edge_label_index = select_columns(edge_index, val)
-        store.test_edge_label_index = select_columns(edge_index, test)
+        if given is None:
+            store.test_edge_label_index = select_columns(edge_index, test)
+        else:
+            _rename_test_set(store, split[count:] == TEST)
         return data
 
-    def _split(self, user: Tensor, time: Optional[Tensor], num_users: int) -> Tensor:
+    def _read_test_set(self, store: Any, num_users: int, num_items: int) -> Tensor:
+        r"""The test set that is given, checked."""
+        if self.test != 0:
+            raise ValueError(
+                "'data' already holds a test set, 'edge_label_index': pass test=0 to "
+                "keep it and take validation out of 'edge_index', or delete it, got "
+                f'test={self.test}'
+            )
+        test: Tensor = store.edge_label_index
+        check_edge_index(test, name='edge_label_index')
+        check_node_ids(test[0], num_users, 'edge_label_index[0] (users)')
+        check_node_ids(test[1], num_items, 'edge_label_index[1] (items)')
+        return test.long()
+
+    def _split(
+        self, user: Tensor, time: Optional[Tensor], num_users: int, with_test: bool
+    ) -> Tensor:
         r"""The side of each interaction, of shape :math:`(|\mathcal{E}|)`. They come
         sorted by user, so that what follows reads memory in order."""
         group = user if self.per_user else torch.zeros_like(user)
@@ -149,6 +182,8 @@ class SplitInteractions(BaseTransform):
             num_test = num_val = (count >= 2).long()
         else:
             num_test, num_val = _share(count, self.test), _share(count, self.val)
+        if not with_test:
+            num_test = torch.zeros_like(num_val)
         # How many of the same group come behind; sorting by group moved none of it.
         place = torch.arange(group.numel(), device=group.device)
         behind = count.cumsum(0)[group] - 1 - place
@@ -195,6 +230,15 @@ class SplitInteractions(BaseTransform):
             f'seed={self.seed}, per_user={self.per_user}, '
             f'min_train={self.min_train}, cold={self.cold!r})'
         )
+
+
+def _rename_test_set(store: Any, kept: Tensor) -> None:
+    index = kept.nonzero().flatten()
+    store.test_edge_label_index = select_columns(store.edge_label_index, index)
+    del store['edge_label_index']
+    if 'edge_label' in store:
+        store.test_edge_label = select_rows(store.edge_label, index)
+        del store['edge_label']
 
 
 def _read_time(time: Optional[Tensor], length: int, needed: bool) -> Optional[Tensor]:

@@ -1,31 +1,30 @@
 from __future__ import annotations
 
+from typing import Optional
+
 import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
-from torch_geometric.transforms import BaseTransform
 from torch_geometric.typing import WITH_TORCH_SPARSE, Adj, SparseTensor
 
+from pyg_irllrec.transforms._interaction_transform import InteractionTransform
+from pyg_irllrec.typing import EdgeType, GraphData
 from pyg_irllrec.utils import symmetric_norm
-from pyg_irllrec.utils.adjacency import both_directions, check_node_ids, csr
-from pyg_irllrec.utils.checks import check_choice
-from pyg_irllrec.utils.interactions import (
-    RATES,
-    EdgeType,
-    GraphData,
-    check_edge_type,
-    edge_attributes,
-    edge_store,
-    num_nodes,
-    read_edges,
-    select_edges,
+from pyg_irllrec.utils.adjacency import (
+    both_directions,
+    build_sorted,
+    check_node_ids,
+    csr,
 )
+from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.edge_store import num_nodes, read_edges
+from pyg_irllrec.utils.select_edges import edge_attributes, select_edges
 
 
 @functional_transform('irllrec_symmetric_adjacency')
-class SymmetricAdjacency(BaseTransform):
+class SymmetricAdjacency(InteractionTransform):
     r"""Makes the undirected user-item graph once, with the weights of
     :math:`\mathbf{D}^{-1/2} \mathbf{A} \mathbf{D}^{-1/2}` (functional name:
     :obj:`irllrec_symmetric_adjacency`): users first, then items, as
@@ -48,9 +47,11 @@ class SymmetricAdjacency(BaseTransform):
             (default: :obj:`"edge_index"`)
         self_loops (bool): Whether every node is its own neighbour and counts in its
             degree, as in GCN. (default: :obj:`False`)
-        edge_type (tuple): The type of the interactions in a
-            :class:`~torch_geometric.data.HeteroData`.
-            (default: :obj:`('user', 'rates', 'item')`)
+        edge_type (tuple, optional): The type of the interactions in a
+            :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
 
     Raises:
         ValueError: If an argument is none of these, ids are out of range, there is
@@ -64,7 +65,8 @@ class SymmetricAdjacency(BaseTransform):
         self,
         layout: str = 'edge_index',
         self_loops: bool = False,
-        edge_type: EdgeType = RATES,
+        edge_type: Optional[EdgeType] = None,
+        rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         check_choice('layout', layout, self.layouts)
         if layout == 'sparse_tensor' and not WITH_TORCH_SPARSE:
@@ -74,22 +76,27 @@ class SymmetricAdjacency(BaseTransform):
             )
         self.layout = layout
         self.self_loops = self_loops
-        self.edge_type = check_edge_type(edge_type)
+        super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: GraphData) -> GraphData:
         r"""The graph with its normalised adjacency."""
-        store = edge_store(data, self.edge_type)
+        store, _ = self._find_stores(data)
         if store.edge_index.size(1) == 0:
             raise ValueError("'edge_index' must hold at least one edge, got none")
         if isinstance(data, HeteroData):
-            num_users, num_items = num_nodes(data, self.edge_type)
+            num_users, num_items = num_nodes(data, store._key)
             size = num_users + num_items
             edge_index = both_directions(read_edges(store), num_users)
         else:
             size = int(data.num_nodes)
             edge_index = read_edges(store)
             _check_homogeneous(data, edge_index, size)
-        graph, order = _distinct(edge_index, size, self.self_loops)
+        if self.self_loops:
+            loop = torch.arange(size, device=edge_index.device).expand(2, -1)
+            edge_index = torch.cat([edge_index, loop], dim=1)
+        graph, order, _ = build_sorted(
+            edge_index, size, unique=True, is_undirected=True
+        )
         weight = symmetric_norm(graph, size)
         if self.layout != 'edge_index':
             data.adj_t = _matrix(graph, weight, self.layout)
@@ -122,27 +129,6 @@ def _check_homogeneous(data: GraphData, edge_index: Tensor, size: int) -> None:
             f'{int(single.sum())} of {single.numel()} edges without their reverse '
             f'(first: {edge}): apply ToUndirected() before'
         )
-
-
-def _distinct(
-    edge_index: Tensor, size: int, self_loops: bool
-) -> tuple[EdgeIndex, Tensor]:
-    r"""Every edge once, sorted by target, and the number that it had: loops that are
-    added are counted on."""
-    if self_loops:
-        loop = torch.arange(size, device=edge_index.device).expand(2, -1)
-        edge_index = torch.cat([edge_index, loop], dim=1)
-    key, order = (edge_index[1] * size + edge_index[0]).sort(stable=True)
-    first = torch.ones_like(key, dtype=torch.bool)
-    first[1:] = key[1:] != key[:-1]
-    order = order[first]
-    graph = EdgeIndex(
-        edge_index[:, order],
-        sparse_size=(size, size),
-        sort_order='col',
-        is_undirected=True,
-    )
-    return graph.fill_cache_(), order
 
 
 def _matrix(graph: EdgeIndex, weight: Tensor, layout: str) -> Adj:

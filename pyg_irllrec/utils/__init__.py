@@ -6,16 +6,21 @@ from .adjacency import (
     symmetric_norm,
     to_edge_index,
 )
+from .interaction_types import InteractionTypes, find_interaction_types
 from .select_rows import select_rows
 from .text_array import TextArray
+from .training_interactions import training_interactions
 from .user_items import UserItems
 
 __all__ = [
+    'InteractionTypes',
     'TextArray',
     'UserItems',
     'bipartite_edge_index',
+    'find_interaction_types',
     'plain_edge_index',
     'select_rows',
     'symmetric_norm',
     'to_edge_index',
+    'training_interactions',
 ]

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Union
+from typing import Any, Optional
 
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_irllrec.typing import SIDES, EdgeType, NodeId
 from pyg_irllrec.utils.checks import check_vectors
-from pyg_irllrec.utils.interactions import EdgeType, edge_store
+from pyg_irllrec.utils.edge_store import edge_store
+from pyg_irllrec.utils.interaction_types import find_edge_type
+from pyg_irllrec.utils.split_layout import SplitLayout, split_layout
 
-SIDES = ('user', 'item')
+
+def find_sides(data: HeteroData, sides: Optional[Sequence[str]]) -> tuple[str, ...]:
+    r"""The types of nodes that are given, or those of users and of items, found by the
+    interactions.
+
+    Raises:
+        ValueError: If none are given and there are no interactions to find them by.
+    """
+    if sides is not None:
+        return check_sides(sides)
+    try:
+        source, _, target = find_edge_type(data)
+    except ValueError as error:
+        raise ValueError(
+            f"'sides' must name the types of users and items, such as {SIDES}, as they "
+            f'are not found by the interactions: {error}'
+        ) from None
+    return source, target
 
 
 def check_sides(sides: Sequence[str]) -> tuple[str, ...]:
@@ -26,22 +46,22 @@ def check_sides(sides: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_texts(data: HeteroData, side: str, name: str) -> Any:
-    r"""A text a node: a list, or whatever else has a length and can be iterated over.
+    r"""A text per node: a list, or whatever else has a length and can be iterated over.
 
     Raises:
-        ValueError: If there are none, or not one a node.
+        ValueError: If there are none, or not one per node.
     """
     texts, num_nodes = _read(data, side, name)
     if isinstance(texts, str) or len(texts) != num_nodes:
         raise ValueError(
-            f"data['{side}'].{name} must hold a text a node, {num_nodes}, got "
+            f"data['{side}'].{name} must hold a text per node, {num_nodes}, got "
             f'{"a single text" if isinstance(texts, str) else len(texts)}'
         )
     return texts
 
 
 def read_vectors(data: HeteroData, side: str, name: str) -> Tensor:
-    r"""A finite vector a node, in :obj:`float32`, of shape :math:`(N, D_t)`.
+    r"""A finite vector per node, in :obj:`float32`, of shape :math:`(N, D_t)`.
 
     Raises:
         ValueError: If there are none, or anything else.
@@ -54,11 +74,11 @@ def read_vectors(data: HeteroData, side: str, name: str) -> Tensor:
     return vectors.float()
 
 
-def read_ids(data: HeteroData, side: str) -> Sequence[Union[int, str]]:
+def read_ids(data: HeteroData, side: str) -> Sequence[NodeId]:
     r"""The original id of each node; its number where there are none.
 
     Raises:
-        ValueError: If there is not one a node.
+        ValueError: If there is not one per node.
     """
     size = data[side].num_nodes if side in data.node_types else None
     if size is None:
@@ -68,20 +88,21 @@ def read_ids(data: HeteroData, side: str) -> Sequence[Union[int, str]]:
     ids = data[side].id
     if len(ids) != size:
         raise ValueError(
-            f"data['{side}'].id must hold an id a node, {size}, got {len(ids)}"
+            f"data['{side}'].id must hold an id per node, {size}, got {len(ids)}"
         )
-    found: Sequence[Union[int, str]] = ids.tolist() if isinstance(ids, Tensor) else ids
+    found: Sequence[NodeId] = ids.tolist() if isinstance(ids, Tensor) else ids
     return found
 
 
 def check_split(data: HeteroData, edge_type: EdgeType, unsplit: bool) -> None:
     r"""Raises a :class:`ValueError` where profiles would be made of interactions that
     are held out later."""
-    if not unsplit and 'val_edge_label_index' not in edge_store(data, edge_type):
+    layout = split_layout(edge_store(data, edge_type))
+    if not unsplit and layout is SplitLayout.UNSPLIT:
         raise ValueError(
-            f"'data' must hold val_edge_label_index of {edge_type}: profiles are made "
-            'of training interactions, so SplitInteractions comes before; with '
-            'unsplit=True they are made of all interactions'
+            f"'data' must hold a split of {edge_type}, as texts and profiles are made "
+            'of training interactions: apply SplitInteractions or RandomLinkSplit '
+            'before, or take all interactions with unsplit=True'
         )
 
 

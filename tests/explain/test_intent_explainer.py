@@ -21,7 +21,7 @@ class Fixed(Backbone):
     """Embeddings that are given; the prototypes are the axes, of items longer ones."""
 
     def __init__(self, num_intents=2):
-        super().__init__(len(USERS), len(ITEMS), 2, num_intents)
+        super().__init__(len(USERS), len(ITEMS), 2, num_intents=num_intents)
         self.table = Parameter(torch.tensor(USERS + ITEMS))
         if num_intents:
             self.user_prototypes.weight.data = torch.eye(2, num_intents)

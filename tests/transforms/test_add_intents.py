@@ -17,6 +17,7 @@ def data(users=(7, 8), items=('a', 'b', 'c')):
     data = HeteroData()
     data['user'].id, data['item'].id = torch.tensor(users), list(items)
     data['user'].num_nodes, data['item'].num_nodes = len(users), len(items)
+    data['user', 'rates', 'item'].edge_index = torch.zeros(2, 1, dtype=torch.long)
     return data
 
 
@@ -111,7 +112,7 @@ def test_intents_of_all_interactions_do_not_fit_a_split(tmp_path):
         AddIntents(path)(split_data())
     # Nor one that is made of the same graph later.
     del rates.val_edge_label_index
-    with pytest.raises(ValueError, match='SplitInteractions comes before'):
+    with pytest.raises(ValueError, match='apply SplitInteractions or'):
         AddIntents(path)(whole)
     assert AddIntents(path, unsplit=True)(whole)['user'].intent_text[1]
 
@@ -138,9 +139,11 @@ def test_wrong_input(path):
         AddIntents(path, missing='zeros')
     with pytest.raises(ValueError, match='a HeteroData'):
         AddIntents(path)(torch.zeros(1))
+    empty = HeteroData()
+    empty['user'].num_nodes = 0
     with pytest.raises(ValueError, match=r"data\['item'\]\.num_nodes must be set"):
-        empty = HeteroData()
-        empty['user'].num_nodes = 0
+        AddIntents(path, sides=('user', 'item'))(empty)
+    with pytest.raises(ValueError, match="'sides' must name the types of users and it"):
         AddIntents(path)(empty)
     with pytest.raises(FileNotFoundError, match='is not there'):
         AddIntents(path.with_name('none.jsonl'))(data())

@@ -11,6 +11,7 @@ from torch.utils.data.datapipes.iter import IterableWrapper
 
 from pyg_irllrec.transforms.binarize_ratings import BinarizeRatings
 from pyg_irllrec.transforms.split_interactions import SplitInteractions
+from pyg_irllrec.transforms.symmetric_adjacency import SymmetricAdjacency
 from tests.transforms.graphs import (
     PAIRS,
     RATES,
@@ -69,7 +70,7 @@ def test_composes():
     with pytest.raises(
         ValueError, match='BinarizeRatings must come before what is made'
     ):
-        BinarizeRatings(4)(T.ToUndirected()(data))
+        BinarizeRatings(4)(SymmetricAdjacency()(data))
     (out,) = IterableWrapper([data]).irllrec_binarize_ratings(4)
     assert out[RATES].num_edges == 12
     assert repr(BinarizeRatings(4)) == 'BinarizeRatings(min_rating=4)'
@@ -83,7 +84,7 @@ def test_errors():
         BinarizeRatings(9)(data)
     with pytest.raises(ValueError, match='leaves no interaction, got no interactions'):
         BinarizeRatings(1)(hetero([]))
-    with pytest.raises(ValueError, match='BinarizeRatings must come before SplitInter'):
+    with pytest.raises(ValueError, match='apply BinarizeRatings before SplitInter'):
         BinarizeRatings(1)(SplitInteractions()(data))
     data[RATES].rating = torch.tensor([1.0, float('nan'), 2.0])
     with pytest.raises(ValueError, match='must hold numbers, got NaN in 1 of 3 inter'):
@@ -94,5 +95,5 @@ def test_errors():
     ):
         BinarizeRatings(1)(data)
     del data[RATES].rating
-    with pytest.raises(ValueError, match="'data' must hold a 'rating' an interaction"):
+    with pytest.raises(ValueError, match="'data' must hold a 'rating' per interaction"):
         BinarizeRatings(1)(data)

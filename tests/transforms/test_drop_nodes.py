@@ -11,6 +11,7 @@ from torch.utils.data.datapipes.iter import IterableWrapper
 from torch_geometric.data import Data
 
 from pyg_irllrec.transforms.drop_nodes import DropNodes
+from pyg_irllrec.transforms.symmetric_adjacency import SymmetricAdjacency
 from tests.transforms.graphs import (
     NUM_ITEMS,
     NUM_USERS,
@@ -90,7 +91,7 @@ def test_composes():
     reverse = out['item', 'rev_rates', 'user']
     assert torch.equal(reverse.edge_index.flip(0), out[RATES].edge_index)
     with pytest.raises(ValueError, match='DropNodes must come before'):
-        DropNodes(0.3)(T.ToUndirected()(data))
+        DropNodes(0.3)(SymmetricAdjacency()(data))
     (out,) = IterableWrapper([data]).irllrec_drop_nodes(0)
     assert_same(out, data)
     assert repr(DropNodes(0.3)) == 'DropNodes(p=0.3)'

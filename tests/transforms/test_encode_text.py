@@ -117,5 +117,5 @@ def test_wrong_arguments(data, encoder):
 def test_repr():
     assert repr(EncodeText(TfidfEncoder())) == (
         'EncodeText(TfidfEncoder(dim=64, seed=0), '
-        "source='profile_text', target='profile', sides=('user', 'item'))"
+        "source='profile_text', target='profile', sides=None)"
     )

@@ -98,7 +98,9 @@ def test_edges_of_other_types_follow():
     data['item', 'has', 'genre'].edge_index = edges([(0, 9), (2, 8)])
     data['genre'].num_nodes = 10
     data['genre', 'near', 'genre'].edge_index = edges([(0, 9)])
-    out = KCore(2)(data)
+    with pytest.raises(ValueError, match="'edge_type' must name the interactions"):
+        KCore(2)(data)
+    out = KCore(2, edge_type=RATES)(data)
     trusts = out['user', 'trusts', 'user']
     assert pairs_of(trusts.edge_index) == [(0, 1), (1, 0)]
     assert trusts.since.tolist() == [1, 2]
@@ -155,12 +157,11 @@ def test_errors():
         KCore(1)(Data(edge_index=edges([(0, 1)])))
     with pytest.raises(
         ValueError,
-        match=r"KCore must come before SplitInteractions .*'val_edge_label_i",
+        match=r"holds .*'val_edge_label_.*: apply KCore before SplitInteractions",
     ):
         KCore(1)(SplitInteractions()(data))
-    for made in (T.ToUndirected(), SymmetricAdjacency('csr')):
-        with pytest.raises(ValueError, match='KCore must come before what is made of'):
-            KCore(1)(made(data))
+    with pytest.raises(ValueError, match='KCore must come before what is made of'):
+        KCore(1)(SymmetricAdjacency('csr')(data))
     del data['item'].num_nodes, data['item'].x
     with (
         pytest.warns(UserWarning, match='infer'),

@@ -104,8 +104,8 @@ def test_other_types():
 
 def test_data_that_was_not_split():
     data = split_data(TRAIN)
-    del data[RATES].val_edge_label_index
-    with pytest.raises(ValueError, match='SplitInteractions comes before; with unspli'):
+    del data[RATES].val_edge_label_index, data[RATES].test_edge_label_index
+    with pytest.raises(ValueError, match='apply SplitInteractions or RandomLinkSplit'):
         ProfileTexts()(data)
     assert user_texts(data, unsplit=True)[1] == 'coffee; tea'
 
@@ -114,8 +114,8 @@ def test_data_that_was_not_split():
     ('text', 'message'),
     [
         (None, r"'data' must hold data\['item'\].text, got none"),
-        (['a'] * 5, r"data\['item'\].text must hold a text a node, 6, got 5"),
-        ('abcdef', 'must hold a text a node, 6, got a single text'),
+        (['a'] * 5, r"data\['item'\].text must hold a text per node, 6, got 5"),
+        ('abcdef', 'must hold a text per node, 6, got a single text'),
         (
             ['a'] * 5 + [None],
             r"data\['item'\].text' must hold texts, got None in row 5",

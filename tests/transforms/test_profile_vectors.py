@@ -122,8 +122,8 @@ def test_held_out_interactions_change_no_vector(pair):
 def test_data_that_was_not_split():
     data = with_vectors(TRAIN)
     expected = ProfileVectors()(data)['user'].profile
-    del data[RATES].val_edge_label_index
-    with pytest.raises(ValueError, match='SplitInteractions comes before; with unspli'):
+    del data[RATES].val_edge_label_index, data[RATES].test_edge_label_index
+    with pytest.raises(ValueError, match='apply SplitInteractions or RandomLinkSplit'):
         ProfileVectors()(data)
     out = ProfileVectors(unsplit=True)(data)['user'].profile
     assert torch.equal(out, expected)

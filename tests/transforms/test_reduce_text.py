@@ -113,5 +113,5 @@ def test_wrong_arguments(data):
 
 def test_repr():
     assert repr(ReduceText(2)) == (
-        "ReduceText(2, target='profile', seed=0, sides=('user', 'item'))"
+        "ReduceText(2, target='profile', seed=0, sides=None)"
     )

@@ -13,6 +13,7 @@ from torch_geometric.data import Data, HeteroData
 from pyg_irllrec.transforms.k_core import KCore
 from pyg_irllrec.transforms.remap_ids import RemapIds
 from pyg_irllrec.transforms.split_interactions import SplitInteractions
+from pyg_irllrec.transforms.symmetric_adjacency import SymmetricAdjacency
 from tests.transforms.graphs import (
     PAIRS,
     RATES,
@@ -119,7 +120,7 @@ def test_cuda():
 def test_errors():
     with pytest.raises(ValueError, match="'edge_index' must hold at least one edge"):
         RemapIds()(hetero([]))
-    with pytest.raises(ValueError, match=r"must hold 'edge_index' of .*, got edges of"):
+    with pytest.raises(ValueError, match=r"must hold an 'edge_index' .*, got edges of"):
         RemapIds()(HeteroData())
     with pytest.raises(
         ValueError, match=r'RemapIds needs users and items, .* got Data'
@@ -132,9 +133,9 @@ def test_errors():
         data[RATES].edge_index = torch.zeros(3, 1).long()
         RemapIds()(data)
     data = raw([(5, 5)])
-    data['item'].x = torch.zeros(9, 1)
+    data['item'].x, data['item'].names = torch.zeros(9, 1), ['a', 'b']
     with pytest.raises(
-        ValueError, match=r"data\['item'\] must hold 'id', the original id of each row"
+        ValueError, match=r"must hold 'id', .* one number: 9 of 'x', 2 of 'names'"
     ):
         RemapIds()(data)
     with pytest.raises(
@@ -143,8 +144,8 @@ def test_errors():
     ):
         RemapIds()(hetero([(0, 3)], num_items=3))
     data = hetero([(0, 0), (1, 1)])
-    with pytest.raises(ValueError, match='RemapIds must come before SplitInteractions'):
+    with pytest.raises(ValueError, match='apply RemapIds before SplitInteractions'):
         RemapIds()(SplitInteractions()(data))
     with pytest.raises(ValueError, match='RemapIds must come before what is made of'):
-        RemapIds()(T.ToUndirected()(data))
+        RemapIds()(SymmetricAdjacency()(data))
     assert repr(RemapIds()) == 'RemapIds()'

@@ -13,6 +13,7 @@ from torch.utils.data.datapipes.iter import IterableWrapper
 from torch_geometric.data import Data
 
 from pyg_irllrec.transforms.split_interactions import SplitInteractions
+from pyg_irllrec.transforms.symmetric_adjacency import SymmetricAdjacency
 from tests.transforms.graphs import (
     NUM_ITEMS,
     NUM_USERS,
@@ -289,12 +290,12 @@ def test_wrong_arguments(options, message):
 
 def test_errors():
     data = hetero(ALL)
-    with pytest.raises(ValueError, match=r'must come before SplitInteractions .* got'):
+    with pytest.raises(ValueError, match=r'holds .* as SplitInteractions makes them'):
         SplitInteractions()(SplitInteractions()(data))
     with pytest.raises(
         ValueError, match='must come before what is made of interactions'
     ):
-        SplitInteractions()(T.ToUndirected()(data))
+        SplitInteractions()(SymmetricAdjacency()(data))
     with pytest.raises(ValueError, match=r'needs users and items, .* got Data'):
         SplitInteractions()(Data(edge_index=edges([(0, 1)])))
     with pytest.raises(ValueError, match="'edge_index' must hold at least one edge"):
@@ -320,8 +321,12 @@ def test_errors():
     )
 
 
-def test_edges_back_of_any_name_come_later():
-    data = hetero([(0, 0), (0, 1), (1, 1)])
+def test_a_reverse_of_any_name_is_kept_in_step():
+    data = hetero([(0, 0), (0, 1), (1, 1), (0, 2)])
     data['item', 'liked_by', 'user'].edge_index = data[RATES].edge_index.flip(0)
-    with pytest.raises(ValueError, match='must come before what is made of'):
+    out = split(data)
+    reverse = out['item', 'liked_by', 'user'].edge_index
+    assert torch.equal(reverse.flip(0), out[RATES].edge_index)
+    data['item', 'liked_by', 'user'].edge_index = edges([(0, 0)])
+    with pytest.raises(ValueError, match='must hold the 4 interactions of'):
         split(data)

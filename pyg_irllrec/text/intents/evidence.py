@@ -15,27 +15,12 @@ from torch_geometric.data import HeteroData
 
 from pyg_irllrec.text._one_line import one_line
 from pyg_irllrec.text.chat.approximate_tokens import approximate_tokens
+from pyg_irllrec.typing import EdgeType, NodeId
 from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
-from pyg_irllrec.utils.interactions import (
-    RATES,
-    EdgeType,
-    check_edge_type,
-    check_hetero,
-    edge_store,
-    num_nodes,
-    order_interactions,
-    read_edges,
-)
-from pyg_irllrec.utils.node_data import (
-    SIDES,
-    check_sides,
-    check_split,
-    read_ids,
-    read_texts,
-)
-
-NodeId = Union[int, str]
-IntArray = npt.NDArray[np.int64]
+from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, read_edges
+from pyg_irllrec.utils.interaction_types import find_interaction_types
+from pyg_irllrec.utils.node_data import check_sides, check_split, read_ids, read_texts
+from pyg_irllrec.utils.order_interactions import order_interactions
 
 
 @dataclass(frozen=True)
@@ -65,23 +50,25 @@ class Evidence:
 
 def choose_evidence(
     data: HeteroData,
-    sides: Union[str, Sequence[str]] = SIDES,
+    sides: Union[str, Sequence[str], None] = None,
     by: str = 'recent',
-    max_tokens: int = 1000,
+    max_evidence_tokens: int = 1000,
     max_text_tokens: int = 200,
     seed: int = 0,
     source: str = 'text',
     unsplit: bool = False,
-    edge_type: EdgeType = RATES,
+    edge_type: Optional[EdgeType] = None,
+    rev_edge_type: Optional[EdgeType] = None,
 ) -> Sequence[Evidence]:
-    r"""What there is to say of each user and of each item, within a budget of tokens.
+    r"""The texts about each user and about each item, within a budget of tokens.
 
     - For a user: the user's own text, then, for each training interaction, the text
       of the item, with the rating (where ratings differ) and the review.
     - For an item: its own text, then the reviews of training interactions with their
       ratings.
 
-    Own texts are :obj:`data['user'].text` and :obj:`data['item'].text`, reviews
+    With users, items and interactions of these types, own texts are
+    :obj:`data['user'].text` and :obj:`data['item'].text`, reviews
     :obj:`data['user', 'rates', 'item'].text`; any of them may be missing, and blank
     ones are passed over. Only :obj:`edge_index` and what lies beside it is read, so
     held-out interactions change nothing. Evidence is put together when it is asked
@@ -89,23 +76,26 @@ def choose_evidence(
 
     Args:
         data (HeteroData): Users, items and interactions, split.
-        sides (str or sequence of str): The types of nodes that evidence is for, of
-            those of :obj:`edge_type`. (default: :obj:`("user", "item")`)
+        sides (str or sequence of str, optional): The types of nodes that evidence is
+            for, of those of :obj:`edge_type`. (default: :obj:`None`, both)
         by (str): Which interactions come first: :obj:`"recent"` ones by :obj:`time`,
             or :obj:`"rare"` ones, whose other node has the fewest and which say the
             most, or in :obj:`"random"` order. Ties, and all interactions where there
             is no :obj:`time`, are ordered by rarity, then by node.
             (default: :obj:`"recent"`)
-        max_tokens (int): The budget of a node, by :func:`approximate_tokens`.
-            (default: :obj:`1000`)
+        max_evidence_tokens (int): The budget of a node, by
+            :func:`approximate_tokens`. (default: :obj:`1000`)
         max_text_tokens (int): Where a single text is cut. (default: :obj:`200`)
         seed (int): The seed of the random order. (default: :obj:`0`)
         source (str): The name of texts, of nodes and interactions.
             (default: :obj:`"text"`)
         unsplit (bool): Whether to take interactions that were not split, all of them.
             (default: :obj:`False`)
-        edge_type (tuple): The type of the interactions.
-            (default: :obj:`('user', 'rates', 'item')`)
+        edge_type (tuple, optional): The type of the interactions.
+            (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
 
     Returns:
         For each node its evidence, side by side in the order of nodes. Its method
@@ -117,21 +107,22 @@ def choose_evidence(
             there are no texts.
     """
     check_choice('by', by, ('recent', 'rare', 'random'))
-    check_positive('max_tokens', max_tokens)
+    check_positive('max_evidence_tokens', max_evidence_tokens)
     check_positive('max_text_tokens', max_text_tokens)
-    edge_type = check_edge_type(edge_type)
-    sides = check_sides(sides)
-    for side in sides:
-        check_choice('sides', side, (edge_type[0], edge_type[2]))
     check_hetero(data, 'choose_evidence')
+    edge_type, _ = find_interaction_types(data, edge_type, rev_edge_type)
+    both = edge_type[0], edge_type[2]
+    sides = both if sides is None else check_sides(sides)
+    for side in sides:
+        check_choice('sides', side, both)
     check_split(data, edge_type, unsplit)
-    options = (by, max_tokens, max_text_tokens, seed, source)
+    options = (by, max_evidence_tokens, max_text_tokens, seed, source)
     return _ChosenEvidence(
         [_SideEvidence(data, side, *options, edge_type) for side in sides],
         {
             'sides': list(sides),
             'by': by,
-            'max_tokens': max_tokens,
+            'max_evidence_tokens': max_evidence_tokens,
             'max_text_tokens': max_text_tokens,
             'seed': seed,
             'source': source,
@@ -185,7 +176,7 @@ class _SideEvidence:
         data: HeteroData,
         side: str,
         by: str,
-        max_tokens: int,
+        max_evidence_tokens: int,
         max_text_tokens: int,
         seed: int,
         source: str,
@@ -195,8 +186,8 @@ class _SideEvidence:
         is_user = side == user_type
         self._side = side
         self._other = item_type if is_user else user_type
-        self._max_tokens = max_tokens
-        self._max_text_tokens = min(max_text_tokens, max_tokens)
+        self._max_evidence_tokens = max_evidence_tokens
+        self._max_text_tokens = min(max_text_tokens, max_evidence_tokens)
         num_users, num_items = num_nodes(data, edge_type)
         sizes = {user_type: num_users, item_type: num_items}
         self._ids = {each: read_ids(data, each) for each in sizes}
@@ -206,7 +197,7 @@ class _SideEvidence:
         }
         self._own_text = texts[side]
         self._item_text = texts[item_type] if is_user else None
-        rates = edge_store(data, edge_type)
+        rates = data[edge_type]
         edges = read_edges(rates).cpu().numpy()
         self._review = _read_reviews(rates, source, edges.shape[1])
         self._rating = _read_ratings(rates, edges.shape[1])
@@ -220,10 +211,10 @@ class _SideEvidence:
         if by == 'recent' and 'time' in rates:
             check_length('time', rates.time, group.size)
             time = rates.time.cpu().numpy()
-        chance = None
+        draw = None
         if by == 'random':
-            chance = np.random.default_rng(seed).permutation(group.size)
-        order = order_interactions(group, other, sizes[self._other], time, chance)
+            draw = np.random.default_rng(seed).permutation(group.size)
+        order = order_interactions(group, other, sizes[self._other], time, draw)
         self._edge, self._node = order, other[order]
         count = np.bincount(group[order], minlength=sizes[side])
         self._start = np.concatenate([[0], count.cumsum()])
@@ -234,7 +225,7 @@ class _SideEvidence:
     def read(self, row: int) -> Evidence:
         texts: list[str] = []
         sources: list[tuple[str, NodeId]] = []
-        left = self._max_tokens
+        left = self._max_evidence_tokens
         for text, side, node in self._candidates(row):
             text = _cut(one_line(text), self._max_text_tokens)
             tokens = approximate_tokens(text)
@@ -273,7 +264,7 @@ def _read_reviews(rates: Any, source: str, num_edges: int) -> Any:
         return None
     if isinstance(rates[source], str) or len(rates[source]) != num_edges:
         raise ValueError(
-            f"'{source}' of interactions must hold a text an interaction, {num_edges}"
+            f"'{source}' of interactions must hold a text per interaction, {num_edges}"
         )
     return rates[source]
 

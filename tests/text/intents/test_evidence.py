@@ -91,7 +91,7 @@ def test_it_works_on_what_splitting_leaves():
     data = shop(reviews=True)
     rates = data['user', 'rates', 'item']
     del rates.val_edge_label_index, rates.test_edge_label_index
-    with pytest.raises(ValueError, match='SplitInteractions comes before'):
+    with pytest.raises(ValueError, match='apply SplitInteractions or'):
         choose_evidence(data, 'user')
     assert len(texts(data, 'user', unsplit=True)[0]) == 3
     split = SplitInteractions('time', cold='keep')(data)
@@ -130,12 +130,12 @@ def test_the_order_of_edges_does_not_matter():
 def test_budget():
     data = shop()
     data['item'].text = ['a' * 400, 'b' * 400, 'c' * 400, 'ü' * 400]
-    chosen = texts(data, 'user', max_tokens=25, max_text_tokens=10)
+    chosen = texts(data, 'user', max_evidence_tokens=25, max_text_tokens=10)
     assert [len(text) for text in chosen[0]] == [40, 40]
     assert chosen[1][0] == 'ü' * 20
-    for each in (*chosen, *texts(data, 'user', max_tokens=7)):
+    for each in (*chosen, *texts(data, 'user', max_evidence_tokens=7)):
         assert sum(map(approximate_tokens, each)) <= 25
-    assert texts(data, 'user', max_tokens=7)[0] == ('b' * 28,)
+    assert texts(data, 'user', max_evidence_tokens=7)[0] == ('b' * 28,)
 
 
 def test_texts_are_one_line_without_what_nobody_sees():
@@ -158,9 +158,9 @@ def test_hashes_are_of_what_is_said():
 
 def test_both_sides_and_how_they_were_chosen():
     data = shop(reviews=True)
-    both = choose_evidence(data, by='rare', max_tokens=50)
+    both = choose_evidence(data, by='rare', max_evidence_tokens=50)
     sides = [
-        choose_evidence(data, side, by='rare', max_tokens=50)
+        choose_evidence(data, side, by='rare', max_evidence_tokens=50)
         for side in ('user', 'item')
     ]
     assert len(both) == 6 and list(both) == [*sides[0], *sides[1]]
@@ -196,7 +196,7 @@ def test_lazy_texts_are_asked_for_one_by_one():
     ('options', 'message'),
     [
         ({'by': 'best'}, "'by' must be one of"),
-        ({'max_tokens': 0}, "'max_tokens' must be above 0"),
+        ({'max_evidence_tokens': 0}, "'max_evidence_tokens' must be above 0"),
         ({'max_text_tokens': 0}, "'max_text_tokens' must be above 0"),
         ({'source': 'words'}, "'data' must hold texts"),
     ],
@@ -211,11 +211,11 @@ def test_wrong_data():
         choose_evidence(shop(), 'shop')
     data = shop()
     data['item'].text = ['one']
-    with pytest.raises(ValueError, match='must hold a text a node, 4, got 1'):
+    with pytest.raises(ValueError, match='must hold a text per node, 4, got 1'):
         choose_evidence(data, 'user')
     data = shop()
     data['user', 'rates', 'item'].text = ['one']
-    with pytest.raises(ValueError, match='must hold a text an interaction, 5'):
+    with pytest.raises(ValueError, match='must hold a text per interaction, 5'):
         choose_evidence(data, 'user')
     data = shop()
     data['item'].id = ['a']

@@ -1,0 +1,90 @@
+"""Where interactions are stored in PyG's data objects: found, checked and read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric import EdgeIndex
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.typing import EdgeType, GraphData
+from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
+
+
+def check_hetero(data: object, name: str) -> None:
+    r"""Raises a :class:`ValueError` unless users and items have node types."""
+    if not isinstance(data, HeteroData):
+        raise ValueError(
+            f'{name} needs users and items, a HeteroData, got {type(data).__name__}'
+        )
+
+
+def homogeneous_store(data: GraphData) -> Any:
+    r"""The one store of a homogeneous graph.
+
+    Raises:
+        ValueError: If there is no :obj:`edge_index` of shape
+            :math:`(2, |\mathcal{E}|)`.
+    """
+    if 'edge_index' not in data:
+        raise ValueError("'data' must hold 'edge_index', got none")
+    check_edge_index(data.edge_index)
+    return data.edge_stores[0]
+
+
+def edge_store(data: HeteroData, edge_type: EdgeType) -> Any:
+    r"""The store of interactions.
+
+    Raises:
+        ValueError: If there is no :obj:`edge_index` of shape
+            :math:`(2, |\mathcal{E}|)`.
+    """
+    if edge_type not in data.edge_types or 'edge_index' not in data[edge_type]:
+        raise ValueError(
+            f"'data' must hold 'edge_index' of {edge_type}, got edges of "
+            f'{data.edge_types}'
+        )
+    check_edge_index(data[edge_type].edge_index, name=f'edge_index of {edge_type}')
+    return data[edge_type]
+
+
+def read_edges(store: Any) -> Tensor:
+    r"""The interactions as a plain tensor of :obj:`torch.long`."""
+    return plain(store.edge_index).long()
+
+
+def plain(edge_index: Tensor) -> Tensor:
+    r"""Without the order and the cache of an :class:`EdgeIndex`, which do not hold any
+    more once edges go."""
+    return edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+
+
+def edge_order(edge_index: Tensor, values: Sequence[Tensor] = ()) -> Tensor:
+    r"""The order of edges by source, then target, then :obj:`values`, the last one
+    first."""
+    # One key for both nodes could overflow: original ids may be any integers.
+    source, target = edge_index
+    order = torch.arange(source.numel(), device=source.device)
+    for key in (*values, target, source):
+        order = order[key[order].argsort(stable=True)]
+    return order
+
+
+def num_nodes(data: HeteroData, edge_type: EdgeType) -> tuple[int, int]:
+    r"""How many users and items there are.
+
+    Raises:
+        ValueError: If a number is unknown, or edges hold other nodes.
+    """
+    edge_index = read_edges(edge_store(data, edge_type))
+    sizes = []
+    for node_type, row in zip((edge_type[0], edge_type[2]), edge_index):
+        size = data[node_type].num_nodes if node_type in data.node_types else None
+        if size is None:
+            raise ValueError(f"data['{node_type}'].num_nodes must be set")
+        check_node_ids(row, int(size), f'edge_index of {edge_type} ({node_type})')
+        sizes.append(int(size))
+    return sizes[0], sizes[1]

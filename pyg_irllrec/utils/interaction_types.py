@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.typing import EdgeType
+from pyg_irllrec.utils.edge_store import (
+    check_hetero,
+    edge_order,
+    edge_store,
+    read_edges,
+)
+
+_MARKS = (
+    'edge_label_index',
+    'pos_edge_label_index',
+    'val_edge_label_index',
+    'test_edge_label_index',
+    'rating',
+)
+
+
+class InteractionTypes(NamedTuple):
+    r"""The edge types of interactions."""
+
+    edge_type: EdgeType
+    """From users to items."""
+    rev_edge_type: Optional[EdgeType]
+    """From items to users, where the data holds interactions in this direction too."""
+
+
+def find_interaction_types(
+    data: HeteroData,
+    edge_type: Optional[EdgeType] = None,
+    rev_edge_type: Optional[EdgeType] = None,
+) -> InteractionTypes:
+    r"""Finds the interactions of a graph, whatever its node types are called.
+
+    Interactions are the only edge type with an :obj:`edge_index` between two node
+    types, or the only two that are each other's reverse. Of these two, the one from
+    users to items
+
+    1. has the relation :obj:`r` where that of the other is :obj:`"rev_" + r`, as
+       :class:`~torch_geometric.transforms.ToUndirected` has it,
+    2. or else starts at :obj:`"user"`,
+    3. or else is the only one with held-out interactions or a :obj:`rating`.
+
+    Args:
+        data (HeteroData): The graph.
+        edge_type (tuple, optional): The edge type from users to items.
+            (default: :obj:`None`, found as above)
+        rev_edge_type (tuple, optional): The edge type of the same interactions from
+            items to users. (default: :obj:`None`, the only one between these node
+            types, if any)
+
+    Returns:
+        The edge type, and its reverse or :obj:`None`.
+
+    Raises:
+        ValueError: If there are no interactions, several edge types may be meant, an
+            edge type that is given is not there, or the reverse holds other
+            interactions.
+    """
+    check_hetero(data, 'find_interaction_types')
+    if edge_type is None:
+        edge_type = find_edge_type(data)
+    edge_type = check_edge_type(edge_type)
+    forward = read_edges(edge_store(data, edge_type))
+    if rev_edge_type is None:
+        rev_edge_type = _find_reverse(data, edge_type)
+    if rev_edge_type is None:
+        return InteractionTypes(edge_type, None)
+    rev_edge_type = check_edge_type(rev_edge_type, 'rev_edge_type')
+    if (rev_edge_type[2], rev_edge_type[0]) != (edge_type[0], edge_type[2]):
+        raise ValueError(
+            f"'rev_edge_type' must lead from '{edge_type[2]}' to '{edge_type[0]}', the "
+            f'reverse of {edge_type}, got {rev_edge_type}'
+        )
+    backward = read_edges(edge_store(data, rev_edge_type))
+    if not _same_edges(forward, backward.flip(0)):
+        raise ValueError(
+            f'{rev_edge_type} must hold the {forward.size(1)} interactions of '
+            f'{edge_type} in reverse, got {backward.size(1)} that are not the same: '
+            'give both edge types to the transform that changed one of them (such as '
+            'RandomLinkSplit(edge_types=..., rev_edge_types=...)), or delete '
+            f'data[{rev_edge_type}]'
+        )
+    return InteractionTypes(edge_type, rev_edge_type)
+
+
+def find_edge_type(data: HeteroData) -> EdgeType:
+    r"""The edge type from users to items alone: see
+    :func:`find_interaction_types`."""
+    found: list[EdgeType] = [
+        edge_type
+        for edge_type in data.edge_types
+        if edge_type[0] != edge_type[2] and 'edge_index' in data[edge_type]
+    ]
+    if not found:
+        raise ValueError(
+            "'data' must hold an 'edge_index' from users to items, two types of nodes, "
+            f'got edges of {data.edge_types}'
+        )
+    if len(found) == 1:
+        return found[0]
+    one, other = found[:2]
+    if len(found) > 2 or (one[0], one[2]) != (other[2], other[0]):
+        raise ValueError(
+            "'edge_type' must name the interactions, as 'data' holds several edge "
+            f'types between two types of nodes: {", ".join(map(str, found))}: pass one '
+            'as edge_type=...'
+        )
+    for first, second in ((one, other), (other, one)):
+        if second[1] == f'rev_{first[1]}':
+            return first
+    for first in found:
+        if first[0] == 'user':
+            return first
+    marked = [each for each in found if any(mark in data[each] for mark in _MARKS)]
+    if len(marked) == 1:
+        return marked[0]
+    raise ValueError(
+        "'edge_type' must name the direction from users to items, as 'data' holds "
+        f'both: pass {one} or {other} as edge_type=...'
+    )
+
+
+def check_edge_type(edge_type: EdgeType, name: str = 'edge_type') -> EdgeType:
+    r"""The type as a tuple, or a :class:`ValueError` unless it joins nodes of two
+    types."""
+    edge_type = tuple(edge_type)  # type: ignore[assignment]
+    if len(edge_type) != 3 or edge_type[0] == edge_type[2]:
+        raise ValueError(
+            f"'{name}' must be (source, relation, target) with two types of nodes, "
+            f'got {edge_type}'
+        )
+    return edge_type
+
+
+def _find_reverse(data: HeteroData, edge_type: EdgeType) -> Optional[EdgeType]:
+    source, relation, target = edge_type
+    found = [
+        each
+        for each in data.edge_types
+        if (each[0], each[2]) == (target, source) and 'edge_index' in data[each]
+    ]
+    named = (target, f'rev_{relation}', source)
+    if len(found) < 2 or named in found:
+        return named if named in found else next(iter(found), None)
+    raise ValueError(
+        f"'rev_edge_type' must name the reverse of {edge_type}, as 'data' holds "
+        f"several edge types from '{target}' to '{source}': "
+        f'{", ".join(map(str, found))}: pass one as rev_edge_type=...'
+    )
+
+
+def _same_edges(one: Tensor, other: Tensor) -> bool:
+    r"""Whether both hold the same edges, each as often, in any order."""
+    if one.shape != other.shape or torch.equal(one, other):
+        return one.shape == other.shape
+    return torch.equal(*(edges[:, edge_order(edges)] for edges in (one, other)))
