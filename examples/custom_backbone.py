@@ -20,7 +20,6 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple, Optional
 
 import torch
-from irllrec import check_catalogue, positive_int, said_plainly
 from torch import Tensor
 from torch.nn import Module, ModuleList, Parameter
 from torch.nn.functional import softplus
@@ -38,6 +37,9 @@ from torch_geometric.nn import (
 )
 from torch_geometric.utils import to_undirected
 
+from pyg_irllrec.assemble import build_model
+from pyg_irllrec.cli.argument_types import positive_int
+from pyg_irllrec.cli.run_command import run_command
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.nn import (
     Backbone,
@@ -45,12 +47,11 @@ from pyg_irllrec.nn import (
     IntentAlignmentLoss,
     IntentLGConv,
     IntentPrototypes,
-    IRLLRec,
     ModuleBackbone,
     TextProjector,
 )
 from pyg_irllrec.training import InteractionDataModule, evaluate, fit
-from pyg_irllrec.utils import bipartite_edge_index, plain_edge_index
+from pyg_irllrec.utils import plain_edge_index
 
 DIM, INTENTS = 32, 16
 BATCH, LR = 512, 5e-3
@@ -202,12 +203,13 @@ def main(argv: Optional[list[str]] = None) -> int:
         help=f'some of: {", ".join(PARTS)}',
     )
     args = parser.parse_args(argv)
-    return said_plainly(lambda: run(args))
+    if args.num_items < 20:
+        parser.error(f'--num-items must be at least 20, got {args.num_items}')
+    return run_command(lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> None:
     data = SyntheticIntents(args.num_users, args.num_items, seed=args.seed)[0]
-    check_catalogue(data)
     rows = []
     for name in args.only:
         print(f'Training {name} ...', flush=True)
@@ -225,14 +227,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def run_backbone(name: str, data: HeteroData, args: argparse.Namespace) -> Row:
-    sizes = data['user'].num_nodes, data['item'].num_nodes
-    interactions = data['user', 'rates', 'item'].edge_index
-    model = IRLLRec(
-        BACKBONES[name](*sizes),
-        bipartite_edge_index(interactions, *sizes),
-        profile=join(data, 'profile'),
-        intent=join(data, 'intent'),
-    )
+    model = build_model(data, BACKBONES[name], 'full', preset={})
     with TemporaryDirectory() as out:
         result = fit(
             model,

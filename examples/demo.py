@@ -16,15 +16,21 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import torch
-from irllrec import build_model, choose_preset, positive_int, said_plainly
-from matplotlib import pyplot as plt
-from plane import in_plane, label
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from torch_geometric.data import HeteroData
 
+from pyg_irllrec.assemble import build_model
+from pyg_irllrec.cli.argument_types import positive_int
+from pyg_irllrec.cli.run_command import run_command
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.explain import IntentExplainer
 from pyg_irllrec.nn import IRLLRec
+from pyg_irllrec.plot import project_to_plane
+from pyg_irllrec.presets import get_preset
 from pyg_irllrec.training import FitResult, InteractionDataModule, fit
 from pyg_irllrec.utils.files import atomic_write
 
@@ -38,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--epochs', type=positive_int, default=100, help='at most')
     parser.add_argument('--out', type=Path, default=Path('runs/demo'), metavar='DIR')
     args = parser.parse_args(argv)
-    return said_plainly(lambda: run(args))
+    return run_command(lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> None:
@@ -69,13 +75,10 @@ def describe_data(data: HeteroData) -> None:
 def train(
     data: HeteroData, alignment: str, args: argparse.Namespace
 ) -> tuple[IRLLRec, FitResult]:
-    preset = choose_preset('lightgcn', 'synthetic', alignment)
-    training = preset['training']
+    preset = get_preset('lightgcn', 'synthetic', alignment)
     torch.manual_seed(args.seed)
     model = build_model(data, 'lightgcn', alignment, preset)
-    interactions = InteractionDataModule(
-        data, batch_size=training.pop('batch_size'), seed=args.seed
-    )
+    interactions = InteractionDataModule(data, seed=args.seed, **preset['data'])
     result = fit(
         model,
         interactions,
@@ -83,7 +86,7 @@ def train(
         epochs=args.epochs,
         seed=args.seed,
         device='cpu',
-        **training,
+        **preset['fit'],
     )
     return model, result
 
@@ -132,17 +135,15 @@ def write_metrics(results: dict[str, FitResult], out: Path) -> None:
 def draw(
     model: IRLLRec, results: dict[str, FitResult], data: HeteroData, path: Path
 ) -> None:
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(13, 5.6), width_ratios=(2, 3), layout='constrained'
-    )
+    figure = Figure(figsize=(13, 5.6), layout='constrained')
+    left, right = figure.subplots(1, 2, width_ratios=(2, 3))
     draw_curves(left, results)
     draw_map(right, model, data)
     with atomic_write(path, 'wb') as file:
         figure.savefig(file, format='png', dpi=120)
-    plt.close(figure)
 
 
-def draw_curves(axes: plt.Axes, results: dict[str, FitResult]) -> None:
+def draw_curves(axes: Axes, results: dict[str, FitResult]) -> None:
     for alignment, result in results.items():
         epochs = [row['epoch'] for row in result.history]
         recall = [row['recall@20'] for row in result.history]
@@ -160,11 +161,11 @@ def draw_curves(axes: plt.Axes, results: dict[str, FitResult]) -> None:
     axes.legend(loc='lower right', frameon=False)
 
 
-def draw_map(axes: plt.Axes, model: IRLLRec, data: HeteroData) -> None:
+def draw_map(axes: Axes, model: IRLLRec, data: HeteroData) -> None:
     """Users, items and user prototypes in the plane, coloured by true main intent."""
     user, item = model.eval().get_embeddings()
     prototypes = model.backbone.user_prototypes.weight.t()
-    at_user, at_item, at_prototype = in_plane(user, item, prototypes)
+    at_user, at_item, at_prototype = project_to_plane([user, item, prototypes])
     colours = matplotlib.colormaps['tab20'].colors
     sides = (('user', at_user, 'o', 9), ('item', at_item, 's', 14))
     for side, at, marker, size in sides:
@@ -184,9 +185,9 @@ def draw_map(axes: plt.Axes, model: IRLLRec, data: HeteroData) -> None:
     for k, name in enumerate(data.intent_names):
         mine = at_user[(main == k).numpy()]
         if len(mine) > 0:
-            label(axes, mine, name, colours[k % len(colours)])
+            write_label(axes, mine, name, colours[k % len(colours)])
     handles = [
-        plt.Line2D([], [], marker=marker, ls='', color='grey', label=label)
+        Line2D([], [], marker=marker, ls='', color='grey', label=label)
         for marker, label in (('o', 'user'), ('s', 'item'), ('*', 'intent prototype'))
     ]
     axes.legend(handles=handles, loc='upper left', frameon=False)
@@ -194,6 +195,17 @@ def draw_map(axes: plt.Axes, model: IRLLRec, data: HeteroData) -> None:
     axes.set(xticks=[], yticks=[])
 
 
+def write_label(axes: Axes, points: np.ndarray, text: str, colour: object) -> None:
+    """A text in the middle of points."""
+    axes.annotate(
+        text,
+        np.median(points, axis=0),
+        ha='center',
+        fontsize=9,
+        color='black',
+        bbox={'boxstyle': 'round,pad=0.2', 'fc': colour, 'ec': 'none', 'alpha': 0.75},
+    )
+
+
 if __name__ == '__main__':
-    matplotlib.use('Agg')
     sys.exit(main())

@@ -14,10 +14,11 @@ Ollama and llama.cpp do); "local", a model of the hub or a folder in this proces
 torch_geometric.llm; or "extractive": salient words by TF-IDF, no language model. The
 key comes from OPENAI_API_KEY; an endpoint that needs none takes any.
 
-Evidence comes from training interactions alone, which are split as
-examples/own_data.py does. Beside --out are its manifest (.manifest.json), the answers
-so far (.sqlite) and the interactions (.data/). Stopped at any moment, the same command
-goes on. It returns 1 where intents of a node are still missing.
+Evidence comes from training interactions alone, which examples/own_data.py splits
+alike, given the same options of the data. Beside --out are its manifest
+(.manifest.json), the answers so far (.sqlite) and the interactions (.data/). Stopped at
+any moment, the same command continues. It returns 1 where intents of a node are still
+missing.
 """
 
 from __future__ import annotations
@@ -28,10 +29,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from irllrec import positive_int, said_plainly
-from own_data import add_files, check_files, read, split
 from torch_geometric.transforms import Compose
 
+from pyg_irllrec.cli.argument_types import positive_int
+from pyg_irllrec.cli.data_options import (
+    add_data_options,
+    check_data_options,
+    read_dataset,
+    record_intent_options,
+    split_steps,
+)
+from pyg_irllrec.cli.run_command import run_command
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.chat_model import ChatModel
 from pyg_irllrec.text.chat.local_chat import LocalChat
@@ -52,21 +60,21 @@ def main(argv: list[str] | None = None) -> int:
         try:
             failed = run(args)
         except ChatError as error:
-            raise OSError(f'{error} (the same command goes on from here)') from None
+            raise OSError(f'{error} (the same command continues from here)') from None
 
-    code = said_plainly(work, 'the same command goes on from here')
+    code = run_command(work, 'the same command continues from here')
     return code or int(failed > 0)
 
 
 def run(args: argparse.Namespace) -> int:
     check_path(args.out)
-    dataset = read(args, args.out.with_suffix('.data'))
-    data = Compose(split(args))(dataset[0])
+    dataset = read_dataset(args, args.out.with_suffix('.data'), force=True)
+    data = Compose(split_steps(args))(dataset[0])
     evidence = choose_evidence(
-        data, args.sides, by=args.evidence, max_tokens=args.evidence_tokens
+        data, args.sides, by=args.evidence, max_evidence_tokens=args.evidence_tokens
     )
     extract = IntentExtractor(
-        build_model(args, evidence),
+        build_chat(args, evidence),
         prompts=read_prompts(args),
         max_intents=args.max_intents,
         concurrency=args.concurrency,
@@ -81,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(extract.estimate(evidence, args.out), indent=1))
         return 0
     manifest = extract(evidence, args.out)
+    record_intent_options(args.out, args)
     counts = manifest['counts']
     print(', '.join(f'{name}: {count}' for name, count in counts.items()))
     if manifest['cost']:
@@ -91,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     return int(counts['failed'])
 
 
-def build_model(args: argparse.Namespace, evidence: Sequence[Evidence]) -> ChatModel:
+def build_chat(args: argparse.Namespace, evidence: Sequence[Evidence]) -> ChatModel:
     if args.llm == 'extractive':
         return ExtractiveModel(evidence, args.max_intents)
     if args.llm == 'local':
@@ -110,8 +119,8 @@ def read_prompts(args: argparse.Namespace) -> dict[str, Prompt]:
 def show(path: Path, most: int = 3) -> None:
     records = load_intents(path).records
     for side in dict.fromkeys(record.side for record in records):
-        told = [r for r in records if r.side == side and r.intents]
-        for record in told[:most]:
+        found = [r for r in records if r.side == side and r.intents]
+        for record in found[:most]:
             print(f'\n{side} {record.id}')
             for intent in record.intents:
                 print(f'  {intent.name}: {intent.reason}')
@@ -121,10 +130,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_files(parser, texts=True)
+    add_data_options(parser, texts_required=True)
     add = parser.add_argument
-    add('--k-core', type=positive_int, default=1, metavar='N')
-    add('--seed', type=int, default=0, help='of a random split')
     add('--llm', required=True, metavar='extractive|local|URL')
     add('--model', metavar='NAME', help='of the model, local or behind the URL')
     add('--sides', nargs='+', choices=('user', 'item'), default=['user', 'item'])
@@ -135,9 +142,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--max-intents', type=positive_int, default=5, metavar='N')
     add('--concurrency', type=positive_int, default=8, metavar='N')
     add('--max-retries', type=int, default=6, metavar='N')
-    add('--timeout', type=float, default=60.0, help='seconds a request')
-    add('--rpm', type=float, help='requests a minute, at most')
-    add('--tpm', type=float, help='tokens a minute, at most')
+    add('--timeout', type=float, default=60.0, help='seconds per request')
+    add('--rpm', type=float, help='requests per minute, at most')
+    add('--tpm', type=float, help='tokens per minute, at most')
     add(
         '--price',
         type=float,
@@ -150,7 +157,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--out', type=Path, required=True, metavar='intents.jsonl')
     add('--quiet', action='store_true', help='no progress bars')
     args = parser.parse_args(argv)
-    check_files(parser, args)
+    check_data_options(parser, args)
     known = args.llm in ('extractive', 'local')
     if not known and not args.llm.startswith(('http://', 'https://')):
         parser.error("--llm must be 'extractive', 'local' or an http(s) URL")

@@ -10,7 +10,7 @@ texts, read once), model/ (checkpoints, of which best.ckpt is the model), metric
 and recommendations.csv with the columns user, item, rank, score. Without --timestamp
 the split is random, by user. With --item-text profiles are aligned: those of users come
 from their training items alone. With --intents, a file of examples/extract_intents.py
-from the same interactions, intents are aligned too. --alignment says otherwise.
+with the same options of the data, intents are aligned too. --alignment overrides this.
 """
 
 from __future__ import annotations
@@ -20,188 +20,98 @@ import csv
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
-from irllrec import (
-    BACKBONE_NAMES,
-    TEXTS,
-    build_model,
-    check_catalogue,
-    choose_preset,
-    open_run,
-    positive_int,
-    said_plainly,
-)
 from torch import Tensor
 from torch_geometric.data import HeteroData
-from torch_geometric.transforms import BaseTransform, Compose
 
-from pyg_irllrec.datasets import InteractionDataset
-from pyg_irllrec.nn import Recommendation
-from pyg_irllrec.presets import Preset
-from pyg_irllrec.text import TfidfEncoder
-from pyg_irllrec.text.intents.intent_file import manifest_path
-from pyg_irllrec.training import InteractionDataModule, fit, parse_device
-from pyg_irllrec.transforms import (
-    AddIntents,
-    BinarizeRatings,
-    EncodeText,
-    KCore,
-    ProfileTexts,
-    SplitInteractions,
+from pyg_irllrec.assemble import build_model
+from pyg_irllrec.cli.argument_types import positive_int
+from pyg_irllrec.cli.data_options import (
+    add_data_options,
+    check_data_options,
+    make_graph,
+    read_dataset,
 )
+from pyg_irllrec.cli.find_nodes import find_nodes
+from pyg_irllrec.cli.run_command import run_command
+from pyg_irllrec.cli.trained_run import copy_intents, own_run_config, own_run_paths
+from pyg_irllrec.cli.training_options import (
+    add_training_options,
+    announce_moved,
+    choose_translation,
+    required_texts,
+)
+from pyg_irllrec.nn import Recommendation
+from pyg_irllrec.presets import get_preset
+from pyg_irllrec.training import InteractionDataModule, fit, parse_device
+from pyg_irllrec.training.cutoffs import fitting_cutoffs
+from pyg_irllrec.training.run_folder import RunFolder
 from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.map_interactions import map_interactions
 from pyg_irllrec.utils.node_data import read_ids
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    return said_plainly(lambda: run(args), 'go on with --resume')
+    return run_command(lambda: run(args), 'continue with --resume')
 
 
 def run(args: argparse.Namespace) -> None:
     parse_device(args.device)
+    paths = own_run_paths(args.out)
     # Read anew unless resumed: the files or columns may be others.
-    dataset = read(
-        args,
-        args.out / 'data',
-        item_id=args.items_id,
-        sep=args.sep,
-        force=not args.resume,
-    )
-    data = prepare(dataset, args)
-    check_catalogue(data)
-    num_items = data['item'].num_nodes
-    if args.k > num_items:
-        raise ValueError(
-            f"'--k' must be from 1 to the number of items, {num_items}, got {args.k}"
-        )
-    users = find_users(data, dataset, args.recommend_for)
-    preset = own_preset(args.backbone, args.alignment, args.translation)
-    training = preset['training']
-    batch_size = training.pop('batch_size')
+    dataset = read_dataset(args, paths.data, force=not args.resume)
+    data = make_graph(dataset, args, args.intents)
+    users, k = choose_users(args, dataset[0], data), choose_k(args, data)
+    preset = get_preset(args.backbone, 'own', args.alignment)
+    choose_translation(preset, args.translation)
+    interactions = InteractionDataModule(data, seed=args.seed, **preset['data'])
     torch.manual_seed(args.seed)
     model = build_model(data, args.backbone, args.alignment, preset)
-    asked_of_it = ('recommend_for', 'k')
-    settings = {k: v for k, v in vars(args).items() if k not in asked_of_it}
-    settings['intents_sha256'] = hash_intents(args.intents)
-    out = open_run(argparse.Namespace(**settings), args.out / 'model')
+    folder = RunFolder(paths.model)
+    announce_moved(folder.open(own_run_config(args, args.intents), args.resume))
+    if args.intents is not None:
+        copy_intents(args.intents, paths.intents)
     result = fit(
         model,
-        InteractionDataModule(data, batch_size, seed=args.seed),
-        out,
+        interactions,
+        folder.path,
         epochs=args.epochs,
+        ks=fitting_cutoffs(model.num_items),
         seed=args.seed,
         device=args.device,
-        resume=args.resume and (out / 'last.ckpt').is_file(),
+        resume=args.resume and folder.has_checkpoint,
         progress=not args.quiet,
-        **training,
+        **preset['fit'],
     )
     print(', '.join(f'{name} {value:.4f}' for name, value in result.test.items()))
     with atomic_write(args.out / 'metrics.json') as file:
         json.dump(result.test, file, indent=2)
-    best = model.recommend(users, args.k, exclude=known(dataset, data))
+    # Nothing that a user has rated, be it held out or disliked.
+    best = model.recommend(users, k, exclude=map_interactions(dataset[0], data))
     write(best, users, data, args.out / 'recommendations.csv')
     show(best, users, data)
 
 
-def read(
-    args: argparse.Namespace, root: Path, sep: str = ',', **more: Any
-) -> InteractionDataset:
-    """What the options of add_files name, as examples/extract_intents.py reads it."""
-    options = {
-        'user': args.user,
-        'item': args.item,
-        'rating': args.rating,
-        'timestamp': args.timestamp,
-        'items': args.items,
-        'item_text': args.item_text,
-        **more,
-    }
-    if args.interactions.suffix in ('.parquet', '.pq'):
-        build = InteractionDataset.from_parquet
-    else:
-        build = InteractionDataset.from_csv
-        options['sep'] = sep
-    return build(args.interactions, root, **options)
+def choose_users(
+    args: argparse.Namespace, whole: HeteroData, data: HeteroData
+) -> Tensor:
+    """All users where none is named."""
+    ids = read_ids(data, 'user')
+    if not args.recommend_for:
+        return torch.arange(len(ids))
+    dropped = read_ids(whole, 'user')
+    return torch.tensor(find_nodes('--recommend-for', args.recommend_for, ids, dropped))
 
 
-def prepare(dataset: InteractionDataset, args: argparse.Namespace) -> HeteroData:
-    steps = split(args)
-    # After the split, so that no text of a user knows a test item.
-    if args.item_text:
-        steps += [ProfileTexts(), EncodeText(TfidfEncoder())]
-    if args.intents is not None:
-        steps += [
-            AddIntents(args.intents),
-            EncodeText(TfidfEncoder(), 'intent_text', 'intent'),
-        ]
-    return Compose(steps)(dataset[0])
-
-
-def hash_intents(path: Path | None) -> str | None:
-    """What is in a file of intents, which AddIntents has read: under its name there may
-    be others by now."""
-    if path is None:
-        return None
-    return json.loads(manifest_path(path).read_text())['intents_sha256']
-
-
-def split(args: argparse.Namespace) -> list[BaseTransform]:
-    """What is liked, and what is held out of it, also for extract_intents.py."""
-    steps: list[BaseTransform] = []
-    if args.min_rating is not None:
-        steps.append(BinarizeRatings(args.min_rating))
-    steps.append(KCore(args.k_core))  # At least one: nobody is left without any.
-    by = 'random' if args.timestamp is None else 'time'
-    return [*steps, SplitInteractions(by, seed=args.seed)]
-
-
-def own_preset(backbone: str, alignment: str, translation: str = 'moments') -> Preset:
-    """Amazon's hyper-parameters; for LightGCN with intents the dropout and the L2
-    weight of the one without, and a quarter of the weight of intents: on MovieLens they
-    outweighed the ranking (benchmarks/intent_quality.py)."""
-    preset = choose_preset(backbone, 'amazon', alignment)
-    preset['training'] |= {'check_every': 2, 'batch_size': 1024}
-    if 'intent' in TEXTS[alignment]:
-        if translation == 'moments':
-            preset['alignment']['translation_impl'] = 'moments'
-        if backbone == 'lightgcn':
-            preset['backbone']['edge_dropout'] = 0.2
-            preset['model']['l2_weight'] = 1e-6
-            preset['alignment']['intent_weight'] = 5e-3
-    return preset
-
-
-def find_users(data: HeteroData, dataset: InteractionDataset, ids: list[str]) -> Tensor:
-    """The nodes of users by their original ids, which come from the command line as
-    text; all users where none is named."""
-    if not ids:
-        return torch.arange(data['user'].num_nodes)
-    known = {str(name): node for node, name in enumerate(read_ids(data, 'user'))}
-    unknown = [name for name in ids if name not in known]
-    if unknown:
-        there = unknown[0] in map(str, read_ids(dataset[0], 'user'))
-        why = 'who has too few liked interactions' if there else 'who is not there'
+def choose_k(args: argparse.Namespace, data: HeteroData) -> int:
+    num_items = data['item'].num_nodes
+    if args.k is not None and args.k > num_items:
         raise ValueError(
-            f"'--recommend-for' must name users of the interactions, got {unknown[0]}, "
-            f'{why} ({len(known)} users, such as {next(iter(known))})'
+            f'--k must be at most the number of items, {num_items}, got {args.k}'
         )
-    return torch.tensor([known[name] for name in ids])
-
-
-def known(dataset: InteractionDataset, data: HeteroData) -> Tensor:
-    """What no user has to be told any more, also what they did not like."""
-    rows = []
-    whole = dataset[0]
-    for side, index in zip(('user', 'item'), whole['user', 'rates', 'item'].edge_index):
-        node = torch.full((whole[side].num_nodes,), -1)
-        left = dataset.nodes_of(side, read_ids(data, side))
-        node[left] = torch.arange(len(left))
-        rows.append(node[index])
-    pairs = torch.stack(rows)
-    return pairs[:, (pairs >= 0).all(dim=0)]
+    return args.k or min(10, num_items)
 
 
 def write(best: Recommendation, users: Tensor, data: HeteroData, path: Path) -> None:
@@ -226,90 +136,43 @@ def show(best: Recommendation, users: Tensor, data: HeteroData, most: int = 5) -
             print(f'{rank:>4}  {item_ids[item]}{name}')
 
 
-def add_files(parser: argparse.ArgumentParser, texts: bool) -> None:
-    """The options of interactions, and of texts, which may be required."""
-    add = parser.add_argument
-    add('--interactions', type=Path, required=True, metavar='FILE')
-    add('--user', required=True, metavar='COLUMN')
-    add('--item', required=True, metavar='COLUMN')
-    add('--rating', metavar='COLUMN')
-    add('--min-rating', type=float, help='what counts as liked (needs --rating)')
-    add('--timestamp', metavar='COLUMN', help='split by time')
-    add('--items', type=Path, required=texts, metavar='FILE', help='texts of items')
-    add(
-        '--item-text',
-        nargs='+',
-        required=texts,
-        default=[],
-        metavar='COLUMN',
-        help='of --items',
-    )
-
-
-def check_files(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    if args.min_rating is not None and args.rating is None:
-        parser.error('--min-rating needs --rating')
-
-
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_files(parser, texts=False)
     add = parser.add_argument
-    add('--items-id', metavar='COLUMN', help='their id (default: as --item)')
-    add('--sep', default=',', help='what separates columns (default: a comma)')
-    add(
-        '--k-core',
-        type=positive_int,
-        default=1,
-        metavar='N',
-        help='keep users and items with that many interactions (default: all)',
-    )
+    add('--out', type=Path, required=True, metavar='DIR')
     add('--intents', type=Path, metavar='FILE', help='of extract_intents.py, .jsonl')
-    add('--backbone', choices=BACKBONE_NAMES, default='lightgcn')
-    add('--alignment', choices=tuple(TEXTS), help='(default: by the texts given)')
-    add(
-        '--translation',
-        choices=('exact', 'moments'),
-        default='moments',
-        help='a term of full: linear in the nodes and approximate, or exact '
-        '(default: moments)',
-    )
-    add('--epochs', type=positive_int, default=100, help='at most (default: 100)')
-    add('--seed', type=int, default=0)
-    add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     add(
         '--recommend-for',
-        nargs='*',
+        nargs='+',
         default=[],
         metavar='ID',
         help='users by their ids (default: all)',
     )
-    add('--k', type=positive_int, default=10, help='items a user (default: 10)')
-    add('--out', type=Path, required=True, metavar='DIR')
-    add('--resume', action='store_true', help='go on with the run that was stopped')
-    add('--quiet', action='store_true', help='no progress bars')
+    add('--k', type=positive_int, metavar='K', help='items per user (default: 10)')
+    add_data_options(parser)
+    add_training_options(parser, alignment=None, translation='moments', epochs=100)
     args = parser.parse_args(argv)
-    check_files(parser, args)
-    if args.item_text and args.items is None:
-        parser.error('--item-text needs --items')
-    check_alignment(parser, args)
-    if args.backbone == 'alpharec' and not args.item_text:
-        parser.error('--backbone alpharec needs --item-text')
+    check_data_options(parser, args)
+    choose_alignment(parser, args)
     return args
 
 
-def check_alignment(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+def choose_alignment(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     given = {'profile': bool(args.item_text), 'intent': args.intents is not None}
     if given['intent'] and not given['profile']:
         parser.error('--intents needs --item-text')
     if args.alignment is None:
         args.alignment = 'full' if given['intent'] else 'profile'
         args.alignment = args.alignment if given['profile'] else 'none'
+    needed = required_texts(args.backbone, args.alignment)
     for text, option in (('profile', '--item-text'), ('intent', '--intents')):
-        if text in TEXTS[args.alignment] and not given[text]:
-            parser.error(f'--alignment {args.alignment} needs {option}')
+        if text in needed and not given[text]:
+            parser.error(
+                f'--backbone {args.backbone} --alignment {args.alignment} needs '
+                f'{option}'
+            )
 
 
 if __name__ == '__main__':

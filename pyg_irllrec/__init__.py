@@ -4,18 +4,21 @@ from importlib import import_module
 from types import ModuleType
 
 from pyg_irllrec import datasets, functional, nn, presets, text, transforms, utils
+from pyg_irllrec.assemble import build_model
 
 __version__ = '0.1.0'
 
 # They need an extra, or are of no use at run time: imported when first asked for.
-_LAZY = ('explain', 'testing', 'training')
+_LAZY = ('explain', 'plot', 'testing', 'training')
 
 __all__ = [
     '__version__',
+    'build_model',
     'datasets',
     'explain',
     'functional',
     'nn',
+    'plot',
     'presets',
     'testing',
     'text',

@@ -1,0 +1,44 @@
+"""Runs an example in this process: importing torch anew takes longer than most runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+EXAMPLES = Path(__file__).parents[2] / 'examples'
+
+
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@cache
+def load_example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        f'example_{name}', EXAMPLES / f'{name}.py'
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_example(name: str, *args: object, cwd: Path) -> Done:
+    """What the command returns and prints, called in a folder."""
+    here, out, err = os.getcwd(), StringIO(), StringIO()
+    os.chdir(cwd)
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            code = load_example(name).main([str(arg) for arg in args])
+    except SystemExit as error:  # Of argparse.
+        code = int(error.code or 0)
+    finally:
+        os.chdir(here)
+    return Done(code, out.getvalue(), err.getvalue())
