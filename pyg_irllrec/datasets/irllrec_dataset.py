@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Optional
 
@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData, InMemoryDataset
 
+from pyg_irllrec.typing import RATES, DataTransform, PathLike
 from pyg_irllrec.utils.checks import check_choice, check_finite, check_matrix
 from pyg_irllrec.utils.safe_pickle import load_pickled_array
 
 
 class IRLLRecDataset(InMemoryDataset):
     r"""The data of the `"Intent Representation Learning with Large Language Model
-    for Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper, in its authors'
-    own files, which are read where they lie. There is nothing to download: put the
-    files under :obj:`root/name`.
+    for Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper, read from its
+    authors' own files. There is nothing to download: put the files under
+    :obj:`root/name`.
 
     The :class:`~torch_geometric.data.HeteroData` has
 
@@ -31,19 +32,20 @@ class IRLLRecDataset(InMemoryDataset):
       :obj:`data['user'].intent` and :obj:`data['item'].intent` from
       :obj:`user_intent_emb_3.pkl` and :obj:`item_intent_emb_3.pkl`, text
       embeddings of shape :math:`(U, D_t)` and :math:`(I, D_t)` in
-      :obj:`float32`, where both files of a kind are there.
+      :obj:`float32`, where both files of a kind exist.
 
     Args:
-        root (str): The folder of all three datasets.
+        root (str or Path): The folder of all three datasets.
         name (str): :obj:`"amazon"`, :obj:`"yelp"` or :obj:`"movie"`.
-        transform (callable, optional): A transform of every access.
+        texts (sequence of str): The text embeddings that must exist, of
+            :obj:`"profile"` and :obj:`"intent"`. Others are read where they exist.
+            (default: :obj:`()`)
+        transform (callable, optional): A transform that is applied at every access.
             (default: :obj:`None`)
-        require (sequence of str): The texts that must be there, of
-            :obj:`"profile"` and :obj:`"intent"`. (default: none)
 
     Raises:
-        FileNotFoundError: If a matrix or a required text file is missing.
-        ValueError: If a file is damaged, asks to run code, or does not fit.
+        FileNotFoundError: If a matrix, or an embedding of :obj:`texts`, is missing.
+        ValueError: If a file is damaged, asks to run code, or does not fit the others.
     """
 
     names = ('amazon', 'yelp', 'movie')
@@ -59,17 +61,19 @@ class IRLLRecDataset(InMemoryDataset):
 
     def __init__(
         self,
-        root: str,
+        root: PathLike,
         name: str,
-        transform: Optional[Callable[[HeteroData], HeteroData]] = None,
-        require: Sequence[str] = (),
+        *,
+        texts: Sequence[str] = (),
+        transform: Optional[DataTransform] = None,
     ) -> None:
         check_choice('name', name, self.names)
-        for kind in require:
-            check_choice('require', kind, tuple(self.text_files))
+        texts = (texts,) if isinstance(texts, str) else tuple(texts)
+        for kind in texts:
+            check_choice('texts', kind, tuple(self.text_files))
         self.name = name
         super().__init__(str(root), transform)
-        self._check_files(require)
+        self._check_files(texts)
         self.data, self.slices = self.collate([self._read()])
 
     @property
@@ -78,11 +82,11 @@ class IRLLRecDataset(InMemoryDataset):
         return str(Path(self.root) / self.name)
 
     def missing_text_files(self, kind: str) -> list[str]:
-        r"""The files of :obj:`"profile"` or :obj:`"intent"` that are not there."""
+        r"""The files of :obj:`"profile"` or :obj:`"intent"` that are missing."""
         folder = Path(self.raw_dir)
         return [file for file in self.text_files[kind] if not (folder / file).is_file()]
 
-    def _check_files(self, require: Sequence[str]) -> None:
+    def _check_files(self, texts: Sequence[str]) -> None:
         folder = Path(self.raw_dir)
         missing = [
             file for file in self.matrix_files.values() if not (folder / file).is_file()
@@ -92,14 +96,14 @@ class IRLLRecDataset(InMemoryDataset):
                 f"{folder} lacks {', '.join(missing)}: put the authors' matrices of "
                 f'{self.name!r} there'
             )
-        for kind in require:
+        for kind in texts:
             if missing := self.missing_text_files(kind):
                 raise FileNotFoundError(
                     f'{folder} lacks {", ".join(missing)}, the {kind} embeddings: '
-                    "put the authors' there, or make them: encode the texts of users "
-                    'and items in one call of pyg_irllrec.text.TfidfEncoder() or '
+                    "put the authors' files there, or make them: encode the texts of "
+                    'users and items in one call of pyg_irllrec.text.TfidfEncoder() or '
                     'another encoder, split the rows into users and items, in the '
-                    'order of the matrices, and pickle one float array a file'
+                    'order of the matrices, and pickle one float array per file'
                 )
 
     def _read(self) -> HeteroData:
@@ -122,7 +126,7 @@ class IRLLRecDataset(InMemoryDataset):
         data = HeteroData()
         data['user'].num_nodes = num_users
         data['item'].num_nodes = num_items
-        rates = data['user', 'rates', 'item']
+        rates = data[RATES]
         rates.edge_index = _pairs(matrices['train'])
         rates.val_edge_label_index = _pairs(matrices['val'])
         rates.test_edge_label_index = _pairs(matrices['test'])

@@ -11,22 +11,21 @@ from pyg_irllrec.datasets._ingest.raw_files import (
     read_csv,
     read_fields,
 )
-from pyg_irllrec.datasets._ingest.stored_dataset import Transform
+from pyg_irllrec.typing import DataTransform, PathLike
 from pyg_irllrec.utils.checks import check_choice
 
 if TYPE_CHECKING:
     from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
-    from pyg_irllrec.datasets._ingest.tables import Table
+    from pyg_irllrec.datasets._ingest.table import Table
 
 _COLUMNS = ('userId', 'movieId', 'rating', 'timestamp')
 
 
 class MovieLens(RawDataset):
     r"""Ratings of films, with titles and genres, from `GroupLens
-    <https://grouplens.org/datasets/movielens>`_, whose terms apply. It is downloaded
-    where there is a network; otherwise put the files named below under
-    :obj:`root/raw` or :obj:`root`. It is made once, under
-    :obj:`processed/name`.
+    <https://grouplens.org/datasets/movielens>`_, whose terms apply. The dataset is
+    downloaded where there is a network. Otherwise put the files named below under
+    :obj:`root/raw` or :obj:`root`. It is built once, under :obj:`processed/name`.
 
     .. list-table::
         :header-rows: 1
@@ -53,29 +52,30 @@ class MovieLens(RawDataset):
           - 1,000,209
           - :obj:`ratings.dat`, :obj:`movies.dat`
 
-    The :class:`~torch_geometric.data.HeteroData` is that of
-    :class:`~pyg_irllrec.datasets.InteractionDataset`, with :obj:`rating` (to five),
+    Its :class:`~torch_geometric.data.HeteroData` has the layout of
+    :class:`~pyg_irllrec.datasets.InteractionDataset`, with :obj:`rating` (up to five),
     :obj:`time` and texts of films such as :obj:`"Toy Story (1995). Adventure,
-    Animation"`. All ratings are kept, bad ones too.
+    Animation"`. All ratings are kept, low ones too
+    (:class:`~pyg_irllrec.transforms.BinarizeRatings` drops them).
 
     Args:
-        root (str): The folder of the dataset.
+        root (str or Path): The folder of the dataset.
         name (str): :obj:`"latest-small"`, :obj:`"100k"` or :obj:`"1m"`.
             (default: :obj:`"latest-small"`)
         tags (bool): Whether the text of a film ends with its tags, at most ten, the
-            most frequent first; only :obj:`"latest-small"` has some. Users wrote
-            them after watching, and maybe after whatever date data is split by, so
-            they can tell of interactions that are to be predicted.
-            (default: :obj:`False`)
-        processed_root (str, optional): Where :obj:`processed` is written, if not
-            under :obj:`root`. (default: :obj:`None`)
-        force (bool): Whether it is made anew. (default: :obj:`False`)
-        transform (callable, optional): A transform of every access.
+            most frequent first; only :obj:`"latest-small"` has tags. **They may
+            leak**: users write them after they watch a film, so they can reveal
+            interactions that are held out. (default: :obj:`False`)
+        processed_root (str or Path, optional): Where to write :obj:`processed`.
+            (default: :obj:`None`, under :obj:`root`)
+        transform (callable, optional): A transform that is applied at every access.
             (default: :obj:`None`)
+        force_reload (bool): Whether to build the dataset again.
+            (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is missing and cannot be downloaded.
-        ValueError: If a file is damaged, or not what :obj:`processed` was made from.
+        ValueError: If a file is damaged, or :obj:`processed` was built from others.
         ImportError: If pyarrow is not installed.
     """
 
@@ -88,55 +88,59 @@ class MovieLens(RawDataset):
 
     def __init__(
         self,
-        root: str,
+        root: PathLike,
         name: str = 'latest-small',
+        *,
         tags: bool = False,
-        processed_root: Optional[str] = None,
-        force: bool = False,
-        transform: Optional[Transform] = None,
+        processed_root: Optional[PathLike] = None,
+        transform: Optional[DataTransform] = None,
+        force_reload: bool = False,
     ) -> None:
         check_choice('name', name, tuple(self.files))
         if tags and name != 'latest-small':
-            raise ValueError(f"'tags' must be False for {name!r}, which has none")
+            raise ValueError(
+                f"'tags' must be False for {name!r}, which has no tags, got {tags!r}"
+            )
         self.name = name
         self.tags = tags
         variant = f'{name}-tags' if tags else name
-        super().__init__(root, variant, processed_root, force, transform)
+        super().__init__(root, variant, processed_root, transform, force_reload)
 
     @property
     def raw_file_names(self) -> list[str]:
-        r"""The files that are read."""
+        r"""The names of the files that are read."""
         return [*self.files[self.name], *(['tags.csv'] if self.tags else [])]
 
     def download(self) -> None:
-        r"""Puts the raw files into :attr:`raw_dir`."""
+        r"""Downloads the raw files to :attr:`raw_dir`."""
         url = f'{self.url}/ml-{self.name}.zip'
         download_zip(url, Path(self.raw_dir), self.raw_file_names)
 
     def _build_plan(self) -> BuildPlan:
         from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
+        from pyg_irllrec.datasets._ingest.frame_table import FrameTable
         from pyg_irllrec.datasets._ingest.node_texts import TextColumns
         from pyg_irllrec.datasets._ingest.read_interactions import InteractionColumns
-        from pyg_irllrec.datasets._ingest.tables import FrameTable
 
-        movies = self._movies()
-        tags = self._tags() if self.tags else {}
+        movies = self._read_movies()
+        tags = self._read_tags() if self.tags else {}
         frame = {
             'movieId': [movie for movie, _, _ in movies],
             'title': [title for _, title, _ in movies],
             'genres': [genres for _, _, genres in movies],
             'tags': [tags.get(movie, '') for movie, _, _ in movies],
         }
-        table = FrameTable(frame, str(self._raw(self.raw_file_names[1])))
+        table = FrameTable(frame, str(self._raw_path(self.raw_file_names[1])))
         texts = TextColumns(table, 'movieId', ('title', 'genres', 'tags'))
         return BuildPlan(
-            [self._ratings()], InteractionColumns(*_COLUMNS), {'item': texts}
+            [self._ratings_table()], InteractionColumns(*_COLUMNS), {'item': texts}
         )
 
-    def _ratings(self) -> Table:
-        from pyg_irllrec.datasets._ingest.tables import CsvTable, FrameTable
+    def _ratings_table(self) -> Table:
+        from pyg_irllrec.datasets._ingest.csv_table import CsvTable
+        from pyg_irllrec.datasets._ingest.frame_table import FrameTable
 
-        path = self._raw(self.raw_file_names[0])
+        path = self._raw_path(self.raw_file_names[0])
         if self.name == 'latest-small':
             return CsvTable(path)
         if self.name == '100k':
@@ -145,31 +149,35 @@ class MovieLens(RawDataset):
         frame = dict(zip(_COLUMNS, map(list, zip(*rows))))
         return FrameTable(frame, str(path), typed=False)
 
-    def _movies(self) -> list[tuple[str, str, str]]:
-        r"""Id, title and genres of every film."""
-        path = self._raw(self.raw_file_names[1])
+    def _read_movies(self) -> list[tuple[str, str, str]]:
+        r"""The id, title and genres of each film."""
+        path = self._raw_path(self.raw_file_names[1])
         if self.name == 'latest-small':
             return [
-                (movie, title, _genres(genres.split('|')))
+                (movie, title, _join_genres(genres.split('|')))
                 for movie, title, genres in read_csv(
                     path, ('movieId', 'title', 'genres')
                 )
             ]
         if self.name == '1m':
             return [
-                (movie, title, _genres(genres.split('|')))
+                (movie, title, _join_genres(genres.split('|')))
                 for movie, title, genres in read_fields(path, '::', 3)
             ]
-        names = [name for name, _ in read_fields(self._raw('u.genre'), '|', 2)]
+        names = [name for name, _ in read_fields(self._raw_path('u.genre'), '|', 2)]
         return [
-            (movie, title, _genres(n for n, flag in zip(names, flags) if flag == '1'))
+            (
+                movie,
+                title,
+                _join_genres(n for n, f in zip(names, flags) if f == '1'),
+            )
             for movie, title, _, _, _, *flags in read_fields(path, '|', 5 + len(names))
         ]
 
-    def _tags(self) -> dict[str, str]:
-        rows = read_csv(self._raw('tags.csv'), ('movieId', 'tag'))
+    def _read_tags(self) -> dict[str, str]:
+        rows = read_csv(self._raw_path('tags.csv'), ('movieId', 'tag'))
         return frequent_tags((movie, tag) for movie, tag in rows)
 
 
-def _genres(names: Iterable[str]) -> str:
+def _join_genres(names: Iterable[str]) -> str:
     return ', '.join(n for n in names if n not in ('unknown', '(no genres listed)'))

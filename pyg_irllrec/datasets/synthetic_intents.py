@@ -1,62 +1,64 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData, InMemoryDataset
 
 from pyg_irllrec.datasets._ingest.themes import THEMES
 from pyg_irllrec.text import TfidfEncoder
+from pyg_irllrec.typing import (
+    RATES,
+    SIDES,
+    DataTransform,
+    FloatArray,
+    IntArray,
+    TextEncoder,
+)
 from pyg_irllrec.utils.checks import check_fraction, check_positive
-
-TextEncoder = Callable[[Sequence[str]], npt.NDArray[Any]]
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 class SyntheticIntents(InMemoryDataset):
-    r"""Users and items drawn from known latent intents, with readable English
-    texts made from them. It needs no file and no network, has any size, and keeps
-    the truth, so that the recovery of intents can be measured.
+    r"""Users and items that are drawn from latent intents, with English texts made of
+    the same intents. It needs no file and no network, has any size, and keeps the
+    true intents, so that their recovery can be measured.
 
     A user :math:`u` holds a few intents with shares :math:`\theta_u`, an item
     :math:`i` with shares :math:`\phi_i` and a popularity :math:`\rho_i`. An
     interaction draws an intent :math:`k \sim \theta_u`, then an item with
-    probability proportional to :math:`\rho_i \phi_{ik}`. A share :obj:`noise` of
-    interactions follows popularity alone, and the same share of the words in a
-    text belongs to another intent. Profiles say *what* a node is about, intent
+    probability proportional to :math:`\rho_i \phi_{ik}`. A share :obj:`noise` of the
+    interactions depends only on popularity, and the same share of the words in a
+    text belongs to another intent. Profiles describe *what* a node is about, intent
     texts *why* people act.
 
-    The :class:`~torch_geometric.data.HeteroData` has what
-    :class:`~pyg_irllrec.datasets.IRLLRecDataset` has, and for users and items
+    The :class:`~torch_geometric.data.HeteroData` has the layout of
+    :class:`~pyg_irllrec.datasets.IRLLRecDataset` and, for users and items,
 
-    - :obj:`intent_share`, the truth, of shape :math:`(N, K)`,
-    - :obj:`profile_text` and :obj:`intent_text`, lists of texts,
+    - :obj:`intent_share`, the true shares, of shape :math:`(N, K)`,
+    - :obj:`profile_text` and :obj:`intent_text`, lists of :math:`N` texts,
 
-    and :obj:`data.intent_names`, the :math:`K` intents in words.
+    and :obj:`data.intent_names`, the names of the :math:`K` intents.
 
     Args:
         num_users (int): The number of users. (default: :obj:`1000`)
         num_items (int): The number of items. (default: :obj:`800`)
         num_intents (int): The number :math:`K` of intents, at most 24.
             (default: :obj:`12`)
-        interactions_per_user (float): The mean number of draws a user, repeated
-            ones counted once; no user has fewer than three.
-            (default: :obj:`10`)
+        interactions_per_user (float): The mean number of draws per user; repeated
+            draws count once, and each user has at least three interactions.
+            (default: :obj:`10.0`)
         noise (float): The share of interactions and words that follow no intent.
             (default: :obj:`0.1`)
         val_ratio (float): The share of validation interactions.
             (default: :obj:`0.2`)
         test_ratio (float): The share of test interactions. (default: :obj:`0.2`)
-        encoder (callable, optional): Turns a list of texts into an array with a
-            row a text; users and items are encoded in one call.
+        encoder (callable, optional): Turns a list of texts into an array with one
+            row per text; users and items are encoded in one call.
             (default: :obj:`None`, :class:`~pyg_irllrec.text.TfidfEncoder`)
-        seed (int): The seed of everything. (default: :obj:`0`)
-        transform (callable, optional): A transform of every access.
+        seed (int): The seed of all draws. (default: :obj:`0`)
+        transform (callable, optional): A transform that is applied at every access.
             (default: :obj:`None`)
 
     Raises:
@@ -68,13 +70,14 @@ class SyntheticIntents(InMemoryDataset):
         num_users: int = 1000,
         num_items: int = 800,
         num_intents: int = 12,
+        *,
         interactions_per_user: float = 10.0,
         noise: float = 0.1,
         val_ratio: float = 0.2,
         test_ratio: float = 0.2,
         encoder: Optional[TextEncoder] = None,
         seed: int = 0,
-        transform: Optional[Callable[[HeteroData], HeteroData]] = None,
+        transform: Optional[DataTransform] = None,
     ) -> None:
         check_positive('num_users', num_users)
         if num_items < 8:
@@ -109,17 +112,17 @@ class SyntheticIntents(InMemoryDataset):
         data['user'].num_nodes = num_users
         data['item'].num_nodes = num_items
         data.intent_names = [theme.name for theme in THEMES[:num_intents]]
-        rates = data['user', 'rates', 'item']
+        rates = data[RATES]
         pairs = torch.from_numpy(np.stack([user, item]))
         rates.edge_index = pairs[:, torch.from_numpy(splits == 0)]
         rates.val_edge_label_index = pairs[:, torch.from_numpy(splits == 1)]
         rates.test_edge_label_index = pairs[:, torch.from_numpy(splits == 2)]
-        for side, share in (('user', user_share), ('item', item_share)):
+        for side, share in zip(SIDES, (user_share, item_share)):
             data[side].intent_share = torch.from_numpy(share.astype(np.float32))
             data[side].profile_text, data[side].intent_text = texts[side]
         encoder = TfidfEncoder(seed=seed) if encoder is None else encoder
         for kind in ('profile', 'intent'):
-            sides = [data[side][f'{kind}_text'] for side in ('user', 'item')]
+            sides = [data[side][f'{kind}_text'] for side in SIDES]
             vectors = _encode(encoder, [*sides[0], *sides[1]])
             data['user'][kind], data['item'][kind] = vectors.split(
                 [num_users, num_items]
@@ -137,7 +140,7 @@ class SyntheticIntents(InMemoryDataset):
 def _draw_shares(
     rng: np.random.Generator, num_nodes: int, num_intents: int, most: int
 ) -> FloatArray:
-    r"""Shares of one to :obj:`most` intents a node, of shape :math:`(N, K)`."""
+    r"""Shares of one to :obj:`most` intents per node, of shape :math:`(N, K)`."""
     most = min(most, num_intents)
     count = rng.integers(1, most + 1, size=num_nodes)
     chosen = rng.random((num_nodes, num_intents)).argsort(axis=1)[:, :most]
@@ -164,7 +167,7 @@ def _draw_interactions(
     intent = (rng.random(user.size)[:, None] > user_share.cumsum(axis=1)[user]).sum(
         axis=1
     )
-    # One more row of weights: popularity alone.
+    # The last row of weights is popularity alone.
     intent = np.where(
         rng.random(user.size) < noise, num_intents, intent.clip(max=num_intents - 1)
     )
@@ -174,8 +177,8 @@ def _draw_interactions(
     weight[empty] = popularity
     item = np.empty(user.size, dtype=np.int64)
     for k, row in enumerate(weight):
-        mine = intent == k
-        item[mine] = rng.choice(num_items, size=int(mine.sum()), p=row / row.sum())
+        drawn = intent == k
+        item[drawn] = rng.choice(num_items, size=int(drawn.sum()), p=row / row.sum())
     # Three distinct items at least, so that every split can get one.
     first = rng.random((num_users, 1)) * num_items
     extra = (first.astype(np.int64) + np.arange(3)) % num_items
@@ -213,7 +216,7 @@ def _split(
 def _draw_texts(
     rng: np.random.Generator, share: FloatArray, about: str, why: str, noise: float
 ) -> tuple[list[str], list[str]]:
-    r"""A profile text and an intent text a node."""
+    r"""One profile text and one intent text per node."""
     num_nodes, num_intents = share.shape
     draws = (
         rng.random((num_nodes, 6))[:, :, None] > share.cumsum(axis=1)[:, None]
@@ -237,7 +240,7 @@ def _encode(encoder: TextEncoder, texts: list[str]) -> Tensor:
     vectors = torch.as_tensor(np.asarray(encoder(texts), dtype=np.float32))
     if vectors.dim() != 2 or vectors.size(0) != len(texts):
         raise ValueError(
-            f"'encoder' must return a row a text, {len(texts)} rows, got shape "
+            f"'encoder' must return one row per text, {len(texts)} rows, got shape "
             f'{tuple(vectors.shape)}'
         )
     return vectors

@@ -1,4 +1,4 @@
-"""Small files in the layout of the authors."""
+"""Small files: raw ones by their text, and the layout of the authors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ NUM_USERS, NUM_ITEMS = 40, 30
 TEXTS = ('usr_emb_np', 'itm_emb_np', 'user_intent_emb_3', 'item_intent_emb_3')
 
 
-def write(folder: Path, name: str, value: Any) -> None:
+def write_files(folder: Path, files: dict[str, str], encoding: str = 'utf-8') -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_bytes(text.encode(encoding))
+    return folder
+
+
+def write_pickle(folder: Path, name: str, value: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f'{name}.pkl').write_bytes(pickle.dumps(value))
 
@@ -30,9 +37,9 @@ def write_dataset(root: Path, name: str = 'amazon', text: bool = True) -> Path:
     data = SyntheticIntents(NUM_USERS, NUM_ITEMS, num_intents=3)[0]
     rates = data['user', 'rates', 'item']
     folder = root / name
-    write(folder, 'trn_mat', matrix(rates.edge_index))
-    write(folder, 'val_mat', matrix(rates.val_edge_label_index))
-    write(folder, 'tst_mat', matrix(rates.test_edge_label_index))
+    write_pickle(folder, 'trn_mat', matrix(rates.edge_index))
+    write_pickle(folder, 'val_mat', matrix(rates.val_edge_label_index))
+    write_pickle(folder, 'tst_mat', matrix(rates.test_edge_label_index))
     if text:
         values = [
             data[side][kind]
@@ -40,5 +47,5 @@ def write_dataset(root: Path, name: str = 'amazon', text: bool = True) -> Path:
             for side in ('user', 'item')
         ]
         for file, value in zip(TEXTS, values, strict=True):
-            write(folder, file, value.numpy().astype(np.float16))
+            write_pickle(folder, file, value.numpy().astype(np.float16))
     return folder

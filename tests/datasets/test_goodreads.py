@@ -4,7 +4,7 @@ import pytest
 
 from pyg_irllrec.datasets.goodreads import Goodreads
 from tests.conftest import SHARED
-from tests.datasets.test_movie_lens import write
+from tests.datasets.files import write_files
 
 FILES = {
     'norm_interactions.tsv': 'user\titem\n0\t2\n0\t1\n3\t1\n',
@@ -21,7 +21,9 @@ FILES = {
 
 
 def test_books_have_texts_and_readers_have_none(tmp_path):
-    write(tmp_path, {name: text for name, text in FILES.items() if 'users' not in name})
+    write_files(
+        tmp_path, {name: text for name, text in FILES.items() if 'users' not in name}
+    )
     dataset = Goodreads(str(tmp_path))
     data = dataset[0]
     assert dataset.user_ids.tolist() == [0, 3] and dataset.item_ids.tolist() == [1, 2]
@@ -34,15 +36,15 @@ def test_books_have_texts_and_readers_have_none(tmp_path):
 
 
 def test_interests_are_asked_for(tmp_path):
-    write(tmp_path / 'raw', FILES)
+    write_files(tmp_path / 'raw', FILES)
     made = str(tmp_path / 'made')
-    data = Goodreads(str(tmp_path), user_interests=True, processed_root=made)[0]
+    data = Goodreads(str(tmp_path), user_texts=True, processed_root=made)[0]
     assert list(data['user'].text) == ['ballet, love', '']
     assert 'text' not in Goodreads(str(tmp_path), processed_root=made)[0]['user']
 
 
 def test_missing_files_are_named(tmp_path):
-    write(tmp_path, {'norm_items.jsonl': FILES['norm_items.jsonl']})
+    write_files(tmp_path, {'norm_items.jsonl': FILES['norm_items.jsonl']})
     with pytest.raises(FileNotFoundError, match=r'lacks norm_interactions.tsv.*there'):
         Goodreads(str(tmp_path))
 
@@ -59,7 +61,7 @@ def test_missing_files_are_named(tmp_path):
     ],
 )
 def test_damaged_files_are_named(tmp_path, text, message):
-    write(tmp_path, {**FILES, 'norm_items.jsonl': text})
+    write_files(tmp_path, {**FILES, 'norm_items.jsonl': text})
     with pytest.raises(ValueError, match=message):
         Goodreads(str(tmp_path))
 

@@ -5,13 +5,19 @@ import pytest
 import torch
 
 from pyg_irllrec.datasets import IRLLRecDataset
-from tests.datasets.files import NUM_ITEMS, NUM_USERS, matrix, write, write_dataset
+from tests.datasets.files import (
+    NUM_ITEMS,
+    NUM_USERS,
+    matrix,
+    write_dataset,
+    write_pickle,
+)
 
 
 def test_reads_the_authors_layout(tmp_path):
     folder = write_dataset(tmp_path, 'yelp')
     files = sorted(folder.iterdir())
-    dataset = IRLLRecDataset(str(tmp_path), 'yelp', require=('profile', 'intent'))
+    dataset = IRLLRecDataset(str(tmp_path), 'yelp', texts=('profile', 'intent'))
     assert repr(dataset) == "IRLLRecDataset('yelp')" and len(dataset) == 1
     data = dataset[0]
     assert data['user'].num_nodes == NUM_USERS and data['item'].num_nodes == NUM_ITEMS
@@ -39,7 +45,7 @@ def test_repeated_and_zero_entries_count_once_and_never(tmp_path):
     folder = write_dataset(tmp_path)
     pairs = matrix([[0, 0, 1], [2, 2, 3]])
     pairs.data[2] = 0
-    write(folder, 'trn_mat', pairs)
+    write_pickle(folder, 'trn_mat', pairs)
     data = IRLLRecDataset(str(tmp_path), 'amazon')[0]
     assert data['user', 'rates', 'item'].edge_index.tolist() == [[0], [2]]
 
@@ -51,7 +57,9 @@ def test_missing_texts_are_named_with_a_way_out(tmp_path):
     assert dataset.missing_text_files('profile') == ['itm_emb_np.pkl']
     assert 'profile' not in dataset[0]['user'] and 'intent' in dataset[0]['user']
     with pytest.raises(FileNotFoundError, match=r'lacks itm_emb_np\.pkl.*or make them'):
-        IRLLRecDataset(str(tmp_path), 'amazon', require=('profile',))
+        IRLLRecDataset(tmp_path, 'amazon', texts='profile')
+    with pytest.raises(ValueError, match="'texts' must be one of 'profile', 'intent'"):
+        IRLLRecDataset(tmp_path, 'amazon', texts=('title',))
 
 
 def test_missing_matrices_and_wrong_names(tmp_path):
@@ -121,7 +129,7 @@ def with_nan():
 )
 def test_bad_files(tmp_path, name, value, message):
     folder = write_dataset(tmp_path)
-    write(folder, name, value)
+    write_pickle(folder, name, value)
     with pytest.raises(ValueError, match=message):
         IRLLRecDataset(str(tmp_path), 'amazon')
 

@@ -8,9 +8,7 @@ import pytest
 from pyg_irllrec.datasets._ingest import raw_files
 from pyg_irllrec.datasets.last_fm import LastFM
 from tests.conftest import SHARED
-from tests.datasets.test_movie_lens import no_network, write
-
-__all__ = ['no_network']
+from tests.datasets.files import write_files
 
 FILES = {
     'user_artists.dat': 'userID\tartistID\tweight\r\n2\t51\t13883\r\n3\t7\t1\r\n',
@@ -27,8 +25,8 @@ FILES = {
 
 
 def test_plays_names_and_tags(tmp_path):
-    write(tmp_path, FILES)
-    dataset = LastFM(str(tmp_path))
+    write_files(tmp_path, FILES)
+    dataset = LastFM(tmp_path, tags=True)
     data = dataset[0]
     assert dataset.user_ids.tolist() == [2, 3] and dataset.item_ids.tolist() == [7, 51]
     rates = data['user', 'rates', 'item']
@@ -39,8 +37,8 @@ def test_plays_names_and_tags(tmp_path):
 
 
 def test_names_alone(tmp_path):
-    write(tmp_path / 'raw', {name: FILES[name] for name in list(FILES)[:2]})
-    data = LastFM(str(tmp_path), tags=False)[0]
+    write_files(tmp_path / 'raw', {name: FILES[name] for name in list(FILES)[:2]})
+    data = LastFM(tmp_path)[0]
     assert list(data['item'].text) == ['Mötley "Crüe', 'Duran']
 
 
@@ -53,8 +51,8 @@ def test_only_the_most_frequent_tags(tmp_path):
         'tags.dat': 'tagID\ttagValue\n' + tags,
         'user_taggedartists.dat': 'userID\tartistID\ttagID\tday\tmonth\tyear\n' + given,
     }
-    write(tmp_path, files)
-    text = LastFM(str(tmp_path))[0]['item'].text[0]
+    write_files(tmp_path, files)
+    text = LastFM(tmp_path, tags=True)[0]['item'].text[0]
     assert text.endswith('. ' + ', '.join(f't{tag}' for tag in range(29, 19, -1)))
 
 
@@ -68,26 +66,26 @@ def test_downloads_what_is_not_there(tmp_path, monkeypatch):
         return str(path)
 
     monkeypatch.setattr(raw_files, 'download_url', download)
-    assert LastFM(str(tmp_path)).counts['interactions'] == 2
+    assert LastFM(tmp_path, tags=True).counts['interactions'] == 2
 
 
 def test_missing_and_damaged_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'lacks user_artists.dat, artists.dat'):
-        LastFM(str(tmp_path))
-    write(tmp_path, {**FILES, 'artists.dat': 'id\tname\n7\tx\n'})
+        LastFM(tmp_path)
+    write_files(tmp_path, {**FILES, 'artists.dat': 'id\tname\n7\tx\n'})
     with pytest.raises(ValueError, match=r'artists.dat, line 1: expected 4 fields'):
-        LastFM(str(tmp_path))
+        LastFM(tmp_path)
     unknown = FILES['user_taggedartists.dat'].replace('\t3\t1\t4', '\t99\t1\t4')
-    write(tmp_path, {**FILES, 'user_taggedartists.dat': unknown})
+    write_files(tmp_path, {**FILES, 'user_taggedartists.dat': unknown})
     with pytest.raises(ValueError, match=r"user_taggedartists.dat .*tag '99'"):
-        LastFM(str(tmp_path))
+        LastFM(tmp_path, tags=True)
 
 
 def test_the_real_files(tmp_path):
     root = SHARED / 'data' / 'lastfm-2k'
     if not root.is_dir():
         pytest.skip('the real data is not here')
-    dataset = LastFM(str(root), processed_root=str(tmp_path))
+    dataset = LastFM(root, tags=True, processed_root=tmp_path)
     data = dataset[0]
     assert data['user'].num_nodes == 1892 and data['item'].num_nodes == 17_632
     assert data['user', 'rates', 'item'].edge_index.size(1) == 92_834

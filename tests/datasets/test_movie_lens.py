@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import urllib.error
 import zipfile
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from pyg_irllrec.datasets._ingest import build_plan, raw_files
 from pyg_irllrec.datasets.movie_lens import MovieLens
 from tests.conftest import SHARED
+from tests.datasets.files import write_files
 
 LATEST = {
     'ratings.csv': """\
@@ -43,24 +43,9 @@ MILLION = {
 }
 
 
-def write(folder: Path, files: dict[str, str], encoding: str = 'utf-8') -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (folder / name).write_bytes(text.encode(encoding))
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch):
-    def fail(url, folder):
-        raise urllib.error.URLError('no network')
-
-    monkeypatch.setattr(raw_files, 'download_url', fail)
-
-
 @pytest.mark.parametrize('raw', ['', 'raw'])
 def test_latest_small(tmp_path, raw):
-    write(tmp_path / raw, LATEST)
+    write_files(tmp_path / raw, LATEST)
     dataset = MovieLens(str(tmp_path))
     data = dataset[0]
     assert dataset.user_ids.tolist() == [1, 2] and dataset.item_ids.tolist() == [1, 11]
@@ -78,7 +63,7 @@ def test_latest_small(tmp_path, raw):
 
 
 def test_tags_are_asked_for(tmp_path):
-    write(tmp_path, LATEST)
+    write_files(tmp_path, LATEST)
     text = MovieLens(str(tmp_path), tags=True)[0]['item'].text
     assert text[0] == 'Toy Story (1995). Adventure, Animation. fun, pixar'
     assert MovieLens(str(tmp_path))[0]['item'].text[0].endswith('Animation')
@@ -89,7 +74,7 @@ def test_tags_are_asked_for(tmp_path):
 
 @pytest.mark.parametrize('encoding', ['latin-1', 'utf-8'])
 def test_100k(tmp_path, encoding):
-    write(tmp_path, OLDEST, encoding)
+    write_files(tmp_path, OLDEST, encoding)
     dataset = MovieLens(str(tmp_path), '100k')
     assert dataset.user_ids.tolist() == [7, 9] and dataset.item_ids.tolist() == [1, 3]
     assert list(dataset[0]['item'].text) == [
@@ -99,7 +84,7 @@ def test_100k(tmp_path, encoding):
 
 
 def test_1m(tmp_path):
-    write(tmp_path, MILLION, 'latin-1')
+    write_files(tmp_path, MILLION, 'latin-1')
     dataset = MovieLens(str(tmp_path), '1m')
     assert dataset.item_ids.tolist() == [9, 10]  # Integers, so that 10 is behind.
     assert list(dataset[0]['item'].text) == [
@@ -110,7 +95,7 @@ def test_1m(tmp_path):
 
 
 def test_is_made_once(tmp_path, monkeypatch):
-    raw, made = write(tmp_path / 'raw', LATEST), tmp_path / 'made'
+    raw, made = write_files(tmp_path / 'raw', LATEST), tmp_path / 'made'
     root, options = str(raw), {'processed_root': str(made)}
     before = {path: path.stat() for path in raw.iterdir()}
     MovieLens(root, **options)
@@ -122,11 +107,11 @@ def test_is_made_once(tmp_path, monkeypatch):
             (raw / name).rename(tmp_path / name)
         MovieLens(root, **options)
         with pytest.raises(FileNotFoundError, match=r'lacks ratings.csv'):
-            MovieLens(root, **options, force=True)
-    write(raw, {**LATEST, 'ratings.csv': LATEST['ratings.csv'][:-19]})
-    with pytest.raises(ValueError, match=r'made from other data .*force=True'):
+            MovieLens(root, **options, force_reload=True)
+    write_files(raw, {**LATEST, 'ratings.csv': LATEST['ratings.csv'][:-19]})
+    with pytest.raises(ValueError, match=r'built from other data .*force_reload=True'):
         MovieLens(root, **options)
-    assert MovieLens(root, **options, force=True).counts['rows'] == 2
+    assert MovieLens(root, **options, force_reload=True).counts['rows'] == 2
 
 
 def test_downloads_what_is_not_there(tmp_path, monkeypatch):
@@ -163,7 +148,7 @@ def test_says_what_to_put_where_without_a_network(tmp_path, monkeypatch, downloa
         monkeypatch.setattr(raw_files, 'download_url', download)
     with pytest.raises(
         FileNotFoundError,
-        match=r'raw lacks ratings.csv, movies.csv, .* put them there, out of https://',
+        match=r'raw lacks ratings.csv, movies.csv, .* put the files of https://',
     ):
         MovieLens(str(tmp_path))
     assert list((tmp_path / 'raw').iterdir()) == []
@@ -172,8 +157,18 @@ def test_says_what_to_put_where_without_a_network(tmp_path, monkeypatch, downloa
 @pytest.mark.parametrize(
     ('name', 'file', 'text', 'message'),
     [
-        ('latest-small', 'ratings.csv', 'a,b\n1,2\n', "ratings.csv has no column 'u"),
-        ('latest-small', 'movies.csv', 'a,b\n1,2\n', "movies.csv has no column 'movie"),
+        (
+            'latest-small',
+            'ratings.csv',
+            'a,b\n1,2\n',
+            'ratings.csv must have one column',
+        ),
+        (
+            'latest-small',
+            'movies.csv',
+            'a,b\n1,2\n',
+            'movies.csv must have one column',
+        ),
         ('100k', 'u.item', '1|x\n', r'u.item, line 1: expected 8 fields .* got 2'),
         ('100k', 'u.data', '1\t2\tx\t4\n', r'u.data, line 1: .*numbers, got .x'),
         ('1m', 'ratings.dat', '1::2::3\n', r'ratings.dat, line 1: expected 4 fields'),
@@ -181,7 +176,7 @@ def test_says_what_to_put_where_without_a_network(tmp_path, monkeypatch, downloa
 )
 def test_damaged_files_are_named(tmp_path, name, file, text, message):
     files = {'latest-small': LATEST, '100k': OLDEST, '1m': MILLION}[name]
-    write(tmp_path, {**files, file: text})
+    write_files(tmp_path, {**files, file: text})
     with pytest.raises(ValueError, match=message):
         MovieLens(str(tmp_path), name)
     assert not (tmp_path / 'processed').exists()

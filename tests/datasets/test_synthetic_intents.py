@@ -71,7 +71,7 @@ def test_any_encoder():
     words = [len(text.split()) for text in data['item'].profile_text]
     assert data['item'].profile[:, 0].tolist() == words
     with pytest.raises(
-        ValueError, match="'encoder' must return a row a text, 110 rows"
+        ValueError, match="'encoder' must return one row per text, 110 rows"
     ):
         SyntheticIntents(60, 50, encoder=lambda texts: np.ones((3, 2)))
 

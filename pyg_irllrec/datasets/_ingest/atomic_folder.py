@@ -8,34 +8,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_DAY = 24 * 60 * 60
+_STALE_SECONDS = 24 * 60 * 60
 
 
 @contextmanager
 def atomic_folder(path: Path, replace: bool) -> Iterator[Path]:
-    r"""Makes a temporary folder beside :obj:`path` that takes its place once it is
-    whole and on disk. If anything fails, :obj:`path` stays as it was. What a killed
-    process has left is removed a day later.
+    r"""Makes a temporary folder beside :obj:`path`, and moves it there once it is
+    complete and on disk. If anything fails, :obj:`path` stays as it was. A folder that
+    a killed process left behind is removed after a day.
 
     Args:
         path (Path): The folder.
-        replace (bool): Whether a folder that is there by then is replaced.
-            Otherwise another process was faster, and its folder stays.
+        replace (bool): Whether to replace a folder that exists by then. Otherwise
+            another process was faster, and its folder stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f'.{path.name}-*'):
-        if left.stat().st_mtime < time.time() - _DAY:
-            shutil.rmtree(left, ignore_errors=True)
+    for stale in path.parent.glob(f'.{path.name}-*'):
+        if stale.stat().st_mtime < time.time() - _STALE_SECONDS:
+            shutil.rmtree(stale, ignore_errors=True)
     part = path.with_name(f'.{path.name}-{secrets.token_hex(4)}')
     part.mkdir()
     try:
         yield part
-        _to_disk(part)
+        _flush(part)
         if replace and path.exists():
             _swap(part, path)
         else:
             _rename(part, path)
-        _to_disk(path.parent)
+        _flush(path.parent)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -61,9 +61,9 @@ def _swap(part: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _to_disk(folder: Path) -> None:
-    r"""The entries of a folder are on disk when this returns."""
-    if os.name == 'nt':  # It cannot open folders, and needs no such thing.
+def _flush(folder: Path) -> None:
+    r"""Flushes the entries of a folder to disk."""
+    if os.name == 'nt':  # Windows cannot open folders.
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -12,89 +12,87 @@ from pyg_irllrec.datasets._ingest.read_interactions import (
     InteractionColumns,
     read_interactions,
 )
-from pyg_irllrec.datasets._ingest.sources import Source
+from pyg_irllrec.datasets._ingest.source import Source
 from pyg_irllrec.datasets._ingest.store import (
-    SIDES,
     is_store_file,
     read_manifest,
     write_store,
 )
-from pyg_irllrec.datasets._ingest.tables import Table, check_columns
+from pyg_irllrec.datasets._ingest.table import Table, check_columns
+from pyg_irllrec.typing import SIDES
 from pyg_irllrec.utils.checks import check_choice
 
 _DUPLICATES = {
-    'last': 'the last of them counts',
-    'first': 'the first of them counts',
-    'sum': 'they count once, with the sum of their ratings',
+    'last': 'the last of each is kept',
+    'first': 'the first of each is kept',
+    'sum': 'each is kept once, with the sum of its ratings',
     'error': '',
 }
 
 
 class Fingerprint(NamedTuple):
-    r"""What two datasets have in common that are the same."""
+    r"""What a dataset is built from: two datasets with one fingerprint are the same."""
 
     sources: Sequence[Source]
     options: Mapping[str, Any]
-    """All that the result depends on beside the sources, as JSON has it."""
+    """All options that the result depends on, as JSON represents them."""
 
 
 class BuildPlan(NamedTuple):
-    r"""How a dataset is made."""
+    r"""How to build a dataset."""
 
     tables: Sequence[Table]
     columns: InteractionColumns
     texts: Mapping[str, TextColumns]
-    """For :obj:`"user"` and :obj:`"item"`, where there are."""
+    """For :obj:`"user"` and :obj:`"item"`, where they have texts."""
     duplicates: str = 'last'
 
 
 def check_duplicates(duplicates: str, rating: Optional[str]) -> None:
-    r"""Raises a :class:`ValueError` for what cannot be done with duplicates."""
+    r"""Raises a :class:`ValueError` unless duplicates can be treated this way."""
     check_choice('duplicates', duplicates, tuple(_DUPLICATES))
     if duplicates == 'sum' and rating is None:
-        raise ValueError("'duplicates' = 'sum' needs 'rating': there is nothing to sum")
+        raise ValueError("'duplicates' = 'sum' needs a column to sum: give 'rating'")
 
 
 def build_if_missing(
-    folder: Path, fingerprint: Fingerprint, plan: Callable[[], BuildPlan], force: bool
+    folder: Path, fingerprint: Fingerprint, plan: Callable[[], BuildPlan], rebuild: bool
 ) -> None:
-    r"""Sees to it that a folder holds a dataset: nothing is read again where it is
-    there.
+    r"""Builds a dataset unless the folder already holds it.
 
     Args:
-        folder (Path): Where.
-        fingerprint (Fingerprint): What it is made from.
-        plan (callable): How it is made, where it has to be.
-        force (bool): Whether it is made anew, in the place of what is there.
+        folder (Path): The folder of the dataset.
+        fingerprint (Fingerprint): What the dataset is built from.
+        plan (callable): Returns how to build it; called where it is built.
+        rebuild (bool): Whether to build it again, and to replace what is there.
 
     Raises:
-        ValueError: If something else is there.
+        ValueError: If the folder holds something else.
     """
-    there = folder.exists() and any(folder.iterdir())
-    if force and there:
-        _check_ours(folder)
-    if force or not there:
-        _make(folder, fingerprint, plan(), replace=force)
-    if not force:
-        _check_fingerprint(
-            folder, fingerprint
-        )  # Also what another process was faster to write.
+    exists = folder.exists() and any(folder.iterdir())
+    if rebuild and exists:
+        _check_replaceable(folder)
+    if rebuild or not exists:
+        _build(folder, fingerprint, plan(), replace=rebuild)
+    if not rebuild:
+        # Also after building: another process may have been faster.
+        _check_fingerprint(folder, fingerprint)
 
 
-def _check_ours(folder: Path) -> None:
-    r"""Raises a :class:`ValueError` where replacing a folder would delete what is not
-    from here."""
+def _check_replaceable(folder: Path) -> None:
+    r"""Raises a :class:`ValueError` where a folder holds files of others, which
+    replacing it would delete."""
     names = {path.name for path in folder.iterdir()}
     foreign = sorted(name for name in names if not is_store_file(name))
     if foreign:
         raise ValueError(
-            f'{folder} is not replaced, as it holds {foreign[0]!r}, which is not of '
-            "this dataset: choose another 'root'"
+            f'{folder} is not replaced, because it holds {foreign[0]!r}, which is no '
+            "file of a dataset: choose another 'root'"
         )
 
 
 def _check_fingerprint(folder: Path, fingerprint: Fingerprint) -> None:
-    advice = "choose another 'root', or replace it with force=True"
+    advice = "choose another 'root', or replace it with force_reload=True"
     try:
         manifest = read_manifest(folder)
     except (ValueError, FileNotFoundError) as error:
@@ -104,33 +102,31 @@ def _check_fingerprint(folder: Path, fingerprint: Fingerprint) -> None:
         old, new = options.get(name), fingerprint.options.get(name)
         if old != new:
             raise ValueError(
-                f'{folder} was made with {name} = {old!r}, not {new!r}: {advice}'
+                f'{folder} was built with {name} = {old!r}, got {new!r}: {advice}'
             )
     same = len(records) == len(fingerprint.sources) and all(
-        source.is_recorded(record)
-        for source, record in zip(fingerprint.sources, records)
+        source.matches(record) for source, record in zip(fingerprint.sources, records)
     )
     if not same:
         names = ', '.join(record['name'] for record in records)
-        raise ValueError(
-            f'{folder} was made from other data than is given ({names}): {advice}'
-        )
+        raise ValueError(f'{folder} was built from other data ({names}): {advice}')
 
 
-def _make(
+def _build(
     folder: Path, fingerprint: Fingerprint, plan: BuildPlan, replace: bool
 ) -> None:
     for table, id_name, text_names in plan.texts.values():
         check_columns(table, [id_name, *text_names])
     records = [source.record() for source in fingerprint.sources]
-    found = read_interactions(plan.tables, plan.columns, plan.duplicates)
-    ids = dict(zip(SIDES, (found.user_ids, found.item_ids)))
+    interactions = read_interactions(plan.tables, plan.columns, plan.duplicates)
+    ids = dict(zip(SIDES, (interactions.user_ids, interactions.item_ids)))
+    num_interactions = interactions.edge_index.size(1)
     counts = {
-        'rows': found.num_rows,
-        'interactions': found.edge_index.size(1),
-        'duplicates': found.num_rows - found.edge_index.size(1),
-        'users': len(found.user_ids),
-        'items': len(found.item_ids),
+        'rows': interactions.num_rows,
+        'interactions': num_interactions,
+        'duplicates': interactions.num_rows - num_interactions,
+        'users': len(ids['user']),
+        'items': len(ids['item']),
     }
     nodes = {side: {'id': ids[side]} for side in SIDES}
     for side, source in plan.texts.items():
@@ -138,7 +134,9 @@ def _make(
         nodes[side]['text'] = texts.texts
         counts[f'{side}_texts'] = texts.num_texts
         counts[f'unknown_{side}_texts'] = texts.num_unknown
-    edges = {name: getattr(found, name) for name in ('edge_index', 'rating', 'time')}
+    edges = {
+        name: getattr(interactions, name) for name in ('edge_index', 'rating', 'time')
+    }
     write_store(
         folder,
         {side: pa.record_batch(columns) for side, columns in nodes.items()},

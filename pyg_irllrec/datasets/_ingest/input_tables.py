@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -10,20 +11,20 @@ from pyg_irllrec.datasets._ingest.build_plan import (
     build_if_missing,
     check_duplicates,
 )
+from pyg_irllrec.datasets._ingest.csv_table import CsvTable
+from pyg_irllrec.datasets._ingest.file_source import FileSource
+from pyg_irllrec.datasets._ingest.frame_source import FrameSource
+from pyg_irllrec.datasets._ingest.frame_table import FrameTable
 from pyg_irllrec.datasets._ingest.node_texts import TextColumns
+from pyg_irllrec.datasets._ingest.parquet_table import ParquetTable
 from pyg_irllrec.datasets._ingest.read_interactions import InteractionColumns
-from pyg_irllrec.datasets._ingest.sources import FileSource, FrameSource, Source
-from pyg_irllrec.datasets._ingest.tables import (
-    CsvTable,
-    FrameTable,
-    ParquetTable,
-    Table,
-)
+from pyg_irllrec.datasets._ingest.source import Source
+from pyg_irllrec.datasets._ingest.table import Table
 
 
 class InputTables:
-    r"""The tables that a caller of
-    :class:`~pyg_irllrec.datasets.InteractionDataset` names, and their columns."""
+    r"""The tables of an :class:`~pyg_irllrec.datasets.InteractionDataset`, and the
+    columns that are read from them."""
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class InputTables:
         self._open_csv = open_csv
 
     def add(self, table: Table) -> None:
-        r"""Interactions."""
+        r"""Adds a table of interactions."""
         self.tables.append(table)
         names = [name for name in self.columns if name is not None]
         self.sources.append(_source(table, names))
@@ -51,44 +52,44 @@ class InputTables:
     def add_texts(
         self,
         side: str,
-        given: Any,
+        texts: Any,
         id_name: Optional[str],
         text_names: Union[str, Sequence[str], None],
     ) -> None:
-        r"""The texts of a side, if there are."""
+        r"""Adds the table of texts of a side, unless it is :obj:`None`."""
         names = [text_names] if isinstance(text_names, str) else list(text_names or ())
-        if given is None:
+        if texts is None:
             if names or id_name is not None:
                 raise ValueError(
-                    f"'{side}s' must be given, the table that '{side}_text' and "
-                    f"'{side}_id' name columns of, got None"
+                    f"'{side}s' must be a table where '{side}_text' or '{side}_id' "
+                    'name its columns, got None'
                 )
             return
         if not names:
             raise ValueError(
-                f"'{side}_text' must name the columns of '{side}s' that are its text, "
-                'got none'
+                f"'{side}_text' must name at least one column of '{side}s', got none"
             )
-        if not isinstance(given, (str, Path)):
-            table: Table = FrameTable(given, f"'{side}s'")
-        elif Path(given).suffix in ('.parquet', '.pq'):
-            table = ParquetTable(Path(given))
+        if not isinstance(texts, (str, os.PathLike)):
+            table: Table = FrameTable(texts, f"'{side}s'")
+        elif Path(texts).suffix in ('.parquet', '.pq'):
+            table = ParquetTable(Path(texts))
         else:
-            table = self._open_csv(Path(given))
-        texts = TextColumns(table, id_name or getattr(self.columns, side), names)
-        self.texts[side] = texts
-        self.sources.append(_source(table, [texts.id, *names]))
+            table = self._open_csv(Path(texts))
+        columns = TextColumns(table, id_name or getattr(self.columns, side), names)
+        self.texts[side] = columns
+        self.sources.append(_source(table, [columns.id, *names]))
 
-    def build(self, root: Path, force: bool, **form: Any) -> None:
-        r"""Writes :obj:`root/processed` unless it holds just this.
+    def build(self, root: Path, options: dict[str, Any], rebuild: bool) -> None:
+        r"""Writes :obj:`root/processed` unless it already holds the same dataset.
 
         Args:
             root (Path): The folder of the dataset.
-            force (bool): Whether what is there is replaced.
-            form (dict): What else the tables were read with.
+            options (dict): The options that the tables are read with.
+            rebuild (bool): Whether to read the tables again, and to replace what is
+                there.
         """
         options = {
-            **form,
+            **options,
             **self.columns._asdict(),
             **{f'{side}_id': texts.id for side, texts in self.texts.items()},
             **{f'{side}_text': texts.text for side, texts in self.texts.items()},
@@ -98,7 +99,7 @@ class InputTables:
             root.expanduser() / 'processed',
             Fingerprint(self.sources, options),
             lambda: BuildPlan(self.tables, self.columns, self.texts, self.duplicates),
-            force,
+            rebuild,
         )
 
 

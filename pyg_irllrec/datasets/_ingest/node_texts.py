@@ -4,23 +4,23 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pyg_irllrec.datasets._ingest.columns import (
     CellLocation,
-    integers_of,
+    parse_integers,
     to_ids,
     to_texts,
 )
-from pyg_irllrec.datasets._ingest.tables import Table, check_columns
+from pyg_irllrec.datasets._ingest.table import Table, check_columns
+from pyg_irllrec.typing import IntArray
 
 _SEPARATOR = pa.scalar('. ', pa.large_string())
 
 
 class TextColumns(NamedTuple):
-    r"""Where the texts of users or of items are."""
+    r"""The table and columns that hold the texts of users or items."""
 
     table: Table
     id: str
@@ -28,31 +28,31 @@ class TextColumns(NamedTuple):
 
 
 class NodeTexts(NamedTuple):
-    r"""A text a node."""
+    r"""One text per node."""
 
     texts: Any
     """An Arrow array of large_string, in the order of the nodes."""
     num_texts: int
-    """How many nodes have a text."""
+    """The number of nodes with a text."""
     num_unknown: int
-    """How many rows had an id that no node has."""
+    """The number of rows with an id of no node."""
 
 
-def read_node_texts(source: TextColumns, ids: Any, side: str) -> NodeTexts:
+def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:
     r"""Joins texts to nodes by id.
 
     Args:
-        source (TextColumns): Where they are.
+        columns (TextColumns): The table and columns of the texts.
         ids (pyarrow.Array): The ids of the nodes, sorted.
         side (str): :obj:`"user"` or :obj:`"item"`, for errors.
 
     Raises:
-        ValueError: If an id has two texts, or no id is known.
+        ValueError: If an id has two texts, or no id belongs to a node.
     """
-    table, id_name, text_names = source
+    table, id_name, text_names = columns
     names = list(dict.fromkeys([id_name, *text_names]))
     check_columns(table, names)
-    nodes: list[npt.NDArray[np.int64]] = []
+    nodes: list[IntArray] = []
     texts: list[Any] = []
     row = 0
     for batch in table.batches(names):
@@ -66,53 +66,52 @@ def read_node_texts(source: TextColumns, ids: Any, side: str) -> NodeTexts:
     num_known = sum(map(len, nodes))
     if num_known == 0:
         raise ValueError(
-            f'{table.name} must hold texts of {side}s of the interactions by their '
-            f'ids, got {row} rows, none with an id of a {side}, in column '
-            f'{id_name!r}: is it the right file, and the right column?'
+            f'{table.name} must hold ids of {side}s with interactions in column '
+            f'{id_name!r}, got {row} rows with none: check the file and the column'
         )
-    found = pa.chunked_array(texts).combine_chunks()
-    ordered = _in_order(np.concatenate(nodes), found, ids, table)
+    all_texts = pa.chunked_array(texts).combine_chunks()
+    ordered = _order_by_node(np.concatenate(nodes), all_texts, ids, table)
     num_texts = pc.sum(pc.not_equal(ordered, '')).as_py()
     return NodeTexts(ordered, num_texts, row - num_known)
 
 
-def _nodes_of(wanted: Any, ids: Any) -> Any:
-    r"""The place of each wanted id in :obj:`ids`, null where there is none."""
-    if pa.types.is_integer(ids.type) and not pa.types.is_integer(wanted.type):
-        wanted = integers_of(wanted)
-    elif pa.types.is_integer(wanted.type):
-        wanted = wanted.cast(ids.type)
-    return pc.index_in(wanted, value_set=ids)
+def _nodes_of(values: Any, ids: Any) -> Any:
+    r"""The position of each value in :obj:`ids`, null where it is missing."""
+    if pa.types.is_integer(ids.type) and not pa.types.is_integer(values.type):
+        values = parse_integers(values)
+    elif pa.types.is_integer(values.type):
+        values = values.cast(ids.type)
+    return pc.index_in(values, value_set=ids)
 
 
 def _join(parts: Sequence[Any]) -> Any:
-    r"""'Toy Story (1995). Adventure' of what is not null, else an empty text."""
+    r"""Joins columns to 'Toy Story (1995). Adventure', without null values."""
     text, *rest = parts
     for part in rest:
-        # Not null_handling='skip', which drops the rows where all is null.
+        # Not null_handling='skip', which drops rows where all values are null.
         both = pc.binary_join_element_wise(text, part, _SEPARATOR)
         text = pc.coalesce(both, text, part)
     return pc.fill_null(text, '')
 
 
-def _in_order(nodes: npt.NDArray[np.int64], texts: Any, ids: Any, table: Table) -> Any:
-    r"""The texts of all nodes, of which some may be there twice and some not."""
-    there, first, which = np.unique(nodes, return_index=True, return_inverse=True)
-    if len(there) < len(nodes):
-        # Of an id that is there again, the text must be too.
+def _order_by_node(nodes: IntArray, texts: Any, ids: Any, table: Table) -> Any:
+    r"""The texts in the order of nodes. A node may have none, or the same text in
+    several rows."""
+    distinct, first, which = np.unique(nodes, return_index=True, return_inverse=True)
+    if len(distinct) < len(nodes):
         differs = pc.not_equal(texts, texts.take(first[which])).to_numpy(
             zero_copy_only=False
         )
         if differs.any():
             row = int(differs.argmax())
             one, other = (
-                texts[at].as_py()[:40] for at in (int(first[which[row]]), row)
+                texts[each].as_py()[:40] for each in (int(first[which[row]]), row)
             )
             raise ValueError(
-                f'{table.name} must hold one text an id, got two of '
+                f'{table.name} must hold one text per id, got two for '
                 f'{ids[nodes[row]].as_py()!r}: {one!r} and {other!r}'
             )
-    at = np.full(len(ids), -1)
-    at[there] = first
-    index = pa.array(at, mask=at < 0)
+    rows = np.full(len(ids), -1)
+    rows[distinct] = first
+    index = pa.array(rows, mask=rows < 0)
     return pc.fill_null(texts.take(index), '')

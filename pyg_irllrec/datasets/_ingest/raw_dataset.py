@@ -5,63 +5,65 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from pyg_irllrec.datasets._ingest.raw_files import find_folder
-from pyg_irllrec.datasets._ingest.stored_dataset import StoredDataset, Transform
-from pyg_irllrec.datasets._require_pyarrow import require_pyarrow
+from pyg_irllrec.datasets._ingest.stored_dataset import StoredDataset
+from pyg_irllrec.typing import DataTransform, PathLike
+from pyg_irllrec.utils.optional import import_optional
 
 if TYPE_CHECKING:
     from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
 
 
 class RawDataset(StoredDataset):
-    r"""A known dataset, made once from its raw files in :obj:`root/raw` or in
+    r"""A published dataset, built once from its raw files in :obj:`root/raw` or in
     :obj:`root` itself.
 
     Args:
         root (str): The folder of the dataset.
         variant (str): The folder under :obj:`processed` to write to.
-        processed_root (str, optional): Where :obj:`processed` is.
-            (default: :obj:`None`, :obj:`root`)
-        force (bool): Whether it is made anew.
-        transform (callable, optional): A transform of every access.
+        processed_root (str, optional): The folder that holds :obj:`processed`;
+            :obj:`None` for :obj:`root`.
+        transform (callable, optional): A transform that is applied at every access.
+        force_reload (bool): Whether to build the dataset again.
     """
 
     def __init__(
         self,
-        root: str,
+        root: PathLike,
         variant: str,
-        processed_root: Optional[str],
-        force: bool,
-        transform: Optional[Transform],
+        processed_root: Optional[PathLike],
+        transform: Optional[DataTransform],
+        force_reload: bool,
     ) -> None:
-        require_pyarrow(type(self).__name__)
+        import_optional('pyarrow', type(self).__name__, 'data')
         self._variant = variant
         self._processed_root = Path(processed_root or root).expanduser()
-        super().__init__(str(root), transform, force_reload=force)
+        super().__init__(str(root), transform, force_reload=force_reload)
         folder = Path(self.processed_dir)
-        # What has been made can be used without its raw files.
-        if force or not folder.exists() or not self._missing():
+        # A dataset that is built needs its raw files no more.
+        if force_reload or not folder.exists() or not self._missing_files():
             self._build_if_missing(folder)
         self._open(folder)
 
     @property
     def raw_dir(self) -> str:
-        r"""Where the raw files are, or have to be put."""
+        r"""The folder of the raw files, whether they exist or not."""
         return str(find_folder(Path(self.root), self.raw_file_names))
 
     @property
     def processed_dir(self) -> str:
-        r"""The folder that this variant is opened from."""
+        r"""The folder that this variant is written to and opened from."""
         return str(self._processed_root / 'processed' / self._variant)
 
     def _download(self) -> None:
-        made = Path(self.processed_dir).exists() and not self.force_reload
-        if self._missing() and not made:
+        is_built = Path(self.processed_dir).exists() and not self.force_reload
+        if self._missing_files() and not is_built:
             self.download()
 
-    def _missing(self) -> list[str]:
-        return [name for name in self.raw_file_names if not self._raw(name).is_file()]
+    def _missing_files(self) -> list[str]:
+        names = self.raw_file_names
+        return [name for name in names if not self._raw_path(name).is_file()]
 
-    def _raw(self, name: str) -> Path:
+    def _raw_path(self, name: str) -> Path:
         return Path(self.raw_dir) / name
 
     def _build_if_missing(self, folder: Path) -> None:
@@ -69,13 +71,13 @@ class RawDataset(StoredDataset):
             Fingerprint,
             build_if_missing,
         )
-        from pyg_irllrec.datasets._ingest.sources import FileSource
+        from pyg_irllrec.datasets._ingest.file_source import FileSource
 
-        if missing := self._missing():
+        if missing := self._missing_files():
             raise FileNotFoundError(
                 f'{self.raw_dir} lacks {", ".join(missing)}: put them there'
             )
-        sources = [FileSource(self._raw(name)) for name in self.raw_file_names]
+        sources = [FileSource(self._raw_path(name)) for name in self.raw_file_names]
         options = {'variant': self._variant}
         build_if_missing(
             folder, Fingerprint(sources, options), self._build_plan, self.force_reload
@@ -83,4 +85,4 @@ class RawDataset(StoredDataset):
 
     @abstractmethod
     def _build_plan(self) -> BuildPlan:
-        r"""How it is made from its raw files."""
+        r"""How to build the dataset from its raw files."""

@@ -1,4 +1,4 @@
-"""What lies in the raw files of known datasets."""
+"""Downloads and reads the raw files of published datasets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from torch_geometric.data import download_url, extract_zip
 
-_MOST_TAGS = 10
+_MAX_TAGS = 10
 
 
 def find_folder(root: Path, files: Sequence[str]) -> Path:
@@ -23,10 +23,10 @@ def find_folder(root: Path, files: Sequence[str]) -> Path:
 
 
 def download_zip(url: str, folder: Path, files: Sequence[str]) -> None:
-    r"""Puts files of an archive into a folder.
+    r"""Downloads an archive and puts some of its files into a folder.
 
     Raises:
-        FileNotFoundError: If that fails.
+        FileNotFoundError: If a file cannot be had.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -38,12 +38,12 @@ def download_zip(url: str, folder: Path, files: Sequence[str]) -> None:
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise FileNotFoundError(
             f'{folder} lacks {", ".join(files)}, and they could not be downloaded '
-            f'({error}): put them there, out of {url}'
+            f'({error}): put the files of {url} there'
         ) from error
 
 
 def read_lines(path: Path) -> list[str]:
-    r"""The lines of a file in UTF-8 or, where it is none, in Latin-1."""
+    r"""The lines of a file, decoded as UTF-8 or, where that fails, as Latin-1."""
     raw = path.read_bytes()
     try:
         text = raw.decode('utf-8')
@@ -53,7 +53,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_fields(path: Path, sep: str, num_fields: int) -> Iterator[list[str]]:
-    r"""The fields of every line that is not empty.
+    r"""The fields of each line that is not empty.
 
     Raises:
         ValueError: If a line has another number of fields.
@@ -70,12 +70,13 @@ def read_fields(path: Path, sep: str, num_fields: int) -> Iterator[list[str]]:
 
 
 def read_csv(path: Path, names: Sequence[str]) -> Iterator[list[str]]:
-    r"""Some cells of every row of a CSV file with a line of names.
+    r"""Some cells of each row of a CSV file with a header.
 
     Raises:
         ValueError: If a column is missing.
     """
-    from pyg_irllrec.datasets._ingest.tables import CsvTable, check_columns
+    from pyg_irllrec.datasets._ingest.csv_table import CsvTable
+    from pyg_irllrec.datasets._ingest.table import check_columns
 
     table = CsvTable(path)
     check_columns(table, names)
@@ -85,10 +86,10 @@ def read_csv(path: Path, names: Sequence[str]) -> Iterator[list[str]]:
 
 
 def read_json_lines(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
-    r"""Some fields of a file with an object a line, each as a column.
+    r"""Some fields of a file with one JSON object per line, as columns.
 
     Raises:
-        ValueError: If a line is no object or lacks a field.
+        ValueError: If a line holds no object, or lacks a field.
     """
     columns: dict[str, list[Any]] = {name: [] for name in names}
     for number, line in enumerate(read_lines(path), start=1):
@@ -106,7 +107,7 @@ def read_json_lines(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def frequent_tags(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    r"""From pairs of item and tag to the tags of every item in one text: at most
+    r"""Joins the tags of each item, of pairs of item and tag, to one text: at most
     ten, the most frequent first, in lower case."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for item, tag in pairs:
@@ -114,5 +115,5 @@ def frequent_tags(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     out = {}
     for item, count in counts.items():
         order = sorted(count, key=lambda tag: (-count[tag], tag))
-        out[item] = ', '.join(order[:_MOST_TAGS])
+        out[item] = ', '.join(order[:_MAX_TAGS])
     return out

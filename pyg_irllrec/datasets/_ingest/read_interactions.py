@@ -16,11 +16,11 @@ from pyg_irllrec.datasets._ingest.columns import (
     to_seconds,
 )
 from pyg_irllrec.datasets._ingest.id_encoder import IdEncoder
-from pyg_irllrec.datasets._ingest.tables import Table, check_columns
+from pyg_irllrec.datasets._ingest.table import Table, check_columns
 
 
 class InteractionColumns(NamedTuple):
-    r"""The names of the columns of interactions."""
+    r"""The names of the columns of an interaction."""
 
     user: str
     item: str
@@ -29,7 +29,7 @@ class InteractionColumns(NamedTuple):
 
 
 class Interactions(NamedTuple):
-    r"""Interactions of nodes, sorted by user, then item, each pair once."""
+    r"""Interactions between nodes, sorted by user, then item, each pair once."""
 
     user_ids: Any
     """The ids of nodes, sorted: Arrow arrays of int64 or large_string."""
@@ -38,13 +38,13 @@ class Interactions(NamedTuple):
     rating: Optional[Tensor]
     time: Optional[Tensor]
     num_rows: int
-    """How many there were, repeated pairs included."""
+    """The number of rows, repeated pairs included."""
 
 
 def read_interactions(
     tables: Sequence[Table], columns: InteractionColumns, duplicates: str
 ) -> Interactions:
-    r"""Reads all tables, one after the other."""
+    r"""Reads the tables in their order."""
     names = list(dict.fromkeys(name for name in columns if name is not None))
     for table in tables:
         check_columns(table, names)
@@ -67,10 +67,10 @@ def read_interactions(
                 row += len(batch)
                 progress.update(len(batch))
             if row == 0:
-                raise ValueError(f'{table.name} holds no rows')
-    # Strings of CSV files are integers where all of them spell one.
-    user_ids, user = users.finish(parse_integers=not tables[0].typed)
-    item_ids, item = items.finish(parse_integers=not tables[0].typed)
+                raise ValueError(f'{table.name} must hold interactions, got no rows')
+    # Ids of CSV files are integers where all of them are written as integers.
+    user_ids, user = users.finish(strings_to_integers=not tables[0].typed)
+    item_ids, item = items.finish(strings_to_integers=not tables[0].typed)
     rating = torch.from_numpy(np.concatenate(ratings)) if ratings else None
     time = torch.from_numpy(np.concatenate(times)) if times else None
     key = torch.from_numpy(user * np.int64(len(item_ids)) + item)
@@ -86,10 +86,10 @@ def read_interactions(
 def _merge(
     key: Tensor, rating: Optional[Tensor], time: Optional[Tensor], duplicates: str
 ) -> tuple[Tensor, Optional[Tensor], Optional[Tensor]]:
-    r"""Sorts by key, and by time for one key; of those, one remains."""
+    r"""Sorts by key, then time, and keeps one row per key."""
     if time is None:
         key, order = key.sort(stable=True)
-    else:  # Two stable sorts are one by both.
+    else:  # By time, then stably by key.
         order = time.sort(stable=True).indices
         key, last = key[order].sort(stable=True)
         order = order[last]
@@ -110,11 +110,12 @@ def _merge(
 
 def _check_distinct(key: Tensor, user_ids: Any, item_ids: Any) -> None:
     key = key.sort().values
-    twice = key[1:][key[1:] == key[:-1]]
-    if twice.numel() > 0:
-        user, item = divmod(int(twice[0]), len(item_ids))
+    repeated = key[1:][key[1:] == key[:-1]]
+    if repeated.numel() > 0:
+        user, item = divmod(int(repeated[0]), len(item_ids))
         raise ValueError(
-            f"'duplicates' must be 'last', 'first' or 'sum' where pairs are there more "
-            f'than once: {twice.numel()} rows repeat one, the first user '
-            f'{user_ids[user].as_py()!r} and item {item_ids[item].as_py()!r}'
+            "'duplicates' must be 'last', 'first' or 'sum' where pairs of user and "
+            f'item are repeated, got {repeated.numel()} rows that repeat a pair '
+            f'(first: user {user_ids[user].as_py()!r}, item '
+            f'{item_ids[item].as_py()!r})'
         )

@@ -1,9 +1,9 @@
-"""The folder that a dataset is opened from:
+"""Writes and opens the folder of a dataset:
 
 ===================  ====================================================
-``manifest.json``    what it was made from and what it holds; written last
-``edge_index.npy``   and ``rating.npy`` and ``time.npy`` where there are
-``user.arrow``       ``id``, and ``text`` where there is: row k is node k
+``manifest.json``    sources, options, counts and file sizes; written last
+``edge_index.npy``   with ``rating.npy`` and ``time.npy`` where they exist
+``user.arrow``       ``id``, and ``text`` where it exists: row k is node k
 ``item.arrow``       likewise
 ===================  ====================================================
 """
@@ -24,16 +24,16 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.datasets._ingest.atomic_folder import atomic_folder
+from pyg_irllrec.typing import RATES, SIDES
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.text_array import TextArray
 
-SIDES = ('user', 'item')
 _MANIFEST = 'manifest.json'
 _VERSION = 1
 
 
 def is_store_file(name: str) -> bool:
-    r"""Whether a file of this name is one of a store, whole or half-written."""
+    r"""Whether a store has a file of this name, complete or partial."""
     arrays = ('edge_index', 'rating', 'time')
     files = {
         'manifest.json',
@@ -50,15 +50,15 @@ def write_store(
     manifest: Mapping[str, Any],
     replace: bool,
 ) -> None:
-    r"""Writes all of it or nothing.
+    r"""Writes the whole folder or nothing.
 
     Args:
-        folder (Path): Where.
-        nodes (mapping): For users and items a pyarrow.RecordBatch of :obj:`id` and
-            maybe :obj:`text`.
-        edges (mapping): :obj:`edge_index` and what else there is an edge.
-        manifest (mapping): What to say of it, beside files, version and date.
-        replace (bool): Whether what is there is replaced.
+        folder (Path): The folder.
+        nodes (mapping): For users and items a pyarrow.RecordBatch of :obj:`id` and,
+            where they have texts, :obj:`text`.
+        edges (mapping): :obj:`edge_index` and further attributes of edges.
+        manifest (mapping): The manifest, without files, version and date.
+        replace (bool): Whether to replace an existing folder.
 
     Raises:
         OSError: If the disk is full, for example.
@@ -76,7 +76,7 @@ def write_store(
                     with pa.ipc.new_file(file, batch.schema) as writer:
                         writer.write_batch(batch)
             files = {path.name: path.stat().st_size for path in sorted(part.iterdir())}
-            about = {
+            content = {
                 'format': 'pyg_irllrec interactions',
                 'version': _VERSION,
                 'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
@@ -84,28 +84,29 @@ def write_store(
                 'files': files,
             }
             with atomic_write(part / _MANIFEST) as file:
-                json.dump(about, file, indent=2)
+                json.dump(content, file, indent=2)
     except OSError as error:
         raise OSError(
             error.errno or errno.EIO,
-            f'{folder} could not be written, and nothing of it is left: '
+            f'{folder} could not be written, and no partial files remain: '
             f'{error.strerror or error}',
         ) from error
 
 
 def _write_array(file: IO[bytes], array: npt.NDArray[Any]) -> None:
-    r"""What :func:`numpy.save` does, which does not say why a disk takes no more."""
+    r"""Writes as :func:`numpy.save` does, but keeps the reason of a failure, such as a
+    full disk."""
     header = np.lib.format.header_data_from_array_1_0(array)
     np.lib.format.write_array_header_1_0(file, header)
     file.write(array.data)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    r"""What a folder says of itself.
+    r"""The manifest of a folder, whose files are checked by their sizes.
 
     Raises:
-        FileNotFoundError: If there is nothing.
-        ValueError: If it is not whole, or of another version.
+        FileNotFoundError: If the folder holds no dataset.
+        ValueError: If it is incomplete, damaged, or of another version.
     """
     if not (folder / _MANIFEST).is_file():
         raise FileNotFoundError(f'{folder} holds no dataset: it has no {_MANIFEST}')
@@ -127,8 +128,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def open_store(folder: Path) -> HeteroData:
-    r"""All that a folder holds, memory-mapped. What is changed in memory does not
-    change the files."""
+    r"""The content of a folder, memory-mapped. Changes in memory do not change the
+    files."""
     import pyarrow as pa
 
     data = HeteroData()
@@ -143,7 +144,7 @@ def open_store(folder: Path) -> HeteroData:
             data[side].id = ids.to_pylist()
         if 'text' in table.column_names:
             data[side].text = TextArray(table['text'])
-    rates = data['user', 'rates', 'item']
+    rates = data[RATES]
     for name in ('edge_index', 'rating', 'time'):
         if (folder / f'{name}.npy').is_file():
             values = np.load(folder / f'{name}.npy', mmap_mode='c', allow_pickle=False)

@@ -1,95 +1,96 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Union
 
 import torch
 from torch import Tensor
-from torch_geometric.data import HeteroData, InMemoryDataset
+from torch_geometric.data import InMemoryDataset
 
-from pyg_irllrec.datasets._ingest.store import SIDES, open_store, read_manifest
+from pyg_irllrec.datasets._ingest.store import open_store, read_manifest
+from pyg_irllrec.typing import SIDES, Ids
 from pyg_irllrec.utils.checks import check_choice, check_integer
-
-Ids = Union[Tensor, list[str]]
-Transform = Callable[[HeteroData], HeteroData]
 
 
 class StoredDataset(InMemoryDataset):
-    r"""What the datasets share that are written once and opened from then on: one
-    :class:`~torch_geometric.data.HeteroData`, and the way from ids to nodes and
+    r"""A dataset that is written to disk once and memory-mapped from there: one
+    :class:`~torch_geometric.data.HeteroData`, and the mapping from ids to nodes and
     back. Subclasses call :meth:`_open`."""
 
     def _open(self, folder: Path) -> None:
         self.manifest = read_manifest(folder)
-        # Not what a transform makes of it: ids are of all nodes that were written.
+        # Without a transform: ids are those of all nodes that were written.
         self._stored = open_store(folder)
         self.data, self.slices = self.collate([self._stored])
 
     @property
     def counts(self) -> dict[str, int]:
-        r"""How many rows, interactions, duplicates, users, items, texts, and texts of
-        unknown ids there were when this was written."""
+        r"""The numbers of rows, interactions, duplicates, users, items, texts, and
+        texts of unknown ids when the dataset was written."""
         counts: dict[str, int] = self.manifest['counts']
         return counts
 
     @property
     def user_ids(self) -> Ids:
-        r"""The original ids of users, sorted, a row a node: integers of shape
-        :math:`(U)`, or a list of strings."""
+        r"""The original ids of users, sorted, one per node: a tensor of integers of
+        shape :math:`(U)`, or a list of strings."""
         return self._ids('user')
 
     @property
     def item_ids(self) -> Ids:
-        r"""The original ids of items, likewise."""
+        r"""The original ids of items, sorted, one per node: a tensor of integers of
+        shape :math:`(I)`, or a list of strings."""
         return self._ids('item')
 
     def nodes_of(self, side: str, ids: Union[Tensor, Sequence[Any]]) -> Tensor:
-        r"""From original ids to nodes, as they are before any transform.
+        r"""Maps original ids to nodes, as numbered before any transform.
 
         Args:
             side (str): :obj:`"user"` or :obj:`"item"`.
-            ids (torch.Tensor or sequence): Integers or strings, as they were in
-                the data, :math:`(M)` of them.
+            ids (torch.Tensor or sequence): Integers or strings, as in the raw data,
+                :math:`M` of them.
+
+        Returns:
+            The nodes, of shape :math:`(M)`.
 
         Raises:
             ValueError: If an id is of the wrong type or unknown.
         """
-        known = self._ids(side)
+        all_ids = self._ids(side)
         if isinstance(ids, str):
             raise ValueError("'ids' must be a list of ids, got a single string")
-        wanted = ids.tolist() if hasattr(ids, 'tolist') else list(ids)
-        kind = int if isinstance(known, Tensor) else str
-        for value in wanted:
+        values = ids.tolist() if hasattr(ids, 'tolist') else list(ids)
+        kind = int if isinstance(all_ids, Tensor) else str
+        for value in values:
             if not isinstance(value, kind):
                 raise ValueError(
                     f"'ids' must hold ids of {side}s of type {kind.__name__}, got "
                     f'{value!r} of type {type(value).__name__}'
                 )
-        if isinstance(known, Tensor):
-            values = torch.tensor(wanted, dtype=torch.long)
-            nodes = torch.searchsorted(known, values).clamp(max=len(known) - 1)
-            unknown = known[nodes] != values
+        if isinstance(all_ids, Tensor):
+            tensor = torch.tensor(values, dtype=torch.long)
+            nodes = torch.searchsorted(all_ids, tensor).clamp(max=len(all_ids) - 1)
+            unknown = all_ids[nodes] != tensor
         else:
-            nodes = torch.tensor(
-                [min(bisect_left(known, value), len(known) - 1) for value in wanted],
-                dtype=torch.long,
-            )
-            found = [known[node] for node in nodes.tolist()]
+            last = len(all_ids) - 1
+            rows = [min(bisect_left(all_ids, value), last) for value in values]
+            nodes = torch.tensor(rows, dtype=torch.long)
             unknown = torch.tensor(
-                [one != other for one, other in zip(found, wanted)], dtype=torch.bool
+                [all_ids[row] != value for row, value in zip(rows, values)],
+                dtype=torch.bool,
             )
         if bool(unknown.any()):
-            first = wanted[int(unknown.nonzero()[0])]
+            first = values[int(unknown.nonzero()[0])]
             raise ValueError(
                 f"'ids' must hold ids of {side}s in {self}, got {int(unknown.sum())} "
-                f'that are not, the first {first!r}'
+                f'unknown ids (first: {first!r})'
             )
         return nodes
 
     def ids_of(self, side: str, nodes: Union[Tensor, Sequence[int]]) -> Ids:
-        r"""From nodes, as they are before any transform, to original ids.
+        r"""Maps nodes, as numbered before any transform, to original ids.
 
         Args:
             side (str): :obj:`"user"` or :obj:`"item"`.
@@ -101,19 +102,19 @@ class StoredDataset(InMemoryDataset):
         Raises:
             ValueError: If a node is out of range.
         """
-        known = self._ids(side)
+        all_ids = self._ids(side)
         rows = torch.as_tensor(nodes)
         rows = rows.long() if rows.numel() == 0 else rows
         check_integer('nodes', rows)
-        outside = rows[(rows < 0) | (rows >= len(known))]
+        outside = rows[(rows < 0) | (rows >= len(all_ids))]
         if outside.numel() > 0:
             raise ValueError(
-                f"'nodes' must hold {side}s from 0 to {len(known) - 1}, got "
+                f"'nodes' must hold {side}s from 0 to {len(all_ids) - 1}, got "
                 f'{int(outside[0])}'
             )
-        if isinstance(known, Tensor):
-            return known[rows]
-        return [known[node] for node in rows.tolist()]
+        if isinstance(all_ids, Tensor):
+            return all_ids[rows]
+        return [all_ids[node] for node in rows.tolist()]
 
     def _ids(self, side: str) -> Ids:
         check_choice('side', side, SIDES)

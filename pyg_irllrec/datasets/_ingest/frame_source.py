@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from pyg_irllrec.datasets._ingest.frame_table import FrameTable
+from pyg_irllrec.datasets._ingest.source import Record
+
+
+class FrameSource:
+    r"""Some columns of a :class:`pandas.DataFrame`, identified by their content."""
+
+    def __init__(self, table: FrameTable, columns: Sequence[str]) -> None:
+        self.table = table
+        self.columns = columns
+
+    def record(self) -> Record:
+        sha256 = hashlib.sha256()
+        for batch in self.table.batches(self.columns):
+            # The bytes do not hold their type.
+            sha256.update(str(batch.schema).encode())
+            sha256.update(batch.serialize())
+        return {'name': self.table.name, 'sha256': sha256.hexdigest()}
+
+    def matches(self, record: Record) -> bool:
+        return self.record() == record

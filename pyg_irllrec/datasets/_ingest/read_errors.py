@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+
+@contextmanager
+def read_errors(name: str, kind: str) -> Iterator[None]:
+    r"""Turns an error of Arrow into a :class:`ValueError` in one line that names the
+    file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError, UnicodeError) as error:
+        reason = ' '.join(str(error).replace('Row #', 'line ').split())[:200]
+        if 'invalid UTF8' in reason:
+            reason += " (pass the 'encoding' of the file)"
+        raise ValueError(f'{name} is not {kind}, or it is damaged: {reason}') from None
+
+
+def check_file(path: Path) -> Path:
+    r"""Raises a :class:`FileNotFoundError` unless :obj:`path` is a file."""
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f'{path} does not exist')
+    if not path.is_file():
+        raise ValueError(f'{path} must be a file, got a folder: name the files in it')
+    return path
