@@ -1,6 +1,6 @@
 r"""Compares ways around the N x N logits of InfoNCE: accuracy against cost.
 
-    python benchmarks/approximation.py --json FILE --png FILE
+    python -m benchmarks.approximation --json FILE --png FILE
 
 The denominator, a log-sum-exp over all keys, is what they approximate; the error is
 that of the gradient of the whole loss by queries and keys, relative and in norm,
@@ -17,10 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-import harness
 import torch
 from torch import Tensor
 
+from benchmarks import harness
 from pyg_irllrec.functional import info_nce, unit_norm
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]

@@ -1,8 +1,8 @@
 r"""Times the way from a CSV file with string ids to a normalised graph, and measures
 its memory, in a process of its own.
 
-    python benchmarks/data_pipeline.py --json FILE
-    python benchmarks/data_pipeline.py --check
+    python -m benchmarks.data_pipeline --json FILE
+    python -m benchmarks.data_pipeline --check
 
 Interactions are made up: there are ten a user and fifty an item on average, a few have
 very many, ids are strings in no order. With --check, 200 000 of them are read, split
@@ -21,7 +21,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Optional
 
-import harness
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -31,6 +30,7 @@ import scipy.sparse
 import torch
 from torch_geometric.data import HeteroData
 
+from benchmarks import harness
 from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.transforms import SplitInteractions, SymmetricAdjacency
 

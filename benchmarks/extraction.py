@@ -1,7 +1,7 @@
 r"""Asks a server on this machine for intents: how fast, and whether anything is lost.
 
-    python benchmarks/extraction.py --json FILE
-    python benchmarks/extraction.py --only chaos --nodes 500
+    python -m benchmarks.extraction --json FILE
+    python -m benchmarks.extraction --only chaos --nodes 500
 
 speed: a server that takes 50 ms for an answer, in a process of its own. No client can
 have more than concurrency / latency answers a second. Beside it what as many threads
@@ -20,6 +20,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
@@ -30,18 +31,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import harness
-
+from benchmarks import harness
+from benchmarks.chat_server import ChatServer, completion, question
 from pyg_irllrec.text.chat.openai_chat import OpenAIChat
+from pyg_irllrec.text.intents.evidence import Evidence
 from pyg_irllrec.text.intents.intent_extractor import IntentExtractor
 from pyg_irllrec.text.intents.intent_file import load_intents
 from pyg_irllrec.text.intents.prompt import Prompt
-
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tests.text.chat_data import recorded, some_evidence  # noqa: E402
-from tests.text.chat_server import ChatServer, completion, question  # noqa: E402
 
 LATENCY = 0.05
 CONCURRENCY = (8, 16, 32)
@@ -194,6 +190,27 @@ def work(url: str, out: Path, nodes: int) -> None:
         backoff=0.05,
         progress=False,
     )(some_evidence(nodes), out)
+
+
+def some_evidence(count: int, side: str = 'user') -> list[Evidence]:
+    return [
+        Evidence(side, k, (f'{side} text {k}', f'more {k}'), ((side, k), (side, k)))
+        for k in range(count)
+    ]
+
+
+def recorded(journal: Path) -> set[str]:
+    """The names of the intents that a journal holds."""
+    if not journal.is_file():
+        return set()
+    db = sqlite3.connect(journal, timeout=60)
+    try:
+        rows = db.execute('SELECT intents FROM outcomes').fetchall()
+    except sqlite3.OperationalError:  # Killed before its table was made.
+        rows = []
+    finally:
+        db.close()
+    return {intent[0] for (row,) in rows for intent in json.loads(row)}
 
 
 def parse_args() -> argparse.Namespace:

@@ -349,8 +349,7 @@ def write(path: Path, name: str, rows: list[dict[str, Any]]) -> None:
 
 def command() -> str:
     """What was called, without the folders of this machine."""
-    words = list(sys.argv)
-    words[0] = f'benchmarks/{Path(words[0]).name}'
+    words = ['-m', f'benchmarks.{Path(sys.argv[0]).stem}', *sys.argv[1:]]
     for option, shown in (('--root', 'DIR'), ('--json', 'FILE'), ('--png', 'FILE')):
         if option in words:
             words[words.index(option) + 1] = shown

@@ -1,7 +1,7 @@
 r"""Times info_nce, forward and backward, by all implementations.
 
-    python benchmarks/info_nce.py --json FILE
-    python benchmarks/info_nce.py --device cuda --json FILE
+    python -m benchmarks.info_nce --json FILE
+    python -m benchmarks.info_nce --device cuda --json FILE
 
 Peers: the eager form (what the authors' code does: all logits at once),
 F.linear_cross_entropy as it comes, in its own chunks and in the best of several, the
@@ -16,12 +16,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import harness
 import torch
 import torch.nn.functional as F
-from harness import Case, Job, Peer, Values
 from torch import Tensor
 
+from benchmarks import harness
+from benchmarks.harness import Case, Job, Peer, Values
 from pyg_irllrec.functional import info_nce, unit_norm
 
 MOMENTS = Peer('moments', 3e-2)

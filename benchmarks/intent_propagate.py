@@ -1,6 +1,6 @@
 r"""Times the intent-aware mean over neighbours, forward and backward.
 
-    python benchmarks/intent_propagate.py --root DIR --json FILE
+    python -m benchmarks.intent_propagate --root DIR --json FILE
 
 The graph is the authors' amazon (with --root, the folder of their datasets) or one of
 its size. Peers of the same function: the gather form (index_select, index_add) that
@@ -17,13 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import harness
 import torch
-from graphs import amazon
-from harness import Case, Job, Peer, Values
 from torch import Tensor
 from torch_geometric.nn import LGConv
 
+from benchmarks import harness
+from benchmarks.graphs import amazon
+from benchmarks.harness import Case, Job, Peer, Values
 from pyg_irllrec.functional import intent_propagate, propagate
 from pyg_irllrec.nn import IntentLGConv
 from pyg_irllrec.utils import bipartite_edge_index, symmetric_norm

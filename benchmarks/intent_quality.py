@@ -1,22 +1,20 @@
 r"""What intents are worth: MovieLens, extracted by TF-IDF, beside profiles alone.
 
-    python benchmarks/intent_quality.py --root DIR --seeds 0 1 2 3 --jobs 2
-    python benchmarks/intent_quality.py --root DIR --split time
+    python -m benchmarks.intent_quality --root DIR --seeds 0 1 2 3 --jobs 2
+    python -m benchmarks.intent_quality --root DIR --split time
 
 DIR holds ratings.csv and movies.csv of MovieLens. Ratings of at least 4 are liked. For
 every seed the interactions are split, intents are extracted from the training part by
-examples/extract_intents.py (no language model) and LightGCN is trained on CPU as by
-examples/own_data.py, once for each variant: the alignments none, profile, intents and
-full, and "amazon", which is "intents" with Amazon's own preset (four times the weight
-of intents, no dropout). Prints a table for people and writes, with --json, one for
+ExtractiveModel (no language model) and LightGCN is trained on CPU, once for each
+variant: the alignments none, profile, intents and full with the preset of "own" data,
+and "amazon", which is "intents" with Amazon's preset (four times the weight of intents,
+no dropout). Prints a table for people and writes, with --json, one for
 machines.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import statistics
 import sys
 import tempfile
@@ -30,15 +28,30 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from harness import write
 from torch_geometric.data import HeteroData
+from torch_geometric.transforms import Compose
 
+from benchmarks import harness
+from pyg_irllrec.assemble import build_model
+from pyg_irllrec.cli.argument_types import positive_int
+from pyg_irllrec.datasets import InteractionDataset
+from pyg_irllrec.presets import get_preset
+from pyg_irllrec.text import (
+    ExtractiveModel,
+    IntentExtractor,
+    TfidfEncoder,
+    choose_evidence,
+)
 from pyg_irllrec.training import InteractionDataModule, fit
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'examples'))
-import extract_intents
-import own_data
-from irllrec import build_model, choose_preset, positive_int
+from pyg_irllrec.training.cutoffs import fitting_cutoffs
+from pyg_irllrec.transforms import (
+    AddIntents,
+    BinarizeRatings,
+    EncodeText,
+    KCore,
+    ProfileTexts,
+    SplitInteractions,
+)
 
 VARIANTS = ('none', 'profile', 'intents', 'full', 'amazon')
 METRICS = ('recall@20', 'ndcg@20')
@@ -57,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         if len(args.seeds) > 1 and 'profile' in args.variants and variant != 'profile':
             print(difference(rows, variant, 'profile'))
     if args.json is not None:
-        write(args.json, 'intent_quality', rows)
+        harness.write(args.json, 'intent_quality', rows)
     return 0
 
 
@@ -78,50 +91,52 @@ def run_seed(args: argparse.Namespace, seed: int) -> list[Row]:
 def load(args: argparse.Namespace, seed: int, folder: Path) -> HeteroData:
     """The graph with profiles and with intents that were extracted from its training
     interactions."""
-    files = [
-        *('--interactions', str(args.root / 'ratings.csv')),
-        *('--user', 'userId', '--item', 'movieId'),
-        *('--rating', 'rating', '--min-rating', '4'),
-        *('--items', str(args.root / 'movies.csv'), '--item-text', 'title', 'genres'),
-        *('--seed', str(seed)),
-    ]
-    if args.split == 'time':
-        files += ['--timestamp', 'timestamp']
-    intents = folder / 'intents.jsonl'
-    with contextlib.redirect_stdout(io.StringIO()):
-        code = extract_intents.main(
-            [*files, '--llm', 'extractive', '--out', str(intents), '--quiet']
-        )
-    if code != 0:
-        raise SystemExit(code)
-    options = own_data.parse_args(
-        [*files, '--intents', str(intents), '--out', str(folder)]
+    dataset = InteractionDataset.from_csv(
+        args.root / 'ratings.csv',
+        folder / 'data',
+        user='userId',
+        item='movieId',
+        rating='rating',
+        timestamp='timestamp' if args.split == 'time' else None,
+        items=args.root / 'movies.csv',
+        item_text=('title', 'genres'),
     )
-    return own_data.prepare(own_data.read(options, folder / 'data'), options)
+    split = SplitInteractions(args.split, seed=seed)
+    data = Compose([BinarizeRatings(4), KCore(1), split])(dataset[0])
+    evidence = choose_evidence(data)
+    intents = folder / 'intents.jsonl'
+    IntentExtractor(ExtractiveModel(evidence), progress=False)(evidence, intents)
+    steps = [
+        ProfileTexts(),
+        EncodeText(TfidfEncoder()),
+        AddIntents(intents),
+        EncodeText(TfidfEncoder(), 'intent_text', 'intent'),
+    ]
+    return Compose(steps)(data)
 
 
 def run(
     data: HeteroData, variant: str, args: argparse.Namespace, seed: int, out: Path
 ) -> Row:
-    if variant == 'amazon':
-        preset = choose_preset('lightgcn', 'amazon', 'intents')
-        preset['training'] |= own_data.own_preset('lightgcn', 'intents')['training']
-    else:
-        preset = own_data.own_preset('lightgcn', variant)
     alignment = 'intents' if variant == 'amazon' else variant
-    training = preset['training']
-    batch_size = training.pop('batch_size')
+    preset = get_preset('lightgcn', 'own', alignment)
+    if variant == 'amazon':  # With the same schedule.
+        preset = get_preset('lightgcn', 'amazon', alignment) | {
+            part: preset[part] for part in ('data', 'fit')
+        }
     torch.manual_seed(seed)
     start = time.perf_counter()
+    model = build_model(data, 'lightgcn', alignment, preset)
     result = fit(
-        build_model(data, 'lightgcn', alignment, preset),
-        InteractionDataModule(data, batch_size, seed=seed),
+        model,
+        InteractionDataModule(data, seed=seed, **preset['data']),
         out,
         epochs=args.epochs,
+        ks=fitting_cutoffs(model.num_items),
         seed=seed,
         device='cpu',
         progress=False,
-        **training,
+        **preset['fit'],
     )
     return {
         'seed': seed,
@@ -134,7 +149,7 @@ def run(
 
 
 def table(rows: Sequence[Row], variants: Sequence[str], seeds: Sequence[int]) -> str:
-    """A line a variant, with every seed and their mean."""
+    """A line per variant, with every seed and their mean."""
     heads = [*(f'seed {seed}' for seed in seeds), 'mean', 'NDCG@20, mean']
     lines = [
         '| Recall@20 | ' + ' | '.join(heads) + ' |',

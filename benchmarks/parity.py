@@ -1,7 +1,7 @@
 r"""Compares the package with recorded numbers of the authors' code.
 
-    python benchmarks/parity.py --goldens DIR
-    python benchmarks/parity.py --seeds 5
+    python -m benchmarks.parity --goldens DIR
+    python -m benchmarks.parity --seeds 5
 
 Every .npz file in DIR holds one training step of one model: graph, batch, texts,
 parameters, random draws, loss terms and gradients. For every one, this prints the
@@ -23,15 +23,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from formulas import MODELS, VARIANTS, Step, make_step
 from torch import Tensor
 
+from benchmarks.formulas import MODELS, VARIANTS, Step, make_step
 from pyg_irllrec.nn import (
     BackboneOutput,
     IntentAlignmentLoss,
     IRLLRec,
 )
-from pyg_irllrec.presets import BACKBONES, authors_alignment, authors_backbone
+from pyg_irllrec.presets import BACKBONES, authors_backbone, authors_loss
 from pyg_irllrec.testing import replay_draws
 
 # The authors' names of terms and parameters, and ours.
@@ -123,7 +123,7 @@ class Golden:
             self.edge_index,
             profile=self.text('prf'),
             intent=self.text('int'),
-            alignment=IntentAlignmentLoss(**authors_alignment(config, self.backbone)),
+            alignment=IntentAlignmentLoss(**authors_loss(config, self.backbone)),
             l2_weight=config['reg_weight'],
             l2_teacher=bool(teacher),
         ).to(self.arrays['loss'].dtype)

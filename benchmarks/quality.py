@@ -1,97 +1,99 @@
-r"""Trains examples/irllrec.py over several seeds and tabulates the test metrics.
+r"""Trains backbones with alignments over several seeds and tabulates the test metrics.
 
-    python benchmarks/quality.py --dataset synthetic --seeds 0 1 2 3 4
-    python benchmarks/quality.py --dataset amazon --root DIR --alignments none
-    python benchmarks/quality.py --backbones sgl dccf --epochs 10
+    python -m benchmarks.quality --dataset synthetic --seeds 0 1 2 3 4
+    python -m benchmarks.quality --dataset amazon --root DIR --alignments none
+    python -m benchmarks.quality --backbones sgl dccf --epochs 10
 
-Prints a table for people and writes, with --json, one for machines. Arguments that it
-does not know go to the example.
+Each run has a process of its own, so that its peak memory is its own. Prints a table
+for people and writes, with --json, one for machines.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from harness import environment
+import torch
 
-EXAMPLE = Path(__file__).parents[1] / 'examples' / 'irllrec.py'
+from benchmarks import harness
+from pyg_irllrec.assemble import build_model
+from pyg_irllrec.cli.argument_types import positive_int
+from pyg_irllrec.cli.load_dataset import DATASET_NAMES, load_dataset
+from pyg_irllrec.cli.run_command import run_command
+from pyg_irllrec.cli.training_options import choose_translation, required_texts
+from pyg_irllrec.presets import ALIGNMENTS, BACKBONES, VARIANTS, get_preset
+from pyg_irllrec.training import InteractionDataModule, fit
+from pyg_irllrec.training.cutoffs import fitting_cutoffs
+
 METRICS = ('recall@20', 'ndcg@20')
 
 Row = dict[str, Any]
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--dataset', default='synthetic')
-    parser.add_argument('--backbones', nargs='+', default=['lightgcn'])
-    parser.add_argument('--alignments', nargs='+', default=['none', 'full'])
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
-    parser.add_argument('--json', type=Path, metavar='FILE')
-    args, rest = parser.parse_known_args(argv)
-    if any(word.split('=')[0] == '--out' for word in rest):
-        parser.error('--out is not to be set: the runs are temporary')
+    args = parse_args(argv)
+    return run_command(lambda: run_all(args))
 
+
+def run_all(args: argparse.Namespace) -> None:
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for choice in product(args.backbones, args.seeds, args.alignments):
-            backbone, seed, alignment = choice
-            options = {
-                'dataset': args.dataset,
-                'backbone': backbone,
-                'alignment': alignment,
-                'seed': seed,
-            }
-            try:
-                row = run(options, rest, Path(folder) / f'{len(rows)}')
-            except subprocess.CalledProcessError as error:
-                return error.returncode  # The example has said why.
-            rows.append(row)
-            print(f'{backbone}, seed {seed}, {alignment}: {show(row)}', file=sys.stderr)
+    runs = product(args.backbones, args.seeds, args.alignments)
+    for backbone, seed, alignment in runs:
+        with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
+            row = pool.submit(run, args, backbone, seed, alignment).result()
+        rows.append(row)
+        shown = ', '.join(f'{name} {row["test"][name]:.4f}' for name in METRICS)
+        print(f'{backbone}, seed {seed}, {alignment}: {shown}', file=sys.stderr)
     print(table(rows, args.backbones, args.alignments, args.seeds))
     if args.json is not None:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        report = {
-            'benchmark': 'quality',
-            'command': command(argv),
-            'environment': environment(),
-            'rows': rows,
-        }
-        args.json.write_text(json.dumps(report, indent=2) + '\n')
-    return 0
+        harness.write(args.json, 'quality', rows)
 
 
-def run(options: dict[str, Any], rest: list[str], out: Path) -> Row:
-    arguments = [
-        str(x)
-        for name, value in {**options, 'out': out}.items()
-        for x in (f'--{name}', value)
-    ]
-    subprocess.run(
-        [sys.executable, str(EXAMPLE), '--quiet', *arguments, *rest],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    return {**options, **json.loads((out / 'metrics.json').read_text())}
-
-
-def show(row: Row) -> str:
-    return ', '.join(f'{name} {row["test"][name]:.4f}' for name in METRICS)
+def run(args: argparse.Namespace, backbone: str, seed: int, alignment: str) -> Row:
+    texts = required_texts(backbone, alignment)
+    data = load_dataset(args.dataset, args.root, texts)
+    preset = get_preset(backbone, args.dataset, alignment, args.preset)
+    choose_translation(preset, args.translation)
+    torch.manual_seed(seed)
+    model = build_model(data, backbone, alignment, preset)
+    with tempfile.TemporaryDirectory() as folder:
+        result = fit(
+            model,
+            InteractionDataModule(data, seed=seed, **preset['data']),
+            folder,
+            epochs=args.epochs,
+            ks=fitting_cutoffs(model.num_items),
+            seed=seed,
+            device=args.device,
+            progress=False,
+            **preset['fit'],
+        )
+    fields = result._asdict()
+    del fields['history']
+    return {
+        'dataset': args.dataset,
+        'backbone': backbone,
+        'alignment': alignment,
+        'seed': seed,
+        **fields,
+    }
 
 
 def table(
-    rows: list[Row], backbones: list[str], alignments: list[str], seeds: list[int]
+    rows: Sequence[Row],
+    backbones: Sequence[str],
+    alignments: Sequence[str],
+    seeds: Sequence[int],
 ) -> str:
-    """A line a seed, and the mean of each backbone."""
+    """A line per seed, and the mean of each backbone."""
     by_run = {
         (row['backbone'], row['seed'], row['alignment']): row['test'] for row in rows
     }
@@ -109,15 +111,22 @@ def table(
     return '\n'.join(lines)
 
 
-def command(argv: list[str] | None) -> str:
-    """What was called, without the folder of the data on this machine."""
-    words = [
-        '--root=DIR' if word.startswith('--root=') else word
-        for word in (sys.argv[1:] if argv is None else argv)
-    ]
-    if '--root' in words:
-        words[words.index('--root') + 1] = 'DIR'
-    return ' '.join(['python benchmarks/quality.py', *words])
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add('--dataset', choices=DATASET_NAMES, default='synthetic')
+    add('--root', type=Path, metavar='DIR', help="the authors' datasets")
+    add('--backbones', nargs='+', choices=tuple(BACKBONES), default=['lightgcn'])
+    add('--alignments', nargs='+', choices=ALIGNMENTS, default=['none', 'full'])
+    add('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    add('--preset', choices=VARIANTS, default='sound')
+    add('--translation', choices=('exact', 'moments'), default='exact')
+    add('--epochs', type=positive_int, default=1000, help='at most (default: 1000)')
+    add('--device', default='auto')
+    add('--json', type=Path, metavar='FILE', help='write the rows')
+    return parser.parse_args(argv)
 
 
 if __name__ == '__main__':

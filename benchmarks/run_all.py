@@ -1,7 +1,7 @@
 r"""Runs every benchmark of speed, one after the other, and keeps their results.
 
-    python benchmarks/run_all.py --root DIR
-    python benchmarks/run_all.py --quick --out /tmp/results
+    python -m benchmarks.run_all --root DIR
+    python -m benchmarks.run_all --quick --out /tmp/results
 
 With --root, the folder of the authors' datasets, the graphs are real. The rows lie
 under benchmarks/results (or --out) as NAME.json, with a suffix for CUDA. About 40
@@ -50,7 +50,7 @@ def main() -> int:
 
 def command(name: str, args: argparse.Namespace) -> list[str]:
     stem = name if args.device == 'cpu' else f'{name}_{args.device}'
-    words = [sys.executable, str(HERE / f'{name}.py'), '--device', args.device]
+    words = [sys.executable, '-m', f'benchmarks.{name}', '--device', args.device]
     words += ['--json', str(args.out / f'{stem}.json')]
     takes = BENCHMARKS[name]
     if 'root' in takes and args.root is not None:

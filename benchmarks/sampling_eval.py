@@ -1,7 +1,7 @@
 r"""Times an epoch of negative sampling and an evaluation that ranks all items.
 
-    python benchmarks/sampling_eval.py --json FILE
-    python benchmarks/sampling_eval.py --root DIR --json FILE
+    python -m benchmarks.sampling_eval --json FILE
+    python -m benchmarks.sampling_eval --root DIR --json FILE
 
 Peers: the Python loops of most public code, and the package. The graph is the authors'
 amazon where --root holds it, else one drawn with its size and a long tail.
@@ -15,12 +15,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import harness
 import numpy as np
 import torch
-from harness import Case, Job, Peer, Values
 from torch import Tensor
 
+from benchmarks import harness
+from benchmarks.harness import Case, Job, Peer, Values
 from pyg_irllrec.datasets import IRLLRecDataset
 from pyg_irllrec.training import TripletLoader, evaluate
 from pyg_irllrec.utils import UserItems

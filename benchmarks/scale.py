@@ -1,7 +1,7 @@
 r"""Times the package, and measures its memory, against the number of nodes.
 
-    python benchmarks/scale.py --json FILE --png FILE
-    python benchmarks/scale.py --device cuda --json FILE --png FILE
+    python -m benchmarks.scale --json FILE --png FILE
+    python -m benchmarks.scale --device cuda --json FILE --png FILE
 
 The operations compute different things: no ratios here, but the exponent of N by which
 each grows over the largest decade and a half. Users are 60 % of the nodes, and there
@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-import harness
 import numpy as np
 import torch
-from harness import Case, Job, Peer
 from torch import Tensor
 
+from benchmarks import harness
+from benchmarks.harness import Case, Job, Peer
 from pyg_irllrec.functional import info_nce, intent_propagate, propagate
 from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN
 from pyg_irllrec.training import TripletLoader

@@ -1,6 +1,6 @@
 r"""Times a whole training step of the full method: loss, gradients and Adam.
 
-    python benchmarks/train_step.py --root DIR --json FILE
+    python -m benchmarks.train_step --root DIR --json FILE
 
 The graph is the authors' amazon (with --root, the folder of their datasets) or one of
 its size; the texts are random, 1536 or 384 wide; 4096 triplets. Peers: the eager step
@@ -17,13 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import harness
 import torch
-from graphs import amazon
-from harness import Case, Job, Peer, Values
 from torch import Tensor
 from torch.nn import Module
 
+from benchmarks import harness
+from benchmarks.graphs import amazon
+from benchmarks.harness import Case, Job, Peer, Values
 from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN
 from pyg_irllrec.training import TripletLoader
 from pyg_irllrec.utils import UserItems, bipartite_edge_index

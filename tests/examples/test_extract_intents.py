@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyg_irllrec.text.intents.intent_file import load_intents
-from tests.text.chat_server import ChatServer
+from benchmarks.chat_server import ChatServer
 
 pytest.importorskip('pyarrow')
 pytest.importorskip('openai')

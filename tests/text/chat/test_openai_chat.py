@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from benchmarks.chat_server import ChatServer, completion, good
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.openai_chat import OpenAIChat, _retry_after
-from tests.text.chat_server import ChatServer, completion, good
 
 KEY = 'sk-of-this-test-0123456789'
 ASK = [

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.chat_server import BROKEN, ChatServer, good, question
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.chat_reply import ChatReply
 from pyg_irllrec.text.chat.openai_chat import OpenAIChat
@@ -32,7 +33,6 @@ from tests.text.chat_data import (
     recorded,
     some_evidence,
 )
-from tests.text.chat_server import BROKEN, ChatServer, good, question
 
 pytest.importorskip('pydantic')
 

@@ -1,6 +1,9 @@
-"""A chat completions endpoint of our own, on this machine, that answers as it is told.
+"""A chat completions endpoint on this machine that answers as a script has it, for
+tests and benchmarks.
 
-python tests/text/chat_server.py prints its port and goes on until its input ends.
+    python -m benchmarks.chat_server '{"latency": 0.05}'
+
+prints its address and serves until its input ends.
 """
 
 from __future__ import annotations
