@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from typing import Optional, Union
+
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.training.ranking import RankingLoader
 from pyg_irllrec.training.triplet_loader import TripletLoader
-from pyg_irllrec.utils import UserItems
+from pyg_irllrec.typing import EdgeType
+from pyg_irllrec.utils.edge_store import check_hetero, edge_store, num_nodes
+from pyg_irllrec.utils.interaction_types import find_interaction_types
+from pyg_irllrec.utils.split_layout import SplitLayout, positive_edges, split_layout
+from pyg_irllrec.utils.training_interactions import training_interactions
+from pyg_irllrec.utils.user_items import UserItems
 
 
 class InteractionDataModule(LightningDataModule):
@@ -13,47 +21,181 @@ class InteractionDataModule(LightningDataModule):
     Training items are masked in both; validation items are not masked in the test,
     as in the authors' protocol.
 
+    Interactions may be split in any of these ways:
+
+    - :obj:`val_edge_label_index` and :obj:`test_edge_label_index` beside
+      :obj:`edge_index`, as :class:`~pyg_irllrec.transforms.SplitInteractions` makes
+      them;
+    - a test set alone, :obj:`edge_label_index`, as
+      :class:`~torch_geometric.datasets.AmazonBook` and
+      :class:`~torch_geometric.datasets.MovieLens100K` have it: there is no validation
+      then, unless :class:`~pyg_irllrec.transforms.SplitInteractions` with
+      :obj:`test=0` takes it out of :obj:`edge_index`;
+    - the three graphs that :class:`~torch_geometric.transforms.RandomLinkSplit` makes.
+      The first one's :obj:`edge_index` and positive edges are trained on, the positive
+      edges of the others are held out. Negative edges, those labelled 0, are left out:
+      negatives are sampled anew in every epoch, and all items are ranked.
+
     Args:
-        data (HeteroData): :obj:`data['user', 'rates', 'item']` with
-            :obj:`edge_index`, :obj:`val_edge_label_index` and
-            :obj:`test_edge_label_index`.
-        batch_size (int): The number of triplets a batch. (default: :obj:`4096`)
+        data (HeteroData): The graph, or the training part of
+            :class:`~torch_geometric.transforms.RandomLinkSplit`.
+        val_data (HeteroData, optional): The validation part.
+            (default: :obj:`None`)
+        test_data (HeteroData, optional): The test part. (default: :obj:`None`)
+        edge_type (tuple, optional): The type of the interactions.
+            (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
+        unsplit (bool): Whether to train on all interactions of a graph that is not
+            split, with nothing held out: a model for production.
+            (default: :obj:`False`)
+        batch_size (int): The number of triplets per batch. (default: :obj:`4096`)
         eval_batch_size (int): How many users are ranked at once.
             (default: :obj:`128`)
         seed (int): The seed of shuffling and negatives. (default: :obj:`0`)
 
+    Attributes:
+        train_items (UserItems): The training interactions.
+        val_items (UserItems, optional): Those held out for validation, if any.
+        test_items (UserItems, optional): Those held out for the test, if any.
+
     Raises:
-        ValueError: If ids are out of range or a split is empty.
+        ValueError: If interactions are not found or not split, ids are out of range, a
+            split is empty, or all that a split holds out is trained on.
     """
 
     def __init__(
         self,
         data: HeteroData,
+        val_data: Optional[HeteroData] = None,
+        test_data: Optional[HeteroData] = None,
+        *,
+        edge_type: Optional[EdgeType] = None,
+        rev_edge_type: Optional[EdgeType] = None,
+        unsplit: bool = False,
         batch_size: int = 4096,
         eval_batch_size: int = 128,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        size = (int(data['user'].num_nodes), int(data['item'].num_nodes))
-        rates = data['user', 'rates', 'item']
-        self.train_items = UserItems(rates.edge_index, *size)
-        self.val_items = UserItems(rates.val_edge_label_index, *size)
-        self.test_items = UserItems(rates.test_edge_label_index, *size)
-        for name in ('train', 'val', 'test'):
-            if getattr(self, f'{name}_items').item.numel() == 0:
-                raise ValueError(f"'data' must hold {name} interactions, got none")
+        check_hetero(data, type(self).__name__)
+        types = find_interaction_types(data, edge_type, rev_edge_type)
+        size = num_nodes(data, types.edge_type)
+        if val_data is None and test_data is None:
+            held_out = _held_out(data, types.edge_type, unsplit)
+        else:
+            if unsplit:
+                raise ValueError(
+                    "'unsplit' must be False with 'val_data' or 'test_data', got True"
+                )
+            _check_training_part(data, types.edge_type)
+            held_out = {
+                name: _positives(name, part, types.edge_type, size)
+                for name, part in (('val', val_data), ('test', test_data))
+                if part is not None
+            }
+        interactions = {'train': training_interactions(data, *types)} | held_out
+        for name, edge_index in interactions.items():
+            if edge_index.size(1) == 0:
+                raise ValueError(
+                    f"'data' must hold {name} interactions, got none of "
+                    f'{types.edge_type}: split off a larger share, or leave this part '
+                    'out'
+                )
+        items = {name: UserItems(edges, *size) for name, edges in interactions.items()}
+        self.train_items: UserItems = items['train']
+        self.val_items: Optional[UserItems] = items.get('val')
+        self.test_items: Optional[UserItems] = items.get('test')
         self._train = TripletLoader(self.train_items, batch_size, seed)
-        self._val = RankingLoader(self.val_items, self.train_items, eval_batch_size)
-        self._test = RankingLoader(self.test_items, self.train_items, eval_batch_size)
+        self._val, self._test = (
+            []
+            if held is None
+            else RankingLoader(held, self.train_items, eval_batch_size)
+            for held in (self.val_items, self.test_items)
+        )
 
     def train_dataloader(self) -> TripletLoader:
         r"""Triplets of shape :math:`(3, B)`."""
         return self._train
 
-    def val_dataloader(self) -> RankingLoader:
-        r"""Users with validation items."""
+    def val_dataloader(self) -> Union[RankingLoader, list[RankingLoader]]:
+        r"""Users with validation items; an empty list without validation."""
         return self._val
 
-    def test_dataloader(self) -> RankingLoader:
-        r"""Users with test items."""
+    def test_dataloader(self) -> Union[RankingLoader, list[RankingLoader]]:
+        r"""Users with test items; an empty list without a test."""
         return self._test
+
+    def __repr__(self) -> str:
+        held = (self.val_items, self.test_items)
+        num_val, num_test = (0 if each is None else each.item.numel() for each in held)
+        items = self.train_items
+        return (
+            f'{type(self).__name__}(num_users={items.num_users}, '
+            f'num_items={items.num_items}, num_train={items.item.numel()}, '
+            f'num_val={num_val}, num_test={num_test})'
+        )
+
+    def __str__(self) -> str:
+        # Lightning's own looks for the datasets of loaders.
+        return repr(self)
+
+
+def _held_out(
+    data: HeteroData, edge_type: EdgeType, unsplit: bool
+) -> dict[str, Tensor]:
+    r"""What one graph holds out, by name."""
+    store = edge_store(data, edge_type)
+    layout = split_layout(store)
+    if layout is SplitLayout.LINK_SPLIT:
+        raise ValueError(
+            f"'data' holds {layout.value}: pass all three, "
+            'InteractionDataModule(train_data, val_data, test_data)'
+        )
+    if unsplit and layout is not SplitLayout.UNSPLIT:
+        raise ValueError(
+            f"'unsplit' must be False, as 'data' holds {layout.value}: take the data "
+            'of before the split to train on all interactions'
+        )
+    if layout is SplitLayout.UNSPLIT:
+        if unsplit:
+            return {}
+        raise ValueError(
+            f"'data' holds {layout.value} of {edge_type}: apply SplitInteractions of "
+            'pyg_irllrec.transforms (or RandomLinkSplit of torch_geometric.transforms, '
+            'and pass its three graphs), or train on all of them with unsplit=True'
+        )
+    if layout is SplitLayout.TEST_SET:
+        return {'test': store.edge_label_index}
+    names = {name: f'{name}_edge_label_index' for name in ('val', 'test')}
+    return {name: store[key] for name, key in names.items() if key in store}
+
+
+def _check_training_part(data: HeteroData, edge_type: EdgeType) -> None:
+    layout = split_layout(edge_store(data, edge_type))
+    if layout in (SplitLayout.HELD_OUT, SplitLayout.TEST_SET):
+        raise ValueError(
+            f"'data' holds {layout.value}: it goes without 'val_data' and 'test_data'"
+        )
+
+
+def _positives(
+    name: str, data: HeteroData, edge_type: EdgeType, size: tuple[int, int]
+) -> Tensor:
+    r"""The held-out interactions of a part of :obj:`RandomLinkSplit`."""
+    check_hetero(data, f"'{name}_data'")
+    store = edge_store(data, edge_type)
+    if not ('edge_label_index' in store or 'pos_edge_label_index' in store):
+        raise ValueError(
+            f"'{name}_data' must hold the held-out interactions of {edge_type}, "
+            "'edge_label_index' or 'pos_edge_label_index', as RandomLinkSplit makes "
+            'them, got neither'
+        )
+    own = num_nodes(data, edge_type)
+    if own != size:
+        raise ValueError(
+            f"'{name}_data' must have the users and items of 'data', {size[0]} and "
+            f'{size[1]}, got {own[0]} and {own[1]}'
+        )
+    return positive_edges(store)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from torch_geometric.metrics import (
 
 from pyg_irllrec.functional.top_k_items import top_k_items
 from pyg_irllrec.utils import UserItems
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.checks import check_positive, check_vectors
 
 
 class RankingBatch(NamedTuple):
@@ -34,7 +35,8 @@ class RankingLoader:
             (default: :obj:`128`)
 
     Raises:
-        ValueError: If there are no labels.
+        ValueError: If there are no labels, sizes differ, or all labels are masked.
+            Where some are, a warning counts them.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class RankingLoader:
         self.user = label.degree.nonzero().flatten()
         if self.user.numel() == 0:
             raise ValueError("'label' must hold at least one interaction, got none")
+        _check_disjoint(label, exclude)
 
     def __len__(self) -> int:
         return -(-self.user.numel() // self.batch_size)
@@ -100,9 +103,29 @@ def evaluate(
 
     Returns:
         :obj:`"recall@k"` and :obj:`"ndcg@k"` for every cut-off.
+
+    Raises:
+        ValueError: If embeddings are not finite or not one per node, there are no
+            labels, or all of them are masked. Where some are, a warning counts them.
     """
+    check_vectors('user', user, label.num_users, each='per user')
+    check_vectors('item', item, label.num_items, each='per item')
     metrics = RankingMetrics(ks).to(user.device)
     loader = RankingLoader(label.to(user.device), exclude.to(user.device), batch_size)
     for batch in loader:
         metrics.rank(user, item, batch)
     return {name: float(value) for name, value in metrics.compute().items()}
+
+
+def _check_disjoint(label: UserItems, exclude: UserItems) -> None:
+    r"""Warns of labels that are masked and so can never be found."""
+    hidden = int(label.intersect(exclude).sum())
+    if hidden == 0:
+        return
+    message = (
+        f'{hidden} of {label.item.numel()} held-out interactions are also trained on: '
+        'they are masked in the ranking and count as misses'
+    )
+    if hidden == label.item.numel():
+        raise ValueError(f"{message}: hold out others than those in 'exclude'")
+    warnings.warn(f'{message}. Take them out of one of the two', stacklevel=4)

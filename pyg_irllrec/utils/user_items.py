@@ -48,6 +48,30 @@ class UserItems:
             setattr(out, name, value)
         return out
 
+    def intersect(self, other: UserItems) -> Tensor:
+        r"""Which of these interactions :obj:`other` holds too, of shape
+        :math:`(|\mathcal{E}|)`, in the order of :obj:`item`.
+
+        Raises:
+            ValueError: If :obj:`other` has other numbers of users or items.
+        """
+        sizes = [(each.num_users, each.num_items) for each in (self, other)]
+        if sizes[0] != sizes[1]:
+            raise ValueError(
+                "'other' must have the same numbers of users and items, "
+                f'{sizes[0][0]} and {sizes[0][1]}, got {sizes[1][0]} and {sizes[1][1]}'
+            )
+        mine, theirs = self._keys(), other._keys().to(self.item.device)
+        if theirs.numel() == 0:
+            return torch.zeros_like(mine, dtype=torch.bool)
+        at = torch.searchsorted(theirs, mine).clamp(max=theirs.numel() - 1)
+        return theirs[at] == mine
+
+    def _keys(self) -> Tensor:
+        r"""A number per interaction, sorted."""
+        users = torch.arange(self.num_users, device=self.degree.device)
+        return users.repeat_interleave(self.degree) * self.num_items + self.item
+
     def lookup(self, users: Tensor) -> tuple[Tensor, Tensor]:
         r"""The items of a batch of users, as pairs (position in :obj:`users`,
         item), both of shape :math:`(\sum_{u} |\mathcal{N}(u)|)`."""
@@ -59,7 +83,7 @@ class UserItems:
     def sample_negatives(
         self, users: Tensor, generator: Optional[torch.Generator] = None
     ) -> Tensor:
-        r"""One item a user in :obj:`users`, uniform over the items that the user
+        r"""One item per user in :obj:`users`, uniform over the items that the user
         has *not* interacted with. Exact, in one pass: nothing is rejected.
 
         Args:

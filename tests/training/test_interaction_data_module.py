@@ -2,11 +2,33 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch_geometric.transforms as T
 
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.training import InteractionDataModule
+from pyg_irllrec.transforms import SplitInteractions
+from tests.layouts import (
+    LINK_SPLIT,
+    PAIRS,
+    RATED_BY,
+    RATES,
+    TEST,
+    TEST_SET,
+    UNSPLIT,
+    amazon_book,
+    edges,
+    link_split,
+    movie_lens_1m,
+    movie_lens_100k,
+)
 
-RATES = ('user', 'rates', 'item')
+OWN = ('user', 'rates', 'item')
+
+
+def found(items):
+    """The pairs of UserItems."""
+    user, item = items.lookup(torch.arange(items.num_users))
+    return list(zip(user.tolist(), item.tolist()))
 
 
 def test_masks_training_items_in_validation_and_test():
@@ -14,19 +36,98 @@ def test_masks_training_items_in_validation_and_test():
     module = InteractionDataModule(data, batch_size=16)
     assert module.train_dataloader().batch_size == 16
     for loader, label in (
-        (module.val_dataloader(), data[RATES].val_edge_label_index),
-        (module.test_dataloader(), data[RATES].test_edge_label_index),
+        (module.val_dataloader(), data[OWN].val_edge_label_index),
+        (module.test_dataloader(), data[OWN].test_edge_label_index),
     ):
         (batch,) = loader
         assert len(loader) == 1
         assert batch.user.tolist() == label[0].unique().tolist()
-        found = torch.stack([batch.user[batch.label[0]], batch.label[1]])
-        assert set(map(tuple, found.t().tolist())) == set(
+        pairs = torch.stack([batch.user[batch.label[0]], batch.label[1]])
+        assert set(map(tuple, pairs.t().tolist())) == set(
             map(tuple, label.t().tolist())
         )
         hidden = torch.stack([batch.user[batch.exclude[0]], batch.exclude[1]])
-        train = set(map(tuple, data[RATES].edge_index.t().tolist()))
-        assert set(map(tuple, hidden.t().tolist())) <= train
+        train = {tuple(pair) for pair in data[OWN].edge_index.t().tolist()}
+        users = set(batch.user.tolist())
+        assert set(map(tuple, hidden.t().tolist())) == {
+            pair for pair in train if pair[0] in users
+        }
+
+
+@pytest.mark.parametrize('layout', TEST_SET)
+def test_a_test_set_alone(layout):
+    module = InteractionDataModule(TEST_SET[layout]())
+    assert found(module.train_items) == PAIRS
+    assert found(module.test_items) == sorted(TEST)
+    assert module.val_items is None and module.val_dataloader() == []
+    split = SplitInteractions(val=0.3, test=0)(TEST_SET[layout]())
+    module = InteractionDataModule(split)
+    assert found(module.test_items) == sorted(TEST)
+    assert sorted(found(module.train_items) + found(module.val_items)) == PAIRS
+
+
+@pytest.mark.parametrize('options', LINK_SPLIT.values(), ids=LINK_SPLIT)
+def test_the_three_parts_of_random_link_split(options):
+    train, val, test = link_split(**options)
+    module = InteractionDataModule(train, val, test)
+    parts = [found(module.train_items), found(module.val_items)]
+    parts.append(found(module.test_items))
+    # Every interaction is on one side, and no negative is on any.
+    assert [len(part) for part in parts] == [16, 4, 4]
+    assert sorted(pair for part in parts for pair in part) == PAIRS
+    without_test = InteractionDataModule(train, val)
+    assert without_test.test_items is None and without_test.test_dataloader() == []
+    for lone in (train, val, test):
+        with pytest.raises(
+            ValueError, match=r'RandomLinkSplit makes .* pass all three'
+        ):
+            InteractionDataModule(lone)
+
+
+def test_labels_of_the_data_itself():
+    data = movie_lens_1m()
+    data[RATES].edge_label = data[RATES].rating  # RandomLinkSplit adds 1 to these.
+    module = InteractionDataModule(*link_split(data))
+    assert module.train_items.item.numel() == 16
+
+
+def test_the_reverse_is_left_behind_by_random_link_split():
+    train, val, test = link_split(rev_edge_types=None)
+    with pytest.raises(ValueError, match=r'must hold the 16 interactions of .* rev_ed'):
+        InteractionDataModule(train, val, test)
+
+
+@pytest.mark.parametrize('layout', UNSPLIT)
+def test_interactions_that_are_not_split(layout):
+    data = UNSPLIT[layout]()
+    with pytest.raises(ValueError, match=r'apply SplitInteractions .*RandomLinkSplit'):
+        InteractionDataModule(data)
+    module = InteractionDataModule(data, unsplit=True)
+    assert found(module.train_items) == PAIRS
+    assert module.val_items is None and module.test_items is None
+    assert module.val_dataloader() == [] == module.test_dataloader()
+    module = InteractionDataModule(SplitInteractions(val=0.25)(data), batch_size=3)
+    assert module.val_items is not None and len(module.train_dataloader()) > 3
+
+
+def test_types_that_are_given():
+    data = SplitInteractions(val=0.25)(movie_lens_1m())
+    data['movie', 'has', 'genre'].edge_index = torch.zeros(2, 1).long()
+    with pytest.raises(ValueError, match="'edge_type' must name the interactions"):
+        InteractionDataModule(data)
+    for types in (
+        {'edge_type': RATES},
+        {'edge_type': RATES, 'rev_edge_type': RATED_BY},
+    ):
+        assert InteractionDataModule(data, **types).train_items.num_items == 8
+
+
+def test_print():
+    text = str(InteractionDataModule(amazon_book()))
+    assert text == (
+        'InteractionDataModule(num_users=6, num_items=8, num_train=24, num_val=0, '
+        'num_test=6)'
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,8 +140,43 @@ def test_masks_training_items_in_validation_and_test():
 )
 def test_an_empty_split(split, name):
     data = SyntheticIntents(40, 30)[0]
-    data[RATES][split] = torch.empty(2, 0, dtype=torch.long)
+    data[OWN][split] = torch.empty(2, 0, dtype=torch.long)
     with pytest.raises(
         ValueError, match=f"'data' must hold {name} interactions, got none"
     ):
         InteractionDataModule(data)
+
+
+def test_interactions_on_two_sides():
+    data = amazon_book()
+    rates = data['user', 'rates', 'book']
+    rates.edge_label_index = torch.cat([edges(TEST), edges(PAIRS[:2])], dim=1)
+    with pytest.warns(UserWarning, match='2 of 8 held-out interactions are also train'):
+        InteractionDataModule(data)
+    rates.edge_label_index = edges(PAIRS[:3])
+    with pytest.raises(ValueError, match='3 of 3 held-out interactions are also train'):
+        InteractionDataModule(data)
+
+
+def test_wrong_parts():
+    train, val, test = link_split()
+    split = SplitInteractions(val=0.25)(movie_lens_1m())
+    for parts, options, message in (
+        ((train, val, movie_lens_1m()), {}, "'test_data' must hold the held-out inter"),
+        ((train, val, test), {'unsplit': True}, "'unsplit' must be False with 'val_d"),
+        (
+            (split,),
+            {'unsplit': True},
+            "'unsplit' must be False, as 'data' holds .*",
+        ),
+        ((split, val, test), {}, 'as SplitInteractions makes them.*goes without'),
+        ((movie_lens_100k(), val), {}, 'goes without'),
+        ((train, 'val'), {}, "'val_data' needs users and items, a HeteroData, got str"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            InteractionDataModule(*parts, **options)
+    val['movie'].x = torch.eye(9)
+    with pytest.raises(ValueError, match="'val_data' must have the users and items"):
+        InteractionDataModule(train, val, test)
+    with pytest.raises(ValueError, match=r'needs users and items, .* got Data'):
+        InteractionDataModule(T.ToUndirected()(movie_lens_1m()).to_homogeneous())

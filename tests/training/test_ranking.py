@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pyg_irllrec.training import RankingMetrics, evaluate
+from pyg_irllrec.training import RankingLoader, RankingMetrics, evaluate
 from pyg_irllrec.utils import UserItems
 
 
@@ -78,4 +78,20 @@ def test_wrong_arguments():
     with pytest.raises(
         ValueError, match="'k' must be from 1 to the number of items, 4"
     ):
-        evaluate(torch.ones(1, 2), torch.ones(4, 2), items, items, ks=(5,))
+        evaluate(torch.ones(1, 2), torch.ones(4, 2), items, none, ks=(5,))
+    with pytest.raises(ValueError, match=r"'user' must be finite, .* in 1 of 1 rows"):
+        evaluate(torch.full((1, 2), torch.nan), torch.ones(4, 2), items, none, (2,))
+    with pytest.raises(ValueError, match="'item' must have a row per item, 4 rows, go"):
+        evaluate(torch.ones(1, 2), torch.ones(3, 2), items, none, (2,))
+
+
+def test_labels_that_are_masked_are_counted():
+    label = UserItems(torch.tensor([[0, 0], [0, 1]]), 1, 3)
+    exclude = UserItems(torch.tensor([[0], [0]]), 1, 3)
+    user, item = torch.tensor([[1.0, 0]]), torch.tensor([[2.0, 0], [1, 0], [0, 0]])
+    with pytest.warns(UserWarning, match='1 of 2 held-out interactions are also train'):
+        assert evaluate(user, item, label, exclude, (2,))['recall@2'] == 0.5
+    with pytest.raises(ValueError, match='1 of 1 held-out interactions are also train'):
+        evaluate(user, item, exclude, label, (2,))
+    with pytest.raises(ValueError, match='numbers of users and items, 1 and 3, got 2'):
+        RankingLoader(label, UserItems(torch.tensor([[0], [0]]), 2, 3))

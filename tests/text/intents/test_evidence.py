@@ -219,7 +219,7 @@ def test_wrong_data():
         choose_evidence(data, 'user')
     data = shop()
     data['item'].id = ['a']
-    with pytest.raises(ValueError, match='must hold an id a node, 4, got 1'):
+    with pytest.raises(ValueError, match='must hold an id per node, 4, got 1'):
         choose_evidence(data, 'user')
 
 
