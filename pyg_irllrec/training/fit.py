@@ -23,6 +23,7 @@ from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.lit_recommender import LitRecommender
+from pyg_irllrec.training.load_weights import load_weights
 from pyg_irllrec.training.progress_bar import EpochProgressBar
 from pyg_irllrec.utils.checks import check_choice, check_positive
 from pyg_irllrec.utils.files import atomic_write
@@ -32,11 +33,12 @@ class FitResult(NamedTuple):
     r"""What a training run ends with."""
 
     test: dict[str, float]
-    """Test metrics of the best checkpoint."""
+    """Test metrics of the best checkpoint; empty without test interactions."""
     best_epoch: int
-    """The epoch of the best validation Recall, from 1."""
+    """The epoch of the best validation Recall, from 1; without validation the last."""
     history: list[dict[str, float]]
-    """A row a validation: epoch, mean loss terms, validation metrics."""
+    """A row per validation: epoch, mean loss terms, validation metrics. Without
+    validation the rows hold no metrics."""
     seconds_per_step: float
     """The median time of a training step of this process."""
     peak_memory_mb: float
@@ -64,6 +66,9 @@ def fit(
     validate every :obj:`check_every` epochs, stop after :obj:`patience` checks
     without a better Recall at the largest cut-off. The model ends with the best
     weights, on the device it was trained on, and torch's generator as it was.
+
+    Where nothing is held out for validation, it trains for all :obj:`epochs`, and the
+    last weights are the best: choose them by a run with validation.
 
     Files under :obj:`out`: :obj:`best.ckpt`, :obj:`last.ckpt` (after every epoch),
     :obj:`history.csv` and :obj:`metrics.json`, each written whole or not at all.
@@ -113,17 +118,6 @@ def fit(
     if resume:
         _check_resumable(last, epochs)
     callbacks: list[Callback] = [
-        _EarlyStopping(
-            'val_recall', mode='max', patience=patience, check_on_train_epoch_end=False
-        ),
-        _ModelCheckpoint(
-            dirpath=out,
-            filename='best',
-            monitor='val_recall',
-            mode='max',
-            enable_version_counter=False,
-            save_on_train_epoch_end=False,
-        ),
         _ModelCheckpoint(
             dirpath=out,
             filename='last',
@@ -131,6 +125,24 @@ def fit(
             save_on_train_epoch_end=True,
         ),
     ]
+    validates = data.val_items is not None
+    if validates:
+        callbacks[:0] = [
+            _EarlyStopping(
+                'val_recall',
+                mode='max',
+                patience=patience,
+                check_on_train_epoch_end=False,
+            ),
+            _ModelCheckpoint(
+                dirpath=out,
+                filename='best',
+                monitor='val_recall',
+                mode='max',
+                enable_version_counter=False,
+                save_on_train_epoch_end=False,
+            ),
+        ]
     if progress:
         callbacks.append(EpochProgressBar())
     devices = [target] if target.type == 'cuda' else []
@@ -157,17 +169,23 @@ def fit(
                 raise KeyboardInterrupt from None
             raise
         history = lit.history  # The best checkpoint holds an earlier one.
-        trainer.test(lit, data, ckpt_path=Path(out) / 'best.ckpt', verbose=False)
+        best = Path(out) / 'best.ckpt'
+        if not validates:
+            io = AtomicCheckpointIO()
+            io.save_checkpoint(io.load_checkpoint(last), best)
+        if data.test_items is None:
+            load_weights(model, best)
+        else:
+            trainer.test(lit, data, ckpt_path=best, verbose=False)
 
     model.to(target)
-    recall = f'recall@{max(ks)}'
     result = FitResult(
         test={
             name.removeprefix('test/'): float(value)
             for name, value in trainer.callback_metrics.items()
             if name.startswith('test/')
         },
-        best_epoch=int(max(history, key=lambda row: row[recall])['epoch']),
+        best_epoch=_best_epoch(history, f'recall@{max(ks)}'),
         history=history,
         seconds_per_step=statistics.median(lit.step_seconds)
         if lit.step_seconds
@@ -199,6 +217,12 @@ def parse_device(device: str) -> torch.device:
             f'{torch.cuda.device_count()} CUDA devices'
         )
     return target
+
+
+def _best_epoch(history: list[dict[str, float]], metric: str) -> int:
+    r"""The epoch of the best value; the last one where there are no values."""
+    rows = [row for row in history if metric in row] or history[-1:]
+    return int(max(rows, key=lambda row: row.get(metric, 0.0))['epoch'])
 
 
 def _write(result: FitResult, out: Path) -> None:

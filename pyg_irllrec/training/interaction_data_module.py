@@ -108,12 +108,11 @@ class InteractionDataModule(LightningDataModule):
         self.val_items: Optional[UserItems] = items.get('val')
         self.test_items: Optional[UserItems] = items.get('test')
         self._train = TripletLoader(self.train_items, batch_size, seed)
-        self._val, self._test = (
-            []
-            if held is None
-            else RankingLoader(held, self.train_items, eval_batch_size)
-            for held in (self.val_items, self.test_items)
-        )
+        self._ranking = {
+            name: RankingLoader(held, self.train_items, eval_batch_size)
+            for name, held in items.items()
+            if name != 'train'
+        }
 
     def train_dataloader(self) -> TripletLoader:
         r"""Triplets of shape :math:`(3, B)`."""
@@ -121,11 +120,11 @@ class InteractionDataModule(LightningDataModule):
 
     def val_dataloader(self) -> Union[RankingLoader, list[RankingLoader]]:
         r"""Users with validation items; an empty list without validation."""
-        return self._val
+        return self._ranking.get('val', [])
 
     def test_dataloader(self) -> Union[RankingLoader, list[RankingLoader]]:
         r"""Users with test items; an empty list without a test."""
-        return self._test
+        return self._ranking.get('test', [])
 
     def __repr__(self) -> str:
         held = (self.val_items, self.test_items)

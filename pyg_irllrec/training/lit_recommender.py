@@ -31,8 +31,8 @@ class LitRecommender(LightningModule):
 
     Attributes:
         settings (dict): What a resumed run must share with the one it continues.
-        history (list of dict): A row a validation: the epoch, the mean of every
-            loss term in that epoch, and the metrics. It is saved and restored.
+        history (list of dict): A row per validation: the epoch, the mean of every
+            loss term in that epoch, and the metrics, if any. It is saved and restored.
         step_seconds (list of float): The time of every training step of this
             process, without the first.
     """
@@ -114,6 +114,18 @@ class LitRecommender(LightningModule):
             prog_bar=True,
             logger=False,
         )
+        self._record(values)
+        self._embeddings = None
+
+    def on_train_epoch_end(self) -> None:
+        r"""Adds a row to the history where there is no validation to do so."""
+        epoch, every = self.current_epoch + 1, self.trainer.check_val_every_n_epoch
+        if sum(self.trainer.num_val_batches) > 0:
+            return
+        if epoch % (every or 1) == 0 or epoch == self.trainer.max_epochs:
+            self._record({})
+
+    def _record(self, metrics: dict[str, float]) -> None:
         steps = max(self.trainer.num_training_batches, 1)
         terms = {name: float(value) / steps for name, value in self._sums.items()}
         for name, value in terms.items():
@@ -122,8 +134,7 @@ class LitRecommender(LightningModule):
                     f'training diverged: {name!r} is {value} in epoch '
                     f'{self.current_epoch + 1} (try a lower learning rate)'
                 )
-        self.history.append({'epoch': self.current_epoch + 1, **terms, **values})
-        self._embeddings = None
+        self.history.append({'epoch': self.current_epoch + 1, **terms, **metrics})
 
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step

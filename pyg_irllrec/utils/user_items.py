@@ -65,12 +65,14 @@ class UserItems:
         if theirs.numel() == 0:
             return torch.zeros_like(mine, dtype=torch.bool)
         at = torch.searchsorted(theirs, mine).clamp(max=theirs.numel() - 1)
-        return theirs[at] == mine
+        found: Tensor = theirs[at] == mine
+        return found
 
     def _keys(self) -> Tensor:
         r"""A number per interaction, sorted."""
         users = torch.arange(self.num_users, device=self.degree.device)
-        return users.repeat_interleave(self.degree) * self.num_items + self.item
+        row: Tensor = users.repeat_interleave(self.degree)
+        return row * self.num_items + self.item
 
     def lookup(self, users: Tensor) -> tuple[Tensor, Tensor]:
         r"""The items of a batch of users, as pairs (position in :obj:`users`,

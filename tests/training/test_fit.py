@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import csv
 import json
 
@@ -8,7 +9,13 @@ import torch
 
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.nn import IRLLRec, LightGCN
-from pyg_irllrec.training import InteractionDataModule, evaluate, fit, parse_device
+from pyg_irllrec.training import (
+    InteractionDataModule,
+    evaluate,
+    fit,
+    load_weights,
+    parse_device,
+)
 from pyg_irllrec.utils import bipartite_edge_index
 
 RATES = ('user', 'rates', 'item')
@@ -93,6 +100,30 @@ def test_stops_early(tmp_path):
     assert result.history[-1]['epoch'] < 20
     resumed = run(tmp_path, lr=1e-9, epochs=50, check_every=1, patience=2, resume=True)
     assert resumed.history == result.history and resumed.test == result.test
+
+
+@pytest.mark.parametrize('held_out', ['nothing', 'validation', 'test'])
+def test_without_validation_or_test(tmp_path, held_out):
+    data = copy.copy(DATA)
+    rates = data[RATES]
+    for name in {'validation': ['test'], 'test': ['val']}.get(
+        held_out, ['val', 'test']
+    ):
+        del rates[f'{name}_edge_label_index']
+    module = InteractionDataModule(data, unsplit=held_out == 'nothing', batch_size=64)
+    model = build()
+    options = {'check_every': 2, 'patience': 1, 'device': 'cpu', 'progress': False}
+    result = fit(model, module, tmp_path, epochs=3, **options)
+    assert bool(result.test) == (held_out == 'test')
+    if held_out != 'validation':
+        assert [row['epoch'] for row in result.history] == [2, 3]
+        assert result.best_epoch == 3 and 'recall@20' not in result.history[0]
+    saved = build(seed=1)
+    load_weights(saved, tmp_path / 'best.ckpt')
+    for name, value in saved.state_dict().items():
+        assert torch.equal(value, model.state_dict()[name])
+    more = fit(build(), module, tmp_path, epochs=4, resume=True, **options)
+    assert more.history[-1]['epoch'] == 4
 
 
 def test_a_diverging_run_says_so(tmp_path):

@@ -30,6 +30,16 @@ def test_lookup_equals_a_dictionary(pairs, users):
     assert list(zip(row.tolist(), item.tolist(), strict=True)) == expected
 
 
+@given(pairs=PAIRS, others=PAIRS)
+@settings(deadline=None)
+def test_intersection(pairs, others):
+    mine, theirs = (
+        UserItems(tensor(each), NUM_USERS, NUM_ITEMS) for each in (pairs, others)
+    )
+    expected = [pair in set(others) for pair in sorted(set(pairs))]
+    assert mine.intersect(theirs).tolist() == expected
+
+
 @given(pairs=PAIRS, seed=st.integers(0, 100))
 @settings(deadline=None)
 def test_negatives_are_true_negatives(pairs, seed):
