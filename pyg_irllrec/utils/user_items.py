@@ -71,8 +71,9 @@ class UserItems:
     def _keys(self) -> Tensor:
         r"""A number per interaction, sorted."""
         users = torch.arange(self.num_users, device=self.degree.device)
-        row: Tensor = users.repeat_interleave(self.degree)
-        return row * self.num_items + self.item
+        user: Tensor = users.repeat_interleave(self.degree)
+        keys: Tensor = user * self.num_items + self.item
+        return keys
 
     def lookup(self, users: Tensor) -> tuple[Tensor, Tensor]:
         r"""The items of a batch of users, as pairs (position in :obj:`users`,
