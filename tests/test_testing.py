@@ -91,7 +91,7 @@ class Picky(LightGCN):
     def forward(self, edge_index, edge_weight=None, x=None):
         output = super().forward(edge_index, edge_weight, x)
         if isinstance(edge_index, EdgeIndex):
-            return output._replace(intent=output.embedding)
+            return output._replace(interaction_intent=output.embedding)
         return output
 
 
@@ -111,6 +111,14 @@ class Wide(LightGCN):
         if triplets.dtype == torch.int32:
             raise ValueError('ids must be wide')
         return {}
+
+
+class Keeping(LightGCN):
+    """Keeps a parameter when it is reset."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.scale = torch.nn.Parameter(torch.ones(1))
 
 
 class Breaking(LightGCN):
@@ -136,6 +144,7 @@ class Breaking(LightGCN):
         (Picky, 'adjacency_formats'),
         (Weightless, 'adjacency_formats'),
         (Wide, 'batches'),
+        (Keeping, 'reset_parameters'),
     ],
 )
 def test_the_tests_of_backbones_find_what_is_wrong(backbone, test):

@@ -12,7 +12,8 @@ def repr_arguments(module: Module) -> str:
     parameters: dict[str, Parameter] = {}
     for cls in type(module).__mro__:
         if '__init__' in vars(cls):
-            parameters = {**signature(cls).parameters, **parameters}
+            for name, parameter in signature(cls).parameters.items():
+                parameters.setdefault(name, parameter)
     shown = []
     for name, parameter in parameters.items():
         value = getattr(module, name, None)

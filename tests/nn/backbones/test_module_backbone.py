@@ -10,6 +10,8 @@ from pyg_irllrec.testing import BackboneTests
 
 
 class TestGraphSAGE(BackboneTests):
+    resets = False
+
     def build(self, num_users, num_items, embedding_dim):
         module = GraphSAGE(3, 8, 2, embedding_dim)
         return ModuleBackbone(
@@ -18,6 +20,8 @@ class TestGraphSAGE(BackboneTests):
 
 
 class TestPyGLightGCN(BackboneTests):
+    resets = False
+
     def build(self, num_users, num_items, embedding_dim):
         module = PyGLightGCN(num_users + num_items, embedding_dim, 2)
         return ModuleBackbone(
@@ -31,7 +35,7 @@ class TestPyGLightGCN(BackboneTests):
 
 
 class TestHetero(BackboneTests):
-    compiles = False
+    compiles, resets = False, False
 
     def build(self, num_users, num_items, embedding_dim):
         sage = GraphSAGE(embedding_dim, 8, 2, embedding_dim)
@@ -140,3 +144,30 @@ def test_edges_within_a_type_are_not_dropped_silently():
     social = torch.tensor([[0, 6, 0, 1], [6, 0, 1, 0]])
     with pytest.raises(ValueError, match="'edge_index' must join users with items"):
         backbone(social)
+
+
+def test_reset_parameters_restores_what_is_added_then_resets_the_module():
+    module = GraphSAGE(4, 4, 1)
+    before = module.convs[0].lin_l.weight.clone()
+    torch.manual_seed(0)
+    new = ModuleBackbone(module, 6, 7, 4, num_intents=2)
+    added = {
+        name: value.clone()
+        for name, value in new.state_dict().items()
+        if not name.startswith('module.')
+    }
+    assert len(added) == 3
+    torch.manual_seed(0)
+    new.reset_parameters()
+    for name, value in added.items():
+        assert torch.equal(new.state_dict()[name], value), name
+    assert not torch.equal(module.convs[0].lin_l.weight, before)
+
+
+def test_prints_what_it_was_given():
+    backbone = ModuleBackbone(GraphSAGE(3, 4, 2), 6, 7, 4, in_channels=3, weighted=True)
+    shown = str(backbone)
+    assert 'num_users=6, num_items=7, embedding_dim=4, in_channels=3' in shown
+    assert (
+        'weighted=True' in shown and '(module): GraphSAGE(3, 4, num_layers=2)' in shown
+    )

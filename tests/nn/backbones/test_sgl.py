@@ -29,6 +29,7 @@ class TestSGLWithNodeDropout(TestSGL):
 
 class TestSGLWithRandomWalks(TestSGL):
     augmentation = 'walk'
+    test_compile = None  # As TestSGL, with more draws.
 
 
 def build(**options) -> SGL:

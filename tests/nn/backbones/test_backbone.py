@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyg_irllrec.nn import Backbone, BackboneOutput
+from pyg_irllrec.testing import BackboneTests
+
+
+class Mine(Backbone):
+    """The one of the README."""
+
+    def __init__(self, num_users, num_items, embedding_dim=4):
+        super().__init__(num_users, num_items, embedding_dim, num_intents=2)
+        self.x = torch.nn.Parameter(torch.empty(self.num_nodes, embedding_dim))
+        torch.nn.init.normal_(self.x)
+
+    def reset_parameters(self):
+        super().reset_parameters()
+        torch.nn.init.normal_(self.x)
+
+    def node_features(self):
+        return self.x
+
+    def encode(self, x, edge_index, edge_weight):
+        return BackboneOutput(x, self.interaction_intent([x], edge_index))
+
+
+class TestMine(BackboneTests):
+    test_compile = None  # As all others.
+
+    def build(self, num_users, num_items, embedding_dim):
+        return Mine(num_users, num_items, embedding_dim)
+
+
+GRAPH = BackboneTests().edge_index
+
+
+def test_a_subclass_writes_encode():
+    backbone = Backbone(6, 7, 4)
+    assert backbone.node_features() is None and backbone.num_nodes == 13
+    with pytest.raises(NotImplementedError):
+        backbone(GRAPH)
+
+
+def test_by_default_ranks_pairs_and_has_no_loss_of_its_own():
+    backbone = Mine(6, 7)
+    user, positive, negative = torch.randn(3, 5, 4)
+    gap = (user * (positive - negative)).sum(dim=1)
+    expected = -torch.nn.functional.logsigmoid(gap).mean()
+    torch.testing.assert_close(
+        backbone.ranking_loss(user, positive, negative), expected
+    )
+    assert backbone.auxiliary_loss(backbone(GRAPH), BackboneTests.triplets) == {}
+
+
+def test_intents_of_each_side_are_of_its_own_prototypes():
+    backbone = Mine(6, 7)
+    x = torch.randn(13, 4)
+    expected = [backbone.user_prototypes(x[:6]), backbone.item_prototypes(x[6:])]
+    torch.testing.assert_close(backbone.intents(x), torch.cat(expected))
+
+
+def test_no_prototypes_no_intents():
+    backbone = Backbone(6, 7, 4)
+    assert backbone.interaction_intent([torch.randn(13, 4)], GRAPH) is None
+    with pytest.raises(ValueError, match=r'this Backbone has no intents'):
+        backbone.intents(torch.randn(13, 4))
+
+
+@pytest.mark.parametrize(
+    ('x', 'message'),
+    [
+        (torch.randn(12, 4), "'x' must have a row"),
+        (torch.ones(13, 4).long(), "'x' must hold floating-point numbers"),
+    ],
+)
+def test_features_that_do_not_fit(x, message):
+    with pytest.raises(ValueError, match=message):
+        Mine(6, 7)(GRAPH, x=x)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'num_users': 0}, "'num_users' must be above 0, got 0"),
+        ({'num_items': -1}, "'num_items' must be above 0, got -1"),
+        ({'embedding_dim': 0}, "'embedding_dim' must be above 0, got 0"),
+        ({'num_intents': -1}, "'num_intents' must be 0 or above, got -1"),
+        ({'impl': 'fast'}, "'impl' must be one of 'auto'"),
+    ],
+)
+def test_wrong_arguments(change, message):
+    sizes = {'num_users': 6, 'num_items': 7, 'embedding_dim': 4}
+    with pytest.raises(ValueError, match=message):
+        Backbone(**(sizes | change))
