@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch_geometric import EdgeIndex
+from torch_geometric.data import Data, HeteroData
+
+from pyg_irllrec.utils.edge_store import (
+    edge_order,
+    edge_store,
+    homogeneous_store,
+    num_nodes,
+    plain,
+    read_edges,
+)
+from tests.layouts import PAIRS, RATES, movie_lens_1m, pairs
+
+
+def test_reading():
+    data = movie_lens_1m()
+    store = edge_store(data, RATES)
+    store.edge_index = EdgeIndex(store.edge_index.int())
+    assert type(plain(store.edge_index)) is torch.Tensor
+    edges = read_edges(store)
+    assert edges.dtype == torch.long and pairs(edges) == PAIRS
+    assert num_nodes(data, RATES) == (6, 8)
+
+
+@given(rows=st.lists(st.tuples(*[st.sampled_from([-(2**63), 0, 1, 2**63 - 1])] * 3)))
+@settings(deadline=None)
+def test_order_equals_sorted(rows):
+    source, target, value = torch.tensor(rows, dtype=torch.long).reshape(-1, 3).t()
+    order = edge_order(torch.stack([source, target]), [value])
+    assert [rows[k] for k in order.tolist()] == sorted(rows)
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="'data' must hold 'edge_index', got none"):
+        homogeneous_store(Data())
+    with pytest.raises(ValueError, match=r"must hold 'edge_index' of .*got edges of"):
+        edge_store(HeteroData(), RATES)
+    data = movie_lens_1m()
+    data['movie'].x = torch.zeros(3, 1)
+    with pytest.raises(ValueError, match=r"\(movie\)' must hold ids from 0 to 2, got"):
+        num_nodes(data, RATES)

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch_geometric.data import Data, HeteroData
+
+from pyg_irllrec.utils import InteractionTypes, find_interaction_types
+from tests.layouts import (
+    LINK_SPLIT,
+    RATED_BY,
+    RATES,
+    TEST_SET,
+    UNSPLIT,
+    link_split,
+    movie_lens_1m,
+)
+
+EDGES = torch.tensor([[0, 0, 1], [1, 2, 2]])
+
+
+def graph(**stores):
+    """One edge type per name, such as a_r_b."""
+    data = HeteroData()
+    for name, edge_index in stores.items():
+        source, relation, target = name.split('__')
+        data[source, relation, target].edge_index = edge_index
+    return data
+
+
+@pytest.mark.parametrize('layout', UNSPLIT | TEST_SET)
+def test_the_layouts_of_pyg(layout):
+    data = (UNSPLIT | TEST_SET)[layout]()
+    item = 'book' if layout == 'AmazonBook' else 'movie'
+    reverse = 'rev_rates' if layout == 'ToUndirected' else 'rated_by'
+    assert find_interaction_types(data) == InteractionTypes(
+        ('user', 'rates', item), (item, reverse, 'user')
+    )
+
+
+@pytest.mark.parametrize('options', LINK_SPLIT.values(), ids=LINK_SPLIT)
+def test_the_parts_of_random_link_split(options):
+    for part in link_split(**options):
+        assert find_interaction_types(part) == (RATES, RATED_BY)
+    alone = movie_lens_1m()
+    del alone[RATED_BY]
+    for part in link_split(alone, **options, rev_edge_types=None):
+        assert find_interaction_types(part) == (RATES, None)
+
+
+def test_no_node_type_is_special():
+    assert find_interaction_types(graph(a__r__b=EDGES)) == (('a', 'r', 'b'), None)
+    both = graph(b__rev_r__a=EDGES.flip(0), a__r__b=EDGES)
+    assert find_interaction_types(both) == (('a', 'r', 'b'), ('b', 'rev_r', 'a'))
+    both = graph(item__by__user=EDGES.flip(0), user__of__item=EDGES)
+    assert find_interaction_types(both).edge_type == ('user', 'of', 'item')
+    # Edges among nodes of one type are no interactions.
+    social = graph(a__r__b=EDGES, a__trusts__a=EDGES)
+    assert find_interaction_types(social).edge_type == ('a', 'r', 'b')
+
+
+@pytest.mark.parametrize('key', ['edge_label_index', 'val_edge_label_index', 'rating'])
+def test_the_direction_is_that_of_what_is_stored(key):
+    data = graph(b__s__a=EDGES.flip(0), a__r__b=EDGES)
+    message = r"'edge_type' must name the direction .*\('b', 's', 'a'\) or \('a', 'r'"
+    with pytest.raises(ValueError, match=message):
+        find_interaction_types(data)
+    data['a', 'r', 'b'][key] = torch.zeros(3)
+    assert find_interaction_types(data) == (('a', 'r', 'b'), ('b', 's', 'a'))
+    data['b', 's', 'a'][key] = torch.zeros(3)
+    with pytest.raises(ValueError, match=message):
+        find_interaction_types(data)
+
+
+@pytest.mark.parametrize(
+    'stores',
+    [
+        {'a__r__b': EDGES, 'a__s__b': EDGES},
+        {'a__r__b': EDGES, 'b__s__c': EDGES},
+        {'a__r__b': EDGES, 'b__rev_r__a': EDGES.flip(0), 'a__s__b': EDGES},
+    ],
+)
+def test_several_types(stores):
+    data = graph(**stores)
+    with pytest.raises(ValueError, match=r"several .*\('a', 'r', 'b'\), .* edge_type="):
+        find_interaction_types(data)
+    types = find_interaction_types(data, ['a', 'r', 'b'])
+    assert types.edge_type == ('a', 'r', 'b')
+    assert (types.rev_edge_type is None) == ('b__rev_r__a' not in stores)
+
+
+def test_several_reverses():
+    data = graph(a__r__b=EDGES, b__s__a=EDGES.flip(0), b__t__a=EDGES)
+    with pytest.raises(ValueError, match=r"'rev_edge_type' must name .*'b', 's', 'a'"):
+        find_interaction_types(data, ('a', 'r', 'b'))
+    types = find_interaction_types(data, ('a', 'r', 'b'), ['b', 's', 'a'])
+    assert types.rev_edge_type == ('b', 's', 'a')
+    data['b', 'rev_r', 'a'].edge_index = EDGES.flip(0)
+    types = find_interaction_types(data, ('a', 'r', 'b'))
+    assert types.rev_edge_type == ('b', 'rev_r', 'a')
+
+
+@pytest.mark.parametrize(
+    'reverse',
+    [EDGES.flip(0)[:, 1:], EDGES, torch.tensor([[1, 2, 1], [0, 0, 0]])],
+)
+def test_a_reverse_of_other_interactions(reverse):
+    data = graph(a__r__b=EDGES, b__rev_r__a=reverse)
+    with pytest.raises(
+        ValueError,
+        match=r"'rev_r', 'a'\) must hold the 3 interactions of .* delete data\[",
+    ):
+        find_interaction_types(data)
+    data['b', 'rev_r', 'a'].edge_index = EDGES.flip(0)[:, [2, 0, 1]]
+    assert find_interaction_types(data).rev_edge_type == ('b', 'rev_r', 'a')
+
+
+def test_ids_of_any_size():
+    big = torch.tensor([[2**62, -(2**62)], [2**61, 3]])
+    data = graph(a__r__b=big, b__s__a=big.flip(0)[:, [1, 0]])
+    assert find_interaction_types(data, ('a', 'r', 'b')).rev_edge_type is not None
+
+
+def test_wrong_data():
+    with pytest.raises(ValueError, match=r'needs users and items, .* got Data'):
+        find_interaction_types(Data())
+    for empty in (HeteroData(), graph(a__r__a=EDGES)):
+        with pytest.raises(ValueError, match="must hold an 'edge_index' from users to"):
+            find_interaction_types(empty)
+    data = movie_lens_1m()
+    for types, message in (
+        ((('user', 'buys', 'movie'),), r"must hold 'edge_index' of .*, got edges of"),
+        ((('user', 'knows', 'user'),), "'edge_type' must be .* two types of nodes"),
+        ((RATES, RATES), "'rev_edge_type' must lead from 'movie' to 'user'"),
+        ((RATES, ('movie', 'x', 'user')), r"must hold 'edge_index' of \('movie', 'x'"),
+        ((RATES, 'ab'), "'rev_edge_type' must be .* two types of nodes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            find_interaction_types(data, *types)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.utils.select_edges import edge_attributes, select_edges
+from tests.transforms.graphs import PAIRS, RATES, check_rows, edges, hetero
+
+REVERSE = ('item', 'liked_by', 'user')
+
+
+@given(pairs=PAIRS, data=st.data())
+@settings(deadline=None)
+def test_the_reverse_follows_in_any_order(pairs, data):
+    order = torch.tensor(data.draw(st.permutations(range(len(pairs)))))
+    kept = torch.tensor(
+        sorted(data.draw(st.sets(st.sampled_from(range(len(pairs)))))), dtype=torch.long
+    )
+    # What is the exact flip matches by position.
+    assume([pairs[k] for k in order.tolist()] != pairs)
+    graph = hetero(pairs)
+    # Repeats of a pair are told apart by what both stores hold: the number.
+    reverse = graph[REVERSE]
+    reverse.edge_index = edges(pairs).flip(0)[:, order]
+    reverse.number, reverse.note = order.clone(), [f'of {k}' for k in order.tolist()]
+    reverse.time = graph[RATES].time[order]
+    select_edges(graph, graph[RATES], kept, reverse)
+    check_rows(graph)
+    assert graph[RATES].number.tolist() == kept.tolist()
+    left = [k for k in order.tolist() if k in kept]
+    assert reverse.number.tolist() == left
+    assert reverse.note == [f'of {k}' for k in left]
+    assert reverse.edge_index.tolist() == edges(pairs).flip(0)[:, left].tolist()
+
+
+def test_attributes_of_edges():
+    data = hetero([(0, 0), (1, 1)])
+    rates = data[RATES]
+    rates.val_edge_label_index = torch.zeros(2, 2).long()  # As many, but held out.
+    rates.edge_label = torch.zeros(2)
+    rates.scalar, rates.three = torch.tensor(1.0), torch.zeros(3)
+    names = ['number', 'rating', 'time', 'words', 'other_index']
+    assert edge_attributes(data, rates) == names
+
+
+def test_no_edges():
+    data = HeteroData()
+    for edge_type in (RATES, REVERSE):
+        data[edge_type].edge_index = torch.empty(2, 0).long()
+    select_edges(data, data[RATES], torch.empty(0).long(), data[REVERSE])
+    assert data[REVERSE].edge_index.shape == (2, 0)

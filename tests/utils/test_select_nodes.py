@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import torch
+
+from pyg_irllrec.utils.select_nodes import select_nodes
+from tests.transforms.graphs import RATES, check_rows, edges, hetero, pairs_of
+
+
+def test_edges_of_all_types_are_numbered_anew():
+    data = hetero([(0, 0), (1, 5), (4, 5), (4, 2)])
+    data['item', 'rev_rates', 'user'].edge_index = data[RATES].edge_index.flip(0)
+    data['user', 'trusts', 'user'].edge_index = edges([(0, 4), (4, 1)])
+    data['item', 'near', 'item'].edge_index = edges([(5, 2)])
+    select_nodes(data, {'user': torch.tensor([1, 4]), 'item': torch.tensor([2, 5])})
+    check_rows(data)
+    assert data['user'].id.tolist() == [10, 40] and data['item'].num_nodes == 2
+    assert pairs_of(data[RATES].edge_index) == [(0, 1), (1, 1), (1, 0)]
+    reverse = data['item', 'rev_rates', 'user'].edge_index
+    assert torch.equal(reverse.flip(0), data[RATES].edge_index)
+    assert pairs_of(data['user', 'trusts', 'user'].edge_index) == [(1, 0)]
+    assert pairs_of(data['item', 'near', 'item'].edge_index) == [(1, 0)]
+
+
+def test_one_side():
+    data = hetero([(0, 0), (1, 5)])
+    select_nodes(data, {'item': torch.tensor([5])})
+    assert pairs_of(data[RATES].edge_index) == [(1, 0)]
+    assert data['user'].num_nodes == 5
