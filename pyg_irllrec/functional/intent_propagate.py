@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Optional
 
-import torch
 from torch import Tensor
 from torch_geometric.typing import Adj
 
@@ -12,14 +11,9 @@ from pyg_irllrec.functional._kernels.intent_propagate_eager import (
 from pyg_irllrec.functional._kernels.intent_propagate_fused import (
     intent_propagate_fused,
 )
-from pyg_irllrec.utils.adjacency import (
-    is_cached,
-    is_sorted_by_target,
-    sort_by_target,
-    source_and_target,
-    to_edge_index,
-)
+from pyg_irllrec.utils.adjacency import source_and_target
 from pyg_irllrec.utils.checks import check_choice, check_matrix
+from pyg_irllrec.utils.graph_cache import Graph, prepare_graph
 
 IMPLEMENTATIONS = ('eager', 'csr', 'triton')
 
@@ -58,9 +52,10 @@ def intent_propagate(
               derivatives of every order; the others have first ones only, and say so.
             - :obj:`"csr"` takes sparse products, on every device, in
               :math:`O(|\mathcal{E}| + |\mathcal{V}| F)` memory. They need edges sorted
-              by target: other formats are sorted in every call, an
-              :class:`~torch_geometric.EdgeIndex` that is sorted, and has both sizes,
-              keeps what it needs. One that calls itself undirected is believed.
+              by target: the first call with an adjacency sorts, and the adjacency
+              keeps what is needed as long as it is not changed. An
+              :class:`~torch_geometric.EdgeIndex` that is marked as sorted or undirected
+              is believed.
             - :obj:`"triton"` is the same, fused, for CUDA (extra :obj:`triton`).
             - :obj:`"auto"` is :obj:`"csr"`, but for a compiled call with edges that are
               not sorted.
@@ -77,19 +72,25 @@ def intent_propagate(
     check_matrix('intent', intent)
     if intent.size(0) != x.size(0):
         raise ValueError(
-            f"'intent' must have a row a node, {x.size(0)}, got {intent.size(0)}"
+            f"'intent' must have a row per node, {x.size(0)}, got {intent.size(0)}"
         )
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
-    edge_index, edge_weight = to_edge_index(adj, edge_weight)
-    if impl == 'auto':
-        # Sorting depends on data, which a compiled graph cannot look at.
-        ready = is_sorted_by_target(edge_index, x.size(0)) and is_cached(edge_index)
-        impl = 'csr' if ready or not torch.compiler.is_compiling() else 'eager'
-    if impl == 'eager':
-        return intent_propagate_eager(
-            x, intent, *source_and_target(edge_index), edge_weight
-        )
-    graph, order = sort_by_target(edge_index, x.size(0))
-    if edge_weight is not None and order is not None:
-        edge_weight = edge_weight[order]
-    return intent_propagate_fused(x, intent, graph, edge_weight, impl)
+    graph, edge_weight = prepare_graph(adj, edge_weight, x.size(0), impl)
+    return unchecked_intent_propagate(x, intent, graph, edge_weight, impl)
+
+
+def unchecked_intent_propagate(
+    x: Tensor,
+    intent: Tensor,
+    graph: Graph,
+    edge_weight: Optional[Tensor],
+    impl: str,
+) -> Tensor:
+    r"""The same on a prepared graph, for callers that have checked their input."""
+    if graph.csr is None:
+        ends = source_and_target(graph.edge_index)
+        return intent_propagate_eager(x, intent, *ends, edge_weight)
+    impl = 'csr' if impl == 'auto' else impl
+    return intent_propagate_fused(
+        x, intent, graph.csr, graph.is_undirected, edge_weight, impl
+    )

@@ -4,31 +4,21 @@ from typing import Optional
 
 import torch
 from torch import Tensor
-from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional._kernels.propagate_csr import propagate_csr
-from pyg_irllrec.functional._precision import at_least_float32
-from pyg_irllrec.utils.adjacency import (
-    csr,
-    is_cached,
-    is_sorted_by_target,
-    source_and_target,
-    to_edge_index,
-)
-from pyg_irllrec.utils.checks import check_matrix
+from pyg_irllrec.utils.adjacency import source_and_target
+from pyg_irllrec.utils.checks import check_choice, check_matrix
+from pyg_irllrec.utils.graph_cache import Graph, prepare_graph
 
 
-def propagate(x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None) -> Tensor:
+def propagate(
+    x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None, *, impl: str = 'auto'
+) -> Tensor:
     r"""The weighted sum over neighbours, :math:`\mathbf{y}_i = \sum_{j \in
     \mathcal{N}(i)} w_{ji} \mathbf{x}_j`, the layer of the `"LightGCN"
     <https://arxiv.org/abs/2002.02126>`_ paper (Equation 3) once :math:`w` holds
     the symmetric normalisation.
-
-    An :class:`~torch_geometric.EdgeIndex` sorted by target, with both sizes,
-    multiplies as a sparse matrix, forward and backward, in
-    :math:`O(|\mathcal{E}| + |\mathcal{V}| F)` memory, and has first derivatives; a
-    plain :obj:`edge_index` gathers :math:`|\mathcal{E}| \times F` values.
 
     Args:
         x (torch.Tensor): Node features of shape :math:`(|\mathcal{V}|, F)`.
@@ -36,23 +26,38 @@ def propagate(x: Tensor, adj: Adj, edge_weight: Optional[Tensor] = None) -> Tens
             are transposed (:obj:`adj_t`) and carry :math:`w` as values.
         edge_weight (torch.Tensor, optional): :math:`w` beside an
             :obj:`edge_index`; one where it is missing. (default: :obj:`None`)
+        impl (str): The implementation. (default: :obj:`"auto"`)
+
+            - :obj:`"eager"` gathers :math:`|\mathcal{E}| \times F` values, and has
+              derivatives of every order; the other has first ones only.
+            - :obj:`"csr"` is a sparse product, forward and backward, in
+              :math:`O(|\mathcal{E}| + |\mathcal{V}| F)` memory. The first call with an
+              adjacency sorts, and the adjacency keeps what is needed as long as it is
+              not changed, see :func:`~pyg_irllrec.functional.intent_propagate`.
+            - :obj:`"auto"` is :obj:`"csr"`, but for a compiled call with edges that are
+              not sorted.
+
+    Raises:
+        ValueError: If a shape, dtype, id or option is not as above.
     """
     check_matrix('x', x)
-    edge_index, edge_weight = to_edge_index(adj, edge_weight)
-    wide = at_least_float32(x)  # Sums over many edges need it.
+    check_choice('impl', impl, ('auto', 'eager', 'csr'))
+    graph, edge_weight = prepare_graph(adj, edge_weight, x.size(0), impl)
+    return unchecked_propagate(x, graph, edge_weight)
+
+
+def unchecked_propagate(
+    x: Tensor, graph: Graph, edge_weight: Optional[Tensor]
+) -> Tensor:
+    r"""The same on a prepared graph, for callers that have checked their input."""
+    wide = x if x.dtype.itemsize >= 4 else x.float()  # Sums over many edges need it.
     if edge_weight is not None:
-        edge_weight = edge_weight.to(wide.dtype)
-    if is_sorted_by_target(edge_index, x.size(0)):
-        assert isinstance(edge_index, EdgeIndex)
-        # Transposing depends on data, which a compiled graph cannot look at.
-        if is_cached(edge_index) or not torch.compiler.is_compiling():
-            with torch.autocast(x.device.type, enabled=False):
-                graph = csr(edge_index)
-                if edge_weight is not None:
-                    edge_weight = edge_weight.contiguous()
-                out: Tensor = propagate_csr(wide.contiguous(), edge_weight, *graph)
-            return out.to(x.dtype)
-    source, target = source_and_target(edge_index)
+        edge_weight = edge_weight.to(wide.dtype).contiguous()
+    if graph.csr is not None:
+        with torch.autocast(x.device.type, enabled=False):
+            out: Tensor = propagate_csr(wide.contiguous(), edge_weight, *graph.csr)
+        return out.to(x.dtype)
+    source, target = source_and_target(graph.edge_index)
     message = wide[source]
     if edge_weight is not None:
         message = message * edge_weight.unsqueeze(-1)

@@ -1,4 +1,4 @@
-"""One clear sentence for a wrong argument, said before any work is done."""
+"""One clear sentence for each wrong argument, before any work is done."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def check_finite(name: str, value: Tensor) -> None:
 
 
 def check_rows(
-    name: str, value: Tensor, num_rows: int, each: str = 'a node, users first'
+    name: str, value: Tensor, num_rows: int, each: str = 'per node, users first'
 ) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` is a floating-point matrix
     with this number of rows."""
@@ -114,9 +114,9 @@ def check_triplets(triplets: Tensor) -> None:
 
 
 def check_vectors(
-    name: str, value: Tensor, num_rows: int, each: str = 'a node, users first'
+    name: str, value: Tensor, num_rows: int, each: str = 'per node, users first'
 ) -> None:
-    r"""Raises a :class:`ValueError` unless there is a finite vector a row. It reads
-    the values: call it once, when data arrives."""
+    r"""Raises a :class:`ValueError` unless there is a finite vector in each row. It
+    reads the values: call it once, when data arrives."""
     check_rows(name, value, num_rows, each)
     check_finite(name, value)

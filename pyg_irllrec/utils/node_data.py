@@ -70,7 +70,7 @@ def read_vectors(data: HeteroData, side: str, name: str) -> Tensor:
     place = f"data['{side}'].{name}"
     if not isinstance(vectors, Tensor):
         raise ValueError(f'{place} must be a tensor, got {type(vectors).__name__}')
-    check_vectors(place, vectors, num_nodes, each='a node')
+    check_vectors(place, vectors, num_nodes, each='per node')
     return vectors.float()
 
 

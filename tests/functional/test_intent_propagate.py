@@ -59,6 +59,26 @@ def test_opposite_intents_do_not_count():
     torch.testing.assert_close(out[0], torch.tensor([4.0]))
 
 
+@pytest.mark.parametrize('impl', ['eager', 'csr'])
+@pytest.mark.parametrize('weighted', [False, True])
+def test_opposite_intents_leave_a_mean_of_neighbours_or_zeros(impl, weighted):
+    """Rounding makes their attention noise of both signs."""
+    for seed in range(30):
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.rand(6, 2, generator=generator)
+        one = torch.randn(5, generator=generator)
+        scale = torch.rand(6, 1, generator=generator) + 0.5
+        scale[1:] *= -1
+        index = torch.tensor([[1, 2, 3, 4, 5], [0] * 5])
+        index = torch.cat([index, index.flip(0)], dim=1)
+        intent = (one * scale).requires_grad_()
+        weight = torch.ones(10) if weighted else None
+        out = intent_propagate(x, intent, index, weight, impl=impl)
+        assert out.min() >= 0 and out.max() <= 1
+        out.sum().backward()
+        assert intent.grad.isfinite().all()
+
+
 def test_repeated_edges_count_twice(x, intent):
     index, weight = edges()
     out = intent_propagate(x, intent, index.repeat(1, 2), weight.repeat(2))
@@ -106,7 +126,7 @@ def test_compiles_without_graph_breaks(x, intent):
     ('change', 'message'),
     [
         ({'x': torch.randn(4)}, "'x' must be a matrix"),
-        ({'intent': torch.randn(4, 2)}, "'intent' must have a row a node, 9, got 4"),
+        ({'intent': torch.randn(4, 2)}, "'intent' must have a row per node, 9, got 4"),
         (
             {'adj': [[0], [1]]},
             "'edge_index' must be a tensor or a SparseTensor, got list",

@@ -8,12 +8,13 @@ from pyg_irllrec.functional import propagate
 from tests.adjacency import FORMATS, NUM_NODES, dense, edges
 
 
+@pytest.mark.parametrize('impl', ['auto', 'eager'])
 @pytest.mark.parametrize('name', FORMATS)
-def test_every_format_and_its_gradient_equal_the_dense_matrix(name):
+def test_every_format_and_its_gradient_equal_the_dense_matrix(name, impl):
     index, weight = edges()
     adj, edge_weight = FORMATS[name](index, weight)
     x = torch.randn(NUM_NODES, 4, dtype=torch.float64, requires_grad=True)
-    out = propagate(x, adj, edge_weight)
+    out = propagate(x, adj, edge_weight, impl=impl)
     torch.testing.assert_close(out, dense(weight) @ x)
     upstream = torch.randn_like(out)
     (gradient,) = torch.autograd.grad(out, x, upstream)

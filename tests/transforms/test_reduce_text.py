@@ -101,7 +101,7 @@ def test_wrong_arguments(data):
     with pytest.raises(ValueError, match='one width for user, item, got 9, 10'):
         ReduceText(2)(data)
     data['user'].profile = torch.ones(29, 10)
-    with pytest.raises(ValueError, match='must have a row a node, 30 rows, got 29'):
+    with pytest.raises(ValueError, match='must have a row per node, 30 rows, got 29'):
         ReduceText(2)(data)
     data['user'].profile = [[1.0]] * 30
     with pytest.raises(ValueError, match='must be a tensor, got list'):

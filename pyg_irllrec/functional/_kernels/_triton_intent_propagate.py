@@ -59,6 +59,7 @@ def forward_kernel(
         source = tl.load(col + edge, mask=inside, other=0).to(tl.int64)
         h_source = gather_rows(h, source, inside, H_DIM, H_WIDTH)
         value = (tl.sum(h_source * h_row[None, :], axis=1) + 1) / 2
+        value = tl.where(value < 0, 0.0, value)  # Rounding of opposite intents.
         if HAS_WEIGHT:
             value *= tl.load(weight + edge, mask=inside, other=0.0)
         tl.store(alpha + edge, value, mask=inside)
@@ -109,11 +110,12 @@ def target_kernel(
         h_source = gather_rows(h, source, inside, H_DIM, H_WIDTH)
         x_source = gather_rows(x, source, inside, DIM, WIDTH)
         value = (tl.sum(x_source * grad_row[None, :], axis=1) - mean) * scale
+        closeness = (tl.sum(h_source * h_row[None, :], axis=1) + 1) / 2
+        closeness = tl.where(closeness < 0, 0.0, closeness)
         if HAS_WEIGHT:
-            closeness = (tl.sum(h_source * h_row[None, :], axis=1) + 1) / 2
             tl.store(grad_weight + edge, value * closeness, mask=inside)
             value *= tl.load(weight + edge, mask=inside, other=0.0)
-        value /= 2
+        value = tl.where(closeness > 0, value / 2, 0.0)
         tl.store(slope + edge, value, mask=inside)
         # Rows beyond the end are zeros: there is nothing to mask.
         sums += value[:, None] * h_source

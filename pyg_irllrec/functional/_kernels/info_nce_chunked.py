@@ -177,7 +177,8 @@ def _setup_sum(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) ->
 
 
 def _backward_sum(ctx: Any, upstream: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
-    refuse_second_order("impl='chunked'")
+    if torch.is_grad_enabled():
+        refuse_second_order("impl='chunked'")
     if upstream is None:
         return (None,) * 8
     rows, grad_query, grad_key, grad_keys = (
@@ -222,7 +223,8 @@ def _setup_rows(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward_rows(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
-    refuse_second_order("impl='chunked'")
+    if torch.is_grad_enabled():
+        refuse_second_order("impl='chunked'")
     query, key, keys, key_weight = ctx.saved_tensors
     scale = upstream.contiguous()
     with torch.autocast(query.device.type, enabled=False):

@@ -112,7 +112,8 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 
 def _backward(ctx: Any, upstream: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
-    refuse_second_order("impl='moments' with a reduction")
+    if torch.is_grad_enabled():
+        refuse_second_order("impl='moments' with a reduction")
     if upstream is None:
         return (None,) * 7
     rows, grad_query, grad_key, grad_keys = (

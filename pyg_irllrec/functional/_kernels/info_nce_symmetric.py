@@ -126,7 +126,8 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 
 def _backward(ctx: Any, upstream: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
-    refuse_second_order("impl='chunked'")
+    if torch.is_grad_enabled():
+        refuse_second_order("impl='chunked'")
     if upstream is None:
         return (None,) * 7
     loss, grad_query, grad_key = (value * upstream for value in ctx.saved_tensors)

@@ -139,7 +139,8 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, upstream: Tensor) -> tuple[Optional[Tensor], ...]:
-    refuse_second_order("impl='triton'")
+    if torch.is_grad_enabled():
+        refuse_second_order("impl='triton'")
     needed = ctx.needs_input_grad[:2]
     grads = _lse_backward(upstream, *ctx.saved_tensors, *needed)
     return *(grad if need else None for grad, need in zip(grads, needed)), None, None

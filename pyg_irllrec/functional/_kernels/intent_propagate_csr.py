@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Optional
 
 import torch
 from torch import Tensor
+
+csr_matrix = partial(torch.sparse_csr_tensor, check_invariants=False)
 
 
 def forward(
@@ -15,9 +18,10 @@ def forward(
     alpha = _alpha(h, rowptr, col)
     if weight is not None:
         alpha = alpha * weight
-    weighted = csr_matrix(rowptr, col, alpha)
-    total = (weighted @ x.new_ones(x.size(0), 1)).squeeze(1)
-    out = (weighted @ x).div_(_no_zeros(total).unsqueeze(1))
+    num_nodes = x.size(0)
+    weighted = csr_matrix(rowptr, col, alpha, (num_nodes, num_nodes))
+    total = (weighted @ x.new_ones(num_nodes, 1)).squeeze(1)
+    out = (weighted @ x).div_(total.where(total != 0, 1).unsqueeze(1))
     return out, alpha, total
 
 
@@ -39,8 +43,9 @@ def backward(
     With :math:`\mathbf{g}_i` the upstream gradient over the sum of its target, an
     edge's unnormalised weight has :math:`\mathbf{g}_i^{\top} (\mathbf{x}_j -
     \mathbf{s}_i)`; all else are products with the sparse matrix or its transpose."""
-    grad = grad_out / _no_zeros(total).unsqueeze(1)
-    grad_x = csr_matrix(t_rowptr, t_col, alpha[t_perm]) @ grad
+    size = (x.size(0), x.size(0))
+    grad = grad_out / total.where(total != 0, 1).unsqueeze(1)
+    grad_x = csr_matrix(t_rowptr, t_col, alpha[t_perm], size) @ grad
 
     # The second half of the difference as one more column of the product.
     below = (grad * out).sum(dim=1, keepdim=True).neg_()
@@ -52,11 +57,12 @@ def backward(
     )
     grad_weight = x.new_empty(0)
     if weight is not None:
-        grad_weight = grad_alpha * _alpha(h, rowptr, col)
+        alpha = _alpha(h, rowptr, col)
+        grad_weight = grad_alpha * alpha
         grad_alpha = grad_alpha * weight
-    grad_cosine = grad_alpha.div_(2)
-    grad_h = csr_matrix(rowptr, col, grad_cosine) @ h
-    grad_h += csr_matrix(t_rowptr, t_col, grad_cosine[t_perm]) @ h
+    grad_cosine = grad_alpha.masked_fill_(alpha <= 0, 0).div_(2)
+    grad_h = csr_matrix(rowptr, col, grad_cosine, size) @ h
+    grad_h += csr_matrix(t_rowptr, t_col, grad_cosine[t_perm], size) @ h
     return grad_x, grad_h, grad_weight
 
 
@@ -73,15 +79,17 @@ def backward_symmetric(
     r"""The same where every edge has its reverse and none has a weight of its own:
     the matrix of :math:`\alpha` is its own transpose, and so is what its gradient
     adds up to over both directions, so that nothing is permuted."""
-    grad = grad_out / _no_zeros(total).unsqueeze(1)
-    grad_x = csr_matrix(rowptr, col, alpha) @ grad
+    size = (x.size(0), x.size(0))
+    grad = grad_out / total.where(total != 0, 1).unsqueeze(1)
+    grad_x = csr_matrix(rowptr, col, alpha, size) @ grad
     below = (grad * out).sum(dim=1, keepdim=True).neg_()
     one = x.new_ones(x.size(0), 1)
     there, back = torch.cat([below, one], dim=1), torch.cat([one, below], dim=1)
     both_ways = on_edges(there, back, rowptr, col)
     both_ways = on_edges(grad, x, rowptr, col, both_ways)
     both_ways = on_edges(x, grad, rowptr, col, both_ways)
-    grad_h = csr_matrix(rowptr, col, both_ways) @ h
+    both_ways.masked_fill_(alpha <= 0, 0)
+    grad_h = csr_matrix(rowptr, col, both_ways, size) @ h
     return grad_x, grad_h.div_(2), x.new_empty(0)
 
 
@@ -103,21 +111,13 @@ def on_edges(
         every = torch.mm(target, source.t())
         row = torch.repeat_interleave(rowptr.diff())
         return plus + every[row, col] * times
-    pattern = csr_matrix(rowptr, col, plus)
+    pattern = csr_matrix(rowptr, col, plus, (target.size(0), source.size(0)))
     product = torch.sparse.sampled_addmm(pattern, target, source.t(), alpha=times)
     out: Tensor = product.values()
     return out
 
 
 def _alpha(h: Tensor, rowptr: Tensor, col: Tensor) -> Tensor:
+    r"""Rounding makes it negative where intents are opposite."""
     half = h.new_full(col.shape, 0.5)
-    return on_edges(h, h, rowptr, col, half, 0.5)
-
-
-def csr_matrix(rowptr: Tensor, col: Tensor, values: Tensor) -> Tensor:
-    size = (rowptr.numel() - 1,) * 2
-    return torch.sparse_csr_tensor(rowptr, col, values, size, check_invariants=False)
-
-
-def _no_zeros(total: Tensor) -> Tensor:
-    return total.where(total != 0, 1)
+    return on_edges(h, h, rowptr, col, half, 0.5).clamp_(min=0)

@@ -19,21 +19,26 @@ def intent_propagate_eager(
     r"""The formula, word for word: gathers :math:`|\mathcal{E}| \times d` values.
     It is the oracle of every faster form."""
     wide = at_least_float32(x)  # Sums over many edges need it.
-    alpha = intent_attention(intent, source, target, edge_weight).to(wide.dtype)
-    message = alpha.unsqueeze(-1) * wide[source]
+    h = unit_norm(at_least_float32(intent))
+    alpha = intent_attention(h[target], h[source], target, x.size(0), edge_weight)
+    message = alpha.to(wide.dtype).unsqueeze(-1) * wide[source]
     out = torch.zeros_like(wide).index_add(0, target, message)
     return out.to(x.dtype)
 
 
 def intent_attention(
-    intent: Tensor, source: Tensor, target: Tensor, edge_weight: Optional[Tensor]
+    target_intent: Tensor,
+    source_intent: Tensor,
+    target: Tensor,
+    num_targets: int,
+    edge_weight: Optional[Tensor],
 ) -> Tensor:
     r"""What each edge counts in the mean of its target: :math:`w_{ji} \alpha_{ij} /
     \sum_j w_{ji} \alpha_{ij}` with :math:`\alpha_{ij} = (\cos(\mathbf{h}_i,
-    \mathbf{h}_j) + 1) / 2`."""
-    h = unit_norm(at_least_float32(intent))
-    alpha = ((h[target] * h[source]).sum(dim=-1) + 1) / 2
+    \mathbf{h}_j) + 1) / 2`, from the unit intents of both ends of every edge."""
+    # Rounding makes it negative where intents are opposite.
+    alpha = (((target_intent * source_intent).sum(dim=-1) + 1) / 2).relu()
     if edge_weight is not None:
         alpha = alpha * edge_weight
-    total = alpha.new_zeros(intent.size(0)).index_add(0, target, alpha)
+    total = alpha.new_zeros(num_targets).index_add(0, target, alpha)
     return alpha / total.where(total != 0, 1)[target]

@@ -4,14 +4,12 @@ from typing import Any, Optional
 
 import torch
 from torch import Tensor
-from torch_geometric import EdgeIndex
 
 from pyg_irllrec.functional._kernels import intent_propagate_csr as csr_products
 from pyg_irllrec.functional._kernels import intent_propagate_triton as fused_kernels
-from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
-from pyg_irllrec.utils.adjacency import csr
+from pyg_irllrec.utils.adjacency import CSR
 
 FILES: dict[str, Any] = {'csr': csr_products, 'triton': fused_kernels}
 
@@ -19,21 +17,25 @@ FILES: dict[str, Any] = {'csr': csr_products, 'triton': fused_kernels}
 def intent_propagate_fused(
     x: Tensor,
     intent: Tensor,
-    graph: EdgeIndex,
+    graph: CSR,
+    is_undirected: bool,
     edge_weight: Optional[Tensor],
     impl: str,
 ) -> Tensor:
     r"""Sparse products forward and backward, in :math:`O(|\mathcal{E}| +
     |\mathcal{V}| d)` memory. :obj:`impl` names the file of the products."""
-    wide = at_least_float32(x)
+    wide = x if x.dtype.itemsize >= 4 else x.float()
     with torch.autocast(x.device.type, enabled=False):
-        intent = at_least_float32(intent).to(wide.dtype).contiguous()
         if edge_weight is not None:
             edge_weight = edge_weight.to(wide.dtype).contiguous()
-        symmetric = graph.is_undirected and edge_weight is None
         out: Tensor
         out, *_ = _propagate(
-            wide.contiguous(), intent, *csr(graph), edge_weight, impl, symmetric
+            wide.contiguous(),
+            intent.to(wide.dtype).contiguous(),
+            *graph,
+            edge_weight,
+            impl,
+            is_undirected and edge_weight is None,
         )
     return out.to(x.dtype)
 
@@ -112,7 +114,8 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 
 def _backward(ctx: Any, grad_out: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
-    refuse_second_order(f'impl={ctx.options[0]!r}')
+    if torch.is_grad_enabled():
+        refuse_second_order(f'impl={ctx.options[0]!r}')
     if grad_out is None:
         return (None,) * 10
     with torch.autocast(grad_out.device.type, enabled=False):

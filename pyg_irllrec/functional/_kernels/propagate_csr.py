@@ -22,7 +22,8 @@ def propagate_csr(
     r"""The product of a sparse matrix with :obj:`x`, in :math:`O(|\mathcal{E}| +
     |\mathcal{V}| F)` memory, differentiable in both."""
     values = x.new_ones(col.shape) if weight is None else weight
-    return csr_matrix(rowptr, col, values) @ x
+    out: Tensor = csr_matrix(rowptr, col, values, (x.size(0), x.size(0))) @ x
+    return out
 
 
 @propagate_csr.register_fake
@@ -45,7 +46,8 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, grad_out: Tensor) -> tuple[Any, ...]:
-    refuse_second_order('propagate on sorted edges', 'an unsorted edge_index')
+    if torch.is_grad_enabled():
+        refuse_second_order("propagate with impl='csr'")
     x, weight, rowptr, col, t_rowptr, t_col, t_perm = ctx.saved_tensors
     grad_out = grad_out.contiguous()
     needs_x, needs_weight = ctx.needs_input_grad[:2]

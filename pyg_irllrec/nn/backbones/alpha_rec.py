@@ -73,7 +73,7 @@ class AlphaRec(Backbone):
         super().__init__(
             num_users, num_items, embedding_dim, num_intents=num_intents, impl=impl
         )
-        check_vectors('item_text', item_text, num_items, 'an item')
+        check_vectors('item_text', item_text, num_items, 'per item')
         check_positive('num_layers', num_layers)
         check_positive('temperature', temperature)
         self.num_layers = num_layers

@@ -16,9 +16,9 @@ from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.conv import IntentLGConv
 from pyg_irllrec.nn.intent_prototypes import IntentPrototypes
-from pyg_irllrec.utils.adjacency import symmetric_norm, to_edge_index
+from pyg_irllrec.utils.adjacency import symmetric_norm
 from pyg_irllrec.utils.checks import check_not_negative, check_positive, check_rows
-from pyg_irllrec.utils.graph_cache import GraphCache
+from pyg_irllrec.utils.graph_cache import prepare_graph
 
 
 class Backbone(Module):
@@ -69,7 +69,6 @@ class Backbone(Module):
             self.item_prototypes = IntentPrototypes(embedding_dim, num_intents)
         self.impl = impl
         self.intent_conv = IntentLGConv(impl=impl)
-        self._graph = GraphCache()
 
     def reset_parameters(self) -> None:
         r"""Draws all parameters anew: under the same seed, those of a new backbone. A
@@ -182,9 +181,10 @@ class Backbone(Module):
     ) -> tuple[Tensor, Optional[Tensor]]:
         r"""Any adjacency as an :obj:`edge_index` and weights, sorted in the first call
         that sees it, so that products with it are fast."""
-        if torch.compiler.is_compiling() or self.impl == 'eager':
-            return to_edge_index(edge_index, edge_weight)
-        return self._graph.sort(edge_index, edge_weight, self.num_nodes)
+        graph, edge_weight = prepare_graph(
+            edge_index, edge_weight, self.num_nodes, self.impl
+        )
+        return graph.edge_index, edge_weight
 
     def normalise(
         self, edge_index: Adj, edge_weight: Optional[Tensor], dtype: torch.dtype

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import torch
 from torch import Tensor
 from torch_geometric.nn.conv import MessagePassing
-from torch_geometric.typing import Adj
+from torch_geometric.typing import Adj, OptPairTensor, OptTensor, PairTensor, Size
+from torch_geometric.utils import is_sparse
 
-from pyg_irllrec.functional import intent_propagate
 from pyg_irllrec.functional._kernels.intent_propagate_eager import intent_attention
-from pyg_irllrec.functional.intent_propagate import IMPLEMENTATIONS
-from pyg_irllrec.utils.adjacency import source_and_target, to_edge_index
-from pyg_irllrec.utils.checks import check_choice, check_matrix
-from pyg_irllrec.utils.graph_cache import GraphCache
+from pyg_irllrec.functional._precision import at_least_float32
+from pyg_irllrec.functional.intent_propagate import (
+    IMPLEMENTATIONS,
+    unchecked_intent_propagate,
+)
+from pyg_irllrec.functional.unit_norm import unit_norm
+from pyg_irllrec.utils.adjacency import plain_edge_index, to_edge_index
+from pyg_irllrec.utils.checks import check_choice, check_matrix, check_rows
+from pyg_irllrec.utils.graph_cache import check_size, prepare_graph
+
+STEPS = ('message', 'aggregate', 'message_and_aggregate', 'update', 'edge_update')
 
 
 class IntentLGConv(MessagePassing):
@@ -27,66 +34,212 @@ class IntentLGConv(MessagePassing):
         \alpha_{ij}}, \qquad
         \alpha_{ij} = \frac{\cos(\mathbf{h}_i, \mathbf{h}_j) + 1}{2}
 
-    Whatever its format, an adjacency is sorted and transposed in the first call that
-    sees it; calls with the same object find that ready and copy nothing.
-
     It has no parameters and goes where :class:`~torch_geometric.nn.LGConv` goes.
     It normalises by itself: pass a plain graph, without the weights of
     :func:`~torch_geometric.nn.conv.gcn_conv.gcn_norm`. In the paper
     :math:`w_{ji} = 1`.
 
+    Whatever its format, an adjacency is sorted and transposed in the first call that
+    sees it. The adjacency keeps the result as long as it is not changed. Messages are
+    made one by one, through :meth:`~torch_geometric.nn.MessagePassing.propagate`, only
+    where a subclass overrides a step of it, a hook is registered, or an explainer runs.
+
     Args:
         impl (str): The implementation, see
             :func:`~pyg_irllrec.functional.intent_propagate`.
             (default: :obj:`"auto"`)
-        **kwargs (optional): Additional arguments of
-            :class:`~torch_geometric.nn.conv.MessagePassing`.
 
     Shapes:
-        - **input:** node features :math:`(|\mathcal{V}|, F)`,
+        - **input:** node features :math:`(|\mathcal{V}|, F)` or
+          :math:`((|\mathcal{V_s}|, F), (|\mathcal{V_t}|, *))` if bipartite,
           edges (any PyG adjacency, sparse ones transposed),
           edge weights :math:`(|\mathcal{E}|)` *(optional)*,
-          node intents :math:`(|\mathcal{V}|, F')` *(optional)*
-        - **output:** node features :math:`(|\mathcal{V}|, F)`
+          node intents :math:`(|\mathcal{V}|, F')` or
+          :math:`((|\mathcal{V_s}|, F'), (|\mathcal{V_t}|, F'))` if bipartite
+          *(optional)*
+        - **output:** node features :math:`(|\mathcal{V}|, F)` or
+          :math:`(|\mathcal{V_t}|, F)` if bipartite
     """
 
-    def __init__(self, impl: str = 'auto', **kwargs: Any) -> None:
-        kwargs.setdefault('aggr', 'add')
+    def __init__(self, impl: str = 'auto') -> None:
         check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
-        super().__init__(**kwargs)
-        if self.aggr != 'add' or self.flow != 'source_to_target':
-            raise ValueError(
-                "'IntentLGConv' needs aggr='add' and flow='source_to_target', got "
-                f'aggr={self.aggr!r} and flow={self.flow!r}'
-            )
+        super().__init__(aggr='add')
         self.impl = impl
-        self._graph = GraphCache()
+        self._overridden = any(
+            getattr(type(self), step) is not getattr(IntentLGConv, step)
+            for step in STEPS
+        )
 
     def forward(
         self,
-        x: Tensor,
+        x: Union[Tensor, OptPairTensor],
         edge_index: Adj,
-        edge_weight: Optional[Tensor] = None,
-        intent: Optional[Tensor] = None,
+        edge_weight: OptTensor = None,
+        intent: Union[Tensor, PairTensor, None] = None,
+        size: Size = None,
     ) -> Tensor:
-        r"""Runs the layer. Without :obj:`intent`, nodes weigh each other by their
-        features."""
-        intent = x if intent is None else intent
-        if not self.explain:
-            if self.impl != 'eager' and not torch.compiler.is_compiling():
-                check_matrix('x', x)
-                edge_index, edge_weight = self._graph.sort(
-                    edge_index, edge_weight, x.size(0)
-                )
-            return intent_propagate(x, intent, edge_index, edge_weight, impl=self.impl)
+        r"""Runs the layer.
 
-        # An explainer masks messages, so that it has to see every one of them.
-        edge_index, edge_weight = to_edge_index(edge_index, edge_weight)
-        source, target = source_and_target(edge_index)
-        alpha = intent_attention(intent, source, target, edge_weight).to(x.dtype)
-        # propagate_type: (x: Tensor, alpha: Tensor)
-        out: Tensor = self.propagate(edge_index, x=x, alpha=alpha)
+        Args:
+            x (torch.Tensor or tuple): The node features. A pair holds those of
+                sources and those of targets of a bipartite graph; the latter may be
+                :obj:`None` beside :obj:`intent`.
+            edge_index (torch.Tensor or SparseTensor): Any PyG adjacency, sparse
+                matrices transposed.
+            edge_weight (torch.Tensor, optional): Weights beside an
+                :obj:`edge_index`. (default: :obj:`None`)
+            intent (torch.Tensor or tuple, optional): The node intents, a pair where
+                :obj:`x` is one. Without it, nodes weigh each other by their features.
+                (default: :obj:`None`)
+            size (tuple, optional): The numbers of sources and targets, which are
+                otherwise those of :obj:`x` and :obj:`intent`. (default: :obj:`None`)
+
+        Raises:
+            ValueError: If a shape, size, dtype or id does not fit.
+        """
+        is_pair = not isinstance(x, Tensor)
+        if isinstance(x, Tensor):
+            features, intents = _read_square(x, intent, size)
+        else:
+            features, intents = _read_pairs(x, intent, size)
+        num_sources, num_targets = intents[0].size(0), intents[1].size(0)
+        if self._is_customised():
+            return self._propagate_messages(features, edge_index, edge_weight, intents)
+
+        graph, edge_weight = prepare_graph(
+            edge_index,
+            edge_weight,
+            num_sources,
+            self.impl,
+            num_targets if is_pair else None,
+        )
+        source, unit = features[0], intents[0]
+        if is_pair:
+            # Targets stand behind sources and send nothing.
+            source = torch.cat([source, source.new_zeros(num_targets, source.size(1))])
+            unit = torch.cat(intents)
+        out = unchecked_intent_propagate(source, unit, graph, edge_weight, self.impl)
+        return out[num_sources:] if is_pair else out
+
+    def _is_customised(self) -> bool:
+        r"""Whether anything may read or change single messages."""
+        if self.explain or self._overridden:
+            return True
+        if torch.compiler.is_compiling():  # PyG runs no hooks then.
+            return False
+        return bool(
+            not self.__dict__.keys().isdisjoint(STEPS)
+            or self._propagate_forward_pre_hooks
+            or self._propagate_forward_hooks
+            or self._message_forward_pre_hooks
+            or self._message_forward_hooks
+            or self._aggregate_forward_pre_hooks
+            or self._aggregate_forward_hooks
+            or self._message_and_aggregate_forward_pre_hooks
+            or self._message_and_aggregate_forward_hooks
+            or self._edge_update_forward_pre_hooks
+            or self._edge_update_forward_hooks
+        )
+
+    def _propagate_messages(
+        self,
+        x: OptPairTensor,
+        edge_index: Adj,
+        edge_weight: OptTensor,
+        intent: PairTensor,
+    ) -> Tensor:
+        size = (intent[0].size(0), intent[1].size(0))
+        edges, edge_weight = to_edge_index(edge_index, edge_weight)
+        check_size(edge_index, edges, *size)
+        edges = plain_edge_index(edges)
+        # edge_updater_type: (intent: PairTensor, edge_weight: OptTensor)
+        alpha = self.edge_updater(
+            edges, intent=intent, edge_weight=edge_weight, size=size
+        )
+        if self.fuse and not self.explain and is_sparse(edge_index):
+            edges = edge_index  # For an overridden message_and_aggregate.
+        # propagate_type: (x: OptPairTensor, alpha: Tensor)
+        out: Tensor = self.propagate(edges, x=x, alpha=alpha.to(x[0].dtype), size=size)
         return out
+
+    def edge_update(  # noqa: D102
+        self,
+        intent_i: Tensor,
+        intent_j: Tensor,
+        edge_weight: OptTensor,
+        index: Tensor,
+        dim_size: Optional[int],
+    ) -> Tensor:
+        target, source = (
+            unit_norm(at_least_float32(value)) for value in (intent_i, intent_j)
+        )
+        num_targets = int(index.max()) + 1 if dim_size is None else dim_size
+        return intent_attention(target, source, index, num_targets, edge_weight)
 
     def message(self, x_j: Tensor, alpha: Tensor) -> Tensor:  # noqa: D102
         return alpha.unsqueeze(-1) * x_j
+
+
+def _read_square(
+    x: Tensor, intent: Union[Tensor, PairTensor, None], size: Size
+) -> tuple[OptPairTensor, PairTensor]:
+    r"""Checked features and intents of sources and targets, which are the same."""
+    check_matrix('x', x)
+    if intent is None:
+        intent = x
+    elif not isinstance(intent, Tensor):
+        raise ValueError(
+            f"'intent' must be a tensor where 'x' is one, got {type(intent).__name__}: "
+            'pass x=(x_src, x_dst) with it, where x_dst may be None'
+        )
+    else:
+        check_rows('intent', intent, x.size(0), 'per node')
+    _check_given_size(size, x.size(0), x.size(0))
+    return (x, x), (intent, intent)
+
+
+def _read_pairs(
+    x: OptPairTensor, intent: Union[Tensor, PairTensor, None], size: Size
+) -> tuple[OptPairTensor, PairTensor]:
+    r"""Checked features and intents of sources and targets of a bipartite graph."""
+    name = 'x' if intent is None else 'intent'
+    source, target = _as_pair('x', x)
+    check_matrix('x[0]', source)
+    h_source, h_target = _as_pair(name, x if intent is None else intent)
+    if h_target is None:
+        raise ValueError(
+            f"'{name}[1]' must hold the targets, got None: targets without features "
+            'need intent=(h_src, h_dst)'
+        )
+    check_rows(f'{name}[0]', h_source, source.size(0), 'per source')
+    check_matrix(f'{name}[1]', h_target)
+    if target is not None and target is not h_target:
+        check_rows('x[1]', target, h_target.size(0), 'per target')
+    if h_source.size(1) != h_target.size(1):
+        raise ValueError(
+            f"'{name}' must be equally wide for sources and targets, got "
+            f'{h_source.size(1)} and {h_target.size(1)}'
+            + (': pass intent=(h_src, h_dst)' if intent is None else '')
+        )
+    _check_given_size(size, h_source.size(0), h_target.size(0))
+    return (source, target), (h_source, h_target)
+
+
+def _as_pair(name: str, value: object) -> tuple[Any, Any]:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        got = len(value) if isinstance(value, (tuple, list)) else type(value).__name__
+        raise ValueError(
+            f"'{name}' must be a pair of tensors, of sources and of targets, got {got}"
+        )
+    return value[0], value[1]
+
+
+def _check_given_size(size: Size, num_sources: int, num_targets: int) -> None:
+    own = (num_sources, num_targets)
+    if size is not None and any(
+        a is not None and a != b for a, b in zip(size, own, strict=True)
+    ):
+        raise ValueError(
+            f"'size' must be the numbers of sources and targets, {own}, got "
+            f'{tuple(size)}'
+        )

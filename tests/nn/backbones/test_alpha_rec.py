@@ -65,7 +65,7 @@ def test_texts_are_not_saved():
 @pytest.mark.parametrize(
     ('text', 'change', 'message'),
     [
-        (TEXT[:6], {}, "'item_text' must have a row an item, 7 rows, got 6"),
+        (TEXT[:6], {}, "'item_text' must have a row per item, 7 rows, got 6"),
         (TEXT * torch.nan, {}, "'item_text' must be finite"),
         (TEXT, {'temperature': 0}, "'temperature' must be above 0, got 0"),
         (TEXT, {'num_layers': 0}, "'num_layers' must be above 0, got 0"),

@@ -85,7 +85,7 @@ def test_training_lowers_the_loss():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'profile': PROFILE[:4]}, "'profile' must have a row a node.*13 rows, got 4"),
+        ({'profile': PROFILE[:4]}, "'profile' must have a row per node.*13 rows"),
         ({'mask_ratio': 0}, "'mask_ratio' must be above 0 and at most 1, got 0"),
         ({'profile': None}, "'profile' must be a tensor, got NoneType"),
         ({'max_rows': 0}, "'max_rows' must be above 0, got 0"),
