@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyg_irllrec.datasets import SyntheticIntents
+from pyg_irllrec.explain import IntentExplainer
+from pyg_irllrec.nn import LightGCN, Recommender
+from pyg_irllrec.utils import bipartite_edge_index
+from tests.explain.data import TRAIN, build, graph
+
+
+def test_a_recommendation():
+    explain = IntentExplainer(build(), graph(), num_nearest=1)
+    told = explain.recommendation(0, 2)
+    assert told.user.id == 'ann' and told.item.text == 'space love'
+    # Item 4 has 12, this one 8; the items 0 and 1 are known to the user.
+    assert told.score == 8 and told.rank == 2
+    ((similar, cosine),) = told.similar
+    assert similar.text == 'space one' and cosine == pytest.approx(2 / 5**0.5)
+    # One that the user has chosen has no rank, and is not said to be like itself.
+    own = explain.recommendation(0, 0)
+    assert own.rank == 0 and [each.node for each, _ in own.similar] == [1]
+    # A pair that is there twice is one item; what may not be recommended has no place.
+    exclude = torch.cat([TRAIN, torch.tensor([[0], [4]])], dim=1)
+    told = IntentExplainer(build(), graph(), exclude=exclude).recommendation(0, 2)
+    assert told.rank == 1 and [each.node for each, _ in told.similar] == [0, 1]
+    # A user without interactions.
+    assert explain.recommendation(3, 0).similar == []
+
+
+def test_the_rank_is_that_of_recommend():
+    data = SyntheticIntents(40, 60, num_intents=4)[0]
+    edges = data['user', 'rates', 'item'].edge_index
+    torch.manual_seed(0)
+    backbone = LightGCN(40, 60, 8, num_intents=4, edge_dropout=0.3)
+    model = Recommender(backbone, bipartite_edge_index(edges, 40, 60)).train()
+    explain = IntentExplainer(model, data)
+    assert model.training and backbone.training
+    best = model.recommend(torch.arange(40), 5, exclude=edges)
+    for user in (0, 7, 39):
+        for rank, item in enumerate(best.item[user].tolist(), start=1):
+            told = explain.recommendation(user, item)
+            assert told.rank == rank
+            assert told.score == pytest.approx(best.score[user, rank - 1].item())
