@@ -128,6 +128,33 @@ def test_tied_weights_stay_tied():
     torch.testing.assert_close(wrapper.teacher[1].weight, module[0].weight.detach())
 
 
+@pytest.mark.parametrize('move', [nn.Module.double, lambda module: module.to('meta')])
+def test_tied_weights_move(move):
+    """Moving ends the tie of the teacher's buffers, and can end the encoder's."""
+    module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    module[1].weight = module[0].weight
+    wrapper = move(MomentumEncoder(module, momentum=0.5))
+    with torch.no_grad():
+        module[0].weight += 1
+    before = wrapper.teacher[0].weight.clone()
+    wrapper.update()
+    for layer, student in zip(wrapper.teacher, module):
+        if not layer.weight.is_meta:
+            torch.testing.assert_close(layer.weight, before + 0.5)
+        assert layer.weight.dtype == student.weight.dtype
+    wrapper.reset_teacher()
+
+
+def test_reset_parameters_draws_the_encoder_and_copies_it():
+    wrapper = changed(MomentumEncoder(encoder()))
+    before = wrapper.encoder[0].weight.clone()
+    wrapper.reset_parameters()
+    assert not torch.equal(wrapper.encoder[0].weight, before)
+    assert (wrapper.encoder[1].running_mean == 0).all()
+    student, teacher = wrapper.encoder.state_dict(), wrapper.teacher.state_dict()
+    assert all(torch.equal(student[name], teacher[name]) for name in student)
+
+
 def test_compiles_without_graph_breaks():
     wrapper = MomentumEncoder(TextProjector(3, 2))
     x = torch.randn(4, 3)

@@ -21,6 +21,11 @@ def test_reads_half_precision_text_in_its_own_dtype():
     assert TextProjector(6, 4).double()(torch.randn(3, 6)).dtype == torch.float64
 
 
+def test_is_drawn_on_the_default_device():
+    with torch.device('meta'):
+        assert all(weight.is_meta for weight in TextProjector(6, 4).parameters())
+
+
 def test_wrong_width():
     with pytest.raises(ValueError, match="'in_channels' must be above 0, got 0"):
         TextProjector(0, 4)

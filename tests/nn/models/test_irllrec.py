@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pyg_irllrec.functional import bpr_loss
 from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN
-from pyg_irllrec.utils import UserItems, symmetric_norm
+from pyg_irllrec.utils import symmetric_norm
 from tests.conftest import DIM, NUM_ITEMS, NUM_USERS
 
 NUM_NODES = NUM_USERS + NUM_ITEMS
@@ -150,54 +150,6 @@ def test_bfloat16_autocast(edge_index):
     assert all(weight.grad.isfinite().all() for weight in model.parameters())
 
 
-def test_compiles_without_graph_breaks(edge_index):
-    model = build(edge_index, **texts()).eval()
-    compiled = torch.compile(model.loss, fullgraph=True, backend='aot_eager')
-    torch.testing.assert_close(compiled(TRIPLETS).total, model.loss(TRIPLETS).total)
-
-
-def test_recommend_equals_sorting_all_scores(edge_index, interactions):
-    model = build(edge_index).train()
-    user, item = model.eval().get_embeddings()
-    score = user @ item.t()
-    score[interactions[0], interactions[1]] = -torch.inf
-    model.train()
-    out = model.recommend(
-        torch.arange(NUM_USERS), 3, exclude=interactions, batch_size=2
-    )
-    torch.testing.assert_close(out.score, score.sort(descending=True).values[:, :3])
-    assert torch.equal(out.item, score.argsort(descending=True)[:, :3])
-    assert model.training and not out.score.requires_grad
-    items = UserItems(interactions, NUM_USERS, NUM_ITEMS)
-    again = model.recommend(torch.arange(NUM_USERS), 3, exclude=items)
-    assert torch.equal(again.item, out.item)
-
-
-def test_recommend_says_where_no_item_is_left(edge_index, interactions):
-    out = build(edge_index).recommend(
-        torch.tensor([0]), NUM_ITEMS, exclude=interactions
-    )
-    assert set(out.item[0].tolist()) == {-1, 3, 4, 5, 6}
-    assert (out.item[0, -3:] == -1).all()
-    assert torch.isinf(out.score[0, -3:]).all()
-    assert build(edge_index).recommend(torch.tensor([]).long(), 2).item.shape == (0, 2)
-
-
-@pytest.mark.parametrize(
-    ('users', 'k', 'message'),
-    [
-        ([0], NUM_ITEMS + 1, "'k' must be from 1 to the number of items, 7, got 8"),
-        ([0], 0, "'k' must be from 1"),
-        ([NUM_USERS], 1, "'users' must hold ids from 0 to 4, got ids from 5 to 5"),
-        ([[0]], 1, "'users' must be a vector"),
-        ([0.5], 1, "'users' must hold integers"),
-    ],
-)
-def test_recommend_wrong_arguments(edge_index, users, k, message):
-    with pytest.raises(ValueError, match=message):
-        build(edge_index).recommend(torch.tensor(users), k)
-
-
 def with_nan() -> Tensor:
     out = torch.randn(NUM_NODES, 3)
     out[4, 1] = torch.nan
@@ -209,7 +161,7 @@ def with_nan() -> Tensor:
     [
         (
             {'profile': torch.randn(4, 3)},
-            "'profile' must have a row a node.*12 rows, got 4",
+            "'profile' must have a row per node.*12 rows, got 4",
         ),
         (
             {'intent': with_nan()},
@@ -292,7 +244,7 @@ def test_towers_over_needed_rows_equal_towers_over_all(
         return out, torch.autograd.grad(out.total, list(model.parameters()))
 
     some, some_grads = run()
-    torch._dynamo.reset()
+    compiled = False
     monkeypatch.setattr(
         IRLLRec, '_project', lambda self, projector, text, triplets: projector(text)
     )

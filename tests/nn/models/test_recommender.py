@@ -1,14 +1,30 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch_geometric.data import HeteroData
+from torch_geometric.nn import summary
 
-from pyg_irllrec.nn import Backbone, BackboneOutput, LightGCN, Recommender
+from pyg_irllrec.nn import Backbone, BackboneOutput, IRLLRec, LightGCN, Recommender
 from pyg_irllrec.testing import BackboneTests
+from pyg_irllrec.utils import UserItems
 
-GRAPH = BackboneTests().edge_index
-TRIPLETS = BackboneTests.triplets
+TESTS = BackboneTests()
+GRAPH, TRIPLETS, PAIRS = TESTS.edge_index, TESTS.triplets, TESTS.interactions
+
+
+def build() -> Recommender:
+    torch.manual_seed(0)
+    return Recommender(LightGCN(6, 7, 4, num_layers=2), GRAPH)
+
+
+def full() -> IRLLRec:
+    torch.manual_seed(0)
+    return IRLLRec(LightGCN(6, 7, 4, num_intents=2), GRAPH, **TESTS.texts())
 
 
 class Wrong(Backbone):
@@ -71,3 +87,123 @@ def test_frozen_parameters_do_not_count():
     model.backbone.item_embedding.weight.requires_grad_(False)
     expected = 1e-6 * model.backbone.user_embedding.weight.square().sum()
     torch.testing.assert_close(model.loss(TRIPLETS).terms['l2'], expected)
+
+
+def test_forward_scores_pairs():
+    model = build()
+    user, item = model.get_embeddings()
+    score = model(PAIRS)
+    assert score.shape == (PAIRS.size(1),)
+    torch.testing.assert_close(score, (user @ item.t())[PAIRS[0], PAIRS[1]])
+    assert torch.equal(model(PAIRS.int()), score)
+    assert model(PAIRS[:, :0]).shape == (0,)
+    score.sum().backward()
+    assert all(weight.grad.abs().sum() > 0 for weight in model.parameters())
+
+
+def test_forward_scores_the_interactions_of_the_graph():
+    model = build()
+    source, target = GRAPH.as_tensor()
+    rates = source < 6
+    expected = model(torch.stack([source[rates], target[rates] - 6]))
+    assert torch.equal(model(), expected) and expected.shape == (PAIRS.size(1),)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(), expected)
+
+
+@pytest.mark.parametrize(
+    ('pairs', 'message'),
+    [
+        ([[0, 1]], r"'edge_label_index' must have shape \(2, .*got \(1, 2\)"),
+        ([0, 1], r"'edge_label_index' must have shape \(2, .*got \(2,\)"),
+        ([[0.0], [1.0]], "'edge_label_index' must hold integers, got torch.float32"),
+        ([[6], [0]], r"'edge_label_index\[0\] \(users\)' must hold ids from 0 to 5"),
+        ([[0], [-1]], r"'edge_label_index\[1\] \(items\)' must hold ids from 0 to 6"),
+    ],
+)
+def test_forward_checks_ids(pairs, message):
+    with pytest.raises(ValueError, match=message):
+        build()(torch.tensor(pairs))
+
+
+def test_recommend_equals_sorting_all_scores():
+    model = build()
+    user, item = model.get_embeddings()
+    score = (user @ item.t()).detach()
+    score[PAIRS[0], PAIRS[1]] = -torch.inf
+    out = model.recommend(torch.arange(6), 3, exclude=PAIRS, batch_size=2)
+    torch.testing.assert_close(out.score, score.sort(descending=True).values[:, :3])
+    assert torch.equal(out.item, score.argsort(descending=True)[:, :3])
+    assert model.training and not out.score.requires_grad
+    items = UserItems(PAIRS, 6, 7)
+    assert torch.equal(model.recommend(range(6), 3, exclude=items).item, out.item)
+
+
+def test_recommend_leaves_out_what_is_excluded_though_nothing_else_is_left():
+    out = build().recommend(torch.tensor([0]), 7, exclude=PAIRS)
+    assert set(out.item[0].tolist()) == {-1, 3, 4, 5, 6}
+    assert (out.item[0, -3:] == -1).all()
+    assert (out.score[0, -3:] == -torch.inf).all()
+    assert build().recommend(torch.tensor([]).long(), 2).item.shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ('users', 'options', 'message'),
+    [
+        ([0], {'k': 8}, "'k' must be from 1 to the number of items, 7, got 8"),
+        ([0], {'k': 0}, "'k' must be from 1"),
+        ([6], {}, "'users' must hold ids from 0 to 5, got ids from 6 to 6"),
+        ([[0]], {}, "'users' must be a vector"),
+        ([0.5], {}, "'users' must hold integers"),
+        ([0], {'batch_size': 0}, "'batch_size' must be above 0, got 0"),
+        ([0], {'exclude': HeteroData()}, "'exclude' must be .* got HeteroData: pass"),
+        ([0], {'exclude': [[0], [1]]}, "'exclude' must be .* got list"),
+        ([0], {'exclude': PAIRS[0]}, r"'exclude' must have shape \(2, "),
+        ([0], {'exclude': PAIRS + 2}, r"'exclude\[0\] \(users\)' must hold ids"),
+        (
+            [0],
+            {'exclude': UserItems(PAIRS, 6, 8)},
+            "'exclude' must have the 6 users and 7 items of the model.*num_items=8",
+        ),
+    ],
+)
+def test_recommend_wrong_arguments(users, options, message):
+    with pytest.raises(ValueError, match=message):
+        build().recommend(torch.tensor(users), **{'k': 1, **options})
+
+
+def test_summary_of_pyg():
+    pytest.importorskip('tabulate')
+    lines = summary(full(), PAIRS).splitlines()
+    (whole,) = (line for line in lines if 'IRLLRec' in line)
+    assert '[2, 9]' in whole and '[9]' in whole
+    assert any('IntentPrototypes' in line for line in lines)
+
+
+class Step(nn.Module):
+    """A training step as a forward, which is what DDP synchronises."""
+
+    def __init__(self, model: Recommender) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, triplets):
+        return self.model.loss(triplets).total
+
+
+def test_ddp_scores_and_trains(process_group):
+    plain = full()
+    scores = DistributedDataParallel(copy.deepcopy(plain))(PAIRS)
+    torch.testing.assert_close(scores, plain(PAIRS))
+    model = copy.deepcopy(plain)
+    step = DistributedDataParallel(Step(model))
+    for _ in range(2):  # The second sends the buffers, the graph among them, again.
+        losses = []
+        for loss in (step, Step(plain)):
+            torch.manual_seed(0)
+            losses.append(loss(TRIPLETS))
+            losses[-1].backward()
+        torch.testing.assert_close(*losses)
+    for ours, theirs in zip(model.parameters(), plain.parameters()):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+    assert torch.equal(model.edge_index.as_tensor(), GRAPH.as_tensor().int())

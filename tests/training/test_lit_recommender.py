@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+from unittest.mock import patch
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+from pyg_irllrec.datasets import SyntheticIntents
+from pyg_irllrec.nn import IRLLRec, LightGCN
+from pyg_irllrec.training import InteractionDataModule, LitRecommender
+from pyg_irllrec.utils import bipartite_edge_index
+
+DATA = SyntheticIntents(20, 15, num_intents=2)[0]
+PAIRS = DATA['user', 'rates', 'item'].edge_index
+
+
+def build(**options) -> LitRecommender:
+    torch.manual_seed(0)
+    texts = {
+        kind: torch.cat([DATA['user'][kind], DATA['item'][kind]])
+        for kind in ('profile', 'intent')
+    }
+    backbone = LightGCN(20, 15, 4, num_layers=1, num_intents=2)
+    model = IRLLRec(backbone, bipartite_edge_index(PAIRS, 20, 15), **texts)
+    return LitRecommender(model, **{'ks': (5,), **options})
+
+
+def trainer(**options) -> Trainer:
+    return Trainer(
+        accelerator='cpu',
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **options,
+    )
+
+
+def test_predicts_the_scores_of_batches_of_pairs():
+    lit = build()
+    loader = DataLoader(PAIRS.split(8, dim=1), batch_size=None)
+    scores = torch.cat(trainer().predict(lit, loader))
+    torch.testing.assert_close(scores, lit.model.eval()(PAIRS))
+
+
+def test_prints():
+    shown = str(build())
+    assert '(model): IRLLRec(' in shown and '(backbone): LightGCN(' in shown
+
+
+def test_the_teacher_moves_once_per_optimizer_step(monkeypatch):
+    moves = []
+    monkeypatch.setattr(IRLLRec, 'update_teacher', lambda self: moves.append(1))
+    data = InteractionDataModule(DATA, batch_size=16)
+    trainer(
+        max_steps=2, accumulate_grad_batches=3, limit_val_batches=0, max_epochs=2
+    ).fit(build(), data)
+    assert len(moves) == 2
+
+
+def test_what_is_frozen_is_not_optimized():
+    lit = build()
+    lit.model.backbone.user_embedding.weight.requires_grad_(False)
+    (group,) = lit.configure_optimizers().param_groups
+    trained = [weight for weight in lit.parameters() if weight.requires_grad]
+    assert [id(weight) for weight in group['params']] == [id(w) for w in trained]
+    assert group['weight_decay'] == 0 and group['lr'] == 1e-3
+
+
+def test_ddp(process_group):
+    lit = build()
+    expected = lit(PAIRS)
+    distributed = DistributedDataParallel(lit, find_unused_parameters=True)
+    scores = distributed(PAIRS)
+    torch.testing.assert_close(scores, expected)
+    scores.sum().backward()
+    assert lit.model.backbone.user_embedding.weight.grad.abs().sum() > 0
+
+
+@pytest.fixture
+def own_process_group():
+    """Lightning leaves its process group and its environment to the process."""
+    with patch.dict(os.environ):
+        yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures('own_process_group')
+def test_lightning_trains_with_ddp():
+    plain, distributed = build(), build()
+    data = InteractionDataModule(DATA, batch_size=16)
+    options = {'max_steps': 2, 'limit_val_batches': 0}
+    trainer(**options).fit(plain, data)
+    trainer(**options, strategy='ddp_find_unused_parameters_true', devices=1).fit(
+        distributed, data
+    )
+    torch.testing.assert_close(distributed.state_dict(), plain.state_dict())
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'lr': 0.0}, "'lr' must be above 0, got 0.0"),
+        ({'ks': (16,)}, "'ks' must not be above the number of items, 15, got 16"),
+        ({'ks': ()}, "'ks' must hold at least one cut-off"),
+    ],
+)
+def test_wrong_arguments(change, message):
+    with pytest.raises(ValueError, match=message):
+        build(**change)
