@@ -1,6 +1,7 @@
-r"""From raw text to intents and to vectors. A chat model is any callable that answers
-conversations, an encoder any callable from a list of texts to an array with a row a
-text; one that can :obj:`describe` itself says how its results were made."""
+r"""From raw text to intents and to vectors. A chat model is a callable that answers
+conversations. An encoder is a callable that turns a list of texts into an array with
+one row per text. A method :obj:`describe` of either returns how its results are made,
+for the records beside them."""
 
 from .chat import (
     ChatError,

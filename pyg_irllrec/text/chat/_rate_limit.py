@@ -6,26 +6,26 @@ from typing import Optional
 
 
 class RateLimit:
-    r"""So much a minute, evenly, for all threads together.
+    r"""Spreads an amount per minute evenly over all threads.
 
     Args:
-        per_minute (float, optional): How much; :obj:`None` for any amount.
+        per_minute (float, optional): The amount per minute; :obj:`None` for no limit.
     """
 
     def __init__(self, per_minute: Optional[float]) -> None:
-        self._seconds = 0.0 if per_minute is None else 60 / per_minute
+        self._seconds_per_unit = 0.0 if per_minute is None else 60 / per_minute
         self._lock = threading.Lock()
-        self._free = 0.0
+        self._next_start = 0.0
 
     def reserve(self, amount: float) -> float:
-        r"""Takes an amount, and says how many seconds to wait before it is used."""
+        r"""Reserves an amount, and returns the seconds to wait before its use."""
         with self._lock:
             now = time.monotonic()
-            start = max(now, self._free)
-            self._free = start + amount * self._seconds
+            start = max(now, self._next_start)
+            self._next_start = start + amount * self._seconds_per_unit
             return start - now
 
     def correct(self, amount: float) -> None:
-        r"""Takes more, or gives back what was reserved in vain."""
+        r"""Reserves more, or gives back an amount that was not used."""
         with self._lock:
-            self._free += amount * self._seconds
+            self._next_start += amount * self._seconds_per_unit

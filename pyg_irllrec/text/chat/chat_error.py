@@ -7,13 +7,13 @@ class ChatError(RuntimeError):
     r"""A chat model could not answer.
 
     Args:
-        reason (str): Why, in one sentence, without a secret.
-        kind (str): What it means: :obj:`"passing"`, another try may succeed (the rate
-            is too high, the server is broken or slow); :obj:`"refused"`, this
-            conversation will never be answered (too long, against the rules);
-            :obj:`"final"`, no conversation will be (a wrong key, no such model).
+        reason (str): The reason, in one sentence, without a secret.
+        kind (str): :obj:`"passing"` if another try may succeed (the rate is too high,
+            the server is broken or slow); :obj:`"refused"` if this conversation will
+            never be answered (it is too long, or against the rules); :obj:`"final"` if
+            no conversation will be answered (a wrong key, no such model).
             (default: :obj:`"passing"`)
-        retry_after (float, optional): How many seconds the server asks to wait.
+        retry_after (float, optional): The seconds that the server asks to wait.
             (default: :obj:`None`)
     """
 

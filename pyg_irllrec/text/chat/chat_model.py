@@ -5,28 +5,29 @@ from typing import Protocol, TypedDict
 
 
 class Message(TypedDict):
-    r"""A turn of a conversation, as every chat model takes it."""
+    r"""One message of a conversation, of a role such as :obj:`"user"`."""
 
     role: str
     content: str
 
 
 Conversation = list[Message]
+"""The messages of a conversation, in their order."""
 
 
 class ChatModel(Protocol):
-    r"""Anything that answers conversations: a function will do.
+    r"""A callable that answers conversations, such as a function.
 
-    Called with a list of conversations, it returns an answer each, a string or a
-    :class:`~pyg_irllrec.text.ChatReply` that knows how many tokens it took. It raises
-    :class:`~pyg_irllrec.text.ChatError` where an answer cannot be had; what else it
-    raises ends the run.
+    It takes a list of conversations and returns one answer per conversation, a string
+    or a :class:`~pyg_irllrec.text.ChatReply` with its token counts. It raises
+    :class:`~pyg_irllrec.text.ChatError` where it cannot answer; any other error ends
+    the run.
 
-    :class:`~pyg_irllrec.text.IntentExtractor` calls it from several threads, with a
-    single conversation in each call, so that one node's texts never meet another's.
-    A model whose answers are kept has to say what it is, by a method
-    :obj:`describe()` that returns a dictionary.
+    :class:`~pyg_irllrec.text.IntentExtractor` calls it from several threads, with one
+    conversation per call, so that the texts of two nodes never share a conversation.
+    It needs a method :obj:`describe()` that returns a dictionary, which identifies the
+    model in records of its answers.
     """
 
     def __call__(self, conversations: Sequence[Conversation], /) -> Sequence[str]:
-        r"""An answer for each conversation."""
+        r"""Returns one answer per conversation."""

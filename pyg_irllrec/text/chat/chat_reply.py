@@ -4,14 +4,14 @@ from typing import Optional
 
 
 class ChatReply(str):
-    r"""An answer that knows how many tokens it took.
+    r"""An answer with its token counts.
 
     Args:
         text (str): The answer.
-        prompt_tokens (int, optional): The tokens of the conversation.
-            (default: :obj:`None`, not known)
-        answer_tokens (int, optional): The tokens of the answer.
-            (default: :obj:`None`, not known)
+        prompt_tokens (int, optional): The number of tokens of the conversation.
+            (default: :obj:`None`, unknown)
+        answer_tokens (int, optional): The number of tokens of the answer.
+            (default: :obj:`None`, unknown)
     """
 
     prompt_tokens: Optional[int]
@@ -23,7 +23,7 @@ class ChatReply(str):
         prompt_tokens: Optional[int] = None,
         answer_tokens: Optional[int] = None,
     ) -> ChatReply:
-        r"""The answer as a string with its counts."""
+        r"""Makes a string with token counts."""
         reply = super().__new__(cls, text)
         reply.prompt_tokens = prompt_tokens
         reply.answer_tokens = answer_tokens

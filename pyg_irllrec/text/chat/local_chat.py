@@ -20,36 +20,37 @@ from pyg_irllrec.text.chat.chat_model import Conversation, Message
 from pyg_irllrec.text.chat.chat_reply import ChatReply
 from pyg_irllrec.utils.checks import check_positive
 
-# Without their beginning where it is the template that opens them.
+# The opening tag is missing where the template writes it.
 _THOUGHTS = re.compile(r'\s*(?:<think>)?.*?</think>\s*', flags=re.DOTALL)
-_PROBE = 'a system text'
+_SYSTEM_PROBE = 'a system text'
 
 
 class LocalChat:
     r"""A chat model in this process: a language model of PyG,
-    :class:`torch_geometric.llm.models.LLM` (extra :obj:`text`: transformers), asked
-    through its chat template, the likeliest token each time, whatever its own settings
-    of generation are.
+    :class:`torch_geometric.llm.models.LLM` (extra :obj:`text`: transformers), behind
+    its chat template. It decodes greedily, whatever the model's own generation
+    settings.
 
     .. code-block:: python
 
         llm = torch_geometric.llm.models.LLM('Qwen/Qwen2.5-7B-Instruct')
         extract = IntentExtractor(LocalChat(llm, batch_size=8), concurrency=16)
 
-    It may be called from many threads: one batch is answered at a time, of
-    conversations that wait. Where the template knows no system role, its text opens
-    the first message of the user. Thoughts before an answer are asked not to be had,
-    and cut off.
+    It may be called from many threads: it answers waiting conversations in batches,
+    one batch at a time. Where the template has no system role, the system message is
+    put before the first message of the user. Thinking is disabled where the template
+    allows it, and is otherwise cut off.
 
     Args:
-        llm (torch_geometric.llm.models.LLM): The language model, or anything with its
+        llm (torch_geometric.llm.models.LLM): The language model, or an object with its
             :obj:`tokenizer`, :obj:`llm` and :obj:`device`.
-        max_tokens (int): The longest answer, in tokens. (default: :obj:`1024`)
-        batch_size (int): How many conversations are answered at once, at most.
-            Batches are full where twice as many are asked at once, which is
-            :obj:`concurrency` of :class:`~pyg_irllrec.text.IntentExtractor`: the next
-            ones gather while a batch is answered. In another batch an answer may
-            differ, by rounding. (default: :obj:`1`)
+        max_tokens (int): The largest number of tokens of an answer.
+            (default: :obj:`1024`)
+        batch_size (int): The largest number of conversations per batch. To fill the
+            batches, let :obj:`concurrency` of
+            :class:`~pyg_irllrec.text.IntentExtractor` be twice as large: the next
+            conversations gather while a batch is answered. Rounding can make an answer
+            depend on its batch. (default: :obj:`1`)
 
     Raises:
         ValueError: If an argument is out of range, or the model has no chat template.
@@ -63,24 +64,24 @@ class LocalChat:
             if not hasattr(llm, part):
                 raise ValueError(
                     "'llm' must be a torch_geometric.llm.models.LLM, got "
-                    f"{type(llm).__name__}, which has no '{part}'"
+                    f"{type(llm).__name__} without '{part}'"
                 )
         if not getattr(llm.tokenizer, 'chat_template', None):
             raise ValueError(
-                "'llm' must be a chat model, whose tokenizer has a chat template, got "
-                f'{_name(llm)}'
+                "'llm' must have a chat template in its tokenizer, got none in "
+                f'{_model_name(llm)}'
             )
         self.llm = llm
         self.max_tokens = max_tokens
         self.batch_size = batch_size
-        self._has_system_role = self._probe_system_role()
+        self._has_system_role = self._template_has_system_role()
         self._weights_sha256 = _hash_weights(llm.llm)
         self._changed = threading.Condition()
         self._busy = False
         self._waiting: deque[_Question] = deque()
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[ChatReply]:
-        r"""An answer for each conversation."""
+        r"""Returns one answer per conversation."""
         questions = [_Question(self._encode(each)) for each in conversations]
         with self._changed:
             self._waiting.extend(questions)
@@ -97,12 +98,12 @@ class LocalChat:
         return [question.get() for question in questions]
 
     def describe(self) -> dict[str, Any]:
-        r"""What the answers were made with, for a record beside them."""
+        r"""The model and its options, for a record beside its answers."""
         template = json.dumps(self.llm.tokenizer.chat_template, sort_keys=True)
         config = getattr(self.llm.llm, 'config', None)
         transformers = sys.modules.get('transformers')
         return {
-            'model': _name(self.llm),
+            'model': _model_name(self.llm),
             'revision': getattr(config, '_commit_hash', None),
             'weights_sha256': self._weights_sha256,
             'language_model': True,
@@ -113,17 +114,17 @@ class LocalChat:
         }
 
     def _encode(self, conversation: Conversation) -> list[int]:
-        r"""The conversation in tokens."""
+        r"""The tokens of a conversation."""
         tokens: list[int] = self.llm.tokenizer(
             self._render(conversation), add_special_tokens=False
         )['input_ids']
         config = getattr(self.llm.llm, 'config', None)
-        config = getattr(config, 'text_config', config)  # Of models that see, too.
+        config = getattr(config, 'text_config', config)  # Of models with images.
         window = getattr(config, 'max_position_embeddings', None)
         if window is not None and len(tokens) + self.max_tokens > window:
             raise ChatError(
-                f'{_name(self.llm)}: {len(tokens)} tokens and {self.max_tokens} of an '
-                f'answer are more than the {window} that it can hold',
+                f'{_model_name(self.llm)}: {len(tokens)} tokens of a conversation and '
+                f'{self.max_tokens} of an answer exceed its context of {window} tokens',
                 'refused',
             )
         return tokens
@@ -142,23 +143,23 @@ class LocalChat:
         )
         return text
 
-    def _probe_system_role(self) -> bool:
-        r"""Some templates raise where there is one, others pass it over."""
+    def _template_has_system_role(self) -> bool:
+        r"""Templates without a system role raise, or ignore its message."""
         probe: Conversation = [
-            {'role': 'system', 'content': _PROBE},
+            {'role': 'system', 'content': _SYSTEM_PROBE},
             {'role': 'user', 'content': 'a question'},
         ]
         try:
-            return _PROBE in self._apply_template(probe)
+            return _SYSTEM_PROBE in self._apply_template(probe)
         except Exception:
             return False
 
     def _next_batch(self, questions: Sequence[_Question]) -> list[_Question]:
-        r"""What the caller has to answer once the model is free, for others too; none
-        as soon as its own questions are answered, which others may do."""
+        r"""The next batch, once the model is free, which may hold questions of other
+        callers; empty once the caller's own questions are answered."""
         with self._changed:
-            self._changed.wait_for(lambda: _done(questions) or not self._busy)
-            if _done(questions):
+            self._changed.wait_for(lambda: _finished(questions) or not self._busy)
+            if _finished(questions):
                 return []
             self._busy = True
             size = min(self.batch_size, len(self._waiting))
@@ -168,7 +169,7 @@ class LocalChat:
         try:
             self._answer(batch)
         except BaseException as error:
-            for question in batch:  # Also of those whose threads only wait.
+            for question in batch:  # Other threads wait for some of them.
                 if not question.answered:
                     question.error = error
             if not isinstance(error, Exception):
@@ -194,8 +195,8 @@ class LocalChat:
             self._answer(batch[half:])
         else:
             batch[0].error = ChatError(
-                f'{_name(self.llm)}: {len(batch[0].tokens)} tokens and an answer are '
-                'too long for the memory',
+                f'{_model_name(self.llm)}: a conversation of {len(batch[0].tokens)} '
+                'tokens and its answer are too long for the memory',
                 'refused',
             )
 
@@ -209,7 +210,7 @@ class LocalChat:
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         with (
             getattr(self.llm, 'autocast_context', nullcontext()),
-            self._greedy(pad, sorted(ends)),
+            self._greedy_decoding(pad, sorted(ends)),
         ):
             output: Tensor = self.llm.llm.generate(
                 input_ids=torch.tensor(rows, device=self.llm.device),
@@ -224,41 +225,41 @@ class LocalChat:
         return replies
 
     @contextmanager
-    def _greedy(self, pad: int, ends: list[int]) -> Iterator[None]:
-        r"""Settings that say all: what is passed to a model is merged with its own,
-        which may sample, search by beams, or penalise what an answer has to repeat."""
+    def _greedy_decoding(self, pad: int, ends: list[int]) -> Iterator[None]:
+        r"""Replaces the model's generation settings, which may sample, search by beams
+        or penalise repetition: arguments of a call would be merged with them."""
         model = self.llm.llm
-        own = model.generation_config
-        model.generation_config = type(own)(
+        config = model.generation_config
+        model.generation_config = type(config)(
             do_sample=False,
             max_new_tokens=self.max_tokens,
             pad_token_id=pad,
-            bos_token_id=getattr(own, 'bos_token_id', None),
+            bos_token_id=getattr(config, 'bos_token_id', None),
             eos_token_id=ends or None,
         )
         try:
             yield
         finally:
-            model.generation_config = own
+            model.generation_config = config
 
     def _end_tokens(self) -> set[int]:
         r"""The tokens that end an answer."""
-        found = getattr(self.llm.llm.generation_config, 'eos_token_id', None)
-        if found is None:
-            found = self.llm.tokenizer.eos_token_id
-        if found is None:
+        ends = getattr(self.llm.llm.generation_config, 'eos_token_id', None)
+        if ends is None:
+            ends = self.llm.tokenizer.eos_token_id
+        if ends is None:
             return set()
-        return {found} if isinstance(found, int) else set(found)
+        return {ends} if isinstance(ends, int) else set(ends)
 
     def __repr__(self) -> str:
         return (
-            f'{type(self).__name__}({_name(self.llm)}, max_tokens={self.max_tokens}, '
-            f'batch_size={self.batch_size})'
+            f'{type(self).__name__}({_model_name(self.llm)}, '
+            f'max_tokens={self.max_tokens}, batch_size={self.batch_size})'
         )
 
 
 class _Question:
-    r"""A conversation that waits, and what becomes of it."""
+    r"""A waiting conversation, and its reply or error."""
 
     def __init__(self, tokens: list[int]) -> None:
         self.tokens = tokens
@@ -274,7 +275,7 @@ class _Question:
         return self.reply
 
 
-def _done(questions: Sequence[_Question]) -> bool:
+def _finished(questions: Sequence[_Question]) -> bool:
     failed = any(question.error is not None for question in questions)
     return failed or all(question.answered for question in questions)
 
@@ -290,27 +291,27 @@ def _without_system_role(conversation: Conversation) -> Conversation:
 
 def _out_of_memory(error: Exception) -> bool:
     kinds = (MemoryError, torch.OutOfMemoryError)
-    # On a CPU it is a plain RuntimeError.
+    # On a CPU, torch raises a plain RuntimeError.
     return isinstance(error, kinds) or "can't allocate memory" in str(error)
 
 
 def _hash_weights(model: Any) -> Optional[str]:
-    r"""The first values of every weight: other weights under the same name are another
-    model, and all of them would take minutes to read."""
+    r"""A hash of the first values of each weight, which tells models of one name apart.
+    To read all values would take minutes."""
     if not isinstance(model, Module):
         return None
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, weight in model.state_dict().items():
         if not isinstance(weight, Tensor):
             continue
-        found.update(f'{name} {tuple(weight.shape)}'.encode())
-        if not weight.is_meta:  # One that is read from disk when it is needed.
+        digest.update(f'{name} {tuple(weight.shape)}'.encode())
+        if not weight.is_meta:  # Offloaded to disk.
             first = weight.flatten()[:16].cpu().double()
-            found.update(json.dumps(first.tolist()).encode())
-    return found.hexdigest()
+            digest.update(json.dumps(first.tolist()).encode())
+    return digest.hexdigest()
 
 
-def _name(llm: Any) -> str:
-    r"""That of the model; of one in a folder the folder's own."""
+def _model_name(llm: Any) -> str:
+    r"""The name of the model, or of the folder that it was loaded from."""
     name = str(getattr(llm, 'model_name', type(llm).__name__))
     return Path(name).resolve().name if Path(name).is_dir() else name

@@ -1,53 +1,49 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from types import MappingProxyType
 from typing import Any, Optional
 
-from pyg_irllrec.text._endpoint import check_key, check_url
+from pyg_irllrec.text._api_key import ApiKey
+from pyg_irllrec.text._base_url import check_base_url
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.chat_model import Conversation
 from pyg_irllrec.text.chat.chat_reply import ChatReply
 from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.optional import import_optional
 
-_DEFAULTS = MappingProxyType(
-    {
-        'temperature': 0,
-        'max_tokens': 1024,
-        'response_format': {'type': 'json_object'},
-    }
-)
-_LARGEST_ANSWER = 10_000_000  # Bytes: what is longer is no answer.
-_PASSING = (408, 409, 425, 429)
-_FINAL = (401, 402, 403, 404)
+_MAX_RESPONSE_BYTES = 10_000_000
+_PASSING_STATUS = (408, 409, 425, 429)
+_FINAL_STATUS = (401, 402, 403, 404)
 
 
 class OpenAIChat:
-    r"""A chat model behind an endpoint that speaks OpenAI's chat completions API,
-    theirs or your own (vLLM, Ollama, llama.cpp, ...), through the :obj:`openai`
-    client (extra :obj:`llm`). Nothing is tried twice here:
-    :class:`~pyg_irllrec.text.IntentExtractor` does that. It may be called from many
-    threads.
+    r"""A chat model behind an endpoint with OpenAI's chat completions API, which is
+    OpenAI's or your own (vLLM, Ollama, llama.cpp, ...). It uses the :obj:`openai`
+    client (extra :obj:`llm`) and may be called from many threads. It does not retry:
+    :class:`~pyg_irllrec.text.IntentExtractor` does.
 
-    The key is read from the environment variable :obj:`OPENAI_API_KEY` at the first
-    call. It is sent to the endpoint and shown nowhere: not in errors, not by
-    :obj:`repr`, not in :meth:`describe`.
+    The key is sent to the endpoint and never shown: not in errors, :obj:`repr` or
+    :meth:`describe`. A model with an :obj:`api_key` cannot be pickled.
 
     Args:
         model (str): The name of the model.
-        base_url (str): Where the endpoint is, without :obj:`/chat/completions`.
+        base_url (str): The address of the endpoint, without :obj:`/chat/completions`.
             (default: :obj:`"https://api.openai.com/v1"`)
-        timeout (float): How many seconds a request may take. (default: :obj:`60.0`)
-        options (dict, optional): What else is asked of the model, on top of
-            :obj:`{'temperature': 0, 'max_tokens': 1024, 'response_format': {'type':
-            'json_object'}}`; :obj:`None` as a value leaves one out.
-            (default: :obj:`None`)
+        api_key (str, optional): The key; an endpoint without keys accepts any.
+            (default: :obj:`None`, the environment variable :obj:`OPENAI_API_KEY`, read
+            at the first call)
+        max_tokens (int, optional): The largest number of tokens of an answer;
+            :obj:`None` to send no limit. (default: :obj:`1024`)
+        timeout (float): The largest number of seconds per request.
+            (default: :obj:`60.0`)
+        options (dict, optional): Further fields of the request, on top of
+            :obj:`{'temperature': 0, 'response_format': {'type': 'json_object'}}`; a
+            value of :obj:`None` removes a field. (default: :obj:`None`)
 
     Raises:
         ImportError: If the client is not installed.
@@ -59,32 +55,46 @@ class OpenAIChat:
         self,
         model: str,
         base_url: str = 'https://api.openai.com/v1',
+        *,
+        api_key: Optional[str] = None,
+        max_tokens: Optional[int] = 1024,
         timeout: float = 60.0,
         options: Optional[Mapping[str, Any]] = None,
     ) -> None:
+        if max_tokens is not None:
+            check_positive('max_tokens', max_tokens)
         check_positive('timeout', timeout)
-        base_url = check_url(base_url)
-        try:
-            import openai  # noqa: F401
-        except ImportError:
-            raise ImportError(
-                "'OpenAIChat' needs openai: pip install 'pyg_irllrec[llm]'"
-            ) from None
+        base_url = check_base_url(base_url)
+        options = dict(options or {})
+        for name in ('model', 'messages', 'max_tokens'):
+            if name in options:
+                raise ValueError(
+                    f"'options' must hold further fields of a request, got {name!r}, "
+                    'which has its own argument'
+                )
+        key = ApiKey(api_key)
+        import_optional('openai', type(self).__name__, 'llm')
         self.model = model
         self.base_url = base_url
+        self.max_tokens = max_tokens
         self.timeout = timeout
-        chosen = {**_DEFAULTS, **(options or {})}
-        self.options = {k: v for k, v in chosen.items() if v is not None}
+        request = {
+            'temperature': 0,
+            'max_tokens': max_tokens,
+            'response_format': {'type': 'json_object'},
+            **options,
+        }
+        self.options = {k: v for k, v in request.items() if v is not None}
+        self._key = key
         self._lock = threading.Lock()
-        # A function, so that nothing that shows or stores attributes meets the key.
-        self._client: Optional[Callable[[], Any]] = None
+        self._client: Any = None
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[ChatReply]:
-        r"""An answer for each conversation, one request after the other."""
+        r"""Returns one answer per conversation, of one request after the other."""
         return [self._ask(conversation) for conversation in conversations]
 
     def describe(self) -> dict[str, Any]:
-        r"""What the answers were made with, for a record beside them."""
+        r"""The model and its options, for a record beside its answers."""
         from openai import __version__
 
         return {
@@ -98,13 +108,13 @@ class OpenAIChat:
     def _ask(self, conversation: Conversation) -> ChatReply:
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-        client = self._open()
+        client = self._get_client()
         retry_after = None
         kind = 'passing'
         try:
             return _read_reply(self._request(client, conversation))
         except APIStatusError as error:
-            kind = _kind(error.status_code, error.code)
+            kind = _error_kind(error.status_code, error.code)
             retry_after = _retry_after(error.response.headers)
             reason = f'{error.status_code}, {error.message}'
         except (APITimeoutError, TimeoutError):
@@ -113,12 +123,12 @@ class OpenAIChat:
             reason = f'{error} ({error.__cause__})' if error.__cause__ else str(error)
         except ValueError as error:
             reason = str(error)
-        except Exception as error:  # The connection broke while it was read.
+        except Exception as error:  # The connection broke during the response.
             if not type(error).__module__.startswith(('httpx', 'httpcore')):
                 raise
             reason = f'{type(error).__name__}: {error}'
-        # Said here, for the client's error holds the request, and the request the
-        # key, which some endpoints even repeat in their answer.
+        # Not raised above, because the error of the client holds the request, and the
+        # request the key, which some endpoints even repeat in their response.
         reason = reason.replace(client.api_key, '***')[:300]
         raise ChatError(f'{self.base_url}: {reason}', kind, retry_after)
 
@@ -126,10 +136,9 @@ class OpenAIChat:
         deadline = time.monotonic() + self.timeout
         parts: list[bytes] = []
         size = 0
-        # The body piece by piece: the client's own timeout is one of each piece, and
-        # a server that drips could hold a thread for ever.
-        # As 'extra_body', which the client takes as it is: it would take as long to
-        # check the messages against its types as for all the rest.
+        # The response is read in pieces, because the timeout of the client is one of
+        # each piece: a slow server could hold a thread for ever. 'extra_body' skips
+        # the checks of the client, which take as long as all the rest.
         body = {**self.options, 'messages': conversation}
         with client.chat.completions.with_streaming_response.create(
             model=self.model, messages=[], extra_body=body
@@ -139,46 +148,44 @@ class OpenAIChat:
                 size += len(part)
                 if time.monotonic() > deadline:
                     raise TimeoutError
-                if size > _LARGEST_ANSWER:
-                    raise ValueError(f'it answers with more than {size} bytes')
+                if size > _MAX_RESPONSE_BYTES:
+                    raise ValueError(f'its response is longer than {size} bytes')
         return b''.join(parts)
 
-    def _open(self) -> Any:
+    def _get_client(self) -> Any:
         r"""The client, one for all threads."""
         with self._lock:
             if self._client is None:
                 from openai import OpenAI
 
-                client = OpenAI(
-                    api_key=_read_key(),
+                self._client = OpenAI(
+                    api_key=self._key.get(),
                     base_url=self.base_url,
                     timeout=self.timeout,
                     max_retries=0,
                 )
-                self._client = lambda: client
-            return self._client()
+            return self._client
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The client holds the key.
+        return {**vars(self), '_client': None, '_lock': None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.model!r}, base_url={self.base_url!r})'
 
 
-def _read_key() -> str:
-    if 'OPENAI_API_KEY' not in os.environ:
-        raise ValueError(
-            'the environment variable OPENAI_API_KEY must be set (an endpoint that '
-            'needs no key takes any)'
-        )
-    return check_key(os.environ['OPENAI_API_KEY'])
-
-
-def _kind(status: int, code: Optional[str]) -> str:
-    if status in _FINAL or code == 'insufficient_quota':
+def _error_kind(status: int, code: Optional[str]) -> str:
+    if status in _FINAL_STATUS or code == 'insufficient_quota':
         return 'final'
-    return 'passing' if status in _PASSING or status >= 500 else 'refused'
+    return 'passing' if status in _PASSING_STATUS or status >= 500 else 'refused'
 
 
 def _retry_after(headers: Mapping[str, str]) -> Optional[float]:
-    r"""How many seconds the server asks to wait, in any of the ways to say so."""
+    r"""The seconds that the server asks to wait, in any form of the header."""
     text = headers.get('retry-after', '')
     try:
         if 'retry-after-ms' in headers:
@@ -197,16 +204,16 @@ def _retry_after(headers: Mapping[str, str]) -> Optional[float]:
 
 def _read_reply(body: bytes) -> ChatReply:
     try:
-        answer = json.loads(body)
-        content = answer['choices'][0]['message']['content']
-        usage = answer.get('usage') or {}
+        response = json.loads(body)
+        content = response['choices'][0]['message']['content']
+        usage = response.get('usage') or {}
         counts = [usage.get('prompt_tokens'), usage.get('completion_tokens')]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(
-            f'it must answer with a chat completion, got {type(error).__name__} in '
+            f'its response must be a chat completion, got {type(error).__name__} in '
             f'{len(body)} bytes'
         ) from None
-    # Models that decline give no content: what is asked for is not in it.
+    # Models that decline return no content.
     text = content if isinstance(content, str) else ''
-    known = [count if isinstance(count, int) else None for count in counts]
-    return ChatReply(text, *known)
+    prompt, answer = (n if isinstance(n, int) else None for n in counts)
+    return ChatReply(text, prompt, answer)

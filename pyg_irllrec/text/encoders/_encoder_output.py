@@ -1,20 +1,18 @@
-"""What every encoder is held to, whoever wrote it."""
+"""Checks the input, output and description of any encoder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-TextEncoder = Callable[[Sequence[str]], npt.NDArray[Any]]
-
 
 def checked_texts(name: str, texts: Iterable[Any]) -> Iterator[str]:
-    r"""The texts one by one; raises a :class:`ValueError` that names the first row
-    that holds no text (:obj:`None`, NaN, a number)."""
+    r"""Yields the texts, and raises a :class:`ValueError` at the first value that is no
+    text (:obj:`None`, NaN, a number)."""
     if isinstance(texts, str):
         raise ValueError(f"'{name}' must be a list of texts, got a single text")
     for row, text in enumerate(texts):
@@ -24,15 +22,15 @@ def checked_texts(name: str, texts: Iterable[Any]) -> Iterator[str]:
 
 
 def as_vectors(source: str, value: Any, num_texts: int) -> npt.NDArray[np.float32]:
-    r"""What :obj:`source` gave as :obj:`float32` vectors, a finite row a text; raises a
-    :class:`ValueError` otherwise."""
+    r"""Converts the result of :obj:`source` to :obj:`float32` vectors, or raises a
+    :class:`ValueError` unless it has one finite row per text."""
     try:
         vectors = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError) as error:  # Rows of several widths, or no numbers.
+    except (TypeError, ValueError) as error:  # Rows of several widths, or text.
         raise ValueError(f'{source} must return one matrix: {error}') from None
     if vectors.ndim != 2 or len(vectors) != num_texts or vectors.shape[1] == 0:
         raise ValueError(
-            f'{source} must return a row a text, {num_texts} rows, got shape '
+            f'{source} must return one row per text, {num_texts} rows, got shape '
             f'{vectors.shape}'
         )
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
@@ -45,8 +43,8 @@ def as_vectors(source: str, value: Any, num_texts: int) -> npt.NDArray[np.float3
 
 
 def describe_encoder(encoder: object) -> dict[str, Any]:
-    r"""What the encoder says of itself; raises a :class:`ValueError` where it says
-    nothing."""
+    r"""The result of :obj:`encoder.describe()`, or a :class:`ValueError` where it has
+    no such method."""
     describe = getattr(encoder, 'describe', None)
     if describe is None:
         raise ValueError(
@@ -57,11 +55,11 @@ def describe_encoder(encoder: object) -> dict[str, Any]:
 
 
 def as_json(name: str, value: dict[str, Any]) -> dict[str, Any]:
-    r"""What becomes of a description in a file, where tuples turn into lists; raises
-    a :class:`ValueError` where it cannot be written."""
+    r"""The description as JSON represents it, with lists for tuples, or a
+    :class:`ValueError` where JSON cannot."""
     try:
         return dict(json.loads(json.dumps(value)))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"'{name}' must hold what JSON can: {error}, got {value!r}"
+            f"'{name}' must hold values of JSON, got {value!r}: {error}"
         ) from None

@@ -15,7 +15,7 @@ class VectorTable(SQLiteFile):
     r"""Vectors by key in a SQLite file, each with a checksum.
 
     Args:
-        path (Path): The file; it is made where it is missing.
+        path (Path): The file, which is created where it is missing.
 
     Raises:
         ValueError: If the file is no SQLite database.
@@ -33,20 +33,20 @@ class VectorTable(SQLiteFile):
     def read(
         self, keys: Sequence[bytes]
     ) -> dict[bytes, Optional[npt.NDArray[np.float32]]]:
-        r"""The vectors that are there, by key, and :obj:`None` for damaged ones."""
-        places = ', '.join('?' * len(keys))
-        with self._explained():
+        r"""The stored vectors by key, and :obj:`None` for damaged ones."""
+        marks = ', '.join('?' * len(keys))
+        with self._named_errors():
             found = self._db.execute(
                 'SELECT key, vector, checksum FROM text_vectors '
-                f'WHERE key IN ({places})',
+                f'WHERE key IN ({marks})',
                 keys,
             ).fetchall()
         return {key: _unpack(key, blob, checksum) for key, blob, checksum in found}
 
     def write(self, keys: Sequence[bytes], vectors: npt.NDArray[np.float32]) -> None:
-        r"""Keeps a vector a key, all of them in one transaction."""
+        r"""Stores one vector per key, in one transaction."""
         blobs = (row.astype('<f4').tobytes() for row in vectors)
-        with self._explained(), self._db as db:
+        with self._named_errors(), self._db as db:
             db.executemany(
                 'INSERT OR REPLACE INTO text_vectors VALUES (?, ?, ?)',
                 ((key, blob, _checksum(key, blob)) for key, blob in zip(keys, blobs)),
@@ -54,7 +54,7 @@ class VectorTable(SQLiteFile):
 
 
 def _checksum(key: bytes, blob: bytes) -> int:
-    # With the key, so that a vector that stands in another's place is found out.
+    # With the key, so that a vector under another's key is detected.
     return zlib.crc32(blob, zlib.crc32(key))
 
 

@@ -1,48 +1,49 @@
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
-from pyg_irllrec.text._endpoint import check_key, check_url
+from pyg_irllrec.text._api_key import ApiKey
+from pyg_irllrec.text._base_url import check_base_url
 from pyg_irllrec.text.encoders._encoder_output import as_vectors, checked_texts
 from pyg_irllrec.utils.checks import check_not_negative, check_positive
+from pyg_irllrec.utils.optional import import_optional
 
 
 class OpenAIEncoder:
-    r"""Texts to vectors by an endpoint that speaks OpenAI's embeddings API, theirs
-    or your own (vLLM, Ollama, ...), through the :obj:`openai` client (extra
-    :obj:`llm`). Wrap it in a :class:`~pyg_irllrec.text.CachedEncoder`, and no text is
-    paid for twice.
+    r"""Encodes texts by an endpoint with OpenAI's embeddings API, which is OpenAI's or
+    your own (vLLM, Ollama, ...). It uses the :obj:`openai` client (extra :obj:`llm`).
+    Wrap it in a :class:`~pyg_irllrec.text.CachedEncoder` to pay for each text once.
 
-    The key is read when texts are encoded. It is sent to the endpoint and shown
-    nowhere: not in errors, not by :obj:`repr`, not in :meth:`describe`. The encoder
-    cannot be pickled when it was given one.
+    The key is sent to the endpoint and never shown: not in errors, :obj:`repr` or
+    :meth:`describe`. An encoder with an :obj:`api_key` cannot be pickled.
 
     Args:
         model (str): The name of the model, such as :obj:`"text-embedding-3-small"`.
-        base_url (str): Where the endpoint is, without :obj:`/embeddings`.
+        base_url (str): The address of the endpoint, without :obj:`/embeddings`.
             (default: :obj:`"https://api.openai.com/v1"`)
-        api_key (str, optional): The key; an endpoint that needs none takes any.
-            (default: :obj:`None`, the environment variable :obj:`OPENAI_API_KEY`)
-        batch_size (int): The number of texts a request. (default: :obj:`256`)
-        dimensions (int, optional): The width that the model is asked for, where it
-            offers several. (default: :obj:`None`, the model's own)
-        max_retries (int): How often a request is tried again that was refused for
-            its rate, timed out or met a broken server. The client waits as long as
-            the server says. (default: :obj:`5`)
-        timeout (float): How many seconds a request may take. (default: :obj:`60.0`)
+        api_key (str, optional): The key; an endpoint without keys accepts any.
+            (default: :obj:`None`, the environment variable :obj:`OPENAI_API_KEY`, read
+            at every call)
+        batch_size (int): The number of texts per request. (default: :obj:`256`)
+        dimensions (int, optional): The width of the vectors, for models that offer
+            several. (default: :obj:`None`, the model's own)
+        max_retries (int): The largest number of retries of a request that exceeds a
+            rate limit, times out or meets a server error. The client waits as long as
+            the server asks. (default: :obj:`5`)
+        timeout (float): The largest number of seconds per request.
+            (default: :obj:`60.0`)
         progress (bool): Whether to show a progress bar over several requests.
             (default: :obj:`True`)
 
     Raises:
         ImportError: If the client is not installed.
-        ValueError: If an argument is out of range or there is no key, and if the
-            endpoint returns anything but a finite vector a text, all of one width.
+        ValueError: If an argument is out of range, there is no key, or the endpoint
+            does not return one finite vector per text, all of one width.
         RuntimeError: If the endpoint cannot be reached or refuses.
     """
 
@@ -50,6 +51,7 @@ class OpenAIEncoder:
         self,
         model: str,
         base_url: str = 'https://api.openai.com/v1',
+        *,
         api_key: Optional[str] = None,
         batch_size: int = 256,
         dimensions: Optional[int] = None,
@@ -62,15 +64,9 @@ class OpenAIEncoder:
             check_positive('dimensions', dimensions)
         check_not_negative('max_retries', max_retries)
         check_positive('timeout', timeout)
-        base_url = check_url(base_url)
-        if api_key is not None:
-            api_key = check_key(api_key)
-        try:
-            import openai  # noqa: F401
-        except ImportError:
-            raise ImportError(
-                "'OpenAIEncoder' needs openai: pip install 'pyg_irllrec[llm]'"
-            ) from None
+        base_url = check_base_url(base_url)
+        key = ApiKey(api_key)
+        import_optional('openai', type(self).__name__, 'llm')
         self.model = model
         self.base_url = base_url
         self.batch_size = batch_size
@@ -78,14 +74,11 @@ class OpenAIEncoder:
         self.max_retries = max_retries
         self.timeout = timeout
         self.progress = progress
-        # A function, so that nothing that shows or stores attributes meets the key.
-        self._given_key: Optional[Callable[[], str]] = None
-        if api_key is not None:
-            self._given_key = lambda: api_key
+        self._key = key
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        r"""Vectors of shape :math:`(N, D_t)`. The API refuses empty texts: a blank
-        stands in for them."""
+        r"""Returns vectors of shape :math:`(N, D_t)`. Empty texts are sent as a blank,
+        because the API rejects them."""
         from openai import OpenAI
 
         texts = [text or ' ' for text in checked_texts('texts', texts)]
@@ -94,7 +87,7 @@ class OpenAIEncoder:
         blocks: list[npt.NDArray[np.float32]] = []
         with (
             OpenAI(
-                api_key=self._key(),
+                api_key=self._key.get(),
                 base_url=self.base_url,
                 max_retries=self.max_retries,
                 timeout=self.timeout,
@@ -117,7 +110,7 @@ class OpenAIEncoder:
         return np.concatenate(blocks)
 
     def describe(self) -> dict[str, Any]:
-        r"""What the vectors were made with, for a record beside them."""
+        r"""The model and its options, for a record beside its vectors."""
         from openai import __version__
 
         width = {} if self.dimensions is None else {'dimension': self.dimensions}
@@ -129,34 +122,24 @@ class OpenAIEncoder:
             'library': f'openai {__version__}',
         }
 
-    def _key(self) -> str:
-        if self._given_key is not None:
-            return self._given_key()
-        if 'OPENAI_API_KEY' not in os.environ:
-            raise ValueError(
-                "'api_key' must be given, or the environment variable OPENAI_API_KEY "
-                'be set (an endpoint that needs no key takes any)'
-            )
-        return check_key(os.environ['OPENAI_API_KEY'])
-
     def _request(self, client: Any, texts: list[str]) -> npt.NDArray[np.float32]:
         r"""The vectors of a batch."""
         from openai import OpenAIError
 
         width = {} if self.dimensions is None else {'dimensions': self.dimensions}
         try:
-            # Numbers rather than base64, which not every endpoint knows; and the
-            # answer as it is, as the client takes five times as long to model it.
-            answer = client.embeddings.with_raw_response.create(
+            # Numbers, because not every endpoint offers base64; and the raw response,
+            # because the client takes five times as long to parse it.
+            response = client.embeddings.with_raw_response.create(
                 input=texts, model=self.model, encoding_format='float', **width
             )
-            body = answer.http_response.json()
+            body = response.http_response.json()
         except (OpenAIError, ValueError) as error:
             reason = f'{error} ({error.__cause__})' if error.__cause__ else str(error)
         else:
             return as_vectors(self.base_url, _embeddings(body), len(texts))
-        # Said here, for the client's error holds the request, and the request the
-        # key, which some endpoints even repeat in their answer.
+        # Not raised above, because the error of the client holds the request, and the
+        # request the key, which some endpoints even repeat in their response.
         reason = reason.replace(client.api_key, '***')[:500]
         raise RuntimeError(
             f'{self.base_url} did not encode texts with {self.model!r}: {reason}'
@@ -170,7 +153,7 @@ class OpenAIEncoder:
 
 
 def _embeddings(body: Any) -> list[Any]:
-    r"""The vectors in the order of the texts, whatever order they came in."""
+    r"""The vectors of a response, in the order of the texts."""
     data = body.get('data') if isinstance(body, dict) else None
     if not isinstance(data, list) or any('embedding' not in entry for entry in data):
         raise ValueError("the endpoint must return embeddings under 'data', got none")
@@ -178,7 +161,7 @@ def _embeddings(body: Any) -> list[Any]:
     if any(place is not None for place in index):  # Some endpoints leave it out.
         if set(index) != set(range(len(data))):
             raise ValueError(
-                'the endpoint must number its embeddings from 0, one a text, got '
+                'the endpoint must number its embeddings from 0, one per text, got '
                 f"'index' {index[:10]}"
             )
         data = sorted(data, key=lambda entry: entry['index'])

@@ -10,17 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.optional import import_optional
 
 
 class SentenceEncoder:
-    r"""Texts to unit vectors with a `sentence-transformers
+    r"""Encodes texts as unit vectors with a `sentence-transformers
     <https://www.sbert.net>`_ model (extra :obj:`text`).
 
     Args:
         model (str): The name of a model on the hub, or a folder that holds one.
-        batch_size (int): The number of texts encoded at once.
-            (default: :obj:`64`)
-        device (str, optional): Where the model runs. (default: :obj:`None`, the
+        batch_size (int): The number of texts per batch. (default: :obj:`64`)
+        device (str, optional): The device of the model. (default: :obj:`None`, the
             library's choice)
         progress (bool): Whether to show a progress bar. (default: :obj:`True`)
 
@@ -31,25 +31,20 @@ class SentenceEncoder:
     def __init__(
         self,
         model: str,
+        *,
         batch_size: int = 64,
         device: Optional[str] = None,
         progress: bool = True,
     ) -> None:
         check_positive('batch_size', batch_size)
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError:
-            raise ImportError(
-                "'SentenceEncoder' needs sentence-transformers: "
-                "pip install 'pyg_irllrec[text]'"
-            ) from None
-        self.model = SentenceTransformer(model, device=device)
+        library = import_optional('sentence_transformers', type(self).__name__, 'text')
+        self.model = library.SentenceTransformer(model, device=device)
         self.name = str(model)
         self.batch_size = batch_size
         self.progress = progress
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        r"""Vectors of shape :math:`(N, D_t)`."""
+        r"""Returns vectors of shape :math:`(N, D_t)`."""
         vectors = self.model.encode(
             list(texts),
             batch_size=self.batch_size,
@@ -60,11 +55,11 @@ class SentenceEncoder:
         return np.asarray(vectors, dtype=np.float32)
 
     def describe(self) -> dict[str, Any]:
-        r"""What the vectors were made with, for a record beside them. A model in a
-        folder is known by its name and its content, wherever it lies."""
+        r"""The model and its options, for a record beside its vectors. A model in a
+        folder is identified by the name and the content of the folder."""
         from sentence_transformers import __version__
 
-        # Newer versions have renamed it, and warn of the old name.
+        # Newer versions renamed the method, and warn of the old name.
         width = getattr(self.model, 'get_embedding_dimension', None)
         width = width or self.model.get_sentence_embedding_dimension
         description = {
@@ -79,7 +74,7 @@ class SentenceEncoder:
 
     @cached_property
     def _sha256(self) -> Optional[str]:
-        r"""Of what lies in the folder of the model, if it has one."""
+        r"""A hash of the files in the folder of the model, if it has one."""
         folder = Path(self.name)
         if not folder.is_dir():
             return None
@@ -87,7 +82,7 @@ class SentenceEncoder:
         for path in sorted(folder.rglob('*')):
             name = path.relative_to(folder)
             if not path.is_file() or any(part.startswith('.') for part in name.parts):
-                continue  # Such as .git: no part of the model.
+                continue  # Such as .git.
             digest.update(name.as_posix().encode())
             with open(path, 'rb') as file:
                 while block := file.read(1 << 20):

@@ -14,20 +14,20 @@ from pyg_irllrec.utils.checks import check_positive
 
 
 class TfidfEncoder:
-    r"""Texts to vectors without a model and without a network: TF-IDF, then
-    truncated SVD, then unit rows (latent semantic analysis).
+    r"""Encodes texts by latent semantic analysis, without a model and a network:
+    TF-IDF, then truncated SVD, then unit rows.
 
-    It is fitted on the texts it is given: encode the texts of users and items in
-    one call, or they end in different spaces.
+    It is fitted on the texts of each call: encode the texts of users and items in one
+    call, or their vectors lie in different spaces.
 
     Args:
-        dim (int): The width of the vectors; less where the vocabulary is smaller.
+        dim (int): The width of the vectors; smaller where the vocabulary is.
             (default: :obj:`64`)
         seed (int): The seed of the randomised SVD. (default: :obj:`0`)
     """
 
     corpus_dependent: ClassVar[bool] = True
-    """A text has another vector among other texts, so none can be kept for later."""
+    """The vector of a text depends on the other texts, so it cannot be cached."""
 
     def __init__(self, dim: int = 64, seed: int = 0) -> None:
         check_positive('dim', dim)
@@ -35,8 +35,8 @@ class TfidfEncoder:
         self.seed = seed
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        r"""Vectors of shape :math:`(N, D_t)`; a text without a known word gets
-        zeros.
+        r"""Returns vectors of shape :math:`(N, D_t)`. A text without a word of the
+        vocabulary gets zeros.
 
         Raises:
             ValueError: If no text holds a word.
@@ -57,7 +57,7 @@ class TfidfEncoder:
         return np.asarray(normalize(vectors), dtype=np.float32)
 
     def describe(self) -> dict[str, Any]:
-        r"""What the vectors were made with, for a record beside them."""
+        r"""The encoder and its options, for a record beside its vectors."""
         return {
             'encoder': type(self).__name__,
             'dim': self.dim,

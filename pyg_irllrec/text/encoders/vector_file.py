@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,47 +15,48 @@ from numpy.lib import format as npy
 from torch import Tensor
 
 from pyg_irllrec.text.encoders._encoder_output import as_json
+from pyg_irllrec.typing import IntArray, PathLike
 from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.files import atomic_write
 
-Ids = Union[Sequence[int], Sequence[str], npt.NDArray[Any], Tensor]
+_AnyIds = Union[Sequence[int], Sequence[str], npt.NDArray[Any], Tensor]
 
 _BLOCK_BYTES = 1 << 24
 
 
 class VectorFile(NamedTuple):
-    r"""What :func:`load_vectors` read."""
+    r"""The content of a file, as :func:`load_vectors` reads it."""
 
     vectors: npt.NDArray[np.float32]
-    """A row an id, of shape :math:`(N, D_t)`."""
+    """One row per id, of shape :math:`(N, D_t)`."""
     ids: npt.NDArray[Any]
-    """The ids that the rows belong to, integers or strings, :math:`(N)`."""
+    """The ids of the rows, integers or strings, of shape :math:`(N)`."""
     record: dict[str, Any]
-    """How the vectors were made, with their :obj:`dimension` and :obj:`count`."""
+    """The description of the vectors, with :obj:`dimension` and :obj:`count`."""
 
 
 def save_vectors(
-    path: Union[str, os.PathLike[str]],
+    path: PathLike,
     vectors: Union[npt.NDArray[Any], Tensor],
-    ids: Ids,
-    describe: dict[str, Any],
+    ids: _AnyIds,
+    description: dict[str, Any],
 ) -> None:
-    r"""Writes vectors, the ids they belong to and how they were made into one
-    :obj:`.npz` file, whole or not at all. The arrays are called :obj:`embedding` and
-    :obj:`ids`; :obj:`record` is a JSON object with all of :obj:`describe` and
+    r"""Writes vectors, their ids and their description to one :obj:`.npz` file,
+    completely or not at all. It holds the arrays :obj:`embedding` and :obj:`ids`, and
+    :obj:`record`, a JSON object with the fields of :obj:`description` and
     :obj:`dimension`, :obj:`count`, :obj:`date` and :obj:`ids_sha256`.
 
     Args:
-        path (str or Path): Where; it must end in :obj:`.npz`. A file that is there
-            is replaced.
-        vectors (numpy.ndarray or torch.Tensor): A row an id, of shape
+        path (str or Path): The file, :obj:`.npz`. An existing file is replaced.
+        vectors (numpy.ndarray or torch.Tensor): One row per id, of shape
             :math:`(N, D_t)`, in :obj:`float32` or :obj:`float16`.
-        ids (sequence): Integers or strings, each of them once.
-        describe (dict): How they were made, such as :obj:`encoder.describe()`.
+        ids (sequence): Distinct integers or strings, :math:`N` of them.
+        description (dict): How the vectors were made, such as
+            :obj:`encoder.describe()`.
 
     Raises:
-        ValueError: If shapes do not fit, a vector is not finite, an id is there
-            twice, or :obj:`describe` cannot be written as JSON.
+        ValueError: If shapes do not fit, a vector is not finite, an id is repeated, or
+            JSON cannot represent :obj:`description`.
     """
     path = Path(path)
     if path.suffix != '.npz':
@@ -66,7 +66,7 @@ def save_vectors(
     ids = _as_ids(ids)
     _check_vectors(vectors, ids)
     _check_unique(ids)
-    record = _make_record(describe, vectors, ids)
+    record = _make_record(description, vectors, ids)
     with atomic_write(path, 'wb') as file:
         np.savez(
             file,
@@ -77,38 +77,36 @@ def save_vectors(
 
 
 def load_vectors(
-    path: Union[str, os.PathLike[str]],
-    ids: Optional[Ids] = None,
+    path: PathLike,
+    ids: Optional[_AnyIds] = None,
     expect: Optional[dict[str, Any]] = None,
     missing: str = 'error',
 ) -> VectorFile:
-    r"""Reads vectors by their ids, in the order asked for, from a file of
-    :func:`save_vectors`, or any :obj:`.npz` file that holds :obj:`ids` and
-    :obj:`embedding`. Rows that are not asked for are never all in memory.
+    r"""Reads the vectors of some ids, in their order, from a file of
+    :func:`save_vectors`, or from another :obj:`.npz` file with :obj:`ids` and
+    :obj:`embedding`. Memory holds only the vectors of these ids and a block of others.
 
     Args:
         path (str or Path): The file.
-        ids (sequence, optional): Integers or strings, in any order, any of them as
-            often as you like, such as :obj:`data['item'].id`. (default:
-            :obj:`None`, those of the file)
-        expect (dict, optional): What the record must say, such as
-            :obj:`{'model': 'all-MiniLM-L6-v2', 'dimension': 384}`; it may say more.
+        ids (sequence, optional): Integers or strings, in any order, which may repeat,
+            such as :obj:`data['item'].id`. (default: :obj:`None`, those of the file)
+        expect (dict, optional): Fields that the record must have, such as
+            :obj:`{'model': 'all-MiniLM-L6-v2', 'dimension': 384}`; it may have more.
             (default: :obj:`None`)
-        missing (str): For ids that the file does not hold, an :obj:`"error"`, or
-            :obj:`"zeros"`. (default: :obj:`"error"`)
+        missing (str): The result for ids that are not in the file: an
+            :obj:`"error"`, or :obj:`"zeros"`. (default: :obj:`"error"`)
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged or no such file, if its record says
-            something else than :obj:`expect`, if an id is missing, or if a vector
-            that was asked for is not finite.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is damaged or of another kind, its record differs from
+            :obj:`expect`, an id is missing, or a vector is not finite.
     """
     check_choice('missing', missing, ('error', 'zeros'))
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'{path} is not there: save_vectors writes such files')
+        raise FileNotFoundError(f'{path} does not exist: write it with save_vectors')
     wanted = None if ids is None else _as_ids(ids)
-    with _explained(path), zipfile.ZipFile(path) as archive:
+    with _damage_errors(path), zipfile.ZipFile(path) as archive:
         held = _as_ids(_read_array(archive, 'ids'))
         record = _read_record(archive, held)
     for name, value in as_json('expect', expect or {}).items():
@@ -119,21 +117,21 @@ def load_vectors(
             )
     rows = np.arange(held.size)
     if wanted is not None:
-        rows = _find(held, wanted, path, missing)
-    with _explained(path), zipfile.ZipFile(path) as archive:
+        rows = _find_rows(held, wanted, path, missing)
+    with _damage_errors(path), zipfile.ZipFile(path) as archive:
         vectors = _read_rows(archive, rows)
     wanted = held if wanted is None else wanted
     _check_finite(f'the vectors in {path}', vectors, wanted)
     return VectorFile(vectors, wanted, record)
 
 
-def _as_ids(ids: Ids) -> npt.NDArray[Any]:
-    r"""A vector of :obj:`int64` or of strings."""
+def _as_ids(ids: _AnyIds) -> npt.NDArray[Any]:
+    r"""Converts ids to a vector of :obj:`int64` or of strings."""
     if isinstance(ids, Tensor):
         ids = ids.detach().cpu().numpy()
-    given = ids if isinstance(ids, np.ndarray) else list(ids)
-    array = np.asarray(given)
-    if array.dtype.kind == 'O':  # Strings of pandas.
+    values = ids if isinstance(ids, np.ndarray) else list(ids)
+    array = np.asarray(values)
+    if array.dtype.kind == 'O':  # Strings from pandas.
         array = np.asarray(array.tolist())
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in 'iuU':
         raise ValueError(
@@ -142,11 +140,12 @@ def _as_ids(ids: Ids) -> npt.NDArray[Any]:
         )
     if array.dtype.kind != 'U':
         return array.astype(np.int64)
-    # Numpy makes strings of numbers among strings, and forgets a zero at the end.
-    if isinstance(given, list) and array.tolist() != given:
+    # Numpy turns numbers among strings into strings, and drops a null character at the
+    # end.
+    if isinstance(values, list) and array.tolist() != values:
         raise ValueError(
-            "'ids' must hold nothing but strings where it holds one, and none that "
-            'ends in a zero character'
+            "'ids' must be all integers or all strings, and no string may end in a "
+            'null character'
         )
     return array
 
@@ -156,7 +155,7 @@ def _check_vectors(vectors: npt.NDArray[Any], ids: npt.NDArray[Any]) -> None:
         raise ValueError(f"'vectors' must be float32 or float16, got {vectors.dtype}")
     if vectors.ndim != 2 or len(vectors) != ids.size or vectors.shape[1] == 0:
         raise ValueError(
-            f"'vectors' must have a row an id, {ids.size} rows, got shape "
+            f"'vectors' must have one row per id, {ids.size} rows, got shape "
             f'{vectors.shape}'
         )
     _check_finite("'vectors'", vectors, ids)
@@ -175,21 +174,21 @@ def _check_unique(ids: npt.NDArray[Any]) -> None:
     distinct, count = np.unique(ids, return_counts=True)
     if distinct.size < ids.size:
         raise ValueError(
-            f"'ids' must hold each id once, got {distinct[count.argmax()]} "
-            f'{count.max()} times'
+            f"'ids' must be distinct, got {distinct[count.argmax()]} {count.max()} "
+            'times'
         )
 
 
 def _make_record(
-    describe: dict[str, Any], vectors: npt.NDArray[Any], ids: npt.NDArray[Any]
+    description: dict[str, Any], vectors: npt.NDArray[Any], ids: npt.NDArray[Any]
 ) -> str:
     width = vectors.shape[1]
-    if describe.get('dimension', width) != width:
+    if description.get('dimension', width) != width:
         raise ValueError(
-            f"'describe' must fit 'vectors', {width} wide, got dimension = "
-            f'{describe["dimension"]}'
+            f"'description' must have the dimension of 'vectors', {width}, got "
+            f'{description["dimension"]}'
         )
-    record = as_json('describe', describe) | {
+    record = as_json('description', description) | {
         'dimension': width,
         'count': ids.size,
         'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
@@ -205,7 +204,7 @@ def _sha256(ids: npt.NDArray[Any]) -> str:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _damage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
@@ -226,12 +225,12 @@ def _read_record(archive: zipfile.ZipFile, ids: npt.NDArray[Any]) -> dict[str, A
     if 'record.npy' in archive.namelist():
         record = json.loads(str(_read_array(archive, 'record')))
         if record.get('ids_sha256') != _sha256(ids):
-            raise ValueError('its ids are not those that it was written with')
+            raise ValueError('its ids do not match its record')
     _check_unique(ids)
     with archive.open('embedding.npy') as file:
         (count, width), _ = _read_header(file)
     if count != ids.size:
-        raise ValueError(f'it holds {ids.size} ids for {count} vectors')
+        raise ValueError(f'it holds {ids.size} ids and {count} vectors')
     return record | {'dimension': width, 'count': count}
 
 
@@ -249,34 +248,31 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, int], np.dtype[Any]]:
     return shape, dtype
 
 
-def _find(
+def _find_rows(
     held: npt.NDArray[Any], wanted: npt.NDArray[Any], path: Path, missing: str
-) -> npt.NDArray[np.int64]:
-    r"""The row of each id that is wanted; -1 for those that are not there."""
+) -> IntArray:
+    r"""The row of each wanted id, -1 for those that are missing."""
     if held.dtype.kind != wanted.dtype.kind:
         kinds = {'i': 'integers', 'U': 'strings'}
         raise ValueError(
-            f"'ids' must be {kinds[held.dtype.kind]} as in {path}, got "
+            f"'ids' must be {kinds[held.dtype.kind]}, as in {path}, got "
             f'{kinds[wanted.dtype.kind]}'
         )
     order = held.argsort(kind='stable')
-    place = np.searchsorted(held, wanted, sorter=order)
-    rows = order[np.minimum(place, held.size - 1)]
+    position = np.searchsorted(held, wanted, sorter=order)
+    rows = order[np.minimum(position, held.size - 1)]
     absent = held[rows] != wanted
     if missing == 'error' and absent.any():
         raise ValueError(
-            f"'ids' must be ids that {path} holds, {absent.sum()} of {wanted.size} are "
-            f"not there (first: {wanted[absent][0]}): missing='zeros' takes zeros for "
-            'them'
+            f"'ids' must be ids in {path}, got {absent.sum()} of {wanted.size} that "
+            f"are not (first: {wanted[absent][0]}): pass missing='zeros' for zeros"
         )
     return np.where(absent, -1, rows)
 
 
-def _read_rows(
-    archive: zipfile.ZipFile, rows: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
-    r"""Rows of the matrix, zeros for row -1. The file is read to its end, block by
-    block, so that its checksum is compared too."""
+def _read_rows(archive: zipfile.ZipFile, rows: IntArray) -> npt.NDArray[np.float32]:
+    r"""Rows of the matrix, with zeros for row -1. The whole file is read, block by
+    block, so that its checksum is verified."""
     order = rows.argsort(kind='stable')
     with archive.open('embedding.npy') as file:
         (count, width), dtype = _read_header(file)

@@ -1,4 +1,4 @@
-r"""Evidence, prompts, and the intents that a language model makes of them."""
+r"""Evidence, prompts, and the intents that a language model finds in evidence."""
 
 from .evidence import Evidence, choose_evidence, evidence_sha256
 from .extractive_model import ExtractiveModel

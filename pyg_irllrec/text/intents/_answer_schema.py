@@ -1,4 +1,4 @@
-"""What an answer has to look like; imported where one is read, as pydantic is an
+"""The schema of an answer. It is imported only to read answers, as pydantic is an
 extra."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class _Strict(BaseModel):
 
 
 class AnsweredIntent(_Strict):
-    r"""An intent as the model gives it."""
+    r"""An intent in an answer."""
 
     name: _Name
     reason: _Text
@@ -27,7 +27,7 @@ class AnsweredIntent(_Strict):
 
 
 class Answer(_Strict):
-    r"""What the model gives. The steps help it to think; they are not kept."""
+    r"""An answer of the model. Its steps are reasoning, and are not kept."""
 
     steps: Annotated[list[_Step], Field(max_length=10)] = []
     intents: Annotated[list[AnsweredIntent], Field(min_length=1)]

@@ -12,8 +12,8 @@ from pyg_irllrec.text._sqlite_file import SQLiteFile
 from pyg_irllrec.text.intents.intent_record import Intent
 
 
-class Outcome(NamedTuple):
-    r"""What became of a question: intents, or a reason why there are none."""
+class JournalEntry(NamedTuple):
+    r"""The answer to a question, in all runs: intents, or the reason of a failure."""
 
     intents: tuple[Intent, ...]
     reason: str = ''
@@ -23,20 +23,21 @@ class Outcome(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        r"""Whether it has to be asked again."""
+        r"""Whether the question has to be asked again."""
         return not self.intents
 
 
 class Journal(SQLiteFile):
-    r"""Outcomes by the hash of what was asked, in a SQLite file, each with a checksum.
-    One is there when :meth:`write` returns. For many threads of one process.
+    r"""Entries by the hash of their question, in a SQLite file, each with a checksum.
+    An entry is stored when :meth:`write` returns. The threads of one process may share
+    a journal.
 
     Args:
-        path (Path): The file; it is made where it is missing.
+        path (Path): The file, which is created where it is missing.
 
     Raises:
-        ValueError: If the file is no such database.
-        OSError: If it cannot be read or written, or another run has it.
+        ValueError: If the file is no SQLite database.
+        OSError: If it cannot be read or written, or another run has locked it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,28 +49,28 @@ class Journal(SQLiteFile):
             'reason TEXT NOT NULL, calls INTEGER NOT NULL, '
             'prompt_tokens INTEGER NOT NULL, answer_tokens INTEGER NOT NULL, '
             'checksum INTEGER NOT NULL)',
-            # Two runs at a time would ask, and pay, for the same nodes.
+            # Two runs at once would pay for the same questions.
             exclusive=True,
         )
 
-    def read(self, keys: Sequence[bytes]) -> dict[bytes, Outcome]:
-        r"""The outcomes that are there, by key; damaged ones are not."""
-        places = ', '.join('?' * len(keys))
-        with self._lock, self._explained():
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, JournalEntry]:
+        r"""The stored entries by key, without damaged ones."""
+        marks = ', '.join('?' * len(keys))
+        with self._lock, self._named_errors():
             rows = self._db.execute(
-                f'SELECT * FROM outcomes WHERE key IN ({places})', keys
+                f'SELECT * FROM outcomes WHERE key IN ({marks})', keys
             ).fetchall()
         return {row[0]: _unpack(row) for row in rows if row[-1] == _checksum(row[:3])}
 
-    def write(self, key: bytes, outcome: Outcome) -> None:
-        r"""Keeps an outcome in the place of an earlier one, and adds to its counts."""
-        content = (key, json.dumps(outcome.intents), outcome.reason)
-        row = (*content, *outcome[2:], _checksum(content))
+    def write(self, key: bytes, entry: JournalEntry) -> None:
+        r"""Stores an entry. It replaces an earlier one, and adds to its counts."""
+        content = (key, json.dumps(entry.intents), entry.reason)
+        row = (*content, *entry[2:], _checksum(content))
         added = ', '.join(
             f'{name} = {name} + excluded.{name}'
             for name in ('calls', 'prompt_tokens', 'answer_tokens')
         )
-        with self._lock, self._explained(), self._db as db:
+        with self._lock, self._named_errors(), self._db as db:
             db.execute(
                 'INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) '
                 'DO UPDATE SET intents = excluded.intents, reason = excluded.reason, '
@@ -92,9 +93,7 @@ def _checksum(content: tuple[bytes, str, str]) -> int:
     return zlib.crc32('\0'.join(map(str, texts)).encode(), zlib.crc32(key))
 
 
-def _unpack(row: tuple[bytes, str, str, int, int, int, int]) -> Outcome:
+def _unpack(row: tuple[bytes, str, str, int, int, int, int]) -> JournalEntry:
     _, intents, reason, *counts, _ = row
-    found = (
-        Intent(name, why, tuple(where)) for name, why, where in json.loads(intents)
-    )
-    return Outcome(tuple(found), reason, *counts)
+    found = (Intent(name, why, tuple(rows)) for name, why, rows in json.loads(intents))
+    return JournalEntry(tuple(found), reason, *counts)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_irllrec.text._one_line import one_line
+from pyg_irllrec.text._to_single_line import to_single_line
 from pyg_irllrec.text.chat.approximate_tokens import approximate_tokens
 from pyg_irllrec.typing import EdgeType, NodeId
 from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
@@ -227,7 +227,7 @@ class _SideEvidence:
         sources: list[tuple[str, NodeId]] = []
         left = self._max_evidence_tokens
         for text, side, node in self._candidates(row):
-            text = _cut(one_line(text), self._max_text_tokens)
+            text = _cut(to_single_line(text), self._max_text_tokens)
             tokens = approximate_tokens(text)
             if tokens == 0:
                 continue

@@ -16,24 +16,25 @@ from pyg_irllrec.text.intents.prompt import read_evidence
 from pyg_irllrec.utils.checks import check_fraction, check_positive
 
 _WORD = re.compile(r'[^\W\d_](?:[^\W_]|[\'’-](?=[^\W_])){2,}')
-_NO_SUBJECT = frozenset({'rating', 'review'})  # Words of choose_evidence.
+_EVIDENCE_WORDS = frozenset({'rating', 'review'})  # Written by choose_evidence.
 
 
 class ExtractiveModel:
-    r"""Intents without a language model, a network or a key: the terms of the evidence
-    that are the most salient by TF-IDF, an intent each, with the terms that stand
-    beside it as its reason. It takes the place of a chat model in tests and demos,
-    understands nothing, and says so in :meth:`describe`.
+    r"""Intents without a language model, a network or a key. Each intent is a term of
+    the evidence that is salient by TF-IDF, and its reason the terms that occur with
+    it. It replaces a chat model in tests and demos, and :meth:`describe` records that
+    it is no language model.
 
-    An intent is what several act for: terms of fewer nodes, such as the names in a
-    title, are left out, unless a node has no other.
+    Terms of few nodes, such as the names in a title, are left out, unless a node has
+    no others.
 
     Args:
-        evidence (iterable of Evidence): What words are counted in, to tell rare ones
-            from frequent ones: the evidence of all nodes, users and items.
-        num_intents (int): The largest number of intents. (default: :obj:`5`)
-        min_share (float): The least share of the users, and of the items, whose
-            evidence has a term; at least two must. (default: :obj:`0.005`)
+        evidence (iterable of Evidence): The evidence of all nodes, users and items,
+            for the frequencies of terms.
+        num_intents (int): The largest number of intents per node.
+            (default: :obj:`5`)
+        min_share (float): The smallest share of the users, and of the items, whose
+            evidence has a term; at least two nodes of each. (default: :obj:`0.005`)
 
     Raises:
         ValueError: If an option is out of range.
@@ -56,26 +57,26 @@ class ExtractiveModel:
             terms = {term for text in each.texts for term in _terms(text)}
             found.setdefault(each.side, Counter()).update(terms)
         count = nodes.total()
-        times = sum(found.values(), Counter())
+        frequency = sum(found.values(), Counter())
         self._weight = {
-            term: math.log((1 + count) / (1 + n)) + 1 for term, n in times.items()
+            term: math.log((1 + count) / (1 + n)) + 1 for term, n in frequency.items()
         }
-        self._unseen = math.log(1 + count) + 1
-        self._shared = set(times)
+        self._unseen_weight = math.log(1 + count) + 1
+        self._shared = set(frequency)
         for side, of_side in found.items():
-            if not of_side:  # No text at all.
+            if not of_side:  # A side without texts.
                 continue
-            least = max(2, min_share * nodes[side])
-            self._shared &= {term for term, n in of_side.items() if n >= least}
-        content = json.dumps([count, sorted(times.items()), sorted(self._shared)])
+            minimum = max(2, min_share * nodes[side])
+            self._shared &= {term for term, n in of_side.items() if n >= minimum}
+        content = json.dumps([count, sorted(frequency.items()), sorted(self._shared)])
         self._sha256 = hashlib.sha256(content.encode()).hexdigest()
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[str]:
-        r"""An answer for each conversation."""
+        r"""Returns one answer per conversation."""
         return [self._answer(read_evidence(c[-1]['content'])) for c in conversations]
 
     def describe(self) -> dict[str, Any]:
-        r"""What the answers were made with; that it was no language model."""
+        r"""The model and its options, for a record beside its answers."""
         return {
             'model': type(self).__name__,
             'language_model': False,
@@ -89,20 +90,21 @@ class ExtractiveModel:
         terms = [set(_terms(text)) for text in texts]
         if any(some & self._shared for some in terms):
             terms = [some & self._shared for some in terms]
-        times = Counter(term for some in terms for term in some)
+        frequency = Counter(term for some in terms for term in some)
         score = {
-            term: n * self._weight.get(term, self._unseen) for term, n in times.items()
+            term: n * self._weight.get(term, self._unseen_weight)
+            for term, n in frequency.items()
         }
         best = sorted(score, key=lambda term: (-score[term], term))
         intents = [
             {
                 'name': term,
-                'reason': _beside(term, terms, score),
+                'reason': _cooccurring(term, terms, score),
                 'evidence': [n for n, some in enumerate(terms, 1) if term in some],
             }
             for term in best[: self.num_intents]
         ]
-        if not intents:  # Nothing but numbers, say.
+        if not intents:  # No terms, such as in numbers.
             intents = [{'name': texts[0][:80], 'reason': 'alone', 'evidence': [1]}]
         return json.dumps({'intents': intents})
 
@@ -118,13 +120,13 @@ def _terms(text: str) -> list[str]:
         word
         for word in _WORD.findall(text.lower())
         if len(word) <= 40
-        if word not in ENGLISH_STOP_WORDS and word not in _NO_SUBJECT
+        if word not in ENGLISH_STOP_WORDS and word not in _EVIDENCE_WORDS
     ]
 
 
-def _beside(term: str, texts: list[set[str]], score: dict[str, float]) -> str:
-    r"""The terms that a term is found with. What is said around them are stop words,
-    which weigh nothing where the intents become vectors."""
+def _cooccurring(term: str, texts: list[set[str]], score: dict[str, float]) -> str:
+    r"""The terms that occur with a term. The words around them are stop words, which
+    have no weight in TF-IDF vectors of the intents."""
     others = Counter(w for some in texts if term in some for w in some if w != term)
     best = sorted(others, key=lambda w: (-others[w] * score[w], w))[:4]
     return f'beside {", ".join(best)}' if best else 'alone'

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import queue
 import threading
 import time
@@ -14,88 +13,87 @@ from typing import Any, Optional, Union
 
 from tqdm.auto import tqdm
 
-from pyg_irllrec.text._one_line import one_line
 from pyg_irllrec.text._sqlite_file import READ_SIZE
-from pyg_irllrec.text.chat._patient_chat import (
+from pyg_irllrec.text._to_single_line import to_single_line
+from pyg_irllrec.text.chat._retrying_chat import (
     ANSWER_TOKENS,
-    PatientChat,
+    RetryingChat,
     count_tokens,
 )
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.chat_model import ChatModel, Conversation
 from pyg_irllrec.text.encoders._encoder_output import as_json
-from pyg_irllrec.text.intents._journal import Journal, Outcome
+from pyg_irllrec.text.intents._journal import Journal, JournalEntry
 from pyg_irllrec.text.intents.evidence import Evidence, evidence_sha256
 from pyg_irllrec.text.intents.intent_file import check_path, save_intents
-from pyg_irllrec.text.intents.intent_record import (
-    IntentRecord,
-    read_answer,
-    require_pydantic,
-)
+from pyg_irllrec.text.intents.intent_record import IntentRecord, read_answer
 from pyg_irllrec.text.intents.prompt import Prompt
+from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.checks import check_not_negative, check_positive
+from pyg_irllrec.utils.optional import import_optional
 
-_GIVE_UP_AFTER = 25  # Nodes that fail one after the other: then something is broken.
-_GRACE = 5.0  # Seconds for answers that are on their way when a run is stopped.
+_MAX_FAILURES_IN_A_ROW = 25
+_SHUTDOWN_SECONDS = 5.0  # For answers that are on their way when a run ends early.
 
-# What threads hand over: the row and its outcome, or what they met.
-_Results = queue.SimpleQueue[Union[tuple[int, Outcome], BaseException]]
+# The results of threads: a row and its entry, or an error.
+_Results = queue.SimpleQueue[Union[tuple[int, JournalEntry], BaseException]]
 
 
 class IntentExtractor:
-    r"""Asks a chat model about each node's evidence, and writes a record a node
-    (:class:`~pyg_irllrec.text.IntentRecord`).
+    r"""Asks a chat model for the intents in each node's evidence, and writes one
+    :class:`~pyg_irllrec.text.IntentRecord` per node.
 
     .. code-block:: python
 
         evidence = choose_evidence(data)
         extract = IntentExtractor(OpenAIChat('gpt-4o-mini'), concurrency=32)
-        extract.estimate(evidence, 'intents.jsonl')  # what it would cost
+        extract.estimate(evidence, 'intents.jsonl')  # calls, tokens and cost
         extract(evidence, 'intents.jsonl')
 
-    **It can be stopped** at any moment, by Ctrl-C or by SIGKILL, and goes on from
-    there when it is called again: each answer is in the journal, a SQLite file, as
-    soon as it is read and has been found to fit. It is found there by what the model
-    says of itself (all but :obj:`"library"`), the prompt, and the texts; nodes with
-    the same texts are asked about once.
+    **Interruption.** A run can be stopped at any moment, by Ctrl-C or SIGKILL, and the
+    next call continues from there: each valid answer is stored at once in the journal,
+    a SQLite file. Its key is a hash of the model's description (without
+    :obj:`"library"`), the prompt and the texts. Nodes with the same texts are asked
+    about once.
 
-    **It waits**: calls that fail for a passing reason are tried again, after as long
-    as the server says, else after a time that doubles, with jitter. When
-    a key is wrong, or 25 nodes fail one after the other, the run ends.
+    **Retries.** Calls that fail for a passing reason are retried, after the time that
+    the server asks for, else after a time that doubles, with jitter. The run ends when
+    the key is wrong, or 25 nodes fail in a row.
 
-    **Answers that do not fit** are sent back once, with what is wrong about them.
-    What does not fit then is recorded as failed, with its reason, and is asked again
-    in the next run. A conversation holds the texts of a single node, fenced: whatever
-    they say, no other node's record depends on it.
+    **Invalid answers** are sent back once, with the reason. If the second answer is
+    invalid too, the node is recorded as failed, and asked about again in the next run.
+    A conversation holds the texts of one node, in a fence: no text can change the
+    record of another node.
 
     Args:
         model (ChatModel): The model, with a method :obj:`describe()`.
         prompts (dict, optional): The prompt of each side.
-            (default: :obj:`None`, :meth:`Prompt.packaged`)
-        max_intents (int): The largest number of intents a node. (default: :obj:`5`)
-        concurrency (int): How many calls are on their way at once.
-            (default: :obj:`8`)
-        max_retries (int): How often a call is tried again. (default: :obj:`6`)
-        backoff (float): How many seconds the first wait takes, without a word from
-            the server. (default: :obj:`1.0`)
-        rpm (float, optional): The largest number of requests a minute.
-            (default: :obj:`None`)
-        tpm (float, optional): The largest number of tokens a minute, of prompts and
-            answers. (default: :obj:`None`)
-        prompt_price (float): What 1000 tokens of a prompt cost. (default: :obj:`0.0`)
-        answer_price (float): What 1000 tokens of an answer cost.
+            (default: :obj:`None`, :meth:`~pyg_irllrec.text.Prompt.packaged`)
+        max_intents (int): The largest number of intents per node.
+            (default: :obj:`5`)
+        concurrency (int): The largest number of calls at once. (default: :obj:`8`)
+        max_retries (int): The largest number of retries per call. (default: :obj:`6`)
+        backoff (float): The seconds before the first retry, unless the server asks for
+            a time. (default: :obj:`1.0`)
+        rpm (float, optional): The largest number of requests per minute.
+            (default: :obj:`None`, no limit)
+        tpm (float, optional): The largest number of tokens per minute, of prompts and
+            answers. (default: :obj:`None`, no limit)
+        prompt_price (float): The price of 1000 tokens of prompts.
+            (default: :obj:`0.0`)
+        answer_price (float): The price of 1000 tokens of answers.
             (default: :obj:`0.0`)
         progress (bool): Whether to show a progress bar. (default: :obj:`True`)
 
     Raises:
         ImportError: If pydantic is not installed.
-        ValueError: If an argument is out of range, or the model says nothing of
-            itself.
+        ValueError: If an argument is out of range, or the model has no description.
     """
 
     def __init__(
         self,
         model: ChatModel,
+        *,
         prompts: Optional[Mapping[str, Prompt]] = None,
         max_intents: int = 5,
         concurrency: int = 8,
@@ -107,7 +105,7 @@ class IntentExtractor:
         answer_price: float = 0.0,
         progress: bool = True,
     ) -> None:
-        require_pydantic(type(self).__name__)
+        import_optional('pydantic', type(self).__name__, 'llm')
         for name, value in (
             ('max_intents', max_intents),
             ('concurrency', concurrency),
@@ -138,72 +136,71 @@ class IntentExtractor:
     def __call__(
         self,
         evidence: Sequence[Evidence],
-        path: Union[str, os.PathLike[str]],
-        journal: Union[str, os.PathLike[str], None] = None,
+        path: PathLike,
+        journal: Optional[PathLike] = None,
     ) -> dict[str, Any]:
-        r"""Asks about every node that the journal has no answer for, and writes
-        :obj:`path`, a record a node in the order of :obj:`evidence`, and a manifest
-        beside it.
+        r"""Asks about each node without an answer in the journal, and writes one record
+        per node, in the order of :obj:`evidence`, and a manifest beside the file.
 
         Args:
-            evidence (sequence of Evidence): What is known of each node. It is read
-                when it is needed, by several threads.
+            evidence (sequence of Evidence): The evidence, one per node. Several
+                threads read it when they need it.
             path (str or Path): The file to write, :obj:`.jsonl`.
-            journal (str or Path, optional): The SQLite file. Several runs may share
-                one, one after the other. (default: :obj:`None`,
+            journal (str or Path, optional): The SQLite file. Runs may share it, one
+                after the other. (default: :obj:`None`, such as
                 :obj:`intents.sqlite` for :obj:`intents.jsonl`)
 
         Returns:
             The manifest: model, prompts, evidence, counts, cost and date.
 
         Raises:
-            ValueError: If a path does not fit, or a node is there twice.
-            OSError: If another run has the journal.
-            ChatError: If the model cannot be asked at all. What it has answered is
-                kept, and :obj:`path` stays as it was.
+            ValueError: If a path has another suffix, or a node is repeated.
+            OSError: If another run has locked the journal.
+            ChatError: If the model answers no question. The journal keeps earlier
+                answers, and :obj:`path` stays as it was.
         """
         path = check_path(path)
-        keys = self._keys(evidence)
-        with Journal(_journal_path(path, journal)) as book:
-            self._ask_all(evidence, keys, book)
-            counts = _count(keys, book)
+        keys = self._question_keys(evidence)
+        with Journal(_journal_path(path, journal)) as entries:
+            self._ask_all(evidence, keys, entries)
+            counts = _count(keys, entries)
             manifest = {
                 **self._describe(evidence),
                 'counts': counts,
                 'cost': self._cost(counts),
                 'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
             }
-            save_intents(path, _records(evidence, keys, book), manifest)
+            save_intents(path, _records(evidence, keys, entries), manifest)
         return manifest
 
     def estimate(
         self,
         evidence: Sequence[Evidence],
-        path: Union[str, os.PathLike[str]],
-        journal: Union[str, os.PathLike[str], None] = None,
+        path: PathLike,
+        journal: Optional[PathLike] = None,
     ) -> dict[str, Any]:
-        r"""What a run would take, without a call and without a key: calls (without
-        repeated ones), tokens by :func:`approximate_tokens`, and cost. An answer is
-        taken for 250 tokens. Nothing is written.
+        r"""Estimates a run without a call and without a key: calls (without retries),
+        tokens by :func:`~pyg_irllrec.text.approximate_tokens`, with 250 per answer,
+        and cost. Nothing is written.
 
         Args:
-            evidence (sequence of Evidence): As above.
-            path (str or Path): As above.
-            journal (str or Path, optional): As above.
+            evidence (sequence of Evidence): As in a call.
+            path (str or Path): As in a call.
+            journal (str or Path, optional): As in a call. (default: :obj:`None`)
 
         Raises:
-            ValueError: If a path does not fit, or a node is there twice.
-            OSError: If another run has the journal.
+            ValueError: If a path has another suffix, or a node is repeated.
+            OSError: If another run has locked the journal.
         """
         path = check_path(path)
-        place = _journal_path(path, journal)
-        keys = self._keys(evidence)
-        if place.is_file():
-            with Journal(place) as book:
-                fresh, again = _pending(keys, book)
+        journal = _journal_path(path, journal)
+        keys = self._question_keys(evidence)
+        if journal.is_file():
+            with Journal(journal) as entries:
+                unasked, failed = _pending(keys, entries)
         else:
-            fresh, again = _distinct(keys), []
-        pending = fresh + again
+            unasked, failed = _first_rows(keys), []
+        pending = unasked + failed
         tokens = sum(count_tokens(self._question(evidence[row])) for row in pending)
         counts = {
             'nodes': len(keys),
@@ -218,33 +215,39 @@ class IntentExtractor:
         self,
         evidence: Sequence[Evidence],
         keys: Sequence[Optional[bytes]],
-        book: Journal,
+        entries: Journal,
     ) -> None:
-        r"""Asks about what has no answer yet, from several threads."""
-        fresh, again = _pending(keys, book)
-        pending = fresh + again
-        stop = threading.Event()
-        chat = PatientChat(
+        r"""Asks the questions without an answer, from several threads."""
+        unasked, failed = _pending(keys, entries)
+        pending = unasked + failed
+        cancelled = threading.Event()
+        chat = RetryingChat(
             self.model,
             self.concurrency,
             self.max_retries,
             self.backoff,
             self.rpm,
             self.tpm,
-            stop,
+            cancelled,
         )
-        rows = _SharedIterator(pending)
-        done: _Results = queue.SimpleQueue()
+        rows: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for row in pending:
+            rows.put(row)
+        results: _Results = queue.SimpleQueue()
 
         def work() -> None:
             try:
-                while not stop.is_set() and (row := rows.next()) is not None:
-                    outcome = self._ask(chat, evidence[row])
-                    # Here, not in the main thread: what is paid for is kept at once.
-                    book.write(keys[row] or b'', outcome)
-                    done.put((row, outcome))
-            except BaseException as error:  # Told by the main thread.
-                done.put(error)
+                while not cancelled.is_set():
+                    try:
+                        row = rows.get_nowait()
+                    except queue.Empty:
+                        return
+                    entry = self._ask(chat, evidence[row])
+                    # In this thread, so that no paid answer is lost.
+                    entries.write(keys[row] or b'', entry)
+                    results.put((row, entry))
+            except BaseException as error:  # Raised by the main thread.
+                results.put(error)
 
         threads = [
             threading.Thread(target=work, daemon=True)
@@ -253,13 +256,16 @@ class IntentExtractor:
         for thread in threads:
             thread.start()
         try:
-            self._watch(done, len(_distinct(keys)), len(pending), set(again))
+            total = len(_first_rows(keys))
+            self._await_results(results, total, len(pending), set(failed))
         finally:
-            stop.set()
-            _join(threads, _GRACE)
+            cancelled.set()
+            _join(threads, _SHUTDOWN_SECONDS)
 
-    def _watch(self, done: _Results, total: int, count: int, again: set[int]) -> None:
-        r"""Waits for :obj:`count` outcomes; raises what a thread has raised."""
+    def _await_results(
+        self, results: _Results, total: int, count: int, failed_before: set[int]
+    ) -> None:
+        r"""Waits for :obj:`count` results, and raises the error of a thread."""
         failed, in_a_row = 0, 0
         with tqdm(
             total=total,
@@ -268,25 +274,25 @@ class IntentExtractor:
             disable=not self.progress or count == 0,
         ) as bar:
             for _ in range(count):
-                result = done.get()
+                result = results.get()
                 if isinstance(result, BaseException):
                     raise result
-                row, outcome = result
-                failed += outcome.failed
-                in_a_row = in_a_row + 1 if outcome.failed else 0
-                # What failed in an earlier run may do so for good: that must not keep
-                # the rest from being written.
-                if in_a_row >= _GIVE_UP_AFTER and row not in again:
+                row, entry = result
+                failed += entry.failed
+                in_a_row = in_a_row + 1 if entry.failed else 0
+                # Nodes that failed in an earlier run may always fail: they must not
+                # end the run.
+                if in_a_row >= _MAX_FAILURES_IN_A_ROW and row not in failed_before:
                     raise ChatError(
-                        f'{in_a_row} nodes failed one after the other, so the run was '
-                        f'stopped; the last one: {outcome.reason}',
+                        f'{in_a_row} nodes failed in a row, so the run was stopped; '
+                        f'the last reason: {entry.reason}',
                         'final',
                     )
                 bar.set_postfix(failed=failed, refresh=False)
                 bar.update()
 
-    def _ask(self, chat: PatientChat, evidence: Evidence) -> Outcome:
-        r"""Asks about a node, and once again where the answer does not fit."""
+    def _ask(self, chat: RetryingChat, evidence: Evidence) -> JournalEntry:
+        r"""Asks about a node, and once more where the answer is invalid."""
         question = self._question(evidence)
         calls, prompt_tokens, answer_tokens = 0, 0, 0
         reason = ''
@@ -304,11 +310,11 @@ class IntentExtractor:
             try:
                 intents = read_answer(reply, len(evidence.texts), self.max_intents)
             except ValueError as error:
-                reason = one_line(f'the answer does not fit: {error}')
-                question = [*question, *_repair(reply, error)]
+                reason = to_single_line(f'the answer is invalid: {error}')
+                question = [*question, *_repair_messages(reply, error)]
             else:
-                return Outcome(intents, '', calls, prompt_tokens, answer_tokens)
-        return Outcome((), reason, calls, prompt_tokens, answer_tokens)
+                return JournalEntry(intents, '', calls, prompt_tokens, answer_tokens)
+        return JournalEntry((), reason, calls, prompt_tokens, answer_tokens)
 
     def _question(self, evidence: Evidence) -> Conversation:
         prompt = self._prompt(evidence.side)
@@ -319,8 +325,8 @@ class IntentExtractor:
             self.prompts[side] = Prompt.packaged(side)
         return self.prompts[side]
 
-    def _keys(self, evidence: Sequence[Evidence]) -> list[Optional[bytes]]:
-        r"""A hash of what each node is asked; :obj:`None` where nothing is known."""
+    def _question_keys(self, evidence: Sequence[Evidence]) -> list[Optional[bytes]]:
+        r"""The hash of each node's question; :obj:`None` for a node without texts."""
         model = self._describe_model()
         model.pop('library', None)
         salts: dict[str, bytes] = {}
@@ -335,8 +341,8 @@ class IntentExtractor:
             nodes.add((each.side, each.id))
             if each.side not in salts:
                 prompt = self._prompt(each.side).describe()
-                asked = json.dumps([model, prompt, self.max_intents], sort_keys=True)
-                salts[each.side] = hashlib.sha256(asked.encode()).digest()
+                shared = json.dumps([model, prompt, self.max_intents], sort_keys=True)
+                salts[each.side] = hashlib.sha256(shared.encode()).digest()
             digest = hashlib.sha256(salts[each.side] + each.sha256.encode()).digest()
             keys.append(digest if each.texts else None)
         return keys
@@ -373,83 +379,74 @@ class IntentExtractor:
         )
 
 
-class _SharedIterator:
-    r"""Rows for many threads, each once."""
-
-    def __init__(self, rows: Sequence[int]) -> None:
-        self._rows = iter(rows)
-        self._lock = threading.Lock()
-
-    def next(self) -> Optional[int]:
-        with self._lock:
-            return next(self._rows, None)
-
-
 def _pending(
-    keys: Sequence[Optional[bytes]], book: Journal
+    keys: Sequence[Optional[bytes]], entries: Journal
 ) -> tuple[list[int], list[int]]:
-    r"""A row for each question that was never asked, and for each that failed."""
-    row_of = {keys[row] or b'': row for row in _distinct(keys)}
-    fresh, again = dict(row_of), []
-    for key, outcome in _recall(list(row_of), book):
-        del fresh[key]
-        if outcome.failed:
-            again.append(row_of[key])
-    return list(fresh.values()), sorted(again)
+    r"""One row per question that was never asked, and one per question that failed."""
+    row_of = {keys[row] or b'': row for row in _first_rows(keys)}
+    unasked, failed = dict(row_of), []
+    for key, entry in _read_entries(list(row_of), entries):
+        del unasked[key]
+        if entry.failed:
+            failed.append(row_of[key])
+    return list(unasked.values()), sorted(failed)
 
 
-def _count(keys: Sequence[Optional[bytes]], book: Journal) -> dict[str, int]:
-    r"""How many nodes are how far, and what their answers took, in all runs."""
+def _count(keys: Sequence[Optional[bytes]], entries: Journal) -> dict[str, int]:
+    r"""The numbers of nodes by status, and of calls and tokens in all runs."""
     nodes = Counter(keys)
     names = ('ok', 'failed', 'calls', 'prompt_tokens', 'answer_tokens')
     counts = dict.fromkeys(('nodes', 'no evidence', *names), 0)
     counts |= {'nodes': len(keys), 'no evidence': nodes.pop(None, 0)}
-    for key, outcome in _recall([key for key in nodes if key is not None], book):
-        counts['failed' if outcome.failed else 'ok'] += nodes[key]
+    asked = [key for key in nodes if key is not None]
+    for key, entry in _read_entries(asked, entries):
+        counts['failed' if entry.failed else 'ok'] += nodes[key]
         for name in names[2:]:
-            counts[name] += getattr(outcome, name)
+            counts[name] += getattr(entry, name)
     return counts
 
 
-def _recall(keys: Sequence[bytes], book: Journal) -> Iterator[tuple[bytes, Outcome]]:
+def _read_entries(
+    keys: Sequence[bytes], entries: Journal
+) -> Iterator[tuple[bytes, JournalEntry]]:
     for start in range(0, len(keys), READ_SIZE):
-        yield from book.read(keys[start : start + READ_SIZE]).items()
+        yield from entries.read(keys[start : start + READ_SIZE]).items()
 
 
 def _records(
-    evidence: Sequence[Evidence], keys: Sequence[Optional[bytes]], book: Journal
+    evidence: Sequence[Evidence], keys: Sequence[Optional[bytes]], entries: Journal
 ) -> Iterator[IntentRecord]:
-    r"""The records, node by node."""
+    r"""The records, one per node."""
     for start in range(0, len(keys), READ_SIZE):
-        some = keys[start : start + READ_SIZE]
-        found = book.read([key for key in set(some) if key is not None])
-        for row, key in enumerate(some, start):
+        batch = keys[start : start + READ_SIZE]
+        found = entries.read([key for key in set(batch) if key is not None])
+        for row, key in enumerate(batch, start):
             yield _record(evidence[row], None if key is None else found[key])
 
 
-def _record(evidence: Evidence, outcome: Optional[Outcome]) -> IntentRecord:
-    if outcome is None:
-        status, outcome = 'no evidence', Outcome(())
+def _record(evidence: Evidence, entry: Optional[JournalEntry]) -> IntentRecord:
+    if entry is None:
+        status, entry = 'no evidence', JournalEntry(())
     else:
-        status = 'failed' if outcome.failed else 'ok'
+        status = 'failed' if entry.failed else 'ok'
     return IntentRecord(
         evidence.side,
         evidence.id,
         status,
-        outcome.intents,
-        outcome.reason,
+        entry.intents,
+        entry.reason,
         evidence.sources,
         evidence.sha256,
     )
 
 
 def _describe_evidence(evidence: Sequence[Evidence]) -> Optional[dict[str, Any]]:
-    r"""How it was chosen, where it can tell."""
+    r"""The options that the evidence was chosen with, if it has a description."""
     describe = getattr(evidence, 'describe', None)
     return None if describe is None else as_json('evidence.describe()', describe())
 
 
-def _repair(reply: str, error: ValueError) -> Conversation:
+def _repair_messages(reply: str, error: ValueError) -> Conversation:
     return [
         {'role': 'assistant', 'content': reply[:4000] or '(nothing)'},
         {
@@ -460,8 +457,8 @@ def _repair(reply: str, error: ValueError) -> Conversation:
     ]
 
 
-def _distinct(keys: Sequence[Optional[bytes]]) -> list[int]:
-    r"""The first row of each key."""
+def _first_rows(keys: Sequence[Optional[bytes]]) -> list[int]:
+    r"""The first row of each distinct key."""
     first: dict[bytes, int] = {}
     for row, key in enumerate(keys):
         if key is not None:
@@ -469,12 +466,12 @@ def _distinct(keys: Sequence[Optional[bytes]]) -> list[int]:
     return list(first.values())
 
 
-def _journal_path(path: Path, journal: Union[str, os.PathLike[str], None]) -> Path:
+def _journal_path(path: Path, journal: Optional[PathLike]) -> Path:
     return path.with_suffix('.sqlite') if journal is None else Path(journal)
 
 
 def _join(threads: list[threading.Thread], seconds: float) -> None:
-    r"""Waits for threads, so long all together."""
+    r"""Waits for threads, at most so long for all together."""
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))

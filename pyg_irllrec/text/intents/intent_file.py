@@ -2,39 +2,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional
 
 from pyg_irllrec.text.encoders._encoder_output import as_json
 from pyg_irllrec.text.intents.intent_record import IntentRecord
+from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.files import atomic_write
-
-PathLike = Union[str, 'os.PathLike[str]']
 
 
 class IntentFile(NamedTuple):
-    r"""What :func:`load_intents` reads."""
+    r"""The content of a file, as :func:`load_intents` reads it."""
 
     records: list[IntentRecord]
+    """One record per node."""
     manifest: dict[str, Any]
+    """How the records were made."""
 
 
 def save_intents(
     path: PathLike, records: Iterable[IntentRecord], manifest: dict[str, Any]
 ) -> None:
-    r"""Writes a record a line, in their order, and beside it a manifest that says how
-    they were made: :obj:`intents.manifest.json` for :obj:`intents.jsonl`. Records hold
-    no dates, so the same ones are the same file, byte by byte.
+    r"""Writes one record per line, in their order, and a manifest beside the file, such
+    as :obj:`intents.manifest.json` for :obj:`intents.jsonl`. Records hold no dates, so
+    that equal records give the same file, byte by byte.
 
     Args:
         path (str or Path): The file, :obj:`.jsonl`.
-        records (iterable of IntentRecord): The records, a node each.
-        manifest (dict): What is to be known of them.
+        records (iterable of IntentRecord): The records, one per node.
+        manifest (dict): How the records were made, as JSON can represent it.
 
     Raises:
-        ValueError: If :obj:`path` ends in something else.
+        ValueError: If :obj:`path` does not end in :obj:`.jsonl`.
     """
     path = check_path(path)
     digest = hashlib.sha256()
@@ -48,24 +48,25 @@ def save_intents(
 
 
 def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> IntentFile:
-    r"""Reads the intents of :func:`save_intents`, and holds them against their
-    manifest.
+    r"""Reads a file of :func:`save_intents`, and compares it with its manifest.
 
     Args:
         path (str or Path): The file, :obj:`.jsonl`.
-        expect (dict, optional): What the manifest must say, such as
-            :obj:`{'evidence_sha256': evidence_sha256(evidence)}`; it may say more.
+        expect (dict, optional): Fields that the manifest must have, such as
+            :obj:`{'evidence_sha256': evidence_sha256(evidence)}`; it may have more.
             (default: :obj:`None`)
 
     Raises:
-        FileNotFoundError: If it or its manifest is not there.
-        ValueError: If they do not belong together, are damaged, or the manifest says
-            something else than :obj:`expect`.
+        FileNotFoundError: If the file or its manifest does not exist.
+        ValueError: If they are damaged or do not belong together, or the manifest
+            differs from :obj:`expect`.
     """
     path = check_path(path)
     for each in (path, manifest_path(path)):
         if not each.is_file():
-            raise FileNotFoundError(f'{each} is not there: IntentExtractor writes it')
+            raise FileNotFoundError(
+                f'{each} does not exist: write it with IntentExtractor'
+            )
     content = path.read_bytes()
     try:
         manifest = dict(json.loads(manifest_path(path).read_text(encoding='utf-8')))
@@ -73,9 +74,8 @@ def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> Int
         raise ValueError(f'{manifest_path(path)} is damaged: {error}') from None
     if manifest.get('intents_sha256') != hashlib.sha256(content).hexdigest():
         raise ValueError(
-            f'{path} is not the file that {manifest_path(path).name} was written for: '
-            'one of them was changed, or a run was stopped between the two and has to '
-            'be started again'
+            f'{path} does not match {manifest_path(path).name}: one of them was '
+            'changed, or a run was stopped between the two: run it again'
         )
     for name, value in as_json('expect', expect or {}).items():
         if manifest.get(name) != value:
@@ -88,12 +88,13 @@ def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> Int
 
 
 def manifest_path(path: Path) -> Path:
-    r"""Where the manifest lies."""
+    r"""The path of the manifest."""
     return path.with_suffix('.manifest.json')
 
 
 def check_path(path: PathLike) -> Path:
-    r"""The path, or a :class:`ValueError` unless it ends in :obj:`.jsonl`."""
+    r"""Returns the path, or raises a :class:`ValueError` unless it ends in
+    :obj:`.jsonl`."""
     path = Path(path)
     if path.suffix != '.jsonl':
         raise ValueError(f"'path' must end in .jsonl, got {path}")
@@ -101,6 +102,6 @@ def check_path(path: PathLike) -> Path:
 
 
 def _lines(records: Iterable[IntentRecord]) -> Iterator[bytes]:
-    # ASCII: a line of text may hold what some readers take for a line break.
+    # ASCII, because some readers take other characters for line breaks.
     for record in records:
         yield json.dumps(record.to_dict()).encode() + b'\n'

@@ -12,18 +12,18 @@ from pyg_irllrec.utils.checks import check_matrix, check_positive
 def intent_keywords(
     texts: Sequence[str], assignment: Tensor, num_words: int = 4
 ) -> list[list[str]]:
-    r"""Latent intents in words: the terms that are more frequent, by TF-IDF, in the
-    texts of the nodes that lean to an intent than in all texts.
+    r"""Describes latent intents in words: the terms with a higher TF-IDF weight in the
+    texts of the nodes of an intent than in all texts.
 
     Args:
-        texts (sequence of str): A text a node.
-        assignment (torch.Tensor): Each node's share of every intent, such as
-            :meth:`~pyg_irllrec.nn.IntentPrototypes.assign` gives, of shape
+        texts (sequence of str): One text per node, :math:`N` of them.
+        assignment (torch.Tensor): The share of each intent in each node, such as the
+            result of :meth:`~pyg_irllrec.nn.IntentPrototypes.assign`, of shape
             :math:`(N, K)`.
-        num_words (int): How many terms describe an intent. (default: :obj:`4`)
+        num_words (int): The number of terms per intent. (default: :obj:`4`)
 
     Returns:
-        For each of the :math:`K` intents its terms, the most telling first.
+        For each of the :math:`K` intents its terms, the most specific first.
 
     Raises:
         ValueError: If shapes do not fit or no text holds a word.
@@ -32,7 +32,8 @@ def intent_keywords(
     check_positive('num_words', num_words)
     if len(texts) != assignment.size(0):
         raise ValueError(
-            f"'texts' must hold a text a node, {assignment.size(0)}, got {len(texts)}"
+            f"'texts' must hold one text per node, {assignment.size(0)}, got "
+            f'{len(texts)}'
         )
     vectorizer = TfidfVectorizer(stop_words='english', sublinear_tf=True)
     try:

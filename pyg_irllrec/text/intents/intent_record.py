@@ -2,18 +2,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
-from pyg_irllrec.text._one_line import one_line
+from pyg_irllrec.text._to_single_line import to_single_line
+from pyg_irllrec.typing import NodeId
+from pyg_irllrec.utils.optional import import_optional
 
 
 class Intent(NamedTuple):
-    r"""Why someone acts, or why something is chosen."""
+    r"""Why a user acts, or why an item is chosen."""
 
     name: str
+    """A few words."""
     reason: str
+    """One sentence."""
     evidence: tuple[int, ...]
-    """The numbers, from 1, of the texts that it rests on."""
+    """The numbers, from 1, of the texts that support it."""
 
 
 @dataclass(frozen=True)
@@ -23,25 +27,26 @@ class IntentRecord:
     Args:
         side (str): The type of the node, such as :obj:`"user"`.
         id (int or str): Its original id.
-        status (str): :obj:`"ok"`; :obj:`"no evidence"`, where nothing is known of the
-            node and no model was asked; or :obj:`"failed"`.
-        intents (tuple of Intent): The intents, at least one where all went well.
-        reason (str): Why it failed. (default: :obj:`""`)
-        sources (tuple): The node that each text of the evidence is of, as a pair of
-            type and original id. (default: :obj:`()`)
+        status (str): :obj:`"ok"`; :obj:`"no evidence"` where the node has no texts and
+            no model was asked; or :obj:`"failed"`.
+        intents (tuple of Intent): The intents, at least one where the status is
+            :obj:`"ok"`.
+        reason (str): The reason of a failure. (default: :obj:`""`)
+        sources (tuple): The node of each text of the evidence, as a pair of type and
+            original id. (default: :obj:`()`)
         evidence_sha256 (str): A hash of the texts. (default: :obj:`""`)
     """
 
     side: str
-    id: Union[int, str]
+    id: NodeId
     status: str
     intents: tuple[Intent, ...]
     reason: str = ''
-    sources: tuple[tuple[str, Union[int, str]], ...] = ()
+    sources: tuple[tuple[str, NodeId], ...] = ()
     evidence_sha256: str = ''
 
     def to_dict(self) -> dict[str, Any]:
-        r"""The record for a line of JSON."""
+        r"""The record as a dictionary for JSON."""
         return {
             'side': self.side,
             'id': self.id,
@@ -54,7 +59,7 @@ class IntentRecord:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> IntentRecord:
-        r"""The record that :meth:`to_dict` turned into a dictionary."""
+        r"""Makes a record from the dictionary of :meth:`to_dict`."""
         intents = tuple(
             Intent(each['name'], each['reason'], tuple(each['evidence']))
             for each in value['intents']
@@ -64,7 +69,8 @@ class IntentRecord:
 
 
 def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, ...]:
-    r"""The intents in a model's answer: one JSON object, maybe with words around it,
+    r"""Reads the intents in a model's answer: one JSON object, with or without text
+    around it,
 
     .. code-block:: json
 
@@ -72,15 +78,16 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
          [{"name": "...", "reason": "...", "evidence": [1, 2]}]}
 
     Args:
-        answer (str): What the model wrote.
-        num_texts (int): How many texts it was given: which numbers there are.
+        answer (str): The answer.
+        num_texts (int): The number of texts in the question.
         max_intents (int): The largest number of intents.
 
     Raises:
-        ValueError: If it is anything else, for a reason that a model can mend.
+        ValueError: If the answer is anything else. The model can correct its answer
+            by the message.
         ImportError: If pydantic is not installed.
     """
-    require_pydantic('read_answer')
+    import_optional('pydantic', 'read_answer', 'llm')
     from pydantic import ValidationError
 
     from pyg_irllrec.text.intents._answer_schema import Answer
@@ -89,30 +96,24 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
     if not text:
         raise ValueError('the answer must hold a JSON object, got none')
     try:
-        given = Answer.model_validate_json(text)
+        parsed = Answer.model_validate_json(text)
     except ValidationError as error:
-        # Without the input, which may be long and is the model's own.
+        # Without the input, which may be long.
         reasons = [
             f'{".".join(map(str, each["loc"])) or "the JSON"}: {each["msg"]}'
             for each in error.errors(include_input=False, include_url=False)[:3]
         ]
         raise ValueError('; '.join(reasons)[:500]) from None
     intents = tuple(
-        Intent(one_line(i.name), one_line(i.reason), tuple(sorted(set(i.evidence))))
-        for i in given.intents
+        Intent(
+            to_single_line(i.name),
+            to_single_line(i.reason),
+            tuple(sorted(set(i.evidence))),
+        )
+        for i in parsed.intents
     )
     _check_intents(intents, num_texts, max_intents)
     return intents
-
-
-def require_pydantic(what: str) -> None:
-    r"""Raises a clear :class:`ImportError` without pydantic."""
-    try:
-        import pydantic  # noqa: F401
-    except ImportError:
-        raise ImportError(
-            f"'{what}' needs pydantic: pip install 'pyg_irllrec[llm]'"
-        ) from None
 
 
 def _check_intents(

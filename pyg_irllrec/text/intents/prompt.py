@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
-from pyg_irllrec.text._one_line import one_line
+from pyg_irllrec.text._to_single_line import to_single_line
 from pyg_irllrec.text.chat.chat_model import Conversation
+from pyg_irllrec.typing import PathLike
 
 _FENCE = ('<evidence>', '</evidence>')
 _FOLDER = Path(__file__).parent / 'prompts'
@@ -21,7 +21,7 @@ _FORM = re.compile(
 
 
 class Prompt:
-    r"""A prompt from a file. It looks like
+    r"""A prompt from a file of the form
 
     .. code-block:: none
 
@@ -30,7 +30,7 @@ class Prompt:
 
         # system
 
-        Whatever goes into the system message.
+        The system message.
 
         # user
 
@@ -38,23 +38,24 @@ class Prompt:
 
         Find up to {max_intents} intents ...
 
-    :obj:`{evidence}` has to be there once: numbered texts go there, fenced by
-    :obj:`<evidence>` and :obj:`</evidence>`, each a JSON string in a line in which
-    :obj:`<` and :obj:`>` are escaped, so that no text can end the fence. What the
-    answer has to look like, see :class:`~pyg_irllrec.text.IntentRecord`.
+    :obj:`{evidence}` must occur once. It is replaced by numbered texts between
+    :obj:`<evidence>` and :obj:`</evidence>`, one per line, each a JSON string in which
+    :obj:`<` and :obj:`>` are escaped, so that no text can end the fence. The prompt
+    must ask for answers like those of the packaged prompts.
 
     Args:
-        path (str or Path): The file. :meth:`packaged` opens those that come along.
+        path (str or Path): The file. :meth:`packaged` opens the prompts of this
+            package.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not such a file.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not of this form.
     """
 
-    def __init__(self, path: Union[str, os.PathLike[str]]) -> None:
+    def __init__(self, path: PathLike) -> None:
         path = Path(path)
         if not path.is_file():
-            raise FileNotFoundError(f'{path} is not there: it should hold a prompt')
+            raise FileNotFoundError(f'{path} does not exist: it must hold a prompt')
         text = path.read_text(encoding='utf-8')
         form = _FORM.fullmatch(text)
         if form is None:
@@ -67,7 +68,8 @@ class Prompt:
             raise ValueError(f"{path} must hold {{evidence}} once, under '# user'")
         if any(mark in parts['user'] for mark in _FENCE):
             raise ValueError(
-                f"{path} must not hold {_FENCE[0]} under '# user': it is put there"
+                f"{path} must not hold {_FENCE[0]} under '# user': it is added around "
+                '{evidence}'
             )
         self.name = parts['name']
         self.version = parts['version']
@@ -80,28 +82,33 @@ class Prompt:
         r"""The prompt for users (:obj:`"user"`) or for items (:obj:`"item"`).
 
         Raises:
-            ValueError: If there is none for others.
+            ValueError: If this package has no prompt for :obj:`side`.
         """
         names = sorted(path.stem for path in _FOLDER.glob('*.md'))
         if side not in names:
             raise ValueError(
-                f"'prompts' must hold a prompt for {side!r}: there are ready ones for "
-                f'{", ".join(names)}'
+                f"'prompts' must hold a prompt for {side!r}: the package has prompts "
+                f'for {", ".join(names)}'
             )
         return cls(_FOLDER / f'{side}.md')
 
     def messages(self, texts: Sequence[str], max_intents: int) -> Conversation:
-        r"""The conversation that asks about these texts."""
+        r"""Returns the conversation that asks for the intents in some texts.
+
+        Args:
+            texts (sequence of str): The texts.
+            max_intents (int): The largest number of intents.
+        """
         question = self._user.replace('{max_intents}', str(max_intents))
         before, after = question.split('{evidence}')
         system = self._system.replace('{max_intents}', str(max_intents))
         return [
             {'role': 'system', 'content': system},
-            {'role': 'user', 'content': before + _fenced(texts) + after},
+            {'role': 'user', 'content': before + _fence(texts) + after},
         ]
 
     def describe(self) -> dict[str, Any]:
-        r"""Which prompt it is, for a record of what was made with it."""
+        r"""The name, version and hash of the prompt, for a record of its answers."""
         return {'name': self.name, 'version': self.version, 'sha256': self.sha256}
 
     def __repr__(self) -> str:
@@ -109,10 +116,10 @@ class Prompt:
 
 
 def read_evidence(message: str) -> list[str]:
-    r"""The texts that a message of :meth:`Prompt.messages` asks about.
+    r"""The texts in a message of :meth:`Prompt.messages`.
 
     Raises:
-        ValueError: If it asks about none.
+        ValueError: If the message holds no evidence.
     """
     _, opened, rest = message.partition(f'{_FENCE[0]}\n')
     inside, closed, _ = rest.partition(_FENCE[1])
@@ -121,11 +128,11 @@ def read_evidence(message: str) -> list[str]:
     return [json.loads(line.split(' ', 1)[1]) for line in inside.splitlines()]
 
 
-def _fenced(texts: Sequence[str]) -> str:
-    lines = [f'[{number}] {_escaped(text)}' for number, text in enumerate(texts, 1)]
+def _fence(texts: Sequence[str]) -> str:
+    lines = [f'[{number}] {_escape(text)}' for number, text in enumerate(texts, 1)]
     return '\n'.join([_FENCE[0], *lines, _FENCE[1]])
 
 
-def _escaped(text: str) -> str:
-    quoted = json.dumps(one_line(text), ensure_ascii=False)
+def _escape(text: str) -> str:
+    quoted = json.dumps(to_single_line(text), ensure_ascii=False)
     return quoted.replace('<', '\\u003c').replace('>', '\\u003e')

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import copy
 import http.server
+import pickle
 import socket
 import sys
 import threading
 import time
+import traceback
 
 import pytest
 
@@ -49,8 +52,8 @@ def test_an_answer_with_its_tokens(server):
 
 
 def test_options(server):
-    options = {'response_format': None, 'seed': 3, 'max_tokens': 9}
-    chat = OpenAIChat('small', server.url, options=options)
+    options = {'response_format': None, 'seed': 3}
+    chat = OpenAIChat('small', server.url, max_tokens=9, options=options)
     chat([ASK])
     request = server.requests[0]
     assert 'response_format' not in request
@@ -58,16 +61,47 @@ def test_options(server):
     assert chat.describe()['options'] == {'temperature': 0, 'max_tokens': 9, 'seed': 3}
     assert chat.describe()['language_model'] is True
     assert repr(chat) == f"OpenAIChat('small', base_url='{server.url}')"
+    assert 'max_tokens' not in OpenAIChat('small', max_tokens=None).options
 
 
 def test_the_key_is_read_at_the_first_call(server, monkeypatch):
     chat = OpenAIChat('small', server.url)
     monkeypatch.delenv('OPENAI_API_KEY')
-    with pytest.raises(ValueError, match='OPENAI_API_KEY must be set'):
+    with pytest.raises(ValueError, match="'api_key' must be given, or the environ"):
         chat([ASK])
     monkeypatch.setenv('OPENAI_API_KEY', 'late\n')
     chat([ASK])
-    assert server.authorizations == ['Bearer late']
+    OpenAIChat('small', server.url, api_key='given ')([ASK])
+    assert server.authorizations == ['Bearer late', 'Bearer given']
+
+
+@pytest.mark.parametrize('given', [None, KEY])
+def test_the_key_is_nowhere(server, given):
+    chat = OpenAIChat('small', server.url, api_key=given)
+    chat([ASK])
+    server.script = [lambda r: (401, {}, {'error': {'message': f'no such key {KEY}'}})]
+    with pytest.raises(ChatError, match=r'no such key \*\*\*') as caught:
+        chat([ASK])
+    shown = traceback.format_exception(caught.value)
+    shown += [repr(chat), repr(vars(chat)), str(chat.describe())]
+    shown += [repr(vars(copy.deepcopy(chat)))]
+    assert KEY not in ' '.join(shown)
+    assert copy.deepcopy(chat)([ASK]) == chat([ASK])
+    if given is None:
+        content = pickle.dumps(chat)
+        assert KEY.encode() not in content
+        assert pickle.loads(content)([ASK]) == chat([ASK])
+    else:
+        with pytest.raises(pickle.PicklingError, match='cannot be pickled') as caught:
+            pickle.dumps(chat)
+        assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize('key', ['', 'sk abc', 'sk-abc\u20acdef'])
+def test_a_key_that_cannot_be_sent_is_refused_unseen(server, key):
+    with pytest.raises(ValueError, match='must be printable ASCII') as caught:
+        OpenAIChat('small', server.url, api_key=key)
+    assert not key or key not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +213,10 @@ def test_a_server_that_is_not_there(server):
 def test_wrong_arguments(monkeypatch):
     with pytest.raises(ValueError, match="'timeout' must be above 0"):
         OpenAIChat('small', timeout=0)
+    with pytest.raises(ValueError, match="'max_tokens' must be above 0"):
+        OpenAIChat('small', max_tokens=0)
+    with pytest.raises(ValueError, match=r"'options' must hold .* got 'max_tokens'"):
+        OpenAIChat('small', options={'max_tokens': 9})
     with pytest.raises(ValueError, match="'base_url' must be an http"):
         OpenAIChat('small', 'localhost:80')
     with pytest.raises(ValueError, match='must hold no user, password'):

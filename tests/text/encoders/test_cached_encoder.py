@@ -1,50 +1,16 @@
 from __future__ import annotations
 
-import os
-import signal
+import multiprocessing
 import sqlite3
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pyg_irllrec.text import CachedEncoder, TfidfEncoder
 from pyg_irllrec.text.encoders._vector_table import VectorTable
+from tests.text.child_process import encode_texts, start
 from tests.text.hash_encoder import HashEncoder
-
-ROOT = Path(__file__).parents[3]
-# Says how far it is before its batch is kept.
-RUN = """
-import sys, time
-from pyg_irllrec.text import CachedEncoder
-from tests.text.hash_encoder import HashEncoder
-
-path, number, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-
-class Slow(HashEncoder):
-    def __call__(self, texts):
-        time.sleep(seconds)
-        print(len(texts), flush=True)
-        return super().__call__(texts)
-
-texts = [f'text {row}' for row in range(number)]
-encoder = Slow()
-vectors = CachedEncoder(encoder, path, batch_size=4, progress=False)(texts)
-assert (vectors == encoder.expected(texts)).all()
-"""
-
-
-def start(*arguments):
-    return subprocess.Popen(
-        [sys.executable, '-c', RUN, *map(str, arguments)],
-        cwd=ROOT,
-        env=os.environ | {'OMP_NUM_THREADS': '1'},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
 
 @pytest.fixture
@@ -135,7 +101,7 @@ def test_a_function_needs_a_description(path):
 
     with pytest.raises(ValueError, match="or 'description' must be given, got <func"):
         CachedEncoder(encode, path)
-    with pytest.raises(ValueError, match="'description' must hold what JSON can"):
+    with pytest.raises(ValueError, match="'description' must hold values of JSON"):
         CachedEncoder(encode, path, description={'encoder': encode})
     assert not path.exists()
     mine = cached(encode, path, description={'encoder': 'ones'})
@@ -206,7 +172,7 @@ def test_an_encoder_of_another_width_under_the_same_description(encoder, path):
     cached(encoder, path)(['a'])
     wide = HashEncoder(9)
     wide.describe = encoder.describe
-    with pytest.raises(ValueError, match=r'width 8, as it did before .* got width 9'):
+    with pytest.raises(ValueError, match=r'width 8, like those in .* got width 9'):
         cached(wide, path)(['a', 'b'])
     assert count(path) == 1
 
@@ -236,17 +202,22 @@ def test_keeps_the_batches_before_an_error(encoder, path):
 
 
 def test_goes_on_after_sigkill(encoder, path):
-    number, said = 400, 5
-    process = start(path, number, 0.02)
-    for _ in range(said):
-        assert process.stdout.readline() == '4\n'
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    rest = len(process.stdout.read().split())
-    process.stdout.close()
+    number, read = 200, 5
+    pipe, end = multiprocessing.Pipe(duplex=False)
+    process = start(encode_texts, path, number, 0.02, end)
+    end.close()
+    assert [pipe.recv() for _ in range(read)] == [4] * read
+    process.kill()
+    process.join()
+    rest = 0
+    while pipe.poll():
+        try:
+            rest += pipe.recv() == 4
+        except EOFError:
+            break
     kept = count(path)
-    # All that was done before the batch it was in, in whole batches.
-    assert kept >= 4 * (said + rest - 1) and kept % 4 == 0 and kept < number
+    # All batches before the one that it was in.
+    assert kept >= 4 * (read + rest - 1) and kept % 4 == 0 and kept < number
     texts = [f'text {row}' for row in range(number)]
     with warnings.catch_warnings():
         warnings.simplefilter('error')
@@ -256,10 +227,11 @@ def test_goes_on_after_sigkill(encoder, path):
 
 
 def test_several_processes_share_a_file(encoder, path):
-    processes = [start(path, 120, 0) for _ in range(2)]
-    assert [process.wait() for process in processes] == [0, 0]
+    _, end = multiprocessing.Pipe(duplex=False)
+    processes = [start(encode_texts, path, 120, 0.0, end) for _ in range(2)]
     for process in processes:
-        process.stdout.close()
+        process.join()
+        assert process.exitcode == 0
     assert count(path) == 120
     texts = [f'text {row}' for row in range(120)]
     np.testing.assert_array_equal(cached(encoder, path)(texts), encoder.expected(texts))

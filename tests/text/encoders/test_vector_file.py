@@ -129,7 +129,7 @@ def test_what_an_encoder_says_of_itself(path, vectors):
         ({'model': 'other'}, 'npz, which has model = "m", not "other"'),
         ({'dimension': 4}, 'dimension = 3, not 4'),
         ({'language': 'en'}, 'language = null, not "en"'),
-        ({'model': {1, 2}}, "'expect' must hold what JSON can"),
+        ({'model': {1, 2}}, "'expect' must hold values of JSON"),
     ],
 )
 def test_what_is_expected(path, expect, message):
@@ -142,7 +142,7 @@ def test_what_is_expected(path, expect, message):
 
 def test_missing_ids(path, vectors):
     with pytest.raises(
-        ValueError, match=r'2 of 3 are not there \(first: 8\): missing=.zeros.'
+        ValueError, match=r'got 2 of 3 that are not \(first: 8\): pass missing='
     ):
         load_vectors(path, [30, 8, 2**50])
     found = load_vectors(path, [8, 30, 2**50], missing='zeros').vectors
@@ -150,7 +150,7 @@ def test_missing_ids(path, vectors):
     with pytest.raises(ValueError, match="'missing' must be one of 'error', 'zeros'"):
         load_vectors(path, [30], missing='nan')
     with pytest.raises(
-        ValueError, match=r"'ids' must be integers as in .* got strings"
+        ValueError, match=r"'ids' must be integers, as in .* got strings"
     ):
         load_vectors(path, ['30'], missing='zeros')
 
@@ -164,20 +164,20 @@ def test_missing_ids(path, vectors):
         ({'vectors': np.ones(4, np.float32)}, r'4 rows, got shape \(4,\)'),
         ({'vectors': np.ones((4, 0), np.float32)}, r'4 rows, got shape \(4, 0\)'),
         ({'vectors': np.float32([[1], [2], [np.nan], [np.inf]])}, r'2 of 4.*id 7\)'),
-        ({'ids': [1, 2, 1, 3]}, "'ids' must hold each id once, got 1 2 times"),
-        ({'ids': ['a', 1, 'b', 'c']}, 'nothing but strings where it holds one'),
-        ({'ids': ['a', 'a\0', 'b', 'c']}, 'ends in a zero character'),
+        ({'ids': [1, 2, 1, 3]}, "'ids' must be distinct, got 1 2 times"),
+        ({'ids': ['a', 1, 'b', 'c']}, 'all integers or all strings'),
+        ({'ids': ['a', 'a\0', 'b', 'c']}, 'end in a null character'),
         ({'ids': [1.0, 2.0, 3.0, 4.0]}, 'must be a vector of integers or of strings'),
         ({'ids': [[1], [2], [3], [4]]}, 'must be a vector of integers or of strings'),
         ({'ids': [1, None, 2, 3]}, 'must be a vector of integers or of strings'),
         ({'ids': []}, 'with at least one id'),
-        ({'describe': {'dimension': 5}}, "'describe' must fit 'vectors', 3 wide"),
-        ({'describe': {'encoder': print}}, "'describe' must hold what JSON can"),
+        ({'description': {'dimension': 5}}, "'description' must have the dimension"),
+        ({'description': {'encoder': print}}, "'description' must hold values of JSON"),
     ],
 )
 def test_what_cannot_be_saved(tmp_path, vectors, change, message):
     path = tmp_path / change.pop('path', 'vectors.npz')
-    arguments = {'vectors': vectors, 'ids': IDS, 'describe': {}} | change
+    arguments = {'vectors': vectors, 'ids': IDS, 'description': {}} | change
     with pytest.raises(ValueError, match=message):
         save_vectors(path, **arguments)
     assert list(tmp_path.iterdir()) == []
@@ -227,11 +227,11 @@ def rewrite(path, **arrays):
 @pytest.mark.parametrize(
     ('arrays', 'message'),
     [
-        ({'ids': np.array([30, -1, 7, 8])}, 'its ids are not those'),
+        ({'ids': np.array([30, -1, 7, 8])}, 'its ids do not match'),
         ({'ids': None}, "no item named 'ids.npy'"),
         ({'embedding': None}, "no item named 'embedding.npy'"),
-        ({'ids': np.arange(3), 'record': None}, 'it holds 3 ids for 4 vectors'),
-        ({'ids': np.ones(4, int), 'record': None}, 'must hold each id once'),
+        ({'ids': np.arange(3), 'record': None}, 'it holds 3 ids and 4 vectors'),
+        ({'ids': np.ones(4, int), 'record': None}, 'must be distinct'),
         ({'ids': np.ones(4), 'record': None}, 'must be a vector of integers'),
         ({'ids': np.array([print] * 4), 'record': None}, 'allow_pickle=False'),
         ({'embedding': np.array([[print]] * 4)}, 'matrix of floating-point numbers'),
@@ -264,7 +264,7 @@ def test_files_of_others(path, vectors):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'no\.npz is not there'):
+    with pytest.raises(FileNotFoundError, match=r'no\.npz does not exist'):
         load_vectors(tmp_path / 'no.npz')
     (tmp_path / 'text.npz').write_text('not a zip file')
     with pytest.raises(ValueError, match='or it is damaged: File is not a zip file'):

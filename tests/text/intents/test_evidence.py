@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_irllrec.text._one_line import one_line
+from pyg_irllrec.text._to_single_line import to_single_line
 from pyg_irllrec.text.intents.evidence import (
     Evidence,
     approximate_tokens,
@@ -15,6 +15,16 @@ from pyg_irllrec.text.intents.evidence import (
     evidence_sha256,
 )
 from pyg_irllrec.transforms import SplitInteractions
+from tests.layouts import (
+    LINK_SPLIT,
+    RATES,
+    TEST_SET,
+    amazon_book,
+    interactions,
+    link_split,
+    movie_lens_1m,
+    with_texts,
+)
 
 
 def shop(reviews=False):
@@ -139,8 +149,8 @@ def test_budget():
 
 
 def test_texts_are_one_line_without_what_nobody_sees():
-    assert one_line('a\n\tb\u2028c\u200bd\x00\udc00 e ') == 'a b c d e'
-    assert one_line('naïve  – 中文') == 'naïve – 中文'
+    assert to_single_line('a\n\tb\u2028c\u200bd\x00\udc00 e ') == 'a b c d e'
+    assert to_single_line('naïve  – 中文') == 'naïve – 中文'
     assert [approximate_tokens(text) for text in ('', 'a', 'abcde', '中')] == [
         0,
         1,
@@ -230,3 +240,33 @@ def test_node_numbers_stand_for_ids_and_nobody_is_left_out():
     evidence = choose_evidence(data, 'user')
     assert [each.id for each in evidence] == [0, 1, 2] and evidence[2].texts == ()
     assert np.array_equal([len(each.texts) for each in evidence], [2, 1, 0])
+
+
+@pytest.mark.parametrize('layout', [*TEST_SET, *LINK_SPLIT])
+def test_the_layouts_of_pyg(layout):
+    data = (
+        TEST_SET[layout]()
+        if layout in TEST_SET
+        else link_split(**LINK_SPLIT[layout])[0]
+    )
+    data = with_texts(data)
+    forward, _ = interactions(data)
+    item = forward._key[2]
+    evidence = choose_evidence(data)
+    assert [each.side for each in evidence] == ['user'] * 6 + [item] * 8
+    sources = {source for each in evidence[:6] for source in each.sources[1:]}
+    assert sources == {(item, node) for node in forward.edge_index[1].tolist()}
+    assert evidence.describe()['edge_type'] == ['user', 'rates', item]
+    assert evidence.describe()['sides'] == ['user', item]
+
+
+def test_types_that_are_given():
+    data = with_texts(amazon_book())
+    data['book', 'has', 'genre'].edge_index = torch.zeros(2, 1).long()
+    with pytest.raises(ValueError, match="'edge_type' must name the interactions"):
+        choose_evidence(data)
+    types = ('user', 'rates', 'book'), ('book', 'rated_by', 'user')
+    evidence = choose_evidence(data, edge_type=types[0], rev_edge_type=types[1])
+    assert len(evidence) == 14
+    with pytest.raises(ValueError, match=r'must hold a split of .*unsplit=True'):
+        choose_evidence(with_texts(movie_lens_1m()), edge_type=RATES)

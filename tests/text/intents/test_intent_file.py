@@ -29,14 +29,14 @@ def test_what_does_not_belong_together(path):
     with pytest.raises(ValueError, match=r"'expect' must agree .* which has model"):
         load_intents(path, expect={'model': 'n'})
     path.write_bytes(path.read_bytes().replace(b'why', b'not'))
-    with pytest.raises(ValueError, match='is not the file that'):
+    with pytest.raises(ValueError, match='does not match'):
         load_intents(path)
     manifest = path.with_suffix('.manifest.json')
     manifest.write_text('{"a')
     with pytest.raises(ValueError, match='is damaged'):
         load_intents(path)
     manifest.unlink()
-    with pytest.raises(FileNotFoundError, match=r'manifest\.json is not there'):
+    with pytest.raises(FileNotFoundError, match=r'manifest\.json does not exist'):
         load_intents(path)
 
 

@@ -21,7 +21,7 @@ def test_an_intent_that_nobody_leans_to():
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="'texts' must hold a text a node, 3, got 4"):
+    with pytest.raises(ValueError, match='must hold one text per node, 3, got 4'):
         intent_keywords(TEXTS, torch.ones(3, 2))
     with pytest.raises(ValueError, match="'texts' must hold words"):
         intent_keywords(['', ''], torch.ones(2, 2))

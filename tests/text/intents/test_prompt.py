@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyg_irllrec.text._one_line import one_line
+from pyg_irllrec.text._to_single_line import to_single_line
 from pyg_irllrec.text.intents.prompt import Prompt, read_evidence
 
 FORM = 'name: mine\nversion: 3\n\n# system\n\nBe kind.\n\n# user\n\nA {evidence} B\n'
@@ -56,7 +56,7 @@ def test_wrong_files(tmp_path, text, message):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match='should hold a prompt'):
+    with pytest.raises(FileNotFoundError, match='must hold a prompt'):
         Prompt(tmp_path / 'none.md')
     with pytest.raises(ValueError, match="'prompts' must hold a prompt for 'shop'"):
         Prompt.packaged('shop')
@@ -68,14 +68,14 @@ TEXTS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(TEXTS)
 def test_no_text_ends_the_fence(texts):
     content = Prompt.packaged('user').messages(texts, 5)[1]['content']
     empty = Prompt.packaged('user').messages([], 5)[1]['content']
     assert content.count('<evidence>') == content.count('</evidence>') == 1
     assert content.count('\n') == empty.count('\n') + len(texts)
-    assert read_evidence(content) == [one_line(text) for text in texts]
+    assert read_evidence(content) == [to_single_line(text) for text in texts]
     json.dumps(content).encode()
     content.encode()
 

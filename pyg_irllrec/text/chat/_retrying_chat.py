@@ -11,28 +11,29 @@ from pyg_irllrec.text.chat.chat_model import ChatModel, Conversation
 from pyg_irllrec.text.chat.chat_reply import ChatReply
 
 ANSWER_TOKENS = 250
-"""What an answer takes, as long as nobody knows better."""
-_LONGEST_BACKOFF = 60.0
-_LONGEST_WAIT = 600.0
+"""The planned number of tokens of an answer."""
+_MAX_BACKOFF_SECONDS = 60.0
+_MAX_RETRY_AFTER_SECONDS = 600.0
 
 
-class Stopped(Exception):
-    r"""The run was stopped while a call was waiting."""
+class RunCancelled(Exception):
+    r"""The run was cancelled while a call was waiting."""
 
 
-class PatientChat:
-    r"""A chat model that is tried again, within limits of its rate. For many threads.
+class RetryingChat:
+    r"""Calls a chat model, retries calls that fail for a passing reason, and keeps to
+    rate limits. It may be shared by threads.
 
     Args:
         model (ChatModel): The model.
-        concurrency (int): How many calls are on their way at once. More threads than
-            that keep them on their way: some prepare a call, read an answer or wait to
-            try again meanwhile.
-        max_retries (int): How often a call is tried again.
-        backoff (float): How many seconds the first wait takes; they double.
-        rpm (float, optional): The largest number of requests a minute.
-        tpm (float, optional): The largest number of tokens a minute.
-        stop (threading.Event): Ends all waiting once it is set.
+        concurrency (int): The largest number of calls at once. More threads than that
+            keep the model busy, because some prepare a call, read an answer or wait
+            for a retry.
+        max_retries (int): The largest number of retries per call.
+        backoff (float): The seconds before the first retry; they double.
+        rpm (float, optional): The largest number of requests per minute.
+        tpm (float, optional): The largest number of tokens per minute.
+        cancelled (threading.Event): Ends all waiting once it is set.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class PatientChat:
         backoff: float,
         rpm: Optional[float],
         tpm: Optional[float],
-        stop: threading.Event,
+        cancelled: threading.Event,
     ) -> None:
         self._model = model
         self._slots = threading.BoundedSemaphore(concurrency)
@@ -51,15 +52,15 @@ class PatientChat:
         self._backoff = backoff
         self._requests = RateLimit(rpm)
         self._tokens = RateLimit(tpm)
-        self._stop = stop
-        self._random = random.Random()  # Of when, never of what.
+        self._cancelled = cancelled
+        self._random = random.Random()  # For the time of a call, never its content.
 
     def ask(self, conversation: Conversation) -> ChatReply:
-        r"""The answer, with its tokens.
+        r"""Returns the answer, with its token counts.
 
         Raises:
-            ChatError: If there is none, after all tries.
-            Stopped: If the run was stopped.
+            ChatError: If the model does not answer, after all retries.
+            RunCancelled: If the run was cancelled.
         """
         planned = count_tokens(conversation) + ANSWER_TOKENS
         attempt = 0
@@ -72,7 +73,7 @@ class PatientChat:
             except ChatError as error:
                 if error.kind != 'passing' or attempt == self._max_retries:
                     raise
-                self._wait(self._pause(attempt, error))
+                self._wait(self._retry_delay(attempt, error))
                 attempt += 1
                 continue
             reply = _as_reply(answers, conversation)
@@ -80,32 +81,33 @@ class PatientChat:
             self._tokens.correct(used - planned)
             return reply
 
-    def _pause(self, attempt: int, error: ChatError) -> float:
+    def _retry_delay(self, attempt: int, error: ChatError) -> float:
+        r"""The seconds to wait before the next try."""
         if error.retry_after is not None:
-            if error.retry_after > _LONGEST_WAIT:
+            if error.retry_after > _MAX_RETRY_AFTER_SECONDS:
                 raise ChatError(
                     f'{error} (asks to wait {error.retry_after:.0f} seconds)', 'final'
                 )
-            # Not sooner, and not all of them at once.
+            # With jitter, so that threads do not retry all at once.
             return error.retry_after + self._random.uniform(0, self._backoff)
-        longest = min(_LONGEST_BACKOFF, self._backoff * 2**attempt)
+        longest = min(_MAX_BACKOFF_SECONDS, self._backoff * 2**attempt)
         return self._random.uniform(longest / 2, longest)
 
     def _wait(self, seconds: float) -> None:
-        if self._stop.is_set() or (seconds > 0 and self._stop.wait(seconds)):
-            raise Stopped
+        if self._cancelled.is_set() or (seconds > 0 and self._cancelled.wait(seconds)):
+            raise RunCancelled
 
 
 def count_tokens(conversation: Conversation) -> int:
-    r"""About how many tokens a conversation takes."""
+    r"""The approximate number of tokens of a conversation."""
     return sum(approximate_tokens(message['content']) + 4 for message in conversation)
 
 
 def _as_reply(answers: object, conversation: Conversation) -> ChatReply:
     if not isinstance(answers, (list, tuple)) or len(answers) != 1:
         raise ValueError(
-            "'model' must return a list with an answer a conversation, one, got "
-            f'{type(answers).__name__}'
+            "'model' must return a list with one answer per conversation, got "
+            f'{type(answers).__name__} for one conversation'
         )
     answer = answers[0]
     if not isinstance(answer, str):

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import os
+import pickle
+from typing import Any, Optional
+
+VARIABLE = 'OPENAI_API_KEY'
+
+
+class ApiKey:
+    r"""The key of an endpoint. It is neither shown nor pickled.
+
+    Args:
+        key (str, optional): The key; :obj:`None` to read the environment variable
+            :obj:`OPENAI_API_KEY` at every :meth:`get`.
+
+    Raises:
+        ValueError: If the key cannot be sent.
+    """
+
+    __slots__ = ('_key',)
+
+    def __init__(self, key: Optional[str] = None) -> None:
+        self._key = None if key is None else _check_key(key)
+
+    def get(self) -> str:
+        r"""The key.
+
+        Raises:
+            ValueError: If there is none, or it cannot be sent.
+        """
+        if self._key is not None:
+            return self._key
+        if VARIABLE not in os.environ:
+            raise ValueError(
+                f"'api_key' must be given, or the environment variable {VARIABLE} set "
+                '(an endpoint without keys accepts any)'
+            )
+        return _check_key(os.environ[VARIABLE])
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({"..." if self._key else ""})'
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ApiKey:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._key is not None:
+            raise pickle.PicklingError(
+                "a model with an 'api_key' cannot be pickled, because the file would "
+                f'hold the key: set {VARIABLE} instead'
+            )
+        return type(self), ()
+
+
+def _check_key(key: str) -> str:
+    r"""Returns the key without surrounding blanks, or raises a :class:`ValueError`
+    that does not show it."""
+    key = key.strip()  # Files and shells end in line breaks.
+    if not key or not key.isascii() or not key.isprintable() or ' ' in key:
+        raise ValueError(
+            f"the API key ('api_key' or {VARIABLE}) must be printable ASCII characters "
+            'without blanks'
+        )
+    return key
