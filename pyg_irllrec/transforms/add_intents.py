@@ -93,13 +93,12 @@ class AddIntents(BaseTransform):
         check_hetero(data, type(self).__name__)
         records, manifest = load_intents(self.path, self.expect)
         known = {(record.side, record.id): record for record in records}
-        sides = self.sides
-        if sides is None and self.edge_type is not None:
-            sides = self.edge_type[0], self.edge_type[2]
-        found = {
-            side: self._find(data, side, known) for side in find_sides(data, sides)
-        }
         options = manifest.get('evidence')
+        edge_type = self.edge_type or (options or {}).get('edge_type')
+        sides = self.sides
+        if sides is None:
+            sides = find_sides(data, edge_type and (edge_type[0], edge_type[2]))
+        found = {side: self._find(data, side, known) for side in sides}
         if self.check_evidence and options is not None:
             self._compare(data, found, options)
         for side, rows in found.items():

@@ -9,8 +9,10 @@ from pyg_irllrec.text.intents.extractive_model import ExtractiveModel
 from pyg_irllrec.text.intents.intent_extractor import IntentExtractor
 from pyg_irllrec.text.intents.intent_file import save_intents
 from pyg_irllrec.text.intents.intent_record import Intent, IntentRecord
+from pyg_irllrec.text.intents.prompt import Prompt
 from pyg_irllrec.transforms import EncodeText
 from pyg_irllrec.transforms.add_intents import AddIntents
+from tests.layouts import TEST_SET, with_texts
 
 
 def data(users=(7, 8), items=('a', 'b', 'c')):
@@ -78,7 +80,10 @@ def extracted(path, split, **options):
     """Intents as IntentExtractor writes them."""
     pytest.importorskip('pydantic')
     evidence = choose_evidence(split, **options)
-    extract = IntentExtractor(ExtractiveModel(evidence), progress=False)
+    prompts = {each: Prompt.packaged('item') for each in ('movie', 'book')}
+    extract = IntentExtractor(
+        ExtractiveModel(evidence), prompts=prompts, progress=False
+    )
     extract(evidence, path)
     return path
 
@@ -149,3 +154,31 @@ def test_wrong_input(path):
         AddIntents(path.with_name('none.jsonl'))(data())
     text = repr(AddIntents('x.jsonl'))
     assert text == "AddIntents('x.jsonl', target='intent_text', missing='error')"
+
+
+@pytest.mark.parametrize('layout', TEST_SET)
+def test_the_layouts_of_pyg(tmp_path, layout):
+    split = with_texts(TEST_SET[layout]())
+    path = extracted(tmp_path / 'a.jsonl', split)
+    out = AddIntents(path)(split)
+    item = next(side for side in split.node_types if side != 'user')
+    assert len(out['user'].intent_text) == 6 and len(out[item].intent_text) == 8
+    assert any(out['user'].intent_text)
+    # The manifest names the edge type, where there are several.
+    split[item, 'has', 'genre'].edge_index = torch.zeros(2, 1).long()
+    assert AddIntents(path)(split)['user'].intent_text == out['user'].intent_text
+    types = ('user', 'rates', item), (item, 'rated_by', 'user')
+    given = AddIntents(path, edge_type=types[0], rev_edge_type=types[1])(split)
+    assert given['user'].intent_text == out['user'].intent_text
+
+
+def test_intents_of_interactions_of_another_name(tmp_path):
+    split = split_data()
+    path = extracted(tmp_path / 'a.jsonl', split)
+    split['user', 'buys', 'item'].edge_index = split['user', 'rates', 'item'].edge_index
+    split['user', 'buys', 'item'].val_edge_label_index = torch.tensor([[1], [2]])
+    del split['user', 'rates', 'item']
+    with pytest.raises(ValueError, match=r"cannot be compared .*'rates', 'item'"):
+        AddIntents(path)(split)
+    out = AddIntents(path, edge_type=('user', 'buys', 'item'))(split)
+    assert out['user'].intent_text[1].startswith('bread')

@@ -244,12 +244,10 @@ def test_node_numbers_stand_for_ids_and_nobody_is_left_out():
 
 @pytest.mark.parametrize('layout', [*TEST_SET, *LINK_SPLIT])
 def test_the_layouts_of_pyg(layout):
-    data = (
-        TEST_SET[layout]()
-        if layout in TEST_SET
-        else link_split(**LINK_SPLIT[layout])[0]
-    )
-    data = with_texts(data)
+    if layout in TEST_SET:
+        data = with_texts(TEST_SET[layout]())
+    else:
+        data = with_texts(link_split(**LINK_SPLIT[layout])[0])
     forward, _ = interactions(data)
     item = forward._key[2]
     evidence = choose_evidence(data)
