@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from torch_geometric.nn import GraphSAGE
+
+import pyg_irllrec
+from pyg_irllrec.assemble import build_model
+from pyg_irllrec.datasets import SyntheticIntents
+from pyg_irllrec.nn import AlphaRec, LightGCN, ModuleBackbone, RLMRecGen
+from pyg_irllrec.presets import ALIGNMENTS, BACKBONES, get_preset
+
+TERMS = {
+    'none': set(),
+    'profile': {'profile'},
+    'reconstruction': {'reconstruction'},
+    'intents': {'profile', 'intent'},
+    'full': {'profile', 'intent', 'translation', 'matching'},
+}
+
+
+@pytest.fixture(scope='module')
+def data() -> HeteroData:
+    return SyntheticIntents(num_users=60, num_items=40)[0]
+
+
+def triplets(data: HeteroData) -> Tensor:
+    user, item = data['user', 'rates', 'item'].edge_index
+    return torch.stack([user[:9], item[:9], item[9:18]])
+
+
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_every_backbone_with_every_alignment(data, backbone):
+    for alignment in ALIGNMENTS:
+        for variant in ('sound', 'authors'):
+            preset = get_preset(backbone, 'synthetic', alignment, variant)
+            model = build_model(data, backbone, alignment, preset)
+            total, terms = model.loss(triplets(data))
+            total.backward()
+            own = {'contrast', 'center'}
+            assert terms.keys() - own == {'ranking', 'l2'} | TERMS[alignment]
+            for name, weight in model.named_parameters():
+                assert weight.grad is not None and weight.grad.isfinite().all(), name
+
+
+def test_backbones_of_your_own(data):
+    torch.manual_seed(0)
+    given = build_model(data, LightGCN(60, 40, 8, num_intents=4), 'full')
+    torch.manual_seed(0)
+    built = build_model(data, lambda u, i: LightGCN(u, i, 8, num_intents=4), 'full')
+    state = built.state_dict()
+    assert all(torch.equal(x, state[name]) for name, x in given.state_dict().items())
+    sage = ModuleBackbone(GraphSAGE(8, 8, 1), 60, 40, 8)
+    assert build_model(data, sage, 'none').backbone is sage
+    # A class is a function of the sizes.
+    assert build_model(data, LightGCN, 'none').backbone.embedding_dim == 32
+
+
+def test_texts_under_other_names(data):
+    other = HeteroData()
+    other['user', 'rates', 'item'].edge_index = data['user', 'rates', 'item'].edge_index
+    for side in ('user', 'item'):
+        other[side].num_nodes = data[side].num_nodes
+        other[side].p, other[side].i = data[side].profile, data[side].intent
+    model = build_model(other, alignment='full', profile='p', intent='i')
+    assert torch.equal(model.profile[:60], data['user'].profile)
+    assert torch.equal(model.intent[60:], data['item'].intent)
+    assert isinstance(
+        build_model(other, 'sgl', 'reconstruction', profile='p'), RLMRecGen
+    )
+    model = build_model(other, 'alpharec', 'none', profile='p')
+    assert isinstance(model.backbone, AlphaRec)
+
+
+def test_other_node_types():
+    graph = HeteroData()
+    graph['reader'].num_nodes, graph['book'].num_nodes = 3, 4
+    edge_index = torch.tensor([[0, 1, 2], [3, 1, 0]])
+    graph['reader', 'buys', 'book'].edge_index = edge_index
+    model = pyg_irllrec.build_model(graph, alignment='none')
+    assert (model.num_users, model.num_items) == (3, 4)
+    # The reverse may be there, too.
+    graph['book', 'rev_buys', 'reader'].edge_index = edge_index.flip(0)
+    again = build_model(graph, alignment='none')
+    assert torch.equal(again.edge_index.as_tensor(), model.edge_index.as_tensor())
+    # Where several are possible, one is named.
+    graph['reader', 'views', 'book'].edge_index = edge_index[:, :2]
+    with pytest.raises(ValueError, match='edge_type'):
+        build_model(graph, alignment='none')
+    named = build_model(graph, alignment='none', edge_type=('reader', 'views', 'book'))
+    assert named.edge_index.size(1) == 4
+
+
+def test_bad_input(data):
+    bare = HeteroData()
+    bare['user'].num_nodes, bare['item'].num_nodes = 60, 40
+    bare['user', 'rates', 'item'].edge_index = data['user', 'rates', 'item'].edge_index
+    uneven = bare.clone()
+    uneven['user'].profile, uneven['item'].profile = (
+        torch.ones(60, 2),
+        torch.ones(40, 3),
+    )
+    none = {'alignment': 'none'}
+    for graph, arguments, message in (
+        (data, {'backbone': 'ngcf'}, "'backbone' must be one of 'lightgcn'"),
+        (data, {'alignment': 'all'}, "'alignment' must be one of 'none'"),
+        (data, none | {'backbone': GraphSAGE(8, 8, 1)}, 'ModuleBackbone'),
+        (data, none | {'backbone': lambda u, i: None}, 'got NoneType'),
+        (data, none | {'backbone': 3}, 'got int'),
+        (data, none | {'backbone': LightGCN(60, 41)}, "of 'data', 60 and 40, got 60"),
+        (data, {'preset': {'training': {}}}, "'preset' must be .* keys 'backbone'"),
+        (data, {'preset': 'sound'}, "'preset' must be a dictionary"),
+        (bare, {}, r"'full' needs text embeddings, data\['user'\].profile, got none"),
+        (bare, none | {'backbone': 'alpharec'}, "backbone='alpharec' needs text"),
+        (uneven, {'alignment': 'profile'}, 'must be equally wide, got 2 and 3'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            build_model(graph, **arguments)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pyg_irllrec.training.run_folder import RunFolder
+
+
+def test_an_earlier_run_is_moved_aside(tmp_path):
+    run = RunFolder(tmp_path / 'runs' / 'mine')
+    assert run.open({'seed': 0, 'root': Path('data')}) is None
+    assert run.read_config() == {'seed': 0, 'root': str(Path('data').resolve())}
+    assert not run.has_checkpoint
+    (run.path / 'last.ckpt').write_bytes(b'weights')
+    assert run.has_checkpoint
+    assert run.open({'seed': 1}) == tmp_path / 'runs' / 'mine.1'
+    assert run.open({'seed': 2}) == tmp_path / 'runs' / 'mine.2'
+    assert not run.has_checkpoint and run.read_config() == {'seed': 2}
+    assert (tmp_path / 'runs' / 'mine.1' / 'last.ckpt').read_bytes() == b'weights'
+
+
+def test_resumes_the_same_configuration_alone(tmp_path):
+    run = RunFolder(tmp_path)
+    config = {'seed': 0, 'ks': (5, 10)}
+    run.open(config)
+    assert run.open(config, resume=True) is None
+    for other in ({'seed': 1, 'ks': (5, 10)}, config | {'lr': 0.1}, {'seed': 0}):
+        with pytest.raises(ValueError, match=r'was begun with .*=.*: resume it with'):
+            run.open(other, resume=True)
+    assert RunFolder(tmp_path).read_config() == {'seed': 0, 'ks': [5, 10]}
+
+
+def test_a_run_killed_in_its_first_seconds_begins_anew(tmp_path):
+    run = RunFolder(tmp_path / 'mine')
+    assert run.open({'seed': 0}, resume=True) is None
+    assert run.read_config() == {'seed': 0}
+    # But no checkpoints are resumed with an unknown configuration.
+    run.config_path.rename(tmp_path / 'lost.json')
+    (run.path / 'last.ckpt').touch()
+    with pytest.raises(
+        ValueError, match='must hold config.json beside its checkpoints'
+    ):
+        run.open({'seed': 0}, resume=True)
+    assert run.open({'seed': 0}) == tmp_path / 'mine.1'
+
+
+def test_bad_input(tmp_path):
+    run = RunFolder(tmp_path)
+    with pytest.raises(FileNotFoundError, match='holds no run'):
+        run.read_config()
+    with pytest.raises(ValueError, match="'config' must hold values that JSON has"):
+        run.open({'model': object()})
+    assert list(tmp_path.iterdir()) == []
+    run.config_path.write_text(json.dumps({'seed': 0})[:5])
+    with pytest.raises(ValueError, match='config.json is damaged'):
+        run.open({'seed': 0}, resume=True)
+    assert repr(run) == f'RunFolder({str(tmp_path)!r})'
