@@ -3,7 +3,16 @@ r"""Intent representation learning with language models, for PyTorch Geometric."
 from importlib import import_module
 from types import ModuleType
 
-from pyg_irllrec import datasets, functional, nn, presets, text, transforms, utils
+from pyg_irllrec import (
+    datasets,
+    functional,
+    nn,
+    presets,
+    text,
+    transforms,
+    typing,
+    utils,
+)
 from pyg_irllrec.assemble import build_model
 
 __version__ = '0.1.0'
@@ -24,6 +33,7 @@ __all__ = [
     'text',
     'training',
     'transforms',
+    'typing',
     'utils',
 ]
 

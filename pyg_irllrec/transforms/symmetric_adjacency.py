@@ -20,6 +20,7 @@ from pyg_irllrec.utils.adjacency import (
 )
 from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.edge_store import num_nodes, read_edges
+from pyg_irllrec.utils.optional import import_optional
 from pyg_irllrec.utils.select_edges import edge_attributes, select_edges
 
 
@@ -70,10 +71,7 @@ class SymmetricAdjacency(InteractionTransform):
     ) -> None:
         check_choice('layout', layout, self.layouts)
         if layout == 'sparse_tensor' and not WITH_TORCH_SPARSE:
-            raise ImportError(
-                "the layout 'sparse_tensor' needs torch-sparse: pip install "
-                "'pyg_irllrec[sparse]'"
-            )
+            import_optional('torch_sparse', "layout='sparse_tensor'", 'sparse')
         self.layout = layout
         self.self_loops = self_loops
         super().__init__(edge_type, rev_edge_type)

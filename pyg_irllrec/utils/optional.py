@@ -5,11 +5,12 @@ from types import ModuleType
 
 
 def import_optional(module: str, needed_by: str, extra: str) -> ModuleType:
-    r"""Imports a module that an extra of this package installs.
+    r"""Imports a module of an optional package. Where it cannot be imported, the error
+    names the extra of this package that installs it.
 
     Args:
         module (str): The module, such as :obj:`"pyarrow"`.
-        needed_by (str): What needs it, for the error.
+        needed_by (str): The name of the class or function that needs it.
         extra (str): The extra that installs it, such as :obj:`"data"`.
 
     Raises:
@@ -17,8 +18,8 @@ def import_optional(module: str, needed_by: str, extra: str) -> ModuleType:
     """
     try:
         return import_module(module)
-    except ImportError as error:
-        package = module.partition('.')[0]
+    except (ImportError, OSError) as error:  # OSError: built for another torch.
+        package = module.partition('.')[0].replace('_', '-')
         raise ImportError(
             f'{needed_by} needs {package}, which could not be imported ({error}): '
             f"run `pip install 'pyg_irllrec[{extra}]'`"

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from pyg_irllrec.utils.optional import import_optional
+
 _AT_ONCE = 4096  # Texts that are turned into Python strings together.
 
 
@@ -29,12 +31,7 @@ class TextArray:
     """
 
     def __init__(self, values: Any) -> None:
-        try:
-            import pyarrow as pa
-        except ImportError:
-            raise ImportError(
-                "'TextArray' needs pyarrow: pip install 'pyg_irllrec[data]'"
-            ) from None
+        pa = import_optional('pyarrow', type(self).__name__, 'data')
         if isinstance(values, str):
             raise ValueError("'values' must be a list of texts, got a single text")
         if isinstance(values, pa.ChunkedArray):

@@ -1,4 +1,4 @@
-"""Latent intents in words, for :class:`SyntheticIntents`."""
+"""Latent intents in words, for :class:`~pyg_irllrec.datasets.SyntheticIntents`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Theme(NamedTuple):
-    r"""One intent: what it is called, why people act on it, and what they buy."""
+    r"""One intent: its name, why people act on it, and the things that they buy."""
 
     name: str
     motive: str

@@ -6,6 +6,8 @@ from types import ModuleType
 
 from torch import Tensor
 
+from pyg_irllrec.utils.optional import import_optional
+
 
 def load_triton(name: str, x: Tensor) -> ModuleType:
     r"""The module of this folder that holds Triton kernels, imported when first asked
@@ -20,10 +22,5 @@ def load_triton(name: str, x: Tensor) -> ModuleType:
             f"impl='triton' needs a CUDA tensor, got one on {x.device}: take another "
             'impl, or set TRITON_INTERPRET=1 to try it out, slowly'
         )
-    try:
-        import_module('triton')
-    except ImportError as error:
-        raise ImportError(
-            "impl='triton' needs Triton: pip install 'pyg_irllrec[triton]'"
-        ) from error
+    import_optional('triton', "impl='triton'", 'triton')
     return import_module(f'pyg_irllrec.functional._kernels.{name}')
