@@ -13,7 +13,7 @@ class PrototypeExplanation(NamedTuple):
     share: float
     """The mean share that nodes have of it."""
     words: list[str]
-    """The terms that tell the texts of nodes that lean to it from those of others."""
+    """The terms that are typical of the texts of nodes that lean to it."""
     nodes: list[int]
     """The nodes that lean to it most."""
     texts: list[str]

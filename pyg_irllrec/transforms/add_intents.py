@@ -21,7 +21,7 @@ from pyg_irllrec.utils.node_data import check_sides, find_sides, read_ids
 @functional_transform('irllrec_add_intents')
 class AddIntents(BaseTransform):
     r"""Puts intents in words on users and items, by their original ids (functional
-    name: :obj:`irllrec_add_intents`): :obj:`data[side].intent_text`, a text a node.
+    name: :obj:`irllrec_add_intents`): :obj:`data[side].intent_text`, a text per node.
     :class:`~pyg_irllrec.transforms.EncodeText` with :obj:`source="intent_text"` and
     :obj:`target="intent"` makes vectors of them.
 
@@ -29,8 +29,8 @@ class AddIntents(BaseTransform):
 
     Intents belong to the interactions and texts that they were made from: made from
     others, such as those that are test interactions here, they would leak. So
-    evidence is chosen again as the manifest says it was, node by node, and has to be
-    the same. That takes as long as reading the texts of all interactions.
+    evidence is chosen again with the options in the manifest, node by node, and has to
+    be the same. That takes as long as reading the texts of all interactions.
 
     Args:
         path (str or Path): The file that
@@ -39,7 +39,7 @@ class AddIntents(BaseTransform):
         target (str): The name of the texts. (default: :obj:`"intent_text"`)
         missing (str): For nodes that the file does not hold, or that failed, an
             :obj:`"error"`, or a :obj:`"blank"`. (default: :obj:`"error"`)
-        expect (dict, optional): What the manifest must say, such as
+        expect (dict, optional): What the manifest must hold, such as
             :obj:`{'max_intents': 5}`. (default: :obj:`None`)
         check_evidence (bool): Whether to compare the evidence. Evidence that was not
             made by :func:`~pyg_irllrec.text.choose_evidence` cannot be.
@@ -56,9 +56,8 @@ class AddIntents(BaseTransform):
 
     Raises:
         FileNotFoundError: If the file or its manifest is not there.
-        ValueError: If they do not belong together, say something else than
-            :obj:`expect`, were made from other evidence, or have no intents for a
-            node.
+        ValueError: If they do not belong together, differ from :obj:`expect`, were made
+            from other evidence, or have no intents for a node.
     """
 
     def __init__(
@@ -92,13 +91,13 @@ class AddIntents(BaseTransform):
         r"""The graph with intents in words."""
         check_hetero(data, type(self).__name__)
         records, manifest = load_intents(self.path, self.expect)
-        known = {(record.side, record.id): record for record in records}
+        by_id = {(record.side, record.id): record for record in records}
         options = manifest.get('evidence')
         edge_type = self.edge_type or (options or {}).get('edge_type')
         sides = self.sides
         if sides is None:
             sides = find_sides(data, edge_type and (edge_type[0], edge_type[2]))
-        found = {side: self._find(data, side, known) for side in sides}
+        found = {side: self._find(data, side, by_id) for side in sides}
         if self.check_evidence and options is not None:
             self._compare(data, found, options)
         for side, rows in found.items():
@@ -109,12 +108,12 @@ class AddIntents(BaseTransform):
         self,
         data: HeteroData,
         side: str,
-        known: dict[tuple[str, NodeId], IntentRecord],
+        by_id: dict[tuple[str, NodeId], IntentRecord],
     ) -> list[IntentRecord]:
         r"""The record of each node."""
         ids = read_ids(data, side)
         records = [
-            known.get((side, name), IntentRecord(side, name, 'missing', ()))
+            by_id.get((side, name), IntentRecord(side, name, 'missing', ()))
             for name in ids
         ]
         absent = [r.id for r in records if r.status not in ('ok', 'no evidence')]

@@ -25,7 +25,7 @@ class EncodeText(BaseTransform):
     wrap the encoder in a :class:`~pyg_irllrec.text.CachedEncoder`.
 
     Args:
-        encoder (callable): Turns a list of texts into an array with a row a text.
+        encoder (callable): Turns a list of texts into an array with a row per text.
         source (str): The name of the texts, such as :obj:`data['user'].profile_text`.
             (default: :obj:`"profile_text"`)
         target (str): The name of the vectors, of shape :math:`(N, D_t)` in
@@ -35,7 +35,7 @@ class EncodeText(BaseTransform):
 
     Raises:
         ValueError: If a node has no text but :obj:`None`, NaN or the like, all texts
-            are blank, or the encoder returns anything but a finite row a text.
+            are blank, or the encoder returns anything but a finite row per text.
     """
 
     def __init__(
@@ -59,32 +59,32 @@ class EncodeText(BaseTransform):
         r"""The graph with vectors beside its texts."""
         check_hetero(data, type(self).__name__)
         sides = find_sides(data, self.sides)
-        texts, told = [], []
+        texts, has_text = [], []
         for side in sides:
             rows = read_texts(data, side, self.source)
             rows = list(checked_texts(f"data['{side}'].{self.source}", rows))
             seen = [not _is_blank(text) for text in rows]
-            told.append(torch.tensor(seen, dtype=torch.bool))
+            has_text.append(torch.tensor(seen, dtype=torch.bool))
             texts += [text for text in rows if not _is_blank(text)]
-        self._report_blank(len(texts), sum(map(len, told)))
+        self._report_blank(len(texts), sum(map(len, has_text)))
         vectors = torch.from_numpy(
             as_vectors("'encoder'", self.encoder(texts), len(texts))
         )
-        sizes = [int(mask.sum()) for mask in told]
-        for side, mask, part in zip(sides, told, vectors.split(sizes)):
+        sizes = [int(mask.sum()) for mask in has_text]
+        for side, mask, part in zip(sides, has_text, vectors.split(sizes)):
             out = torch.zeros(len(mask), vectors.size(1))
             out[mask] = part
             data[side][self.target] = out.to(_device(data))
         return data
 
-    def _report_blank(self, num_told: int, num_nodes: int) -> None:
-        if num_told == 0:
+    def _report_blank(self, num_texts: int, num_nodes: int) -> None:
+        if num_texts == 0:
             raise ValueError(
                 f"'{self.source}' must hold a text to encode, got {num_nodes} blanks"
             )
-        if 2 * num_told < num_nodes:
+        if 2 * num_texts < num_nodes:
             warnings.warn(
-                f"{num_nodes - num_told} of {num_nodes} texts in '{self.source}' are "
+                f"{num_nodes - num_texts} of {num_nodes} texts in '{self.source}' are "
                 f"blank: these nodes get zeros as '{self.target}'",
                 stacklevel=4,
             )

@@ -21,7 +21,7 @@ class KCore(InteractionTransform):
     with at least :obj:`k` of the items, and every item with at least :obj:`k_item` of
     the users (functional name: :obj:`irllrec_k_core`). Repeated interactions count
     once; those between nodes that stay all stay. As is usual it comes before the split,
-    so that held-out interactions have a say in which nodes there are.
+    so that held-out interactions count as well.
 
     Nodes that stay keep their order, are numbered anew, and keep what is stored of
     them: tensors, arrays, lists, ids and texts. Edges of other types, the reverse too,
@@ -30,8 +30,8 @@ class KCore(InteractionTransform):
     that are left.
 
     Args:
-        k (int): The least number of items a user.
-        k_item (int, optional): The least number of users an item.
+        k (int): The least number of items per user.
+        k_item (int, optional): The least number of users per item.
             (default: :obj:`None`, :obj:`k`)
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by

@@ -32,12 +32,12 @@ class ProfileTexts(InteractionTransform):
         source (str): The name of the items' texts. (default: :obj:`"text"`)
         target (str): The name of the profiles: for users a list, for items the texts
             as they are. (default: :obj:`"profile_text"`)
-        max_items (int): The largest number of items a user. (default: :obj:`20`)
+        max_items (int): The largest number of items per user. (default: :obj:`20`)
         max_chars (int): Where a user's text is cut. (default: :obj:`2000`)
         by (str): Which items come first, :obj:`"recent"` ones by :obj:`time`, or
-            :obj:`"rare"` ones, which have the fewest training interactions and say
-            the most. Ties, and all items where there is no :obj:`time`, are ordered
-            by rarity, then by node. (default: :obj:`"recent"`)
+            :obj:`"rare"` ones, which have the fewest training interactions and
+            distinguish users the most. Ties, and all items where there is no
+            :obj:`time`, are ordered by rarity, then by node. (default: :obj:`"recent"`)
         unsplit (bool): Whether to take interactions that were not split, all of them.
             (default: :obj:`False`)
         edge_type (tuple, optional): The type of the interactions in a
@@ -73,15 +73,15 @@ class ProfileTexts(InteractionTransform):
         super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
-        r"""The graph with a text a node."""
+        r"""The graph with a text per node."""
         edge_type, rates, _ = self._find(data)
         check_split(data, edge_type, self.unsplit)
         num_users, _ = num_nodes(data, edge_type)
         user_type, _, item_type = edge_type
         texts = read_texts(data, item_type, self.source)
         name = f"data['{item_type}'].{self.source}"
-        told = np.array([text.strip() != '' for text in checked_texts(name, texts)])
-        start, item = self._choose(rates, told, num_users)
+        has_text = np.array([text.strip() != '' for text in checked_texts(name, texts)])
+        start, item = self._choose(rates, has_text, num_users)
         data[item_type][self.target] = texts
         data[user_type][self.target] = [
             '; '.join([texts[i] for i in item[first:last]])[: self.max_chars]
@@ -90,7 +90,7 @@ class ProfileTexts(InteractionTransform):
         return data
 
     def _choose(
-        self, rates: Any, told: npt.NDArray[np.bool_], num_users: int
+        self, rates: Any, has_text: npt.NDArray[np.bool_], num_users: int
     ) -> tuple[list[int], list[int]]:
         r"""Where the items of each user begin, and the items, best first."""
         user, item = read_edges(rates).cpu().numpy()
@@ -98,8 +98,8 @@ class ProfileTexts(InteractionTransform):
         if self.by == 'recent' and 'time' in rates:
             check_length('time', rates.time, user.size)
             time = rates.time.cpu().numpy()
-        order = order_interactions(user, item, told.size, time)
-        order = order[told[item[order]]]
+        order = order_interactions(user, item, has_text.size, time)
+        order = order[has_text[item[order]]]
         user, item = user[order], item[order]
         degree = np.bincount(user, minlength=num_users)
         place = np.arange(user.size) - (degree.cumsum() - degree)[user]

@@ -67,7 +67,7 @@ class ProfileVectors(InteractionTransform):
         super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
-        r"""The graph with a vector a user."""
+        r"""The graph with a vector per user."""
         edge_type, rates, _ = self._find(data)
         check_split(data, edge_type, self.unsplit)
         size = num_nodes(data, edge_type)

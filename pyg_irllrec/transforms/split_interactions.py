@@ -72,7 +72,7 @@ class SplitInteractions(InteractionTransform):
             (default: :obj:`0`)
         per_user (bool): Whether the shares are of each user's interactions, or of
             all. (default: :obj:`True`)
-        min_train (int, optional): The least number of training interactions a user.
+        min_train (int, optional): The least number of training interactions per user.
             (default: :obj:`None`, 1, or 0 where :obj:`per_user` is :obj:`False`)
         cold (str): Whether to :obj:`"keep"` held-out interactions of cold items or
             to :obj:`"drop"` them. (default: :obj:`"keep"`)

@@ -11,7 +11,7 @@ from pyg_irllrec.utils.checks import check_integer
 
 
 def select_rows(value: Any, index: Any) -> Any:
-    r"""Some rows of whatever holds a row a node or an edge, in the order of
+    r"""Some rows of whatever holds a row per node or edge, in the order of
     :obj:`index`: the result has the type, dtype and device of :obj:`value`.
 
     Args:

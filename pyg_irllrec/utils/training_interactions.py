@@ -48,5 +48,5 @@ def training_interactions(
     positive = positive_edges(store)
     check_node_ids(positive[0], num_users, f'edge_label_index of {edge_type} (users)')
     check_node_ids(positive[1], num_items, f'edge_label_index of {edge_type} (items)')
-    known, more = (edges[0] * num_items + edges[1] for edges in (edge_index, positive))
-    return torch.cat([edge_index, positive[:, ~torch.isin(more, known)]], dim=1)
+    keys, more = (edges[0] * num_items + edges[1] for edges in (edge_index, positive))
+    return torch.cat([edge_index, positive[:, ~torch.isin(more, keys)]], dim=1)

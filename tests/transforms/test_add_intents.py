@@ -150,7 +150,7 @@ def test_wrong_input(path):
         AddIntents(path, sides=('user', 'item'))(empty)
     with pytest.raises(ValueError, match="'sides' must name the types of users and it"):
         AddIntents(path)(empty)
-    with pytest.raises(FileNotFoundError, match='is not there'):
+    with pytest.raises(FileNotFoundError, match='does not exist'):
         AddIntents(path.with_name('none.jsonl'))(data())
     text = repr(AddIntents('x.jsonl'))
     assert text == "AddIntents('x.jsonl', target='intent_text', missing='error')"

@@ -25,7 +25,7 @@ from pyg_irllrec.utils.order_interactions import order_interactions
 
 @dataclass(frozen=True)
 class Evidence:
-    r"""What is known of a node, in words.
+    r"""The texts that intents of a node are drawn from.
 
     Args:
         side (str): The type of the node, such as :obj:`"user"`.
@@ -79,8 +79,8 @@ def choose_evidence(
         sides (str or sequence of str, optional): The types of nodes that evidence is
             for, of those of :obj:`edge_type`. (default: :obj:`None`, both)
         by (str): Which interactions come first: :obj:`"recent"` ones by :obj:`time`,
-            or :obj:`"rare"` ones, whose other node has the fewest and which say the
-            most, or in :obj:`"random"` order. Ties, and all interactions where there
+            or :obj:`"rare"` ones, whose other node has the fewest and which
+            are the most specific, or in :obj:`"random"` order. Ties, and all interactions where there
             is no :obj:`time`, are ordered by rarity, then by node.
             (default: :obj:`"recent"`)
         max_evidence_tokens (int): The budget of a node, by
@@ -99,7 +99,7 @@ def choose_evidence(
 
     Returns:
         For each node its evidence, side by side in the order of nodes. Its method
-        :obj:`describe()` tells the options, for a manifest: what was chosen with them
+        :obj:`describe()` returns the options, for a manifest: what was chosen with them
         can be chosen again, as :class:`~pyg_irllrec.transforms.AddIntents` does.
 
     Raises:
@@ -134,7 +134,7 @@ def choose_evidence(
 
 def evidence_sha256(evidence: Iterable[Evidence]) -> str:
     r"""A hash of all evidence, node by node: what
-    :class:`~pyg_irllrec.transforms.AddIntents` can be told to expect."""
+    :class:`~pyg_irllrec.transforms.AddIntents` can expect."""
     digest = hashlib.sha256()
     for each in evidence:
         digest.update(json.dumps([each.side, each.id, each.sha256]).encode())
@@ -274,7 +274,7 @@ def _read_ratings(rates: Any, num_edges: int) -> Optional[npt.NDArray[np.float32
         return None
     check_length('rating', rates.rating, num_edges)
     if torch.equal(rates.rating.min(), rates.rating.max()):
-        return None  # It says nothing.
+        return None  # It distinguishes nothing.
     return np.asarray(rates.rating.cpu())
 
 
