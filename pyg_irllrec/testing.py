@@ -1,4 +1,4 @@
-r"""Helpers for tests of models: random draws that are known beforehand, and the tests
+r"""Helpers for tests of models: random draws that are fixed beforehand, and the tests
 that every backbone has to pass."""
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class BackboneTests:
         raise NotImplementedError
 
     def backbone(self, seed: int = 0) -> Backbone:
-        r"""A backbone of known weights."""
+        r"""A backbone whose weights follow from the seed."""
         torch.manual_seed(seed)
         return self.build(self.num_users, self.num_items, self.embedding_dim)
 
@@ -117,7 +117,7 @@ class BackboneTests:
         return model.loss(self.triplets, update_teacher=False).total
 
     def test_shapes(self) -> None:
-        r"""A row a node, of the width it was built for."""
+        r"""One row per node, of the width it was built for."""
         backbone, shape = self.backbone(), (self.num_nodes, self.embedding_dim)
         for mode in (True, False):
             output = backbone.train(mode)(self.edge_index)

@@ -23,7 +23,7 @@ class MomentumEncoder(Module):
     The teacher starts as an exact copy. Floating-point buffers (such as running
     statistics) follow as parameters do, other buffers are copied. The teacher
     holds its weights as buffers: it is saved, restored and moved with the model,
-    but :meth:`parameters` does not know it, so no optimizer, weight decay or
+    but :meth:`parameters` leaves it out, so no optimizer, weight decay or
     gradient clipping can reach it. It always runs in evaluation mode and without
     gradients.
 

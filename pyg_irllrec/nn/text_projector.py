@@ -40,7 +40,7 @@ class TextProjector(Sequential):
         if hidden_channels is None:
             hidden_channels = (in_channels + out_channels) // 2
         check_positive('hidden_channels', hidden_channels)
-        device = torch.get_default_device()  # Which skip_init does not ask for.
+        device = torch.get_default_device()  # Which skip_init ignores.
         super().__init__(
             skip_init(Linear, in_channels, hidden_channels, device=device),
             LeakyReLU(0.01, inplace=True),  # Nothing else needs what it overwrites.

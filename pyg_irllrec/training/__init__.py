@@ -1,5 +1,6 @@
-r"""Training and evaluation (extra :obj:`train`): the only place that knows a loop."""
+r"""Training and evaluation (extra :obj:`train`): the only place with a loop."""
 
+from . import _require_lightning  # noqa: F401  Before all that imports it.
 from .atomic_checkpoint_io import AtomicCheckpointIO
 from .fit import FitResult, fit, parse_device
 from .interaction_data_module import InteractionDataModule

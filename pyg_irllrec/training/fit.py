@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -25,6 +25,7 @@ from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.lit_recommender import LitRecommender
 from pyg_irllrec.training.load_weights import load_weights
 from pyg_irllrec.training.progress_bar import EpochProgressBar
+from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.checks import check_choice, check_positive
 from pyg_irllrec.utils.files import atomic_write
 
@@ -49,7 +50,7 @@ class FitResult(NamedTuple):
 def fit(
     model: Recommender,
     data: InteractionDataModule,
-    out: Union[str, Path],
+    out: PathLike,
     *,
     epochs: int = 1000,
     lr: float = 1e-3,
@@ -114,7 +115,8 @@ def fit(
         'patience': patience,
         'precision': precision,
     }
-    last = Path(out) / 'last.ckpt'
+    out = Path(out)
+    last = out / 'last.ckpt'
     if resume:
         _check_resumable(last, epochs)
     callbacks: list[Callback] = [
@@ -169,7 +171,7 @@ def fit(
                 raise KeyboardInterrupt from None
             raise
         history = lit.history  # The best checkpoint holds an earlier one.
-        best = Path(out) / 'best.ckpt'
+        best = out / 'best.ckpt'
         if not validates:
             io = AtomicCheckpointIO()
             io.save_checkpoint(io.load_checkpoint(last), best)
@@ -192,7 +194,7 @@ def fit(
         else 0.0,
         peak_memory_mb=_peak_memory_mb(target),
     )
-    _write(result, Path(out))
+    _write(result, out)
     return result
 
 

@@ -163,7 +163,7 @@ class LitRecommender(LightningModule):
                     f'got {name}={self.settings.get(name)}'
                 )
         own, theirs = (
-            # In order, since the optimizer knows parameters by their number alone.
+            # In order, since the optimizer finds parameters by their number alone.
             [(name, value.shape) for name, value in state.items()]
             for state in (self.state_dict(), checkpoint['state_dict'])
         )

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Union
 
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
+from pyg_irllrec.typing import PathLike
 
 _PREFIX = 'model.'  # Of LitRecommender.
 
 
-def load_weights(model: Recommender, path: Union[str, os.PathLike[str]]) -> None:
+def load_weights(model: Recommender, path: PathLike) -> None:
     r"""Puts the weights of a checkpoint of :func:`~pyg_irllrec.training.fit`, such as
     :obj:`best.ckpt`, into a model that was built as that one was. They are on the
     device of the model.

@@ -84,7 +84,7 @@ class Backbone(Module):
         return self.num_users + self.num_items
 
     def node_features(self) -> Optional[Tensor]:
-        r"""The features that are propagated, a row a node, which
+        r"""The features that are propagated, one row per node, which
         :class:`~pyg_irllrec.nn.RLMRecGen` masks. (default: :obj:`None`)"""
         return None
 
@@ -123,7 +123,7 @@ class Backbone(Module):
                 :meth:`node_features` has none.
             edge_index (torch.Tensor): Both directions of the user-item graph, users
                 first, sorted by target for :func:`~pyg_irllrec.functional.propagate`
-                and :meth:`interaction_intent`. Layers of PyG want it plain, see
+                and :meth:`interaction_intent`. For layers of PyG make it plain, see
                 :func:`~pyg_irllrec.utils.plain_edge_index`.
             edge_weight (torch.Tensor): Its normalised weights.
         """
@@ -197,12 +197,12 @@ class Backbone(Module):
         return edge_index, edge_weight
 
     def check_output(self, what: str, value: object) -> None:
-        r"""Raises a :class:`ValueError` unless :obj:`value` has a row a node."""
+        r"""Raises a :class:`ValueError` unless :obj:`value` has one row per node."""
         shape = (self.num_nodes, self.embedding_dim)
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         if got != shape:
             raise ValueError(
-                f"'backbone' must give {what} of shape {shape}, a row a node, users "
+                f"'backbone' must give {what} of shape {shape}, a row per node, users "
                 f'first, got {got}'
             )
 

@@ -17,7 +17,7 @@ from pyg_irllrec.utils.checks import check_positive
 
 
 class EmbeddingBackbone(Backbone):
-    r"""What the five backbones share: a table of embeddings a side, propagated over
+    r"""What the five backbones share: one table of embeddings per side, propagated over
     the graph. A subclass overrides :meth:`layers`, whose sum scores; one that scores by
     something else overrides both :meth:`encode` and :meth:`get_embedding`.
 
@@ -100,7 +100,7 @@ def propagate_layers(
     x: Tensor, edge_index: Tensor, edge_weights: Sequence[Tensor]
 ) -> list[Tensor]:
     r"""The features and what every layer makes of them, :math:`\mathbf{E}_{l+1} =
-    \hat{\mathbf{A}}_l \mathbf{E}_l`, with weights a layer."""
+    \hat{\mathbf{A}}_l \mathbf{E}_l`, with the weights of each layer."""
     layers = [x]
     for edge_weight in edge_weights:
         layers.append(propagate(layers[-1], edge_index, edge_weight))

@@ -10,10 +10,11 @@ from torch_geometric.nn.inits import reset
 
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
+from pyg_irllrec.typing import RATES
 from pyg_irllrec.utils.adjacency import csr, plain_edge_index, sort_by_target
 from pyg_irllrec.utils.checks import check_choice, check_not_negative
 
-RATES, RATED_BY = ('user', 'rates', 'item'), ('item', 'rev_rates', 'user')
+RATED_BY = ('item', 'rev_rates', 'user')
 
 
 class ModuleBackbone(Backbone):
@@ -62,7 +63,7 @@ class ModuleBackbone(Backbone):
     """
 
     metadata = (['user', 'item'], [RATES, RATED_BY])
-    """What :func:`torch_geometric.nn.to_hetero` has to be told of the graph."""
+    """The metadata of the graph, for :func:`torch_geometric.nn.to_hetero`."""
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ from pyg_irllrec.utils.user_items import UserItems
 
 
 class Recommender(Module):
-    r"""A backbone with its graph, that can be trained and asked:
+    r"""A backbone with its graph, that is trained and recommends:
 
     .. math::
         \mathcal{L} = \mathcal{L}_{\text{ranking}} + \mathcal{L}_{\text{backbone}} +
@@ -158,12 +158,11 @@ class Recommender(Module):
         Returns:
             The total and its weighted terms by name, :obj:`"ranking"` and so on.
         """
-        check_triplets(triplets)
+        check_triplets(triplets, self.num_users, self.num_items)
         # Before a teacher's step: the authors' L2 term counts the earlier one.
         zero = self.edge_weight.new_zeros(())
-        l2 = sum(
-            (weight.square().sum() for weight in self._regularised_parameters()), zero
-        )
+        squares = [weight.square().sum() for weight in self._regularised_parameters()]
+        l2 = sum(squares, zero)
         if self.training and update_teacher:
             self.update_teacher()
         terms = {'l2': self.l2_weight * l2, **self._terms(triplets, generator)}

@@ -48,7 +48,7 @@ GOOD = torch.ones(13, 4)
         (GOOD, 'must return a BackboneOutput, got Tensor'),
         (
             BackboneOutput(GOOD[:12]),
-            r'must give embeddings of shape \(13, 4\), a row a node.*got \(12, 4\)',
+            r'must give embeddings of shape \(13, 4\), a row per node.*got \(12, 4\)',
         ),
         (
             BackboneOutput(GOOD, GOOD[:, :3]),
