@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +62,29 @@ def test_every_name_is_reachable_from_the_top():
 def test_is_typed_and_versioned():
     assert files(pyg_irllrec).joinpath('py.typed').is_file()
     assert pyg_irllrec.__version__.count('.') == 2
+
+
+ROOT = Path(__file__).parents[1]
+# What holds names alone.
+UNTESTED = {'typing.py'}
+
+
+def test_every_public_module_has_its_test():
+    package = ROOT / 'pyg_irllrec'
+    missing = []
+    for path in package.rglob('*.py'):
+        name = path.relative_to(package)
+        private = any(part.startswith('_') for part in name.parts)
+        if not private and str(name) not in UNTESTED:
+            test = ROOT / 'tests' / name.parent / f'test_{name.name}'
+            if not test.is_file():
+                missing.append(str(test.relative_to(ROOT)))
+    assert not missing, sorted(missing)
+
+
+def test_no_test_imports_another():
+    for path in (ROOT / 'tests').rglob('test_*.py'):
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.ImportFrom):
+                parts = (node.module or '').split('.')
+                assert not any(part.startswith('test_') for part in parts), path

@@ -119,7 +119,7 @@ def test_take_refuses_wrong_rows(mapped, index, message):
 
 def test_needs_pyarrow(monkeypatch):
     monkeypatch.setitem(sys.modules, 'pyarrow', None)
-    with pytest.raises(ImportError, match=r"TextArray needs pyarrow.*pip install 'pyg_irllrec\[data\]"):
+    with pytest.raises(ImportError, match=r"needs pyarrow.*'pyg_irllrec\[data\]'"):
         TextArray(['a'])
 
 

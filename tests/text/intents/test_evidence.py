@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_irllrec.text._to_single_line import to_single_line
 from pyg_irllrec.text.intents.evidence import (
     Evidence,
     approximate_tokens,
@@ -146,17 +145,6 @@ def test_budget():
     for each in (*chosen, *texts(data, 'user', max_evidence_tokens=7)):
         assert sum(map(approximate_tokens, each)) <= 25
     assert texts(data, 'user', max_evidence_tokens=7)[0] == ('b' * 28,)
-
-
-def test_texts_are_one_line_without_what_nobody_sees():
-    assert to_single_line('a\n\tb\u2028c\u200bd\x00\udc00 e ') == 'a b c d e'
-    assert to_single_line('naïve  – 中文') == 'naïve – 中文'
-    assert [approximate_tokens(text) for text in ('', 'a', 'abcde', '中')] == [
-        0,
-        1,
-        2,
-        1,
-    ]
 
 
 def test_hashes_are_of_what_is_said():

@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from pyg_irllrec.text.intents.intent_record import Intent, IntentRecord, read_answer
-from pyg_irllrec.text.intents.intents_to_text import intents_to_text
 
 pytest.importorskip('pydantic')
 
@@ -88,15 +87,6 @@ def test_a_record_is_itself_again():
     assert IntentRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
     failed = IntentRecord('item', 3, 'failed', (), 'why')
     assert IntentRecord.from_dict(failed.to_dict()) == failed
-
-
-def test_intents_in_words():
-    intents = (Intent('Calm', 'likes quiet.', (1,)), Intent('Fun', 'laughs', (2,)))
-    records = [
-        IntentRecord('user', 1, 'ok', intents),
-        IntentRecord('user', 2, 'no evidence', ()),
-    ]
-    assert intents_to_text(records) == ['Calm: likes quiet. Fun: laughs.', '']
 
 
 def test_without_pydantic(monkeypatch):

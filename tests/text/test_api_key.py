@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from pyg_irllrec.text._api_key import ApiKey
+
+KEY = 'sk-of-this-test'
+
+
+def test_the_argument_comes_before_the_environment(monkeypatch):
+    monkeypatch.setenv('OPENAI_API_KEY', 'another\n')
+    assert ApiKey(f'{KEY}\n').get() == KEY
+    key = ApiKey()
+    assert key.get() == 'another'
+    monkeypatch.setenv('OPENAI_API_KEY', 'a third')
+    with pytest.raises(ValueError, match='printable ASCII characters without blanks'):
+        key.get()
+    monkeypatch.delenv('OPENAI_API_KEY')
+    with pytest.raises(ValueError, match="'api_key' must be given, or"):
+        key.get()
+
+
+def test_is_neither_shown_nor_pickled(monkeypatch):
+    key = ApiKey(KEY)
+    assert KEY not in repr(key) + str(key) + f'{key}' and not hasattr(key, '__dict__')
+    assert copy.deepcopy(key) is key
+    with pytest.raises(pickle.PicklingError, match='set OPENAI_API_KEY') as caught:
+        pickle.dumps(key)
+    assert KEY not in str(caught.value)
+    monkeypatch.setenv('OPENAI_API_KEY', KEY)
+    content = pickle.dumps(ApiKey())
+    assert KEY.encode() not in content and pickle.loads(content).get() == KEY
