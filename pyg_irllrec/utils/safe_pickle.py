@@ -13,13 +13,16 @@ _LAYOUTS = ('coo', 'csr', 'csc')
 
 def load_pickled_array(path: Path) -> Any:
     r"""Reads a pickled :class:`numpy.ndarray` of numbers or :mod:`scipy.sparse`
-    matrix. A pickle can run code when it is loaded: here its instructions see
-    nothing but inert stand-ins, made anew for every file, that note down shapes,
-    dtypes and bytes; the array is built from these notes once they are checked.
-    A pickle that asks for anything else is refused, and nothing of it runs.
+    matrix without running code of the file. Its instructions see only inert stand-ins,
+    new ones for each file, which record shapes, dtypes and bytes. The array is built
+    from these records once they are checked. A pickle that asks for anything else is
+    refused.
+
+    Args:
+        path (Path): The file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If the file is refused, damaged, or holds something else.
     """
     path = Path(path)
@@ -51,8 +54,8 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _stand_ins() -> dict[str, Any]:
-    r"""What a pickle of an array may ask for. A pickle can change whatever it is
-    handed, classes and functions too, hence new ones for every file."""
+    r"""The names that a pickle of an array may ask for. They are new for each file,
+    because a pickle can change the classes and functions that it gets."""
 
     class Dtype:
         order = '='

@@ -1,4 +1,4 @@
-"""An embeddings endpoint of our own, on this machine, that answers as it is told."""
+"""An embeddings endpoint of our own, on this machine, with scripted answers."""
 
 from __future__ import annotations
 

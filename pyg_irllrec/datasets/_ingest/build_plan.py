@@ -148,5 +148,5 @@ def _build(
         warnings.warn(
             f'{counts["duplicates"]} of {counts["rows"]} interactions repeat a pair of '
             f'user and item: {_DUPLICATES[plan.duplicates]}',
-            stacklevel=5,  # Whoever calls InteractionDataset.from_csv.
+            stacklevel=5,  # The caller of InteractionDataset.from_csv.
         )

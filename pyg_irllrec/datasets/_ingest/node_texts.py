@@ -58,13 +58,13 @@ def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:
     for batch in table.batches(names):
         cell = CellLocation(table, id_name, row)
         node = _nodes_of(to_ids(batch[id_name], cell), ids)
-        known = pc.is_valid(node)
+        has_node = pc.is_valid(node)
         text = _join([to_texts(batch[name]) for name in text_names])
-        nodes.append(node.filter(known).to_numpy())
-        texts.append(text.filter(known))
+        nodes.append(node.filter(has_node).to_numpy())
+        texts.append(text.filter(has_node))
         row += len(batch)
-    num_known = sum(map(len, nodes))
-    if num_known == 0:
+    num_found = sum(map(len, nodes))
+    if num_found == 0:
         raise ValueError(
             f'{table.name} must hold ids of {side}s with interactions in column '
             f'{id_name!r}, got {row} rows with none: check the file and the column'
@@ -72,7 +72,7 @@ def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:
     all_texts = pa.chunked_array(texts).combine_chunks()
     ordered = _order_by_node(np.concatenate(nodes), all_texts, ids, table)
     num_texts = pc.sum(pc.not_equal(ordered, '')).as_py()
-    return NodeTexts(ordered, num_texts, row - num_known)
+    return NodeTexts(ordered, num_texts, row - num_found)
 
 
 def _nodes_of(values: Any, ids: Any) -> Any:

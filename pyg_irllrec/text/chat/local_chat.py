@@ -57,7 +57,9 @@ class LocalChat:
         ChatError: If a conversation is too long for the model or for the memory.
     """
 
-    def __init__(self, llm: Any, max_tokens: int = 1024, batch_size: int = 1) -> None:
+    def __init__(
+        self, llm: Any, *, max_tokens: int = 1024, batch_size: int = 1
+    ) -> None:
         check_positive('max_tokens', max_tokens)
         check_positive('batch_size', batch_size)
         for part in ('tokenizer', 'llm', 'device'):

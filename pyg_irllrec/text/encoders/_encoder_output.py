@@ -48,8 +48,8 @@ def describe_encoder(encoder: object) -> dict[str, Any]:
     describe = getattr(encoder, 'describe', None)
     if describe is None:
         raise ValueError(
-            "'encoder' must have a method describe() that returns a dictionary, or "
-            f"'description' must be given, got {encoder!r} alone"
+            "'encoder' must have a method describe() that returns a dictionary, got "
+            f"{encoder!r}: add the method, or pass 'description'"
         )
     return dict(describe())
 

@@ -55,6 +55,7 @@ class CachedEncoder:
         self,
         encoder: TextEncoder,
         path: PathLike,
+        *,
         batch_size: int = 256,
         progress: bool = True,
         description: Optional[dict[str, Any]] = None,

@@ -158,7 +158,7 @@ def _embeddings(body: Any) -> list[Any]:
     if not isinstance(data, list) or any('embedding' not in entry for entry in data):
         raise ValueError("the endpoint must return embeddings under 'data', got none")
     index = [entry.get('index') for entry in data]
-    if any(place is not None for place in index):  # Some endpoints leave it out.
+    if any(each is not None for each in index):  # Some endpoints leave it out.
         if set(index) != set(range(len(data))):
             raise ValueError(
                 'the endpoint must number its embeddings from 0, one per text, got '

@@ -79,9 +79,9 @@ def choose_evidence(
         sides (str or sequence of str, optional): The types of nodes that evidence is
             for, of those of :obj:`edge_type`. (default: :obj:`None`, both)
         by (str): Which interactions come first: :obj:`"recent"` ones by :obj:`time`,
-            or :obj:`"rare"` ones, whose other node has the fewest and which
-            are the most specific, or in :obj:`"random"` order. Ties, and all interactions where there
-            is no :obj:`time`, are ordered by rarity, then by node.
+            or :obj:`"rare"` ones, whose other node has the fewest and which are the
+            most specific, or in :obj:`"random"` order. Ties, and all interactions where
+            there is no :obj:`time`, are ordered by rarity, then by node.
             (default: :obj:`"recent"`)
         max_evidence_tokens (int): The budget of a node, by
             :func:`approximate_tokens`. (default: :obj:`1000`)

@@ -258,13 +258,13 @@ def test_too_long_for_the_memory(error):
 
 def test_it_says_what_it_is():
     chat = build(max_tokens=7)
-    told = chat.describe()
-    json.dumps(told)
+    shown = chat.describe()
+    json.dumps(shown)
     template = hashlib.sha256(b'"a template"').hexdigest()
-    assert told['template_sha256'] == template
+    assert shown['template_sha256'] == template
     expected = ('tiny', True, 7, 'torch.float32')
     names = ('model', 'language_model', 'max_tokens', 'dtype')
-    assert tuple(told[name] for name in names) == expected
+    assert tuple(shown[name] for name in names) == expected
     assert repr(chat) == 'LocalChat(tiny, max_tokens=7, batch_size=1)'
 
 
@@ -275,13 +275,13 @@ def test_weights_and_folders_are_told_apart(tmp_path):
         return LocalChat(llm).describe()
 
     layer = torch.nn.Linear(3, 2)
-    told = describe(layer)
-    assert told['weights_sha256'] == describe(layer)['weights_sha256']
-    assert told['weights_sha256'] == describe(layer.double())['weights_sha256']
+    shown = describe(layer)
+    assert shown['weights_sha256'] == describe(layer)['weights_sha256']
+    assert shown['weights_sha256'] == describe(layer.double())['weights_sha256']
     with torch.no_grad():
         layer.bias += 1
-    assert told['weights_sha256'] != describe(layer)['weights_sha256']
-    # Where a folder lies says nothing of the model.
+    assert shown['weights_sha256'] != describe(layer)['weights_sha256']
+    # The path of a folder is no part of the model.
     assert describe(layer, str(tmp_path))['model'] == tmp_path.name
     describe(torch.nn.Linear(3, 2, device='meta'))
 

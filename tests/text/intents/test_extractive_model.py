@@ -45,7 +45,7 @@ def test_an_intent_is_shared():
     names = [intent['name'] for intent in ask(model, ['Mary at war', 'Comedy at sea'])]
     assert sorted(names) == ['comedy', 'war']
     assert ask(model, ['Mary at war'])[0]['reason'] == 'alone'
-    # Where there is nothing else, they are told.
+    # They remain where a node has no others.
     assert [intent['name'] for intent in ask(model, ['Mary, the sea'])] == [
         'mary',
         'sea',
@@ -75,13 +75,14 @@ def test_every_node_with_a_text_ends_with_valid_intents(tmp_path):
 
 
 def test_it_says_that_it_is_no_language_model():
-    said = ExtractiveModel(CORPUS).describe()
-    assert said['language_model'] is False
-    assert 'not a language model' in said['note']
+    described = ExtractiveModel(CORPUS).describe()
+    assert described['language_model'] is False
+    assert 'not a language model' in described['note']
     assert (
-        said['corpus_sha256'] != ExtractiveModel(CORPUS[:1]).describe()['corpus_sha256']
+        described['corpus_sha256']
+        != ExtractiveModel(CORPUS[:1]).describe()['corpus_sha256']
     )
-    assert said == ExtractiveModel(CORPUS).describe()
+    assert described == ExtractiveModel(CORPUS).describe()
 
 
 def test_wrong_arguments():

@@ -362,7 +362,7 @@ def test_ctrl_c_stops_cleanly(openai, out, tmp_path):
 def test_no_secret_anywhere(openai, out, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     leak = {'error': {'message': f'Incorrect API key provided: {KEY}', 'code': KEY}}
-    told = []
+    shown = []
     with ChatServer() as server:
         model = chat(server)
         extract = extractor(model, progress=True)
@@ -377,11 +377,11 @@ def test_no_secret_anywhere(openai, out, caplog, capfd):
         server.script = [lambda r: (401, {}, leak)] * 9
         with pytest.raises(ChatError) as caught:
             extract(some_evidence(9), out)
-        told += [str(caught.value), ''.join(traceback.format_exception(caught.value))]
-    assert '***' in told[0]
-    told += [repr(model), repr(vars(model)), repr(extract), str(model.describe())]
-    told += [caplog.text, *capfd.readouterr()]
-    assert not any(KEY in text for text in told)
+        shown += [str(caught.value), ''.join(traceback.format_exception(caught.value))]
+    assert '***' in shown[0]
+    shown += [repr(model), repr(vars(model)), repr(extract), str(model.describe())]
+    shown += [caplog.text, *capfd.readouterr()]
+    assert not any(KEY in text for text in shown)
     files = [path for path in out.parent.rglob('*') if path.is_file()]
     assert len(files) >= 3
     assert not any(KEY.encode() in path.read_bytes() for path in files)
