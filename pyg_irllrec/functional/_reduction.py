@@ -13,9 +13,10 @@ def reduce_rows(
 ) -> Tensor:
     r"""Applies a checked :obj:`reduction` to the weighted losses of rows."""
     if weight is not None:
-        loss = loss * weight.to(loss.dtype)
+        weight = weight.to(loss.dtype)  # Half precision cannot sum it.
+        loss = loss * weight
         if reduction == 'mean':
-            return loss.sum() / weight.sum().to(loss.dtype)
+            return loss.sum() / weight.sum()
     if reduction == 'mean':
         return loss.mean()
     return loss.sum() if reduction == 'sum' else loss

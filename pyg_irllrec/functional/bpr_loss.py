@@ -33,6 +33,14 @@ def bpr_loss(
     check_same_shape('positive', positive, 'user', user)
     check_same_shape('negative', negative, 'user', user)
     check_choice('reduction', reduction, ('none', 'mean', 'sum'))
-    user, positive, negative = map(at_least_float32, (user, positive, negative))
+    return unchecked_bpr_loss(user, positive, negative, reduction)
+
+
+def unchecked_bpr_loss(
+    user: Tensor, positive: Tensor, negative: Tensor, reduction: str = 'mean'
+) -> Tensor:
+    r"""The same for callers that have checked their input."""
+    if user.dtype.itemsize < 4:
+        user, positive, negative = map(at_least_float32, (user, positive, negative))
     gap = (user * (negative - positive)).sum(dim=-1)
     return reduce_rows(F.softplus(gap), reduction)

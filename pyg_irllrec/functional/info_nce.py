@@ -23,10 +23,13 @@ from pyg_irllrec.utils.checks import (
     check_choice,
     check_length,
     check_matrix,
+    check_not_below,
     check_not_negative,
-    check_positive,
     check_same_shape,
 )
+
+# Its inverse times a cosine must be a float.
+LEAST_TEMPERATURE = 1e-30
 
 IMPLEMENTATIONS: dict[str, Callable[..., Tensor]] = {
     'eager': info_nce_eager,
@@ -76,10 +79,11 @@ def info_nce(
             zero. :obj:`None` takes :obj:`key`, that is, the batch.
             (default: :obj:`None`)
         temperature (float): :math:`\tau`. (default: :obj:`1.0`)
-        weight (torch.Tensor, optional): How much each row counts, not below zero;
-            the mean is a weighted one. (default: :obj:`None`, once)
+        weight (torch.Tensor, optional): How much each row counts, not below zero and
+            not zero everywhere; the mean is a weighted one.
+            (default: :obj:`None`, once)
         key_weight (torch.Tensor, optional): How much each candidate counts in the
-            denominator, :math:`v_c`, not below zero. It has no gradient.
+            denominator, :math:`v_c`, likewise. It has no gradient.
             (default: :obj:`None`, once)
         reduction (str): :obj:`"none"`, :obj:`"mean"` or :obj:`"sum"` over rows.
             (default: :obj:`"mean"`)
@@ -131,21 +135,67 @@ def info_nce(
         )
     check_length('weight', weight, query.size(0))
     check_length('key_weight', key_weight, candidates.size(0))
+    _check_weights('weight', weight)
+    _check_weights('key_weight', key_weight)
     if isinstance(temperature, Tensor):
         raise ValueError("'temperature' must be a number, got a tensor")
-    check_positive('temperature', temperature)
+    check_not_below("'temperature'", temperature, LEAST_TEMPERATURE)
     check_not_negative('eps', eps)
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
     check_choice('reduction', reduction, ('none', 'mean', 'sum'))
 
     if symmetric and keys is not None:
         raise ValueError("'keys' must be None where 'symmetric' is set, got a tensor")
+    return unchecked_info_nce(
+        query,
+        key,
+        keys,
+        temperature=temperature,
+        weight=weight,
+        key_weight=key_weight,
+        reduction=reduction,
+        eps=eps,
+        symmetric=symmetric,
+        impl=impl,
+    )
 
-    query, key = at_least_float32(query), at_least_float32(key)
-    keys = None if keys is None else at_least_float32(keys)
-    key_weight = None if key_weight is None else key_weight.detach()
+
+def _check_weights(name: str, value: Optional[Tensor]) -> None:
+    r"""Raises a :class:`ValueError` where a weight is negative or none is above zero.
+    It reads values, which only a CPU has at hand."""
+    if value is None or not value.is_cpu or torch.compiler.is_compiling():
+        return
+    low, high = value.detach().aminmax()
+    if not (low >= 0 and high > 0):
+        raise ValueError(
+            f"'{name}' must be 0 or above, and not 0 everywhere, got values from "
+            f'{low.item()} to {high.item()}'
+        )
+
+
+def unchecked_info_nce(
+    query: Tensor,
+    key: Tensor,
+    keys: Optional[Tensor] = None,
+    *,
+    temperature: float,
+    weight: Optional[Tensor] = None,
+    key_weight: Optional[Tensor] = None,
+    reduction: str = 'mean',
+    eps: float = 0.0,
+    symmetric: bool = False,
+    impl: str = 'auto',
+) -> Tensor:
+    r"""The same for callers that have checked their input."""
+    if query.dtype.itemsize < 4 or key.dtype.itemsize < 4:
+        query, key = at_least_float32(query), at_least_float32(key)
+    if keys is not None and keys.dtype.itemsize < 4:
+        keys = at_least_float32(keys)
+    if key_weight is not None:
+        key_weight = key_weight.detach()
     if impl == 'auto':
-        impl = _choose(query, candidates)
+        num_keys = key.size(0) if keys is None else keys.size(0)
+        impl = 'eager' if query.size(0) * num_keys <= 2**16 else 'chunked'
     kernel = IMPLEMENTATIONS[impl]
     with torch.autocast(query.device.type, enabled=False):
         if not symmetric:
@@ -161,9 +211,3 @@ def info_nce(
             for a, b in ((query, key), (key, query))
         )
         return (there + back) / 2
-
-
-def _choose(query: Tensor, keys: Tensor) -> str:
-    r"""The implementation of :obj:`"auto"`."""
-    small = query.size(0) * keys.size(0) <= 2**16
-    return 'eager' if small else 'chunked'

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+import torch
 from torch import Tensor
 from torch_geometric.typing import Adj
 
@@ -90,7 +91,17 @@ def unchecked_intent_propagate(
     if graph.csr is None:
         ends = source_and_target(graph.edge_index)
         return intent_propagate_eager(x, intent, *ends, edge_weight)
-    impl = 'csr' if impl == 'auto' else impl
-    return intent_propagate_fused(
-        x, intent, graph.csr, graph.is_undirected, edge_weight, impl
-    )
+    wide = x if x.dtype.itemsize >= 4 else x.float()  # Sums over many edges need it.
+    with torch.autocast(x.device.type, enabled=False):
+        if edge_weight is not None:
+            edge_weight = edge_weight.to(wide.dtype).contiguous()
+        out: Tensor
+        out, *_ = intent_propagate_fused(
+            wide.contiguous(),
+            intent.to(wide.dtype).contiguous(),
+            *graph.csr,
+            edge_weight,
+            'csr' if impl == 'auto' else impl,
+            graph.is_undirected and edge_weight is None,
+        )
+    return out.to(x.dtype)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional._kernels.propagate_csr import propagate_csr
+from pyg_irllrec.functional.intent_propagate import IMPLEMENTATIONS
 from pyg_irllrec.utils.adjacency import source_and_target
 from pyg_irllrec.utils.checks import check_choice, check_matrix
 from pyg_irllrec.utils.graph_cache import Graph, prepare_graph
@@ -34,6 +35,7 @@ def propagate(
               :math:`O(|\mathcal{E}| + |\mathcal{V}| F)` memory. The first call with an
               adjacency sorts, and the adjacency keeps what is needed as long as it is
               not changed, see :func:`~pyg_irllrec.functional.intent_propagate`.
+            - :obj:`"triton"` is the same: torch's product is as fast.
             - :obj:`"auto"` is :obj:`"csr"`, but for a compiled call with edges that are
               not sorted.
 
@@ -41,7 +43,7 @@ def propagate(
         ValueError: If a shape, dtype, id or option is not as above.
     """
     check_matrix('x', x)
-    check_choice('impl', impl, ('auto', 'eager', 'csr'))
+    check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
     graph, edge_weight = prepare_graph(adj, edge_weight, x.size(0), impl)
     return unchecked_propagate(x, graph, edge_weight)
 

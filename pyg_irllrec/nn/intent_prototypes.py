@@ -47,7 +47,7 @@ class IntentPrototypes(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         r"""The mixture of intents of each node."""
-        return self.assign(x) @ self.weight.t()
+        return (x @ self.weight).softmax(dim=-1) @ self.weight.t()
 
     def extra_repr(self) -> str:
         r"""The arguments."""

@@ -105,11 +105,44 @@ def check_rows(
         )
 
 
-def check_triplets(triplets: Tensor) -> None:
-    r"""Raises a :class:`ValueError` unless there is at least one column of three."""
+def check_triplets(triplets: Tensor, num_users: int, num_items: int) -> None:
+    r"""Raises a :class:`ValueError` unless there is at least one column of a user and
+    two items. Where they lie on a CPU, their ids are looked at too."""
+    if not isinstance(triplets, Tensor):
+        raise ValueError(f"'triplets' must be a tensor, got {type(triplets).__name__}")
     if triplets.dim() != 2 or triplets.size(0) != 3 or triplets.size(1) == 0:
         raise ValueError(
             f"'triplets' must have shape (3, batch_size), got {tuple(triplets.shape)}"
+        )
+    if triplets.is_floating_point() or triplets.dtype is torch.bool:
+        check_integer('triplets', triplets)
+    if not triplets.is_cpu or torch.compiler.is_compiling():
+        return
+    low, high = triplets.amin(dim=1).tolist(), triplets.amax(dim=1).tolist()
+    sides = ('users', num_users), ('items', num_items), ('items', num_items)
+    for row, (side, count) in enumerate(sides):
+        if low[row] < 0 or high[row] >= count:
+            raise ValueError(
+                f"'triplets[{row}]' must hold ids of {side} from 0 to {count - 1}, got "
+                f'ids from {low[row]} to {high[row]}'
+            )
+
+
+def check_index(name: str, value: Tensor, num_rows: int) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` is a vector of row numbers.
+    Where it lies on a CPU, its values are looked at too."""
+    if not isinstance(value, Tensor) or value.dim() != 1 or value.numel() == 0:
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(
+            f"'{name}' must be a vector of at least one row number, got {got}"
+        )
+    check_integer(name, value)
+    if not value.is_cpu or torch.compiler.is_compiling():
+        return
+    low, high = int(value.min()), int(value.max())
+    if low < 0 or high >= num_rows:
+        raise ValueError(
+            f"'{name}' must hold numbers from 0 to {num_rows - 1}, got {low} to {high}"
         )
 
 

@@ -80,7 +80,16 @@ def prepare_graph(
     Raises:
         ValueError: If the adjacency, its weights or its size do not fit.
     """
-    if is_ready(adj, num_nodes) and num_targets is None and impl != 'eager':
+    if (
+        isinstance(adj, EdgeIndex)
+        and adj.is_sorted_by_col
+        and adj._sparse_size == (num_nodes, num_nodes)
+        and adj._indptr is not None
+        and adj._T_perm is not None
+        and (adj.dtype is torch.int32 or adj.size(1) >= 2**31)
+        and num_targets is None
+        and impl != 'eager'
+    ):
         if edge_weight is not None and edge_weight.shape != adj.shape[1:]:
             check_edge_index(adj, edge_weight)
         return Graph(adj, csr(adj), adj.is_undirected), edge_weight
@@ -116,18 +125,6 @@ def prepare_graph(
     if edge_weight is not None and cached.order is not None:
         edge_weight = edge_weight[cached.order]
     return cached.graph, edge_weight
-
-
-def is_ready(adj: Adj, num_nodes: int) -> bool:
-    r"""Whether an adjacency is sorted already, with narrow ids and a full cache."""
-    return (
-        isinstance(adj, EdgeIndex)
-        and adj.is_sorted_by_col
-        and (adj.dtype is torch.int32 or adj.size(1) >= 2**31)
-        and adj._indptr is not None
-        and adj._T_perm is not None
-        and adj._sparse_size == (num_nodes, num_nodes)
-    )
 
 
 def check_size(

@@ -7,7 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
+from pyg_irllrec.functional._kernels.info_nce_eager import (
+    floor_probability,
+    floored_share,
+)
 from pyg_irllrec.functional._reduction import row_scale
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
@@ -133,9 +136,7 @@ def _sum(
         weight, positive = (value[:, part] for value in in_streams)
         if eps == 0:
             return weight
-        p = torch.exp(positive - lse)
-        out: Tensor = weight * (p / (p + eps))
-        return out
+        return weight * floored_share(lse - positive, eps)
 
     lse, grad_query, grad_candidates = sweep(
         x, candidates, bias, slope if needs_grad else None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Optional
 
 import torch
@@ -26,11 +27,21 @@ def info_nce_eager(
     positive = (query * key).sum(dim=-1) / temperature
     logits = (query / temperature) @ keys.t()
     if key_weight is not None:
-        logits = logits + key_weight.log()
+        logits = logits + key_weight.to(logits.dtype).log()
     loss = torch.logsumexp(logits, dim=-1) - positive
-    return reduce_rows(floor_probability(loss, eps), reduction, weight)
+    if eps > 0:
+        loss = floor_probability(loss, eps)
+    return reduce_rows(loss, reduction, weight)
 
 
 def floor_probability(loss: Tensor, eps: float) -> Tensor:
-    r""":math:`-\log(p + \epsilon)` from :math:`-\log p`."""
-    return loss if eps == 0 else -torch.log(torch.exp(-loss) + eps)
+    r""":math:`-\log(p + \epsilon)` from :math:`-\log p`, also where :math:`p` is no
+    float: it exceeds one where the keys lack the positive."""
+    if eps == 0:
+        return loss
+    return -torch.logaddexp(-loss, loss.new_tensor(math.log(eps)))
+
+
+def floored_share(loss: Tensor, eps: float) -> Tensor:
+    r"""The derivative of :func:`floor_probability`, :math:`p / (p + \epsilon)`."""
+    return torch.sigmoid(-loss - math.log(eps))

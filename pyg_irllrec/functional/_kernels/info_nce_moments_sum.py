@@ -5,7 +5,10 @@ from typing import Any, Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
+from pyg_irllrec.functional._kernels.info_nce_eager import (
+    floor_probability,
+    floored_share,
+)
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
 
@@ -42,8 +45,7 @@ def moments_sum(
         rows[part] = floor_probability(lse - positive, eps)
         weight = scale[part]
         if eps > 0:
-            p = torch.exp(positive - lse)
-            weight = weight * (p / (p + eps))
+            weight = weight * floored_share(lse - positive, eps)
         weight = weight.unsqueeze(1)
         weighted = q * weight
         by_mean += weighted.sum(dim=0)

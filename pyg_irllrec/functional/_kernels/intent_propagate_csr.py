@@ -15,7 +15,8 @@ def forward(
     r"""The mean :math:`\mathbf{s}`, and what backward needs: the unnormalised weight
     of every edge, :math:`w_{ji} \alpha_{ij}`, and their sum by target. Cosines are
     taken on edges alone (SDDMM), the mean is a product with a sparse matrix (SpMM)."""
-    alpha = _alpha(h, rowptr, col)
+    alpha = on_edges(h, h, rowptr, col, h.new_full(col.shape, 0.5), 0.5)
+    alpha.clamp_(min=0)  # Rounding makes it negative where intents are opposite.
     if weight is not None:
         alpha = alpha * weight
     num_nodes = x.size(0)
@@ -57,7 +58,8 @@ def backward(
     )
     grad_weight = x.new_empty(0)
     if weight is not None:
-        alpha = _alpha(h, rowptr, col)
+        alpha = on_edges(h, h, rowptr, col, h.new_full(col.shape, 0.5), 0.5)
+        alpha.clamp_(min=0)
         grad_weight = grad_alpha * alpha
         grad_alpha = grad_alpha * weight
     grad_cosine = grad_alpha.masked_fill_(alpha <= 0, 0).div_(2)
@@ -84,10 +86,9 @@ def backward_symmetric(
     grad_x = csr_matrix(rowptr, col, alpha, size) @ grad
     below = (grad * out).sum(dim=1, keepdim=True).neg_()
     one = x.new_ones(x.size(0), 1)
-    there, back = torch.cat([below, one], dim=1), torch.cat([one, below], dim=1)
+    there = torch.cat([grad, x, below, one], dim=1)
+    back = torch.cat([x, grad, one, below], dim=1)
     both_ways = on_edges(there, back, rowptr, col)
-    both_ways = on_edges(grad, x, rowptr, col, both_ways)
-    both_ways = on_edges(x, grad, rowptr, col, both_ways)
     both_ways.masked_fill_(alpha <= 0, 0)
     grad_h = csr_matrix(rowptr, col, both_ways, size) @ h
     return grad_x, grad_h.div_(2), x.new_empty(0)
@@ -115,9 +116,3 @@ def on_edges(
     product = torch.sparse.sampled_addmm(pattern, target, source.t(), alpha=times)
     out: Tensor = product.values()
     return out
-
-
-def _alpha(h: Tensor, rowptr: Tensor, col: Tensor) -> Tensor:
-    r"""Rounding makes it negative where intents are opposite."""
-    half = h.new_full(col.shape, 0.5)
-    return on_edges(h, h, rowptr, col, half, 0.5).clamp_(min=0)

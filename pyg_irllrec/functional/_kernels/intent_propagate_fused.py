@@ -9,39 +9,12 @@ from pyg_irllrec.functional._kernels import intent_propagate_csr as csr_products
 from pyg_irllrec.functional._kernels import intent_propagate_triton as fused_kernels
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
-from pyg_irllrec.utils.adjacency import CSR
 
 FILES: dict[str, Any] = {'csr': csr_products, 'triton': fused_kernels}
 
 
-def intent_propagate_fused(
-    x: Tensor,
-    intent: Tensor,
-    graph: CSR,
-    is_undirected: bool,
-    edge_weight: Optional[Tensor],
-    impl: str,
-) -> Tensor:
-    r"""Sparse products forward and backward, in :math:`O(|\mathcal{E}| +
-    |\mathcal{V}| d)` memory. :obj:`impl` names the file of the products."""
-    wide = x if x.dtype.itemsize >= 4 else x.float()
-    with torch.autocast(x.device.type, enabled=False):
-        if edge_weight is not None:
-            edge_weight = edge_weight.to(wide.dtype).contiguous()
-        out: Tensor
-        out, *_ = _propagate(
-            wide.contiguous(),
-            intent.to(wide.dtype).contiguous(),
-            *graph,
-            edge_weight,
-            impl,
-            is_undirected and edge_weight is None,
-        )
-    return out.to(x.dtype)
-
-
 @torch.library.custom_op('pyg_irllrec::intent_propagate', mutates_args=())
-def _propagate(
+def intent_propagate_fused(
     x: Tensor,
     intent: Tensor,
     rowptr: Tensor,
@@ -53,14 +26,19 @@ def _propagate(
     impl: str,
     symmetric: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    r"""The mean, and what backward needs: unit intents, what they were multiplied
-    with, unnormalised weights and their sums."""
+    r"""Sparse products forward and backward, in :math:`O(|\mathcal{E}| +
+    |\mathcal{V}| d)` memory. :obj:`impl` names the file of the products.
+
+    Returns:
+        The mean, and what backward needs: unit intents, what they were multiplied
+        with, unnormalised weights and their sums.
+    """
     h, inverse = unit(intent)
     out, alpha, total = FILES[impl].forward(x, h, rowptr, col, weight)
     return out, h, inverse, alpha, total
 
 
-@_propagate.register_fake
+@intent_propagate_fused.register_fake
 def _(x, intent, rowptr, col, t_rowptr, t_col, t_perm, weight, impl, symmetric):  # type: ignore[no-untyped-def]
     num_nodes, num_edges = x.size(0), col.size(0)
     sizes = (num_nodes, 1), (num_edges,), (num_nodes,)
@@ -127,4 +105,4 @@ def _backward(ctx: Any, grad_out: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
     return grad_x, grad_h, *(None,) * 5, grad_weight, None, None
 
 
-_propagate.register_autograd(_backward, setup_context=_setup)
+intent_propagate_fused.register_autograd(_backward, setup_context=_setup)

@@ -11,7 +11,7 @@ from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.embedding_backbone import propagate_layers
 from pyg_irllrec.nn.text_projector import TextProjector
-from pyg_irllrec.utils.adjacency import bipartite_edge_index
+from pyg_irllrec.utils.adjacency import bipartite_edge_index, source_and_target
 from pyg_irllrec.utils.checks import check_positive, check_vectors
 
 
@@ -97,7 +97,8 @@ class AlphaRec(Backbone):
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
         r"""Propagates texts over a normalised graph."""
-        layers = propagate_layers(x, edge_index, [edge_weight] * self.num_layers)
+        weights = [edge_weight] * self.num_layers
+        layers = propagate_layers(x, edge_index, weights, self.impl)
         intent = self.interaction_intent(layers[:-1], edge_index)
         return BackboneOutput(unit_norm(sum_tensors(layers)), intent)
 
@@ -115,5 +116,6 @@ def _with_users(item_text: Tensor, interactions: Tensor, num_users: int) -> Tens
     graph = bipartite_edge_index(interactions, num_users, num_items)
     nobody = item_text.new_zeros(num_users, item_text.size(1))
     total = propagate(torch.cat([nobody, item_text]), graph)[:num_users]
-    count = torch.bincount(interactions[0], minlength=num_users).clamp_(min=1)
+    _, target = source_and_target(graph)
+    count = torch.bincount(target, minlength=len(nobody))[:num_users].clamp_(min=1)
     return torch.cat([total / count.unsqueeze(1), item_text])

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 from torch_geometric.typing import Adj
-from torch_geometric.utils import is_torch_sparse_tensor
 
-from pyg_irllrec.functional import bpr_loss
 from pyg_irllrec.functional._precision import widened
 from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.functional.bpr_loss import unchecked_bpr_loss
+from pyg_irllrec.functional.intent_propagate import unchecked_intent_propagate
 from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.conv import IntentLGConv
@@ -139,7 +139,7 @@ class Backbone(Module):
     def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         r"""The loss of the embeddings of a batch of triplets, each of shape
         :math:`(B, d)`. (default: :func:`~pyg_irllrec.functional.bpr_loss`)"""
-        return bpr_loss(user, positive, negative)
+        return unchecked_bpr_loss(user, positive, negative)
 
     def auxiliary_loss(
         self, output: BackboneOutput, triplets: Tensor
@@ -169,11 +169,18 @@ class Backbone(Module):
         prototypes."""
         if self.num_intents == 0:
             return None
-        if not isinstance(edge_index, Tensor) or is_torch_sparse_tensor(edge_index):
-            edge_index, _ = self.sort(edge_index)
-        convolved = [
-            self.intent_conv(x, edge_index, intent=self.intents(x)) for x in layers
-        ]
+        graph, _ = prepare_graph(edge_index, None, self.num_nodes, self.impl)
+        convolved = []
+        if self.intent_conv.is_customised():
+            for x in layers:
+                intent = self.intents(x)
+                out = self.intent_conv(x, graph.edge_index, intent=intent)
+                convolved.append(out)
+        else:
+            for x in layers:
+                intent = self.intents(x)
+                out = unchecked_intent_propagate(x, intent, graph, None, self.impl)
+                convolved.append(out)
         return sum_tensors(convolved) / len(convolved)
 
     def sort(

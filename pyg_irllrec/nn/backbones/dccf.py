@@ -76,7 +76,7 @@ class DCCF(ContrastiveBackbone):
         layers = [x]
         views: list[Tensor] = []
         for _ in range(self.num_layers):
-            neighbours = propagate(x, edge_index, edge_weight)
+            neighbours = propagate(x, edge_index, edge_weight, impl=self.impl)
             intents = self.intents(x)
             by_neighbours = self.intent_conv(x, edge_index, intent=neighbours)
             by_intents = self.intent_conv(x, edge_index, intent=intents)

@@ -9,11 +9,12 @@ from torch.nn import Embedding
 from torch.nn.init import xavier_uniform_
 from torch_geometric.typing import Adj
 
-from pyg_irllrec.functional import propagate
 from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.functional.propagate import unchecked_propagate
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.graph_cache import prepare_graph
 
 
 class EmbeddingBackbone(Backbone):
@@ -76,7 +77,8 @@ class EmbeddingBackbone(Backbone):
     ) -> list[Tensor]:
         r"""The layers :math:`\mathbf{E}_0, \ldots, \mathbf{E}_L` of a normalised
         graph, whose sum scores."""
-        return propagate_layers(x, edge_index, [edge_weight] * self.num_layers)
+        weights = [edge_weight] * self.num_layers
+        return propagate_layers(x, edge_index, weights, self.impl)
 
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
@@ -97,11 +99,14 @@ class EmbeddingBackbone(Backbone):
 
 
 def propagate_layers(
-    x: Tensor, edge_index: Tensor, edge_weights: Sequence[Tensor]
+    x: Tensor, edge_index: Tensor, edge_weights: Sequence[Tensor], impl: str
 ) -> list[Tensor]:
     r"""The features and what every layer makes of them, :math:`\mathbf{E}_{l+1} =
     \hat{\mathbf{A}}_l \mathbf{E}_l`, with the weights of each layer."""
+    graph, _ = prepare_graph(edge_index, None, x.size(0), impl)
     layers = [x]
-    for edge_weight in edge_weights:
-        layers.append(propagate(layers[-1], edge_index, edge_weight))
+    for weight in edge_weights:
+        if graph.edge_index is not edge_index:  # It was not sorted yet.
+            _, weight = prepare_graph(edge_index, weight, x.size(0), impl)
+        layers.append(unchecked_propagate(layers[-1], graph, weight))
     return layers

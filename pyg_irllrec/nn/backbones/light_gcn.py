@@ -67,6 +67,6 @@ class LightGCN(EmbeddingBackbone):
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> list[Tensor]:
         r"""The layers, in training those of a graph that misses some edges."""
-        if self.training:
+        if self.training and self.edge_dropout > 0:
             edge_weight = edge_dropout(edge_weight, self.edge_dropout)
         return super().layers(x, edge_index, edge_weight)

@@ -90,7 +90,8 @@ class SGL(TwoViewBackbone):
         r"""The layers of a new damaged graph."""
         num_draws = self.num_layers if self.augmentation == 'walk' else 1
         weights = [self._damage(edge_index, edge_weight) for _ in range(num_draws)]
-        return propagate_layers(x, edge_index, weights * (self.num_layers // num_draws))
+        weights = weights * (self.num_layers // num_draws)
+        return propagate_layers(x, edge_index, weights, self.impl)
 
     def _damage(self, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
         if self.augmentation == 'node':

@@ -88,7 +88,7 @@ class SimGCL(TwoViewBackbone):
         r"""The layers of a new noisy view."""
         layers = [x]
         for _ in range(self.num_layers):
-            x = propagate(x, edge_index, edge_weight)
+            x = propagate(x, edge_index, edge_weight, impl=self.impl)
             noise = torch.rand(x.shape, dtype=x.dtype, device=x.device)
             x = x + self.noise * F.normalize(noise) * x.sign()
             layers.append(x)

@@ -103,7 +103,7 @@ class IntentLGConv(MessagePassing):
         else:
             features, intents = _read_pairs(x, intent, size)
         num_sources, num_targets = intents[0].size(0), intents[1].size(0)
-        if self._is_customised():
+        if self._reads_messages():
             return self._propagate_messages(features, edge_index, edge_weight, intents)
 
         graph, edge_weight = prepare_graph(
@@ -121,7 +121,19 @@ class IntentLGConv(MessagePassing):
         out = unchecked_intent_propagate(source, unit, graph, edge_weight, self.impl)
         return out[num_sources:] if is_pair else out
 
-    def _is_customised(self) -> bool:
+    def is_customised(self) -> bool:
+        r"""Whether a call may run more than the formula: a subclass, a hook or an
+        explainer."""
+        return bool(
+            type(self) is not IntentLGConv
+            or self._forward_pre_hooks
+            or self._forward_hooks
+            or self._backward_pre_hooks
+            or self._backward_hooks
+            or self._reads_messages()
+        )
+
+    def _reads_messages(self) -> bool:
         r"""Whether anything may read or change single messages."""
         if self.explain or self._overridden:
             return True

@@ -14,7 +14,13 @@ from pyg_irllrec.nn.loss.pairwise_alignment_loss import (
     align_sides,
 )
 from pyg_irllrec.nn.loss.translation_alignment_loss import TranslationAlignmentLoss
-from pyg_irllrec.utils.checks import check_not_negative
+from pyg_irllrec.utils.checks import (
+    check_matrix,
+    check_not_negative,
+    check_same_shape,
+    check_triplets,
+)
+from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
 class LossOutput(NamedTuple):
@@ -160,8 +166,19 @@ class IntentAlignmentLoss(Module):
             generator (torch.Generator, optional): Where noise comes from.
                 (default: :obj:`None`, torch's own)
         """
+        weights = self.weights
+        translated = text_intent if weights['translation'] > 0 else None
+        check_matrix('embedding', embedding)
+        _check_shapes(
+            ('profile', profile, 'embedding', embedding),
+            ('text_intent', translated, 'embedding', embedding),
+            ('interaction_intent', interaction_intent, 'text_intent', text_intent),
+            ('teacher_intent', teacher_intent, 'text_intent', text_intent),
+        )
+        check_triplets(triplets, num_users, embedding.size(0) - num_users)
         terms: dict[str, Tensor] = {}
-        if profile is not None and self.weights['profile'] > 0:
+        first = None if self.user_profile.duplicates else first_occurrence(triplets)
+        if profile is not None and weights['profile'] > 0:
             terms['profile'] = align_sides(
                 self.user_profile,
                 self.item_profile,
@@ -169,9 +186,10 @@ class IntentAlignmentLoss(Module):
                 profile,
                 triplets,
                 num_users,
+                first,
             )
         if text_intent is not None:
-            if interaction_intent is not None and self.weights['intent'] > 0:
+            if interaction_intent is not None and weights['intent'] > 0:
                 terms['intent'] = align_sides(
                     self.user_intent,
                     self.item_intent,
@@ -179,19 +197,34 @@ class IntentAlignmentLoss(Module):
                     text_intent,
                     triplets if self.negative_item_intents else triplets[:2],
                     num_users,
+                    first,
                 )
-            if self.weights['translation'] > 0:
-                terms['translation'] = self.translation(
+            if weights['translation'] > 0:
+                terms['translation'] = self.translation.unchecked(
                     text_intent, embedding, generator
                 )
-            if teacher_intent is not None and self.weights['matching'] > 0:
-                terms['matching'] = self.matching(text_intent, teacher_intent)
-        terms = {name: self.weights[name] * term for name, term in terms.items()}
-        zero = embedding.new_zeros(
+            if teacher_intent is not None and weights['matching'] > 0:
+                terms['matching'] = self.matching.unchecked(text_intent, teacher_intent)
+        total = embedding.new_zeros(
             (), dtype=torch.promote_types(embedding.dtype, torch.float32)
         )
-        return LossOutput(sum(terms.values(), zero), terms)
+        for name, term in terms.items():
+            terms[name] = weights[name] * term
+            total = total + terms[name]
+        return LossOutput(total, terms)
 
     def extra_repr(self) -> str:
         r"""The weights."""
         return ', '.join(f'{name}_weight={w}' for name, w in self.weights.items())
+
+
+def _check_shapes(*pairs: tuple[str, Optional[Tensor], str, Optional[Tensor]]) -> None:
+    r"""Raises a :class:`ValueError` unless those of each pair are matrices of the same
+    shape."""
+    for name, value, other_name, other in pairs:
+        if value is None or other is None:
+            continue
+        if value.shape != other.shape:
+            check_same_shape(name, value, other_name, other)
+        if value.dim() != 2 or not value.is_floating_point():
+            check_matrix(name, value)

@@ -3,7 +3,10 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_irllrec.functional import matching_loss
+from pyg_irllrec.functional.matching_loss import (
+    matching_loss,
+    unchecked_matching_loss,
+)
 
 
 class InteractionTextMatchingLoss(Module):
@@ -30,3 +33,7 @@ class InteractionTextMatchingLoss(Module):
                 it gets no gradient.
         """
         return matching_loss(student, teacher)
+
+    def unchecked(self, student: Tensor, teacher: Tensor) -> Tensor:
+        r"""The same for callers that have checked their input."""
+        return unchecked_matching_loss(student, teacher)

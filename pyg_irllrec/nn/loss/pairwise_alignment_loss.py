@@ -5,9 +5,14 @@ from typing import Optional
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_irllrec.functional import info_nce
-from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS
-from pyg_irllrec.utils.checks import check_choice, check_positive
+from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS, unchecked_info_nce
+from pyg_irllrec.utils.checks import (
+    check_choice,
+    check_index,
+    check_matrix,
+    check_positive,
+    check_same_shape,
+)
 from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
@@ -63,19 +68,37 @@ class PairwiseAlignmentLoss(Module):
             index (torch.Tensor, optional): The batch :math:`\mathcal{B}`, node
                 ids of shape :math:`(B)`. (default: :obj:`None`, all nodes)
         """
+        check_matrix('embedding', embedding)
+        check_matrix('text', text)
+        check_same_shape('text', text, 'embedding', embedding)
+        if index is not None:
+            check_index('index', index, embedding.size(0))
+        return self.unchecked(embedding, text, index)
+
+    def unchecked(
+        self,
+        embedding: Tensor,
+        text: Tensor,
+        index: Optional[Tensor] = None,
+        first: Optional[Tensor] = None,
+    ) -> Tensor:
+        r"""The same for callers that have checked their input, and may have found the
+        :func:`first_occurrence` in :obj:`index`."""
         if index is None:
-            return info_nce(
+            return unchecked_info_nce(
                 embedding, text, temperature=self.temperature, impl=self.impl
             )
-        first = None if self.duplicates else first_occurrence(index).to(text.dtype)
+        weight = None
+        if not self.duplicates:
+            weight = (first_occurrence(index) if first is None else first).float()
         in_batch = self.negatives == 'batch'
-        return info_nce(
+        return unchecked_info_nce(
             embedding[index],
             text[index],
             None if in_batch else text,
             temperature=self.temperature,
-            weight=first,
-            key_weight=first if in_batch else None,
+            weight=weight,
+            key_weight=weight if in_batch else None,
             impl=self.impl,
         )
 
@@ -94,11 +117,15 @@ def align_sides(
     text: Tensor,
     nodes: Tensor,
     num_users: int,
+    first: Optional[Tensor] = None,
 ) -> Tensor:
     r"""The sum of a loss of users and of losses of items, for batches of node ids: the
-    first row of :obj:`nodes` holds users, all others hold items."""
-    user, *items = nodes
-    loss: Tensor = user_loss(embedding[:num_users], text[:num_users], user)
-    for item in items:
-        loss = loss + item_loss(embedding[num_users:], text[num_users:], item)
+    first row of :obj:`nodes` holds users, all others hold items. :obj:`first` are their
+    first occurrences, where they are known. It checks nothing."""
+    starts = [None] * nodes.size(0) if first is None else first
+    user, item = embedding[:num_users], embedding[num_users:]
+    user_text, item_text = text[:num_users], text[num_users:]
+    loss = user_loss.unchecked(user, user_text, nodes[0], starts[0])
+    for row in range(1, nodes.size(0)):
+        loss = loss + item_loss.unchecked(item, item_text, nodes[row], starts[row])
     return loss

@@ -6,9 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_irllrec.functional import info_nce
-from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS
-from pyg_irllrec.utils.checks import check_choice, check_not_negative, check_positive
+from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS, unchecked_info_nce
+from pyg_irllrec.utils.checks import (
+    check_choice,
+    check_matrix,
+    check_not_negative,
+    check_positive,
+    check_same_shape,
+)
 
 
 class TranslationAlignmentLoss(Module):
@@ -70,10 +75,19 @@ class TranslationAlignmentLoss(Module):
             generator (torch.Generator, optional): Where noise comes from.
                 (default: :obj:`None`, torch's own)
         """
+        check_matrix('text', text)
+        check_matrix('embedding', embedding)
+        check_same_shape('embedding', embedding, 'text', text)
+        return self.unchecked(text, embedding, generator)
+
+    def unchecked(
+        self, text: Tensor, embedding: Tensor, generator: Optional[torch.Generator]
+    ) -> Tensor:
+        r"""The same for callers that have checked their input."""
         if self.training and self.noise > 0:
             text = self._perturb(text, generator)
             embedding = self._perturb(embedding, generator)
-        return info_nce(
+        return unchecked_info_nce(
             text,
             embedding,
             temperature=self.temperature,

@@ -76,10 +76,25 @@ def test_is_the_backbone_alone():
     torch.testing.assert_close(total, terms['l2'] + terms['ranking'])
 
 
-def test_an_id_beyond_the_users_is_no_item():
-    model = Recommender(LightGCN(6, 7, 4), GRAPH)
-    with pytest.raises(IndexError):
-        model.loss(torch.tensor([[8], [0], [1]]))
+@pytest.mark.parametrize(
+    ('triplet', 'message'),
+    [
+        (
+            [[8], [0], [1]],
+            r"'triplets\[0\]' must hold ids of users from 0 to 5, got.* 8",
+        ),
+        (
+            [[0], [7], [1]],
+            r"'triplets\[1\]' must hold ids of items from 0 to 6, got.* 7",
+        ),
+        ([[0], [0], [-1]], r"'triplets\[2\]' must hold ids of items from 0 .* from -1"),
+        ([[0.0], [0], [1]], "'triplets' must hold integers"),
+        ([[0, 0, 1]], r"'triplets' must have shape \(3, batch_size\)"),
+    ],
+)
+def test_loss_checks_ids(triplet, message):
+    with pytest.raises(ValueError, match=message):
+        build().loss(torch.tensor(triplet))
 
 
 def test_frozen_parameters_do_not_count():
