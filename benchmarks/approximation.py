@@ -22,6 +22,7 @@ from torch import Tensor
 
 from benchmarks import harness
 from pyg_irllrec.functional import info_nce, unit_norm
+from pyg_irllrec.utils.optional import import_optional
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
 # By what a method may spend: clusters, keys, features.
@@ -267,9 +268,8 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 9), layout='constrained')
+    figures = import_optional('matplotlib.figure', '--png', 'plot')
+    figure = figures.Figure(figsize=(13, 9), layout='constrained')
     grid = figure.subplots(
         len(TEMPERATURES), len(DATASETS), sharex=True, sharey=True, squeeze=False
     )

@@ -27,6 +27,7 @@ from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN
 from pyg_irllrec.training import TripletLoader
 from pyg_irllrec.utils import UserItems, bipartite_edge_index, symmetric_norm
 from pyg_irllrec.utils.adjacency import narrow_ids
+from pyg_irllrec.utils.optional import import_optional
 
 Step = Callable[[], object]
 Points = list[tuple[int, float]]
@@ -243,9 +244,8 @@ def table(measured: list[dict[str, Any]]) -> str:
 
 
 def draw(measured: list[dict[str, Any]], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 5), layout='constrained')
+    figures = import_optional('matplotlib.figure', '--png', 'plot')
+    figure = figures.Figure(figsize=(12, 5), layout='constrained')
     for axes, measure in zip(figure.subplots(1, 2), MEASURES):
         panel(axes, measured, measure)
     handles, names = axes.get_legend_handles_labels()

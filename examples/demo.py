@@ -14,13 +14,10 @@ import csv
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.assemble import build_model
@@ -33,6 +30,10 @@ from pyg_irllrec.plot import project_to_plane
 from pyg_irllrec.presets import get_preset
 from pyg_irllrec.training import FitResult, InteractionDataModule, fit
 from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.optional import import_optional
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 NAMES = {'none': 'LightGCN', 'full': 'LightGCN with intents'}
 METRICS = ('recall@5', 'recall@10', 'recall@20', 'ndcg@5', 'ndcg@10', 'ndcg@20')
@@ -48,6 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
+    import_optional('matplotlib', 'the picture of the demo', 'plot')
     data = SyntheticIntents(seed=args.seed)[0]
     describe_data(data)
     results, models = {}, {}
@@ -135,6 +137,8 @@ def write_metrics(results: dict[str, FitResult], out: Path) -> None:
 def draw(
     model: IRLLRec, results: dict[str, FitResult], data: HeteroData, path: Path
 ) -> None:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(13, 5.6), layout='constrained')
     left, right = figure.subplots(1, 2, width_ratios=(2, 3))
     draw_curves(left, results)
@@ -163,6 +167,9 @@ def draw_curves(axes: Axes, results: dict[str, FitResult]) -> None:
 
 def draw_map(axes: Axes, model: IRLLRec, data: HeteroData) -> None:
     """Users, items and user prototypes in the plane, coloured by true main intent."""
+    import matplotlib
+    from matplotlib.lines import Line2D
+
     user, item = model.eval().get_embeddings()
     prototypes = model.backbone.user_prototypes.weight.t()
     at_user, at_item, at_prototype = project_to_plane([user, item, prototypes])
