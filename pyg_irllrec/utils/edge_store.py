@@ -62,13 +62,46 @@ def plain(edge_index: Tensor) -> Tensor:
     return edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
 
 
+def same_edges(one: Tensor, other: Tensor) -> bool:
+    r"""Whether both hold the same edges, each as often, in any order."""
+    if one.shape != other.shape or torch.equal(one, other):
+        return one.shape == other.shape
+    keys = [_pair_keys(edges) for edges in (one, other)]
+    if len(keys[0]) == len(keys[1]) == 1 and int(one[1].max()) == int(other[1].max()):
+        return torch.equal(*(key[0].sort().values for key in keys))
+    return torch.equal(*(edges[:, edge_order(edges)] for edges in (one, other)))
+
+
 def edge_order(edge_index: Tensor, values: Sequence[Tensor] = ()) -> Tensor:
     r"""The order of edges by source, then target, then :obj:`values`, the last one
     first."""
-    # One key for both nodes could overflow: original ids may be any integers.
+    keys = _pair_keys(edge_index)
+    order = _sorted_by(keys)
+    pair = edge_index[:, order]
+    same = (pair[:, 1:] == pair[:, :-1]).all(dim=0)
+    if values and bool(same.any()):
+        repeated = torch.zeros_like(order, dtype=torch.bool)
+        repeated[1:] |= same
+        repeated[:-1] |= same
+        part = order[repeated]
+        order[repeated] = part[_sorted_by([key[part] for key in (*values, *keys)])]
+    return order
+
+
+def _pair_keys(edge_index: Tensor) -> list[Tensor]:
+    r"""What sorts edges, the last key first: one number per edge where it fits."""
     source, target = edge_index
-    order = torch.arange(source.numel(), device=source.device)
-    for key in (*values, target, source):
+    if edge_index.numel() == 0 or int(edge_index.min()) < 0:
+        return [target, source]
+    size = int(target.max()) + 1
+    if (int(source.max()) + 1) * size >= 2**63:
+        return [target, source]
+    return [source * size + target]
+
+
+def _sorted_by(keys: Sequence[Tensor]) -> Tensor:
+    order = keys[0].argsort(stable=True)
+    for key in keys[1:]:
         order = order[key[order].argsort(stable=True)]
     return order
 

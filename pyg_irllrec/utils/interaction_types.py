@@ -2,16 +2,14 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional
 
-import torch
-from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.edge_store import (
     check_hetero,
-    edge_order,
     edge_store,
     read_edges,
+    same_edges,
 )
 
 _MARKS = (
@@ -80,7 +78,7 @@ def find_interaction_types(
             f'reverse of {edge_type}, got {rev_edge_type}'
         )
     backward = read_edges(edge_store(data, rev_edge_type))
-    if not _same_edges(forward, backward.flip(0)):
+    if not same_edges(forward, backward.flip(0)):
         raise ValueError(
             f'{rev_edge_type} must hold the {forward.size(1)} interactions of '
             f'{edge_type} in reverse, got {backward.size(1)} that are not the same: '
@@ -155,10 +153,3 @@ def _find_reverse(data: HeteroData, edge_type: EdgeType) -> Optional[EdgeType]:
         f"several edge types from '{target}' to '{source}': "
         f'{", ".join(map(str, found))}: pass one as rev_edge_type=...'
     )
-
-
-def _same_edges(one: Tensor, other: Tensor) -> bool:
-    r"""Whether both hold the same edges, each as often, in any order."""
-    if one.shape != other.shape or torch.equal(one, other):
-        return one.shape == other.shape
-    return torch.equal(*(edges[:, edge_order(edges)] for edges in (one, other)))

@@ -14,6 +14,7 @@ from pyg_irllrec.utils.edge_store import (
     num_nodes,
     plain,
     read_edges,
+    same_edges,
 )
 from tests.layouts import PAIRS, RATES, movie_lens_1m, pairs
 
@@ -34,6 +35,21 @@ def test_order_equals_sorted(rows):
     source, target, value = torch.tensor(rows, dtype=torch.long).reshape(-1, 3).t()
     order = edge_order(torch.stack([source, target]), [value])
     assert [rows[k] for k in order.tolist()] == sorted(rows)
+
+
+IDS = st.sampled_from([-(2**63), -1, 0, 1, 2, 2**62])
+EDGES = st.lists(st.tuples(IDS, IDS), max_size=5)
+
+
+@given(rows=EDGES, other=EDGES, data=st.data())
+@settings(deadline=None)
+def test_the_same_edges(rows, other, data):
+    def tensor(rows):
+        return torch.tensor(rows, dtype=torch.long).reshape(-1, 2).t()
+
+    assert same_edges(tensor(rows), tensor(data.draw(st.permutations(rows))))
+    expected = sorted(rows) == sorted(other)
+    assert same_edges(tensor(rows), tensor(other)) == expected
 
 
 def test_errors():
