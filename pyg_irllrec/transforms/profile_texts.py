@@ -26,7 +26,8 @@ class ProfileTexts(InteractionTransform):
 
     It reads :obj:`edge_index` and nothing else of the interactions, so it has to come
     after :class:`~pyg_irllrec.transforms.SplitInteractions`: held-out interactions
-    change no text.
+    change no text. Of the three graphs that
+    :class:`~torch_geometric.transforms.RandomLinkSplit` makes, it takes the first one.
 
     Args:
         source (str): The name of the items' texts. (default: :obj:`"text"`)

@@ -31,7 +31,8 @@ class ProfileVectors(InteractionTransform):
 
     It reads :obj:`edge_index` and what is stored of it, and no other interactions, so
     it has to come after :class:`~pyg_irllrec.transforms.SplitInteractions`: held-out
-    interactions change no vector.
+    interactions change no vector. Of the three graphs that
+    :class:`~torch_geometric.transforms.RandomLinkSplit` makes, it takes the first one.
 
     Args:
         source (str): The name of the items' vectors, of shape :math:`(I, D_t)`, and

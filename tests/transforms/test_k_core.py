@@ -45,7 +45,7 @@ def dense_core(pairs, k, k_item):
 
 
 @given(pairs=PAIRS, k=st.integers(1, 3), k_item=st.none() | st.integers(1, 3))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_equals_the_dense_core(pairs, k, k_item):
     data = hetero(pairs, dtype=torch.int32)
     before = copy.deepcopy(data)

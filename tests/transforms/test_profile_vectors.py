@@ -101,7 +101,7 @@ def test_memory_does_not_grow_with_edges_times_width():
 
 
 @given(same_training())
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @pytest.mark.filterwarnings('ignore:.*(blank|dimensions keep)')
 def test_held_out_interactions_change_no_vector(pair):
     chain = Compose(

@@ -63,7 +63,7 @@ def rounded(number):
     with_time=st.booleans(),
     options=OPTIONS,
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_against_plain_python(pairs, times, with_time, options):
     """No leak: the sides are disjoint and together what was there; each has the size
     that the formula gives, and holds what is newest."""

@@ -75,7 +75,8 @@ def choose_evidence(
     for: there is never more than that of one node in memory.
 
     Args:
-        data (HeteroData): Users, items and interactions, split.
+        data (HeteroData): Users, items and interactions, split. Of the three graphs
+            that :class:`~torch_geometric.transforms.RandomLinkSplit` makes, the first.
         sides (str or sequence of str, optional): The types of nodes that evidence is
             for, of those of :obj:`edge_type`. (default: :obj:`None`, both)
         by (str): Which interactions come first: :obj:`"recent"` ones by :obj:`time`,
