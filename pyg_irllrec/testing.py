@@ -52,7 +52,7 @@ class BackboneTests:
                 return MyBackbone(num_users, num_items, embedding_dim)
 
     They cover shapes, every adjacency format, gradients, precision, devices, copies and
-    checkpoints, seeds, :meth:`reset_parameters`, :func:`torch.compile`, isolated nodes,
+    checkpoints, seeds, :obj:`reset_parameters`, :func:`torch.compile`, isolated nodes,
     odd batches, evaluation without randomness, and training, on its own and under
     :class:`~pyg_irllrec.nn.IRLLRec`.
     """

@@ -6,9 +6,10 @@ from torch.nn import Module
 
 
 def repr_arguments(module: Module) -> str:
-    r"""What :obj:`module` was built with, for its :meth:`extra_repr`: the plain values
-    that its constructors take by position, and those by name that are not the default.
-    Each is read from the attribute of the same name."""
+    r"""The arguments that :obj:`module` was built with, for its
+    :meth:`~torch.nn.Module.extra_repr`: the plain values that its constructors take by
+    position, and those by name that differ from the default. Each is read from the
+    attribute of the same name."""
     parameters: dict[str, Parameter] = {}
     for cls in type(module).__mro__:
         if '__init__' in vars(cls):

@@ -34,7 +34,12 @@ class EpochProgressBar(ProgressBar):
         )
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: Any
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         r"""One step further."""
         if self._bar is not None and self._bar.update():

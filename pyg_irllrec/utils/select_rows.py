@@ -16,7 +16,7 @@ def select_rows(value: Any, index: Any) -> Any:
 
     Args:
         value (torch.Tensor or numpy.ndarray or list or tuple or object): The rows.
-            Any other object has to have a length and a method :meth:`take` of an
+            Any other object has to have a length and a method :obj:`take` of an
             array of row numbers.
         index (torch.Tensor or numpy.ndarray): Row numbers from zero, of shape
             :math:`(M)`.

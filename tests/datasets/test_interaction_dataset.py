@@ -257,7 +257,7 @@ def as_pandas(frame, duplicates):
     return list(frame[['who', 'what', 'stars', 'when']].itertuples(False, None))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     rows=st.lists(
         st.tuples(

@@ -21,7 +21,7 @@ def test_one_bar_for_all_epochs_with_the_loss(capsys, monkeypatch):
     bar, run = attached(monkeypatch)
     run.current_epoch, run.progress_bar_metrics = 1, {'loss': 0.25}
     for _ in range(3):
-        bar.on_train_batch_end(run, None)
+        bar.on_train_batch_end(run, None, None, None, 0)
     bar.on_train_end(run, None)
     shown = capsys.readouterr().err
     assert 'training' in shown and '3/6' in shown
@@ -32,5 +32,5 @@ def test_a_resumed_run_begins_where_it_was(capsys, monkeypatch):
     bar, run = attached(monkeypatch, global_step=4)
     bar.on_exception(run, None, RuntimeError())
     assert '4/6' in capsys.readouterr().err
-    bar.on_train_batch_end(run, None)  # Closed: nothing is shown.
+    bar.on_train_batch_end(run, None, None, None, 0)  # Closed: nothing is shown.
     assert capsys.readouterr().err == ''

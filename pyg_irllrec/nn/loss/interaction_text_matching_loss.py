@@ -24,6 +24,9 @@ class InteractionTextMatchingLoss(Module):
     :math:`d` dimensions of an embedding, as in the authors' code.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         r"""The mean loss of all nodes.
 

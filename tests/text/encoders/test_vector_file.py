@@ -42,7 +42,7 @@ def test_rows_are_found_by_id(path, vectors):
 
 
 @given(data=st.data())
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_ids_in_any_order(data, tmp_path_factory):
     kind = data.draw(
         st.sampled_from(
