@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from io import StringIO
@@ -26,6 +27,7 @@ def load_example(name: str) -> ModuleType:
         f'example_{name}', EXAMPLES / f'{name}.py'
     )
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # As inspect.getsource needs it.
     spec.loader.exec_module(module)
     return module
 

@@ -1,30 +1,15 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch_geometric.nn import GraphSAGE, to_hetero
 
 from pyg_irllrec.nn import IRLLRec, ModuleBackbone
 from pyg_irllrec.utils import bipartite_edge_index
+from tests.examples.run_example import run_example
 
-SCRIPT = Path(__file__).parents[2] / 'examples' / 'custom_backbone.py'
 PARTS = ('lightgcn', 'graphsage', 'hetero-graphsage', 'hetero-conv', 'gat', 'plain')
 SMALL = ('--num-users', '120', '--num-items', '60')
-
-
-def run(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *args],
-        cwd=cwd,
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-    )
 
 
 def table(stdout: str) -> dict[str, tuple[float, ...]]:
@@ -35,7 +20,7 @@ def table(stdout: str) -> dict[str, tuple[float, ...]]:
 
 
 def test_every_part_is_short_and_learns(tmp_path):
-    done = run('--epochs', '2', *SMALL, cwd=tmp_path)
+    done = run_example('custom_backbone', '--epochs', 2, *SMALL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = table(done.stdout)
     assert tuple(rows) == PARTS
@@ -46,17 +31,18 @@ def test_every_part_is_short_and_learns(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_runs_the_parts_that_are_named(tmp_path):
-    done = run('--epochs', '1', '--only', 'plain', 'graphsage', *SMALL, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert tuple(table(done.stdout)) == ('plain', 'graphsage')
-
-
 @pytest.mark.parametrize('args', [('--only', 'gcn'), ('--num-items', '19')])
 def test_bad_input_gets_one_line(args, tmp_path):
-    done = run(*args, cwd=tmp_path)
+    done = run_example('custom_backbone', *args, cwd=tmp_path)
     assert done.returncode == 2
     assert 'error: ' in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_runs_the_parts_that_are_named(tmp_path):
+    named = ('--epochs', 1, '--only', 'plain', 'graphsage', *SMALL)
+    done = run_example('custom_backbone', *named, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert tuple(table(done.stdout)) == ('plain', 'graphsage')
 
 
 @pytest.mark.parametrize('hetero', [False, True])

@@ -2,33 +2,26 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-SCRIPT = Path(__file__).parents[2] / 'examples' / 'demo.py'
+import pytest
+
+from tests.examples.run_example import run_example
+from tests.examples.small_data import shrink
+
+pytest.importorskip('matplotlib')
 
 
-def test_bad_input_gets_one_line_and_nothing_is_written(tmp_path):
-    for args in (['--epochs', '0'], ['--seed', '-1']):
-        done = subprocess.run(
-            [sys.executable, str(SCRIPT), *args],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 2
-        assert 'error: ' in done.stderr and 'Traceback' not in done.stderr
+@pytest.mark.parametrize('args', [('--epochs', 0), ('--seed', -1)])
+def test_bad_input_gets_one_line_and_nothing_is_written(tmp_path, args):
+    done = run_example('demo', *args, cwd=tmp_path)
+    assert done.returncode == 2
+    assert 'error: ' in done.stderr and 'Traceback' not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_shows_and_writes_everything(tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), '--epochs', '2', '--out', 'out'],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+def test_shows_and_writes_everything(tmp_path, monkeypatch):
+    shrink(monkeypatch)
+    done = run_example('demo', '--epochs', 2, '--out', 'out', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert 'LightGCN with intents' in done.stdout and 'gain' in done.stdout
     assert done.stdout.count('\nUser ') == 3 and 'intent found: ' in done.stdout

@@ -2,20 +2,17 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from pyg_irllrec.text.intents.intent_file import load_intents
 from benchmarks.chat_server import ChatServer
+from pyg_irllrec.text.intents.intent_file import load_intents
+from tests.examples.run_example import Done, run_example
 
 pytest.importorskip('pyarrow')
 pytest.importorskip('openai')
 
-SCRIPT = Path(__file__).parents[2] / 'examples' / 'extract_intents.py'
 KEY = 'sk-of-this-test-0123456789'
 KINDS = ['horror', 'comedy', 'drama']
 COLUMNS = ('--user', 'who', '--item', 'what', '--timestamp', 'when')
@@ -38,16 +35,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def call(folder: Path, *args: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), '--interactions', 'ratings.csv']
-    options = [*COLUMNS, *TEXTS, '--out', 'intents.jsonl', '--quiet', *args]
-    return subprocess.run(
-        command + options,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, 'OPENAI_API_KEY': key, 'NO_PROXY': '127.0.0.1'},
-    )
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('OPENAI_API_KEY', KEY)
+    monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+
+
+def call(folder: Path, *args: str) -> Done:
+    options = ('--interactions', 'ratings.csv', *COLUMNS, *TEXTS)
+    options += ('--out', 'intents.jsonl', '--quiet')
+    return run_example('extract_intents', *options, *args, cwd=folder)
 
 
 def test_without_a_language_model(folder):
@@ -57,6 +54,8 @@ def test_without_a_language_model(folder):
     assert [r.side for r in records] == ['user'] * 12 + ['item'] * 20
     assert {r.status for r in records} == {'ok'}
     assert manifest['model']['language_model'] is False
+    assert manifest['data_options']['rating'] == 'stars'
+    assert manifest['data_options']['min_rating'] is None
     assert 'user u0' in done.stdout and 'item 0' in done.stdout
 
 
@@ -87,7 +86,7 @@ def test_whatever_stops_it_is_said_in_one_line(folder):
         server.script = [lambda r: (401, {}, {'error': {'message': KEY}})] * 40
         done = call(folder, '--llm', server.url, '--model', 'small')
     assert done.returncode == 2 and KEY not in done.stderr
-    assert '401' in done.stderr and 'goes on from here' in done.stderr
+    assert '401' in done.stderr and 'continues from here' in done.stderr
     assert 'Traceback' not in done.stderr
     assert not (folder / 'intents.jsonl').exists()
 
