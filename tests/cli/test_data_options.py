@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+import torch
+
+from pyg_irllrec.cli.data_options import (
+    CHOICES,
+    add_data_options,
+    check_data_options,
+    check_intent_options,
+    check_same_options,
+    make_graph,
+    read_dataset,
+    record_intent_options,
+)
+from pyg_irllrec.text.intents.intent_file import load_intents, save_intents
+from tests.examples.data import write_table
+
+pytest.importorskip('pyarrow')
+NAMED = ('--interactions', 'likes.csv', '--user', 'who', '--item', 'what')
+
+
+def parse(*args: str, **options: bool) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_data_options(parser, **options)
+    args = parser.parse_args(args)
+    if options.get('required', True):
+        check_data_options(parser, args)
+    return args
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    likes = [[f'u{u}', (u + k) % 9, 3 + k % 3] for u in range(12) for k in range(6)]
+    write_table(tmp_path / 'likes.csv', ['who', 'what', 'stars'], likes)
+    return tmp_path
+
+
+def test_the_same_options_make_the_same_graph(folder):
+    args = parse(*NAMED, '--rating', 'stars', '--min-rating', '4', '--k-core', '2')
+    dataset = read_dataset(args, folder / 'data')
+    one, other = make_graph(dataset, args), make_graph(dataset, args)
+    edges = [graph['user', 'rates', 'item'].edge_index for graph in (one, other)]
+    assert torch.equal(*edges)
+    args.split_seed = 1
+    changed = make_graph(dataset, args)['user', 'rates', 'item'].edge_index
+    assert not torch.equal(changed, edges[0])
+    # Others are read into the same folder by force alone.
+    args.rating = args.min_rating = None
+    with pytest.raises(ValueError, match='rating'):
+        read_dataset(args, folder / 'data')
+    assert (
+        'rating' not in read_dataset(args, folder / 'data', force=True)[0].edge_stores
+    )
+
+
+def test_parquet(folder):
+    import pandas as pd
+
+    pd.read_csv('likes.csv').to_parquet('likes.pq')
+    args = parse('--interactions', 'likes.pq', *NAMED[2:])
+    assert read_dataset(args, folder / 'data').counts['interactions'] == 72
+
+
+def test_options_that_may_be_given_again():
+    args = vars(parse('--min-rating', '3', required=False))
+    assert args == {'min_rating': 3.0}
+    assert set(CHOICES) < set(vars(parse(*NAMED)))
+
+
+@pytest.mark.parametrize(
+    ('args', 'message'),
+    [
+        (('--min-rating', '3'), '--min-rating needs --rating'),
+        (('--item-text', 'title'), '--item-text needs --items'),
+        (('--items-id', 'isbn'), '--items-id needs --items'),
+        (('--items', 'x.csv'), '--items needs --item-text'),
+        (('--k-core', '0'), 'must be a positive integer'),
+    ],
+)
+def test_options_that_need_others(args, message, capsys):
+    with pytest.raises(SystemExit):
+        parse(*NAMED, *args)
+    assert message in capsys.readouterr().err
+
+
+def test_options_that_differ_are_named(tmp_path):
+    path, args = tmp_path / 'intents.jsonl', parse(*NAMED)
+    check_intent_options(path, args)  # What is not there is refused elsewhere.
+    save_intents(path, [], {})
+    check_intent_options(path, args)  # Intents of another command have no options.
+    record_intent_options(path, args)
+    assert load_intents(path).manifest['data_options']['user'] == 'who'
+    check_intent_options(path, args)
+    args.timestamp, args.item_text = 'when', ['title', 'kind']
+    message = (
+        'extracted with no --timestamp no --item-text: give the same here, got '
+        '--timestamp when --item-text title kind'
+    )
+    with pytest.raises(ValueError, match=message):
+        check_intent_options(path, args)
+    check_same_options({'user': 'a'}, {'item': 'b'}, 'it was trained')

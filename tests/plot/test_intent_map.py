@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pyg_irllrec.assemble import build_model
+from pyg_irllrec.datasets import SyntheticIntents
+from pyg_irllrec.explain import IntentExplainer
+from pyg_irllrec.nn import LightGCN
+from pyg_irllrec.plot import draw_intent_map
+
+pytest.importorskip('matplotlib')
+
+
+@pytest.fixture(scope='module')
+def explain() -> IntentExplainer:
+    data = SyntheticIntents(num_users=30, num_items=20)[0]
+    model = build_model(data, LightGCN(30, 20, 8, num_intents=4), 'none')
+    return IntentExplainer(model, data)
+
+
+def test_marks_nodes_by_their_labels(explain):
+    figure = draw_intent_map(explain, {'user': {3: 'anna', 1: 7}, 'item': {}})
+    labels = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert labels == [['anna', '7'], []]
+    assert [axes.get_title().split()[0] for axes in figure.axes] == ['Users,', 'Items,']
+
+
+def test_some_nodes_of_one_side(explain):
+    figure = draw_intent_map(explain, {'item': {19: 'x'}}, sides=['item'], max_nodes=5)
+    (axes,) = figure.axes
+    points = sum(len(group.get_offsets()) for group in axes.collections)
+    assert points == 5 + 1  # And the mark.
+
+
+def test_without_matplotlib(explain, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
+    with pytest.raises(ImportError, match=r"pip install 'pyg_irllrec\[plot\]'"):
+        draw_intent_map(explain)
