@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from pyg_irllrec.explain.prototype_explanation import PrototypeExplanation
+from pyg_irllrec.typing import NodeId
 
 
 class ActivePrototype(NamedTuple):
@@ -22,7 +23,7 @@ class NodeExplanation(NamedTuple):
     """The type of the node."""
     node: int
     """Its number, from zero."""
-    id: Union[int, str]
+    id: NodeId
     """Its original id."""
     text: str
     """What it is called or described as."""

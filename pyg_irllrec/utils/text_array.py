@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Optional, Union, overload
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
+from pyg_irllrec.typing import IntArray
 from pyg_irllrec.utils.optional import import_optional
 
 _AT_ONCE = 4096  # Texts that are turned into Python strings together.
@@ -45,7 +45,7 @@ class TextArray:
         if values.type not in (pa.string(), pa.large_string()):
             raise ValueError(f"'values' must hold texts, got {values.type}")
         self._values = values
-        self._index: Optional[npt.NDArray[np.int64]] = None
+        self._index: Optional[IntArray] = None
 
     def take(self, index: Union[Tensor, Sequence[int], npt.ArrayLike]) -> TextArray:
         r"""The rows of :obj:`index`, in its order, over the same texts.

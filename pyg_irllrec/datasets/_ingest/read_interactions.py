@@ -17,6 +17,7 @@ from pyg_irllrec.datasets._ingest.columns import (
 )
 from pyg_irllrec.datasets._ingest.id_encoder import IdEncoder
 from pyg_irllrec.datasets._ingest.table import Table, check_columns
+from pyg_irllrec.typing import IntArray
 
 
 class InteractionColumns(NamedTuple):
@@ -50,7 +51,7 @@ def read_interactions(
         check_columns(table, names)
     users, items = IdEncoder(), IdEncoder()
     ratings: list[npt.NDArray[np.float32]] = []
-    times: list[npt.NDArray[np.int64]] = []
+    times: list[IntArray] = []
     with tqdm(desc='Reading', unit=' rows', unit_scale=True, delay=2) as progress:
         for table in tables:
             row = 0
