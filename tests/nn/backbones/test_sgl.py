@@ -25,6 +25,7 @@ class TestSGL(BackboneTests):
 
 class TestSGLWithNodeDropout(TestSGL):
     augmentation = 'node'
+    test_compile = None  # As TestSGL, see also test_views_that_lack_nodes_compile.
 
 
 class TestSGLWithRandomWalks(TestSGL):
@@ -75,6 +76,16 @@ def test_views_lack_nodes():
         keep = (draw >= 0.4).float()
         kept = keep[:, None] * whole * keep
         torch.testing.assert_close(view, propagated(model, kept, kept))
+
+
+def test_views_that_lack_nodes_compile():
+    model = build(augmentation='node')
+    view = torch.compile(model.view, fullgraph=True, backend='eager')
+    x, weight = model.node_features(), symmetric_norm(GRAPH, NUM_NODES)
+    torch.manual_seed(0)
+    found = view(x, GRAPH, weight)
+    torch.manual_seed(0)
+    torch.testing.assert_close(found, model.view(x, GRAPH, weight))
 
 
 def test_random_walks_lack_other_edges_in_each_layer():
