@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Optional, Union, overload
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from pyg_irllrec.typing import IntArray
