@@ -47,7 +47,10 @@ def check_unsplit(
     if layout is not SplitLayout.UNSPLIT and layout not in allowed:
         advice = _ADVICE[layout].format(name=name)
         if name == 'SplitInteractions':
-            advice = 'they are split once, so leave it out or take the data of before'
+            advice = (
+                'leave it out, as InteractionDataModule takes this layout, or apply it '
+                'to the data before that split'
+            )
         raise ValueError(
             f"{name} needs interactions that are not split, but 'data' holds "
             f'{layout.value}: {advice}'
