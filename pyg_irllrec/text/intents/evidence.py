@@ -34,12 +34,16 @@ class Evidence:
             answers they are numbered from 1.
         sources (tuple): The node that each text is of, as a pair of type and original
             id. (default: :obj:`()`)
+        role (str, optional): Which packaged prompt asks about the node, that for users
+            (:obj:`"user"`) or that for items (:obj:`"item"`), whatever the node type is
+            called. (default: :obj:`None`, :obj:`side`)
     """
 
     side: str
     id: NodeId
     texts: tuple[str, ...]
     sources: tuple[tuple[str, NodeId], ...] = ()
+    role: Optional[str] = None
 
     @property
     def sha256(self) -> str:
@@ -186,6 +190,7 @@ class _SideEvidence:
         user_type, _, item_type = edge_type
         is_user = side == user_type
         self._side = side
+        self._role = 'user' if is_user else 'item'
         self._other = item_type if is_user else user_type
         self._max_evidence_tokens = max_evidence_tokens
         self._max_text_tokens = min(max_text_tokens, max_evidence_tokens)
@@ -238,7 +243,7 @@ class _SideEvidence:
             texts.append(text)
             sources.append((side, self._ids[side][node]))
         name = self._ids[self._side][row]
-        return Evidence(self._side, name, tuple(texts), tuple(sources))
+        return Evidence(self._side, name, tuple(texts), tuple(sources), self._role)
 
     def _candidates(self, row: int) -> Iterator[tuple[str, str, int]]:
         if self._own_text is not None:

@@ -67,8 +67,9 @@ class IntentExtractor:
 
     Args:
         model (ChatModel): The model, with a method :obj:`describe()`.
-        prompts (dict, optional): The prompt of each side.
-            (default: :obj:`None`, :meth:`~pyg_irllrec.text.Prompt.packaged`)
+        prompts (dict, optional): The prompt of each node type.
+            (default: :obj:`None`, :meth:`~pyg_irllrec.text.Prompt.packaged` by
+            :obj:`Evidence.role`)
         max_intents (int): The largest number of intents per node.
             (default: :obj:`5`)
         concurrency (int): The largest number of calls at once. (default: :obj:`8`)
@@ -317,12 +318,13 @@ class IntentExtractor:
         return JournalEntry((), reason, calls, prompt_tokens, answer_tokens)
 
     def _question(self, evidence: Evidence) -> Conversation:
-        prompt = self._prompt(evidence.side)
+        prompt = self._prompt(evidence)
         return prompt.messages(evidence.texts, self.max_intents)
 
-    def _prompt(self, side: str) -> Prompt:
+    def _prompt(self, evidence: Evidence) -> Prompt:
+        side = evidence.side
         if side not in self.prompts:
-            self.prompts[side] = Prompt.packaged(side)
+            self.prompts[side] = Prompt.packaged(evidence.role or side)
         return self.prompts[side]
 
     def _question_keys(self, evidence: Sequence[Evidence]) -> list[Optional[bytes]]:
@@ -340,7 +342,7 @@ class IntentExtractor:
                 )
             nodes.add((each.side, each.id))
             if each.side not in salts:
-                prompt = self._prompt(each.side).describe()
+                prompt = self._prompt(each).describe()
                 shared = json.dumps([model, prompt, self.max_intents], sort_keys=True)
                 salts[each.side] = hashlib.sha256(shared.encode()).digest()
             digest = hashlib.sha256(salts[each.side] + each.sha256.encode()).digest()

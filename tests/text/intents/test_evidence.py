@@ -51,7 +51,7 @@ def test_a_user_is_what_was_chosen_newest_first():
     evidence = choose_evidence(shop(), 'user')
     assert len(evidence) == 2
     assert evidence[0] == Evidence(
-        'user', 7, ('bread', 'apple'), (('item', 'b'), ('item', 'a'))
+        'user', 7, ('bread', 'apple'), (('item', 'b'), ('item', 'a')), 'user'
     )
     assert [each.id for each in evidence] == [7, 8] and evidence[-1].texts == ('date',)
     assert evidence[0:1] == [evidence[0]]
@@ -240,6 +240,7 @@ def test_the_layouts_of_pyg(layout):
     item = forward._key[2]
     evidence = choose_evidence(data)
     assert [each.side for each in evidence] == ['user'] * 6 + [item] * 8
+    assert [each.role for each in evidence] == ['user'] * 6 + ['item'] * 8
     sources = {source for each in evidence[:6] for source in each.sources[1:]}
     assert sources == {(item, node) for node in forward.edge_index[1].tolist()}
     assert evidence.describe()['edge_type'] == ['user', 'rates', item]

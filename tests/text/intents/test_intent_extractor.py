@@ -79,6 +79,14 @@ def test_a_record_a_node_in_the_order_of_nodes(out):
     assert counts['calls'] == 10 and set(manifest['prompts']) == {'user', 'item'}
 
 
+def test_node_types_of_any_name_get_the_prompt_of_their_role(out):
+    evidence = [
+        replace(each, side='movie', role='item') for each in some_evidence(2, 'item')
+    ]
+    prompts = extractor(honest())(evidence, out)['prompts']
+    assert prompts == {'movie': Prompt.packaged('item').describe()}
+
+
 def test_what_was_answered_is_not_asked_again(out):
     evidence = some_evidence(6)
     first = honest()
