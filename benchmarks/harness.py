@@ -17,13 +17,13 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import date
+from importlib.metadata import version
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import torch
-import torch_geometric
 from torch import Tensor
 
 Values = dict[str, Tensor]
@@ -362,7 +362,7 @@ def environment() -> dict[str, Any]:
         'date': date.today().isoformat(),
         'python': platform.python_version(),
         'torch': torch.__version__,
-        'torch_geometric': torch_geometric.__version__,
+        'torch_geometric': version('torch_geometric'),
         'threads': torch.get_num_threads(),
         'machine': platform.machine(),
         'processor': _processor(),

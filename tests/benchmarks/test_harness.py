@@ -1,62 +1,31 @@
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
-SCRIPT = """
-import sys
 import torch
-sys.path.insert(0, {folder!r})
-import harness
-from harness import Case, Job, Peer
 
-FACTOR = {{'slow': 1.0, 'fast': 1.0 + 1e-7, 'wrong': 1.001, 'nan': float('nan')}}
+from benchmarks import harness
+from tests.benchmarks.toy_benchmark import run
 
-def prepare(case, impl, device, args):
-    if impl == 'broken':
-        raise ImportError('no such package')
-    size = 30_000_000 if impl == 'slow' else 10
-    def step():
-        total = torch.ones(size).sum() / size
-        return {{'total': total * FACTOR.get(impl, 1.0)}}
-    return Job(step)
-
-if __name__ == '__main__':
-    parser = harness.parser('A test.')
-    parser.add_argument('--peers', nargs='+')
-    parser.add_argument('--root')
-    args = parser.parse_args()
-    peers = [Peer(name, None if name == 'other' else 1e-5) for name in args.peers]
-    def targets(rows):
-        gain = harness.ratio(rows, 'sum', 'slow', 'fast')
-        return [harness.target('gain', gain, 2)]
-    cases = [Case('sum', peers, repeats=3)]
-    sys.exit(harness.main('test', prepare, cases, args, targets))
-"""
+ROOT = Path(__file__).parents[2]
+SPEED = ('info_nce', 'intent_propagate', 'sampling_eval', 'train_step')
+OTHERS = ('approximation', 'data_pipeline', 'extraction', 'intent_quality', 'parity')
 
 
-def run(folder: Path, *peers: str) -> tuple[subprocess.CompletedProcess[str], dict]:
-    script = folder / 'script.py'
-    script.write_text(SCRIPT.format(folder=str(BENCHMARKS)))
-    out = folder / 'rows' / 'test.json'
-    options = ['--json', str(out), '--root', str(folder)]
-    done = subprocess.run(
-        [sys.executable, str(script), *options, '--peers', *peers],
-        capture_output=True,
-        text=True,
-    )
-    return done, json.loads(out.read_text())
-
-
-def test_peers_are_timed_compared_and_written(tmp_path):
-    done, report = run(tmp_path, 'slow', 'fast', 'other', 'broken')
-    assert done.returncode == 0, done.stderr
-    assert 'broken: left out, ImportError: no such package' in done.stderr
+def test_peers_are_timed_compared_and_written(tmp_path, capsys, monkeypatch):
+    out = tmp_path / 'rows' / 'test.json'
+    words = ['--json', str(out), '--peers', 'slow', 'fast', 'other', 'broken']
+    monkeypatch.setattr('sys.argv', ['benchmarks/toy.py', *words])
+    assert run(*words) == 0
+    printed, errors = capsys.readouterr()
+    report = json.loads(out.read_text())
+    assert 'broken: left out, ImportError: no such package' in errors
     rows = {row['impl']: row for row in report['rows']}
     assert list(rows) == ['slow', 'fast', 'other']
     assert set(report) == {'benchmark', 'command', 'environment', 'rows'}
@@ -66,25 +35,60 @@ def test_peers_are_timed_compared_and_written(tmp_path):
     assert rows['other']['max_error'] is None
     # 30 million float32 ones.
     assert 110 < rows['slow']['extra_mb'] < 140 and rows['fast']['extra_mb'] < 20
-    assert 'gain: ' in done.stdout and '| sum | fast |' in done.stdout
+    assert 'gain: ' in printed and '| sum | fast |' in printed
+    assert report['command'].startswith('python -m benchmarks.toy --json FILE --peers')
     assert str(tmp_path) not in json.dumps(report)
+    assert report['environment']['torch_geometric'].count('.') == 2
 
 
-@pytest.mark.parametrize('peer', ['wrong', 'nan'])
-def test_a_peer_that_disagrees_fails(tmp_path, peer):
-    done, report = run(tmp_path, 'fast', peer)
-    assert done.returncode == 1
-    assert f'error: {peer} is off by' in done.stderr
-    assert report['rows'][1]['agrees'] is False
+def test_peers_that_disagree_fail(tmp_path, capsys):
+    out = tmp_path / 'test.json'
+    assert run('--json', str(out), '--peers', 'fast', 'wrong', 'nan') == 1
+    errors = capsys.readouterr().err
+    assert 'error: wrong is off by' in errors and 'error: nan is off by' in errors
+    agrees = [row['agrees'] for row in json.loads(out.read_text())['rows']]
+    assert agrees == [True, False, False]
 
 
-@pytest.mark.parametrize('name', ['intent_propagate', 'sampling_eval'])
-def test_a_benchmark_runs(tmp_path, name):
-    out = tmp_path / 'out.json'
+@pytest.mark.parametrize('name', SPEED)
+def test_the_peers_of_a_benchmark_agree(name):
+    """In this process and without their clock."""
+    module = importlib.import_module(f'benchmarks.{name}')
+    parser = harness.parser(module.__doc__)
+    parser.add_argument('--root')
+    args = parser.parse_args(['--quick'])
+    for case in module.cases(args):
+        expected = None
+        for peer in case.peers:
+            if 'compiled' in peer.impl:  # It takes seconds.
+                continue
+            torch.manual_seed(0)
+            try:
+                job = module.prepare(case.name, peer.impl, torch.device('cpu'), args)
+            except ModuleNotFoundError as error:
+                assert error.name == 'torch_sparse'
+                continue
+            values = {name: x.detach() for name, x in job.step().items()}
+            expected = values if expected is None else expected
+            if peer.tolerance is not None:
+                error = harness.max_relative_error(values, expected)
+                assert error <= peer.tolerance, (case.name, peer.impl)
+
+
+def test_run_all_calls_every_benchmark_of_speed(tmp_path):
+    module = importlib.import_module('benchmarks.run_all')
+    assert set(SPEED) < set(module.BENCHMARKS)
+    for name in (*module.BENCHMARKS, *OTHERS, 'quality'):
+        script = importlib.import_module(f'benchmarks.{name}')
+        assert f'python -m benchmarks.{name}' in script.__doc__
+
+
+def test_a_benchmark_is_a_command():
     done = subprocess.run(
-        [sys.executable, str(BENCHMARKS / f'{name}.py'), '--quick', '--json', str(out)],
+        [sys.executable, '-m', 'benchmarks.run_all', '--help'],
+        cwd=ROOT,
         capture_output=True,
         text=True,
+        env={**os.environ, 'PYTHONPATH': ''},
     )
-    assert done.returncode == 0, done.stderr
-    assert len(json.loads(out.read_text())['rows']) >= 5
+    assert done.returncode == 0 and '--quick' in done.stdout

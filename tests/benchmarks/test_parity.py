@@ -2,23 +2,33 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.parity import main
 from tests.conftest import GOLDENS, SHARED
+from tests.examples.run_example import Done
 
 BACKBONES = ('lightgcn', 'sgl', 'simgcl', 'dccf', 'bigcf')
-SCRIPT = Path(__file__).parents[2] / 'benchmarks' / 'parity.py'
 
 
-def parity(folder: Path | None, *args: str) -> subprocess.CompletedProcess[str]:
-    goldens = [] if folder is None else ['--goldens', str(folder)]
-    command = [sys.executable, str(SCRIPT), *goldens, *args]
-    return subprocess.run(command, capture_output=True, text=True)
+@pytest.fixture
+def parity(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """The command, in this process."""
+
+    def call(folder: Path | None, *args: str) -> Done:
+        goldens = [] if folder is None else ['--goldens', str(folder)]
+        code, message = 0, ''
+        try:
+            code = main([*goldens, *args])
+        except SystemExit as error:
+            code, message = 1, str(error)
+        return Done(code, capsys.readouterr().out, message)
+
+    return call
 
 
 def change(path: Path, name: str, value: object) -> None:
@@ -34,7 +44,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path / 'lightgcn_int.npz'
 
 
-def test_the_authors_numbers_come_out(tmp_path):
+def test_the_authors_numbers_come_out(tmp_path, parity):
     done = parity(GOLDENS, '--json', str(tmp_path / 'errors.json'))
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'parity holds' in done.stdout
@@ -51,7 +61,7 @@ def test_the_authors_numbers_come_out(tmp_path):
     assert max(max(values.values()) for values in errors.values()) < 1e-5
 
 
-def test_all_goldens_in_shared():
+def test_all_goldens_in_shared(parity):
     if not (SHARED / 'goldens').is_dir():
         pytest.skip('the goldens are not here')
     done = parity(SHARED / 'goldens')
@@ -59,7 +69,7 @@ def test_all_goldens_in_shared():
     assert done.stdout.count(': largest relative error') == 15
 
 
-def test_other_sizes_by_the_formulas():
+def test_other_sizes_by_the_formulas(parity):
     done = parity(None, '--seeds', '1', '--tolerance', '1e-6')
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(': largest relative error') == 20
@@ -77,23 +87,22 @@ def test_other_sizes_by_the_formulas():
         ('param/int_mlp_m.0.bias', lambda x: x + 1),
     ],
 )
-def test_a_changed_number_is_found(copy, name, value):
+def test_a_changed_number_is_found(copy, name, value, parity):
     change(copy, name, value)
     done = parity(copy.parent)
     assert done.returncode == 1
     assert 'above the tolerance' in done.stdout
 
 
-def test_files_that_cannot_be_read(copy):
+def test_files_that_cannot_be_read(copy, parity):
     for content in (b'', copy.read_bytes()[:4000], b'not a zip file'):
         copy.write_bytes(content)
         done = parity(copy.parent)
         assert done.returncode == 1
         assert done.stderr.startswith('error: cannot read the golden')
-        assert 'Traceback' not in done.stderr
 
 
-def test_missing_arrays_and_empty_folders(copy, tmp_path):
+def test_missing_arrays_and_empty_folders(copy, tmp_path, parity):
     (tmp_path / 'empty').mkdir()
     assert parity(tmp_path / 'empty').returncode == 1
     change(copy, 'batch', np.zeros((2, 3), dtype=np.int64))

@@ -53,9 +53,8 @@ def test_the_same_options_make_the_same_graph(folder):
     args.rating = args.min_rating = None
     with pytest.raises(ValueError, match='rating'):
         read_dataset(args, folder / 'data')
-    assert (
-        'rating' not in read_dataset(args, folder / 'data', force=True)[0].edge_stores
-    )
+    forced = read_dataset(args, folder / 'data', force=True)
+    assert 'rating' not in forced[0]['user', 'rates', 'item']
 
 
 def test_parquet(folder):
