@@ -57,15 +57,16 @@ class MomentumEncoder(Module):
     def update(self) -> None:
         r"""Moves the teacher one step: call it once an optimizer step."""
         teacher, encoder = self._tensors()
-        smooth = [name for name, value in teacher.items() if value.is_floating_point()]
+        smooth: list[Tensor] = []
+        target: list[Tensor] = []
+        for name, value in teacher.items():
+            if value.is_floating_point():
+                smooth.append(value)
+                target.append(encoder[name])
+            else:
+                value.copy_(encoder[name])
         if smooth:
-            torch._foreach_lerp_(
-                [teacher[name] for name in smooth],
-                [encoder[name] for name in smooth],
-                1 - self.momentum,
-            )
-        for name in teacher.keys() - set(smooth):
-            teacher[name].copy_(encoder[name])
+            torch._foreach_lerp_(smooth, target, 1 - self.momentum)
 
     def reset_parameters(self) -> None:
         r"""Resets the encoder, by :func:`torch_geometric.nn.inits.reset`, and makes the

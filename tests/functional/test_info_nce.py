@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -151,6 +152,11 @@ def test_compiles_without_graph_breaks():
         ({'key_weight': torch.ones(4)}, r"'key_weight' must have shape \(3,\)"),
         ({'temperature': 0.0}, "'temperature' must be 1e-30 or above, got 0.0"),
         ({'temperature': float('nan')}, "'temperature' must be 1e-30 or above"),
+        ({'temperature': 1e-300}, "'temperature' must be 1e-30 or above, got 1e-300"),
+        ({'weight': torch.zeros(3)}, "'weight' must be 0 or above, and not 0 every"),
+        ({'key_weight': torch.zeros(3)}, "'key_weight' must be .* from 0.0 to 0.0"),
+        ({'weight': torch.tensor([1.0, -1, 1])}, "'weight' must be 0 or.* from -1.0"),
+        ({'key_weight': torch.full((3,), float('nan'))}, "'key_weight' must be 0 or"),
         ({'eps': -1.0}, "'eps' must be 0 or above"),
         ({'reduction': 'max'}, "'reduction' must be one of 'none', 'mean', 'sum'"),
         ({'impl': 'fast'}, "'impl' must be one of 'auto', 'eager'"),
@@ -160,3 +166,40 @@ def test_wrong_arguments(change, message):
     arguments = {'query': torch.randn(3, 4), 'key': torch.randn(3, 4), **change}
     with pytest.raises(ValueError, match=message):
         info_nce(**arguments)
+
+
+@pytest.mark.parametrize('impl', ['eager', 'chunked', 'moments', 'clusters'])
+def test_half_precision_weights_are_summed_in_full(impl):
+    query, key = torch.randn(2, 66_000, 2)
+
+    def loss(weight):
+        torch.manual_seed(0)  # Clusters are drawn.
+        return info_nce(query, key, key[:9], weight=weight, impl=impl)
+
+    expected = loss(torch.ones(66_000))
+    for dtype in (torch.half, torch.bfloat16):
+        torch.testing.assert_close(loss(torch.ones(66_000, dtype=dtype)), expected)
+
+
+@pytest.mark.parametrize('impl', ['eager', 'chunked', 'torch'])
+def test_a_floor_where_the_keys_lack_the_positive(impl):
+    if impl == 'torch' and not hasattr(F, 'linear_cross_entropy'):
+        pytest.skip('needs torch 2.13')
+    query = torch.tensor([[1.0, 0.0]], requires_grad=True)
+    keys = torch.tensor([[0.0, 1.0], [-1.0, 0.1]])
+    options = {'temperature': 0.01, 'eps': 1e-8}
+    loss = info_nce(query, query.detach(), keys, **options, impl=impl)
+    (grad,) = torch.autograd.grad(loss, query)
+    wide = query.detach().double().requires_grad_()
+    right = info_nce(wide, wide.detach(), keys.double(), **options, impl='eager')
+    torch.testing.assert_close(loss.double(), right, rtol=1e-4, atol=1e-4)
+    (expected,) = torch.autograd.grad(right, wide)
+    torch.testing.assert_close(grad.double(), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_weights_of_keys_keep_the_precision_of_rows():
+    query, key = torch.randn(2, 5, 3, dtype=torch.float64)
+    weight = torch.rand(5) + 0.1
+    exact = info_nce(query, key, key_weight=weight.double(), impl='eager')
+    loss = info_nce(query, key, key_weight=weight, impl='eager')
+    torch.testing.assert_close(loss, exact, rtol=1e-14, atol=0)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Optional
 
 import torch
@@ -62,15 +61,18 @@ def sweep(
     query: Tensor,
     keys: Tensor,
     bias: Optional[Tensor],
-    slope: Optional[Callable[[Tensor, slice], Tensor]] = None,
+    scale: Tensor,
+    positive: Tensor,
+    eps: float,
+    needs_grad: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""The log-sum-exp of the logits :math:`\mathbf{q} \mathbf{c}^{\top}` of every
-    row. With :obj:`slope`, what the loss gains with the log-sum-exp of a block of
-    rows, it also takes the gradients by both arguments.
+    row, and the gradients by both arguments of the sum of losses.
 
     Shapes:
         - **query:** :math:`(S, H, d)`, streams of rows that are worked on at once
         - **keys:** :math:`(C, d)`
+        - **scale**, **positive:** :math:`(S, H)`
         - **output:** :math:`(S, H)`, :math:`(S, H, d)`, :math:`(C, d)`
     """
     (streams, height, dim), num_keys = query.shape, keys.size(0)
@@ -79,8 +81,8 @@ def sweep(
     key_streams = keys.expand(streams, num_keys, dim)
     tile = query.new_empty(streams * rows * num_keys)
     lse = query.new_empty(streams, height)
-    grad_query = query.new_empty(streams, height if slope else 0, dim)
-    grad_keys = query.new_zeros(streams, num_keys if slope else 0, dim)
+    grad_query = query.new_empty(streams, height if needs_grad else 0, dim)
+    grad_keys = query.new_zeros(streams, num_keys if needs_grad else 0, dim)
     for start in range(0, height, rows):
         part = slice(start, start + rows)
         x = query[:, part].contiguous()
@@ -90,7 +92,7 @@ def sweep(
             torch.bmm(x, key_streams.transpose(1, 2), out=logits)
         else:
             torch.baddbmm(bias, x, key_streams.transpose(1, 2), out=logits)
-        if slope is None:
+        if not needs_grad:
             lse[:, part] = logits.logsumexp(dim=2)
             continue
         # The largest of C probabilities is 1 / C at least: its logarithm is sound.
@@ -98,7 +100,11 @@ def sweep(
         # Only the CPU kernel is known to read a row before it overwrites it.
         share = torch.softmax(logits, dim=2, out=logits if cpu else None)
         lse[:, part] = high.sub_(share.amax(dim=2).log_())
-        weight = slope(lse[:, part], part).unsqueeze(2)
+        weight = scale[:, part]
+        if eps > 0:
+            gap = lse[:, part] - positive[:, part]
+            weight = weight * floored_share(gap, eps)
+        weight = weight.unsqueeze(2)
         grad_query[:, part] = torch.bmm(share, key_streams).mul_(weight)
         grad_keys.baddbmm_(share.transpose(1, 2), x.mul_(weight))
     return lse, grad_query, grad_keys.sum(dim=0)
@@ -128,26 +134,24 @@ def _sum(
     streams, _ = blocks(num_rows, candidates.size(0), dim, cpu)
     missing = -num_rows % streams
     x = F.pad(query / temperature, (0, 0, 0, missing)).view(streams, -1, dim)
-    in_streams = [
-        F.pad(value, (0, missing)).view(streams, -1) for value in (scale, positive)
-    ]
-
-    def slope(lse: Tensor, part: slice) -> Tensor:
-        weight, positive = (value[:, part] for value in in_streams)
-        if eps == 0:
-            return weight
-        return weight * floored_share(lse - positive, eps)
-
     lse, grad_query, grad_candidates = sweep(
-        x, candidates, bias, slope if needs_grad else None
+        x,
+        candidates,
+        bias,
+        F.pad(scale, (0, missing)).view(streams, -1),
+        F.pad(positive, (0, missing)).view(streams, -1),
+        eps,
+        needs_grad,
     )
-    rows = floor_probability(lse.flatten()[:num_rows] - positive, eps)
+    loss = lse.flatten()[:num_rows] - positive
+    rows = floor_probability(loss, eps)
     total = torch.dot(rows, scale)
     if not needs_grad:
         none = [query.new_empty(0) for _ in range(3)]
         return total, rows, none[0], none[1], none[2]
 
-    weight = slope(lse, slice(None)).flatten()[:num_rows, None] / temperature
+    weight = scale if eps == 0 else scale * floored_share(loss, eps)
+    weight = weight.unsqueeze(1) / temperature
     grad_query = grad_query.flatten(0, 1)[:num_rows].div_(temperature)
     grad_query.addcmul_(weight, key, value=-1)
     grad_key = grad_candidates if keys is None else torch.zeros_like(key)

@@ -22,7 +22,7 @@ def info_nce_eager(
 ) -> Tensor:
     r"""The formula, word for word: holds all :math:`B \times C` logits. It is the
     oracle of every faster form."""
-    query, key = unit_norm(query), unit_norm(key)
+    query, key = unit_norm(torch.cat([query, key])).split(query.size(0))
     keys = key if keys is None else unit_norm(keys)
     positive = (query * key).sum(dim=-1) / temperature
     logits = (query / temperature) @ keys.t()

@@ -9,7 +9,6 @@ from torch.nn import Module
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional._precision import widened
-from pyg_irllrec.functional._reduction import sum_tensors
 from pyg_irllrec.functional.bpr_loss import unchecked_bpr_loss
 from pyg_irllrec.functional.intent_propagate import unchecked_intent_propagate
 from pyg_irllrec.nn._arguments import repr_arguments
@@ -60,6 +59,7 @@ class Backbone(Module):
         check_not_negative('num_intents', num_intents)
         self.num_users = num_users
         self.num_items = num_items
+        self.num_nodes = num_users + num_items
         self.embedding_dim = embedding_dim
         self.num_intents = num_intents
         self.user_prototypes: Optional[IntentPrototypes] = None
@@ -77,11 +77,6 @@ class Backbone(Module):
         for prototypes in (self.user_prototypes, self.item_prototypes):
             if prototypes is not None:
                 prototypes.reset_parameters()
-
-    @property
-    def num_nodes(self) -> int:
-        r"""The number of users and items."""
-        return self.num_users + self.num_items
 
     def node_features(self) -> Optional[Tensor]:
         r"""The features that are propagated, one row per node, which
@@ -158,7 +153,7 @@ class Backbone(Module):
             )
         user, item = x[: self.num_users], x[self.num_users :]
         mixed = [self.user_prototypes(user), self.item_prototypes(item)]
-        return widened(torch.cat(mixed))
+        return torch.cat(mixed).to(x.dtype)  # Which autocast has narrowed.
 
     def interaction_intent(
         self, layers: Sequence[Tensor], edge_index: Adj
@@ -170,18 +165,16 @@ class Backbone(Module):
         if self.num_intents == 0:
             return None
         graph, _ = prepare_graph(edge_index, None, self.num_nodes, self.impl)
-        convolved = []
-        if self.intent_conv.is_customised():
-            for x in layers:
-                intent = self.intents(x)
+        is_customised = self.intent_conv.is_customised()
+        total: Optional[Tensor] = None
+        for x in layers:
+            intent = self.intents(x)
+            if is_customised:
                 out = self.intent_conv(x, graph.edge_index, intent=intent)
-                convolved.append(out)
-        else:
-            for x in layers:
-                intent = self.intents(x)
+            else:
                 out = unchecked_intent_propagate(x, intent, graph, None, self.impl)
-                convolved.append(out)
-        return sum_tensors(convolved) / len(convolved)
+            total = out if total is None else total + out
+        return None if total is None else total / len(layers)
 
     def sort(
         self, edge_index: Adj, edge_weight: Optional[Tensor] = None
@@ -198,10 +191,12 @@ class Backbone(Module):
     ) -> tuple[Tensor, Tensor]:
         r"""As :meth:`sort`, with weights by symmetric normalisation where there are
         none."""
-        edge_index, edge_weight = self.sort(edge_index, edge_weight)
+        graph, edge_weight = prepare_graph(
+            edge_index, edge_weight, self.num_nodes, self.impl
+        )
         if edge_weight is None:
-            edge_weight = symmetric_norm(edge_index, self.num_nodes, dtype)
-        return edge_index, edge_weight
+            edge_weight = symmetric_norm(graph.edge_index, self.num_nodes, dtype)
+        return graph.edge_index, edge_weight
 
     def check_output(self, what: str, value: object) -> None:
         r"""Raises a :class:`ValueError` unless :obj:`value` has one row per node."""

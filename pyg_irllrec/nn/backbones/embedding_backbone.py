@@ -105,8 +105,9 @@ def propagate_layers(
     \hat{\mathbf{A}}_l \mathbf{E}_l`, with the weights of each layer."""
     graph, _ = prepare_graph(edge_index, None, x.size(0), impl)
     layers = [x]
-    for weight in edge_weights:
+    for edge_weight in edge_weights:
+        weight: Optional[Tensor] = edge_weight
         if graph.edge_index is not edge_index:  # It was not sorted yet.
-            _, weight = prepare_graph(edge_index, weight, x.size(0), impl)
+            _, weight = prepare_graph(edge_index, edge_weight, x.size(0), impl)
         layers.append(unchecked_propagate(layers[-1], graph, weight))
     return layers

@@ -168,8 +168,8 @@ class IntentAlignmentLoss(Module):
         """
         weights = self.weights
         translated = text_intent if weights['translation'] > 0 else None
-        check_matrix('embedding', embedding)
         _check_shapes(
+            ('embedding', embedding, 'embedding', embedding),
             ('profile', profile, 'embedding', embedding),
             ('text_intent', translated, 'embedding', embedding),
             ('interaction_intent', interaction_intent, 'text_intent', text_intent),

@@ -159,15 +159,17 @@ class IRLLRec(Recommender):
         others: a tower is the costliest part of a step."""
         num_nodes = self.backbone.num_nodes
         nodes = self.alignment.batch_nodes(triplets, num_nodes, self.num_users)
-        if nodes.device.type == 'cpu' and not torch.compiler.is_compiling():
+        is_unique = nodes.is_cpu and not torch.compiler.is_compiling()
+        if is_unique:
             nodes = nodes.unique()
         if nodes.numel() >= num_nodes:
             everything: Tensor = projector(text)
             return everything
         rows: Tensor = projector(text[nodes])
-        # Elsewhere shapes must not depend on data: of a node that is named twice, one
-        # row counts.
-        rows = rows * first_occurrence(nodes).unsqueeze(1)
+        if not is_unique:
+            # Shapes must not depend on data: of a node that is named twice, one row
+            # counts.
+            rows = rows * first_occurrence(nodes).unsqueeze(1)
         return rows.new_zeros(num_nodes, rows.size(1)).index_add(0, nodes, rows)
 
     def _regularised_parameters(self) -> list[Tensor]:

@@ -76,6 +76,8 @@ class Recommender(Module):
             )
         check_not_negative('l2_weight', l2_weight)
         self.backbone = backbone
+        self.num_users = backbone.num_users
+        self.num_items = backbone.num_items
         self.l2_weight = l2_weight
         edge_index, edge_weight = normalised_graph(
             edge_index, edge_weight, backbone.num_users, backbone.num_items
@@ -90,16 +92,6 @@ class Recommender(Module):
         r"""Draws all parameters anew: under the same seed, those of a new model, with
         the limit of :class:`~pyg_irllrec.nn.ModuleBackbone`."""
         self.backbone.reset_parameters()
-
-    @property
-    def num_users(self) -> int:
-        r"""The number of users."""
-        return self.backbone.num_users
-
-    @property
-    def num_items(self) -> int:
-        r"""The number of items."""
-        return self.backbone.num_items
 
     def forward(self, edge_label_index: Optional[Tensor] = None) -> Tensor:
         r"""The scores of pairs of users and items, the inner products of their
@@ -160,9 +152,9 @@ class Recommender(Module):
         """
         check_triplets(triplets, self.num_users, self.num_items)
         # Before a teacher's step: the authors' L2 term counts the earlier one.
-        zero = self.edge_weight.new_zeros(())
-        squares = [weight.square().sum() for weight in self._regularised_parameters()]
-        l2 = sum(squares, zero)
+        l2 = self.edge_weight.new_zeros(())
+        for weight in self._regularised_parameters():
+            l2 = l2 + weight.square().sum()
         if self.training and update_teacher:
             self.update_teacher()
         terms = {'l2': self.l2_weight * l2, **self._terms(triplets, generator)}
@@ -198,9 +190,11 @@ class Recommender(Module):
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:
         user, positive, negative = triplets
-        user_embedding, item_embedding = self._sides(output.embedding)
+        embedding = output.embedding
         ranking = self.backbone.ranking_loss(
-            user_embedding[user], item_embedding[positive], item_embedding[negative]
+            embedding[user],
+            embedding[positive + self.num_users],
+            embedding[negative + self.num_users],
         )
         return {
             'ranking': ranking,
@@ -209,7 +203,11 @@ class Recommender(Module):
 
     def _regularised_parameters(self) -> list[Tensor]:
         r"""What L2 counts: all that is trained."""
-        return [weight for weight in self.parameters() if weight.requires_grad]
+        weights: list[Tensor] = []
+        for weight in self.parameters():
+            if weight.requires_grad:
+                weights.append(weight)
+        return weights
 
     @torch.no_grad()
     def recommend(

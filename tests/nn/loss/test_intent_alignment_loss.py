@@ -81,3 +81,38 @@ def test_negative_weight():
         ValueError, match="'matching_weight' must be 0 or above, got -1"
     ):
         IntentAlignmentLoss(matching_weight=-1)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'triplets': TRIPLETS.t()}, r"'triplets' must have shape .*, got \(4, 3\)"),
+        ({'triplets': TRIPLETS - 1}, r"'triplets\[0\]' must hold ids of users from 0"),
+        (
+            {'triplets': TRIPLETS + 2},
+            r"'triplets\[0\]' must .* to 3, got.* to 5",
+        ),
+        ({'triplets': TRIPLETS.float()}, "'triplets' must hold integers"),
+        ({'embedding': torch.randn(9)}, "'embedding' must be a matrix"),
+        (
+            {'profile': torch.randn(8, 3)},
+            "'profile' must have the shape of 'emb",
+        ),
+        (
+            {'text_intent': torch.randn(9, 2)},
+            "'text_intent' must have the shape of",
+        ),
+        (
+            {'interaction_intent': torch.randn(4, 3)},
+            "'interaction_intent' must have",
+        ),
+        (
+            {'teacher_intent': torch.randn(9, 4)},
+            "'teacher_intent' must have the shape",
+        ),
+    ],
+)
+def test_wrong_arguments(inputs, change, message):
+    arguments = {'triplets': TRIPLETS, 'num_users': NUM_USERS, **inputs, **change}
+    with pytest.raises(ValueError, match=message):
+        IntentAlignmentLoss()(**arguments)

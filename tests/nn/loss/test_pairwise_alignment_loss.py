@@ -56,3 +56,30 @@ def test_repr_and_wrong_arguments():
         PairwiseAlignmentLoss(negatives='some')
     with pytest.raises(ValueError, match="'temperature' must be above 0, got 0"):
         PairwiseAlignmentLoss(temperature=0)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'embedding': torch.randn(9)}, "'embedding' must be a matrix"),
+        ({'text': torch.randn(9, 3)}, "'text' must have the shape of 'embedding'"),
+        (
+            {'index': torch.tensor([-1])},
+            "'index' must hold numbers from 0 to 8, got",
+        ),
+        ({'index': torch.tensor([[1]])}, "'index' must be a vector"),
+    ],
+)
+def test_wrong_tensors(change, message):
+    arguments = {'embedding': torch.randn(9, 4), 'text': torch.randn(9, 4), **change}
+    with pytest.raises(ValueError, match=message):
+        PairwiseAlignmentLoss()(**arguments)
+
+
+def test_half_precision_texts_do_not_weigh_in_half_precision():
+    nodes = torch.randn(2, 300, 4)
+    index = torch.arange(300)
+    loss = PairwiseAlignmentLoss()
+    text = nodes[1].bfloat16()
+    expected = loss(nodes[0], text.float(), index)
+    torch.testing.assert_close(loss(nodes[0], text, index), expected)

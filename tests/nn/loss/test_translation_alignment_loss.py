@@ -46,3 +46,10 @@ def test_compiles_without_graph_breaks():
 def test_wrong_arguments(name):
     with pytest.raises(ValueError, match=f"'{name}' must be"):
         TranslationAlignmentLoss(**{name: -1.0})
+
+
+def test_wrong_tensors():
+    with pytest.raises(ValueError, match="'embedding' must have the shape of 'text'"):
+        TranslationAlignmentLoss()(torch.randn(5, 4), torch.randn(5, 3))
+    with pytest.raises(ValueError, match="'text' must hold floating-point numbers"):
+        TranslationAlignmentLoss()(torch.ones(5, 4).long(), torch.randn(5, 4))

@@ -81,11 +81,11 @@ def test_is_the_backbone_alone():
     [
         (
             [[8], [0], [1]],
-            r"'triplets\[0\]' must hold ids of users from 0 to 5, got.* 8",
+            r"'triplets\[0\]' must hold ids of users .* 5, got.* 8",
         ),
         (
             [[0], [7], [1]],
-            r"'triplets\[1\]' must hold ids of items from 0 to 6, got.* 7",
+            r"'triplets\[1\]' must hold ids of items .* 6, got.* 7",
         ),
         ([[0], [0], [-1]], r"'triplets\[2\]' must hold ids of items from 0 .* from -1"),
         ([[0.0], [0], [1]], "'triplets' must hold integers"),

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyg_irllrec.utils import checks
+
+NAN = float('nan')
+
+
+@pytest.mark.parametrize(
+    ('check', 'arguments', 'message'),
+    [
+        ('choice', ('a', 'c', ('a', 'b')), "'a' must be one of 'a', 'b', got 'c'"),
+        ('positive', ('k', 0), "'k' must be above 0, got 0"),
+        ('positive', ('k', NAN), "'k' must be above 0, got nan"),
+        ('not_below', ("'t'", 0.1, 0.2), "'t' must be 0.2 or above, got 0.1"),
+        ('not_negative', ('w', -1), "'w' must be 0 or above, got -1"),
+        ('fraction', ('p', 1.0), "'p' must be at least 0 and below 1, got 1.0"),
+        ('matrix', ('x', [[1.0]]), "'x' must be a tensor, got list"),
+        ('matrix', ('x', torch.ones(2)), r"'x' must be a matrix .*, got shape \(2,\)"),
+        ('matrix', ('x', torch.ones(0, 2)), 'with at least one row, got shape'),
+        ('matrix', ('x', torch.ones(2, 2).long()), 'must hold floating-point numbers'),
+        ('integer', ('i', torch.ones(2)), "'i' must hold integers, got torch.float32"),
+        ('integer', ('i', torch.ones(2).bool()), 'must hold integers, got torch.bool'),
+        (
+            'same_shape',
+            ('x', torch.ones(2), 'y', torch.ones(3)),
+            r"'x' must have the shape of 'y', \(3,\), got \(2,\)",
+        ),
+        ('length', ('w', torch.ones(2), 3), r"'w' must have shape \(3,\), got \(2,\)"),
+        (
+            'finite',
+            ('x', torch.tensor([[0.0], [NAN], [NAN]])),
+            r"'x' must be finite, got NaN .* in 2 of 3 rows \(first: row 1\)",
+        ),
+        (
+            'rows',
+            ('x', torch.ones(2, 2), 3),
+            "'x' must have a row per node, users first, 3 rows, got 2",
+        ),
+        ('vectors', ('x', torch.full((2, 2), NAN), 2), "'x' must be finite"),
+        (
+            'index',
+            ('i', torch.tensor([[0]]), 3),
+            "'i' must be a vector of at least",
+        ),
+        ('index', ('i', [0], 3), "'i' must be a vector .*, got list"),
+        ('index', ('i', torch.tensor([0.5]), 3), "'i' must hold integers"),
+        ('index', ('i', torch.tensor([-1]), 3), "'i' must hold numbers from 0 to 2"),
+        ('index', ('i', torch.tensor([3, 1]), 3), 'from 0 to 2, got 1 to 3'),
+        ('triplets', ([[0], [0], [0]], 1, 1), "'triplets' must be a tensor, got list"),
+        (
+            'triplets',
+            (torch.zeros(7, 3).long(), 1, 1),
+            r"'triplets' must have shape \(3, batch_size\), got \(7, 3\)",
+        ),
+        ('triplets', (torch.zeros(3, 2), 1, 1), "'triplets' must hold integers"),
+        (
+            'triplets',
+            (torch.tensor([[0], [2], [0]]), 1, 2),
+            r"'triplets\[1\]' must hold ids of items from 0 to 1, got ids from 2 to 2",
+        ),
+        (
+            'triplets',
+            (-torch.ones(3, 1).long(), 1, 1),
+            r"'triplets\[0\]' must hold ids",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(check, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(checks, f'check_{check}')(*arguments)
+
+
+def test_what_is_right_passes():
+    checks.check_triplets(torch.tensor([[0, 2], [1, 0], [3, 3]]), 3, 4)
+    checks.check_index('i', torch.tensor([0, 2]).int(), 3)
+    checks.check_length('w', None, 3)
+    checks.check_fraction('p', 0)
