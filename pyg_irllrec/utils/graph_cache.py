@@ -116,11 +116,11 @@ def prepare_graph(
     size = (num_nodes, num_targets)
     structure = _structure(adj)
     cached = adj.__dict__.get(NAME)
-    if (
-        not isinstance(cached, CachedGraph)
-        or cached.size != size
-        or not _is_unchanged(cached.seen, structure)
-    ):
+    if not isinstance(cached, CachedGraph):
+        cached = _sort(adj, structure, size)
+    elif not _is_unchanged(cached.seen, structure):
+        cached = _sort(adj, structure, size, is_changed=True)
+    elif cached.size != size:
         cached = _sort(adj, structure, size)
     if edge_weight is not None and cached.order is not None:
         edge_weight = edge_weight[cached.order]
@@ -147,19 +147,19 @@ def check_size(
 
 
 def _sort(
-    adj: Adj, structure: tuple[Tensor, ...], size: tuple[int, Optional[int]]
+    adj: Adj,
+    structure: tuple[Tensor, ...],
+    size: tuple[int, Optional[int]],
+    is_changed: bool = False,
 ) -> CachedGraph:
     seen = _remember(structure)  # First: what changes meanwhile is seen as changed.
     num_nodes, num_targets = size
     # Made while nothing is trained, it may still be trained on later.
     with torch.inference_mode(False):
         edge_index, _ = to_edge_index(adj)
-        check_size(
-            adj,
-            edge_index,
-            num_nodes,
-            num_nodes if num_targets is None else num_targets,
-        )
+        check_size(adj, edge_index, num_nodes, num_targets)
+        if is_changed and isinstance(adj, EdgeIndex):
+            edge_index = structure[0]  # It may not be sorted any more.
         if num_targets is not None:
             edge_index, num_nodes = _as_square(edge_index, num_nodes, num_targets)
         made, order = sort_by_target(edge_index, num_nodes)

@@ -119,6 +119,20 @@ def test_a_matrix_that_was_changed_is_sorted_again(name):
     torch.testing.assert_close(propagate(x, adj), adj.to_dense() @ x)
 
 
+def test_an_edge_index_that_was_changed_is_no_longer_believed():
+    index, weight = edges()
+    adj, weight = FORMATS['EdgeIndex_by_col'](index, weight)
+    x = torch.randn(NUM_NODES, 3, dtype=torch.float64, requires_grad=True)
+    propagate(x, adj, weight)
+    plain = adj.as_tensor()
+    plain.copy_(plain.flip(1))
+    for _ in range(2):
+        out, right = propagate(x, adj, weight), propagate(x, plain.clone(), weight)
+        torch.testing.assert_close(out, right)
+        grads = [torch.autograd.grad(y.square().sum(), x)[0] for y in (out, right)]
+        torch.testing.assert_close(*grads)
+
+
 def test_versions_stand_for_values_on_other_devices():
     index, _ = edges()
 
