@@ -42,8 +42,7 @@ from pyg_irllrec.text import (
     TfidfEncoder,
     choose_evidence,
 )
-from pyg_irllrec.training import InteractionDataModule, fit
-from pyg_irllrec.training.cutoffs import fitting_cutoffs
+from pyg_irllrec.training import InteractionDataModule, fit, fitting_cutoffs
 from pyg_irllrec.transforms import (
     AddIntents,
     BinarizeRatings,

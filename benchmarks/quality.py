@@ -30,8 +30,7 @@ from pyg_irllrec.cli.load_dataset import DATASET_NAMES, load_dataset
 from pyg_irllrec.cli.run_command import run_command
 from pyg_irllrec.cli.training_options import choose_translation, required_texts
 from pyg_irllrec.presets import ALIGNMENTS, BACKBONES, VARIANTS, get_preset
-from pyg_irllrec.training import InteractionDataModule, fit
-from pyg_irllrec.training.cutoffs import fitting_cutoffs
+from pyg_irllrec.training import InteractionDataModule, fit, fitting_cutoffs
 
 METRICS = ('recall@20', 'ndcg@20')
 

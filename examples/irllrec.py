@@ -31,9 +31,14 @@ from pyg_irllrec.cli.training_options import (
     required_texts,
 )
 from pyg_irllrec.presets import VARIANTS, get_preset
-from pyg_irllrec.training import FitResult, InteractionDataModule, fit, parse_device
-from pyg_irllrec.training.cutoffs import fitting_cutoffs
-from pyg_irllrec.training.run_folder import RunFolder
+from pyg_irllrec.training import (
+    FitResult,
+    InteractionDataModule,
+    RunFolder,
+    fit,
+    fitting_cutoffs,
+    parse_device,
+)
 
 CONFIG = (
     *('dataset', 'root', 'data_seed', 'backbone', 'alignment', 'preset', 'seed'),

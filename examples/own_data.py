@@ -44,11 +44,15 @@ from pyg_irllrec.cli.training_options import (
 )
 from pyg_irllrec.nn import Recommendation
 from pyg_irllrec.presets import get_preset
-from pyg_irllrec.training import InteractionDataModule, fit, parse_device
-from pyg_irllrec.training.cutoffs import fitting_cutoffs
-from pyg_irllrec.training.run_folder import RunFolder
+from pyg_irllrec.training import (
+    InteractionDataModule,
+    RunFolder,
+    fit,
+    fitting_cutoffs,
+    parse_device,
+)
+from pyg_irllrec.utils import map_interactions
 from pyg_irllrec.utils.files import atomic_write
-from pyg_irllrec.utils.map_interactions import map_interactions
 from pyg_irllrec.utils.node_data import read_ids
 
 

@@ -27,9 +27,8 @@ from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.presets import get_preset
 from pyg_irllrec.text.intents.intent_file import manifest_path
-from pyg_irllrec.training import load_weights
-from pyg_irllrec.training.run_folder import RunFolder
-from pyg_irllrec.utils.map_interactions import map_interactions
+from pyg_irllrec.training import RunFolder, load_weights
+from pyg_irllrec.utils import map_interactions
 
 
 class TrainedRun(NamedTuple):

@@ -100,9 +100,9 @@ class IntentExplainer:
                 f'and {model.num_items}, got {sizes[0]} and {sizes[1]}'
             )
         names = (*sources, intents)
-        self._sides = types.edge_type[0], types.edge_type[2]
-        self._texts = {side: _read_all(data, side, names) for side in self._sides}
-        self._ids = {side: read_ids(data, side) for side in self._sides}
+        self.sides = types.edge_type[0], types.edge_type[2]
+        self._texts = {side: _read_all(data, side, names) for side in self.sides}
+        self._ids = {side: read_ids(data, side) for side in self.sides}
         self._intents = intents
         self._num_words = num_words
         self._num_nearest = num_nearest
@@ -113,7 +113,7 @@ class IntentExplainer:
         prototypes = backbone.user_prototypes, backbone.item_prototypes
         with torch.no_grad(), evaluating(model):
             embeddings = model.get_embeddings()
-            for side, embedding, intent in zip(self._sides, embeddings, prototypes):
+            for side, embedding, intent in zip(self.sides, embeddings, prototypes):
                 check_finite(f'{side} embeddings of model', embedding)
                 # In float32: of a bfloat16 model, shares would tie.
                 x = embedding.float()
@@ -128,7 +128,7 @@ class IntentExplainer:
         Args:
             side (str): The type of the nodes, that of users or of items.
         """
-        check_choice('side', side, self._sides)
+        check_choice('side', side, self.sides)
         return self._embedding[side]
 
     def share(self, side: str) -> Tensor:
@@ -137,7 +137,7 @@ class IntentExplainer:
         Args:
             side (str): The type of the nodes, that of users or of items.
         """
-        check_choice('side', side, self._sides)
+        check_choice('side', side, self.sides)
         return self._share[side]
 
     def lift(self, side: str) -> Tensor:
@@ -217,7 +217,7 @@ class IntentExplainer:
         Raises:
             ValueError: If there is no such node.
         """
-        user_type, item_type = self._sides
+        user_type, item_type = self.sides
         explained_user = self.node(user_type, user, num_prototypes)
         explained_item = self.node(item_type, item, num_prototypes)
         items = self._embedding[item_type]
@@ -242,7 +242,7 @@ class IntentExplainer:
         )
 
     def _check_node(self, side: str, node: int) -> None:
-        check_choice('side', side, self._sides)
+        check_choice('side', side, self.sides)
         if not 0 <= node < len(self._share[side]):
             raise ValueError(
                 f"'{side}' must be a node from 0 to {len(self._share[side]) - 1}, got "
@@ -260,7 +260,7 @@ class IntentExplainer:
         return ' '.join(dict.fromkeys(found))
 
     def __repr__(self) -> str:
-        users, items = (len(self._share[side]) for side in self._sides)
+        users, items = (len(self._share[side]) for side in self.sides)
         return f'{type(self).__name__}(num_users={users}, num_items={items})'
 
 

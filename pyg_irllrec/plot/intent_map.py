@@ -9,7 +9,7 @@ import torch
 
 from pyg_irllrec.explain import IntentExplainer
 from pyg_irllrec.plot.project_to_plane import project_to_plane
-from pyg_irllrec.typing import SIDES, FloatArray
+from pyg_irllrec.typing import FloatArray
 from pyg_irllrec.utils.checks import check_positive
 from pyg_irllrec.utils.optional import import_optional
 
@@ -18,7 +18,7 @@ def draw_intent_map(
     explain: IntentExplainer,
     marked: Optional[Mapping[str, Mapping[int, object]]] = None,
     *,
-    sides: Sequence[str] = SIDES,
+    sides: Optional[Sequence[str]] = None,
     max_nodes: int = 2000,
 ) -> Any:
     r"""Draws the nodes of each side in the plane, coloured by the latent intent that
@@ -28,7 +28,7 @@ def draw_intent_map(
         explain (IntentExplainer): The explained model.
         marked (dict, optional): The nodes to mark, by side, with their labels.
             (default: :obj:`None`)
-        sides (sequence of str): The node types. (default: :obj:`("user", "item")`)
+        sides (sequence of str, optional): The node types. (default: :obj:`None`, both)
         max_nodes (int): The most nodes per side; others are left out at random, marked
             ones last. (default: :obj:`2000`)
 
@@ -39,6 +39,7 @@ def draw_intent_map(
         ImportError: If matplotlib is not installed.
     """
     check_positive('max_nodes', max_nodes)
+    sides = explain.sides if sides is None else sides
     figures = import_optional('matplotlib.figure', 'draw_intent_map', 'plot')
     figure = figures.Figure(figsize=(7 * len(sides), 8.5), layout='constrained')
     panels = figure.subplots(1, len(sides), squeeze=False)[0]

@@ -2,12 +2,14 @@ r"""Training and evaluation (extra :obj:`train`): the only place with a loop."""
 
 from . import _require_lightning  # noqa: F401  Before all that imports it.
 from .atomic_checkpoint_io import AtomicCheckpointIO
+from .cutoffs import fitting_cutoffs
 from .fit import FitResult, fit, parse_device
 from .interaction_data_module import InteractionDataModule
 from .lit_recommender import LitRecommender
 from .load_weights import load_weights
 from .progress_bar import EpochProgressBar
 from .ranking import RankingBatch, RankingLoader, RankingMetrics, evaluate
+from .run_folder import RunFolder
 from .triplet_loader import TripletLoader
 
 __all__ = [
@@ -19,9 +21,11 @@ __all__ = [
     'RankingBatch',
     'RankingLoader',
     'RankingMetrics',
+    'RunFolder',
     'TripletLoader',
     'evaluate',
     'fit',
+    'fitting_cutoffs',
     'load_weights',
     'parse_device',
 ]

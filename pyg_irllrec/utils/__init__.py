@@ -7,6 +7,7 @@ from .adjacency import (
     to_edge_index,
 )
 from .interaction_types import InteractionTypes, find_interaction_types
+from .map_interactions import map_interactions
 from .select_rows import select_rows
 from .text_array import TextArray
 from .training_interactions import training_interactions
@@ -18,6 +19,7 @@ __all__ = [
     'UserItems',
     'bipartite_edge_index',
     'find_interaction_types',
+    'map_interactions',
     'plain_edge_index',
     'select_rows',
     'symmetric_norm',
