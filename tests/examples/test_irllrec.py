@@ -29,6 +29,14 @@ def start(*args: object, **options: object) -> subprocess.Popen[str]:
     return subprocess.Popen([str(word) for word in command], text=True, **options)
 
 
+def wait_for_epoch(epoch: int, last: Path, process: subprocess.Popen[str]) -> None:
+    while process.poll() is None:
+        if last.exists() and torch.load(last, weights_only=True)['epoch'] >= epoch:
+            return
+        time.sleep(0.02)
+    raise AssertionError('it ended before it could be stopped')
+
+
 def weights(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)['state_dict']
 
@@ -64,26 +72,20 @@ def test_moments_and_bfloat16(tmp_path):
     assert other.returncode == 2 and "precision='bf16-mixed'" in other.stderr
 
 
-def test_killed_and_resumed_ends_as_one_left_alone(tmp_path):
-    args = ('--alignment', 'full', '--epochs', 12, '--batch-size', 4096)
+def test_stopped_and_resumed_ends_as_one_left_alone(tmp_path):
+    args = ('--dataset', 'synthetic', '--alignment', 'full', '--epochs', 8)
     alone = call(*args, '--out', tmp_path / 'alone', cwd=tmp_path)
     assert alone.returncode == 0, alone.stderr
 
-    out = tmp_path / 'killed'
-    for epoch in (-1, 2):  # -1: before the first checkpoint.
-        process = start(*args, '--out', out, '--resume', stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and process.poll() is None:
-            if epoch == -1 and (out / 'config.json').exists():
-                break
-            last = out / 'last.ckpt'
-            if last.exists() and torch.load(last, weights_only=True)['epoch'] >= epoch:
-                break
-            time.sleep(0.02)
-        assert process.poll() is None, 'it ended before it could be killed'
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    out = tmp_path / 'stopped'
+    for epoch, stop in ((1, signal.SIGKILL), (3, signal.SIGINT)):
+        process = start(*args, '--out', out, '--resume', stderr=subprocess.PIPE)
+        wait_for_epoch(epoch, out / 'last.ckpt', process)
+        process.send_signal(stop)
+        _, errors = process.communicate(timeout=120)
         assert not (out / 'metrics.json').exists()
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == 'stopped: continue with --resume'
     resumed = call(*args, '--out', out, '--resume', cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
 
@@ -101,18 +103,6 @@ def test_killed_and_resumed_ends_as_one_left_alone(tmp_path):
     assert metrics[0]['test'] == metrics[1]['test']
 
 
-def test_interrupted_tells_how_to_continue(tmp_path):
-    # Slow enough to be still at it on a busy machine.
-    out = ('--alignment', 'full', '--out', tmp_path / 'out')
-    process = start(*out, stderr=subprocess.PIPE)
-    while not (tmp_path / 'out' / 'last.ckpt').exists() and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert errors.splitlines()[-1] == 'stopped: continue with --resume'
-
-
 def test_an_earlier_run_is_moved_aside_and_another_is_not_resumed(tmp_path):
     args = ('--alignment', 'none', '--epochs', 1, '--out', tmp_path / 'out')
     assert call(*args, cwd=tmp_path).returncode == 0
@@ -123,6 +113,13 @@ def test_an_earlier_run_is_moved_aside_and_another_is_not_resumed(tmp_path):
     assert all(torch.equal(first[key], moved[key]) for key in first)
     other = call(*args, '--seed', 2, '--resume', cwd=tmp_path)
     assert other.returncode == 2
+    # As if killed before its first checkpoint: it starts over.
+    second = weights(tmp_path / 'out' / 'last.ckpt')
+    (tmp_path / 'out' / 'last.ckpt').unlink()
+    over = call(*args, '--seed', 1, '--resume', cwd=tmp_path)
+    assert over.returncode == 0, over.stderr
+    again = weights(tmp_path / 'out' / 'last.ckpt')
+    assert all(torch.equal(second[key], again[key]) for key in second)
     assert other.stderr.startswith('error: ') and 'seed=1' in other.stderr
 
 
