@@ -27,7 +27,7 @@ BROKEN = '{"intents": [{"name": "half'
 
 
 def question(request: dict[str, Any]) -> str:
-    """What tells one node's question from another's, repaired or not."""
+    """A hash of one node's question, the same once it is repaired."""
     content = request['messages'][1]['content']
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

@@ -94,7 +94,7 @@ def write_csv(path: Path, num_rows: int) -> None:
 
 
 def _ids(prefix: str, count: int) -> Any:
-    """Distinct ids whose order says nothing."""
+    """Distinct ids in an order without meaning."""
     keys = np.arange(count) * 2654435761 % 2**32
     return pa.array([f'{prefix}{key:08x}' for key in keys.tolist()])
 

@@ -327,7 +327,7 @@ def ratio(
 
 
 def target(what: str, value: Optional[float], least: float) -> str:
-    """A line that says whether a number is reached."""
+    """A line with the verdict whether a number is reached."""
     if value is None:
         return f'{what}: not measured'
     verdict = 'yes' if value >= least else 'NO'

@@ -148,7 +148,7 @@ def by_target(
     keys: Tensor | None,
     temperature: float,
 ) -> Tensor:
-    """InfoNCE by a cross entropy with one target a row."""
+    """InfoNCE by a cross entropy with one target per row."""
     assert keys is None, 'targets name rows of the keys'
     x, y = unit_norm(query) / temperature, unit_norm(key)
     return loss(x, y, torch.arange(x.size(0), device=x.device))

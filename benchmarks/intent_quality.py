@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run_seed(args: argparse.Namespace, seed: int) -> list[Row]:
-    torch.set_num_threads(1)  # A process a seed.
+    torch.set_num_threads(1)  # One process per seed.
     warnings.simplefilter('ignore')  # Sparse tensors, cold items.
     rows = []
     with tempfile.TemporaryDirectory() as folder:

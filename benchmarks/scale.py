@@ -5,7 +5,7 @@ r"""Times the package, and measures its memory, against the number of nodes.
 
 The operations compute different things: no ratios here, but the exponent of N by which
 each grows over the largest decade and a half. Users are 60 % of the nodes, and there
-are 20 interactions a node.
+are 20 interactions per node.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ def exponent(curve: Points) -> Optional[float]:
 
 
 def table(measured: list[dict[str, Any]]) -> str:
-    """A Markdown table: an operation a row, a number of nodes a column."""
+    """A Markdown table: one operation per row, one number of nodes per column."""
     every = sorted({row['nodes'] for row in measured})
     at = {(row['impl'], row['nodes']): row for row in measured}
     lines = [

@@ -130,7 +130,7 @@ BACKBONES: dict[str, Callable[[int, int], Backbone]] = {
 PARTS = (*BACKBONES, 'plain')
 
 
-# 6. The reverse: a module that knows no backbone, with layers of this package.
+# 6. The reverse: a module that is no backbone, with layers of this package.
 class PlainModel(Module):
     def __init__(self, num_nodes: int, profile_width: int, intent_width: int) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class PlainModel(Module):
 
 
 def train_plain(model: PlainModel, data: HeteroData, epochs: int) -> list[float]:
-    """A loop that knows nothing of this package but its loss."""
+    """A loop of its own, with a loss of this package."""
     user, item = data['user', 'rates', 'item'].edge_index
     num_users, num_items = data['user'].num_nodes, data['item'].num_nodes
     profile, intent = join(data, 'profile'), join(data, 'intent')
