@@ -4,9 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pyg_irllrec.functional import info_nce, propagate, unit_norm
+from pyg_irllrec.functional import propagate, unit_norm
 from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.functional.info_nce import unchecked_info_nce
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.embedding_backbone import propagate_layers
@@ -104,7 +105,7 @@ class AlphaRec(Backbone):
 
     def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         r"""The mean softmax loss with the negative items of the whole batch."""
-        gap = info_nce(
+        gap = unchecked_info_nce(
             user, positive, negative, temperature=self.temperature, reduction='none'
         )
         return F.softplus(gap).mean()  # The positive item joins the denominator.

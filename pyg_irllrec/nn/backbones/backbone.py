@@ -176,21 +176,12 @@ class Backbone(Module):
             total = out if total is None else total + out
         return None if total is None else total / len(layers)
 
-    def sort(
-        self, edge_index: Adj, edge_weight: Optional[Tensor] = None
-    ) -> tuple[Tensor, Optional[Tensor]]:
-        r"""Any adjacency as an :obj:`edge_index` and weights, sorted in the first call
-        that sees it, so that products with it are fast."""
-        graph, edge_weight = prepare_graph(
-            edge_index, edge_weight, self.num_nodes, self.impl
-        )
-        return graph.edge_index, edge_weight
-
     def normalise(
         self, edge_index: Adj, edge_weight: Optional[Tensor], dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
-        r"""As :meth:`sort`, with weights by symmetric normalisation where there are
-        none."""
+        r"""Any adjacency as an :obj:`edge_index` and weights, sorted in the first call
+        that sees it, so that products with it are fast; with weights by symmetric
+        normalisation where there are none."""
         graph, edge_weight = prepare_graph(
             edge_index, edge_weight, self.num_nodes, self.impl
         )

@@ -6,8 +6,8 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.functional import info_nce
 from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.functional.info_nce import unchecked_info_nce
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
 from pyg_irllrec.utils.checks import check_not_negative, check_positive
@@ -147,7 +147,7 @@ class BIGCF(ContrastiveBackbone):
         if not self.duplicates:
             key_weight = first_occurrence(key).to(x.dtype)
             weight = key_weight if query is key else None
-        return info_nce(
+        return unchecked_info_nce(
             x[query],
             x[key],
             temperature=self.temperature,

@@ -3,8 +3,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pyg_irllrec.functional import info_nce, propagate
+from pyg_irllrec.functional import propagate
 from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.functional.info_nce import unchecked_info_nce
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
 from pyg_irllrec.utils.checks import check_positive
@@ -105,7 +106,7 @@ class DCCF(ContrastiveBackbone):
     def _contrast_pair(self, query: Tensor, key: Tensor, nodes: Tensor) -> Tensor:
         once = first_occurrence(nodes).to(query.dtype)
         query, key, temperature = query[nodes], key[nodes], self.temperature
-        loss = info_nce(
+        loss = unchecked_info_nce(
             query, key, temperature=temperature, weight=once, key_weight=once
         )
         return loss * once.sum()

@@ -8,8 +8,7 @@ from torch.nn import Parameter
 from torch.nn.init import xavier_uniform_
 from torch_geometric.typing import Adj
 
-from pyg_irllrec.functional import info_nce
-from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS
+from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS, unchecked_info_nce
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.text_projector import TextProjector
@@ -123,7 +122,7 @@ class RLMRecGen(Recommender):
         token = self.mask_token.to(features.dtype).expand(count, -1)
         output = self._embed_graph(features.index_copy(0, masked, token))
         counted = masked[: self.max_rows]  # They lie in random order.
-        loss = info_nce(
+        loss = unchecked_info_nce(
             self.reconstructor(output.embedding[counted]),
             self.profile[counted].to(output.embedding.dtype),
             temperature=self.temperature,

@@ -9,7 +9,8 @@ from torch_geometric.nn import HeteroConv, LGConv, to_hetero
 from torch_geometric.typing import WITH_TORCH_SPARSE, SparseTensor
 
 from pyg_irllrec.functional import intent_propagate
-from pyg_irllrec.nn import IntentLGConv
+from pyg_irllrec.nn import IntentLGConv, LightGCN
+from pyg_irllrec.utils import bipartite_edge_index
 from tests.adjacency import FORMATS, NUM_NODES, edges
 
 NUM_SOURCES, NUM_TARGETS = 6, 4
@@ -270,6 +271,23 @@ def test_an_explainer_sees_the_messages_and_the_same_output(bipartite, nodes, bl
     torch.testing.assert_close(conv(x, index, weight, intent=intent), expected)
     conv._edge_mask = torch.full((index.size(1),), -50.0, dtype=torch.float64)
     assert conv(x, index, weight, intent=intent).abs().max() < 1e-12
+
+
+def test_a_backbone_runs_the_hooks_of_its_layer():
+    graph = bipartite_edge_index(torch.tensor([[0, 1, 2], [1, 0, 0]]), 3, 2)
+    backbone = LightGCN(3, 2, 4, num_layers=2, num_intents=2)
+    expected = backbone(graph).interaction_intent
+    conv, calls = backbone.intent_conv, []
+    for register in (
+        conv.register_forward_hook,
+        conv.register_forward_pre_hook,
+        conv.register_message_forward_hook,
+    ):
+        handle = register(lambda *_: calls.append(1))
+        torch.testing.assert_close(backbone(graph).interaction_intent, expected)
+        handle.remove()
+        assert calls == [1] * 2
+        calls.clear()
 
 
 def test_goes_where_lg_conv_goes():
