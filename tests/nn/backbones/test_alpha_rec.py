@@ -25,6 +25,13 @@ def test_users_are_the_mean_of_their_items():
     assert torch.equal(model.text[6:], TEXT)
 
 
+def test_a_repeated_interaction_counts_once_in_the_text_of_a_user():
+    pairs = TestAlphaRec.interactions
+    repeated = torch.cat([pairs, pairs[:, :1].repeat(1, 3)], dim=1)
+    texts = [AlphaRec(6, 7, TEXT, each, 4).text for each in (pairs, repeated)]
+    torch.testing.assert_close(*texts)
+
+
 def test_equals_the_dense_formula():
     tests = TestAlphaRec()
     model = tests.backbone()

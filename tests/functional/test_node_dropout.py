@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyg_irllrec.functional import node_dropout
+from tests.adjacency import NUM_NODES, edges
+
+
+def test_leaves_out_all_edges_of_a_node(generator):
+    index, weight = edges()
+    out = node_dropout(index, weight, NUM_NODES, 0.4, generator)
+    draw = torch.rand(NUM_NODES, generator=torch.Generator().manual_seed(0))
+    kept = draw >= 0.4
+    expected = weight * (kept[index[0]] & kept[index[1]])
+    assert torch.equal(out, expected)
+    assert 0 < int((out == 0).sum()) < len(out)
+
+
+def test_wrong_probability():
+    with pytest.raises(ValueError, match="'p' must be at least 0 and below 1, got 1"):
+        node_dropout(*edges(), NUM_NODES, 1)
