@@ -29,6 +29,7 @@ from pyg_irllrec.presets import get_preset
 from pyg_irllrec.text.intents.intent_file import manifest_path
 from pyg_irllrec.training import RunFolder, load_weights
 from pyg_irllrec.utils import map_interactions
+from pyg_irllrec.utils.files import atomic_write
 
 
 class TrainedRun(NamedTuple):
@@ -85,9 +86,12 @@ def copy_intents(path: Path, target: Path) -> None:
     r"""Copies a file of intents and its manifest, so that a run has all it needs."""
     if path.resolve() == target.resolve():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, target)
-    shutil.copyfile(manifest_path(path), manifest_path(target))
+    for source, copy in (
+        (path, target),
+        (manifest_path(path), manifest_path(target)),
+    ):
+        with open(source, 'rb') as old, atomic_write(copy, 'wb') as new:
+            shutil.copyfileobj(old, new)
 
 
 def open_trained_run(folder: Path, given: Mapping[str, Any]) -> TrainedRun:
