@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import torch
 from torch import Tensor
@@ -14,8 +15,10 @@ from pyg_irllrec.explain.recommendation_explanation import RecommendationExplana
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.text.intents.intent_keywords import intent_keywords
 from pyg_irllrec.typing import EdgeType
-from pyg_irllrec.utils.checks import check_choice, check_finite, check_positive
-from pyg_irllrec.utils.edge_store import check_hetero, num_nodes
+from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
+from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_choice, check_finite
+from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, plain
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.interaction_types import find_interaction_types
 from pyg_irllrec.utils.node_data import read_ids, read_texts
@@ -47,8 +50,8 @@ class IntentExplainer:
             here, in evaluation mode.
         data (HeteroData): The graph that it was trained on, with texts of users and of
             items. Of the interactions, those for training alone are read.
-        sources (sequence of str): The names of the texts of nodes, the one that is
-            shown first at first. (default: :obj:`("text", "profile_text")`)
+        sources (str or sequence of str): The names of the texts of nodes. The first
+            that a node has is shown. (default: :obj:`("text", "profile_text")`)
         intents (str): The name of the intents in words, which may be missing.
             (default: :obj:`"intent_text"`)
         num_words (int): How many words describe a prototype, by
@@ -68,14 +71,15 @@ class IntentExplainer:
 
     Raises:
         ValueError: If sizes do not fit, the backbone has no intents, its embeddings
-            are not finite, or nodes have no texts.
+            are not finite, nodes have no texts, or :obj:`exclude` holds no pairs of
+            these nodes.
     """
 
     def __init__(
         self,
         model: Recommender,
         data: HeteroData,
-        sources: Sequence[str] = ('text', 'profile_text'),
+        sources: Union[str, Sequence[str]] = ('text', 'profile_text'),
         intents: str = 'intent_text',
         num_words: int = 4,
         num_nearest: int = 3,
@@ -84,8 +88,8 @@ class IntentExplainer:
         rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         check_hetero(data, type(self).__name__)
-        check_positive('num_words', num_words)
-        check_positive('num_nearest', num_nearest)
+        check_count('num_words', num_words)
+        check_count('num_nearest', num_nearest)
         backbone = model.backbone
         if backbone.user_prototypes is None or backbone.item_prototypes is None:
             raise ValueError(
@@ -99,6 +103,12 @@ class IntentExplainer:
                 f"'data' must have the users and items of 'model', {model.num_users} "
                 f'and {model.num_items}, got {sizes[0]} and {sizes[1]}'
             )
+        if exclude is not None:
+            check_edge_index(exclude, name='exclude')
+            exclude = plain(exclude).cpu().long()
+            for row, size, side in zip(exclude, sizes, ('users', 'items')):
+                check_node_ids(row, size, f'exclude ({side})')
+        sources = (sources,) if isinstance(sources, str) else tuple(sources)
         names = (*sources, intents)
         self.sides = types.edge_type[0], types.edge_type[2]
         self._texts = {side: _read_all(data, side, names) for side in self.sides}
@@ -107,7 +117,7 @@ class IntentExplainer:
         self._num_words = num_words
         self._num_nearest = num_nearest
         self._train = training_interactions(data, *types).cpu()
-        self._exclude = self._train if exclude is None else exclude.cpu()
+        self._exclude = self._train if exclude is None else exclude
         self._embedding: dict[str, Tensor] = {}
         self._share: dict[str, Tensor] = {}
         prototypes = backbone.user_prototypes, backbone.item_prototypes
@@ -184,8 +194,9 @@ class IntentExplainer:
         Raises:
             ValueError: If there is no such node.
         """
-        check_positive('num_prototypes', num_prototypes)
-        self._check_node(side, node)
+        check_count('num_prototypes', num_prototypes)
+        check_choice('side', side, self.sides)
+        node = self._check_node(side, node)
         prototypes = self.prototypes(side)
         own = self._share[side][node]
         share, lift = own.tolist(), _lift(own, self._mean[side]).tolist()
@@ -218,6 +229,10 @@ class IntentExplainer:
             ValueError: If there is no such node.
         """
         user_type, item_type = self.sides
+        user, item = (
+            self._check_node(user_type, user),
+            self._check_node(item_type, item),
+        )
         explained_user = self.node(user_type, user, num_prototypes)
         explained_item = self.node(item_type, item, num_prototypes)
         items = self._embedding[item_type]
@@ -241,13 +256,18 @@ class IntentExplainer:
             explained_user, explained_item, score, rank, similar
         )
 
-    def _check_node(self, side: str, node: int) -> None:
-        check_choice('side', side, self.sides)
-        if not 0 <= node < len(self._share[side]):
+    def _check_node(self, side: str, node: object) -> int:
+        r"""The number of a node, checked."""
+        last = len(self._share[side]) - 1
+        try:
+            number = operator.index(node)  # type: ignore[arg-type]
+        except TypeError:
+            number = -1
+        if not 0 <= number <= last or isinstance(node, bool):
             raise ValueError(
-                f"'{side}' must be a node from 0 to {len(self._share[side]) - 1}, got "
-                f'{node}'
+                f"'{side}' must be the number of a node, from 0 to {last}, got {node!r}"
             )
+        return number
 
     def _text(self, side: str, node: int) -> str:
         r"""The first text that is not blank; intents where there is none."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Optional, Union
 
+import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -9,10 +10,22 @@ from torch_geometric.data import HeteroData
 from pyg_irllrec.training.ranking import RankingLoader
 from pyg_irllrec.training.triplet_loader import TripletLoader
 from pyg_irllrec.typing import EdgeType
-from pyg_irllrec.utils.edge_store import check_hetero, edge_store, num_nodes
+from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
+from pyg_irllrec.utils.edge_store import (
+    check_hetero,
+    edge_store,
+    num_nodes,
+    plain,
+    read_edges,
+)
 from pyg_irllrec.utils.interaction_types import find_interaction_types
-from pyg_irllrec.utils.split_layout import SplitLayout, positive_edges, split_layout
-from pyg_irllrec.utils.training_interactions import training_interactions
+from pyg_irllrec.utils.split_layout import (
+    HELD_OUT_KEYS,
+    LABEL_KEYS,
+    SplitLayout,
+    positive_edges,
+    split_layout,
+)
 from pyg_irllrec.utils.user_items import UserItems
 
 
@@ -32,16 +45,24 @@ class InteractionDataModule(LightningDataModule):
       then, unless :class:`~pyg_irllrec.transforms.SplitInteractions` with
       :obj:`test=0` takes it out of :obj:`edge_index`;
     - the three graphs that :class:`~torch_geometric.transforms.RandomLinkSplit` makes.
-      The first one's :obj:`edge_index` and positive edges are trained on, the positive
-      edges of the others are held out. Negative edges, those labelled 0, are left out:
-      negatives are sampled anew in every epoch, and all items are ranked.
+      The first one's :obj:`edge_index` and positive edges are trained on (those that
+      :obj:`disjoint_train_ratio` took out of :obj:`edge_index` too), the positive
+      edges of the others are held out.
+
+    Where :obj:`edge_label` is 0 or 1, edges labelled 1 are positive. Other labels are
+    ratings, and all edges count but the negative ones that
+    :class:`~torch_geometric.transforms.RandomLinkSplit` appends, labelled 0. Negative
+    edges are left out: negatives are sampled anew in every epoch, and all items are
+    ranked.
 
     Args:
-        data (HeteroData): The graph, or the training part of
-            :class:`~torch_geometric.transforms.RandomLinkSplit`.
-        val_data (HeteroData, optional): The validation part.
+        data (HeteroData): The graph. With :obj:`val_data` or :obj:`test_data` it is the
+            training part: its positive labelled edges are trained on. Alone, its
+            labelled edges are a test set and never trained on.
+        val_data (HeteroData, optional): The validation part, whose positive labelled
+            edges are held out. (default: :obj:`None`)
+        test_data (HeteroData, optional): The test part, likewise.
             (default: :obj:`None`)
-        test_data (HeteroData, optional): The test part. (default: :obj:`None`)
         edge_type (tuple, optional): The type of the interactions.
             (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
@@ -83,26 +104,25 @@ class InteractionDataModule(LightningDataModule):
         types = find_interaction_types(data, edge_type, rev_edge_type)
         size = num_nodes(data, types.edge_type)
         if val_data is None and test_data is None:
+            train = edge_store(data, types.edge_type)
             held_out = _held_out(data, types.edge_type, unsplit)
+            interactions = {'train': read_edges(train)} | held_out
+            places = dict.fromkeys(interactions, 'data')
         else:
             if unsplit:
                 raise ValueError(
                     "'unsplit' must be False with 'val_data' or 'test_data', got True"
                 )
-            _check_training_part(data, types.edge_type)
-            held_out = {
-                name: _positives(name, part, types.edge_type, size)
-                for name, part in (('val', val_data), ('test', test_data))
-                if part is not None
-            }
-        interactions = {'train': training_interactions(data, *types)} | held_out
+            interactions = {'train': _training_part(data, types.edge_type)}
+            places = {'train': 'data'}
+            for name, part in (('val', val_data), ('test', test_data)):
+                if part is not None:
+                    places[name] = f'{name}_data'
+                    interactions[name] = _held_out_part(
+                        places[name], part, types.edge_type, size
+                    )
         for name, edge_index in interactions.items():
-            if edge_index.size(1) == 0:
-                raise ValueError(
-                    f"'data' must hold {name} interactions, got none of "
-                    f'{types.edge_type}: split off a larger share, or leave this part '
-                    'out'
-                )
+            _check_interactions(name, edge_index, places[name], types.edge_type, size)
         items = {name: UserItems(edges, *size) for name, edges in interactions.items()}
         self.train_items: UserItems = items['train']
         self.val_items: Optional[UserItems] = items.get('val')
@@ -147,9 +167,9 @@ def _held_out(
     r"""What one graph holds out, by name."""
     store = edge_store(data, edge_type)
     layout = split_layout(store)
-    if layout is SplitLayout.LINK_SPLIT:
+    if layout is SplitLayout.TRAINING_PART:
         raise ValueError(
-            f"'data' holds {layout.value}: pass all three, "
+            f"'data' holds {layout.value}, so nothing is held out: pass all three, "
             'InteractionDataModule(train_data, val_data, test_data)'
         )
     if unsplit and layout is not SplitLayout.UNSPLIT:
@@ -166,35 +186,64 @@ def _held_out(
             'and pass its three graphs), or train on all of them with unsplit=True'
         )
     if layout is SplitLayout.TEST_SET:
-        return {'test': store.edge_label_index}
+        return {'test': positive_edges(store)}
     names = {name: f'{name}_edge_label_index' for name in ('val', 'test')}
-    return {name: store[key] for name, key in names.items() if key in store}
+    for key in names.values():
+        if key in store:
+            check_edge_index(store[key], name=key)
+    return {name: plain(store[key]) for name, key in names.items() if key in store}
 
 
-def _check_training_part(data: HeteroData, edge_type: EdgeType) -> None:
-    layout = split_layout(edge_store(data, edge_type))
-    if layout in (SplitLayout.HELD_OUT, SplitLayout.TEST_SET):
+def _training_part(data: HeteroData, edge_type: EdgeType) -> Tensor:
+    r"""The interactions that the first part of :obj:`RandomLinkSplit` trains on."""
+    store = edge_store(data, edge_type)
+    if any(key in store for key in HELD_OUT_KEYS):
         raise ValueError(
-            f"'data' holds {layout.value}: it goes without 'val_data' and 'test_data'"
+            f"'data' holds {SplitLayout.HELD_OUT.value}: it goes without 'val_data' "
+            "and 'test_data'"
         )
+    edge_index = read_edges(store)
+    if not any(key in store for key in LABEL_KEYS):
+        return edge_index
+    return torch.cat([edge_index, positive_edges(store).to(edge_index.device)], dim=1)
 
 
-def _positives(
+def _held_out_part(
     name: str, data: HeteroData, edge_type: EdgeType, size: tuple[int, int]
 ) -> Tensor:
     r"""The held-out interactions of a part of :obj:`RandomLinkSplit`."""
-    check_hetero(data, f"'{name}_data'")
+    check_hetero(data, f"'{name}'")
     store = edge_store(data, edge_type)
-    if not ('edge_label_index' in store or 'pos_edge_label_index' in store):
+    if not any(key in store for key in LABEL_KEYS):
+        others = [
+            key for key in store if key.endswith('_index') and key != 'edge_index'
+        ]
         raise ValueError(
-            f"'{name}_data' must hold the held-out interactions of {edge_type}, "
+            f"'{name}' must hold the held-out interactions of {edge_type}, "
             "'edge_label_index' or 'pos_edge_label_index', as RandomLinkSplit makes "
-            'them, got neither'
+            "them with its default, key='edge_label', got "
+            f'{", ".join(map(repr, others)) or "neither"}'
         )
     own = num_nodes(data, edge_type)
     if own != size:
         raise ValueError(
-            f"'{name}_data' must have the users and items of 'data', {size[0]} and "
+            f"'{name}' must have the users and items of 'data', {size[0]} and "
             f'{size[1]}, got {own[0]} and {own[1]}'
         )
     return positive_edges(store)
+
+
+def _check_interactions(
+    name: str,
+    edge_index: Tensor,
+    place: str,
+    edge_type: EdgeType,
+    size: tuple[int, int],
+) -> None:
+    if edge_index.size(1) == 0:
+        raise ValueError(
+            f"'{place}' must hold {name} interactions, got none of {edge_type}: split "
+            'off a larger share, or leave this part out'
+        )
+    for row, num_rows, side in zip(edge_index, size, ('users', 'items')):
+        check_node_ids(row, num_rows, f'{place}: {name} interactions ({side})')

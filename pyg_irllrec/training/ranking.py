@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,7 +13,9 @@ from torch_geometric.metrics import (
 
 from pyg_irllrec.functional.top_k_items import top_k_items
 from pyg_irllrec.utils import UserItems
-from pyg_irllrec.utils.checks import check_positive, check_vectors
+from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_vectors
+from pyg_irllrec.utils.warn_caller import warn_caller
 
 
 class RankingBatch(NamedTuple):
@@ -42,7 +43,7 @@ class RankingLoader:
     def __init__(
         self, label: UserItems, exclude: UserItems, batch_size: int = 128
     ) -> None:
-        check_positive('batch_size', batch_size)
+        check_count('batch_size', batch_size)
         self.label = label
         self.exclude = exclude
         self.batch_size = batch_size
@@ -69,8 +70,13 @@ class RankingMetrics(LinkPredMetricCollection):
     """
 
     def __init__(self, ks: Sequence[int] = (5, 10, 20)) -> None:
-        if len(ks) == 0:
-            raise ValueError("'ks' must hold at least one cut-off, got none")
+        if not isinstance(ks, Sequence) or isinstance(ks, str) or len(ks) == 0:
+            raise ValueError(
+                "'ks' must hold at least one cut-off, such as (20,), got "
+                f'{"none" if isinstance(ks, Sequence) else repr(ks)}'
+            )
+        for k in ks:
+            check_count('ks', k)
         metrics = {f'recall@{k}': LinkPredRecall(k) for k in ks}
         super().__init__({**metrics, **{f'ndcg@{k}': LinkPredNDCG(k) for k in ks}})
 
@@ -128,4 +134,4 @@ def _check_disjoint(label: UserItems, exclude: UserItems) -> None:
     )
     if hidden == label.item.numel():
         raise ValueError(f"{message}: hold out others than those in 'exclude'")
-    warnings.warn(f'{message}. Take them out of one of the two', stacklevel=4)
+    warn_caller(f'{message}. Take them out of one of the two')

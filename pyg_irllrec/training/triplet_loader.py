@@ -7,12 +7,12 @@ from torch import Tensor
 
 from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.utils import UserItems
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.check_count import check_count
 
 
 class TripletLoader:
     r"""Shuffled batches of triplets for one epoch after the other: every
-    interaction once an epoch, each with a fresh negative that its user has not
+    interaction once per epoch, each with a fresh negative that its user has not
     interacted with. Nothing loops over interactions.
 
     What an epoch draws depends on :obj:`seed` and the number of the epoch alone, so
@@ -20,7 +20,7 @@ class TripletLoader:
 
     Args:
         interactions (UserItems): The training interactions.
-        batch_size (int): The number of triplets a batch. (default: :obj:`4096`)
+        batch_size (int): The number of triplets per batch. (default: :obj:`4096`)
         seed (int): The seed. (default: :obj:`0`)
 
     Raises:
@@ -31,7 +31,7 @@ class TripletLoader:
     def __init__(
         self, interactions: UserItems, batch_size: int = 4096, seed: int = 0
     ) -> None:
-        check_positive('batch_size', batch_size)
+        check_count('batch_size', batch_size)
         if interactions.item.numel() == 0:
             raise ValueError(
                 "'interactions' must hold at least one interaction, got none"

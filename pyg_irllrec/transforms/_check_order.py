@@ -7,13 +7,14 @@ from typing import Any, Optional
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.typing import GraphData
+from pyg_irllrec.utils.edge_store import read_edges, same_edges
 from pyg_irllrec.utils.split_layout import SplitLayout, split_layout
 
 _ADVICE = {
     SplitLayout.HELD_OUT: 'apply {name} before SplitInteractions',
-    SplitLayout.TEST_SET: 'apply {name} to all interactions, or delete '
-    "'edge_label_index' to go on without this test set",
-    SplitLayout.LINK_SPLIT: 'apply {name} before RandomLinkSplit',
+    SplitLayout.TEST_SET: 'apply {name} to all interactions (before RandomLinkSplit, '
+    'where it made them), or delete the labelled edges to go on without this test set',
+    SplitLayout.TRAINING_PART: 'apply {name} before RandomLinkSplit',
 }
 
 
@@ -31,6 +32,32 @@ def check_derived(
         raise ValueError(
             f'{name} must come before what is made of interactions (such as '
             f'SymmetricAdjacency or ToSparseTensor), got {", ".join(found)}'
+        )
+
+
+def check_copies(
+    data: GraphData, store: Any, reverse: Optional[Any], name: str
+) -> None:
+    r"""Raises a :class:`ValueError` where edges of another type between the same nodes
+    are the same, and would keep what a transform takes away."""
+    if not isinstance(data, HeteroData):
+        return
+    own = [each._key for each in (store, reverse) if each is not None]
+    edge_index = read_edges(store)
+    copies = []
+    for other in data.edge_types:
+        if other in own or {other[0], other[2]} != {own[0][0], own[0][2]}:
+            continue
+        if 'edge_index' in data[other] and edge_index.size(1) > 0:
+            edges = read_edges(data[other])
+            edges = edges if other[0] == own[0][0] else edges.flip(0)
+            if same_edges(edge_index, edges):
+                copies.append(other)
+    if copies:
+        raise ValueError(
+            f"{name} changes {own[0]}, but 'data' holds the same edges as "
+            f'{", ".join(map(str, copies))}, which would keep them all: '
+            f'{"; ".join(f"del data[{each}]" for each in copies)} first'
         )
 
 

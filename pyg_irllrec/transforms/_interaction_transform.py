@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Optional
 
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Data, HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from pyg_irllrec.typing import EdgeType, GraphData
 from pyg_irllrec.utils.edge_store import check_hetero, homogeneous_store
+from pyg_irllrec.utils.given_arguments import given_arguments
 from pyg_irllrec.utils.interaction_types import check_edge_type, find_interaction_types
+from pyg_irllrec.utils.node_data import find_sides
 
 
 class InteractionTransform(BaseTransform):
@@ -41,6 +44,24 @@ class InteractionTransform(BaseTransform):
     def _find_stores(self, data: GraphData) -> tuple[Any, Optional[Any]]:
         r"""The store of the interactions and that of the reverse, in a homogeneous
         graph too."""
-        if isinstance(data, HeteroData):
+        if not isinstance(data, Data):
             return self._find(data)[1:]
+        if self.edge_type is not None or self.rev_edge_type is not None:
+            raise ValueError(
+                "'edge_type' and 'rev_edge_type' must be None for a homogeneous "
+                f'Data, got {self.edge_type} and {self.rev_edge_type}'
+            )
         return homogeneous_store(data), None
+
+    def _find_sides(
+        self, data: HeteroData, sides: Optional[Sequence[str]]
+    ) -> tuple[str, ...]:
+        r"""The types of nodes that are given, or those of users and of items."""
+        check_hetero(data, type(self).__name__)
+        if sides is None and (self.edge_type or self.rev_edge_type):
+            edge_type, *_ = self._find(data)
+            return edge_type[0], edge_type[2]
+        return find_sides(data, sides)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({given_arguments(self)})'

@@ -6,11 +6,12 @@ from typing import Any, Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.transforms._check_order import check_derived
+from pyg_irllrec.transforms._check_order import check_copies, check_derived
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType, GraphData
 from pyg_irllrec.utils.checks import check_fraction
 from pyg_irllrec.utils.select_edges import select_edges
+from pyg_irllrec.utils.split_layout import SplitLayout, split_layout
 
 
 class RandomDrop(InteractionTransform):
@@ -32,7 +33,14 @@ class RandomDrop(InteractionTransform):
     def forward(self, data: GraphData) -> GraphData:
         r"""The graph with the interactions that are left."""
         store, reverse = self._find_stores(data)
-        check_derived(data, store, reverse, type(self).__name__)
+        name = type(self).__name__
+        check_derived(data, store, reverse, name)
+        check_copies(data, store, reverse, name)
+        if split_layout(store) is SplitLayout.TRAINING_PART:
+            raise ValueError(
+                f"{name} would leave the labelled edges of 'data', which holds "
+                f'{SplitLayout.TRAINING_PART.value}: apply it before RandomLinkSplit'
+            )
         kept = self._kept(data, store).nonzero().flatten()
         select_edges(data, store, kept, reverse)
         return data
@@ -47,6 +55,3 @@ class RandomDrop(InteractionTransform):
         place = device if self.generator is None else self.generator.device
         draw = torch.rand(count, device=place, generator=self.generator)
         return (draw >= self.p).to(device)
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(p={self.p})'

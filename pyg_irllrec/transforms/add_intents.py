@@ -5,21 +5,20 @@ from typing import Any, Optional
 
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
-from torch_geometric.transforms import BaseTransform
 
 from pyg_irllrec.text.intents.evidence import choose_evidence
 from pyg_irllrec.text.intents.intent_file import load_intents
 from pyg_irllrec.text.intents.intent_record import IntentRecord
 from pyg_irllrec.text.intents.intents_to_text import intents_to_text
+from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType, NodeId, PathLike
 from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.edge_store import check_hetero
-from pyg_irllrec.utils.interaction_types import check_edge_type
-from pyg_irllrec.utils.node_data import check_sides, find_sides, read_ids
+from pyg_irllrec.utils.node_data import check_sides, read_ids
 
 
 @functional_transform('irllrec_add_intents')
-class AddIntents(BaseTransform):
+class AddIntents(InteractionTransform):
     r"""Puts intents in words on users and items, by their original ids (functional
     name: :obj:`irllrec_add_intents`): :obj:`data[side].intent_text`, a text per node.
     :class:`~pyg_irllrec.transforms.EncodeText` with :obj:`source="intent_text"` and
@@ -47,11 +46,12 @@ class AddIntents(BaseTransform):
         unsplit (bool): Whether intents of all interactions are taken for a graph that
             has not been split and will not be. (default: :obj:`False`)
         sides (sequence of str, optional): The types of nodes.
-            (default: :obj:`None`, users and items, found by their interactions)
+            (default: :obj:`None`, those of the manifest, or else users and items, found
+            by their interactions)
         edge_type (tuple, optional): The type of the interactions.
             (default: :obj:`None`, that of the manifest)
         rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found by
+            (default: :obj:`None`, that of the manifest, or else found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
 
     Raises:
@@ -80,12 +80,7 @@ class AddIntents(BaseTransform):
         self.check_evidence = check_evidence
         self.unsplit = unsplit
         self.sides = None if sides is None else check_sides(sides)
-        if edge_type is not None:
-            edge_type = check_edge_type(edge_type)
-        if rev_edge_type is not None:
-            rev_edge_type = check_edge_type(rev_edge_type, 'rev_edge_type')
-        self.edge_type = edge_type
-        self.rev_edge_type = rev_edge_type
+        super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with intents in words."""
@@ -93,18 +88,17 @@ class AddIntents(BaseTransform):
         records, manifest = load_intents(self.path, self.expect)
         by_id = {(record.side, record.id): record for record in records}
         options = manifest.get('evidence')
-        edge_type = self.edge_type or (options or {}).get('edge_type')
         sides = self.sides
         if sides is None:
-            sides = find_sides(data, edge_type and (edge_type[0], edge_type[2]))
-        found = {side: self._find(data, side, by_id) for side in sides}
+            sides = self._find_sides(data, (options or {}).get('sides'))
+        found = {side: self._find_records(data, side, by_id) for side in sides}
         if self.check_evidence and options is not None:
             self._compare(data, found, options)
         for side, rows in found.items():
             data[side][self.target] = intents_to_text(rows)
         return data
 
-    def _find(
+    def _find_records(
         self,
         data: HeteroData,
         side: str,
@@ -133,12 +127,10 @@ class AddIntents(BaseTransform):
         options: dict[str, Any],
     ) -> None:
         r"""Raises a :class:`ValueError` where a node has other evidence by now."""
-        own: dict[str, Any] = {
-            'unsplit': self.unsplit,
-            'rev_edge_type': self.rev_edge_type,
-        }
-        if self.edge_type is not None:
-            own['edge_type'] = self.edge_type
+        own: dict[str, Any] = {'unsplit': self.unsplit}
+        for name in ('edge_type', 'rev_edge_type'):
+            if getattr(self, name) is not None:
+                own[name] = getattr(self, name)
         for side, records in found.items():
             try:
                 evidence = choose_evidence(data, **options | own | {'sides': side})
@@ -159,12 +151,6 @@ class AddIntents(BaseTransform):
                     f"nodes of '{side}' have others ({_some(other)}). Extract intents "
                     'from this split, or pass check_evidence=False'
                 )
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}({str(self.path)!r}, target={self.target!r}, '
-            f'missing={self.missing!r})'
-        )
 
 
 def _some(names: list[NodeId]) -> str:

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-from typing import Optional
+import math
+from numbers import Real
+from typing import Any, Optional
 
 from torch import Tensor
 from torch_geometric.data.datapipes import functional_transform
 
-from pyg_irllrec.transforms._check_order import check_unsplit
+from pyg_irllrec.transforms._check_order import check_copies, check_unsplit
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType, GraphData
 from pyg_irllrec.utils.checks import check_length
-from pyg_irllrec.utils.select_edges import select_columns, select_edges
-from pyg_irllrec.utils.split_layout import SplitLayout
+from pyg_irllrec.utils.select_edges import edge_attributes, select_columns, select_edges
+from pyg_irllrec.utils.split_layout import SplitLayout, positive_mask
 
 
 @functional_transform('irllrec_binarize_ratings')
@@ -24,6 +26,9 @@ class BinarizeRatings(InteractionTransform):
 
     Args:
         min_rating (float): The least rating that counts.
+        rating (str): The name of the ratings, one per interaction, such as
+            :obj:`"edge_label"` in :class:`~torch_geometric.datasets.MovieLens`.
+            (default: :obj:`"rating"`)
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
@@ -39,10 +44,15 @@ class BinarizeRatings(InteractionTransform):
     def __init__(
         self,
         min_rating: float,
+        rating: str = 'rating',
         edge_type: Optional[EdgeType] = None,
         rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
+        real = isinstance(min_rating, Real) and not isinstance(min_rating, bool)
+        if not real or math.isnan(min_rating):
+            raise ValueError(f"'min_rating' must be a number, got {min_rating!r}")
         self.min_rating = min_rating
+        self.rating = rating
         super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: GraphData) -> GraphData:
@@ -51,16 +61,11 @@ class BinarizeRatings(InteractionTransform):
         layout = check_unsplit(
             data, store, reverse, type(self).__name__, allowed=(SplitLayout.TEST_SET,)
         )
-        if 'rating' not in store:
-            raise ValueError("'data' must hold a 'rating' per interaction, got none")
-        rating = store.rating
-        liked = self._liked('rating', rating, store.edge_index.size(1))
+        check_copies(data, store, reverse, type(self).__name__)
+        rating = self._read_rating(data, store)
+        liked = self._liked(self.rating, rating, store.edge_index.size(1))
         if layout is SplitLayout.TEST_SET:
-            if 'edge_label' not in store:
-                raise ValueError(
-                    "'data' must hold the ratings of the test set, 'edge_label' beside "
-                    "'edge_label_index', got none"
-                )
+            _check_test_ratings(store)
             test = store.edge_label_index
             liked_test = self._liked('edge_label', store.edge_label, test.size(1))
         if liked.numel() == 0:
@@ -74,12 +79,23 @@ class BinarizeRatings(InteractionTransform):
             )
         select_edges(data, store, liked, reverse)
         for each in (store, reverse):
-            if each is not None and 'rating' in each:
-                del each['rating']
+            if each is not None and self.rating in each:
+                del each[self.rating]
         if layout is SplitLayout.TEST_SET:
             store.edge_label_index = select_columns(test, liked_test)
             del store['edge_label']
         return data
+
+    def _read_rating(self, data: GraphData, store: Any) -> Any:
+        names = edge_attributes(data, store)
+        of_test_set = self.rating == 'edge_label' and 'edge_label_index' in store
+        if self.rating in store and not of_test_set:
+            return store[self.rating]
+        others = ', '.join(map(repr, names)) or 'nothing'
+        raise ValueError(
+            f"'data' must hold a '{self.rating}' per interaction, got {others} beside "
+            "'edge_index': pass the name of the ratings as rating=..."
+        )
 
     def _liked(self, name: str, rating: Tensor, length: int) -> Tensor:
         r"""The numbers of the interactions that are rated high enough."""
@@ -92,5 +108,18 @@ class BinarizeRatings(InteractionTransform):
             )
         return (rating >= self.min_rating).nonzero().flatten()
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(min_rating={self.min_rating})'
+
+def _check_test_ratings(store: Any) -> None:
+    r"""Raises a :class:`ValueError` unless labels are ratings."""
+    if 'edge_label' not in store or 'edge_label_index' not in store:
+        raise ValueError(
+            "'data' must hold the ratings of the test set, 'edge_label' beside "
+            "'edge_label_index', got none"
+        )
+    label = store.edge_label
+    mask = positive_mask(store)
+    if label.numel() > 0 and (not bool(mask.all()) or bool((label == 1).all())):
+        raise ValueError(
+            "'edge_label' must hold the ratings of the test set, got labels that "
+            'RandomLinkSplit made: apply BinarizeRatings before it'
+        )

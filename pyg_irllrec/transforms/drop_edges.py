@@ -35,7 +35,10 @@ class DropEdges(RandomDrop):
 
     Raises:
         ValueError: If :obj:`p` is out of range, there are no interactions of this
-            type, or something was already made of them that would keep all.
+            type, or something was already made of them that would keep all, or
+            the graph is the training part of
+            :class:`~torch_geometric.transforms.RandomLinkSplit`, whose labelled edges
+            would stay.
     """
 
     def _kept(self, data: GraphData, store: Any) -> Tensor:

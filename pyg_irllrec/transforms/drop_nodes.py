@@ -35,7 +35,10 @@ class DropNodes(RandomDrop):
     Raises:
         ValueError: If :obj:`p` is out of range, there are no interactions of this
             type, ids are out of range, or something was already made of the
-            interactions that would keep all.
+            interactions that would keep all, or
+            the graph is the training part of
+            :class:`~torch_geometric.transforms.RandomLinkSplit`, whose labelled edges
+            would stay.
     """
 
     def _kept(self, data: GraphData, store: Any) -> Tensor:

@@ -1,28 +1,27 @@
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Optional
 
 import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
-from torch_geometric.transforms import BaseTransform
 
 from pyg_irllrec.text.encoders._encoder_output import as_vectors, checked_texts
-from pyg_irllrec.typing import TextEncoder
-from pyg_irllrec.utils.edge_store import check_hetero
-from pyg_irllrec.utils.node_data import check_sides, find_sides, read_texts
+from pyg_irllrec.transforms._interaction_transform import InteractionTransform
+from pyg_irllrec.typing import EdgeType, TextEncoder
+from pyg_irllrec.utils.node_data import check_sides, read_texts
+from pyg_irllrec.utils.warn_caller import warn_caller
 
 
 @functional_transform('irllrec_encode_text')
-class EncodeText(BaseTransform):
+class EncodeText(InteractionTransform):
     r"""Encodes the texts of users and items in one call of the encoder, so that their
     vectors share a space (functional name: :obj:`irllrec_encode_text`). A node with a
     blank text gets zeros, and the encoder does not see it.
 
-    It encodes whenever it runs: give it to a data set as :obj:`pre_transform`, or
-    wrap the encoder in a :class:`~pyg_irllrec.text.CachedEncoder`.
+    It encodes whenever it runs: wrap the encoder in a
+    :class:`~pyg_irllrec.text.CachedEncoder` to encode each text once.
 
     Args:
         encoder (callable): Turns a list of texts into an array with a row per text.
@@ -32,6 +31,11 @@ class EncodeText(BaseTransform):
             :obj:`float32`. (default: :obj:`"profile"`)
         sides (sequence of str, optional): The types of nodes that have texts.
             (default: :obj:`None`, users and items, found by their interactions)
+        edge_type (tuple, optional): The type of the interactions by which
+            :obj:`sides` are found. (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
 
     Raises:
         ValueError: If a node has no text but :obj:`None`, NaN or the like, all texts
@@ -44,6 +48,8 @@ class EncodeText(BaseTransform):
         source: str = 'profile_text',
         target: str = 'profile',
         sides: Optional[Sequence[str]] = None,
+        edge_type: Optional[EdgeType] = None,
+        rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         if not callable(encoder):
             raise ValueError(
@@ -54,11 +60,11 @@ class EncodeText(BaseTransform):
         self.source = source
         self.target = target
         self.sides = None if sides is None else check_sides(sides)
+        super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with vectors beside its texts."""
-        check_hetero(data, type(self).__name__)
-        sides = find_sides(data, self.sides)
+        sides = self._find_sides(data, self.sides)
         texts, has_text = [], []
         for side in sides:
             rows = read_texts(data, side, self.source)
@@ -83,17 +89,10 @@ class EncodeText(BaseTransform):
                 f"'{self.source}' must hold a text to encode, got {num_nodes} blanks"
             )
         if 2 * num_texts < num_nodes:
-            warnings.warn(
+            warn_caller(
                 f"{num_nodes - num_texts} of {num_nodes} texts in '{self.source}' are "
-                f"blank: these nodes get zeros as '{self.target}'",
-                stacklevel=4,
+                f"blank: these nodes get zeros as '{self.target}'"
             )
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}({self.encoder!r}, source={self.source!r}, '
-            f'target={self.target!r}, sides={self.sides})'
-        )
 
 
 def _is_blank(text: str) -> bool:

@@ -10,7 +10,7 @@ from torch_geometric.data.datapipes import functional_transform
 from pyg_irllrec.transforms._check_order import check_unsplit
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
-from pyg_irllrec.utils.checks import check_not_below
+from pyg_irllrec.utils.check_count import check_count
 from pyg_irllrec.utils.edge_store import num_nodes, read_edges
 from pyg_irllrec.utils.select_nodes import select_nodes
 
@@ -25,9 +25,8 @@ class KCore(InteractionTransform):
 
     Nodes that stay keep their order, are numbered anew, and keep what is stored of
     them: tensors, arrays, lists, ids and texts. Edges of other types, the reverse too,
-    follow. Each
-    round drops all nodes that have too few and takes time linear in the interactions
-    that are left.
+    follow. Each round drops all nodes that have too few and takes time linear in the
+    interactions that are left.
 
     Args:
         k (int): The least number of items per user.
@@ -52,10 +51,11 @@ class KCore(InteractionTransform):
         edge_type: Optional[EdgeType] = None,
         rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
-        check_not_below("'k'", k, 1)
+        check_count('k', k)
+        if k_item is not None:
+            check_count('k_item', k_item)
         self.k = k
-        self.k_item = k if k_item is None else k_item
-        check_not_below("'k_item'", self.k_item, 1)
+        self.k_item = k_item
         super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
@@ -66,18 +66,16 @@ class KCore(InteractionTransform):
         user, item = read_edges(store)
         key = (user * num_items + item).unique()
         user, item = key // max(num_items, 1), key % max(num_items, 1)
-        users, items = _peel(user, item, (num_users, num_items), (self.k, self.k_item))
+        least = (self.k, self.k if self.k_item is None else self.k_item)
+        users, items = _peel(user, item, (num_users, num_items), least)
         if users.numel() == 0:
             raise ValueError(
-                f"'k' = {self.k} and 'k_item' = {self.k_item} leave nothing of "
+                f"'k' = {least[0]} and 'k_item' = {least[1]} leave nothing of "
                 f'{num_users} users and {num_items} items with {key.numel()} distinct '
                 'interactions'
             )
         select_nodes(data, {edge_type[0]: users, edge_type[2]: items})
         return data
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(k={self.k}, k_item={self.k_item})'
 
 
 def _peel(

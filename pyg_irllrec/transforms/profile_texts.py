@@ -11,8 +11,9 @@ from torch_geometric.data.datapipes import functional_transform
 from pyg_irllrec.text.encoders._encoder_output import checked_texts
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
-from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
-from pyg_irllrec.utils.edge_store import num_nodes, read_edges
+from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.edge_store import num_nodes, read_edges, read_time
 from pyg_irllrec.utils.node_data import check_split, read_texts
 from pyg_irllrec.utils.order_interactions import order_interactions
 
@@ -62,8 +63,8 @@ class ProfileTexts(InteractionTransform):
         edge_type: Optional[EdgeType] = None,
         rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
-        check_positive('max_items', max_items)
-        check_positive('max_chars', max_chars)
+        check_count('max_items', max_items)
+        check_count('max_chars', max_chars)
         check_choice('by', by, ('recent', 'rare'))
         self.source = source
         self.target = target
@@ -95,20 +96,13 @@ class ProfileTexts(InteractionTransform):
     ) -> tuple[list[int], list[int]]:
         r"""Where the items of each user begin, and the items, best first."""
         user, item = read_edges(rates).cpu().numpy()
-        time = None
-        if self.by == 'recent' and 'time' in rates:
-            check_length('time', rates.time, user.size)
-            time = rates.time.cpu().numpy()
-        order = order_interactions(user, item, has_text.size, time)
+        time = read_time(rates, user.size) if self.by == 'recent' else None
+        order = order_interactions(
+            user, item, has_text.size, None if time is None else time.cpu().numpy()
+        )
         order = order[has_text[item[order]]]
         user, item = user[order], item[order]
         degree = np.bincount(user, minlength=num_users)
         place = np.arange(user.size) - (degree.cumsum() - degree)[user]
         start = np.minimum(degree, self.max_items).cumsum()
         return [0, *start.tolist()], item[place < self.max_items].tolist()
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(source={self.source!r}, target={self.target!r}, '
-            f'max_items={self.max_items}, max_chars={self.max_chars}, by={self.by!r})'
-        )

@@ -109,6 +109,3 @@ class ProfileVectors(InteractionTransform):
                 f'interaction {int(bad[0])})'
             )
         return weight * rating.to(weight)
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(source={self.source!r}, weight={self.weight!r})'

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Optional
 
@@ -9,15 +8,16 @@ import torch
 from sklearn.decomposition import TruncatedSVD
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
-from torch_geometric.transforms import BaseTransform
 
-from pyg_irllrec.utils.checks import check_positive
-from pyg_irllrec.utils.edge_store import check_hetero
-from pyg_irllrec.utils.node_data import check_sides, find_sides, read_vectors
+from pyg_irllrec.transforms._interaction_transform import InteractionTransform
+from pyg_irllrec.typing import EdgeType
+from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.node_data import check_sides, read_vectors
+from pyg_irllrec.utils.warn_caller import warn_caller
 
 
 @functional_transform('irllrec_reduce_text')
-class ReduceText(BaseTransform):
+class ReduceText(InteractionTransform):
     r"""Narrows the vectors of users and items by one truncated SVD over all of them,
     so that they go on sharing a space (functional name: :obj:`irllrec_reduce_text`).
     The share of variance that is kept is :obj:`data.profile_explained_variance`,
@@ -31,6 +31,11 @@ class ReduceText(BaseTransform):
         seed (int): The seed of the randomised SVD. (default: :obj:`0`)
         sides (sequence of str, optional): The types of nodes that have vectors.
             (default: :obj:`None`, users and items, found by their interactions)
+        edge_type (tuple, optional): The type of the interactions by which
+            :obj:`sides` are found. (default: :obj:`None`, found by
+            :func:`~pyg_irllrec.utils.find_interaction_types`)
+        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
+            (default: :obj:`None`, found likewise)
 
     Raises:
         ValueError: If vectors are missing, not finite or of several widths, or if
@@ -43,17 +48,19 @@ class ReduceText(BaseTransform):
         target: str = 'profile',
         seed: int = 0,
         sides: Optional[Sequence[str]] = None,
+        edge_type: Optional[EdgeType] = None,
+        rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
-        check_positive('dim', dim)
+        check_count('dim', dim)
         self.dim = dim
         self.target = target
         self.seed = seed
         self.sides = None if sides is None else check_sides(sides)
+        super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with narrower vectors."""
-        check_hetero(data, type(self).__name__)
-        sides = find_sides(data, self.sides)
+        sides = self._find_sides(data, self.sides)
         parts = [read_vectors(data, side, self.target) for side in sides]
         widths = [part.size(1) for part in parts]
         if len(set(widths)) > 1:
@@ -73,10 +80,9 @@ class ReduceText(BaseTransform):
         kept = float(svd.explained_variance_ratio_.sum())
         kept = kept if np.isfinite(kept) else 1.0  # All rows are one: nothing is lost.
         if kept < 0.5:
-            warnings.warn(
+            warn_caller(
                 f'{self.dim} dimensions keep {kept:.0%} of the variance of '
-                f"'{self.target}': a larger 'dim' keeps more",
-                stacklevel=3,
+                f"'{self.target}': a larger 'dim' keeps more"
             )
         setattr(data, f'{self.target}_explained_variance', kept)
         for side, part, old in zip(
@@ -84,9 +90,3 @@ class ReduceText(BaseTransform):
         ):
             data[side][self.target] = part.clone().to(old.device)
         return data
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}({self.dim}, target={self.target!r}, '
-            f'seed={self.seed}, sides={self.sides})'
-        )

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from torch_geometric.data import HeteroData
@@ -8,7 +8,6 @@ from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.transforms._check_order import check_unsplit
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
-from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.adjacency import check_node_ids
 from pyg_irllrec.utils.edge_store import read_edges
 from pyg_irllrec.utils.select_nodes import select_nodes
@@ -45,13 +44,6 @@ class RemapIds(InteractionTransform):
             not of one number, edges hold nodes without an id,
             interactions are already split, or something was already made of them.
     """
-
-    def __init__(
-        self,
-        edge_type: Optional[EdgeType] = None,
-        rev_edge_type: Optional[EdgeType] = None,
-    ) -> None:
-        super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with new numbers."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import warnings
 from typing import Any, Optional
 
 import torch
@@ -8,21 +7,25 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 
-from pyg_irllrec.transforms._check_order import check_unsplit
+from pyg_irllrec.transforms._check_order import check_copies, check_unsplit
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
-from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
+from pyg_irllrec.utils.adjacency import check_node_ids
+from pyg_irllrec.utils.check_count import check_count
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_fraction,
-    check_integer,
-    check_length,
-    check_not_negative,
 )
-from pyg_irllrec.utils.edge_store import num_nodes, read_edges
+from pyg_irllrec.utils.edge_store import num_nodes, read_edges, read_time
 from pyg_irllrec.utils.select_edges import select_columns, select_edges
 from pyg_irllrec.utils.select_rows import select_rows
-from pyg_irllrec.utils.split_layout import SplitLayout
+from pyg_irllrec.utils.split_layout import (
+    LABEL_KEYS,
+    SplitLayout,
+    positive_edges,
+    positive_mask,
+)
+from pyg_irllrec.utils.warn_caller import warn_caller
 
 TRAIN, VAL, TEST, LEFT_OUT = range(4)
 
@@ -33,7 +36,7 @@ class SplitInteractions(InteractionTransform):
     with all that is stored of them (and in their reverse, where there is one), and
     held-out ones, :obj:`val_edge_label_index` and :obj:`test_edge_label_index`
     (functional name: :obj:`irllrec_split_interactions`). Each keeps the order that it
-    had.
+    had. A share of 0 gives no index.
 
     - :obj:`by="random"`: of each user's interactions the shares :obj:`val` and
       :obj:`test`, rounded to whole numbers, drawn at random.
@@ -56,8 +59,8 @@ class SplitInteractions(InteractionTransform):
     :class:`~torch_geometric.datasets.AmazonBook` and
     :class:`~torch_geometric.datasets.MovieLens100K` have it, is kept with
     :obj:`test=0`: it becomes :obj:`test_edge_label_index` (and its ratings
-    :obj:`test_edge_label`), and validation interactions are taken out of
-    :obj:`edge_index`.
+    :obj:`test_edge_label`; negative edges go), and validation interactions are taken
+    out of :obj:`edge_index`.
 
     **Cold items** are held out but never trained on. A warning counts them, and
     :obj:`data['item'].cold` marks them, of shape :math:`(I)`.
@@ -104,8 +107,8 @@ class SplitInteractions(InteractionTransform):
         check_fraction('val', val)
         check_fraction('test', test)
         check_fraction('val + test', val + test)
-        min_train = int(per_user) if min_train is None else min_train
-        check_not_negative('min_train', min_train)
+        if min_train is not None:
+            check_count('min_train', min_train, least=0)
         check_choice('cold', cold, ('keep', 'drop'))
         if by == 'leave_one_out' and not per_user:
             raise ValueError("'per_user' must be True with by='leave_one_out'")
@@ -124,6 +127,7 @@ class SplitInteractions(InteractionTransform):
         layout = check_unsplit(
             data, store, reverse, type(self).__name__, allowed=(SplitLayout.TEST_SET,)
         )
+        check_copies(data, store, reverse, type(self).__name__)
         num_users, num_items = num_nodes(data, edge_type)
         given = None
         if layout is SplitLayout.TEST_SET:
@@ -131,11 +135,11 @@ class SplitInteractions(InteractionTransform):
         user, item = read_edges(store)
         if user.numel() == 0:
             raise ValueError("'edge_index' must hold at least one edge, got none")
-        time = _read_time(store.get('time'), user.numel(), needed=self.by == 'time')
+        time = read_time(store, user.numel(), required=self.by == 'time')
 
         pair, last = _last_of_pairs(user * num_items + item, time)
         if time is not None:
-            time = time[last].long()
+            time = time[last]
         split = torch.full_like(user, LEFT_OUT, dtype=torch.uint8)
         split[last] = self._split(pair // num_items, time, num_users, given is None)
         if given is not None:  # Items of a test set that is given may be cold as well.
@@ -149,26 +153,26 @@ class SplitInteractions(InteractionTransform):
             (split[:count] == side).nonzero().flatten() for side in (TRAIN, VAL, TEST)
         )
         select_edges(data, store, train, reverse)
-        store.val_edge_label_index = select_columns(edge_index, val)
-        if given is None:
+        if self.val > 0 or self.by == 'leave_one_out':
+            store.val_edge_label_index = select_columns(edge_index, val)
+        if given is not None:
+            _rename_test_set(store, given, split[count:] == TEST)
+        elif self.test > 0 or self.by == 'leave_one_out':
             store.test_edge_label_index = select_columns(edge_index, test)
-        else:
-            _rename_test_set(store, split[count:] == TEST)
         return data
 
     def _read_test_set(self, store: Any, num_users: int, num_items: int) -> Tensor:
         r"""The test set that is given, checked."""
         if self.test != 0:
             raise ValueError(
-                "'data' already holds a test set, 'edge_label_index': pass test=0 to "
-                "keep it and take validation out of 'edge_index', or delete it, got "
-                f'test={self.test}'
+                "'data' already holds a test set, 'edge_label_index' or "
+                "'pos_edge_label_index': pass test=0 to keep it and take validation "
+                f"out of 'edge_index', or delete it, got test={self.test}"
             )
-        test: Tensor = store.edge_label_index
-        check_edge_index(test, name='edge_label_index')
+        test = positive_edges(store)
         check_node_ids(test[0], num_users, 'edge_label_index[0] (users)')
         check_node_ids(test[1], num_items, 'edge_label_index[1] (items)')
-        return test.long()
+        return test
 
     def _split(
         self, user: Tensor, time: Optional[Tensor], num_users: int, with_test: bool
@@ -192,7 +196,8 @@ class SplitInteractions(InteractionTransform):
         split = torch.empty_like(user, dtype=torch.uint8)
         split[order] = torch.where(test, TEST, torch.where(held, VAL, TRAIN)).byte()
         trained = torch.bincount(user[split == TRAIN], minlength=num_users)
-        split[(trained < self.min_train)[user]] = TRAIN
+        least = int(self.per_user) if self.min_train is None else self.min_train
+        split[(trained < least)[user]] = TRAIN
         return split
 
     def _order(self, group: Tensor, time: Optional[Tensor]) -> Tensor:
@@ -215,40 +220,28 @@ class SplitInteractions(InteractionTransform):
             return
         held = (split == VAL) | (split == TEST)
         done = 'dropped' if self.cold == 'drop' else "kept (cold='drop' drops them)"
-        warnings.warn(
+        warn_caller(
             f'{int(cold.sum())} of {cold.numel()} items are held out but never trained '
             f'on: their {int(mine.sum())} of {int(held.sum())} held-out interactions '
-            f'are {done}',
-            stacklevel=4,
+            f'are {done}'
         )
         if self.cold == 'drop':
             split[mine] = LEFT_OUT
 
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(by={self.by!r}, val={self.val}, test={self.test}, '
-            f'seed={self.seed}, per_user={self.per_user}, '
-            f'min_train={self.min_train}, cold={self.cold!r})'
-        )
 
-
-def _rename_test_set(store: Any, kept: Tensor) -> None:
+def _rename_test_set(store: Any, given: Tensor, kept: Tensor) -> None:
     index = kept.nonzero().flatten()
-    store.test_edge_label_index = select_columns(store.edge_label_index, index)
-    del store['edge_label_index']
+    store.test_edge_label_index = select_columns(given, index)
+    labels = store.get('pos_edge_label')
     if 'edge_label' in store:
-        store.test_edge_label = select_rows(store.edge_label, index)
-        del store['edge_label']
-
-
-def _read_time(time: Optional[Tensor], length: int, needed: bool) -> Optional[Tensor]:
-    if time is None:
-        if needed:
-            raise ValueError("by='time' needs the 'time' of each interaction, got none")
-        return None
-    check_length('time', time, length)
-    check_integer('time', time)
-    return time
+        mask = positive_mask(store).nonzero().flatten()
+        labels = select_rows(store.edge_label, mask)
+    if labels is not None:
+        store.test_edge_label = select_rows(labels, index)
+    for key in (*LABEL_KEYS, 'neg_edge_label_index'):
+        for each in (key, key.removesuffix('_index')):
+            if each in store:
+                del store[each]
 
 
 def _last_of_pairs(pair: Tensor, time: Optional[Tensor]) -> tuple[Tensor, Tensor]:

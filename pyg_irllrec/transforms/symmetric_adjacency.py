@@ -104,12 +104,6 @@ class SymmetricAdjacency(InteractionTransform):
         data.edge_index, data.edge_weight = graph, weight
         return data
 
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(layout={self.layout!r}, '
-            f'self_loops={self.self_loops})'
-        )
-
 
 def _check_homogeneous(data: GraphData, edge_index: Tensor, size: int) -> None:
     if 'edge_weight' in data:

@@ -40,17 +40,18 @@ def check_fraction(name: str, value: float) -> None:
         raise ValueError(f"'{name}' must be at least 0 and below 1, got {value!r}")
 
 
-def check_matrix(name: str, value: Tensor) -> None:
+def check_matrix(name: str, value: Tensor, *, may_be_empty: bool = False) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` is a floating-point
-    matrix with at least one row."""
+    matrix, with at least one row unless it may be empty."""
     if not isinstance(value, Tensor):
         raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
     # The number of rows can depend on data, which a compiled graph cannot ask for.
-    empty = not torch.compiler.is_compiling() and value.size(0) == 0
-    if value.dim() != 2 or empty:
+    if value.dim() != 2 or not (
+        may_be_empty or torch.compiler.is_compiling() or value.size(0) > 0
+    ):
+        rows = '' if may_be_empty else ' with at least one row'
         raise ValueError(
-            f"'{name}' must be a matrix with at least one row, got shape "
-            f'{tuple(value.shape)}'
+            f"'{name}' must be a matrix{rows}, got shape {tuple(value.shape)}"
         )
     if not value.is_floating_point():
         raise ValueError(
@@ -62,6 +63,17 @@ def check_integer(name: str, value: Tensor) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` holds integers."""
     if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
         raise ValueError(f"'{name}' must hold integers, got {value.dtype}")
+
+
+def check_ids(name: str, value: Tensor) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` holds integers that can index:
+    torch takes those of 8 bits for a mask or refuses them."""
+    check_integer(name, value)
+    if value.dtype not in (torch.int32, torch.int64):
+        raise ValueError(
+            f"'{name}' must hold torch.int64 or torch.int32, got {value.dtype}: call "
+            '.long() on it'
+        )
 
 
 def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
@@ -76,7 +88,11 @@ def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -
 def check_length(name: str, value: Optional[Tensor], length: int) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` is missing or a vector of
     this length."""
-    if value is not None and value.shape != (length,):
+    if value is None:
+        return
+    if not isinstance(value, Tensor):
+        raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
+    if value.shape != (length,):
         raise ValueError(
             f"'{name}' must have shape ({length},), got {tuple(value.shape)}"
         )
@@ -98,7 +114,7 @@ def check_rows(
 ) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` is a floating-point matrix
     with this number of rows."""
-    check_matrix(name, value)
+    check_matrix(name, value, may_be_empty=True)
     if value.size(0) != num_rows:
         raise ValueError(
             f"'{name}' must have a row {each}, {num_rows} rows, got {value.size(0)}"
@@ -114,8 +130,8 @@ def check_triplets(triplets: Tensor, num_users: int, num_items: int) -> None:
         raise ValueError(
             f"'triplets' must have shape (3, batch_size), got {tuple(triplets.shape)}"
         )
-    if triplets.is_floating_point() or triplets.dtype is torch.bool:
-        check_integer('triplets', triplets)
+    if triplets.dtype is not torch.int64:
+        check_ids('triplets', triplets)
     if not triplets.is_cpu or torch.compiler.is_compiling():
         return
     low, high = triplets.amin(dim=1).tolist(), triplets.amax(dim=1).tolist()
@@ -136,7 +152,7 @@ def check_index(name: str, value: Tensor, num_rows: int) -> None:
         raise ValueError(
             f"'{name}' must be a vector of at least one row number, got {got}"
         )
-    check_integer(name, value)
+    check_ids(name, value)
     if not value.is_cpu or torch.compiler.is_compiling():
         return
     low, high = int(value.min()), int(value.max())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
@@ -12,13 +12,21 @@ from torch_geometric.data import HeteroData
 
 from pyg_irllrec.typing import EdgeType, GraphData
 from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
+from pyg_irllrec.utils.checks import check_integer, check_length
+
+_BEFORE_SPARSE = (
+    " but 'adj_t': apply it before ToSparseTensor, or keep both with "
+    'ToSparseTensor(remove_edge_index=False)'
+)
 
 
 def check_hetero(data: object, name: str) -> None:
     r"""Raises a :class:`ValueError` unless users and items have node types."""
     if not isinstance(data, HeteroData):
+        several = isinstance(data, (list, tuple))
         raise ValueError(
             f'{name} needs users and items, a HeteroData, got {type(data).__name__}'
+            f'{": pass its graphs one by one" if several else ""}'
         )
 
 
@@ -30,7 +38,8 @@ def homogeneous_store(data: GraphData) -> Any:
             :math:`(2, |\mathcal{E}|)`.
     """
     if 'edge_index' not in data:
-        raise ValueError("'data' must hold 'edge_index', got none")
+        advice = _BEFORE_SPARSE if 'adj_t' in data else ''
+        raise ValueError(f"'data' must hold 'edge_index', got none{advice}")
     check_edge_index(data.edge_index)
     return data.edge_stores[0]
 
@@ -42,13 +51,23 @@ def edge_store(data: HeteroData, edge_type: EdgeType) -> Any:
         ValueError: If there is no :obj:`edge_index` of shape
             :math:`(2, |\mathcal{E}|)`.
     """
-    if edge_type not in data.edge_types or 'edge_index' not in data[edge_type]:
+    if edge_type not in data.edge_types:
         raise ValueError(
             f"'data' must hold 'edge_index' of {edge_type}, got edges of "
             f'{data.edge_types}'
         )
+    if 'edge_index' not in data[edge_type]:
+        raise ValueError(
+            f"'data' must hold 'edge_index' of {edge_type}, got none"
+            f'{missing_edges_advice(data, [edge_type])}'
+        )
     check_edge_index(data[edge_type].edge_index, name=f'edge_index of {edge_type}')
     return data[edge_type]
+
+
+def missing_edges_advice(data: HeteroData, edge_types: Sequence[EdgeType]) -> str:
+    r"""What to do where edges of these types have no :obj:`edge_index`."""
+    return _BEFORE_SPARSE if any('adj_t' in data[each] for each in edge_types) else ''
 
 
 def read_edges(store: Any) -> Tensor:
@@ -70,6 +89,16 @@ def same_edges(one: Tensor, other: Tensor) -> bool:
     if len(keys[0]) == len(keys[1]) == 1 and int(one[1].max()) == int(other[1].max()):
         return torch.equal(*(key[0].sort().values for key in keys))
     return torch.equal(*(edges[:, edge_order(edges)] for edges in (one, other)))
+
+
+def find_edges(edge_index: Tensor, pairs: Tensor) -> Tensor:
+    r"""Which of :obj:`pairs` are among the edges, of shape :math:`(M)`."""
+    size = edge_index.size(1)
+    both = torch.cat([edge_index, pairs.to(edge_index.device)], dim=1)
+    keys = _pair_keys(both)
+    # Ids that fit into no single number are numbered anew.
+    key = keys[0] if len(keys) == 1 else both.unique(dim=1, return_inverse=True)[1]
+    return torch.isin(key[size:], key[:size])
 
 
 def edge_order(edge_index: Tensor, values: Sequence[Tensor] = ()) -> Tensor:
@@ -104,6 +133,24 @@ def _sorted_by(keys: Sequence[Tensor]) -> Tensor:
     for key in keys[1:]:
         order = order[key[order].argsort(stable=True)]
     return order
+
+
+def read_time(store: Any, num_edges: int, required: bool = False) -> Optional[Tensor]:
+    r"""The :obj:`time` of each interaction in :obj:`torch.long`, or :obj:`None` where
+    there is none.
+
+    Raises:
+        ValueError: If it is required and missing, or is no integer per interaction.
+    """
+    time = store.get('time')
+    if time is None:
+        if required:
+            raise ValueError("by='time' needs the 'time' of each interaction, got none")
+        return None
+    check_length('time', time, num_edges)
+    check_integer('time', time)
+    out: Tensor = time.long()
+    return out
 
 
 def num_nodes(data: HeteroData, edge_type: EdgeType) -> tuple[int, int]:

@@ -74,17 +74,33 @@ def read_vectors(data: HeteroData, side: str, name: str) -> Tensor:
     return vectors.float()
 
 
+def read_num_nodes(data: HeteroData, side: str) -> int:
+    r"""How many nodes there are of a type.
+
+    Raises:
+        ValueError: If there is no such type, or their number is unknown.
+    """
+    ends = {side for source, _, target in data.edge_types for side in (source, target)}
+    if side not in data.node_types and side not in ends:
+        known = ', '.join(map(repr, data.node_types)) or 'none'
+        raise ValueError(
+            f"'data' must hold nodes of type {side!r}, got nodes of the types {known}"
+        )
+    size = data[side].num_nodes if side in data.node_types else None
+    if size is None:
+        raise ValueError(f"data['{side}'].num_nodes must be set")
+    return int(size)
+
+
 def read_ids(data: HeteroData, side: str) -> Sequence[NodeId]:
     r"""The original id of each node; its number where there are none.
 
     Raises:
         ValueError: If there is not one per node.
     """
-    size = data[side].num_nodes if side in data.node_types else None
-    if size is None:
-        raise ValueError(f"data['{side}'].num_nodes must be set")
+    size = read_num_nodes(data, side)
     if 'id' not in data[side]:
-        return range(int(size))
+        return range(size)
     ids = data[side].id
     if len(ids) != size:
         raise ValueError(
@@ -107,9 +123,7 @@ def check_split(data: HeteroData, edge_type: EdgeType, unsplit: bool) -> None:
 
 
 def _read(data: HeteroData, side: str, name: str) -> tuple[Any, int]:
-    if side not in data.node_types or name not in data[side]:
+    num_nodes = read_num_nodes(data, side)
+    if name not in data[side]:
         raise ValueError(f"'data' must hold data['{side}'].{name}, got none")
-    num_nodes = data[side].num_nodes
-    if num_nodes is None:
-        raise ValueError(f"data['{side}'].num_nodes must be set")
-    return data[side][name], int(num_nodes)
+    return data[side][name], num_nodes

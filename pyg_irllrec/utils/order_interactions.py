@@ -31,7 +31,7 @@ def order_interactions(
     rank[degree.argsort(kind='stable')] = np.arange(num_other)
     keys = [rank[other], group]
     if time is not None:
-        keys.insert(1, -time)
+        keys.insert(1, ~time)  # Reversed, and never out of range.
     if draw is not None:
         keys.insert(1, draw)
     order = np.lexsort(keys)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import numpy as np
@@ -41,13 +42,19 @@ def edge_attributes(data: GraphData, store: Any) -> list[str]:
         key
         for key, value in store.items()
         # Held-out edges may be as many as those for training.
-        if key != 'edge_index' and 'edge_label' not in key
+        if key != 'edge_index' and not _is_held_out(store, key)
         if row_count(data, store, key, value) == num_edges
     ]
     if isinstance(data, HeteroData) or data.num_nodes != num_edges:
         return names
     # As many nodes as edges: PyG goes by the name.
     return [key for key in names if 'edge' in key or key in ('rating', 'time')]
+
+
+def _is_held_out(store: Any, key: str) -> bool:
+    r"""Whether a key belongs to edges beside :obj:`edge_index`; :obj:`edge_label` does
+    only with an :obj:`edge_label_index`."""
+    return 'edge_label' in key and (key.endswith('_index') or f'{key}_index' in store)
 
 
 def row_count(data: GraphData, store: Any, key: str, value: Any) -> Optional[int]:
@@ -61,10 +68,14 @@ def row_count(data: GraphData, store: Any, key: str, value: Any) -> Optional[int
 
 def _select(data: GraphData, store: Any, index: Tensor) -> None:
     for key in edge_attributes(data, store):
-        if 'index' in key:  # Edges lie in the last dimension of these, as PyG has it.
-            store[key] = select_columns(store[key], index)
+        value = store[key]
+        # Edges lie in the last dimension of an index, as PyG has it.
+        if 'index' in key and isinstance(value, Tensor):
+            store[key] = select_columns(value, index)
+        elif 'index' in key and isinstance(value, np.ndarray):
+            store[key] = value.take(index.cpu().numpy(), axis=-1)
         else:
-            store[key] = select_rows(store[key], index)
+            store[key] = select_rows(value, index)
     store.edge_index = select_columns(store.edge_index, index)
 
 
@@ -74,15 +85,26 @@ def _reverse_index(data: GraphData, store: Any, reverse: Any, index: Tensor) -> 
     if torch.equal(forward, backward):
         return index
     # Edges match by pair; repeats of a pair by the values that both stores hold.
-    names = [
-        name
-        for name in edge_attributes(data, store)
-        if name in edge_attributes(data, reverse)
-        if isinstance(store[name], Tensor) and store[name].dim() == 1
-        if isinstance(reverse[name], Tensor) and reverse[name].dim() == 1
-    ]
+    keys: tuple[list[Tensor], list[Tensor]] = [], []
+    names = set(edge_attributes(data, reverse))
+    for name in edge_attributes(data, store):
+        if name in names:
+            columns = [_columns(name, each[name]) for each in (store, reverse)]
+            if len(columns[0]) == len(columns[1]):
+                keys[0].extend(columns[0])
+                keys[1].extend(columns[1])
     place = torch.empty(forward.size(1), dtype=torch.long, device=forward.device)
-    place[edge_order(forward, [store[name] for name in names])] = edge_order(
-        backward, [reverse[name] for name in names]
-    )
+    place[edge_order(forward, keys[0])] = edge_order(backward, keys[1])
     return place[index].sort().values
+
+
+def _columns(name: str, value: Any) -> Sequence[Tensor]:
+    r"""The numbers that are stored of each edge, one tensor of shape
+    :math:`(|\mathcal{E}|)` for each place in a row."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in 'biuf':
+        value = torch.from_numpy(value)
+    if not isinstance(value, Tensor):
+        return ()
+    if 'index' in name:
+        return value.reshape(-1, value.size(-1)).unbind(0)
+    return value.reshape(value.size(0), -1).unbind(1)

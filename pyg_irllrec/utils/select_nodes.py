@@ -17,7 +17,12 @@ def select_nodes(data: HeteroData, kept: dict[str, Tensor]) -> None:
     Args:
         data (HeteroData): The graph, a copy of the caller's.
         kept (dict): The ids by type of node.
+
+    Raises:
+        ValueError: If something was made of edges of these nodes that would go on
+            holding the old numbers.
     """
+    _check_numbered(data, kept)
     for node_type, ids in kept.items():
         store = data[node_type]
         size = store.num_nodes
@@ -39,3 +44,16 @@ def select_nodes(data: HeteroData, kept: dict[str, Tensor]) -> None:
         left = (renumbered >= 0).all(dim=0).nonzero().flatten()
         store.edge_index = renumbered.to(edge_index.dtype)
         select_edges(data, store, left)
+
+
+def _check_numbered(data: HeteroData, kept: dict[str, Tensor]) -> None:
+    for edge_type in data.edge_types:
+        if not {edge_type[0], edge_type[2]} & kept.keys():
+            continue
+        for key in data[edge_type].keys():
+            if key in ('adj', 'adj_t') or key.endswith('edge_label_index'):
+                raise ValueError(
+                    f"'{key}' of {edge_type} must not be there, as it would keep the "
+                    'old numbers of nodes: make it after nodes are removed, or delete '
+                    f'data[{edge_type}].{key}'
+                )

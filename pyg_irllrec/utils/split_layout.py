@@ -3,10 +3,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pyg_irllrec.utils.adjacency import check_edge_index
 from pyg_irllrec.utils.checks import check_length
+from pyg_irllrec.utils.edge_store import find_edges, plain, read_edges
 
 
 class SplitLayout(Enum):
@@ -15,28 +17,29 @@ class SplitLayout(Enum):
     UNSPLIT = 'interactions that are not split'
     HELD_OUT = "interactions with those that are held out ('val_edge_label_index' or \
 'test_edge_label_index', as SplitInteractions makes them)"
-    TEST_SET = "interactions with a test set ('edge_label_index', as AmazonBook and \
-MovieLens100K have it)"
-    LINK_SPLIT = "one part of the three that RandomLinkSplit makes ('edge_label_index' \
-with labels of 0 and 1, or 'pos_edge_label_index')"
+    TEST_SET = "interactions with a test set ('edge_label_index' or \
+'pos_edge_label_index', as in AmazonBook, MovieLens100K and the validation and test \
+parts of RandomLinkSplit)"
+    TRAINING_PART = "the training part of RandomLinkSplit ('edge_label_index' or \
+'pos_edge_label_index', whose positive edges all lie in 'edge_index')"
+
+
+HELD_OUT_KEYS = ('val_edge_label_index', 'test_edge_label_index')
+LABEL_KEYS = ('edge_label_index', 'pos_edge_label_index')
 
 
 def split_layout(store: Any) -> SplitLayout:
     r"""The layout of the store of interactions.
 
-    Labels beside :obj:`edge_label_index` are those of
-    :class:`~torch_geometric.transforms.RandomLinkSplit` if one is 0 or all are 1, or
-    else the ratings of a test set.
+    Labelled edges are those of the training part of
+    :class:`~torch_geometric.transforms.RandomLinkSplit` if all that are positive lie in
+    :obj:`edge_index`, or else a test set.
 
     Raises:
-        ValueError: If the store holds two splits.
+        ValueError: If the store holds two splits, or labels do not fit.
     """
-    own = [
-        key for key in ('val_edge_label_index', 'test_edge_label_index') if key in store
-    ]
-    labels = [
-        key for key in ('edge_label_index', 'pos_edge_label_index') if key in store
-    ]
+    own = [key for key in HELD_OUT_KEYS if key in store]
+    labels = [key for key in LABEL_KEYS if key in store]
     if len(labels) + bool(own) > 1:
         raise ValueError(
             "'data' must hold one split of its interactions, got "
@@ -46,24 +49,40 @@ def split_layout(store: Any) -> SplitLayout:
         return SplitLayout.HELD_OUT
     if not labels:
         return SplitLayout.UNSPLIT
-    if labels == ['edge_label_index']:
-        label = store.get('edge_label')
-        if label is None or not (bool((label == 0).any()) or bool((label == 1).all())):
-            return SplitLayout.TEST_SET
-    return SplitLayout.LINK_SPLIT
+    positive = positive_edges(store)
+    if positive.size(1) > 0 and bool(find_edges(read_edges(store), positive).all()):
+        return SplitLayout.TRAINING_PART
+    return SplitLayout.TEST_SET
 
 
 def positive_edges(store: Any) -> Tensor:
-    r"""The interactions among the labelled edges of a part of
-    :class:`~torch_geometric.transforms.RandomLinkSplit`: those with a label above 0."""
+    r"""The interactions among labelled edges: :obj:`pos_edge_label_index`, or those of
+    :obj:`edge_label_index` that :func:`positive_mask` marks."""
     if 'pos_edge_label_index' in store:
         check_edge_index(store.pos_edge_label_index, name='pos_edge_label_index')
-        positive: Tensor = store.pos_edge_label_index
-        return positive.long()
-    edge_index: Tensor = store.edge_label_index
-    check_edge_index(edge_index, name='edge_label_index')
+        return plain(store.pos_edge_label_index).long()
+    mask = positive_mask(store)
+    return plain(store.edge_label_index).long()[
+        :, mask.to(store.edge_label_index.device)
+    ]
+
+
+def positive_mask(store: Any) -> Tensor:
+    r"""Which edges of :obj:`edge_label_index` are interactions, of shape :math:`(E)`.
+
+    Where labels are 0 and 1, those of 1. Other labels are ratings, which may be 0
+    too: all edges count, except for zeros behind all others, where
+    :class:`~torch_geometric.transforms.RandomLinkSplit` appends negative edges.
+    """
+    check_edge_index(store.edge_label_index, name='edge_label_index')
+    count = store.edge_label_index.size(1)
     label = store.get('edge_label')
-    if label is not None:
-        check_length('edge_label', label, edge_index.size(1))
-        edge_index = edge_index[:, label > 0]
-    return edge_index.long()
+    if label is None:
+        return torch.ones(count, dtype=torch.bool)
+    check_length('edge_label', label, count)
+    positive: Tensor = label != 0
+    num_positive = int(positive.sum())
+    binary = bool((positive == label).all())
+    if binary or bool(positive[:num_positive].all()):
+        return positive
+    return torch.ones_like(positive)

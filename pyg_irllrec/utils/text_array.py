@@ -15,7 +15,7 @@ _AT_ONCE = 4096  # Texts that are turned into Python strings together.
 
 
 class TextArray:
-    r"""Texts, a row a node, that may lie in a memory-mapped file and stay there:
+    r"""Texts, one per node, that may lie in a memory-mapped file and stay there:
     rows are read when they are asked for, and :meth:`take` selects rows without
     copying a text.
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
+from pyg_irllrec.utils.edge_store import plain
 
 
 class UserItems:
@@ -25,7 +26,7 @@ class UserItems:
 
     def __init__(self, interactions: Tensor, num_users: int, num_items: int) -> None:
         check_edge_index(interactions, name='interactions')
-        interactions = interactions.long()
+        interactions = plain(interactions).long()
         check_node_ids(interactions[0], num_users, 'interactions[0] (users)')
         check_node_ids(interactions[1], num_items, 'interactions[1] (items)')
         key = (interactions[0] * num_items + interactions[1]).unique()

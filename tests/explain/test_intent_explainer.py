@@ -45,15 +45,42 @@ def test_odd_arguments():
         IntentExplainer(build(num_intents=0), data)
     with pytest.raises(ValueError, match='must hold texts, one of title, intent_text'):
         IntentExplainer(build(), data, sources=['title'])
-    with pytest.raises(ValueError, match="'num_words' must be above 0"):
+    with pytest.raises(
+        ValueError, match="'num_words' must be an integer of 1 or above, got 0"
+    ):
         IntentExplainer(build(), data, num_words=0)
     explain = IntentExplainer(build(), data)
-    with pytest.raises(ValueError, match="'user' must be a node from 0 to 3, got 4"):
+    with pytest.raises(
+        ValueError, match="'user' must be the number of a node, from 0 to 3, got 4"
+    ):
         explain.node('user', 4)
-    with pytest.raises(ValueError, match="'item' must be a node from 0 to 4, got -1"):
+    with pytest.raises(
+        ValueError, match="'item' must be the number of a node, from 0 to 4, got -1"
+    ):
         explain.recommendation(0, -1)
     with pytest.raises(ValueError, match="'side' must be"):
         explain.prototypes('film')
+    for args in (('user', 1.5), ('user', '1'), ('user', None), ('user', True)):
+        with pytest.raises(ValueError, match="'user' must be the number of a node"):
+            explain.node(*args)
+        with pytest.raises(ValueError, match="'user' must be the number of a node"):
+            explain.recommendation(args[1], 0)
+    assert explain.node('user', torch.tensor(1)).node == 1
+    for side in ('film', 3, None):
+        with pytest.raises(ValueError, match="'side' must be one of 'user', 'item'"):
+            explain.node(side, 0)
+    with pytest.raises(ValueError, match="'num_prototypes' must be an integer of 1"):
+        explain.node('user', 0, 1.5)
+    for exclude, message in (
+        ([[0], [1]], "'exclude' must be a tensor"),
+        (torch.zeros(3, 2).long(), r"'exclude' must have shape \(2, num_edges\)"),
+        (torch.zeros(2, 2), "'exclude' must hold integers"),
+        (torch.tensor([[4], [0]]), r"'exclude \(users\)' must hold ids from 0 to 3"),
+        (torch.tensor([[0], [5]]), r"'exclude \(items\)' must hold ids from 0 to 4"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            IntentExplainer(build(), data, exclude=exclude)
+    assert IntentExplainer(build(), data, 'profile_text', 'text').node('user', 1).text
     data['user'].profile_text = data['user'].intent_text = ['', '1', '', '!']
     with pytest.raises(ValueError, match=r"data\['user'\]: .* must hold words"):
         IntentExplainer(build(), data).prototypes('user')
@@ -96,7 +123,9 @@ def test_node_types_are_those_of_the_data(layout):
     assert found.similar[0][0].node == same.similar[0][0].node
     with pytest.raises(ValueError, match="'side' must be one of 'user', 'movie', got"):
         explain.share('item')
-    with pytest.raises(ValueError, match="'movie' must be a node from 0 to 4, got 5"):
+    with pytest.raises(
+        ValueError, match="'movie' must be the number of a node, from 0 to 4, g"
+    ):
         explain.recommendation(0, 5)
 
 

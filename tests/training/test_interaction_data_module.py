@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torch_geometric.transforms as T
+from torch_geometric import EdgeIndex
 
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.training import InteractionDataModule
@@ -19,7 +22,7 @@ from tests.layouts import (
     edges,
     link_split,
     movie_lens_1m,
-    movie_lens_100k,
+    pairs,
 )
 
 OWN = ('user', 'rates', 'item')
@@ -42,8 +45,8 @@ def test_masks_training_items_in_validation_and_test():
         (batch,) = loader
         assert len(loader) == 1
         assert batch.user.tolist() == label[0].unique().tolist()
-        pairs = torch.stack([batch.user[batch.label[0]], batch.label[1]])
-        assert set(map(tuple, pairs.t().tolist())) == set(
+        labels = torch.stack([batch.user[batch.label[0]], batch.label[1]])
+        assert set(map(tuple, labels.t().tolist())) == set(
             map(tuple, label.t().tolist())
         )
         hidden = torch.stack([batch.user[batch.exclude[0]], batch.exclude[1]])
@@ -77,9 +80,91 @@ def test_the_three_parts_of_random_link_split(options):
     assert sorted(pair for part in parts for pair in part) == PAIRS
     without_test = InteractionDataModule(train, val)
     assert without_test.test_items is None and without_test.test_dataloader() == []
-    for lone in (train, val, test):
-        with pytest.raises(ValueError, match=r'RandomLinkSplit makes .* pass all'):
-            InteractionDataModule(lone)
+    if 'disjoint_train_ratio' not in options:
+        with pytest.raises(ValueError, match=r'the training part of .* pass all three'):
+            InteractionDataModule(train)
+        return
+    assert train[RATES].edge_index.size(1) == 8  # The others are trained on too.
+
+
+@pytest.mark.parametrize(
+    'options', ['negatives', 'no negatives', 'disjoint', 'split labels']
+)
+def test_labelled_edges_of_a_lone_graph_are_never_trained_on(options):
+    parts = link_split(**LINK_SPLIT[options])
+    for lone in parts if options == 'disjoint' else parts[1:]:
+        module = InteractionDataModule(lone)
+        assert found(module.train_items) == sorted(pairs(lone[RATES].edge_index))
+        held_out = found(module.test_items)
+        assert set(held_out) < set(PAIRS) and len(held_out) in (4, 8)
+        assert not set(held_out) & set(found(module.train_items))
+        assert module.val_items is None
+
+
+@pytest.mark.parametrize('ratio', [0.0, 1.0])
+def test_ratings_as_labels(ratio):
+    data = movie_lens_1m()
+    data[RATES].edge_label = data[RATES].rating - 1  # From 0 to 4.
+    train, val, test = link_split(data, neg_sampling_ratio=ratio, split_labels=False)
+    module = InteractionDataModule(train, val, test)
+    parts = module.train_items, module.val_items, module.test_items
+    assert sorted(pair for part in parts for pair in found(part)) == PAIRS
+
+
+def test_the_call_decides():
+    train = amazon_book()
+    rates = 'user', 'rates', 'book'
+    rest = amazon_book()
+    rest[rates].edge_label_index = edges([(0, 5), (1, 7)])
+    module = InteractionDataModule(train, test_data=rest)
+    assert found(module.train_items) == sorted(PAIRS + TEST)
+    assert found(module.test_items) == [(0, 5), (1, 7)]
+
+
+def test_parts_with_odd_content():
+    train, val, test = link_split()
+    empty = movie_lens_1m()
+    empty[RATES].edge_label_index = torch.empty(2, 0).long()
+    with pytest.raises(
+        ValueError, match="'val_data' must hold val interactions, got n"
+    ):
+        InteractionDataModule(train, empty)
+    for name, part, message in (
+        ('train', train, r"'data: train interactions \(items\)' must hold ids from 0"),
+        (
+            'test',
+            test,
+            r"'test_data: test interactions \(items\)' must hold ids from 0",
+        ),
+    ):
+        part = copy.copy(part)
+        part[RATES].edge_label_index = torch.tensor([[0, 0], [1, 99]])
+        part[RATES].edge_label = torch.tensor([0.0, 1.0])
+        parts = {'data': train, 'test_data': test}
+        parts['data' if name == 'train' else 'test_data'] = part
+        with pytest.raises(ValueError, match=message):
+            InteractionDataModule(**parts)
+    other = link_split(movie_lens_1m(), key='liked')
+    with pytest.raises(
+        ValueError, match=r"its default, key='edge_label', got 'liked_i"
+    ):
+        InteractionDataModule(*other)
+    with pytest.raises(ValueError, match='got tuple: pass its graphs one by one'):
+        InteractionDataModule((train, val, test))
+
+
+def test_an_edge_index_in_inference_mode():
+    data = amazon_book()
+    store = data['user', 'rates', 'book']
+    for key in ('edge_index', 'edge_label_index'):
+        store[key] = EdgeIndex(store[key])
+    with torch.inference_mode():
+        assert found(InteractionDataModule(data).test_items) == sorted(TEST)
+    data = SplitInteractions(val=0.25, test=0)(data)
+    store = data['user', 'rates', 'book']
+    store.val_edge_label_index = EdgeIndex(store.val_edge_label_index)
+    with torch.inference_mode():
+        InteractionDataModule(data)
 
 
 def test_labels_of_the_data_itself():
@@ -149,10 +234,11 @@ def test_interactions_on_two_sides():
     data = amazon_book()
     rates = data['user', 'rates', 'book']
     rates.edge_label_index = torch.cat([edges(TEST), edges(PAIRS[:2])], dim=1)
-    with pytest.warns(UserWarning, match='2 of 8 held-out interactions are also train'):
+    with pytest.warns(UserWarning, match='2 of 8 held-out .* also train') as seen:
         InteractionDataModule(data)
+    assert [each.filename for each in seen] == [__file__]
     rates.edge_label_index = edges(PAIRS[:3])
-    with pytest.raises(ValueError, match='3 of 3 held-out interactions are also train'):
+    with pytest.raises(ValueError, match='the training part of RandomLinkSplit'):
         InteractionDataModule(data)
 
 
@@ -168,7 +254,6 @@ def test_wrong_parts():
             "'unsplit' must be False, as 'data' holds .*",
         ),
         ((split, val, test), {}, 'as SplitInteractions makes them.*goes without'),
-        ((movie_lens_100k(), val), {}, 'goes without'),
         ((train, 'val'), {}, "'val_data' needs users and items, a HeteroData, got str"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -74,7 +74,17 @@ def test_wrong_arguments():
         evaluate(torch.ones(1, 2), torch.ones(4, 2), none, none)
     with pytest.raises(ValueError, match="'ks' must hold at least one cut-off"):
         RankingMetrics(())
+    for ks, message in (
+        (20, r'such as \(20,\), got 20'),
+        ((2.5,), 'integer of 1 or ab'),
+    ):
+        with pytest.raises(ValueError, match=f"'ks' must .*{message}"):
+            RankingMetrics(ks)
     items = UserItems(torch.tensor([[0], [0]]), 1, 4)
+    with pytest.raises(
+        ValueError, match="'batch_size' must be an integer of 1 or abov"
+    ):
+        RankingLoader(items, none, 2.5)
     with pytest.raises(
         ValueError, match="'k' must be from 1 to the number of items, 4"
     ):
@@ -89,8 +99,10 @@ def test_labels_that_are_masked_are_counted():
     label = UserItems(torch.tensor([[0, 0], [0, 1]]), 1, 3)
     exclude = UserItems(torch.tensor([[0], [0]]), 1, 3)
     user, item = torch.tensor([[1.0, 0]]), torch.tensor([[2.0, 0], [1, 0], [0, 0]])
-    with pytest.warns(UserWarning, match='1 of 2 held-out interactions are also train'):
+    with pytest.warns(UserWarning, match='1 of 2 held-out .* also train') as seen:
         assert evaluate(user, item, label, exclude, (2,))['recall@2'] == 0.5
+        RankingLoader(label, exclude)
+    assert [each.filename for each in seen] == [__file__] * 2
     with pytest.raises(ValueError, match='1 of 1 held-out interactions are also train'):
         evaluate(user, item, exclude, label, (2,))
     with pytest.raises(ValueError, match='numbers of users and items, 1 and 3, got 2'):

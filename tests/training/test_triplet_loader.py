@@ -44,3 +44,7 @@ def test_wrong_interactions():
         TripletLoader(UserItems(torch.empty(2, 0).long(), 2, 2))
     with pytest.raises(ValueError, match='user 1 has all 2'):
         TripletLoader(UserItems(torch.tensor([[0, 1, 1], [0, 0, 1]]), 2, 2))
+    with pytest.raises(
+        ValueError, match="'batch_size' must be an integer of 1 or abov"
+    ):
+        TripletLoader(UserItems(torch.tensor([[0], [0]]), 1, 2), batch_size=2.5)

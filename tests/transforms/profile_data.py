@@ -20,7 +20,7 @@ def split_data(train, time=None, rating=None, text=WORDS, num_users=NUM_USERS):
     rates = data[RATES]
     rates.edge_index = torch.tensor(train, dtype=torch.long).view(-1, 2).t()
     if time is not None:
-        rates.time = torch.tensor(time)
+        rates.time = torch.tensor(time, dtype=torch.long)
     if rating is not None:
         rates.rating = torch.tensor(rating)
     hold_out(data, [], [])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from tests.transforms.graphs import (
     RATES,
     assert_same,
     check_rows,
+    edges,
     hetero,
     pairs_of,
     undirected,
@@ -94,6 +96,37 @@ def test_errors():
         ValueError, match=r"'rating' must have shape \(3,\), got \(3, 1"
     ):
         BinarizeRatings(1)(data)
-    del data[RATES].rating
-    with pytest.raises(ValueError, match="'data' must hold a 'rating' per interaction"):
+    data[RATES].rating = [1.0, 2.0, 3.0]
+    with pytest.raises(ValueError, match="'rating' must be a tensor, got list"):
         BinarizeRatings(1)(data)
+    del data[RATES].rating
+    with pytest.raises(
+        ValueError,
+        match=r"'rating' per interaction, got 'number', 'time', .* rating=...",
+    ):
+        BinarizeRatings(1)(data)
+    for least in (None, '4', math.nan, True):
+        with pytest.raises(ValueError, match="'min_rating' must be a number, got"):
+            BinarizeRatings(least)
+    data = undirected([(0, 1)], 2)
+    with pytest.raises(
+        ValueError, match=r"must be None for a homogeneous Data, got \('u"
+    ):
+        BinarizeRatings(4, edge_type=RATES)(data)
+
+
+def test_ratings_of_another_name():
+    data = hetero([(0, 0), (1, 1), (2, 2), (3, 3)])
+    data[RATES].edge_label = data[RATES].rating  # As PyG's MovieLens has it.
+    del data[RATES].rating
+    with pytest.raises(
+        ValueError, match=r"got .*'edge_label' beside 'edge_index': pass"
+    ):
+        BinarizeRatings(3)(data)
+    out = BinarizeRatings(3, rating='edge_label')(data)
+    assert out[RATES].number.tolist() == [2, 3] and 'edge_label' not in out[RATES]
+    # With edges of their own, labels are not those of 'edge_index'.
+    data[RATES].edge_label_index = edges([(0, 1), (1, 2)])
+    data[RATES].edge_label = torch.tensor([3, 4])
+    with pytest.raises(ValueError, match=r"must hold a 'edge_label' per interaction"):
+        BinarizeRatings(3, rating='edge_label')(data)

@@ -115,7 +115,6 @@ def test_wrong_arguments(data, encoder):
 
 
 def test_repr():
-    assert repr(EncodeText(TfidfEncoder())) == (
-        'EncodeText(TfidfEncoder(dim=64, seed=0), '
-        "source='profile_text', target='profile', sides=None)"
+    assert repr(EncodeText(TfidfEncoder(), target='own')) == (
+        "EncodeText(encoder=TfidfEncoder(dim=64, seed=0), target='own')"
     )

@@ -91,6 +91,10 @@ def test_what_changes_interactions_keeps_the_reverse_in_step(layout, transform):
 def test_drops(layout, transform):
     data = ALL[layout]()
     forward, _ = interactions(data)
+    if layout in LINK_SPLIT and 'disjoint_train_ratio' not in LINK_SPLIT[layout]:
+        with pytest.raises(ValueError, match=r'labelled .* it before RandomLinkSplit'):
+            transform(data)
+        return
     transform.generator = torch.Generator().manual_seed(1)
     out = transform(data)
     check_in_step(out)
@@ -146,20 +150,46 @@ def test_what_is_split_already_is_named(layout, transform):
     if layout == 'MovieLens100K' and isinstance(transform, BinarizeRatings):
         return  # It takes these: see below.
     data = SPLIT[layout]()
-    if isinstance(transform, SplitInteractions) and layout in TEST_SET:
+    test_set = 'disjoint_train_ratio' in LINK_SPLIT.get(layout, TEST_SET)
+    test_set = test_set or layout in TEST_SET
+    if isinstance(transform, SplitInteractions) and test_set:
         with pytest.raises(ValueError, match=r'already holds a test set.*test=0'):
             transform(data)
         return
-    if isinstance(transform, BinarizeRatings) and layout in TEST_SET:
+    if isinstance(transform, BinarizeRatings) and layout == 'AmazonBook':
         with pytest.raises(ValueError, match="must hold a 'rating' per interaction"):
             transform(data)
         return
+    if isinstance(transform, BinarizeRatings) and test_set:
+        with pytest.raises(ValueError, match='must hold the ratings of the test set'):
+            transform(data)
+        return
     name = type(transform).__name__
-    layout_name = 'AmazonBook' if layout in TEST_SET else 'RandomLinkSplit makes'
+    layout_name = 'AmazonBook' if test_set else 'training part of RandomLinkSplit'
     with pytest.raises(
         ValueError, match=rf'{name} needs interactions .* holds .*{layout_name}'
     ):
         transform(data)
+
+
+@pytest.mark.parametrize('options', ['negatives', 'no negatives', 'split labels'])
+def test_a_part_of_random_link_split_as_a_test_set(options):
+    train, part, _ = link_split(**LINK_SPLIT[options])
+    with pytest.raises(ValueError, match='must hold the ratings of the test set'):
+        BinarizeRatings(3)(part)
+    out = SplitInteractions(val=0.25, test=0)(part)
+    forward, _ = interactions(out)
+    # Negative edges are no test interactions.
+    label = part[RATES].get('edge_label', torch.empty(0))
+    expected = part[RATES].get('edge_label_index')
+    expected = (
+        part[RATES].pos_edge_label_index if expected is None else expected[:, label > 0]
+    )
+    assert forward.test_edge_label_index.equal(expected)
+    assert forward.test_edge_label.tolist() == [1, 1, 1, 1]
+    assert not [key for key in forward if key.startswith(('edge_label', 'pos', 'neg'))]
+    found = torch.cat([forward.edge_index, forward.val_edge_label_index], dim=1)
+    assert sorted(pairs(found)) == sorted(pairs(train[RATES].edge_index))
 
 
 @pytest.mark.parametrize('layout', TEST_SET)
@@ -220,6 +250,58 @@ def test_a_reverse_in_another_order():
         assert rows[0] == rows[1]
 
 
+def test_labels_beside_edges_are_attributes():
+    data = movie_lens_1m()
+    for store in (data[RATES], data[RATED_BY]):
+        store.edge_label = store.time  # As in PyG's MovieLens, after ToUndirected.
+    for transform in (*CHANGES.values(), DropEdges(0.5), DropNodes(0.3)):
+        out = transform(data)
+        for store in (out[RATES], out[RATED_BY]):
+            assert store.edge_label.equal(store.time)
+            assert store.edge_label.numel() == store.num_edges
+
+
+HOLD_OUT = {
+    'BinarizeRatings': BinarizeRatings(3, edge_type=RATES),
+    'DropEdges': DropEdges(0.5, edge_type=RATES),
+    'DropNodes': DropNodes(0.3, edge_type=RATES),
+    'SplitInteractions': SplitInteractions(edge_type=RATES),
+}
+
+
+@pytest.mark.parametrize('transform', HOLD_OUT.values(), ids=HOLD_OUT)
+def test_copies_of_the_interactions_are_refused(transform):
+    for copy_type, order in (
+        (('user', 'saw', 'movie'), torch.arange(24)),
+        (('movie', 'seen_by', 'user'), torch.arange(24).flip(0)),
+    ):
+        data = movie_lens_1m()
+        edge_index = data[RATES].edge_index[:, order]
+        if copy_type[0] == 'movie':
+            data[copy_type].edge_index = edge_index.flip(0)
+            transform.rev_edge_type = RATED_BY
+        else:
+            data[copy_type].edge_index = edge_index
+        with pytest.raises(
+            ValueError, match=rf"same edges as .*'{copy_type[1]}'.*del d"
+        ):
+            transform(data)
+        data[copy_type].edge_index = data[copy_type].edge_index[:, :-1]
+        transform(data)
+
+
+def test_other_data():
+    for transform in (*CHANGES.values(), DropEdges(0.5), SymmetricAdjacency()):
+        for data, message in ((None, 'NoneType'), ([movie_lens_1m()], 'one by one')):
+            with pytest.raises(ValueError, match=f'needs users and items.*{message}'):
+                transform(data)
+    with pytest.raises(ValueError, match='got list: pass its graphs one by one'):
+        EncodeText(list, 'text')([movie_lens_1m()])
+    sparse = T.ToSparseTensor()(movie_lens_1m())
+    with pytest.raises(ValueError, match='apply it before ToSparseTensor'):
+        KCore(2)(sparse)
+
+
 def test_what_was_made_of_interactions_is_refused():
     data = movie_lens_1m()
     for made in (SymmetricAdjacency(), SymmetricAdjacency('csr')):
@@ -229,6 +311,27 @@ def test_what_was_made_of_interactions_is_refused():
     data = T.ToSparseTensor(remove_edge_index=False)(data)
     with pytest.raises(ValueError, match="got 'adj_t'"):
         KCore(1)(data)
+
+
+@pytest.mark.parametrize('transform', [EncodeText, ReduceText])
+def test_sides_by_types_that_are_given(transform):
+    data = with_texts(movie_lens_1m())
+    data['movie', 'has', 'genre'].edge_index = torch.zeros(2, 1).long()
+    args = (lambda texts: [[len(text)] for text in texts], 'text')
+    args = args if transform is EncodeText else (2,)
+    with pytest.raises(ValueError, match=r"'edge_type' must name .*'has', 'genre'"):
+        transform(*args)(data)
+    for types in (
+        {'edge_type': RATES},
+        {'edge_type': RATES, 'rev_edge_type': RATED_BY},
+    ):
+        assert 'profile' in transform(*args, **types)(data)['movie']
+    with pytest.raises(ValueError, match=r"nodes of type 'film', got .*'movie', 'use"):
+        transform(*args, sides=['film'])(data)
+    with pytest.raises(ValueError, match="'rev_edge_type' must lead from 'movie'"):
+        transform(*args, edge_type=RATES, rev_edge_type=RATES)(data)
+    with pytest.raises(ValueError, match=r"'edge_type' must be .* two types of"):
+        transform(*args, edge_type='rates')
 
 
 @pytest.mark.parametrize(

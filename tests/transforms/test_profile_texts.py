@@ -135,8 +135,8 @@ def test_wrong_texts(text, message):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'max_items': 0}, "'max_items' must be above 0"),
-        ({'max_chars': 0}, "'max_chars' must be above 0"),
+        ({'max_items': 0}, "'max_items' must be an integer of 1 or above"),
+        ({'max_chars': 0}, "'max_chars' must be an integer of 1 or above"),
         ({'by': 'time'}, "'by' must be one of 'recent', 'rare', got 'time'"),
         ({'edge_type': ('user', 'rates')}, "'edge_type' must be"),
     ],
@@ -150,13 +150,15 @@ def test_wrong_interactions():
     data = split_data(TRAIN, range(8))
     with pytest.raises(ValueError, match="'time' must have shape"):
         ProfileTexts()(data)
+    data[RATES].time = torch.zeros(data[RATES].num_edges)
+    with pytest.raises(
+        ValueError, match=r"'time' must hold integers, got torch.float32"
+    ):
+        ProfileTexts()(data)
     data[RATES].edge_index[0, 0] = 5
     with pytest.raises(ValueError, match='must hold ids from 0 to 4'):
         ProfileTexts()(data)
 
 
 def test_repr():
-    assert repr(ProfileTexts(max_items=3)) == (
-        "ProfileTexts(source='text', target='profile_text', max_items=3, "
-        "max_chars=2000, by='recent')"
-    )
+    assert repr(ProfileTexts(max_items=3)) == 'ProfileTexts(max_items=3)'

@@ -155,4 +155,4 @@ def test_wrong_arguments():
 
 
 def test_repr():
-    assert repr(ProfileVectors()) == "ProfileVectors(source='profile', weight='idf')"
+    assert repr(ProfileVectors()) == 'ProfileVectors()'

@@ -88,7 +88,9 @@ def test_vectors_that_are_all_one(data):
 
 
 def test_wrong_arguments(data):
-    with pytest.raises(ValueError, match="'dim' must be above 0, got 0"):
+    with pytest.raises(
+        ValueError, match="'dim' must be an integer of 1 or above, got 0"
+    ):
         ReduceText(0)
     with pytest.raises(
         ValueError, match=r"'dim' must be at most 10, as 'profile' has 50 rows of width"
@@ -112,6 +114,4 @@ def test_wrong_arguments(data):
 
 
 def test_repr():
-    assert repr(ReduceText(2)) == (
-        "ReduceText(2, target='profile', seed=0, sides=None)"
-    )
+    assert repr(ReduceText(2, sides='user')) == "ReduceText(dim=2, sides=('user',))"

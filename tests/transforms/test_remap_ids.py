@@ -82,10 +82,9 @@ def test_one_side_is_raw_and_ids_are_texts():
     assert pairs_of(out[RATES].edge_index) == [(1, 1), (0, 0), (1, 0)]
 
 
-@pytest.mark.parametrize('dtype', [torch.int32, torch.int16, torch.uint8])
-def test_narrow_ids(dtype):
-    out = RemapIds()(raw([(200 if dtype is torch.uint8 else -200, 7), (3, 9)], dtype))
-    assert out[RATES].edge_index.dtype == dtype
+def test_narrow_ids():
+    out = RemapIds()(raw([(-200, 7), (3, 9)], torch.int32))
+    assert out[RATES].edge_index.dtype == torch.int32
     assert out['user'].id.dtype == torch.long and out['user'].num_nodes == 2
 
 

@@ -50,7 +50,7 @@ def sides(data):
     """The pairs of each side, in their order."""
     rates = data[RATES]
     names = ('edge_index', 'val_edge_label_index', 'test_edge_label_index')
-    return [pairs_of(rates[name]) for name in names]
+    return [pairs_of(rates[name]) if name in rates else [] for name in names]
 
 
 def rounded(number):
@@ -90,7 +90,11 @@ def test_against_plain_python(pairs, times, with_time, options):
     assert out[RATES].number.tolist() == sorted(last[pair] for pair in train)
     for side in (train, val, test):
         assert side == sorted(side, key=last.__getitem__)
-    assert out[RATES].val_edge_label_index.dtype == torch.int32
+    for side in ('val', 'test'):
+        if options[side] == 0 and options['by'] != 'leave_one_out':
+            assert f'{side}_edge_label_index' not in out[RATES]
+        else:
+            assert out[RATES][f'{side}_edge_label_index'].dtype == torch.int32
 
     def check(all_of, train, val, test):
         if options['by'] == 'leave_one_out':
@@ -277,7 +281,7 @@ def test_cuda(by):
         ({'val': 1}, "'val' must be at least 0 and below 1, got 1"),
         ({'test': -0.1}, "'test' must be at least 0 and below 1, got -0.1"),
         ({'val': 0.5, 'test': 0.5}, r"'val \+ test' must be .* below 1, got 1.0"),
-        ({'min_train': -1}, "'min_train' must be 0 or above, got -1"),
+        ({'min_train': -1}, "'min_train' must be an integer of 0 or above, got -1"),
         ({'cold': 'remove'}, "'cold' must be one of 'keep', 'drop', got 'remove'"),
         ({'by': 'leave_one_out', 'per_user': False}, "'per_user' must be True with"),
         ({'edge_type': ('a', 'a', 'a')}, "'edge_type' must be"),
@@ -315,9 +319,11 @@ def test_errors():
     del data[RATES].time
     with pytest.raises(ValueError, match="by='time' needs the 'time' of each interact"):
         SplitInteractions('time')(data)
-    assert repr(SplitInteractions()) == (
-        "SplitInteractions(by='random', val=0.1, test=0.2, seed=0, per_user=True, "
-        "min_train=1, cold='keep')"
+    data[RATES].time = [1] * 30
+    with pytest.raises(ValueError, match="'time' must be a tensor, got list"):
+        SplitInteractions()(data)
+    assert repr(SplitInteractions('time', per_user=False)) == (
+        "SplitInteractions(by='time', per_user=False)"
     )
 
 

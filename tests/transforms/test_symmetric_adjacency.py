@@ -197,9 +197,7 @@ def test_errors():
         ValueError, match='must hold ids from 0 to 1, got ids from 0 to'
     ):
         SymmetricAdjacency()(undirected([(0, 4)], 2))
-    assert repr(SymmetricAdjacency('csr')) == (
-        "SymmetricAdjacency(layout='csr', self_loops=False)"
-    )
+    assert repr(SymmetricAdjacency('csr')) == "SymmetricAdjacency(layout='csr')"
 
 
 @pytest.mark.skipif(WITH_TORCH_SPARSE, reason='torch-sparse is installed')

@@ -10,10 +10,12 @@ from torch_geometric.data import Data, HeteroData
 from pyg_irllrec.utils.edge_store import (
     edge_order,
     edge_store,
+    find_edges,
     homogeneous_store,
     num_nodes,
     plain,
     read_edges,
+    read_time,
     same_edges,
 )
 from tests.layouts import PAIRS, RATES, movie_lens_1m, pairs
@@ -52,9 +54,43 @@ def test_the_same_edges(rows, other, data):
     assert same_edges(tensor(rows), tensor(other)) == expected
 
 
+@given(rows=EDGES, other=EDGES)
+@settings(deadline=None)
+def test_edges_that_are_found(rows, other):
+    def tensor(rows):
+        return torch.tensor(rows, dtype=torch.long).reshape(-1, 2).t()
+
+    found = find_edges(tensor(rows), tensor(other))
+    assert found.tolist() == [row in rows for row in other]
+
+
+def test_reading_time():
+    store = movie_lens_1m()[RATES]
+    store.time = store.time.int()
+    assert read_time(store, 24).dtype == torch.long
+    for time, message in (
+        (torch.zeros(3), r"'time' must have shape \(24,\), got \(3,\)"),
+        (torch.zeros(24), "'time' must hold integers, got torch.float32"),
+        ([1] * 24, "'time' must be a tensor, got list"),
+    ):
+        store.time = time
+        with pytest.raises(ValueError, match=message):
+            read_time(store, 24)
+    del store.time
+    assert read_time(store, 24) is None
+    with pytest.raises(
+        ValueError, match="needs the 'time' of each interaction, got no"
+    ):
+        read_time(store, 24, required=True)
+
+
 def test_errors():
     with pytest.raises(ValueError, match="'data' must hold 'edge_index', got none"):
         homogeneous_store(Data())
+    with pytest.raises(
+        ValueError, match="got none but 'adj_t': apply it before ToSpar"
+    ):
+        homogeneous_store(Data(adj_t=torch.eye(2).to_sparse_csr()))
     with pytest.raises(ValueError, match=r"must hold 'edge_index' of .*got edges of"):
         edge_store(HeteroData(), RATES)
     data = movie_lens_1m()

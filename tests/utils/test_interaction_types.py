@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch_geometric.transforms as T
 from torch_geometric.data import Data, HeteroData
 
 from pyg_irllrec.utils import InteractionTypes, find_interaction_types
@@ -53,6 +54,15 @@ def test_no_node_type_is_special():
     assert find_interaction_types(both) == (('a', 'r', 'b'), ('b', 'rev_r', 'a'))
     both = graph(item__by__user=EDGES.flip(0), user__of__item=EDGES)
     assert find_interaction_types(both).edge_type == ('user', 'of', 'item')
+    # Users come first, whichever relation was there first.
+    both = graph(item__by__user=EDGES.flip(0), user__rev_by__item=EDGES)
+    assert find_interaction_types(both).edge_type == ('user', 'rev_by', 'item')
+    with pytest.raises(
+        ValueError, match=r"leads to 'user', \('item', 'by', 'user'\): p"
+    ):
+        find_interaction_types(graph(item__by__user=EDGES))
+    alone = graph(item__by__user=EDGES)
+    assert find_interaction_types(alone, ('item', 'by', 'user')).rev_edge_type is None
     # Edges among nodes of one type are no interactions.
     social = graph(a__r__b=EDGES, a__trusts__a=EDGES)
     assert find_interaction_types(social).edge_type == ('a', 'r', 'b')
@@ -89,11 +99,21 @@ def test_several_types(stores):
 
 
 def test_several_reverses():
-    data = graph(a__r__b=EDGES, b__s__a=EDGES.flip(0), b__t__a=EDGES)
+    data = graph(a__r__b=EDGES, b__s__a=EDGES.flip(0), b__t__a=EDGES.flip(0))
     with pytest.raises(ValueError, match=r"'rev_edge_type' must name .*'b', 's', 'a'"):
         find_interaction_types(data, ('a', 'r', 'b'))
     types = find_interaction_types(data, ('a', 'r', 'b'), ['b', 's', 'a'])
     assert types.rev_edge_type == ('b', 's', 'a')
+    # An unrelated one is no reverse.
+    data['b', 't', 'a'].edge_index = EDGES
+    types = find_interaction_types(data, ('a', 'r', 'b'))
+    assert types.rev_edge_type == ('b', 's', 'a')
+    data['b', 's', 'a'].edge_index = EDGES.flip(0)[:, 1:]
+    assert find_interaction_types(data, ('a', 'r', 'b')).rev_edge_type is None
+    # One that holds more is a reverse that was left behind.
+    data['b', 's', 'a'].edge_index = torch.tensor([[2, 1, 2, 5], [0, 0, 1, 5]])
+    with pytest.raises(ValueError, match=r"'s', 'a'\) must hold the 3 interactions of"):
+        find_interaction_types(data, ('a', 'r', 'b'))
     data['b', 'rev_r', 'a'].edge_index = EDGES.flip(0)
     types = find_interaction_types(data, ('a', 'r', 'b'))
     assert types.rev_edge_type == ('b', 'rev_r', 'a')
@@ -126,13 +146,20 @@ def test_wrong_data():
     for empty in (HeteroData(), graph(a__r__a=EDGES)):
         with pytest.raises(ValueError, match="must hold an 'edge_index' from users to"):
             find_interaction_types(empty)
+    sparse = T.ToSparseTensor()(movie_lens_1m())
+    for types in ((), (RATES,)):
+        with pytest.raises(ValueError, match='apply it before ToSparseTensor, or keep'):
+            find_interaction_types(sparse, *types)
+    with pytest.raises(ValueError, match='got list: pass its graphs one by one'):
+        find_interaction_types([movie_lens_1m()])
     data = movie_lens_1m()
     for types, message in (
         ((('user', 'buys', 'movie'),), r"must hold 'edge_index' of .*, got edges of"),
         ((('user', 'knows', 'user'),), "'edge_type' must be .* two types of nodes"),
         ((RATES, RATES), "'rev_edge_type' must lead from 'movie' to 'user'"),
         ((RATES, ('movie', 'x', 'user')), r"must hold 'edge_index' of \('movie', 'x'"),
-        ((RATES, 'ab'), "'rev_edge_type' must be .* two types of nodes"),
+        ((RATES, 'abc'), "'rev_edge_type' must be .* two types of nodes.* got 'abc'"),
+        ((3,), "'edge_type' must be .* two types of nodes.* got 3"),
     ):
         with pytest.raises(ValueError, match=message):
             find_interaction_types(data, *types)

@@ -35,8 +35,15 @@ def test_reading():
     assert read_texts(data, 'user', 'text') == ['a', '']
     assert read_vectors(data, 'user', 'profile').dtype == torch.float32
     for read in (read_texts, read_vectors):
-        with pytest.raises(ValueError, match=r"must hold data\['item'\].text, got no"):
+        with pytest.raises(ValueError, match=r"must hold data\['user'\].name, got no"):
+            read(data, 'user', 'name')
+        with pytest.raises(
+            ValueError, match=r"nodes of type 'item', got .* types 'user'"
+        ):
             read(data, 'item', 'text')
+    with pytest.raises(ValueError, match=r"nodes of type 'item', got .* types 'user'"):
+        read_ids(data, 'item')
+    data['user', 'rates', 'item'].edge_index = torch.zeros(2, 1).long()
     with pytest.raises(ValueError, match=r"data\['item'\].num_nodes must be set"):
         read_ids(data, 'item')
     data['user'].id = ['a']

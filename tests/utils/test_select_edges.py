@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+
+import numpy as np
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -21,7 +24,7 @@ def test_the_reverse_follows_in_any_order(pairs, data):
     # What is the exact flip matches by position.
     assume([pairs[k] for k in order.tolist()] != pairs)
     graph = hetero(pairs)
-    # Repeats of a pair are told apart by what both stores hold: the number.
+    # Repeats of a pair are matched by what both stores hold: the number.
     reverse = graph[REVERSE]
     reverse.edge_index = edges(pairs).flip(0)[:, order]
     reverse.number, reverse.note = order.clone(), [f'of {k}' for k in order.tolist()]
@@ -39,10 +42,43 @@ def test_attributes_of_edges():
     data = hetero([(0, 0), (1, 1)])
     rates = data[RATES]
     rates.val_edge_label_index = torch.zeros(2, 2).long()  # As many, but held out.
-    rates.edge_label = torch.zeros(2)
+    rates.edge_label_index, rates.edge_label = torch.zeros(2, 2), torch.zeros(2)
     rates.scalar, rates.three = torch.tensor(1.0), torch.zeros(3)
     names = ['number', 'rating', 'time', 'words', 'other_index']
     assert edge_attributes(data, rates) == names
+    # Without edges of their own, labels are of these.
+    del rates.edge_label_index
+    assert edge_attributes(data, rates) == [*names, 'edge_label']
+
+
+def test_repeats_are_matched_by_all_columns_of_what_is_stored():
+    data = hetero([(0, 0), (0, 0), (0, 0), (1, 1)])
+    rates, reverse = data[RATES], data[REVERSE]
+    order = torch.tensor([3, 1, 2, 0])
+    for key in ('number', 'rating', 'time', 'words', 'other_index'):
+        del rates[key]
+    rates.name, reverse.name = list('abcd'), list('dbca')
+    reverse.edge_index = rates.edge_index.flip(0)[:, order]
+    for key, value in (
+        ('attr', torch.tensor([[[1.0], [2.0]], [[1], [3]], [[0], [9]], [[1], [1]]])),
+        ('array', torch.tensor([2.0, 3, 1, 0]).numpy()),
+        ('pair_index', torch.tensor([[1, 1, 0, 0], [2, 3, 9, 0]])),
+    ):
+        out = copy.copy(data)
+        row = value[..., order] if 'index' in key else value[order]
+        out[RATES][key], out[REVERSE][key] = value, row
+        select_edges(out, out[RATES], torch.tensor([0, 2]), out[REVERSE])
+        assert out[RATES].name == ['a', 'c'] and out[REVERSE].name == ['c', 'a']
+
+
+def test_an_index_of_any_kind():
+    data = hetero([(0, 0), (1, 1), (2, 2)])
+    data[RATES].review_index = np.array([5, 6, 7])
+    data[RATES].place_index = [5, 6, 7]
+    data[RATES].node_index = np.array([[1, 2, 3], [4, 5, 6]])
+    select_edges(data, data[RATES], torch.tensor([0, 2]))
+    assert data[RATES].review_index.tolist() == data[RATES].place_index == [5, 7]
+    assert data[RATES].node_index.tolist() == [[1, 3], [4, 6]]
 
 
 def test_no_edges():

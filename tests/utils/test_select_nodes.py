@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from pyg_irllrec.utils.select_nodes import select_nodes
@@ -19,6 +20,19 @@ def test_edges_of_all_types_are_numbered_anew():
     assert torch.equal(reverse.flip(0), data[RATES].edge_index)
     assert pairs_of(data['user', 'trusts', 'user'].edge_index) == [(1, 0)]
     assert pairs_of(data['item', 'near', 'item'].edge_index) == [(1, 0)]
+
+
+@pytest.mark.parametrize('key', ['adj_t', 'adj', 'edge_label_index'])
+def test_what_would_keep_old_numbers_is_named(key):
+    data = hetero([(0, 0), (1, 5)])
+    data['user', 'trusts', 'user'][key] = torch.zeros(2, 1).long()
+    before = data['user'].id
+    with pytest.raises(
+        ValueError, match=rf"'{key}' of \('user', 'trusts', 'user'\) mu"
+    ):
+        select_nodes(data, {'user': torch.tensor([0])})
+    assert data['user'].id is before
+    select_nodes(data, {'item': torch.tensor([0, 5])})  # These nodes stay.
 
 
 def test_one_side():

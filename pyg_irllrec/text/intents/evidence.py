@@ -17,7 +17,7 @@ from pyg_irllrec.text._to_single_line import to_single_line
 from pyg_irllrec.text.chat.approximate_tokens import approximate_tokens
 from pyg_irllrec.typing import EdgeType, NodeId
 from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
-from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, read_edges
+from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, read_edges, read_time
 from pyg_irllrec.utils.interaction_types import find_interaction_types
 from pyg_irllrec.utils.node_data import check_sides, check_split, read_ids, read_texts
 from pyg_irllrec.utils.order_interactions import order_interactions
@@ -115,6 +115,7 @@ def choose_evidence(
     check_positive('max_evidence_tokens', max_evidence_tokens)
     check_positive('max_text_tokens', max_text_tokens)
     check_hetero(data, 'choose_evidence')
+    given_reverse = None if rev_edge_type is None else list(rev_edge_type)
     edge_type, _ = find_interaction_types(data, edge_type, rev_edge_type)
     both = edge_type[0], edge_type[2]
     sides = both if sides is None else check_sides(sides)
@@ -133,6 +134,7 @@ def choose_evidence(
             'source': source,
             'unsplit': unsplit,
             'edge_type': list(edge_type),
+            'rev_edge_type': given_reverse,
         },
     )
 
@@ -213,10 +215,8 @@ class _SideEvidence:
                 f"data['{user_type}'].{source} or {source} of {edge_type}, got none"
             )
         group, other = edges if is_user else edges[::-1]
-        time = None
-        if by == 'recent' and 'time' in rates:
-            check_length('time', rates.time, group.size)
-            time = rates.time.cpu().numpy()
+        when = read_time(rates, group.size) if by == 'recent' else None
+        time = None if when is None else when.cpu().numpy()
         draw = None
         if by == 'random':
             draw = np.random.default_rng(seed).permutation(group.size)

@@ -122,7 +122,7 @@ class IntentExtractor:
         ):
             check_not_negative(name, value)
         self.model = model
-        self.prompts = dict(prompts or {})
+        self.prompts = prompts
         self.max_intents = max_intents
         self.concurrency = concurrency
         self.max_retries = max_retries
@@ -132,6 +132,7 @@ class IntentExtractor:
         self.prompt_price = prompt_price
         self.answer_price = answer_price
         self.progress = progress
+        self._packaged: dict[str, Prompt] = {}
         self._describe_model()
 
     def __call__(
@@ -161,12 +162,12 @@ class IntentExtractor:
                 answers, and :obj:`path` stays as it was.
         """
         path = check_path(path)
-        keys = self._question_keys(evidence)
+        keys, prompts = self._question_keys(evidence)
         with Journal(_journal_path(path, journal)) as entries:
             self._ask_all(evidence, keys, entries)
             counts = _count(keys, entries)
             manifest = {
-                **self._describe(evidence),
+                **self._describe(evidence, prompts),
                 'counts': counts,
                 'cost': self._cost(counts),
                 'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
@@ -195,7 +196,7 @@ class IntentExtractor:
         """
         path = check_path(path)
         journal = _journal_path(path, journal)
-        keys = self._question_keys(evidence)
+        keys, _ = self._question_keys(evidence)
         if journal.is_file():
             with Journal(journal) as entries:
                 unasked, failed = _pending(keys, entries)
@@ -322,15 +323,21 @@ class IntentExtractor:
         return prompt.messages(evidence.texts, self.max_intents)
 
     def _prompt(self, evidence: Evidence) -> Prompt:
-        side = evidence.side
-        if side not in self.prompts:
-            self.prompts[side] = Prompt.packaged(evidence.role or side)
-        return self.prompts[side]
+        if self.prompts is not None and evidence.side in self.prompts:
+            return self.prompts[evidence.side]
+        role = evidence.role or evidence.side
+        if role not in self._packaged:
+            self._packaged[role] = Prompt.packaged(role)
+        return self._packaged[role]
 
-    def _question_keys(self, evidence: Sequence[Evidence]) -> list[Optional[bytes]]:
-        r"""The hash of each node's question; :obj:`None` for a node without texts."""
+    def _question_keys(
+        self, evidence: Sequence[Evidence]
+    ) -> tuple[list[Optional[bytes]], dict[str, Prompt]]:
+        r"""The hash of each node's question, :obj:`None` for a node without texts; and
+        the prompt of each node type."""
         model = self._describe_model()
         model.pop('library', None)
+        prompts: dict[str, Prompt] = {}
         salts: dict[str, bytes] = {}
         nodes = set()
         keys: list[Optional[bytes]] = []
@@ -341,13 +348,20 @@ class IntentExtractor:
                     'twice'
                 )
             nodes.add((each.side, each.id))
+            prompt = self._prompt(each)
+            if prompts.setdefault(each.side, prompt) is not prompt:
+                raise ValueError(
+                    "'evidence' must have one role for each node type, got nodes of "
+                    f"'{each.side}' of several"
+                )
             if each.side not in salts:
-                prompt = self._prompt(each).describe()
-                shared = json.dumps([model, prompt, self.max_intents], sort_keys=True)
+                shared = json.dumps(
+                    [model, prompt.describe(), self.max_intents], sort_keys=True
+                )
                 salts[each.side] = hashlib.sha256(shared.encode()).digest()
             digest = hashlib.sha256(salts[each.side] + each.sha256.encode()).digest()
             keys.append(digest if each.texts else None)
-        return keys
+        return keys, prompts
 
     def _describe_model(self) -> dict[str, Any]:
         describe = getattr(self.model, 'describe', None)
@@ -358,11 +372,13 @@ class IntentExtractor:
             )
         return as_json('model.describe()', dict(describe()))
 
-    def _describe(self, evidence: Sequence[Evidence]) -> dict[str, Any]:
+    def _describe(
+        self, evidence: Sequence[Evidence], prompts: Mapping[str, Prompt]
+    ) -> dict[str, Any]:
         return {
             'model': self._describe_model(),
             'prompts': {
-                side: prompt.describe() for side, prompt in sorted(self.prompts.items())
+                side: prompt.describe() for side, prompt in sorted(prompts.items())
             },
             'max_intents': self.max_intents,
             'evidence': _describe_evidence(evidence),

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import sys
+import warnings
+
+_LIBRARIES = ('pyg_irllrec', 'torch', 'torch_geometric', 'lightning')
+
+
+def warn_caller(message: str) -> None:
+    r"""Warns at the line that called this package, however many frames of this package
+    and of the libraries around it lie between."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and _is_library(frame.f_globals.get('__name__', '')):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
+
+
+def _is_library(module: str) -> bool:
+    return module.partition('.')[0] in _LIBRARIES
