@@ -182,3 +182,21 @@ def test_intents_of_interactions_of_another_name(tmp_path):
         AddIntents(path)(split)
     out = AddIntents(path, edge_type=('user', 'buys', 'item'))(split)
     assert out['user'].intent_text[1].startswith('bread')
+
+
+def test_sides_are_those_of_the_manifest(tmp_path):
+    path = extracted(tmp_path / 'a.jsonl', split_data(), sides='user')
+    out = AddIntents(path)(split_data())
+    assert out['user'].intent_text[1] and 'intent_text' not in out['item']
+    with pytest.raises(ValueError, match="intents of each node of 'item', 3 of 3"):
+        AddIntents(path, sides='item')(split_data())
+
+
+def test_the_reverse_is_that_of_the_manifest(tmp_path):
+    split = split_data()
+    reverse = [('item', relation, 'user') for relation in ('rated_by', 'seen_by')]
+    for each in reverse:
+        split[each].edge_index = split['user', 'rates', 'item'].edge_index.flip(0)
+    types = {'edge_type': ('user', 'rates', 'item'), 'rev_edge_type': reverse[0]}
+    path = extracted(tmp_path / 'a.jsonl', split, **types)
+    assert AddIntents(path)(split)['user'].intent_text[1].startswith('bread')

@@ -115,7 +115,7 @@ def choose_evidence(
     check_positive('max_evidence_tokens', max_evidence_tokens)
     check_positive('max_text_tokens', max_text_tokens)
     check_hetero(data, 'choose_evidence')
-    given_reverse = None if rev_edge_type is None else list(rev_edge_type)
+    given_reverse = rev_edge_type
     edge_type, _ = find_interaction_types(data, edge_type, rev_edge_type)
     both = edge_type[0], edge_type[2]
     sides = both if sides is None else check_sides(sides)
@@ -134,7 +134,7 @@ def choose_evidence(
             'source': source,
             'unsplit': unsplit,
             'edge_type': list(edge_type),
-            'rev_edge_type': given_reverse,
+            'rev_edge_type': None if given_reverse is None else list(given_reverse),
         },
     )
 

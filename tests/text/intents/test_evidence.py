@@ -255,5 +255,28 @@ def test_types_that_are_given():
     types = ('user', 'rates', 'book'), ('book', 'rated_by', 'user')
     evidence = choose_evidence(data, edge_type=types[0], rev_edge_type=types[1])
     assert len(evidence) == 14
+    options = evidence.describe()
+    assert (options['edge_type'], options['rev_edge_type']) == tuple(map(list, types))
+    assert choose_evidence(data, **options).describe() == options
+    for wrong in (3, 'abc'):
+        with pytest.raises(ValueError, match=r"'rev_edge_type' must be .* two types of"):
+            choose_evidence(data, edge_type=types[0], rev_edge_type=wrong)
+
+
+def test_attributes_of_interactions_that_are_no_tensors():
+    data = with_texts(amazon_book())
+    rates = data['user', 'rates', 'book']
+    for name, value, message in (
+        ('time', torch.zeros(24), "'time' must hold integers, got torch.float32"),
+        ('time', [1] * 24, "'time' must be a tensor, got list"),
+        ('rating', [1] * 24, "'rating' must be a tensor, got list"),
+    ):
+        rates[name] = value
+        with pytest.raises(ValueError, match=message):
+            choose_evidence(data)
+        del rates[name]
+
+
+def test_interactions_that_are_not_split():
     with pytest.raises(ValueError, match=r'must hold a split of .*unsplit=True'):
         choose_evidence(with_texts(movie_lens_1m()), edge_type=RATES)

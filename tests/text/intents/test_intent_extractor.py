@@ -60,7 +60,7 @@ def chat(server, timeout=0.5):
 # What is written.
 
 
-def test_a_record_a_node_in_the_order_of_nodes(out):
+def test_one_record_per_node_in_the_order_of_nodes(out):
     evidence = [
         *some_evidence(7),
         Evidence('user', 'none', ()),
@@ -85,6 +85,25 @@ def test_node_types_of_any_name_get_the_prompt_of_their_role(out):
     ]
     prompts = extractor(honest())(evidence, out)['prompts']
     assert prompts == {'movie': Prompt.packaged('item').describe()}
+
+
+def test_prompts_are_those_of_this_evidence(out):
+    extract = extractor(honest())
+    for role in ('item', 'user'):
+        evidence = [replace(each, side='node', role=role) for each in some_evidence(2)]
+        manifest = extract(evidence, out)
+        assert manifest['prompts'] == {'node': Prompt.packaged(role).describe()}
+        assert manifest['counts']['calls'] == 2  # Another prompt asks anew.
+    assert extract.prompts is None
+    given = {'user': Prompt.packaged('item'), 'item': Prompt.packaged('user')}
+    extract = extractor(honest(), prompts=given)
+    manifest = extract(some_evidence(2), out)
+    assert manifest['prompts'] == {'user': given['user'].describe()}
+    assert extract.prompts is given
+    evidence = [replace(each, side='node') for each in some_evidence(2)]
+    evidence = [replace(each, role=r) for each, r in zip(evidence, ('user', 'item'))]
+    with pytest.raises(ValueError, match=r"one role for each node type, got .* 'node'"):
+        extract(evidence, out)
 
 
 def test_what_was_answered_is_not_asked_again(out):
