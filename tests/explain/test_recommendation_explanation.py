@@ -12,19 +12,19 @@ from tests.explain.data import TRAIN, build, graph
 
 def test_a_recommendation():
     explain = IntentExplainer(build(), graph(), num_nearest=1)
-    told = explain.recommendation(0, 2)
-    assert told.user.id == 'ann' and told.item.text == 'space love'
+    found = explain.recommendation(0, 2)
+    assert found.user.id == 'ann' and found.item.text == 'space love'
     # Item 4 has 12, this one 8; the items 0 and 1 are known to the user.
-    assert told.score == 8 and told.rank == 2
-    ((similar, cosine),) = told.similar
+    assert found.score == 8 and found.rank == 2
+    ((similar, cosine),) = found.similar
     assert similar.text == 'space one' and cosine == pytest.approx(2 / 5**0.5)
     # One that the user has chosen has no rank, and is not said to be like itself.
     own = explain.recommendation(0, 0)
     assert own.rank == 0 and [each.node for each, _ in own.similar] == [1]
     # A pair that is there twice is one item; what may not be recommended has no place.
     exclude = torch.cat([TRAIN, torch.tensor([[0], [4]])], dim=1)
-    told = IntentExplainer(build(), graph(), exclude=exclude).recommendation(0, 2)
-    assert told.rank == 1 and [each.node for each, _ in told.similar] == [0, 1]
+    found = IntentExplainer(build(), graph(), exclude=exclude).recommendation(0, 2)
+    assert found.rank == 1 and [each.node for each, _ in found.similar] == [0, 1]
     # A user without interactions.
     assert explain.recommendation(3, 0).similar == []
 
@@ -40,6 +40,6 @@ def test_the_rank_is_that_of_recommend():
     best = model.recommend(torch.arange(40), 5, exclude=edges)
     for user in (0, 7, 39):
         for rank, item in enumerate(best.item[user].tolist(), start=1):
-            told = explain.recommendation(user, item)
-            assert told.rank == rank
-            assert told.score == pytest.approx(best.score[user, rank - 1].item())
+            found = explain.recommendation(user, item)
+            assert found.rank == rank
+            assert found.score == pytest.approx(best.score[user, rank - 1].item())

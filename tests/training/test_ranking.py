@@ -85,9 +85,7 @@ def test_wrong_arguments():
         ValueError, match="'batch_size' must be an integer of 1 or abov"
     ):
         RankingLoader(items, none, 2.5)
-    with pytest.raises(
-        ValueError, match="'k' must be from 1 to the number of items, 4"
-    ):
+    with pytest.raises(ValueError, match='from 1 to the number of items, 4'):
         evaluate(torch.ones(1, 2), torch.ones(4, 2), items, none, ks=(5,))
     with pytest.raises(ValueError, match=r"'user' must be finite, .* in 1 of 1 rows"):
         evaluate(torch.full((1, 2), torch.nan), torch.ones(4, 2), items, none, (2,))

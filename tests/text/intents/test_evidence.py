@@ -259,7 +259,7 @@ def test_types_that_are_given():
     assert (options['edge_type'], options['rev_edge_type']) == tuple(map(list, types))
     assert choose_evidence(data, **options).describe() == options
     for wrong in (3, 'abc'):
-        with pytest.raises(ValueError, match=r"'rev_edge_type' must be .* two types of"):
+        with pytest.raises(ValueError, match=r"'rev_edge_type' must be .* two types"):
             choose_evidence(data, edge_type=types[0], rev_edge_type=wrong)
 
 
