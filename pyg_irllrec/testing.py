@@ -104,8 +104,7 @@ class BackboneTests:
     def recommender(self, dtype: torch.dtype = torch.float32) -> Recommender:
         r"""The whole method over the backbone, or what it has no intents for."""
         backbone, texts = self.backbone(), self.texts()
-        has_intents = backbone(self.edge_index).interaction_intent is not None
-        intent = texts['intent'] if has_intents else None
+        intent = texts['intent'] if backbone.has_intents else None
         model = IRLLRec(
             backbone, self.edge_index, profile=texts['profile'], intent=intent
         )
@@ -128,8 +127,9 @@ class BackboneTests:
                 or output.interaction_intent.shape == shape
             )
             assert all(view.size(-1) == self.embedding_dim for view in output.views)
-            if backbone.num_intents == 0:
-                assert output.interaction_intent is None
+            has_intents = output.interaction_intent is not None
+            assert backbone.has_intents == has_intents, 'has_intents is wrong'
+            assert backbone.num_intents > 0 or not has_intents
         torch.testing.assert_close(
             backbone.get_embedding(self.edge_index), output.embedding
         )

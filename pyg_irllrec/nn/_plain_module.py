@@ -3,23 +3,34 @@ from __future__ import annotations
 from torch.nn import Module
 from torch.nn.modules.module import _has_any_global_hook
 
-_NAMES: dict[type, frozenset[str]] = {}  # Of a class; dir() is slow.
+_METHODS: dict[type, frozenset[str]] = {}
 
 
-def is_plain(module: object, cls: type[Module]) -> bool:
-    r"""Whether a call of :obj:`module` runs the code of :obj:`cls` and nothing else, so
-    that a caller may run the same code without the call: it is exactly of this class,
-    no attribute of its own hides one of the class, and there are no hooks."""
-    if type(module) is not cls:
-        return False
-    assert isinstance(module, Module)
-    names = _NAMES.get(cls)
-    if names is None:
-        names = _NAMES[cls] = frozenset(dir(cls))
-    return names.isdisjoint(module.__dict__) and not (
-        module._forward_pre_hooks
-        or module._forward_hooks
-        or module._backward_pre_hooks
-        or module._backward_hooks
-        or _has_any_global_hook()
-    )
+def is_plain(module: object, cls: type[Module], *others: object) -> bool:
+    r"""Whether a call of :obj:`module`, and of each of :obj:`others`, runs the code of
+    :obj:`cls` and nothing else, so that a caller may run the same code without the
+    call: it is exactly of this class, no attribute of its own hides a method, and there
+    are no hooks."""
+    methods = _METHODS.get(cls)
+    if methods is None:
+        methods = _METHODS[cls] = _methods(cls)
+    for value in (module, *others):
+        if type(value) is not cls or not methods.isdisjoint(value.__dict__):
+            return False
+        if (
+            value._forward_pre_hooks
+            or value._forward_hooks
+            or value._backward_pre_hooks
+            or value._backward_hooks
+        ):
+            return False
+    return not _has_any_global_hook()
+
+
+def _methods(cls: type[Module]) -> frozenset[str]:
+    # What Module.compile() sets is called in place of all others.
+    names = ['_compiled_call_impl']
+    for name in dir(cls):
+        if not name.startswith('__') and callable(getattr(cls, name)):
+            names.append(name)
+    return frozenset(names)

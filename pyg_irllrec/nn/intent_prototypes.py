@@ -6,7 +6,7 @@ from torch.nn import Module, Parameter
 from torch.nn.init import xavier_uniform_
 
 from pyg_irllrec.nn._arguments import repr_arguments
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.check_count import check_count
 
 
 class IntentPrototypes(Module):
@@ -28,8 +28,8 @@ class IntentPrototypes(Module):
 
     def __init__(self, embedding_dim: int, num_intents: int) -> None:
         super().__init__()
-        check_positive('embedding_dim', embedding_dim)
-        check_positive('num_intents', num_intents)
+        check_count('embedding_dim', embedding_dim)
+        check_count('num_intents', num_intents)
         self.embedding_dim = embedding_dim
         self.num_intents = num_intents
         self.weight = Parameter(torch.empty(embedding_dim, num_intents))

@@ -33,11 +33,15 @@ class MomentumEncoder(Module):
             (default: :obj:`0.999`)
 
     Raises:
-        ValueError: If :obj:`momentum` is out of range.
+        ValueError: If :obj:`encoder` is no module or :obj:`momentum` is out of range.
     """
 
     def __init__(self, encoder: Module, momentum: float = 0.999) -> None:
         super().__init__()
+        if not isinstance(encoder, Module):
+            raise ValueError(
+                f"'encoder' must be a torch.nn.Module, got {type(encoder).__name__}"
+            )
         if not 0 <= momentum <= 1:
             raise ValueError(f"'momentum' must lie in [0, 1], got {momentum!r}")
         self.momentum = momentum

@@ -9,7 +9,7 @@ from torch.nn.init import xavier_uniform_
 from torch.nn.utils import skip_init
 
 from pyg_irllrec.nn._arguments import repr_arguments
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.check_count import check_count
 
 
 class TextProjector(Sequential):
@@ -35,11 +35,11 @@ class TextProjector(Sequential):
     def __init__(
         self, in_channels: int, out_channels: int, hidden_channels: Optional[int] = None
     ) -> None:
-        check_positive('in_channels', in_channels)
-        check_positive('out_channels', out_channels)
+        check_count('in_channels', in_channels)
+        check_count('out_channels', out_channels)
         if hidden_channels is None:
             hidden_channels = (in_channels + out_channels) // 2
-        check_positive('hidden_channels', hidden_channels)
+        check_count('hidden_channels', hidden_channels)
         device = torch.get_default_device()  # Which skip_init ignores.
         super().__init__(
             skip_init(Linear, in_channels, hidden_channels, device=device),

@@ -25,5 +25,5 @@ def test_seeded():
 
 @pytest.mark.parametrize(('dim', 'number'), [(0, 3), (4, 0)])
 def test_wrong_sizes(dim, number):
-    with pytest.raises(ValueError, match='must be above 0, got 0'):
+    with pytest.raises(ValueError, match='must be an integer of 1 or above, got 0'):
         IntentPrototypes(dim, number)

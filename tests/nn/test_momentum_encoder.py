@@ -166,3 +166,10 @@ def test_compiles_without_graph_breaks():
 def test_wrong_momentum(momentum):
     with pytest.raises(ValueError, match=r"'momentum' must lie in \[0, 1\]"):
         MomentumEncoder(nn.Identity(), momentum)
+
+
+def test_an_encoder_that_is_no_module():
+    with pytest.raises(
+        ValueError, match=r"'encoder' must be a torch.nn.Module, got in"
+    ):
+        MomentumEncoder(3)

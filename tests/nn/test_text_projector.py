@@ -27,5 +27,7 @@ def test_is_drawn_on_the_default_device():
 
 
 def test_wrong_width():
-    with pytest.raises(ValueError, match="'in_channels' must be above 0, got 0"):
+    with pytest.raises(
+        ValueError, match="'in_channels' must be an integer of 1 or above, got 0"
+    ):
         TextProjector(0, 4)

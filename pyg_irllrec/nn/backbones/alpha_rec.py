@@ -8,12 +8,14 @@ from pyg_irllrec.functional import propagate, unit_norm
 from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional._reduction import sum_tensors
 from pyg_irllrec.functional.info_nce import unchecked_info_nce
-from pyg_irllrec.nn.backbones.backbone import Backbone
+from pyg_irllrec.nn._arguments import check_temperature
+from pyg_irllrec.nn.backbones.backbone import Backbone, check_triplet_rows
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.embedding_backbone import propagate_layers
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.adjacency import bipartite_edge_index, source_and_target
-from pyg_irllrec.utils.checks import check_positive, check_vectors
+from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_vectors
 
 
 class AlphaRec(Backbone):
@@ -75,8 +77,8 @@ class AlphaRec(Backbone):
             num_users, num_items, embedding_dim, num_intents=num_intents, impl=impl
         )
         check_vectors('item_text', item_text, num_items, 'per item')
-        check_positive('num_layers', num_layers)
-        check_positive('temperature', temperature)
+        check_count('num_layers', num_layers)
+        check_temperature('temperature', temperature)
         self.num_layers = num_layers
         self.temperature = temperature
         item_text = at_least_float32(item_text.detach())
@@ -105,6 +107,7 @@ class AlphaRec(Backbone):
 
     def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         r"""The mean softmax loss with the negative items of the whole batch."""
+        check_triplet_rows(user, positive, negative)
         gap = unchecked_info_nce(
             user, positive, negative, temperature=self.temperature, reduction='none'
         )

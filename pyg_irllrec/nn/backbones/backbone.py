@@ -16,7 +16,8 @@ from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.conv import IntentLGConv
 from pyg_irllrec.nn.intent_prototypes import IntentPrototypes
 from pyg_irllrec.utils.adjacency import symmetric_norm
-from pyg_irllrec.utils.checks import check_not_negative, check_positive, check_rows
+from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_rows, check_same_shape
 from pyg_irllrec.utils.graph_cache import prepare_graph
 
 
@@ -53,10 +54,10 @@ class Backbone(Module):
         impl: str = 'auto',
     ) -> None:
         super().__init__()
-        check_positive('num_users', num_users)
-        check_positive('num_items', num_items)
-        check_positive('embedding_dim', embedding_dim)
-        check_not_negative('num_intents', num_intents)
+        check_count('num_users', num_users)
+        check_count('num_items', num_items)
+        check_count('embedding_dim', embedding_dim)
+        check_count('num_intents', num_intents, least=0)
         self.num_users = num_users
         self.num_items = num_items
         self.num_nodes = num_users + num_items
@@ -68,7 +69,7 @@ class Backbone(Module):
             self.user_prototypes = IntentPrototypes(embedding_dim, num_intents)
             self.item_prototypes = IntentPrototypes(embedding_dim, num_intents)
         self.impl = impl
-        self.intent_conv = IntentLGConv(impl=impl)
+        self.intent_conv: Module = IntentLGConv(impl=impl)
 
     def reset_parameters(self) -> None:
         r"""Draws all parameters anew: under the same seed, those of a new backbone. A
@@ -77,6 +78,12 @@ class Backbone(Module):
         for prototypes in (self.user_prototypes, self.item_prototypes):
             if prototypes is not None:
                 prototypes.reset_parameters()
+
+    @property
+    def has_intents(self) -> bool:
+        r"""Whether :meth:`forward` gives interaction intents, which those of the texts
+        can be aligned with."""
+        return self.num_intents > 0
 
     def node_features(self) -> Optional[Tensor]:
         r"""The features that are propagated, one row per node, which
@@ -134,13 +141,16 @@ class Backbone(Module):
     def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         r"""The loss of the embeddings of a batch of triplets, each of shape
         :math:`(B, d)`. (default: :func:`~pyg_irllrec.functional.bpr_loss`)"""
+        if not user.shape == positive.shape == negative.shape:
+            check_triplet_rows(user, positive, negative)
         return unchecked_bpr_loss(user, positive, negative)
 
     def auxiliary_loss(
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:
         r"""The backbone's own weighted loss terms by name, such as the contrast of
-        views. (default: none)"""
+        views: scalars, under names that no other term of the loss has.
+        (default: none)"""
         return {}
 
     def intents(self, x: Tensor) -> Tensor:
@@ -151,6 +161,8 @@ class Backbone(Module):
             raise ValueError(
                 f'this {type(self).__name__} has no intents (num_intents=0)'
             )
+        if x.dim() != 2 or x.size(0) != self.num_nodes:
+            check_rows('x', x, self.num_nodes)
         user, item = x[: self.num_users], x[self.num_users :]
         mixed = [self.user_prototypes(user), self.item_prototypes(item)]
         return torch.cat(mixed).to(x.dtype)  # Which autocast has narrowed.
@@ -164,15 +176,19 @@ class Backbone(Module):
         prototypes."""
         if self.num_intents == 0:
             return None
-        graph, _ = prepare_graph(edge_index, None, self.num_nodes, self.impl)
-        is_customised = self.intent_conv.is_customised()
+        if len(layers) == 0:
+            raise ValueError("'layers' must hold the embeddings of one layer or more")
+        conv = self.intent_conv
+        unchecked = isinstance(conv, IntentLGConv) and not conv.is_customised()
+        impl = conv.impl if isinstance(conv, IntentLGConv) else 'auto'
+        graph, _ = prepare_graph(edge_index, None, self.num_nodes, impl)
         total: Optional[Tensor] = None
         for x in layers:
             intent = self.intents(x)
-            if is_customised:
-                out = self.intent_conv(x, graph.edge_index, intent=intent)
+            if unchecked:
+                out = unchecked_intent_propagate(x, intent, graph, None, impl)
             else:
-                out = unchecked_intent_propagate(x, intent, graph, None, self.impl)
+                out = conv(x, graph.edge_index, intent=intent)
             total = out if total is None else total + out
         return None if total is None else total / len(layers)
 
@@ -205,3 +221,9 @@ class Backbone(Module):
     def extra_repr(self) -> str:
         r"""The arguments."""
         return repr_arguments(self)
+
+
+def check_triplet_rows(user: Tensor, positive: Tensor, negative: Tensor) -> None:
+    r"""Raises a :class:`ValueError` unless there is a user and two items per row."""
+    check_same_shape('positive', positive, 'user', user)
+    check_same_shape('negative', negative, 'user', user)

@@ -5,12 +5,16 @@ from typing import Optional
 
 import torch
 from torch import Tensor
+from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional._reduction import sum_tensors
 from pyg_irllrec.functional.info_nce import unchecked_info_nce
+from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
-from pyg_irllrec.utils.checks import check_not_negative, check_positive
+from pyg_irllrec.nn.backbones.embedding_backbone import sums_layers
+from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_not_negative
 from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
@@ -74,7 +78,7 @@ class BIGCF(ContrastiveBackbone):
         duplicates: bool = False,
         impl: str = 'auto',
     ) -> None:
-        check_positive('num_intents', num_intents)
+        check_count('num_intents', num_intents)
         check_not_negative('center_weight', center_weight)
         check_not_negative('eps', eps)
         super().__init__(
@@ -92,6 +96,12 @@ class BIGCF(ContrastiveBackbone):
         self.center_weight = center_weight
         self.eps = eps
 
+    @property
+    def has_intents(self) -> bool:
+        r"""Whether :meth:`forward` gives interaction intents."""
+        return self.interaction_intents
+
+    @sums_layers
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
@@ -104,6 +114,14 @@ class BIGCF(ContrastiveBackbone):
             noise = torch.randn(shared.shape, dtype=shared.dtype, device=shared.device)
             embedding = embedding + shared * noise
         return BackboneOutput(embedding, intent, (shared,))
+
+    def get_embedding(
+        self, edge_index: Adj, edge_weight: Optional[Tensor] = None
+    ) -> Tensor:
+        r"""The embeddings of :meth:`forward` alone, in training with noise."""
+        if self.training:
+            return Backbone.get_embedding(self, edge_index, edge_weight)
+        return super().get_embedding(edge_index, edge_weight)
 
     def _interaction_intent(
         self, layers: list[Tensor], edge_index: Tensor

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from pyg_irllrec.nn._arguments import check_temperature
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.embedding_backbone import EmbeddingBackbone
-from pyg_irllrec.utils.checks import check_not_negative, check_positive
+from pyg_irllrec.utils.checks import check_not_negative, check_triplets
 
 
 class ContrastiveBackbone(EmbeddingBackbone):
@@ -44,7 +45,7 @@ class ContrastiveBackbone(EmbeddingBackbone):
         impl: str = 'auto',
     ) -> None:
         check_not_negative('contrast_weight', contrast_weight)
-        check_positive('temperature', temperature)
+        check_temperature('temperature', temperature)
         super().__init__(
             num_users,
             num_items,
@@ -67,4 +68,5 @@ class ContrastiveBackbone(EmbeddingBackbone):
         r"""The weighted contrast, where there are views."""
         if not output.views or self.contrast_weight == 0:
             return {}
+        check_triplets(triplets, self.num_users, self.num_items)
         return {'contrast': self.contrast_weight * self.contrast(output, triplets)}

@@ -8,7 +8,8 @@ from pyg_irllrec.functional._reduction import sum_tensors
 from pyg_irllrec.functional.info_nce import unchecked_info_nce
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.nn.backbones.embedding_backbone import sums_layers
+from pyg_irllrec.utils.check_count import check_count
 from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
@@ -58,7 +59,7 @@ class DCCF(ContrastiveBackbone):
         temperature: float = 0.1,
         impl: str = 'auto',
     ) -> None:
-        check_positive('num_intents', num_intents)
+        check_count('num_intents', num_intents)
         super().__init__(
             num_users,
             num_items,
@@ -70,6 +71,7 @@ class DCCF(ContrastiveBackbone):
             impl=impl,
         )
 
+    @sums_layers
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Optional
+from collections.abc import Callable, Sequence
+from typing import Optional, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,16 +11,26 @@ from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional._reduction import sum_tensors
 from pyg_irllrec.functional.propagate import unchecked_propagate
+from pyg_irllrec.nn._plain_module import is_plain
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.check_count import check_count
 from pyg_irllrec.utils.graph_cache import prepare_graph
+
+Encode = TypeVar('Encode', bound=Callable[..., BackboneOutput])
+
+
+def sums_layers(encode: Encode) -> Encode:
+    r"""Marks an :meth:`~Backbone.encode` whose embedding is the sum of
+    :meth:`~EmbeddingBackbone.layers`. An override of it is not marked."""
+    encode.sums_layers = True  # type: ignore[attr-defined]
+    return encode
 
 
 class EmbeddingBackbone(Backbone):
     r"""What the five backbones share: one table of embeddings per side, propagated over
-    the graph. A subclass overrides :meth:`layers`, whose sum scores; one that scores by
-    something else overrides both :meth:`encode` and :meth:`get_embedding`.
+    the graph. A subclass overrides :meth:`layers`, whose sum scores, or :meth:`encode`
+    to score by something else.
 
     Args:
         num_users (int): The number of users.
@@ -47,7 +57,7 @@ class EmbeddingBackbone(Backbone):
         num_intents: int = 0,
         impl: str = 'auto',
     ) -> None:
-        check_positive('num_layers', num_layers)
+        check_count('num_layers', num_layers)
         super().__init__(
             num_users, num_items, embedding_dim, num_intents=num_intents, impl=impl
         )
@@ -80,6 +90,7 @@ class EmbeddingBackbone(Backbone):
         weights = [edge_weight] * self.num_layers
         return propagate_layers(x, edge_index, weights, self.impl)
 
+    @sums_layers
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
@@ -91,7 +102,16 @@ class EmbeddingBackbone(Backbone):
     def get_embedding(
         self, edge_index: Adj, edge_weight: Optional[Tensor] = None
     ) -> Tensor:
-        r"""The embeddings alone, without views or a convolution over intents."""
+        r"""The embeddings of :meth:`forward` alone. Where a call of the backbone runs
+        :meth:`encode` of this package and nothing else, views and interaction intents
+        are left out."""
+        cls = type(self)
+        if not (
+            getattr(cls.encode, 'sums_layers', False)
+            and cls.forward is Backbone.forward
+            and is_plain(self, cls)
+        ):
+            return super().get_embedding(edge_index, edge_weight)
         x = self.node_features()
         return sum_tensors(
             self.layers(x, *self.normalise(edge_index, edge_weight, x.dtype))

@@ -3,7 +3,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from pyg_irllrec.functional import edge_dropout
-from pyg_irllrec.nn.backbones.embedding_backbone import EmbeddingBackbone
+from pyg_irllrec.nn.backbones.embedding_backbone import (
+    EmbeddingBackbone,
+    propagate_layers,
+)
 from pyg_irllrec.utils.checks import check_fraction
 
 
@@ -69,4 +72,5 @@ class LightGCN(EmbeddingBackbone):
         r"""The layers, in training those of a graph that misses some edges."""
         if self.training and self.edge_dropout > 0:
             edge_weight = edge_dropout(edge_weight, self.edge_dropout)
-        return super().layers(x, edge_index, edge_weight)
+        weights = [edge_weight] * self.num_layers
+        return propagate_layers(x, edge_index, weights, self.impl)

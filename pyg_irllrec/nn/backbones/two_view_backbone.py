@@ -7,6 +7,7 @@ from torch import Tensor
 from pyg_irllrec.functional._reduction import sum_tensors
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
+from pyg_irllrec.nn.backbones.embedding_backbone import sums_layers
 from pyg_irllrec.nn.loss.pairwise_alignment_loss import (
     PairwiseAlignmentLoss,
     align_sides,
@@ -93,6 +94,7 @@ class TwoViewBackbone(ContrastiveBackbone):
         r"""The layers of a new view of a normalised graph."""
         raise NotImplementedError
 
+    @sums_layers
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:

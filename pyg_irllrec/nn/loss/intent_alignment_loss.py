@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from pyg_irllrec.nn._arguments import check_temperature
+from pyg_irllrec.nn._plain_module import is_plain
 from pyg_irllrec.nn.loss.interaction_text_matching_loss import (
     InteractionTextMatchingLoss,
 )
@@ -17,6 +19,7 @@ from pyg_irllrec.nn.loss.translation_alignment_loss import TranslationAlignmentL
 from pyg_irllrec.utils.checks import (
     check_matrix,
     check_not_negative,
+    check_rows,
     check_same_shape,
     check_triplets,
 )
@@ -72,9 +75,16 @@ class IntentAlignmentLoss(Module):
             contrasts all nodes with all nodes: :obj:`"moments"` makes it linear in
             their number, and approximate. (default: :obj:`None`, :obj:`impl`)
 
+    Its parts :obj:`user_profile`, :obj:`item_profile`, :obj:`user_intent`,
+    :obj:`item_intent`, :obj:`translation` and :obj:`matching` are modules: any of them
+    can be replaced by one that is called alike.
+
     The authors' choices are :obj:`user_negatives="all"`,
     :obj:`duplicates=True` and :obj:`eps=1e-8`, see
     :func:`~pyg_irllrec.presets.authors_preset`.
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -104,6 +114,8 @@ class IntentAlignmentLoss(Module):
         }
         for name, weight in self.weights.items():
             check_not_negative(f'{name}_weight', weight)
+        check_temperature('profile_temperature', profile_temperature)
+        check_temperature('intent_temperature', intent_temperature)
 
         def pairwise(temperature: float, negatives: str) -> PairwiseAlignmentLoss:
             return PairwiseAlignmentLoss(temperature, negatives, duplicates, impl)
@@ -120,12 +132,17 @@ class IntentAlignmentLoss(Module):
 
     def batch_nodes(self, triplets: Tensor, num_nodes: int, num_users: int) -> Tensor:
         r"""The nodes whose texts the pairwise terms of a batch read: those in it, or
-        all of a side whose negatives are :obj:`"all"`. Some may be named twice."""
-        user, item = triplets[0], triplets[1:].flatten() + num_users
+        all of a side whose negatives are :obj:`"all"`, and all nodes if a pairwise loss
+        was replaced. Some may be named twice."""
         nodes = torch.arange(num_nodes, device=triplets.device)
-        if 'all' in (self.user_profile.negatives, self.user_intent.negatives):
+        users = self.user_profile, self.user_intent
+        items = self.item_profile, self.item_intent
+        if not is_plain(users[0], PairwiseAlignmentLoss, users[1], *items):
+            return nodes
+        user, item = triplets[0], triplets[1:].flatten() + num_users
+        if 'all' in (users[0].negatives, users[1].negatives):
             user = nodes[:num_users]
-        if 'all' in (self.item_profile.negatives, self.item_intent.negatives):
+        if 'all' in (items[0].negatives, items[1].negatives):
             item = nodes[num_users:]
         return torch.cat([user, item])
 
@@ -165,19 +182,25 @@ class IntentAlignmentLoss(Module):
                 :math:`\bar{\mathbf{q}}`. (default: :obj:`None`)
             generator (torch.Generator, optional): Where noise comes from.
                 (default: :obj:`None`, torch's own)
+
+        Raises:
+            ValueError: If a shape, dtype or id is not as above.
         """
         weights = self.weights
-        translated = text_intent if weights['translation'] > 0 else None
+        check_matrix('embedding', embedding)
+        num_nodes = embedding.size(0)
+        translated = embedding if weights['translation'] > 0 else None
         _check_shapes(
-            ('embedding', embedding, 'embedding', embedding),
+            num_nodes,
             ('profile', profile, 'embedding', embedding),
-            ('text_intent', translated, 'embedding', embedding),
+            ('text_intent', text_intent, 'embedding', translated),
             ('interaction_intent', interaction_intent, 'text_intent', text_intent),
             ('teacher_intent', teacher_intent, 'text_intent', text_intent),
         )
-        check_triplets(triplets, num_users, embedding.size(0) - num_users)
+        check_triplets(triplets, num_users, num_nodes - num_users)
         terms: dict[str, Tensor] = {}
-        first = None if self.user_profile.duplicates else first_occurrence(triplets)
+        once = not getattr(self.user_profile, 'duplicates', True)
+        first = first_occurrence(triplets) if once else None
         if profile is not None and weights['profile'] > 0:
             terms['profile'] = align_sides(
                 self.user_profile,
@@ -200,11 +223,17 @@ class IntentAlignmentLoss(Module):
                     first,
                 )
             if weights['translation'] > 0:
-                terms['translation'] = self.translation.unchecked(
-                    text_intent, embedding, generator
-                )
+                given = text_intent, embedding, generator
+                if is_plain(self.translation, TranslationAlignmentLoss):
+                    terms['translation'] = self.translation._unchecked(*given)
+                else:
+                    terms['translation'] = self.translation(*given)
             if teacher_intent is not None and weights['matching'] > 0:
-                terms['matching'] = self.matching.unchecked(text_intent, teacher_intent)
+                pair = text_intent, teacher_intent
+                if is_plain(self.matching, InteractionTextMatchingLoss):
+                    terms['matching'] = self.matching._unchecked(*pair)
+                else:
+                    terms['matching'] = self.matching(*pair)
         total = embedding.new_zeros(
             (), dtype=torch.promote_types(embedding.dtype, torch.float32)
         )
@@ -215,16 +244,26 @@ class IntentAlignmentLoss(Module):
 
     def extra_repr(self) -> str:
         r"""The weights."""
-        return ', '.join(f'{name}_weight={w}' for name, w in self.weights.items())
+        shown = [f'{name}_weight={weight}' for name, weight in self.weights.items()]
+        if not self.negative_item_intents:
+            shown.append('negative_item_intents=False')
+        return ', '.join(shown)
 
 
-def _check_shapes(*pairs: tuple[str, Optional[Tensor], str, Optional[Tensor]]) -> None:
-    r"""Raises a :class:`ValueError` unless those of each pair are matrices of the same
-    shape."""
-    for name, value, other_name, other in pairs:
-        if value is None or other is None:
+def _check_shapes(
+    num_nodes: int, *values: tuple[str, Optional[Tensor], str, Optional[Tensor]]
+) -> None:
+    r"""Raises a :class:`ValueError` unless each value has a row per node, and the shape
+    of the other one beside it."""
+    for name, value, other_name, other in values:
+        if value is None:
             continue
-        if value.shape != other.shape:
+        if (  # What check_rows checks, without its calls.
+            not isinstance(value, Tensor)
+            or value.dim() != 2
+            or value.size(0) != num_nodes
+            or not value.is_floating_point()
+        ):
+            check_rows(name, value, num_nodes)
+        if other is not None and value.shape != other.shape:
             check_same_shape(name, value, other_name, other)
-        if value.dim() != 2 or not value.is_floating_point():
-            check_matrix(name, value)

@@ -34,9 +34,12 @@ class InteractionTextMatchingLoss(Module):
             student (torch.Tensor): :math:`\mathbf{q}`, :math:`(|\mathcal{V}|, d)`.
             teacher (torch.Tensor): :math:`\bar{\mathbf{q}}`, of the same shape;
                 it gets no gradient.
+
+        Raises:
+            ValueError: If a shape or dtype is not as above.
         """
         return matching_loss(student, teacher)
 
-    def unchecked(self, student: Tensor, teacher: Tensor) -> Tensor:
+    def _unchecked(self, student: Tensor, teacher: Tensor) -> Tensor:
         r"""The same for callers that have checked their input."""
         return unchecked_matching_loss(student, teacher)

@@ -6,11 +6,12 @@ from torch import Tensor
 from torch.nn import Module
 
 from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS, unchecked_info_nce
+from pyg_irllrec.nn._arguments import check_temperature, repr_arguments
+from pyg_irllrec.nn._plain_module import is_plain
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_index,
     check_matrix,
-    check_positive,
     check_same_shape,
 )
 from pyg_irllrec.utils.first_occurrence import first_occurrence
@@ -38,6 +39,9 @@ class PairwiseAlignmentLoss(Module):
             (default: :obj:`False`)
         impl (str): The implementation, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -48,7 +52,7 @@ class PairwiseAlignmentLoss(Module):
         impl: str = 'auto',
     ) -> None:
         super().__init__()
-        check_positive('temperature', temperature)
+        check_temperature('temperature', temperature)
         check_choice('negatives', negatives, ('batch', 'all'))
         check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
         self.temperature = temperature
@@ -67,15 +71,18 @@ class PairwiseAlignmentLoss(Module):
             text (torch.Tensor): Their text embeddings, of the same shape.
             index (torch.Tensor, optional): The batch :math:`\mathcal{B}`, node
                 ids of shape :math:`(B)`. (default: :obj:`None`, all nodes)
+
+        Raises:
+            ValueError: If a shape, dtype or id is not as above.
         """
         check_matrix('embedding', embedding)
         check_matrix('text', text)
         check_same_shape('text', text, 'embedding', embedding)
         if index is not None:
             check_index('index', index, embedding.size(0))
-        return self.unchecked(embedding, text, index)
+        return self._unchecked(embedding, text, index)
 
-    def unchecked(
+    def _unchecked(
         self,
         embedding: Tensor,
         text: Tensor,
@@ -104,10 +111,7 @@ class PairwiseAlignmentLoss(Module):
 
     def extra_repr(self) -> str:
         r"""The arguments."""
-        return (
-            f'temperature={self.temperature}, negatives={self.negatives!r}, '
-            f'duplicates={self.duplicates}'
-        )
+        return repr_arguments(self)
 
 
 def align_sides(
@@ -121,11 +125,18 @@ def align_sides(
 ) -> Tensor:
     r"""The sum of a loss of users and of losses of items, for batches of node ids: the
     first row of :obj:`nodes` holds users, all others hold items. :obj:`first` are their
-    first occurrences, where they are known. It checks nothing."""
-    starts = [None] * nodes.size(0) if first is None else first
-    user, item = embedding[:num_users], embedding[num_users:]
-    user_text, item_text = text[:num_users], text[num_users:]
-    loss = user_loss.unchecked(user, user_text, nodes[0], starts[0])
-    for row in range(1, nodes.size(0)):
-        loss = loss + item_loss.unchecked(item, item_text, nodes[row], starts[row])
-    return loss
+    first occurrences, where they are known. It checks nothing itself."""
+    unchecked = is_plain(user_loss, PairwiseAlignmentLoss, item_loss)
+    loss, side = user_loss, slice(num_users)
+    total: Optional[Tensor] = None
+    for row, index in enumerate(nodes):
+        if row == 1:
+            loss, side = item_loss, slice(num_users, None)
+        if unchecked:
+            start = None if first is None else first[row]
+            term = loss._unchecked(embedding[side], text[side], index, start)
+        else:
+            term = loss(embedding[side], text[side], index)
+        total = term if total is None else total + term
+    assert total is not None
+    return total

@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.nn import Module
 
 from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS, unchecked_info_nce
+from pyg_irllrec.nn._arguments import check_temperature, repr_arguments
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_matrix,
     check_not_negative,
-    check_positive,
     check_same_shape,
 )
 
@@ -40,6 +40,9 @@ class TranslationAlignmentLoss(Module):
             the gradient once there are millions of nodes. (default: :obj:`0.0`)
         impl (str): The implementation, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class TranslationAlignmentLoss(Module):
         impl: str = 'auto',
     ) -> None:
         super().__init__()
-        check_positive('temperature', temperature)
+        check_temperature('temperature', temperature)
         check_not_negative('noise', noise)
         check_not_negative('eps', eps)
         check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
@@ -74,19 +77,28 @@ class TranslationAlignmentLoss(Module):
                 same shape.
             generator (torch.Generator, optional): Where noise comes from.
                 (default: :obj:`None`, torch's own)
+
+        Raises:
+            ValueError: If a shape or dtype is not as above.
         """
         check_matrix('text', text)
         check_matrix('embedding', embedding)
         check_same_shape('embedding', embedding, 'text', text)
-        return self.unchecked(text, embedding, generator)
+        return self._unchecked(text, embedding, generator)
 
-    def unchecked(
+    def _unchecked(
         self, text: Tensor, embedding: Tensor, generator: Optional[torch.Generator]
     ) -> Tensor:
         r"""The same for callers that have checked their input."""
         if self.training and self.noise > 0:
-            text = self._perturb(text, generator)
-            embedding = self._perturb(embedding, generator)
+            draws = [
+                torch.randn(
+                    x.shape, dtype=x.dtype, device=x.device, generator=generator
+                )
+                for x in (text, embedding)
+            ]
+            text = text + self.noise * text * draws[0]
+            embedding = embedding + self.noise * embedding * draws[1]
         return unchecked_info_nce(
             text,
             embedding,
@@ -95,12 +107,6 @@ class TranslationAlignmentLoss(Module):
             impl=self.impl,
         )
 
-    def _perturb(self, x: Tensor, generator: Optional[torch.Generator]) -> Tensor:
-        noise = torch.randn(
-            x.shape, dtype=x.dtype, device=x.device, generator=generator
-        )
-        return x + self.noise * x * noise
-
     def extra_repr(self) -> str:
         r"""The arguments."""
-        return f'temperature={self.temperature}, noise={self.noise}, eps={self.eps}'
+        return repr_arguments(self)

@@ -16,6 +16,11 @@ from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.checks import check_vectors
 from pyg_irllrec.utils.first_occurrence import first_occurrence
 
+_NEEDS_INTENTS = (
+    "'intent' texts need a backbone that computes intents, such as "
+    'LightGCN(..., num_intents=128), or alignment=IntentAlignmentLoss(intent_weight=0)'
+)
+
 
 class IRLLRec(Recommender):
     r"""A graph recommender whose intents are aligned with those a language model
@@ -63,6 +68,14 @@ class IRLLRec(Recommender):
     profile: Optional[Tensor]
     intent: Optional[Tensor]
 
+    _own_terms = (
+        *Recommender._own_terms,
+        'profile',
+        'intent',
+        'translation',
+        'matching',
+    )
+
     def __init__(
         self,
         backbone: Backbone,
@@ -80,7 +93,16 @@ class IRLLRec(Recommender):
         for name, text in (('profile', profile), ('intent', intent)):
             if text is not None:
                 check_vectors(name, text, backbone.num_nodes)
-        self.alignment = IntentAlignmentLoss() if alignment is None else alignment
+        alignment = IntentAlignmentLoss() if alignment is None else alignment
+        if not isinstance(alignment, IntentAlignmentLoss):
+            raise ValueError(
+                "'alignment' must be an IntentAlignmentLoss, got "
+                f'{type(alignment).__name__}'
+            )
+        reads_intents = intent is not None and alignment.weights['intent'] > 0
+        if reads_intents and not backbone.has_intents:
+            raise ValueError(_NEEDS_INTENTS)
+        self.alignment = alignment
         self.l2_teacher = l2_teacher
         self.register_buffer('profile', profile, persistent=False)
         self.register_buffer('intent', intent, persistent=False)
@@ -112,22 +134,26 @@ class IRLLRec(Recommender):
     ) -> dict[str, Tensor]:
         output = self._embed_graph()
         weights = self.alignment.weights
-        text_intent = teacher_intent = None
+        profile = text_intent = teacher_intent = None
+        if self.profile_projector is not None and weights['profile'] > 0:
+            profile = self._project(self.profile_projector, self.profile, triplets)
         if self._reads_intents():
-            text_intent = self._text_intent(triplets)
-            if weights['matching'] > 0:
-                assert self.intent_projector is not None
-                teacher_intent = self.intent_projector.teach(self.intent)
-            if output.interaction_intent is None and weights['intent'] > 0:
-                raise ValueError(
-                    "'intent' texts need a backbone that computes intents, such as "
-                    'LightGCN(..., num_intents=128), or intent_weight=0'
+            assert self.intent_projector is not None
+            if self.alignment.needs_all_intents():
+                text_intent = self.intent_projector(self.intent)
+            else:
+                text_intent = self._project(
+                    self.intent_projector, self.intent, triplets
                 )
+            if weights['matching'] > 0:
+                teacher_intent = self.intent_projector.teach(self.intent)
+            if weights['intent'] > 0 and output.interaction_intent is None:
+                raise ValueError(_NEEDS_INTENTS)
         alignment = self.alignment(
             output.embedding,
             triplets,
             self.num_users,
-            profile=self._text_profile(triplets),
+            profile=profile,
             interaction_intent=output.interaction_intent,
             text_intent=text_intent,
             teacher_intent=teacher_intent,
@@ -135,28 +161,18 @@ class IRLLRec(Recommender):
         )
         return {**self._backbone_terms(output, triplets), **alignment.terms}
 
-    def _text_profile(self, triplets: Tensor) -> Optional[Tensor]:
-        if self.profile_projector is None or self.alignment.weights['profile'] == 0:
-            return None
-        assert self.profile is not None
-        return self._project(self.profile_projector, self.profile, triplets)
-
     def _reads_intents(self) -> bool:
         if self.intent_projector is None:
             return False
         weights = self.alignment.weights
         return weights['intent'] > 0 or self.alignment.needs_all_intents()
 
-    def _text_intent(self, triplets: Tensor) -> Tensor:
-        assert self.intent_projector is not None and self.intent is not None
-        if self.alignment.needs_all_intents():
-            everything: Tensor = self.intent_projector(self.intent)
-            return everything
-        return self._project(self.intent_projector, self.intent, triplets)
-
-    def _project(self, projector: Module, text: Tensor, triplets: Tensor) -> Tensor:
+    def _project(
+        self, projector: Module, text: Optional[Tensor], triplets: Tensor
+    ) -> Tensor:
         r"""The projected texts of the nodes that a batch reads, and zeros for all
         others: a tower is the costliest part of a step."""
+        assert text is not None
         num_nodes = self.backbone.num_nodes
         nodes = self.alignment.batch_nodes(triplets, num_nodes, self.num_users)
         is_unique = nodes.is_cpu and not torch.compiler.is_compiling()
@@ -172,8 +188,7 @@ class IRLLRec(Recommender):
             rows = rows * first_occurrence(nodes).unsqueeze(1)
         return rows.new_zeros(num_nodes, rows.size(1)).index_add(0, nodes, rows)
 
-    def _regularised_parameters(self) -> list[Tensor]:
-        weights = super()._regularised_parameters()
+    def _frozen_in_l2(self) -> list[Tensor]:
         if self.l2_teacher and self.intent_projector is not None:
-            weights += list(self.intent_projector.teacher.buffers())
-        return weights
+            return list(self.intent_projector.teacher.buffers())
+        return []

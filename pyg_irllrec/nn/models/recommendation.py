@@ -1,17 +1,14 @@
 from __future__ import annotations
 
+from numbers import Integral
 from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor
 
 from pyg_irllrec.functional.top_k_items import top_k_items
-from pyg_irllrec.utils.adjacency import (
-    check_edge_index,
-    check_node_ids,
-    source_and_target,
-)
-from pyg_irllrec.utils.checks import check_integer
+from pyg_irllrec.utils.adjacency import check_node_ids, source_and_target
+from pyg_irllrec.utils.checks import check_ids
 from pyg_irllrec.utils.user_items import UserItems
 
 
@@ -49,8 +46,12 @@ def check_pairs(name: str, pairs: object, num_users: int, num_items: int) -> Ten
     Raises:
         ValueError: If they are no ids of users above ids of items.
     """
-    check_edge_index(pairs, name=name)
-    assert isinstance(pairs, Tensor)
+    if not isinstance(pairs, Tensor) or pairs.dim() != 2 or pairs.size(0) != 2:
+        got = tuple(pairs.shape) if isinstance(pairs, Tensor) else type(pairs).__name__
+        raise ValueError(
+            f"'{name}' must be user and item ids of shape (2, num_pairs), got {got}"
+        )
+    check_ids(name, pairs)
     if not torch.compiler.is_compiling():
         user, item = source_and_target(pairs)
         check_node_ids(user, num_users, f'{name}[0] (users)')
@@ -66,9 +67,10 @@ def check_queries(users: Tensor, k: int, num_users: int, num_items: int) -> None
             f"'users' must be a vector of ids, got shape {tuple(users.shape)}"
         )
     if users.numel() > 0:
-        check_integer('users', users)
+        check_ids('users', users)
     check_node_ids(users, num_users, 'users')
-    if not 1 <= k <= num_items:
+    if not isinstance(k, Integral) or not 1 <= k <= num_items:
         raise ValueError(
-            f"'k' must be from 1 to the number of items, {num_items}, got {k}"
+            f"'k' must be an integer from 1 to the number of items, {num_items}, got "
+            f'{k!r}'
         )

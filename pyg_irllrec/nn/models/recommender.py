@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Optional, Union
+from typing import ClassVar, Optional, Union
 
 import torch
 from torch import Tensor
@@ -20,11 +20,8 @@ from pyg_irllrec.nn.models.recommendation import (
     recommend,
 )
 from pyg_irllrec.utils.adjacency import source_and_target
-from pyg_irllrec.utils.checks import (
-    check_not_negative,
-    check_positive,
-    check_triplets,
-)
+from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_not_negative, check_triplets
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.normalised_graph import normalised_graph
 from pyg_irllrec.utils.user_items import UserItems
@@ -39,9 +36,11 @@ class Recommender(Module):
 
     The graph belongs to the model: it moves with it but is not saved with it.
     :class:`~pyg_irllrec.nn.IRLLRec` and :class:`~pyg_irllrec.nn.RLMRecGen` add text.
-    In :class:`torch.nn.parallel.DistributedDataParallel`, where all processes have the
-    same graph and texts, :obj:`broadcast_buffers=False` saves sending them in every
-    step.
+    :class:`torch.nn.parallel.DistributedDataParallel` synchronises gradients of its own
+    call alone: those of :obj:`ddp.module.loss(triplets)` stay apart. Train with
+    Lightning, see :class:`~pyg_irllrec.training.LitRecommender`, or wrap a module whose
+    :meth:`forward` returns the loss. All processes have the same graph and texts:
+    :obj:`broadcast_buffers=False` saves sending them in every step.
 
     Args:
         backbone (Backbone): What embeds the graph.
@@ -59,6 +58,8 @@ class Recommender(Module):
 
     edge_index: Tensor
     edge_weight: Tensor
+
+    _own_terms: ClassVar[tuple[str, ...]] = ('ranking', 'l2')
 
     def __init__(
         self,
@@ -153,11 +154,20 @@ class Recommender(Module):
         check_triplets(triplets, self.num_users, self.num_items)
         # Before a teacher's step: the authors' L2 term counts the earlier one.
         l2 = self.edge_weight.new_zeros(())
-        for weight in self._regularised_parameters():
-            l2 = l2 + weight.square().sum()
+        for weight in self.parameters():
+            if weight.requires_grad:
+                l2 = l2 + weight.square().sum()
+        for value in self._frozen_in_l2():
+            l2 = l2 + value.square().sum()
         if self.training and update_teacher:
             self.update_teacher()
         terms = {'l2': self.l2_weight * l2, **self._terms(triplets, generator)}
+        for name, term in terms.items():
+            if term.dim() != 0:
+                raise ValueError(
+                    f"'backbone' must give losses without dimensions, got {name!r} of "
+                    f'shape {tuple(term.shape)}'
+                )
         return LossOutput(torch.stack(list(terms.values())).sum(), terms)
 
     def update_teacher(self) -> None:
@@ -178,13 +188,20 @@ class Recommender(Module):
             raise ValueError(
                 f"'backbone' must return a BackboneOutput, got {type(output).__name__}"
             )
-        self.backbone.check_output('embeddings', output.embedding)
-        if output.interaction_intent is not None:
-            self.backbone.check_output('intents', output.interaction_intent)
+        embedding, intent, _ = output
+        shape = (self.backbone.num_nodes, self.backbone.embedding_dim)
+        if not isinstance(embedding, Tensor) or embedding.shape != shape:
+            self.backbone.check_output('embeddings', embedding)
+        if intent is not None and intent.shape != shape:
+            self.backbone.check_output('intents', intent)
         return output._replace(embedding=widened(output.embedding))
 
     def _sides(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        return embedding[: self.num_users], embedding[self.num_users :]
+        user, item = embedding[: self.num_users], embedding[self.num_users :]
+        if torch.compiler.is_compiling():
+            # Beside an EdgeIndex it cannot return two views of one tensor.
+            return user.clone(), item.clone()
+        return user, item
 
     def _backbone_terms(
         self, output: BackboneOutput, triplets: Tensor
@@ -196,18 +213,17 @@ class Recommender(Module):
             embedding[positive + self.num_users],
             embedding[negative + self.num_users],
         )
-        return {
-            'ranking': ranking,
-            **self.backbone.auxiliary_loss(output, triplets),
-        }
+        own = self.backbone.auxiliary_loss(output, triplets)
+        if taken := own.keys() & set(self._own_terms):
+            raise ValueError(
+                "'backbone' must name its losses unlike those of the model, "
+                f'{", ".join(self._own_terms)}, got {", ".join(sorted(taken))}'
+            )
+        return {'ranking': ranking, **own}
 
-    def _regularised_parameters(self) -> list[Tensor]:
-        r"""What L2 counts: all that is trained."""
-        weights: list[Tensor] = []
-        for weight in self.parameters():
-            if weight.requires_grad:
-                weights.append(weight)
-        return weights
+    def _frozen_in_l2(self) -> list[Tensor]:
+        r"""What L2 counts besides all that is trained."""
+        return []
 
     @torch.no_grad()
     def recommend(
@@ -233,9 +249,12 @@ class Recommender(Module):
             ValueError: If an id is out of range, :obj:`k` is not from 1 to the
                 number of items, or :obj:`exclude` is something else.
         """
-        users = torch.as_tensor(users, device=self.edge_index.device)
+        try:
+            users = torch.as_tensor(users, device=self.edge_index.device)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"'users' must be a vector of ids: {error}") from None
         check_queries(users, k, self.num_users, self.num_items)
-        check_positive('batch_size', batch_size)
+        check_count('batch_size', batch_size)
         exclude = self._check_exclude(exclude)
         with evaluating(self):
             user, item = self.get_embeddings()

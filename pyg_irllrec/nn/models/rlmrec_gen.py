@@ -9,13 +9,14 @@ from torch.nn.init import xavier_uniform_
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS, unchecked_info_nce
+from pyg_irllrec.nn._arguments import check_temperature
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.text_projector import TextProjector
+from pyg_irllrec.utils.check_count import check_count
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_not_negative,
-    check_positive,
     check_vectors,
 )
 
@@ -61,6 +62,8 @@ class RLMRecGen(Recommender):
 
     profile: Tensor
 
+    _own_terms = (*Recommender._own_terms, 'reconstruction')
+
     def __init__(
         self,
         backbone: Backbone,
@@ -78,8 +81,8 @@ class RLMRecGen(Recommender):
         super().__init__(backbone, edge_index, edge_weight, l2_weight=l2_weight)
         check_vectors('profile', profile, backbone.num_nodes)
         check_not_negative('weight', weight)
-        check_positive('temperature', temperature)
-        check_positive('max_rows', max_rows)
+        check_temperature('temperature', temperature)
+        check_count('max_rows', max_rows)
         check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
         if not 0 < mask_ratio <= 1:
             raise ValueError(

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pyg_irllrec.nn import Backbone, BackboneOutput
+from pyg_irllrec.nn.backbones import backbone as backbone_module
 from pyg_irllrec.testing import BackboneTests
 
 
@@ -68,6 +69,48 @@ def test_no_prototypes_no_intents():
         backbone.intents(torch.randn(13, 4))
 
 
+class Halved(torch.nn.Module):
+    def forward(self, x, edge_index, intent):
+        return x / 2
+
+
+def test_the_convolution_can_be_replaced_hooked_and_set(monkeypatch):
+    backbone = Mine(6, 7)
+    x = torch.randn(13, 4)
+    expected = backbone.interaction_intent([x], GRAPH)
+    calls = []
+    hook = backbone.intent_conv.register_forward_hook(lambda *args: calls.append(args))
+    torch.testing.assert_close(backbone.interaction_intent([x], GRAPH), expected)
+    assert len(calls) == 1
+    hook.remove()
+
+    used = []
+    run = backbone_module.unchecked_intent_propagate
+    monkeypatch.setattr(
+        backbone_module,
+        'unchecked_intent_propagate',
+        lambda *args: used.append(args[-1]) or run(*args),
+    )
+    backbone.intent_conv.impl = 'eager'
+    torch.testing.assert_close(backbone.interaction_intent([x], GRAPH), expected)
+    assert used == ['eager']
+    backbone.intent_conv = Halved()
+    assert torch.equal(backbone.interaction_intent([x, 3 * x], GRAPH), x)
+
+
+def test_arguments_of_its_methods_that_do_not_fit():
+    backbone = Mine(6, 7)
+    with pytest.raises(ValueError, match=r"'x' must have a row.* 13 rows, got 8"):
+        backbone.interaction_intent([torch.randn(8, 4)], GRAPH)
+    with pytest.raises(ValueError, match="'layers' must hold"):
+        backbone.interaction_intent([], GRAPH)
+    rows = torch.randn(4, 4)
+    with pytest.raises(ValueError, match="'positive' must have the shape of 'user'"):
+        backbone.ranking_loss(rows, rows[0], rows)
+    with pytest.raises(ValueError, match="'negative' must have the shape of 'user'"):
+        backbone.ranking_loss(rows, rows, rows[:1])
+
+
 @pytest.mark.parametrize(
     ('x', 'message'),
     [
@@ -83,10 +126,13 @@ def test_features_that_do_not_fit(x, message):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'num_users': 0}, "'num_users' must be above 0, got 0"),
-        ({'num_items': -1}, "'num_items' must be above 0, got -1"),
-        ({'embedding_dim': 0}, "'embedding_dim' must be above 0, got 0"),
-        ({'num_intents': -1}, "'num_intents' must be 0 or above, got -1"),
+        ({'num_users': 0}, "'num_users' must be an integer of 1 or above, got 0"),
+        ({'num_items': -1}, "'num_items' must be an integer of 1 or above, got -1"),
+        (
+            {'embedding_dim': 0},
+            "'embedding_dim' must be an integer of 1 or above, got 0",
+        ),
+        ({'num_intents': -1}, "'num_intents' must be an integer of 0 or above, got -1"),
         ({'impl': 'fast'}, "'impl' must be one of 'auto'"),
     ],
 )

@@ -44,14 +44,14 @@ def test_intents_that_nobody_needs_are_not_computed():
     model = BIGCF(6, 7, embedding_dim=4, num_intents=3, interaction_intents=False)
     assert model(tests.edge_index).interaction_intent is None
     with pytest.raises(ValueError, match="'intent' texts need a backbone"):
-        IRLLRec(model, tests.edge_index, **tests.texts()).loss(tests.triplets)
+        IRLLRec(model, tests.edge_index, **tests.texts())
 
 
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'num_intents': 0}, "'num_intents' must be above 0, got 0"),
-        ({'temperature': -0.2}, "'temperature' must be above 0, got -0.2"),
+        ({'num_intents': 0}, "'num_intents' must be an integer of 1 or above, got 0"),
+        ({'temperature': -0.2}, "'temperature' must be 1e-30 or above, got -0.2"),
         ({'center_weight': -1}, "'center_weight' must be 0 or above, got -1"),
         ({'contrast_weight': -1}, "'contrast_weight' must be 0 or above, got -1"),
         ({'eps': -1}, "'eps' must be 0 or above, got -1"),
@@ -60,3 +60,13 @@ def test_intents_that_nobody_needs_are_not_computed():
 def test_wrong_arguments(change, message):
     with pytest.raises(ValueError, match=message):
         BIGCF(6, 7, **change)
+
+
+def test_embeddings_alone_are_those_of_forward_in_training_too():
+    tests = TestBIGCF()
+    model = tests.backbone()
+    found = []
+    for embed in (lambda: model(tests.edge_index).embedding, model.get_embedding):
+        torch.manual_seed(0)
+        found.append(embed() if not found else embed(tests.edge_index))
+    assert torch.equal(*found)

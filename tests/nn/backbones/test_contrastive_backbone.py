@@ -22,6 +22,8 @@ def test_the_contrast_is_weighted_where_there_are_views():
     assert model.auxiliary_loss(output, TRIPLETS) == {}
     output = output._replace(views=(torch.ones(4),))
     assert model.auxiliary_loss(output, TRIPLETS) == {'contrast': torch.tensor(1.0)}
+    with pytest.raises(ValueError, match=r"'triplets\[1\]' must hold ids of items"):
+        model.auxiliary_loss(output, torch.tensor([[0], [-1], [1]]))
     model.contrast_weight = 0
     assert model.auxiliary_loss(output, TRIPLETS) == {}
 
@@ -37,8 +39,8 @@ def test_a_subclass_writes_contrast():
     ('change', 'message'),
     [
         ({'contrast_weight': -1}, "'contrast_weight' must be 0 or above, got -1"),
-        ({'temperature': 0}, "'temperature' must be above 0, got 0"),
-        ({'num_layers': 0}, "'num_layers' must be above 0, got 0"),
+        ({'temperature': 0}, "'temperature' must be 1e-30 or above, got 0"),
+        ({'num_layers': 0}, "'num_layers' must be an integer of 1 or above, got 0"),
     ],
 )
 def test_wrong_arguments(change, message):

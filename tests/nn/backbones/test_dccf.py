@@ -34,8 +34,8 @@ def test_repeated_triplets_and_negative_items_do_not_count():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'num_intents': 0}, "'num_intents' must be above 0, got 0"),
-        ({'temperature': 0.0}, "'temperature' must be above 0, got 0.0"),
+        ({'num_intents': 0}, "'num_intents' must be an integer of 1 or above, got 0"),
+        ({'temperature': 0.0}, "'temperature' must be 1e-30 or above, got 0.0"),
         ({'contrast_weight': -1}, "'contrast_weight' must be 0 or above, got -1"),
     ],
 )

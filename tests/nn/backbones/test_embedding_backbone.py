@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pyg_irllrec.functional import propagate
-from pyg_irllrec.nn import EmbeddingBackbone
+from pyg_irllrec.nn import EmbeddingBackbone, LightGCN
 from pyg_irllrec.testing import BackboneTests
 from pyg_irllrec.utils import symmetric_norm
 
@@ -37,6 +37,43 @@ def test_is_drawn_by_xavier_on_the_default_device():
     assert 0.9 * bound < weight.abs().max() <= bound
 
 
+@pytest.mark.parametrize('num_users', [5.5, None, True])
+def test_sizes_are_integers(num_users):
+    with pytest.raises(ValueError, match="'num_users' must be an integer of 1 or abo"):
+        EmbeddingBackbone(num_users, 6)
+
+
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="'num_layers' must be above 0, got 0"):
+    with pytest.raises(
+        ValueError, match="'num_layers' must be an integer of 1 or above, got 0"
+    ):
         EmbeddingBackbone(6, 7, num_layers=0)
+
+
+class Shifted(LightGCN):
+    """Scores by something else than the sum of layers."""
+
+    def encode(self, x, edge_index, edge_weight):
+        output = super().encode(x, edge_index, edge_weight)
+        return output._replace(embedding=output.embedding + 7)
+
+
+def test_embeddings_alone_are_those_that_are_trained():
+    model = Shifted(6, 7, 4)
+    torch.testing.assert_close(model.get_embedding(GRAPH), model(GRAPH).embedding)
+    plain = LightGCN(6, 7, 4, num_intents=2)
+    expected = plain.get_embedding(GRAPH)
+    forward = plain.forward
+    plain.forward = lambda *args: forward(*args)._replace(embedding=expected + 7)
+    assert torch.equal(plain.get_embedding(GRAPH), expected + 7)
+
+
+def test_hooks_on_it_run_where_the_embeddings_alone_are_read():
+    model = LightGCN(6, 7, 4, num_intents=2)
+    calls = []
+    model.user_prototypes.register_forward_hook(lambda *args: calls.append('intents'))
+    expected = model.get_embedding(GRAPH)
+    assert not calls  # They cost the most, and evaluation does not read them.
+    model.register_forward_hook(lambda *args: calls.append('forward'))
+    assert torch.equal(model.get_embedding(GRAPH), expected)
+    assert calls[-1] == 'forward'

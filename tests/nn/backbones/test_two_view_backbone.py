@@ -77,3 +77,11 @@ def test_a_subclass_writes_view():
 def test_wrong_arguments(change, message):
     with pytest.raises(ValueError, match=message):
         TwoViewBackbone(6, 7, **change)
+
+
+def test_hooks_on_the_contrast_run():
+    model = Scaled(6, 7, 4)
+    calls = []
+    model.contrast_loss.register_forward_hook(lambda *args: calls.append(args))
+    model.auxiliary_loss(model(GRAPH), TRIPLETS)
+    assert len(calls) == 3

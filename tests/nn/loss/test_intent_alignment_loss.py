@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 
 from pyg_irllrec.functional import info_nce, matching_loss
-from pyg_irllrec.nn import IntentAlignmentLoss
+from pyg_irllrec.nn import IntentAlignmentLoss, PairwiseAlignmentLoss
 
 NUM_USERS = 4
 TRIPLETS = torch.tensor([[0, 1, 3, 1], [0, 2, 4, 2], [3, 3, 0, 1]])
@@ -81,6 +83,65 @@ def test_negative_weight():
         ValueError, match="'matching_weight' must be 0 or above, got -1"
     ):
         IntentAlignmentLoss(matching_weight=-1)
+    with pytest.raises(ValueError, match="'intent_temperature' must be 1e-30 or above"):
+        IntentAlignmentLoss(intent_temperature=0)
+
+
+PARTS = (
+    'user_profile',
+    'item_profile',
+    'user_intent',
+    'item_intent',
+    'translation',
+    'matching',
+)
+
+
+class Zero(torch.nn.Module):
+    """Knows nothing of what it replaces."""
+
+    def forward(self, *inputs):
+        return inputs[0].sum() * 0.0
+
+
+class ZeroPairwise(PairwiseAlignmentLoss):
+    def forward(self, embedding, text, index=None):
+        return embedding.sum() * 0.0
+
+
+def test_hooks_on_its_parts_run(inputs):
+    loss = IntentAlignmentLoss().eval()
+    expected = loss(triplets=TRIPLETS, num_users=NUM_USERS, **inputs)
+    calls: Counter[str] = Counter()
+    for name in PARTS:
+        part = getattr(loss, name)
+        part.register_forward_hook(lambda *args, name=name: calls.update([name]))
+    out = loss(triplets=TRIPLETS, num_users=NUM_USERS, **inputs)
+    torch.testing.assert_close(out, expected)
+    # Of items, positive and negative ones.
+    assert calls == dict.fromkeys(PARTS, 1) | {'item_profile': 2, 'item_intent': 2}
+
+
+@pytest.mark.parametrize('cls', [Zero, ZeroPairwise])
+def test_its_parts_can_be_replaced(inputs, cls):
+    loss = IntentAlignmentLoss()
+    for name in PARTS if cls is Zero else PARTS[:4]:
+        setattr(loss, name, cls())
+    out = loss(triplets=TRIPLETS, num_users=NUM_USERS, **inputs)
+    assert out.terms['profile'] == out.terms['intent'] == 0
+    assert (out.total == 0) == (cls is Zero)
+    # What it reads is not known: all.
+    assert torch.equal(loss.batch_nodes(TRIPLETS, 9, NUM_USERS), torch.arange(9))
+
+
+def test_repr():
+    shown = repr(
+        IntentAlignmentLoss(
+            duplicates=True, negative_item_intents=False, eps=1e-8, impl='eager'
+        )
+    )
+    assert 'intent_weight=0.01' in shown and 'negative_item_intents=False' in shown
+    assert "duplicates=True, impl='eager'" in shown and 'eps=1e-08' in shown
 
 
 @pytest.mark.parametrize(
@@ -94,9 +155,22 @@ def test_negative_weight():
         ),
         ({'triplets': TRIPLETS.float()}, "'triplets' must hold integers"),
         ({'embedding': torch.randn(9)}, "'embedding' must be a matrix"),
+        ({'embedding': None}, "'embedding' must be a tensor, got NoneType"),
+        (
+            {name: torch.randn(3, 3) for name in ('text_intent', 'interaction_intent')},
+            "'text_intent' must have a row per node.* 9 rows, got 3",
+        ),
+        (
+            {'text_intent': None, 'teacher_intent': torch.randn(3, 3)},
+            "'teacher_intent' must have a row per node.* 9 rows, got 3",
+        ),
+        (
+            {'text_intent': None, 'interaction_intent': torch.randn(10, 3)},
+            "'interaction_intent' must have a row per node.* 9 rows, got 10",
+        ),
         (
             {'profile': torch.randn(8, 3)},
-            "'profile' must have the shape of 'emb",
+            "'profile' must have a row per node.* 9 rows, got 8",
         ),
         (
             {'text_intent': torch.randn(9, 2)},

@@ -50,12 +50,16 @@ def test_compiles_without_graph_breaks(nodes):
 
 
 def test_repr_and_wrong_arguments():
-    expected = "temperature=0.2, negatives='all', duplicates=True"
-    assert expected in repr(PairwiseAlignmentLoss(0.2, 'all', True))
+    expected = "(temperature=0.2, negatives='all', duplicates=True, impl='chunked')"
+    assert expected in repr(PairwiseAlignmentLoss(0.2, 'all', True, 'chunked'))
     with pytest.raises(ValueError, match="'negatives' must be one of 'batch', 'all'"):
         PairwiseAlignmentLoss(negatives='some')
-    with pytest.raises(ValueError, match="'temperature' must be above 0, got 0"):
+    with pytest.raises(ValueError, match="'temperature' must be 1e-30 or above, got 0"):
         PairwiseAlignmentLoss(temperature=0)
+    with pytest.raises(ValueError, match="'temperature' must be 1e-30 or above, got 1"):
+        PairwiseAlignmentLoss(temperature=1e-40)
+    with pytest.raises(ValueError, match="'temperature' must be a number, got a Tens"):
+        PairwiseAlignmentLoss(temperature=torch.tensor(0.2))
 
 
 @pytest.mark.parametrize(

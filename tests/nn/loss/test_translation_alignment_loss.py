@@ -48,6 +48,13 @@ def test_wrong_arguments(name):
         TranslationAlignmentLoss(**{name: -1.0})
 
 
+def test_repr_and_the_floor_of_the_temperature():
+    shown = repr(TranslationAlignmentLoss(0.5, eps=1e-8, impl='moments'))
+    assert shown.endswith("(temperature=0.5, noise=1.0, eps=1e-08, impl='moments')")
+    with pytest.raises(ValueError, match="'temperature' must be 1e-30 or above"):
+        TranslationAlignmentLoss(1e-40)
+
+
 def test_wrong_tensors():
     with pytest.raises(ValueError, match="'embedding' must have the shape of 'text'"):
         TranslationAlignmentLoss()(torch.randn(5, 4), torch.randn(5, 3))

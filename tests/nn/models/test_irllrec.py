@@ -173,6 +173,10 @@ def with_nan() -> Tensor:
         ),
         ({'edge_index': torch.tensor([[0, 1], [6, 3]])}, 'no edge that leaves an item'),
         ({'l2_weight': -1.0}, "'l2_weight' must be 0 or above"),
+        (
+            {'alignment': {'profile_weight': 1}},
+            "'alignment' must be an IntentAlignmentLoss, got dict",
+        ),
         ({'edge_index': torch.tensor([[0, 12], [5, 1]])}, "'edge_index' must hold ids"),
         (
             {'edge_index': torch.empty(2, 0).long()},
@@ -195,11 +199,31 @@ def test_wrong_triplets(edge_index, shape):
 
 
 def test_intent_texts_need_a_backbone_with_intents(edge_index):
-    model = IRLLRec(LightGCN(NUM_USERS, NUM_ITEMS, DIM), edge_index, **texts())
+    backbone = LightGCN(NUM_USERS, NUM_ITEMS, DIM)
+    with pytest.raises(
+        ValueError, match="'intent' texts need a backbone that computes"
+    ):
+        IRLLRec(backbone, edge_index, **texts())
+    alignment = IntentAlignmentLoss(intent_weight=0)
+    model = IRLLRec(backbone, edge_index, alignment=alignment, **texts())
+    assert 'translation' in model.loss(TRIPLETS).terms
+    alignment.weights['intent'] = 1.0
     with pytest.raises(
         ValueError, match="'intent' texts need a backbone that computes"
     ):
         model.loss(TRIPLETS)
+
+
+def test_parts_of_the_alignment_get_all_texts_that_they_may_read(edge_index):
+    alignment = IntentAlignmentLoss(0.1, 0, 0, 0, user_negatives='all').eval()
+    profile = texts()['profile']
+    expected = build(edge_index, alignment=alignment, profile=profile).loss(TRIPLETS)
+    # With another module in its place, that reads all texts too.
+    loss = alignment.user_profile
+    alignment.user_profile = torch.nn.Module()
+    alignment.user_profile.forward = loss.forward
+    model = build(edge_index, alignment=alignment, profile=profile)
+    torch.testing.assert_close(model.loss(TRIPLETS), expected)
 
 
 def test_recommend_restores_the_mode_of_every_part(edge_index):

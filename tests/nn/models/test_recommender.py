@@ -62,6 +62,35 @@ def test_a_backbone_that_returns_the_wrong_thing(output, message):
         Recommender(Wrong(output), GRAPH).loss(TRIPLETS)
 
 
+class Scored(LightGCN):
+    """Has a loss of its own."""
+
+    def __init__(self, **terms) -> None:
+        super().__init__(6, 7, 4)
+        self.terms = terms
+
+    def auxiliary_loss(self, output, triplets):
+        return self.terms
+
+
+@pytest.mark.parametrize(
+    ('terms', 'message'),
+    [
+        ({'ranking': torch.ones(())}, 'name its losses unlike.*, got ranking'),
+        ({'intent': torch.ones(())}, None),
+        ({'mine': torch.ones(1)}, r"losses without dimensions, got 'mine' of .*\(1,\)"),
+    ],
+)
+def test_losses_of_a_backbone(terms, message):
+    model = Recommender(Scored(**terms), GRAPH)
+    if message is None:
+        assert model.loss(TRIPLETS).terms['intent'] == 1
+        model = IRLLRec(Scored(**terms), GRAPH)
+        message = 'name its losses unlike.*, got intent'
+    with pytest.raises(ValueError, match=message):
+        model.loss(TRIPLETS)
+
+
 def test_a_module_that_is_no_backbone():
     with pytest.raises(ValueError, match=r"'backbone' must be a Backbone, got Linear"):
         Recommender(nn.Linear(2, 2), GRAPH)
@@ -129,8 +158,9 @@ def test_forward_scores_the_interactions_of_the_graph():
 @pytest.mark.parametrize(
     ('pairs', 'message'),
     [
-        ([[0, 1]], r"'edge_label_index' must have shape \(2, .*got \(1, 2\)"),
-        ([0, 1], r"'edge_label_index' must have shape \(2, .*got \(2,\)"),
+        ([[0, 1]], r"'edge_label_index' must be .* of shape \(2, .*got \(1, 2\)"),
+        ([[0], [1]], "'edge_label_index' must hold torch.int64 or .*, got torch.uint8"),
+        ([0, 1], r"'edge_label_index' must be .* of shape \(2, .*got \(2,\)"),
         ([[0.0], [1.0]], "'edge_label_index' must hold integers, got torch.float32"),
         ([[6], [0]], r"'edge_label_index\[0\] \(users\)' must hold ids from 0 to 5"),
         ([[0], [-1]], r"'edge_label_index\[1\] \(items\)' must hold ids from 0 to 6"),
@@ -138,7 +168,8 @@ def test_forward_scores_the_interactions_of_the_graph():
 )
 def test_forward_checks_ids(pairs, message):
     with pytest.raises(ValueError, match=message):
-        build()(torch.tensor(pairs))
+        pairs = torch.tensor(pairs)
+        build()(pairs.to(torch.uint8) if 'uint8' in message else pairs)
 
 
 def test_recommend_equals_sorting_all_scores():
@@ -165,15 +196,26 @@ def test_recommend_leaves_out_what_is_excluded_though_nothing_else_is_left():
 @pytest.mark.parametrize(
     ('users', 'options', 'message'),
     [
-        ([0], {'k': 8}, "'k' must be from 1 to the number of items, 7, got 8"),
-        ([0], {'k': 0}, "'k' must be from 1"),
+        (
+            [0],
+            {'k': 8},
+            "'k' must be an integer from 1 to the number of items, 7, got 8",
+        ),
+        ([0], {'k': 0}, "'k' must be an integer from 1"),
+        ([0], {'k': 2.5}, "'k' must be an integer from 1 .* got 2.5"),
+        (None, {}, "'users' must be a vector of ids"),
+        ([0], {'batch_size': 0.5}, "'batch_size' must be an integer of 1 or above"),
         ([6], {}, "'users' must hold ids from 0 to 5, got ids from 6 to 6"),
         ([[0]], {}, "'users' must be a vector"),
         ([0.5], {}, "'users' must hold integers"),
-        ([0], {'batch_size': 0}, "'batch_size' must be above 0, got 0"),
+        (
+            [0],
+            {'batch_size': 0},
+            "'batch_size' must be an integer of 1 or above, got 0",
+        ),
         ([0], {'exclude': HeteroData()}, "'exclude' must be .* got HeteroData: pass"),
         ([0], {'exclude': [[0], [1]]}, "'exclude' must be .* got list"),
-        ([0], {'exclude': PAIRS[0]}, r"'exclude' must have shape \(2, "),
+        ([0], {'exclude': PAIRS[0]}, r"'exclude' must be .* of shape \(2, "),
         ([0], {'exclude': PAIRS + 2}, r"'exclude\[0\] \(users\)' must hold ids"),
         (
             [0],
@@ -184,7 +226,7 @@ def test_recommend_leaves_out_what_is_excluded_though_nothing_else_is_left():
 )
 def test_recommend_wrong_arguments(users, options, message):
     with pytest.raises(ValueError, match=message):
-        build().recommend(torch.tensor(users), **{'k': 1, **options})
+        build().recommend(users, **{'k': 1, **options})
 
 
 def test_summary_of_pyg():
@@ -193,6 +235,20 @@ def test_summary_of_pyg():
     (whole,) = (line for line in lines if 'IRLLRec' in line)
     assert '[2, 9]' in whole and '[9]' in whole
     assert any('IntentPrototypes' in line for line in lines)
+
+
+def test_a_hook_on_the_backbone_runs_where_it_scores():
+    model = build()
+    calls = []
+    model.backbone.register_forward_hook(lambda *args: calls.append(args))
+    model.get_embeddings()
+    assert len(calls) == 1
+
+
+def test_embeddings_compile():
+    model = build()
+    embed = torch.compile(model.get_embeddings, fullgraph=True, backend='aot_eager')
+    torch.testing.assert_close(embed(), model.get_embeddings())
 
 
 class Step(nn.Module):
