@@ -3,6 +3,7 @@ r"""A recommender from a graph, a backbone, an alignment and a preset."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, Optional, Union
 
 import torch
@@ -69,9 +70,10 @@ def build_model(
             (RLMRec-Gen), :obj:`"intents"` (profiles and intents, pairwise) or
             :obj:`"full"` (IRLLRec). (default: :obj:`"full"`)
         preset (dict, optional): The hyper-parameters, of which :obj:`"backbone"` (of a
-            backbone by name), :obj:`"loss"` and :obj:`"model"` are read.
-            (default: :obj:`None`, :func:`~pyg_irllrec.presets.get_preset` for
-            :obj:`"own"` data)
+            backbone by name), :obj:`"loss"` and :obj:`"model"` are read. It must be of
+            the alignment: :obj:`"intents"` has no translation and matching terms,
+            :obj:`"full"` has either or both. (default: :obj:`None`,
+            :func:`~pyg_irllrec.presets.get_preset` for :obj:`"own"` data)
         profile (str): The attribute of nodes that holds the embeddings of profiles, of
             shape :math:`(N, D_t)`. (default: :obj:`"profile"`)
         intent (str): The attribute that holds the embeddings of intents, likewise.
@@ -82,14 +84,17 @@ def build_model(
             (default: :obj:`None`, found in :obj:`data`)
 
     Raises:
-        ValueError: If a name is unknown, text embeddings are missing, or the backbone
-            is of other sizes than the graph.
+        ValueError: If a name is unknown, text embeddings are missing, the backbone has
+            other sizes than the graph, or the preset is of another alignment.
     """
     check_choice('alignment', alignment, ALIGNMENTS)
     name = backbone if isinstance(backbone, str) else 'lightgcn'
     check_choice('backbone', name, tuple(BACKBONES))
     preset = get_preset(name, 'own', alignment) if preset is None else preset
     _check_preset(preset)
+    weights = _read_loss(preset, alignment)
+    model: type[Recommender] = RLMRecGen if alignment == 'reconstruction' else IRLLRec
+    options = _read_part(preset, 'model', model, f'alignment={alignment!r}')
     edge_type, rev_edge_type = find_interaction_types(data, edge_type, rev_edge_type)
     sides = (edge_type[0], edge_type[2])
     num_users, num_items = (_count_nodes(data, side) for side in sides)
@@ -99,7 +104,10 @@ def build_model(
         for kind in ALIGNMENT_TEXTS[alignment]
     }
     interactions = training_interactions(data, edge_type, rev_edge_type)
-    arguments = preset.get('backbone', {})
+    arguments: dict[str, Any] = {}
+    if isinstance(backbone, str):
+        needed_by = f'backbone={backbone!r}'
+        arguments = _read_part(preset, 'backbone', BACKBONES[backbone], needed_by)
     if backbone == 'alpharec':
         item_text = _read_vectors(data, sides[1], profile, "backbone='alpharec'")
         encoder: Backbone = AlphaRec(
@@ -109,11 +117,9 @@ def build_model(
         encoder = _build_backbone(backbone, num_users, num_items, arguments)
     edge_index = bipartite_edge_index(interactions, num_users, num_items)
     if alignment == 'reconstruction':
-        return RLMRecGen(encoder, edge_index, **texts, **preset.get('model', {}))
-    loss = IntentAlignmentLoss(**preset.get('loss', {}))
-    return IRLLRec(
-        encoder, edge_index, alignment=loss, **texts, **preset.get('model', {})
-    )
+        return RLMRecGen(encoder, edge_index, **texts, **options)
+    loss = IntentAlignmentLoss(**weights)
+    return IRLLRec(encoder, edge_index, alignment=loss, **texts, **options)
 
 
 def _check_preset(preset: Preset) -> None:
@@ -122,6 +128,68 @@ def _check_preset(preset: Preset) -> None:
             f"'preset' must be a dictionary with the keys {', '.join(map(repr, PARTS))}"
             f', as get_preset() returns it, got {preset!r}'
         )
+
+
+_OWN = {
+    'backbone': ('num_users', 'num_items', 'item_text', 'interactions'),
+    'loss': (),
+    'model': (
+        'backbone',
+        'edge_index',
+        'edge_weight',
+        'profile',
+        'intent',
+        'alignment',
+    ),
+}
+"""What build_model passes by itself, by part of a preset."""
+
+
+def _read_part(
+    preset: Preset, part: str, cls: type[Module], needed_by: str
+) -> dict[str, Any]:
+    r"""The arguments of a class, a copy."""
+    given: object = preset.get(part, {})
+    if not isinstance(given, dict):
+        raise ValueError(
+            f"preset['{part}'] must be a dictionary of arguments of {cls.__name__}, "
+            f'got {given!r}'
+        )
+    allowed = [name for name in signature(cls).parameters if name not in _OWN[part]]
+    if unknown := [name for name in given if name not in allowed]:
+        raise ValueError(
+            f"preset['{part}'] must hold arguments of {cls.__name__} for {needed_by}, "
+            f'{", ".join(allowed)}, got {", ".join(map(str, unknown))}: take those of '
+            'get_preset(backbone, dataset, alignment)'
+        )
+    return dict(given)
+
+
+def _read_loss(preset: Preset, alignment: str) -> dict[str, Any]:
+    r"""The arguments of :class:`IntentAlignmentLoss`, whose terms with a weight are
+    those of the alignment."""
+    given = _read_part(preset, 'loss', IntentAlignmentLoss, f'alignment={alignment!r}')
+    if alignment == 'intents':
+        given = {'translation_weight': 0.0, 'matching_weight': 0.0, **given}
+    weights = {**IntentAlignmentLoss().weights}
+    weights |= {name: given.get(f'{name}_weight', weights[name]) for name in weights}
+    both = weights['translation'] == weights['matching'] == 0
+    needed = {
+        'profile': (weights['profile'] > 0, 'profile_weight above 0'),
+        'intents': (
+            weights['intent'] > 0 and both,
+            'intent_weight above 0 and translation_weight=0, matching_weight=0',
+        ),
+        'full': (not both, 'translation_weight or matching_weight above 0'),
+    }
+    fits, what = needed.get(alignment, (True, ''))
+    if not fits:
+        got = ', '.join(f'{name}_weight={weight}' for name, weight in weights.items())
+        raise ValueError(
+            f"preset['loss'] must have {what} for alignment={alignment!r}, got {got}: "
+            'take those of get_preset(backbone, dataset, alignment)'
+        )
+    return given
 
 
 def _count_nodes(data: HeteroData, side: str) -> int:

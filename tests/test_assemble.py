@@ -94,6 +94,45 @@ def test_other_node_types():
     assert named.edge_index.size(1) == 4
 
 
+def test_intents_without_weights_are_pairwise(data):
+    full = get_preset('lightgcn', 'synthetic', 'full')
+    for loss in ({}, {'intent_weight': 0.5}, full['loss']):
+        preset = {'backbone': {'num_intents': 4}, 'loss': loss}
+        terms = build_model(data, alignment='intents', preset=preset).loss(
+            triplets(data)
+        )[1]
+        assert terms.keys() == {'ranking', 'l2', 'profile', 'intent'}
+
+
+@pytest.mark.parametrize(
+    ('alignment', 'other', 'message'),
+    [
+        (
+            'intents',
+            'full',
+            r"'loss'\] must have .* translation_weight=0.*'intents', got",
+        ),
+        ('full', 'intents', r"'loss'\] must have translation_weight or.*'full', got"),
+        ('full', 'reconstruction', r"'loss'\] must have translation_weight or"),
+        (
+            'reconstruction',
+            'full',
+            r"'model'\] must .* RLMRecGen .* got l2_teacher, mom",
+        ),
+    ],
+)
+def test_a_preset_of_another_alignment(data, alignment, other, message):
+    preset = get_preset('lightgcn', 'synthetic', other, 'authors')
+    with pytest.raises(ValueError, match=message):
+        build_model(data, alignment=alignment, preset=preset)
+
+
+def test_a_preset_with_other_texts_than_the_alignment_reads(data):
+    preset = get_preset('lightgcn', 'synthetic', 'full')
+    terms = build_model(data, alignment='profile', preset=preset).loss(triplets(data))
+    assert terms[1].keys() == {'ranking', 'l2', 'profile'}
+
+
 def test_bad_input(data):
     bare = HeteroData()
     bare['user'].num_nodes, bare['item'].num_nodes = 60, 40
@@ -113,6 +152,22 @@ def test_bad_input(data):
         (data, none | {'backbone': LightGCN(60, 41)}, "of 'data', 60 and 40, got 60"),
         (data, {'preset': {'training': {}}}, "'preset' must be .* keys 'backbone'"),
         (data, {'preset': 'sound'}, "'preset' must be a dictionary"),
+        (data, {'preset': {'model': None}}, r"preset\['model'\] must be a dict.* None"),
+        (
+            data,
+            {'preset': get_preset('sgl', 'own', 'full')},
+            r"preset\['backbone'\] .* LightGCN for backbone='lightgcn'.*, got dropout",
+        ),
+        (
+            data,
+            {'alignment': 'profile', 'preset': {'loss': {'profile_weight': 0}}},
+            r"preset\['loss'\] must have profile_weight above 0",
+        ),
+        (
+            data,
+            {'backbone': LightGCN, 'alignment': 'full'},
+            "'intent' texts need a backbone that computes intents",
+        ),
         (bare, {}, r"'full' needs text embeddings, data\['user'\].profile, got none"),
         (bare, none | {'backbone': 'alpharec'}, "backbone='alpharec' needs text"),
         (uneven, {'alignment': 'profile'}, 'must be equally wide, got 2 and 3'),
