@@ -26,7 +26,8 @@ from pyg_irllrec.training.lit_recommender import LitRecommender
 from pyg_irllrec.training.load_weights import load_weights
 from pyg_irllrec.training.progress_bar import EpochProgressBar
 from pyg_irllrec.typing import PathLike
-from pyg_irllrec.utils.checks import check_choice, check_positive
+from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.files import atomic_write
 
 
@@ -41,7 +42,8 @@ class FitResult(NamedTuple):
     """A row per validation: epoch, mean loss terms, validation metrics. Without
     validation the rows hold no metrics."""
     seconds_per_step: float
-    """The median time of a training step of this process."""
+    """The median time of a training step of this process; where it was resumed and had
+    none left to do, the recorded one."""
     peak_memory_mb: float
     """The peak memory: of the process on a CPU (0 on Windows), of its tensors on a
     GPU."""
@@ -98,9 +100,9 @@ def fit(
         FileNotFoundError: If there is nothing to resume.
         ValueError: If an argument is out of range or the checkpoint is damaged.
     """
-    check_positive('epochs', epochs)
-    check_positive('check_every', check_every)
-    check_positive('patience', patience)
+    check_count('epochs', epochs)
+    check_count('check_every', check_every)
+    check_count('patience', patience)
     check_choice('precision', precision, ('32-true', 'bf16-mixed'))
     target = parse_device(device)
     items = data.train_items
@@ -181,6 +183,9 @@ def fit(
             trainer.test(lit, data, ckpt_path=best, verbose=False)
 
     model.to(target)
+    step_seconds = _recorded_step(out) if resume else 0.0
+    if lit.step_seconds:
+        step_seconds = statistics.median(lit.step_seconds)
     result = FitResult(
         test={
             name.removeprefix('test/'): float(value)
@@ -189,9 +194,7 @@ def fit(
         },
         best_epoch=_best_epoch(history, f'recall@{max(ks)}'),
         history=history,
-        seconds_per_step=statistics.median(lit.step_seconds)
-        if lit.step_seconds
-        else 0.0,
+        seconds_per_step=step_seconds,
         peak_memory_mb=_peak_memory_mb(target),
     )
     _write(result, out)
@@ -240,6 +243,15 @@ def _write(result: FitResult, out: Path) -> None:
             indent=2,
         )
         file.write('\n')
+
+
+def _recorded_step(out: Path) -> float:
+    r"""The time of a step that an earlier process recorded, 0 where there is none."""
+    try:
+        metrics = json.loads((out / 'metrics.json').read_text(encoding='utf-8'))
+        return float(metrics['seconds_per_step'])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
 
 
 def _peak_memory_mb(device: torch.device) -> float:

@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from pyg_irllrec.nn import Recommender
+from pyg_irllrec.nn.models.recommendation import check_pairs
 from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.training.ranking import RankingBatch, RankingMetrics
 from pyg_irllrec.utils.checks import check_positive
@@ -64,8 +65,7 @@ class LitRecommender(LightningModule):
         self._embeddings: tuple[Tensor, Tensor] | None = None
 
     def forward(self, edge_label_index: Tensor) -> Tensor:
-        r"""The scores of user and item ids of shape :math:`(2, B)`, which
-        :meth:`lightning.pytorch.Trainer.predict` returns for each batch."""
+        r"""The scores of user and item ids of shape :math:`(2, B)`."""
         scores: Tensor = self.model(edge_label_index)
         return scores
 
@@ -143,6 +143,42 @@ class LitRecommender(LightningModule):
         r"""Logs the metrics of the test."""
         for name, value in self.metrics.compute().items():
             self.log(f'test/{name}', value)
+        self._embeddings = None
+
+    def on_predict_epoch_start(self) -> None:
+        r"""Embeds the graph once for all batches."""
+        self._embeddings = self.model.get_embeddings()
+
+    def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        r"""The scores of a batch of pairs, which
+        :meth:`lightning.pytorch.Trainer.predict` returns in a list.
+
+        .. code-block:: python
+
+            batches = DataLoader(edge_label_index.split(1024, dim=1), batch_size=None)
+            scores = torch.cat(trainer.predict(lit, batches))
+
+        Args:
+            batch (torch.Tensor): User ids above item ids, of shape :math:`(2, B)`, not
+                a pair per row.
+            batch_idx (int): The number of the batch.
+
+        Raises:
+            ValueError: If the batch is something else, or an id is out of range.
+        """
+        if not isinstance(batch, Tensor):
+            raise ValueError(
+                "'batch' must be a tensor of user and item ids of shape (2, num_pairs)"
+                f', got {type(batch).__name__}: predict with '
+                'DataLoader(edge_label_index.split(1024, dim=1), batch_size=None)'
+            )
+        assert self._embeddings is not None
+        user, item = self._embeddings
+        pairs = check_pairs('batch', batch, user.size(0), item.size(0)).long()
+        return (user[pairs[0]] * item[pairs[1]]).sum(dim=-1)
+
+    def on_predict_epoch_end(self) -> None:
+        r"""Lets go of the embeddings."""
         self._embeddings = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

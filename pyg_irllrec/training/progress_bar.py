@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any, Optional
 
 from lightning.pytorch import LightningModule, Trainer
@@ -23,9 +24,11 @@ class EpochProgressBar(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         r"""Shows the bar, as far as a resumed run has come."""
-        steps = self.total_train_batches * (trainer.max_epochs or 1)
+        # Without an end where the epochs, or the batches of one, have none.
+        epochs = trainer.max_epochs or 1
+        steps = self.total_train_batches * epochs
         self._bar = tqdm(
-            total=int(steps),
+            total=int(steps) if epochs > 0 and math.isfinite(steps) else None,
             initial=trainer.global_step,
             desc='training',
             unit='step',

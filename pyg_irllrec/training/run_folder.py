@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
@@ -22,10 +23,13 @@ class RunFolder:
 
     Args:
         path (str or pathlib.Path): The folder. It need not exist.
+
+    Attributes:
+        path (pathlib.Path): Its absolute path.
     """
 
     def __init__(self, path: PathLike) -> None:
-        self.path = Path(path)
+        self.path = Path(os.path.abspath(path))
         self.config_path = self.path / 'config.json'
         self.best_path = self.path / 'best.ckpt'
 
@@ -80,7 +84,12 @@ class RunFolder:
             config = json.loads(self.config_path.read_text(encoding='utf-8'))
         except ValueError as error:
             raise ValueError(f'{self.config_path} is damaged: {error}') from None
-        return dict(config)
+        if not isinstance(config, dict):
+            raise ValueError(
+                f'{self.config_path} is damaged: it must hold an object, got '
+                f'{type(config).__name__}'
+            )
+        return config
 
     def _check_same(self, config: dict[str, Any]) -> None:
         before = self.read_config()
@@ -111,9 +120,12 @@ def _as_json(config: Mapping[str, Any]) -> dict[str, Any]:
     def absolute(value: object) -> str:
         if isinstance(value, Path):
             return str(value.resolve())
-        raise ValueError(
-            "'config' must hold values that JSON has, or paths, got a "
-            f'{type(value).__name__}'
-        )
+        raise TypeError(f'got a {type(value).__name__}')
 
-    return dict(json.loads(json.dumps(dict(config), default=absolute)))
+    try:
+        text = json.dumps(dict(config), default=absolute, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"'config' must be a dictionary of values that JSON has, or paths: {error}"
+        ) from None
+    return dict(json.loads(text))

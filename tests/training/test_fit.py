@@ -100,6 +100,11 @@ def test_stops_early(tmp_path):
     assert result.history[-1]['epoch'] < 20
     resumed = run(tmp_path, lr=1e-9, epochs=50, check_every=1, patience=2, resume=True)
     assert resumed.history == result.history and resumed.test == result.test
+    # It took no step: what was recorded stands.
+    assert resumed.seconds_per_step == result.seconds_per_step > 0
+    (tmp_path / 'metrics.json').unlink()
+    resumed = run(tmp_path, lr=1e-9, epochs=50, check_every=1, patience=2, resume=True)
+    assert resumed.seconds_per_step == 0
 
 
 @pytest.mark.parametrize('held_out', ['nothing', 'validation', 'test'])
@@ -189,8 +194,9 @@ def test_a_damaged_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'epochs': 0}, "'epochs' must be above 0"),
-        ({'patience': 0}, "'patience' must be above 0"),
+        ({'epochs': 0}, "'epochs' must be an integer of 1 or above, got 0"),
+        ({'epochs': 2.5}, "'epochs' must be an integer of 1 or above, got 2.5"),
+        ({'patience': 0}, "'patience' must be an integer of 1 or above"),
         ({'lr': 0.0}, "'lr' must be above 0"),
         ({'ks': (60,)}, "'ks' must not be above the number of items, 50, got 60"),
         ({'ks': ()}, "'ks' must hold at least one cut-off"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.nn import IRLLRec, LightGCN
@@ -45,6 +45,33 @@ def test_predicts_the_scores_of_batches_of_pairs():
     loader = DataLoader(PAIRS.split(8, dim=1), batch_size=None)
     scores = torch.cat(trainer().predict(lit, loader))
     torch.testing.assert_close(scores, lit.model.eval()(PAIRS))
+
+
+def test_predicting_embeds_the_graph_once(monkeypatch):
+    lit, calls = build(), []
+    embed = lit.model.get_embeddings
+    monkeypatch.setattr(lit.model, 'get_embeddings', lambda: calls.append(1) or embed())
+    trainer().predict(lit, DataLoader(PAIRS.split(8, dim=1), batch_size=None))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ('loader', 'message'),
+    [
+        (
+            DataLoader(TensorDataset(PAIRS.t()), 8),
+            "'batch' must be a tensor .* got list",
+        ),
+        (DataLoader(PAIRS.t(), 8), r"'batch' must be .* shape \(2, .*got \(8, 2\)"),
+        (
+            DataLoader([PAIRS + 20], None),
+            r"'batch\[0\] \(users\)' must hold ids from 0",
+        ),
+    ],
+)
+def test_predicts_no_other_batches(loader, message):
+    with pytest.raises(ValueError, match=message):
+        trainer().predict(build(), loader)
 
 
 def test_prints():

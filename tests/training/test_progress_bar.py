@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
+
 from pyg_irllrec.training import EpochProgressBar
 
 
@@ -26,6 +28,18 @@ def test_one_bar_for_all_epochs_with_the_loss(capsys, monkeypatch):
     shown = capsys.readouterr().err
     assert 'training' in shown and '3/6' in shown
     assert 'epoch=2' in shown and 'loss=0.2500' in shown
+
+
+@pytest.mark.parametrize(
+    ('batches', 'max_epochs'), [(float('inf'), 3), (2, -1), (float('inf'), -1)]
+)
+def test_a_run_without_an_end(capsys, monkeypatch, batches, max_epochs):
+    monkeypatch.setattr(EpochProgressBar, 'total_train_batches', batches)
+    bar, run = EpochProgressBar(refresh_seconds=0.0), trainer(max_epochs=max_epochs)
+    bar.on_train_start(run, None)
+    bar.on_train_batch_end(run, None, None, None, 0)
+    bar.on_train_end(run, None)
+    assert 'training: 1step' in capsys.readouterr().err
 
 
 def test_a_resumed_run_begins_where_it_was(capsys, monkeypatch):

@@ -44,13 +44,30 @@ def test_a_run_killed_in_its_first_seconds_begins_anew(tmp_path):
     assert run.open({'seed': 0}) == tmp_path / 'mine.1'
 
 
+def test_the_folder_that_the_process_is_in(tmp_path, monkeypatch):
+    (tmp_path / 'mine').mkdir()
+    monkeypatch.chdir(tmp_path / 'mine')
+    run = RunFolder('.')
+    run.open({'seed': 0})
+    assert run.open({'seed': 1}) == tmp_path / 'mine.1'
+    assert json.loads((tmp_path / 'mine' / 'config.json').read_text()) == {'seed': 1}
+
+
 def test_bad_input(tmp_path):
     run = RunFolder(tmp_path)
     with pytest.raises(FileNotFoundError, match='holds no run'):
         run.read_config()
-    with pytest.raises(ValueError, match="'config' must hold values that JSON has"):
+    with pytest.raises(ValueError, match=r"'config' must .* got a object"):
         run.open({'model': object()})
+    for config in ({'lr': float('nan')}, {(1, 2): 3}, [1]):
+        with pytest.raises(ValueError, match="'config' must be a dictionary of values"):
+            run.open(config)
     assert list(tmp_path.iterdir()) == []
+    run.config_path.write_text('[1]')
+    with pytest.raises(
+        ValueError, match='is damaged: it must hold an object, got list'
+    ):
+        run.read_config()
     run.config_path.write_text(json.dumps({'seed': 0})[:5])
     with pytest.raises(ValueError, match='is damaged'):
         run.open({'seed': 0}, resume=True)
