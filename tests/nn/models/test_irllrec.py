@@ -171,7 +171,10 @@ def with_nan() -> Tensor:
             {'intent': torch.ones(NUM_NODES, 3).long()},
             "'intent' must hold floating-point",
         ),
-        ({'edge_index': torch.tensor([[0, 1], [6, 3]])}, 'no edge that leaves an item'),
+        (
+            {'edge_index': torch.tensor([[0, 1], [6, 3]])},
+            'both directions of the graph',
+        ),
         ({'l2_weight': -1.0}, "'l2_weight' must be 0 or above"),
         (
             {'alignment': {'profile_weight': 1}},
