@@ -54,12 +54,12 @@ def intent_propagate(
             - :obj:`"csr"` takes sparse products, on every device, in
               :math:`O(|\mathcal{E}| + |\mathcal{V}| F)` memory. They need edges sorted
               by target: the first call with an adjacency sorts, and the adjacency
-              keeps what is needed as long as it is not changed. An
-              :class:`~torch_geometric.EdgeIndex` that is marked as sorted or undirected
-              is believed.
+              keeps what is needed as long as it is not changed.
             - :obj:`"triton"` is the same, fused, for CUDA (extra :obj:`triton`).
             - :obj:`"auto"` is :obj:`"csr"`, but for a compiled call with edges that are
-              not sorted.
+              not sorted: it sorts nothing, and takes an
+              :class:`~torch_geometric.EdgeIndex` that is sorted by target and whose
+              cache is filled. It refuses one that was changed since.
 
     Shapes:
         - **x:** :math:`(|\mathcal{V}|, F)`
@@ -69,8 +69,8 @@ def intent_propagate(
     Raises:
         ValueError: If a shape, dtype, id or option is not as above.
     """
-    check_matrix('x', x)
-    check_matrix('intent', intent)
+    check_matrix('x', x, may_be_empty=True)
+    check_matrix('intent', intent, may_be_empty=True)
     if intent.size(0) != x.size(0):
         raise ValueError(
             f"'intent' must have a row per node, {x.size(0)}, got {intent.size(0)}"

@@ -6,7 +6,11 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.functional.edge_dropout import edge_dropout
-from pyg_irllrec.utils.adjacency import source_and_target
+from pyg_irllrec.utils.adjacency import (
+    check_edge_index,
+    check_node_ids,
+    source_and_target,
+)
 
 
 def node_dropout(
@@ -30,8 +34,12 @@ def node_dropout(
             (default: :obj:`None`, torch's own)
 
     Raises:
-        ValueError: If :obj:`p` is out of range.
+        ValueError: If :obj:`p` is out of range, a shape is wrong or, on a CPU, an id is
+            out of range.
     """
+    check_edge_index(edge_index, edge_weight)
+    if edge_index.is_cpu and not torch.compiler.is_compiling():
+        check_node_ids(edge_index, num_nodes)
     kept = edge_dropout(edge_weight.new_ones(num_nodes), p, generator)
     source, target = source_and_target(edge_index)
-    return edge_weight * kept[source] * kept[target]
+    return edge_weight * kept.index_select(0, source) * kept.index_select(0, target)

@@ -42,7 +42,7 @@ def propagate(
     Raises:
         ValueError: If a shape, dtype, id or option is not as above.
     """
-    check_matrix('x', x)
+    check_matrix('x', x, may_be_empty=True)
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
     graph, edge_weight = prepare_graph(adj, edge_weight, x.size(0), impl)
     return unchecked_propagate(x, graph, edge_weight)
@@ -60,7 +60,7 @@ def unchecked_propagate(
             out: Tensor = propagate_csr(wide.contiguous(), edge_weight, *graph.csr)
         return out.to(x.dtype)
     source, target = source_and_target(graph.edge_index)
-    message = wide[source]
+    message = wide.index_select(0, source)  # Unlike wide[source] it refuses -1.
     if edge_weight is not None:
         message = message * edge_weight.unsqueeze(-1)
     return torch.zeros_like(wide).index_add(0, target, message).to(x.dtype)

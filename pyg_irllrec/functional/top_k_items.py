@@ -5,6 +5,8 @@ from typing import NamedTuple, Optional
 import torch
 from torch import Tensor
 
+from pyg_irllrec.utils.checks import check_matrix
+
 
 class TopK(NamedTuple):
     r"""Scores and item ids, best first, both of shape :math:`(B, k)`."""
@@ -30,11 +32,19 @@ def top_k_items(
             that score :math:`-\infty`. (default: :obj:`None`)
 
     Raises:
-        ValueError: If :obj:`k` is below one or above the number of items.
+        ValueError: If the embeddings are no matrices of one width, or :obj:`k` is no
+            integer from one to the number of items.
     """
-    if not 1 <= k <= item.size(0):
+    check_matrix('user', user, may_be_empty=True)
+    check_matrix('item', item)
+    if user.size(1) != item.size(1):
         raise ValueError(
-            f"'k' must be from 1 to the number of items, {item.size(0)}, got {k}"
+            f"'item' must be as wide as 'user', {user.size(1)}, got {item.size(1)}"
+        )
+    if not isinstance(k, int) or not 1 <= k <= item.size(0):
+        raise ValueError(
+            "'k' must be an integer from 1 to the number of items, "
+            f'{item.size(0)}, got {k}'
         )
     # Rounded to eight bits of mantissa, scores tie.
     with torch.autocast(user.device.type, enabled=False):

@@ -13,4 +13,6 @@ def unit_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
         x (torch.Tensor): The rows, of shape :math:`(*, d)`.
         eps (float): :math:`\epsilon`. (default: :obj:`1e-8`, the authors')
     """
-    return x * (eps + x.square().sum(dim=-1, keepdim=True)).rsqrt()
+    wide = x if x.dtype.itemsize >= 4 else x.float()  # Half precision has no 1e-8.
+    inverse = (eps + wide.square().sum(dim=-1, keepdim=True)).rsqrt()
+    return (wide * inverse).to(x.dtype)

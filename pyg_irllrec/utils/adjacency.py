@@ -11,7 +11,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj, SparseTensor
 from torch_geometric.utils import is_torch_sparse_tensor as is_sparse
 
-from pyg_irllrec.utils.checks import check_integer
+from pyg_irllrec.utils.checks import check_ids
 
 
 def to_edge_index(
@@ -55,15 +55,29 @@ def to_edge_index(
         sort_order: Optional[str] = 'col'
     else:
         if adj.layout is torch.sparse_coo:
+            # PyG marks it as coalesced in place, which one that is trained refuses.
             adj = adj.coalesce()
-        (target, source), value = torch_geometric.utils.to_edge_index(adj)
+            (target, source), value = adj.indices(), adj.values()
+        else:
+            (target, source), value = torch_geometric.utils.to_edge_index(adj)
         # A COO matrix may call itself coalesced without being sorted.
         sort_order = {torch.sparse_csr: 'col', torch.sparse_csc: 'row'}.get(adj.layout)
+    if value is not None:
+        check_values(value)
     edge_index = torch.stack([source, target])
     if sort_order is None:
         return edge_index, value
     size = (adj.size(1), adj.size(0))
     return EdgeIndex(edge_index, sparse_size=size, sort_order=sort_order), value
+
+
+def check_values(value: Tensor) -> None:
+    r"""Raises a :class:`ValueError` unless a sparse matrix has a number per edge."""
+    if value.dim() != 1 or value.is_complex():
+        raise ValueError(
+            'the values of a sparse matrix must be a real number per edge, got '
+            f'{value.dtype} of shape {tuple(value.shape)}'
+        )
 
 
 class CSR(NamedTuple):
@@ -144,25 +158,12 @@ def sort_by_target(
     edge_index: Tensor, num_nodes: int
 ) -> tuple[EdgeIndex, Optional[Tensor]]:
     r"""The edges sorted by target, with the transposed view cached, and the order
-    that weights have to follow (:obj:`None` where nothing moved). An
-    :class:`~torch_geometric.EdgeIndex` that is sorted comes back as it is, so that
-    sorting is paid once."""
-    if is_sorted_by_target(edge_index, num_nodes):
-        assert isinstance(edge_index, EdgeIndex)
-        return edge_index, None
+    that weights have to follow (:obj:`None` where nothing moved). Nothing that an
+    :class:`~torch_geometric.EdgeIndex` claims is believed: its ids can have changed."""
     check_node_ids(edge_index, num_nodes)
-    out = build_sorted(edge_index, num_nodes)
-    return out.edge_index, out.order
-
-
-def is_sorted_by_target(edge_index: Tensor, num_nodes: int) -> bool:
-    r"""Whether this is an :class:`~torch_geometric.EdgeIndex` of that many nodes that
-    says that it is sorted by target."""
-    return (
-        isinstance(edge_index, EdgeIndex)
-        and edge_index.is_sorted_by_col
-        and edge_index.sparse_size() == (num_nodes, num_nodes)
-    )
+    out, order, _ = build_sorted(edge_index, num_nodes)
+    is_same = torch.equal(order, torch.arange(order.size(0), device=order.device))
+    return out, None if is_same else order
 
 
 def narrow_ids(edge_index: EdgeIndex) -> EdgeIndex:
@@ -176,37 +177,13 @@ def narrow_ids(edge_index: EdgeIndex) -> EdgeIndex:
     return out
 
 
-def is_cached(edge_index: Tensor) -> bool:
-    r"""Whether :func:`csr` has nothing left to compute that depends on data."""
-    return (
-        isinstance(edge_index, EdgeIndex)
-        and edge_index._indptr is not None
-        and edge_index._T_perm is not None
-    )
-
-
 def csr(edge_index: EdgeIndex) -> CSR:
     r"""The arrays of an :class:`~torch_geometric.EdgeIndex` sorted by target, which
     keeps them."""
-    if torch.compiler.is_compiling():
-        return _traced_csr(edge_index)
     (rowptr, col), _ = edge_index.get_csc()
     (t_rowptr, t_col), t_perm = edge_index.get_csr()
     assert t_perm is not None
     return CSR(rowptr, col, t_rowptr, t_col, t_perm)
-
-
-def _traced_csr(edge_index: EdgeIndex) -> CSR:
-    r"""A compiled graph is handed an :class:`~torch_geometric.EdgeIndex` with its
-    pointers and its permutation, but without the transposed indices."""
-    rowptr, t_perm = edge_index._indptr, edge_index._T_perm
-    assert rowptr is not None and t_perm is not None
-    col, target = source_and_target(edge_index)
-    t_rowptr = rowptr if edge_index.is_undirected else edge_index._T_indptr
-    if t_rowptr is None:
-        degree = torch.zeros_like(rowptr).index_add(0, col + 1, torch.ones_like(col))
-        t_rowptr = degree.cumsum(0, dtype=rowptr.dtype)
-    return CSR(rowptr, col, t_rowptr, target[t_perm], t_perm)
 
 
 def source_and_target(edge_index: Tensor) -> tuple[Tensor, Tensor]:
@@ -238,10 +215,18 @@ def check_edge_index(
         raise ValueError(
             f"'{name}' must have shape (2, num_edges), got {tuple(edge_index.shape)}"
         )
-    check_integer(name, edge_index)
-    if edge_weight is not None and edge_weight.shape != edge_index.shape[1:]:
+    check_ids(name, edge_index)
+    if edge_weight is None:
+        return
+    if not isinstance(edge_weight, Tensor) or edge_weight.is_complex():
+        is_tensor = isinstance(edge_weight, Tensor)
         raise ValueError(
-            f"'edge_weight' must have shape ({edge_index.size(1)},), one weight an "
+            "'edge_weight' must be a tensor of real numbers, got "
+            f'{edge_weight.dtype if is_tensor else type(edge_weight).__name__}'
+        )
+    if edge_weight.shape != edge_index.shape[1:]:
+        raise ValueError(
+            f"'edge_weight' must have shape ({edge_index.size(1)},), one weight per "
             f'edge, got {tuple(edge_weight.shape)}'
         )
 

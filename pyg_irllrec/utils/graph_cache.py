@@ -14,14 +14,14 @@ from pyg_irllrec.utils.adjacency import (
     CSR,
     check_edge_index,
     check_node_ids,
+    check_values,
     csr,
-    is_cached,
-    is_sorted_by_target,
     narrow_ids,
     sort_by_target,
     source_and_target,
     to_edge_index,
 )
+from pyg_irllrec.utils.checked_csr import checked_csr
 
 NAME = '_pyg_irllrec_graph'
 
@@ -37,11 +37,22 @@ class Graph(NamedTuple):
     """Whether every edge is known to have its reverse."""
 
 
-class CachedGraph(NamedTuple):
-    r"""What an adjacency keeps. It is written as a whole and never changed, so that
-    threads need no lock."""
+class OwnGraph(NamedTuple):
+    r"""What the edges of :func:`sorted_graph` keep. Nobody changes them, so that
+    nothing compares them. It does not hold them, or they would be freed late."""
 
-    size: tuple[int, Optional[int]]
+    csr: CSR
+    is_undirected: bool
+
+    def __reduce__(self) -> tuple[type[set[object]], tuple[()]]:
+        return set, ()  # As of CachedGraph.
+
+
+class CachedGraph(NamedTuple):
+    r"""What any other adjacency keeps. It is written as a whole and never changed, so
+    that threads need no lock."""
+
+    key: tuple[object, ...]
     seen: tuple[Union[Tensor, tuple[object, ...]], ...]
     graph: Graph
     order: Optional[Tensor]
@@ -65,8 +76,9 @@ def prepare_graph(
     the next call with the same object finds it, whichever layer makes it. On a CPU the
     edges are compared with those that were sorted, whatever has changed them; on other
     devices their version counters are, and nothing is kept of tensors of inference
-    mode, which have none. An :class:`~torch_geometric.EdgeIndex` of 32-bit ids that is
-    sorted by target and whose cache is filled, as models hold it, is taken as it is.
+    mode, which have none. Only what :func:`sorted_graph` returned is believed. A
+    compiled call keeps nothing: it takes an :class:`~torch_geometric.EdgeIndex` that is
+    sorted and whose cache is filled, and checks it.
 
     Args:
         adj (torch.Tensor or SparseTensor): Any PyG adjacency.
@@ -80,51 +92,110 @@ def prepare_graph(
     Raises:
         ValueError: If the adjacency, its weights or its size do not fit.
     """
-    if (
-        isinstance(adj, EdgeIndex)
-        and adj.is_sorted_by_col
-        and adj._sparse_size == (num_nodes, num_nodes)
-        and adj._indptr is not None
-        and adj._T_perm is not None
-        and (adj.dtype is torch.int32 or adj.size(1) >= 2**31)
-        and num_targets is None
-        and impl != 'eager'
-    ):
-        if edge_weight is not None and edge_weight.shape != adj.shape[1:]:
-            check_edge_index(adj, edge_weight)
-        return Graph(adj, csr(adj), adj.is_undirected), edge_weight
+    if impl == 'eager' or torch.compiler.is_compiling():
+        return _uncached_graph(adj, edge_weight, num_nodes, impl, num_targets)
 
-    compiling = torch.compiler.is_compiling()
-    if impl == 'eager' or compiling:
-        edge_index, edge_weight = to_edge_index(adj, edge_weight)
-        if num_targets is not None:
-            edge_index, num_nodes = _as_square(edge_index, num_nodes, num_targets)
-        # Sorting depends on data, which a compiled graph cannot look at.
-        ready = is_sorted_by_target(edge_index, num_nodes) and is_cached(edge_index)
-        if impl == 'eager' or (impl == 'auto' and not ready):
-            return Graph(edge_index, None, False), edge_weight
-        made, order = sort_by_target(edge_index, num_nodes)
-        if edge_weight is not None and order is not None:
-            edge_weight = edge_weight[order]
-        return Graph(made, csr(made), made.is_undirected), edge_weight
+    kept = getattr(adj, NAME, None)
+    if (
+        isinstance(kept, OwnGraph)
+        and isinstance(adj, EdgeIndex)
+        and adj._sparse_size == (num_nodes, num_nodes)
+        and num_targets is None
+    ):
+        if edge_weight is not None and not (
+            isinstance(edge_weight, Tensor) and edge_weight.shape == adj.shape[1:]
+        ):
+            check_edge_index(adj, edge_weight)
+        return Graph(adj, *kept), edge_weight
 
     is_matrix = isinstance(adj, SparseTensor) or is_sparse(adj)
     if is_matrix:
         edge_weight = _values(adj, edge_weight)
     else:
         check_edge_index(adj, edge_weight)
-    size = (num_nodes, num_targets)
     structure = _structure(adj)
-    cached = adj.__dict__.get(NAME)
-    if not isinstance(cached, CachedGraph):
-        cached = _sort(adj, structure, size)
-    elif not _is_unchanged(cached.seen, structure):
-        cached = _sort(adj, structure, size, is_changed=True)
-    elif cached.size != size:
-        cached = _sort(adj, structure, size)
-    if edge_weight is not None and cached.order is not None:
-        edge_weight = edge_weight[cached.order]
-    return cached.graph, edge_weight
+    key = (num_nodes, num_targets, *_own_key(adj))
+    if not (
+        isinstance(kept, CachedGraph)
+        and kept.key == key
+        and _is_unchanged(kept.seen, structure)
+    ):
+        kept = _sort(adj, structure, key, num_nodes, num_targets)
+    if edge_weight is not None and kept.order is not None:
+        edge_weight = edge_weight[kept.order]
+    return kept.graph, edge_weight
+
+
+def sorted_graph(
+    edge_index: Tensor, num_nodes: int
+) -> tuple[EdgeIndex, Optional[Tensor]]:
+    r"""A copy of the edges that :func:`prepare_graph` takes as it is, and the order
+    that weights have to follow (:obj:`None` where nothing moved). Nobody may change it
+    in place."""
+    made, order = sort_by_target(edge_index, num_nodes)
+    made = narrow_ids(made)
+    setattr(made, NAME, OwnGraph(csr(made), made.is_undirected))
+    return made, order
+
+
+def _uncached_graph(
+    adj: Adj,
+    edge_weight: Optional[Tensor],
+    num_nodes: int,
+    impl: str,
+    num_targets: Optional[int],
+) -> tuple[Graph, Optional[Tensor]]:
+    edge_index, edge_weight = read_edges(adj, edge_weight, num_nodes, num_targets)
+    if num_targets is not None:
+        edge_index, num_nodes = _as_square(edge_index, num_nodes, num_targets)
+    if impl == 'eager':
+        return Graph(edge_index, None, False), edge_weight
+    if (
+        isinstance(edge_index, EdgeIndex)
+        and edge_index.is_sorted_by_col
+        and edge_index.sparse_size() == (num_nodes, num_nodes)
+        and edge_index._T_perm is not None
+    ):
+        # Elsewhere nothing looks whether it is still undirected.
+        is_undirected = edge_index.is_undirected and edge_index.is_cpu
+        made_csr = checked_csr(edge_index, num_nodes)
+        return Graph(edge_index, made_csr, is_undirected), edge_weight
+    if impl == 'auto':  # Sorting depends on data, which a compiled graph cannot see.
+        return Graph(edge_index, None, False), edge_weight
+    made, order = sort_by_target(edge_index, num_nodes)
+    if edge_weight is not None and order is not None:
+        edge_weight = edge_weight[order]
+    return Graph(made, csr(made), made.is_undirected), edge_weight
+
+
+def read_edges(
+    adj: Adj,
+    edge_weight: Optional[Tensor],
+    num_sources: int,
+    num_targets: Optional[int] = None,
+) -> tuple[Tensor, Optional[Tensor]]:
+    r"""The edges and weights of any adjacency, in its own order.
+
+    Raises:
+        ValueError: If its size or its weights do not fit, or if, on a CPU, an id is out
+            of range.
+    """
+    edge_index, edge_weight = to_edge_index(adj, edge_weight)
+    check_size(adj, edge_index, num_sources, num_targets)
+    if edge_index.is_cpu and not torch.compiler.is_compiling():
+        _check_ends(edge_index, num_sources, num_targets)
+    return edge_index, edge_weight
+
+
+def _check_ends(
+    edge_index: Tensor, num_sources: int, num_targets: Optional[int]
+) -> None:
+    if num_targets is None:
+        check_node_ids(edge_index, num_sources)
+        return
+    source, target = source_and_target(edge_index)
+    check_node_ids(source, num_sources, 'edge_index[0] (sources)')
+    check_node_ids(target, num_targets, 'edge_index[1] (targets)')
 
 
 def check_size(
@@ -149,27 +220,49 @@ def check_size(
 def _sort(
     adj: Adj,
     structure: tuple[Tensor, ...],
-    size: tuple[int, Optional[int]],
-    is_changed: bool = False,
+    key: tuple[object, ...],
+    num_nodes: int,
+    num_targets: Optional[int],
 ) -> CachedGraph:
     seen = _remember(structure)  # First: what changes meanwhile is seen as changed.
-    num_nodes, num_targets = size
     # Made while nothing is trained, it may still be trained on later.
     with torch.inference_mode(False):
-        edge_index, _ = to_edge_index(adj)
+        edge_index = _edges(adj)
         check_size(adj, edge_index, num_nodes, num_targets)
-        if is_changed and isinstance(adj, EdgeIndex):
-            edge_index = structure[0]  # It may not be sorted any more.
+        _check_ends(edge_index, num_nodes, num_targets)
         if num_targets is not None:
             edge_index, num_nodes = _as_square(edge_index, num_nodes, num_targets)
-        made, order = sort_by_target(edge_index, num_nodes)
-        made = narrow_ids(made)
+        made, order = sorted_graph(edge_index, num_nodes)
         graph = Graph(made, csr(made), made.is_undirected)
-    cached = CachedGraph(size, seen, graph, order)
-    # An adjacency that held itself would be freed late.
-    if seen and made is not adj:
+    cached = CachedGraph(key, seen, graph, order)
+    if seen:
         setattr(adj, NAME, cached)
     return cached
+
+
+def _own_key(adj: Adj) -> tuple[object, ...]:
+    r"""What else the edges depend on, besides the tensors that hold them."""
+    if isinstance(adj, EdgeIndex):
+        return (adj.sparse_size(),)
+    if isinstance(adj, SparseTensor) or not is_sparse(adj):
+        return ()
+    return tuple(adj.shape), _is_read_raw(adj)
+
+
+def _is_read_raw(adj: Tensor) -> bool:
+    r"""Whether the repeated edges of a COO matrix are taken as they are, which saves
+    adding them up in every call. Only the sum of their values has a gradient."""
+    return (
+        adj.layout is torch.sparse_coo
+        and not adj.is_coalesced()
+        and not adj.requires_grad
+    )
+
+
+def _edges(adj: Adj) -> Tensor:
+    if isinstance(adj, Tensor) and is_sparse(adj) and _is_read_raw(adj):
+        return adj._indices().flip(0)
+    return to_edge_index(adj)[0]
 
 
 def _structure(adj: Adj) -> tuple[Tensor, ...]:
@@ -218,16 +311,16 @@ def _version(value: Tensor) -> tuple[object, ...]:
 def _values(adj: Adj, edge_weight: Optional[Tensor]) -> Optional[Tensor]:
     r"""The values of a sparse matrix in the order of its edges, without a look at
     its indices where they need none."""
-    if edge_weight is not None or (
-        isinstance(adj, Tensor)
-        and adj.layout is torch.sparse_coo
-        and not adj.is_coalesced()
-    ):
-        return to_edge_index(adj, edge_weight)[1]
+    if edge_weight is not None:
+        return to_edge_index(adj, edge_weight)[1]  # Which refuses them.
     if isinstance(adj, SparseTensor):
         value: Optional[Tensor] = adj.storage.value()
+    elif adj.layout is torch.sparse_coo:
+        value = adj._values() if _is_read_raw(adj) else adj.coalesce().values()
     else:
         value = adj.values()
+    if value is not None:
+        check_values(value)
     return value
 
 
@@ -237,8 +330,5 @@ def _as_square(
     r"""A bipartite graph as a square one, targets behind sources, and its number of
     nodes."""
     source, target = source_and_target(edge_index)
-    if not torch.compiler.is_compiling():
-        check_node_ids(source, num_sources, 'edge_index[0] (sources)')
-        check_node_ids(target, num_targets, 'edge_index[1] (targets)')
     out = torch.stack([source.long(), target.long() + num_sources])
     return out, num_sources + num_targets

@@ -2,43 +2,55 @@ from __future__ import annotations
 
 from typing import Optional
 
+import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.utils.adjacency import (
     check_node_ids,
-    narrow_ids,
-    sort_by_target,
     source_and_target,
     symmetric_norm,
     to_edge_index,
 )
+from pyg_irllrec.utils.graph_cache import check_size, sorted_graph
 
 
 def normalised_graph(
     edge_index: Adj, edge_weight: Optional[Tensor], num_users: int, num_items: int
 ) -> tuple[EdgeIndex, Tensor]:
-    r"""The undirected user-item graph, users first, in the form in which products
-    with it are fast, with 32-bit ids where they suffice, and its weights: those given
-    or those of :func:`~pyg_irllrec.utils.symmetric_norm`.
+    r"""A copy of the undirected user-item graph, users first, in the form in which
+    products with it are fast, with 32-bit ids where they suffice, and its weights:
+    those given or those of :func:`~pyg_irllrec.utils.symmetric_norm`.
 
     Raises:
-        ValueError: If the graph is empty, names other nodes or has one direction.
+        ValueError: If the graph is empty, has another size, names other nodes or has
+            one direction, or if a weight is not finite.
     """
-    edge_index, edge_weight = to_edge_index(edge_index, edge_weight)
+    adj, num_nodes = edge_index, num_users + num_items
+    edge_index, edge_weight = to_edge_index(adj, edge_weight)
+    check_size(adj, edge_index, num_nodes, num_nodes)
     if edge_index.size(1) == 0:
         raise ValueError("'edge_index' must hold at least one edge, got none")
-    num_nodes = num_users + num_items
     check_node_ids(edge_index, num_nodes)
-    source, _ = source_and_target(edge_index)
-    if int(source.max()) < num_users:
-        raise ValueError(
-            "'edge_index' must hold both directions of the graph with items behind "
-            f'users, from {num_users} on, got no edge that leaves an item: '
-            'make it with bipartite_edge_index(interactions, num_users, num_items)'
-        )
+    from_user, to_user = (end < num_users for end in source_and_target(edge_index))
+    for what, leaves, reaches in (
+        ('a user to an item', from_user, ~to_user),
+        ('an item to a user', ~from_user, to_user),
+    ):
+        if not bool((leaves & reaches).any()):
+            raise ValueError(
+                "'edge_index' must hold both directions of the graph with items behind "
+                f'users, from {num_users} on, got no edge from {what}: '
+                'make it with bipartite_edge_index(interactions, num_users, num_items)'
+            )
     if edge_weight is None:
         edge_weight = symmetric_norm(edge_index, num_nodes)
-    graph, order = sort_by_target(edge_index, num_nodes)
-    return narrow_ids(graph), edge_weight if order is None else edge_weight[order]
+    bad = (~torch.isfinite(edge_weight)).nonzero().flatten()
+    if bad.numel() > 0:
+        raise ValueError(
+            "'edge_weight' must be finite, got NaN or infinity for "
+            f'{bad.numel()} of {edge_weight.numel()} edges (first: edge {int(bad[0])})'
+        )
+    graph, order = sorted_graph(edge_index, num_nodes)
+    return graph, edge_weight if order is None else edge_weight[order]

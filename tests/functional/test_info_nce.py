@@ -149,6 +149,7 @@ def test_compiles_without_graph_breaks():
         ({'keys': torch.randn(3, 5)}, "'keys' must be as wide as 'query', 4, got 5"),
         ({'keys': torch.randn(0, 4)}, "'keys' must be a matrix with at least one row"),
         ({'weight': torch.ones(4)}, r"'weight' must have shape \(3,\)"),
+        ({'weight': [1.0] * 3}, "'weight' must be a tensor, got list"),
         ({'key_weight': torch.ones(4)}, r"'key_weight' must have shape \(3,\)"),
         ({'temperature': 0.0}, "'temperature' must be 1e-30 or above, got 0.0"),
         ({'temperature': float('nan')}, "'temperature' must be 1e-30 or above"),

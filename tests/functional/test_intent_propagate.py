@@ -153,3 +153,24 @@ def test_weights_beside_a_sparse_matrix_are_refused(x, intent):
     adj, _ = FORMATS['torch_csr'](index, weight)
     with pytest.raises(ValueError, match="'edge_weight' must be None beside a sparse"):
         intent_propagate(x, intent, adj, weight)
+
+
+@pytest.mark.parametrize('impl', ['auto', 'eager'])
+def test_no_nodes_give_no_rows(impl):
+    x = torch.randn(0, 4, requires_grad=True)
+    out = intent_propagate(x, x, torch.empty(2, 0, dtype=torch.long), impl=impl)
+    out.sum().backward()
+    assert out.shape == x.grad.shape == (0, 4)
+
+
+@pytest.mark.parametrize('impl', ['auto', 'eager'])
+def test_ids_and_sizes_are_checked(impl):
+    x = torch.randn(3, 4)
+    for adj, message in (
+        ([[0, -1], [1, 2]], "'edge_index' must hold ids from 0 to 2, got .* from -1"),
+        ([[0, 99], [1, 2]], "'edge_index' must hold ids from 0 to 2, got .* to 99"),
+        (torch.eye(5).to_sparse_csr(), r'\(3, 3\) .*, got \(5, 5\)'),
+    ):
+        adj = torch.tensor(adj) if isinstance(adj, list) else adj
+        with pytest.raises(ValueError, match=message):
+            intent_propagate(x, x, adj, impl=impl)

@@ -20,3 +20,14 @@ def test_leaves_out_all_edges_of_a_node(generator):
 def test_wrong_probability():
     with pytest.raises(ValueError, match="'p' must be at least 0 and below 1, got 1"):
         node_dropout(*edges(), NUM_NODES, 1)
+
+
+def test_wrong_edges():
+    index, weight = edges()
+    for wrong, message in (
+        (index - 1, f'must hold ids from 0 to {NUM_NODES - 1}, got ids from -1 to 6'),
+        (index.to(torch.uint8), "'edge_index' must hold torch.int64"),
+        (index[:, 1:], "'edge_weight' must have shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            node_dropout(wrong, weight, NUM_NODES, 0.5)

@@ -65,3 +65,24 @@ def test_runs_in_inference_mode():
     with torch.inference_mode():
         out = propagate(x, adj, weight)
     torch.testing.assert_close(out.clone(), dense(weight) @ x)
+
+
+@pytest.mark.parametrize('impl', ['auto', 'eager'])
+def test_no_nodes_give_no_rows(impl):
+    x = torch.randn(0, 4, requires_grad=True)
+    out = propagate(x, torch.empty(2, 0, dtype=torch.long), impl=impl)
+    out.sum().backward()
+    assert out.shape == x.grad.shape == (0, 4)
+
+
+@pytest.mark.parametrize('impl', ['auto', 'eager'])
+def test_ids_and_sizes_are_checked(impl):
+    x = torch.randn(3, 4)
+    for adj, message in (
+        ([[0, -1], [1, 2]], "'edge_index' must hold ids from 0 to 2, got .* from -1"),
+        ([[0, 99], [1, 2]], "'edge_index' must hold ids from 0 to 2, got .* to 99"),
+        (torch.eye(5).to_sparse_csr(), r'\(3, 3\) .*, got \(5, 5\)'),
+    ):
+        adj = torch.tensor(adj) if isinstance(adj, list) else adj
+        with pytest.raises(ValueError, match=message):
+            propagate(x, adj, impl=impl)

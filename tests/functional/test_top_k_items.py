@@ -16,7 +16,12 @@ def test_best_first_and_without_the_excluded():
     assert top.values[:, 2].tolist() == [-torch.inf, -torch.inf]
 
 
-@pytest.mark.parametrize('k', [0, 4])
+@pytest.mark.parametrize('k', [0, 4, 2.5])
 def test_k_beyond_the_catalogue(k):
     with pytest.raises(ValueError, match=f'number of items, 3, got {k}'):
         top_k_items(torch.ones(2, 1), torch.ones(3, 1), k)
+
+
+def test_unequal_widths():
+    with pytest.raises(ValueError, match="'item' must be as wide as 'user', 2, got 3"):
+        top_k_items(torch.ones(2, 2), torch.ones(3, 3), 1)

@@ -17,3 +17,12 @@ def test_zero_is_zero_with_a_finite_gradient():
     out = unit_norm(x)
     out.sum().backward()
     assert (out == 0).all() and x.grad.isfinite().all()
+
+
+def test_half_precision_is_computed_in_float32():
+    for dtype in (torch.half, torch.bfloat16):
+        x = torch.tensor([[0.0, 0.0], [3.0, 4.0], [300.0, 400.0]], dtype=dtype)
+        out = unit_norm(x)
+        assert out.dtype == dtype
+        expected = torch.tensor([[0.0, 0.0], [0.6, 0.8], [0.6, 0.8]])
+        torch.testing.assert_close(out.float(), expected, atol=3e-3, rtol=0)

@@ -27,6 +27,28 @@ def test_reading_does_not_change_the_matrix():
     assert not coo.is_coalesced()
 
 
+@pytest.mark.parametrize('coalesced', [True, False])
+def test_values_of_a_coo_matrix_keep_their_gradient(coalesced):
+    index, weight = edges()
+    leaf = weight.clone().requires_grad_()
+    size = (NUM_NODES, NUM_NODES)
+    adj = torch.sparse_coo_tensor(
+        index.flip(0), leaf, size, is_coalesced=coalesced or None
+    )
+    out, value = to_edge_index(adj)
+    (grad,) = torch.autograd.grad((value * out[0]).sum(), leaf)
+    torch.testing.assert_close(grad, index[0].double())
+
+
+def test_values_that_are_no_number_per_edge_are_refused():
+    index, weight = edges()
+    for value in (weight.unsqueeze(1), weight.to(torch.complex64)):
+        size = (NUM_NODES, NUM_NODES, *value.shape[1:])
+        adj = torch.sparse_coo_tensor(index, value, size)
+        with pytest.raises(ValueError, match='must be a real number per edge, got'):
+            to_edge_index(adj)
+
+
 def test_bipartite_edge_index(interactions):
     out = bipartite_edge_index(interactions, 5, 7)
     out.validate()
@@ -62,8 +84,18 @@ def test_weights_follow_the_edges_and_those_of_repeats_add_up():
 
 
 def test_wrong_weights_are_refused(interactions):
-    with pytest.raises(ValueError, match=r"'edge_weight' must have shape \(9,\)"):
-        bipartite_edge_index(interactions, 5, 7, torch.ones(8))
+    for weight, message in (
+        (torch.ones(8), r"'edge_weight' must have shape \(9,\)"),
+        ([1.0] * 9, "'edge_weight' must be a tensor of real numbers, got list"),
+        (torch.ones(9) * 1j, "'edge_weight' must be .* real .*, got torch.complex64"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            bipartite_edge_index(interactions, 5, 7, weight)
+
+
+def test_ids_of_eight_bits_are_refused(interactions):
+    with pytest.raises(ValueError, match=r"'edge_index' must hold .*int64"):
+        to_edge_index(interactions.to(torch.uint8))
 
 
 def test_narrow_ids_do_not_overflow():

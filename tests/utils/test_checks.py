@@ -19,10 +19,17 @@ NAN = float('nan')
         ('fraction', ('p', 1.0), "'p' must be at least 0 and below 1, got 1.0"),
         ('matrix', ('x', [[1.0]]), "'x' must be a tensor, got list"),
         ('matrix', ('x', torch.ones(2)), r"'x' must be a matrix .*, got shape \(2,\)"),
+        ('matrix', ('x', torch.tensor(1.0)), r"'x' must be a matrix .* shape \(\)"),
         ('matrix', ('x', torch.ones(0, 2)), 'with at least one row, got shape'),
         ('matrix', ('x', torch.ones(2, 2).long()), 'must hold floating-point numbers'),
         ('integer', ('i', torch.ones(2)), "'i' must hold integers, got torch.float32"),
         ('integer', ('i', torch.ones(2).bool()), 'must hold integers, got torch.bool'),
+        ('ids', ('i', torch.ones(2)), "'i' must hold integers, got torch.float32"),
+        (
+            'ids',
+            ('i', torch.ones(2, dtype=torch.uint8)),
+            r"'i' must hold torch.int64 or torch.int32, got torch.uint8: call \.long",
+        ),
         (
             'same_shape',
             ('x', torch.ones(2), 'y', torch.ones(3)),
@@ -48,6 +55,7 @@ NAN = float('nan')
         ('index', ('i', [0], 3), "'i' must be a vector .*, got list"),
         ('index', ('i', torch.tensor([0.5]), 3), "'i' must hold integers"),
         ('index', ('i', torch.tensor([-1]), 3), "'i' must hold numbers from 0 to 2"),
+        ('index', ('i', torch.ones(2).to(torch.uint8), 3), "'i' must hold torch.int64"),
         ('index', ('i', torch.tensor([3, 1]), 3), 'from 0 to 2, got 1 to 3'),
         ('triplets', ([[0], [0], [0]], 1, 1), "'triplets' must be a tensor, got list"),
         (
@@ -56,6 +64,12 @@ NAN = float('nan')
             r"'triplets' must have shape \(3, batch_size\), got \(7, 3\)",
         ),
         ('triplets', (torch.zeros(3, 2), 1, 1), "'triplets' must hold integers"),
+        ('triplets', (torch.zeros(3, 2).to(torch.int8), 1, 1), 'must hold torch.int64'),
+        (
+            'triplets',
+            (torch.zeros(3, 2, dtype=torch.complex64), 1, 1),
+            "'triplets' must hold integers, got torch.complex64",
+        ),
         (
             'triplets',
             (torch.tensor([[0], [2], [0]]), 1, 2),
@@ -75,6 +89,9 @@ def test_what_is_wrong_is_named(check, arguments, message):
 
 def test_what_is_right_passes():
     checks.check_triplets(torch.tensor([[0, 2], [1, 0], [3, 3]]), 3, 4)
+    checks.check_triplets(torch.tensor([[0], [1], [3]]).int(), 3, 4)
     checks.check_index('i', torch.tensor([0, 2]).int(), 3)
+    checks.check_matrix('x', torch.ones(0, 2), may_be_empty=True)
+    checks.check_rows('x', torch.ones(0, 2), 0)
     checks.check_length('w', None, 3)
     checks.check_fraction('p', 0)

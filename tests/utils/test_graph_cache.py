@@ -11,9 +11,8 @@ from torch_geometric import EdgeIndex
 
 from pyg_irllrec.functional import intent_propagate, propagate
 from pyg_irllrec.nn import IntentLGConv
-from pyg_irllrec.utils import graph_cache
-from pyg_irllrec.utils.adjacency import narrow_ids, sort_by_target
-from pyg_irllrec.utils.graph_cache import NAME, prepare_graph
+from pyg_irllrec.utils import bipartite_edge_index, graph_cache
+from pyg_irllrec.utils.graph_cache import NAME, prepare_graph, sorted_graph
 from tests.adjacency import FORMATS, NUM_NODES, dense, edges
 
 
@@ -52,14 +51,28 @@ def test_every_format_is_sorted_once_for_all_that_read_it(name, sorted_graphs):
     assert len(sorted_graphs) == 1
 
 
-def test_a_graph_that_is_ready_is_taken_as_it_is(sorted_graphs):
+def test_a_graph_of_this_package_is_taken_as_it_is(sorted_graphs):
     index, weight = edges()
-    ready = narrow_ids(sort_by_target(index, NUM_NODES)[0])
-    graph, values = prepare_graph(ready, weight, NUM_NODES)
-    assert graph.edge_index is ready and values is weight
-    assert not sorted_graphs and NAME not in ready.__dict__
-    with pytest.raises(ValueError, match="'edge_weight' must have shape"):
-        prepare_graph(ready, weight[:-1], NUM_NODES)
+    own, _ = sorted_graph(index, NUM_NODES)
+    sorted_graphs.clear()
+    graph, values = prepare_graph(own, weight, NUM_NODES)
+    assert graph.edge_index is own and values is weight and not sorted_graphs
+    for wrong in (weight[:-1], weight.tolist()):
+        with pytest.raises(ValueError, match="'edge_weight' must"):
+            prepare_graph(own, wrong, NUM_NODES)
+    for other in (own.clone(), own.long(), copy.deepcopy(own)):  # As a model moves.
+        for _ in range(2):
+            graph, values = prepare_graph(other, weight, NUM_NODES)
+            torch.testing.assert_close(as_dense(graph, values), dense(weight))
+    assert len(sorted_graphs) == 3
+
+
+def test_an_adjacency_that_is_sorted_already_needs_no_order():
+    index, weight = edges()
+    for name in ('edge_index', 'EdgeIndex_by_col', 'torch_csr', 'torch_coo_repeated'):
+        adj, edge_weight = FORMATS[name](index, weight)
+        prepare_graph(adj, edge_weight, NUM_NODES)
+        assert (getattr(adj, NAME).order is None) == (name != 'torch_coo_repeated')
 
 
 def test_new_weights_on_an_old_graph(sorted_graphs):
@@ -119,18 +132,83 @@ def test_a_matrix_that_was_changed_is_sorted_again(name):
     torch.testing.assert_close(propagate(x, adj), adj.to_dense() @ x)
 
 
-def test_an_edge_index_that_was_changed_is_no_longer_believed():
-    index, weight = edges()
-    adj, weight = FORMATS['EdgeIndex_by_col'](index, weight)
-    x = torch.randn(NUM_NODES, 3, dtype=torch.float64, requires_grad=True)
-    propagate(x, adj, weight)
-    plain = adj.as_tensor()
-    plain.copy_(plain.flip(1))
+def change_source(index):
+    index[0, 0] = 7
+
+
+def change_target(index):
+    index.numpy()[1, 2] = 0
+
+
+def reverse(index):
+    index.copy_(index.flip(1))
+
+
+@pytest.mark.parametrize('change', [change_source, change_target, reverse])
+@pytest.mark.parametrize('narrow', [True, False])
+@pytest.mark.parametrize('called_before', [True, False])
+def test_an_edge_index_that_was_changed_is_not_believed(change, narrow, called_before):
+    pairs = torch.tensor([[0, 0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 0]])
+    adj = bipartite_edge_index(pairs, 5, 5)
+    adj = adj.int() if narrow else adj
+    weight = torch.linspace(0.5, 2, adj.size(1), dtype=torch.float64)
+    x = torch.randn(10, 3, dtype=torch.float64, requires_grad=True)
+    upstream = torch.randn(10, 3, dtype=torch.float64)
+    if called_before:
+        propagate(x, adj, weight)
+        intent_propagate(x, x, adj)
+    change(adj.as_tensor())
+    plain = adj.as_tensor().long()
     for _ in range(2):
-        out, right = propagate(x, adj, weight), propagate(x, plain.clone(), weight)
-        torch.testing.assert_close(out, right)
-        grads = [torch.autograd.grad(y.square().sum(), x)[0] for y in (out, right)]
-        torch.testing.assert_close(*grads)
+        for out, right in (
+            (propagate(x, adj, weight), propagate(x, plain, weight, impl='eager')),
+            (intent_propagate(x, x, adj), intent_propagate(x, x, plain, impl='eager')),
+        ):
+            torch.testing.assert_close(out, right)
+            torch.testing.assert_close(
+                *(torch.autograd.grad(y, x, upstream)[0] for y in (out, right))
+            )
+
+
+@pytest.mark.usefixtures('fresh_compiler')
+def test_a_compiled_call_refuses_an_edge_index_that_was_changed():
+    pairs = torch.tensor([[0, 0, 1, 2], [0, 1, 2, 0]])
+    x = torch.randn(6, 3, requires_grad=True)
+    compiled = torch.compile(propagate, fullgraph=True, backend='aot_eager')
+    for change in (change_target, reverse):
+        adj = bipartite_edge_index(pairs, 3, 3)
+        propagate(x, adj)
+        torch.testing.assert_close(compiled(x, adj), propagate(x, adj))
+        change(adj.as_tensor())
+        with pytest.raises(ValueError, match='an EdgeIndex as it was sorted, got one'):
+            compiled(x, adj)
+
+
+@pytest.mark.usefixtures('fresh_compiler')
+def test_a_compiled_call_checks_the_size():
+    compiled = torch.compile(propagate, fullgraph=True, backend='aot_eager')
+    adj = bipartite_edge_index(torch.tensor([[0, 1], [0, 1]]), 2, 2)
+    with pytest.raises(Exception, match=r'\(5, 5\) .*, got \(4, 4\)'):
+        compiled(torch.randn(5, 3), adj)
+
+
+def test_a_matrix_that_is_marked_as_coalesced_later():
+    index = torch.tensor([[1, 0, 1, 1], [1, 1, 0, 0]])
+    adj = torch.sparse_coo_tensor(index, torch.tensor([1.0, 2.0, 4.0, 8.0]), (2, 2))
+    x = torch.randn(2, 3)
+    expected = adj.to_dense() @ x
+    torch.testing.assert_close(propagate(x, adj), expected)
+    adj._coalesced_(True)
+    torch.testing.assert_close(propagate(x, adj), expected)
+
+
+def test_repeated_edges_of_a_matrix_are_not_added_up_in_every_call(monkeypatch):
+    adj, _ = FORMATS['torch_coo_repeated'](*edges())
+    x = torch.randn(NUM_NODES, 3, dtype=torch.float64)
+    expected = propagate(x, adj.coalesce())
+    monkeypatch.setattr(torch.Tensor, 'coalesce', None)
+    for _ in range(2):
+        torch.testing.assert_close(propagate(x, adj), expected)
 
 
 def test_versions_stand_for_values_on_other_devices():
@@ -210,21 +288,20 @@ def test_a_graph_of_another_size_is_sorted_again():
             prepare_graph(adj, None, 10)
 
 
-def test_gradients_reach_the_values_of_a_matrix():
+@pytest.mark.parametrize('name', ['torch_coo', 'torch_coo_repeated', 'torch_csr'])
+def test_gradients_reach_the_values_of_a_matrix(name):
     index, weight = edges()
     x = torch.randn(NUM_NODES, 3, dtype=torch.float64)
-    expected = None
-    csr = FORMATS['torch_csr'](index, weight)[0]
-    pointers = csr.crow_indices(), csr.col_indices()
-    for name in ('edge_index', 'torch_csr'):
-        leaf = weight.clone().requires_grad_()
-        adj, edge_weight = index, leaf
-        if name == 'torch_csr':
-            adj = torch.sparse_csr_tensor(*pointers, leaf, (NUM_NODES, NUM_NODES))
-            edge_weight = None
-        conv = IntentLGConv()
-        conv(x, adj, edge_weight)
-        out = conv(x, adj, edge_weight).square().sum()
-        (grad,) = torch.autograd.grad(out, leaf)
-        expected = grad if expected is None else expected
-        torch.testing.assert_close(grad, expected)
+    leaf = weight.clone().requires_grad_()
+    expected = IntentLGConv()(x, index, leaf).square().sum()
+    (gradient,) = torch.autograd.grad(expected, leaf)
+    if name == 'torch_csr':
+        csr = FORMATS['torch_csr'](index, weight)[0]
+        pointers = csr.crow_indices(), csr.col_indices()
+        adj = torch.sparse_csr_tensor(*pointers, leaf, (NUM_NODES, NUM_NODES))
+    else:
+        adj, _ = FORMATS[name](index, leaf)
+    for conv in (IntentLGConv(), IntentLGConv(), IntentLGConv('eager')):
+        out = conv(x, adj).square().sum()
+        (grad,) = torch.autograd.grad(out, leaf, retain_graph=True)
+        torch.testing.assert_close(grad, gradient)

@@ -20,8 +20,15 @@ def intent_propagate_eager(
     It is the oracle of every faster form."""
     wide = at_least_float32(x)  # Sums over many edges need it.
     h = unit_norm(at_least_float32(intent))
-    alpha = intent_attention(h[target], h[source], target, x.size(0), edge_weight)
-    message = alpha.to(wide.dtype).unsqueeze(-1) * wide[source]
+    # Unlike h[target], index_select refuses -1.
+    alpha = intent_attention(
+        h.index_select(0, target),
+        h.index_select(0, source),
+        target,
+        x.size(0),
+        edge_weight,
+    )
+    message = alpha.to(wide.dtype).unsqueeze(-1) * wide.index_select(0, source)
     out = torch.zeros_like(wide).index_add(0, target, message)
     return out.to(x.dtype)
 

@@ -11,8 +11,9 @@ from torch_geometric.nn.inits import reset
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.typing import RATES
-from pyg_irllrec.utils.adjacency import csr, plain_edge_index, sort_by_target
+from pyg_irllrec.utils.adjacency import plain_edge_index
 from pyg_irllrec.utils.checks import check_choice, check_not_negative
+from pyg_irllrec.utils.graph_cache import prepare_graph
 
 RATED_BY = ('item', 'rev_rates', 'user')
 
@@ -156,13 +157,12 @@ class ModuleBackbone(Backbone):
 
     def _csr(self, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
         r"""The transposed adjacency, without a copy of its indices."""
-        edge_index, order = sort_by_target(edge_index, self.num_nodes)
-        edge_weight = edge_weight if order is None else edge_weight[order]
+        graph, weight = prepare_graph(edge_index, edge_weight, self.num_nodes, 'csr')
+        assert graph.csr is not None and weight is not None
         if not self.weighted:
-            edge_weight = torch.ones_like(edge_weight)
-        rowptr, col, *_ = csr(edge_index)
+            weight = torch.ones_like(weight)
         size = (self.num_nodes, self.num_nodes)
-        return torch.sparse_csr_tensor(rowptr, col, edge_weight, size)
+        return torch.sparse_csr_tensor(graph.csr.rowptr, graph.csr.col, weight, size)
 
     def _call_hetero(self, call: Any, x: Tensor, edge_index: Tensor) -> Tensor:
         back, forth = (end < self.num_users for end in edge_index.flip(0))

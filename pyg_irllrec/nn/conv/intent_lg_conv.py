@@ -4,6 +4,7 @@ from typing import Any, Optional, Union
 
 import torch
 from torch import Tensor
+from torch_geometric.nn.aggr import SumAggregation
 from torch_geometric.nn.conv import MessagePassing
 from torch_geometric.typing import Adj, OptPairTensor, OptTensor, PairTensor, Size
 from torch_geometric.utils import is_sparse
@@ -15,11 +16,20 @@ from pyg_irllrec.functional.intent_propagate import (
     unchecked_intent_propagate,
 )
 from pyg_irllrec.functional.unit_norm import unit_norm
-from pyg_irllrec.utils.adjacency import plain_edge_index, to_edge_index
+from pyg_irllrec.nn._plain_module import is_plain
+from pyg_irllrec.utils.adjacency import plain_edge_index
 from pyg_irllrec.utils.checks import check_choice, check_matrix, check_rows
-from pyg_irllrec.utils.graph_cache import check_size, prepare_graph
+from pyg_irllrec.utils.graph_cache import prepare_graph, read_edges
 
-STEPS = ('message', 'aggregate', 'message_and_aggregate', 'update', 'edge_update')
+STEPS = (
+    'propagate',
+    'edge_updater',
+    'message',
+    'aggregate',
+    'message_and_aggregate',
+    'update',
+    'edge_update',
+)
 
 
 class IntentLGConv(MessagePassing):
@@ -42,7 +52,9 @@ class IntentLGConv(MessagePassing):
     Whatever its format, an adjacency is sorted and transposed in the first call that
     sees it. The adjacency keeps the result as long as it is not changed. Messages are
     made one by one, through :meth:`~torch_geometric.nn.MessagePassing.propagate`, only
-    where a subclass overrides a step of it, a hook is registered, or an explainer runs.
+    where a step of it is overridden, its flow or aggregation is another, a hook is
+    registered, or an explainer runs. A :meth:`message` of a subclass may take
+    :obj:`alpha`, :obj:`edge_weight` and, of both ends, :obj:`x` and :obj:`intent`.
 
     Args:
         impl (str): The implementation, see
@@ -65,10 +77,6 @@ class IntentLGConv(MessagePassing):
         check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
         super().__init__(aggr='add')
         self.impl = impl
-        self._overridden = any(
-            getattr(type(self), step) is not getattr(IntentLGConv, step)
-            for step in STEPS
-        )
 
     def forward(
         self,
@@ -122,25 +130,33 @@ class IntentLGConv(MessagePassing):
         return out[num_sources:] if is_pair else out
 
     def is_customised(self) -> bool:
-        r"""Whether a call may run more than the formula: a subclass, a hook or an
-        explainer."""
-        return bool(
-            type(self) is not IntentLGConv
-            or self._forward_pre_hooks
-            or self._forward_hooks
-            or self._backward_pre_hooks
-            or self._backward_hooks
-            or self._reads_messages()
-        )
+        r"""Whether a call may run more than the formula: a subclass, a hook, another
+        aggregation or an explainer."""
+        return not is_plain(self, IntentLGConv) or self._reads_messages()
 
     def _reads_messages(self) -> bool:
         r"""Whether anything may read or change single messages."""
-        if self.explain or self._overridden:
+        if (
+            self.explain
+            or self.flow != 'source_to_target'
+            or self.node_dim not in (0, -2)
+            or type(self.aggr_module) is not SumAggregation
+        ):
             return True
+        own, cls = self.__dict__, type(self)
+        for step in STEPS:
+            # PyG writes some of them anew, for every class and for some layers.
+            function = own[step] if step in own else getattr(cls, step)
+            if getattr(function, '__module__', None) not in (
+                __name__,
+                MessagePassing.__module__,
+                f'{cls.__module__}_{cls.__name__}_{step}',
+            ):
+                return True
         if torch.compiler.is_compiling():  # PyG runs no hooks then.
             return False
         return bool(
-            not self.__dict__.keys().isdisjoint(STEPS)
+            not is_plain(self.aggr_module, SumAggregation)
             or self._propagate_forward_pre_hooks
             or self._propagate_forward_hooks
             or self._message_forward_pre_hooks
@@ -160,9 +176,13 @@ class IntentLGConv(MessagePassing):
         edge_weight: OptTensor,
         intent: PairTensor,
     ) -> Tensor:
+        if self.flow != 'source_to_target' and is_sparse(edge_index):
+            raise ValueError(
+                "'edge_index' must hold pairs of ids where flow='target_to_source', "
+                'got a sparse matrix: transpose it and leave the flow as it is'
+            )
         size = (intent[0].size(0), intent[1].size(0))
-        edges, edge_weight = to_edge_index(edge_index, edge_weight)
-        check_size(edge_index, edges, *size)
+        edges, edge_weight = read_edges(edge_index, edge_weight, *size)
         edges = plain_edge_index(edges)
         # edge_updater_type: (intent: PairTensor, edge_weight: OptTensor)
         alpha = self.edge_updater(
@@ -170,9 +190,20 @@ class IntentLGConv(MessagePassing):
         )
         if self.fuse and not self.explain and is_sparse(edge_index):
             edges = edge_index  # For an overridden message_and_aggregate.
-        # propagate_type: (x: OptPairTensor, alpha: Tensor)
-        out: Tensor = self.propagate(edges, x=x, alpha=alpha.to(x[0].dtype), size=size)
+        # propagate_type: (x: OptPairTensor, alpha: Tensor, edge_weight: OptTensor, intent: PairTensor)  # noqa: E501
+        out: Tensor = self.propagate(
+            edges,
+            x=x,
+            alpha=alpha.to(x[0].dtype),
+            edge_weight=edge_weight,
+            intent=intent,
+            size=size,
+        )
         return out
+
+    def __repr__(self) -> str:
+        given = '' if self.impl == 'auto' else f'impl={self.impl!r}'
+        return f'{type(self).__name__}({given})'
 
     def edge_update(  # noqa: D102
         self,
@@ -196,7 +227,7 @@ def _read_square(
     x: Tensor, intent: Union[Tensor, PairTensor, None], size: Size
 ) -> tuple[OptPairTensor, PairTensor]:
     r"""Checked features and intents of sources and targets, which are the same."""
-    check_matrix('x', x)
+    check_matrix('x', x, may_be_empty=True)
     if intent is None:
         intent = x
     elif not isinstance(intent, Tensor):
@@ -216,7 +247,7 @@ def _read_pairs(
     r"""Checked features and intents of sources and targets of a bipartite graph."""
     name = 'x' if intent is None else 'intent'
     source, target = _as_pair('x', x)
-    check_matrix('x[0]', source)
+    check_matrix('x[0]', source, may_be_empty=True)
     h_source, h_target = _as_pair(name, x if intent is None else intent)
     if h_target is None:
         raise ValueError(
@@ -224,7 +255,7 @@ def _read_pairs(
             'need intent=(h_src, h_dst)'
         )
     check_rows(f'{name}[0]', h_source, source.size(0), 'per source')
-    check_matrix(f'{name}[1]', h_target)
+    check_matrix(f'{name}[1]', h_target, may_be_empty=True)
     if target is not None and target is not h_target:
         check_rows('x[1]', target, h_target.size(0), 'per target')
     if h_source.size(1) != h_target.size(1):
@@ -247,11 +278,16 @@ def _as_pair(name: str, value: object) -> tuple[Any, Any]:
 
 
 def _check_given_size(size: Size, num_sources: int, num_targets: int) -> None:
+    if size is None:
+        return
+    given = tuple(size) if isinstance(size, (tuple, list)) else size
     own = (num_sources, num_targets)
-    if size is not None and any(
-        a is not None and a != b for a, b in zip(size, own, strict=True)
-    ):
+    if not isinstance(given, tuple) or len(given) != 2:
         raise ValueError(
-            f"'size' must be the numbers of sources and targets, {own}, got "
-            f'{tuple(size)}'
+            f"'size' must be a pair, the numbers of sources and targets, {own}, got "
+            f'{given}'
+        )
+    if any(a is not None and a != b for a, b in zip(given, own, strict=True)):
+        raise ValueError(
+            f"'size' must be the numbers of sources and targets, {own}, got {given}"
         )

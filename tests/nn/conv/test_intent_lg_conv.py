@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 
 import pytest
 import torch
 from torch_geometric import EdgeIndex
-from torch_geometric.nn import HeteroConv, LGConv, to_hetero
+from torch_geometric.nn import HeteroConv, LGConv, MaxAggregation, to_hetero
 from torch_geometric.typing import WITH_TORCH_SPARSE, SparseTensor
 
 from pyg_irllrec.functional import intent_propagate
@@ -62,6 +63,7 @@ def as_bipartite(name, index, weight):
 def test_is_a_layer_without_parameters():
     conv = IntentLGConv()
     assert str(conv) == 'IntentLGConv()'
+    assert str(IntentLGConv('csr')) == "IntentLGConv(impl='csr')"
     assert list(conv.parameters()) == []
     assert list(inspect.signature(IntentLGConv).parameters) == ['impl']
     conv.reset_parameters()
@@ -124,6 +126,23 @@ def test_the_block_of_a_neighbour_loader(nodes):
     whole = IntentLGConv()(x, index)
     out = IntentLGConv()((x, x[:3]), seeds)
     torch.testing.assert_close(out, whole[:3])
+
+
+@pytest.mark.parametrize('impl', ['auto', 'eager'])
+@pytest.mark.parametrize(('num_sources', 'num_targets'), [(3, 0), (0, 3), (0, 0)])
+def test_a_side_without_nodes(impl, num_sources, num_targets):
+    none = torch.empty(2, 0, dtype=torch.long)
+    x = (
+        torch.randn(num_sources, 4, requires_grad=True),
+        torch.randn(num_targets, 4, requires_grad=True),
+    )
+    conv = IntentLGConv(impl)
+    for out in (conv(x, none), through_messages(conv, x, none)):
+        assert out.shape == (num_targets, 4) and (out == 0).all()
+        out.sum().backward()
+    assert IntentLGConv(impl)(torch.randn(0, 4), none).shape == (0, 4)
+    adj = torch.empty(num_targets, num_sources).to_sparse_csr()
+    assert conv(x, adj).shape == (num_targets, 4)
 
 
 def test_gradients_of_a_bipartite_graph(block):
@@ -199,7 +218,24 @@ class Products(IntentLGConv):
         return -(adj_t @ x[0])
 
 
-@pytest.mark.parametrize('own', [Doubled, Shifted, Largest, Alike, Products])
+class Weighted(IntentLGConv):
+    def message(self, x_j, alpha, edge_weight, intent_i, intent_j):
+        return (edge_weight * (intent_i - intent_j).sum(1)).unsqueeze(1) * x_j
+
+
+class Negated(IntentLGConv):
+    def propagate(self, edge_index, size=None, **kwargs):
+        return -super().propagate(edge_index, size=size, **kwargs)
+
+
+class Forgetful(IntentLGConv):
+    def edge_updater(self, edge_index, size=None, **kwargs):
+        return torch.zeros(edge_index.size(1))
+
+
+@pytest.mark.parametrize(
+    'own', [Weighted, Negated, Forgetful, Doubled, Shifted, Largest, Alike, Products]
+)
 def test_a_step_that_a_subclass_overrides_is_run(own, nodes):
     x, intent = nodes
     index, weight = edges()
@@ -211,6 +247,14 @@ def test_a_step_that_a_subclass_overrides_is_run(own, nodes):
     csr, _ = FORMATS['torch_csr'](index, weight)
     sums = torch.zeros_like(x)
     expected = {
+        Weighted: sums.index_add(
+            0,
+            index[1],
+            (weight * (intent[index[1]] - intent[index[0]]).sum(1)).unsqueeze(1)
+            * x[index[0]],
+        ),
+        Negated: -plain,
+        Forgetful: sums,
         Doubled: plain * 2,
         Shifted: plain + 1,
         Largest: sums.index_reduce(0, index[1], messages, 'amax', include_self=False),
@@ -227,7 +271,64 @@ def test_a_method_of_one_layer_is_run(nodes):
     index, _ = edges()
     conv = IntentLGConv()
     conv.message = lambda x_j, alpha: 2 * alpha.unsqueeze(-1) * x_j
+    assert conv.is_customised()
     torch.testing.assert_close(conv(x, index), 2 * IntentLGConv()(x, index))
+
+
+@pytest.mark.usefixtures('fresh_compiler')
+def test_a_method_of_one_layer_is_run_when_it_is_compiled(nodes):
+    x, _ = nodes
+    index, _ = edges()
+    conv = IntentLGConv()
+    conv.message = lambda x_j, alpha: 2 * alpha.unsqueeze(-1) * x_j
+    compiled = torch.compile(conv, backend='aot_eager')
+    torch.testing.assert_close(compiled(x, index), 2 * IntentLGConv()(x, index))
+
+
+def test_a_message_that_the_class_got_later_is_run(nodes, monkeypatch):
+    x, _ = nodes
+    index, _ = edges()
+    conv, expected = IntentLGConv(), IntentLGConv()(x, index)
+    monkeypatch.setattr(
+        IntentLGConv, 'message', lambda self, x_j, alpha: 2 * alpha.unsqueeze(-1) * x_j
+    )
+    torch.testing.assert_close(conv(x, index), 2 * expected)
+
+
+def test_another_aggregation_is_run(nodes):
+    x, intent = nodes
+    index, _ = edges()
+    conv = IntentLGConv()
+    expected = Largest()(x, index, intent=intent)
+    conv.aggr_module = MaxAggregation()
+    assert conv.is_customised()
+    torch.testing.assert_close(conv(x, index, intent=intent), expected)
+    conv, calls = IntentLGConv(), []
+    conv.aggr_module.register_forward_hook(lambda *_: calls.append(1))
+    conv(x, index)
+    assert calls == [1]
+
+
+def test_the_other_flow_is_run(nodes):
+    x, intent = nodes
+    index, weight = edges()
+    conv = IntentLGConv()
+    conv.flow = 'target_to_source'
+    expected = IntentLGConv()(x, index.flip(0), weight, intent)
+    torch.testing.assert_close(conv(x, index, weight, intent), expected)
+    csr, _ = FORMATS['torch_csr'](index, weight)
+    with pytest.raises(ValueError, match="flow='target_to_source', got a sparse"):
+        conv(x, csr, intent=intent)
+
+
+def test_an_explainer_leaves_a_layer_as_it_was(nodes):
+    x, _ = nodes
+    index, _ = edges()
+    conv = IntentLGConv()
+    conv.explain = True
+    conv.explain = False
+    assert not conv._reads_messages()
+    torch.testing.assert_close(conv(x, index), IntentLGConv()(x, index))
 
 
 @pytest.mark.parametrize(
@@ -334,6 +435,8 @@ X, H = torch.randn(9, 4), torch.randn(9, 3)
             "'intent' must be a tensor where 'x' is one, got tuple",
         ),
         ({'size': (9, 8)}, r"'size' must be .*, \(9, 9\), got \(9, 8\)"),
+        ({'size': (9, 9, 9)}, r"'size' must be a pair, .*, got \(9, 9, 9\)"),
+        ({'size': 9}, r"'size' must be a pair, .*, \(9, 9\), got 9"),
         ({'x': (X, X, X)}, "'x' must be a pair of tensors.* got 3"),
         ({'x': (X, X), 'intent': H}, "'intent' must be a pair of tensors.* got Tensor"),
         ({'x': (X, None)}, r"'x\[1\]' must hold the targets, got None.*intent=\(h_src"),
@@ -363,3 +466,18 @@ def test_wrong_arguments(change, message):
     arguments = {'x': X, 'edge_index': edges()[0], **change}
     with pytest.raises(ValueError, match=message):
         IntentLGConv()(**arguments)
+
+
+@pytest.mark.parametrize('impl', ['auto', 'eager', 'messages'])
+def test_ids_and_sizes_are_checked(impl):
+    conv = IntentLGConv('auto' if impl == 'messages' else impl)
+    call = partial(through_messages, conv) if impl == 'messages' else conv
+    for wrong in (edges()[0] - 1, edges()[0] + 2):
+        with pytest.raises(ValueError, match='must hold ids from 0 to 8, got ids from'):
+            call(X, wrong)
+        with pytest.raises(
+            ValueError, match=r'\(sources\).* from 0 to 8, got ids from'
+        ):
+            call((X, X), wrong)
+    with pytest.raises(ValueError, match=r'\(9, 9\) .*, got \(20, 20\)'):
+        call(X, torch.eye(20).to_sparse_csr())
