@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from numbers import Real
 from typing import Any
 
 import torch
@@ -42,7 +43,7 @@ class MomentumEncoder(Module):
             raise ValueError(
                 f"'encoder' must be a torch.nn.Module, got {type(encoder).__name__}"
             )
-        if not 0 <= momentum <= 1:
+        if not isinstance(momentum, Real) or not 0 <= momentum <= 1:
             raise ValueError(f"'momentum' must lie in [0, 1], got {momentum!r}")
         self.momentum = momentum
         self.encoder = encoder

@@ -162,7 +162,7 @@ def test_compiles_without_graph_breaks():
     torch.testing.assert_close(compiled(x), wrapper.teach(x))
 
 
-@pytest.mark.parametrize('momentum', [-0.1, 1.1, float('nan')])
+@pytest.mark.parametrize('momentum', [-0.1, 1.1, float('nan'), None])
 def test_wrong_momentum(momentum):
     with pytest.raises(ValueError, match=r"'momentum' must lie in \[0, 1\]"):
         MomentumEncoder(nn.Identity(), momentum)
