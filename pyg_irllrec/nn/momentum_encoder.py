@@ -43,7 +43,8 @@ class MomentumEncoder(Module):
             raise ValueError(
                 f"'encoder' must be a torch.nn.Module, got {type(encoder).__name__}"
             )
-        if not isinstance(momentum, Real) or not 0 <= momentum <= 1:
+        is_number = isinstance(momentum, Real)
+        if not is_number or not 0 <= momentum <= 1:
             raise ValueError(f"'momentum' must lie in [0, 1], got {momentum!r}")
         self.momentum = momentum
         self.encoder = encoder

@@ -12,7 +12,8 @@ from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.typing import RATES
 from pyg_irllrec.utils.adjacency import plain_edge_index
-from pyg_irllrec.utils.checks import check_choice, check_not_negative
+from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.graph_cache import prepare_graph
 
 RATED_BY = ('item', 'rev_rates', 'user')
@@ -85,7 +86,7 @@ class ModuleBackbone(Backbone):
             num_users, num_items, embedding_dim, num_intents=num_intents, impl=impl
         )
         in_channels = embedding_dim if in_channels is None else in_channels
-        check_not_negative('in_channels', in_channels)
+        check_count('in_channels', in_channels, least=0)
         if not isinstance(module, Module):
             raise ValueError(
                 f"'module' must be a torch.nn.Module, got {type(module).__name__}"
