@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Optional
 
 import torch
@@ -18,25 +19,25 @@ def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
 
 def check_positive(name: str, value: float) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` is above zero."""
-    if not value > 0:
+    if not (isinstance(value, Real) and value > 0):
         raise ValueError(f"'{name}' must be above 0, got {value!r}")
 
 
 def check_not_below(what: str, value: float, least: float) -> None:
     r"""Raises a :class:`ValueError` where :obj:`value` is below :obj:`least`."""
-    if not value >= least:
+    if not (isinstance(value, Real) and value >= least):
         raise ValueError(f'{what} must be {least} or above, got {value!r}')
 
 
 def check_not_negative(name: str, value: float) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` is zero or above."""
-    if not value >= 0:
+    if not (isinstance(value, Real) and value >= 0):
         raise ValueError(f"'{name}' must be 0 or above, got {value!r}")
 
 
 def check_fraction(name: str, value: float) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` lies in [0, 1)."""
-    if not 0 <= value < 1:
+    if not (isinstance(value, Real) and 0 <= value < 1):
         raise ValueError(f"'{name}' must be at least 0 and below 1, got {value!r}")
 
 
