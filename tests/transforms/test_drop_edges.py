@@ -161,6 +161,7 @@ def test_wrong_probability(p):
         DropEdges(p)
 
 
+@pytest.mark.sparse_tensor
 def test_what_would_keep_the_dropped_edges_is_refused():
     data = hetero([(0, 1), (2, 3)])
     del data[RATES]['words']  # ToSparseTensor cannot sort lists.

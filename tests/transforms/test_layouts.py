@@ -290,6 +290,7 @@ def test_copies_of_the_interactions_are_refused(transform):
         transform(data)
 
 
+@pytest.mark.sparse_tensor
 def test_other_data():
     for transform in (*CHANGES.values(), DropEdges(0.5), SymmetricAdjacency()):
         for data, message in ((None, 'NoneType'), ([movie_lens_1m()], 'one by one')):
@@ -302,6 +303,7 @@ def test_other_data():
         KCore(2)(sparse)
 
 
+@pytest.mark.sparse_tensor
 def test_what_was_made_of_interactions_is_refused():
     data = movie_lens_1m()
     for made in (SymmetricAdjacency(), SymmetricAdjacency('csr')):

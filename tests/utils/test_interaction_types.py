@@ -140,6 +140,7 @@ def test_ids_of_any_size():
     assert find_interaction_types(data, ('a', 'r', 'b')).rev_edge_type is not None
 
 
+@pytest.mark.sparse_tensor
 def test_wrong_data():
     with pytest.raises(ValueError, match=r'needs users and items, .* got Data'):
         find_interaction_types(Data())
