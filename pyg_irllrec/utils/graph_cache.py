@@ -154,12 +154,12 @@ def _uncached_graph(
         isinstance(edge_index, EdgeIndex)
         and edge_index.is_sorted_by_col
         and edge_index.sparse_size() == (num_nodes, num_nodes)
+        and edge_index._indptr is not None
         and edge_index._T_perm is not None
     ):
         # Elsewhere nothing looks whether it is still undirected.
         is_undirected = edge_index.is_undirected and edge_index.is_cpu
-        made_csr = checked_csr(edge_index, num_nodes)
-        return Graph(edge_index, made_csr, is_undirected), edge_weight
+        return Graph(edge_index, checked_csr(edge_index), is_undirected), edge_weight
     if impl == 'auto':  # Sorting depends on data, which a compiled graph cannot see.
         return Graph(edge_index, None, False), edge_weight
     made, order = sort_by_target(edge_index, num_nodes)
