@@ -290,7 +290,8 @@ def bipartite_edge_index(
     r"""The undirected user-item graph of :math:`\mathbf{A} = \begin{bmatrix}
     \mathbf{0} & \mathbf{R} \\ \mathbf{R}^{\top} & \mathbf{0} \end{bmatrix}`:
     users first, then items, both directions, sorted by target, with the
-    transposed view cached, so that products with it never sort again.
+    transposed view cached: what compiled products need. Others sort it once more in
+    the first call, as its ids could have been changed.
 
     An interaction that is given several times is one edge in each direction, as in
     :class:`~pyg_irllrec.transforms.SymmetricAdjacency`; the weights of repeats are
