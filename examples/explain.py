@@ -1,7 +1,8 @@
 r"""Why these items: a trained run of own_data.py or irllrec.py in words.
 
-    python examples/explain.py --run runs/books --recommend-for anna --k 3
-    python examples/explain.py --run runs/books --recommend-for anna --why 0195153448
+    python examples/explain.py --run runs/books-intents --recommend-for anna --k 3
+    python examples/explain.py --run runs/books-intents --recommend-for anna \
+        --why 0195153448
     python examples/explain.py --run runs/synthetic-lightgcn-full-seed0
 
 For each user: the text and the intents of the user in words, the prototypes (latent

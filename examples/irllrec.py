@@ -26,8 +26,8 @@ from pyg_irllrec.cli.load_dataset import DATASET_NAMES, load_dataset
 from pyg_irllrec.cli.run_command import run_command
 from pyg_irllrec.cli.training_options import (
     add_training_options,
-    announce_moved,
     choose_translation,
+    open_run,
     required_texts,
 )
 from pyg_irllrec.presets import VARIANTS, get_preset
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> FitResult:
     name = f'{args.dataset}-{args.backbone}-{args.alignment}-seed{args.seed}'
     folder = RunFolder(args.out or Path('runs') / name)
     config = {option: getattr(args, option) for option in CONFIG}
-    announce_moved(folder.open(config, args.resume))
+    open_run(folder, config, args.resume)
     return fit(
         model,
         interactions,

@@ -38,8 +38,8 @@ from pyg_irllrec.cli.run_command import run_command
 from pyg_irllrec.cli.trained_run import copy_intents, own_run_config, own_run_paths
 from pyg_irllrec.cli.training_options import (
     add_training_options,
-    announce_moved,
     choose_translation,
+    open_run,
     required_texts,
 )
 from pyg_irllrec.nn import Recommendation
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
     model = build_model(data, args.backbone, args.alignment, preset)
     folder = RunFolder(paths.model)
-    announce_moved(folder.open(own_run_config(args, args.intents), args.resume))
+    open_run(folder, own_run_config(args, args.intents), args.resume)
     if args.intents is not None:
         copy_intents(args.intents, paths.intents)
     result = fit(

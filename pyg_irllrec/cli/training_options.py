@@ -3,11 +3,12 @@ r"""The options of training, which all commands that train share."""
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Optional
+from collections.abc import Mapping
+from typing import Any, Optional
 
 from pyg_irllrec.cli.argument_types import positive_int
 from pyg_irllrec.presets import ALIGNMENT_TEXTS, ALIGNMENTS, BACKBONES, Preset
+from pyg_irllrec.training import RunFolder
 
 
 def add_training_options(
@@ -68,7 +69,11 @@ def required_texts(backbone: str, alignment: str) -> tuple[str, ...]:
     return texts or (('profile',) if backbone == 'alpharec' else ())
 
 
-def announce_moved(aside: Optional[Path]) -> None:
-    r"""Prints where an earlier run was moved to, if there was one."""
+def open_run(folder: RunFolder, config: Mapping[str, Any], resume: bool) -> None:
+    r"""Begins or resumes a run, and prints what a user may not expect: that an earlier
+    run was moved, or that there was none to resume."""
+    aside = folder.open(config, resume)
     if aside is not None:
         print(f'moved the earlier run to {aside}')
+    elif resume and not folder.has_checkpoint:
+        print(f'{folder.path} holds no checkpoint to resume from: a new run begins')

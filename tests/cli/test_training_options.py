@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import pytest
 
 from pyg_irllrec.cli.training_options import (
     add_training_options,
-    announce_moved,
     choose_translation,
+    open_run,
     required_texts,
 )
 from pyg_irllrec.presets import get_preset
+from pyg_irllrec.training import RunFolder
 
 
 def test_defaults_are_those_of_the_command():
@@ -38,8 +38,14 @@ def test_required_texts():
     assert required_texts('alpharec', 'full') == ('profile', 'intent')
 
 
-def test_an_earlier_run_is_named(capsys):
-    announce_moved(None)
+def test_an_earlier_run_and_one_that_begins_anew_are_named(tmp_path, capsys):
+    folder = RunFolder(tmp_path / 'run')
+    open_run(folder, {'seed': 0}, resume=False)
     assert capsys.readouterr().out == ''
-    announce_moved(Path('runs/x.1'))
-    assert 'runs/x.1' in capsys.readouterr().out
+    open_run(folder, {'seed': 0}, resume=True)
+    assert 'holds no checkpoint to resume from' in capsys.readouterr().out
+    (folder.path / 'last.ckpt').touch()
+    open_run(folder, {'seed': 0}, resume=True)
+    assert capsys.readouterr().out == ''
+    open_run(folder, {'seed': 1}, resume=False)
+    assert f'{folder.path}.1' in capsys.readouterr().out

@@ -82,8 +82,8 @@ class IntentExtractor:
             answers. (default: :obj:`None`, no limit)
         prompt_price (float): The price of 1000 tokens of prompts.
             (default: :obj:`0.0`)
-        answer_price (float): The price of 1000 tokens of answers.
-            (default: :obj:`0.0`)
+        answer_price (float): The price of 1000 tokens of answers. Where both prices
+            are 0, the cost is :obj:`None`, unknown. (default: :obj:`0.0`)
         progress (bool): Whether to show a progress bar. (default: :obj:`True`)
 
     Raises:
@@ -385,7 +385,9 @@ class IntentExtractor:
             'evidence_sha256': evidence_sha256(evidence),
         }
 
-    def _cost(self, counts: Mapping[str, int]) -> float:
+    def _cost(self, counts: Mapping[str, int]) -> Optional[float]:
+        if self.prompt_price == self.answer_price == 0:
+            return None  # Unknown, not free.
         prompts = counts['prompt_tokens'] * self.prompt_price
         answers = counts['answer_tokens'] * self.answer_price
         return round((prompts + answers) / 1000, 6)

@@ -432,6 +432,10 @@ def test_an_estimate_knows_what_was_answered(out):
     assert extractor(honest()).estimate(some_evidence(5), out)['calls'] == 2
 
 
+def test_without_prices_the_cost_is_unknown(out):
+    assert extractor(honest()).estimate(some_evidence(2), out)['cost'] is None
+
+
 def test_costs_are_counted_by_what_the_server_says(openai, out):
     with ChatServer() as server:
         server.script = [lambda r: BROKEN, good]
