@@ -3,13 +3,14 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
 import statistics
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -18,13 +19,16 @@ from lightning.pytorch.callbacks import (
     EarlyStopping,
     ModelCheckpoint,
 )
+from torch_geometric.data import HeteroData
 
-from pyg_irllrec.nn import Recommender
+from pyg_irllrec.nn import Backbone, Recommender
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
+from pyg_irllrec.training.cutoffs import fitting_cutoffs
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.lit_recommender import LitRecommender
 from pyg_irllrec.training.load_weights import load_weights
 from pyg_irllrec.training.progress_bar import EpochProgressBar
+from pyg_irllrec.training.ranking import RankingMetrics
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.check_count import check_count
 from pyg_irllrec.utils.checks import check_choice
@@ -58,7 +62,7 @@ def fit(
     lr: float = 1e-3,
     check_every: int = 3,
     patience: int = 5,
-    ks: Sequence[int] = (5, 10, 20),
+    ks: Optional[Sequence[int]] = None,
     seed: int = 0,
     device: str = 'auto',
     precision: str = '32-true',
@@ -79,14 +83,18 @@ def fit(
     Args:
         model (Recommender): The model.
         data (InteractionDataModule): The interactions.
-        out (str or pathlib.Path): The folder of the run.
+        out (str or pathlib.Path): The folder of the run. It need not exist.
         epochs (int): The most epochs. (default: :obj:`1000`)
         lr (float): The learning rate. (default: :obj:`1e-3`)
         check_every (int): Epochs between validations. (default: :obj:`3`)
         patience (int): Checks without a gain before it stops.
             (default: :obj:`5`)
-        ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
-        seed (int): The seed of the training. (default: :obj:`0`)
+        ks (sequence of int, optional): The cut-offs. (default: :obj:`None`, those of
+            :func:`~pyg_irllrec.training.fitting_cutoffs`)
+        seed (int): The seed of the draws that the model makes in training. Those of
+            batches and negatives have that of
+            :class:`~pyg_irllrec.training.InteractionDataModule`.
+            (default: :obj:`0`)
         device (str): :obj:`"auto"`, :obj:`"cpu"`, :obj:`"cuda"` or
             :obj:`"cuda:N"`. (default: :obj:`"auto"`)
         precision (str): Lightning's: :obj:`"32-true"`, or :obj:`"bf16-mixed"` for
@@ -98,8 +106,11 @@ def fit(
 
     Raises:
         FileNotFoundError: If there is nothing to resume.
-        ValueError: If an argument is out of range or the checkpoint is damaged.
+        ValueError: If an argument is out of range, :obj:`out` holds a run that is not
+            to be resumed, or the checkpoint is damaged.
     """
+    _check_model(model)
+    _check_data(data)
     check_count('epochs', epochs)
     check_count('check_every', check_every)
     check_count('patience', patience)
@@ -111,16 +122,22 @@ def fit(
             f"'data' must have the users and items of 'model', {model.num_users} and "
             f'{model.num_items}, got {items.num_users} and {items.num_items}'
         )
+    validates, tests = data.val_items is not None, data.test_items is not None
+    if ks is not None and not (validates or tests):
+        RankingMetrics(ks)  # Checks them; there is nothing to rank.
+        ks = fitting_cutoffs(model.num_items, ks)
     lit = LitRecommender(model, lr=lr, ks=ks, seed=seed)
     lit.settings |= {
-        'check_every': check_every,
-        'patience': patience,
+        'check_every': int(check_every),
+        'patience': int(patience),
         'precision': precision,
     }
-    out = Path(out)
+    out = _check_folder(out)
     last = out / 'last.ckpt'
     if resume:
         _check_resumable(last, epochs)
+    else:
+        _check_unused(out)
     callbacks: list[Callback] = [
         _ModelCheckpoint(
             dirpath=out,
@@ -129,7 +146,6 @@ def fit(
             save_on_train_epoch_end=True,
         ),
     ]
-    validates = data.val_items is not None
     if validates:
         callbacks[:0] = [
             _EarlyStopping(
@@ -177,10 +193,10 @@ def fit(
         if not validates:
             io = AtomicCheckpointIO()
             io.save_checkpoint(io.load_checkpoint(last), best)
-        if data.test_items is None:
-            load_weights(model, best)
-        else:
+        if tests:
             trainer.test(lit, data, ckpt_path=best, verbose=False)
+        else:
+            load_weights(model, best)
 
     model.to(target)
     step_seconds = _recorded_step(out) if resume else 0.0
@@ -192,7 +208,7 @@ def fit(
             for name, value in trainer.callback_metrics.items()
             if name.startswith('test/')
         },
-        best_epoch=_best_epoch(history, f'recall@{max(ks)}'),
+        best_epoch=_best_epoch(history, f'recall@{lit.metrics.max_k}'),
         history=history,
         seconds_per_step=step_seconds,
         peak_memory_mb=_peak_memory_mb(target),
@@ -264,6 +280,56 @@ def _peak_memory_mb(device: torch.device) -> float:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == 'darwin' else peak / 2**10
+
+
+def _check_model(model: object) -> None:
+    if isinstance(model, Recommender):
+        return
+    advice = 'fit(model, data, out)'
+    if isinstance(model, Backbone):
+        advice = 'wrap it, Recommender(backbone, edge_index)'
+    elif isinstance(model, LitRecommender):
+        advice = 'pass its .model'
+    raise ValueError(
+        f"'model' must be a Recommender, got {type(model).__name__}: {advice}"
+    )
+
+
+def _check_data(data: object) -> None:
+    if isinstance(data, InteractionDataModule):
+        return
+    advice = 'fit(model, data, out)'
+    if isinstance(data, HeteroData):
+        advice = 'wrap it, InteractionDataModule(data)'
+    elif isinstance(data, (list, tuple)):
+        advice = 'wrap its graphs, InteractionDataModule(train, val, test)'
+    raise ValueError(
+        f"'data' must be an InteractionDataModule, got {type(data).__name__}: {advice}"
+    )
+
+
+def _check_folder(out: object) -> Path:
+    if not isinstance(out, (str, os.PathLike)):
+        raise ValueError(
+            f"'out' must be the path of a folder, got {type(out).__name__}: "
+            'fit(model, data, out)'
+        )
+    folder = Path(out)
+    for path in (folder, *folder.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise ValueError(f"'out' must be a folder, but {path} is a file")
+            break
+    return folder
+
+
+def _check_unused(out: Path) -> None:
+    r"""Raises a :class:`ValueError` where a new run would overwrite another."""
+    if any((out / name).exists() for name in ('last.ckpt', 'best.ckpt')):
+        raise ValueError(
+            f"'out' must not hold a run, but {out} does: go on with resume=True, pass "
+            f'another folder, or move it aside, RunFolder({str(out)!r}).open(config)'
+        )
 
 
 def _check_resumable(last: Path, epochs: int) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from lightning.pytorch import LightningModule
@@ -12,7 +12,9 @@ from torch import Tensor
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.nn.models.recommendation import check_pairs
 from pyg_irllrec.training._derive_seed import derive_seed
+from pyg_irllrec.training.cutoffs import fitting_cutoffs
 from pyg_irllrec.training.ranking import RankingBatch, RankingMetrics
+from pyg_irllrec.utils.check_seed import check_seed
 from pyg_irllrec.utils.checks import check_positive
 
 
@@ -26,8 +28,9 @@ class LitRecommender(LightningModule):
     Args:
         model (Recommender): The model.
         lr (float): The learning rate of Adam. (default: :obj:`1e-3`)
-        ks (sequence of int): The cut-offs of Recall and NDCG.
-            (default: :obj:`(5, 10, 20)`)
+        ks (sequence of int, optional): The cut-offs of Recall and NDCG.
+            (default: :obj:`None`, those of
+            :func:`~pyg_irllrec.training.fitting_cutoffs`)
         seed (int): The seed. (default: :obj:`0`)
 
     Attributes:
@@ -42,22 +45,29 @@ class LitRecommender(LightningModule):
         self,
         model: Recommender,
         lr: float = 1e-3,
-        ks: Sequence[int] = (5, 10, 20),
+        ks: Optional[Sequence[int]] = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         check_positive('lr', lr)
+        check_seed(seed)
+        ks = fitting_cutoffs(model.num_items) if ks is None else ks
         metrics = RankingMetrics(ks)
         if max(ks) > model.num_items:
             raise ValueError(
                 f"'ks' must not be above the number of items, {model.num_items}, "
-                f'got {max(ks)}'
+                f'got {max(ks)}: take fitting_cutoffs(num_items) of '
+                'pyg_irllrec.training'
             )
         self.model = model
         self.lr = lr
         self.seed = seed
         self.metrics = metrics
-        self.settings: dict[str, object] = {'lr': lr, 'ks': list(ks), 'seed': seed}
+        self.settings: dict[str, object] = {
+            'lr': float(lr),  # Plain types: those of NumPy are not read back.
+            'ks': [int(k) for k in ks],
+            'seed': int(seed),
+        }
         self.history: list[dict[str, float]] = []
         self.step_seconds: list[float] = []
         self._started: float | None = None

@@ -77,6 +77,7 @@ class RankingMetrics(LinkPredMetricCollection):
             )
         for k in ks:
             check_count('ks', k)
+        ks = [int(k) for k in ks]  # Plain ones: top_k_items takes no others.
         metrics = {f'recall@{k}': LinkPredRecall(k) for k in ks}
         super().__init__({**metrics, **{f'ndcg@{k}': LinkPredNDCG(k) for k in ks}})
 

@@ -59,7 +59,9 @@ class RunFolder:
         config = _as_json(config)
         if resume and self.config_path.is_file():
             self._check_same(config)
-            return None
+            # Killed between its first two checkpoints, it starts over.
+            if self.has_checkpoint or not self.best_path.exists():
+                return None
         if resume and self.has_checkpoint:
             raise ValueError(
                 f'{self.path} must hold config.json beside its checkpoints to be '

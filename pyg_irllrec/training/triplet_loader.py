@@ -8,6 +8,7 @@ from torch import Tensor
 from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.check_seed import check_seed
 
 
 class TripletLoader:
@@ -24,14 +25,15 @@ class TripletLoader:
         seed (int): The seed. (default: :obj:`0`)
 
     Raises:
-        ValueError: If there are no interactions, or a user has interacted with
-            every item.
+        ValueError: If there are no interactions, a user has interacted with every
+            item, or a number is out of range.
     """
 
     def __init__(
         self, interactions: UserItems, batch_size: int = 4096, seed: int = 0
     ) -> None:
         check_count('batch_size', batch_size)
+        check_seed(seed)
         if interactions.item.numel() == 0:
             raise ValueError(
                 "'interactions' must hold at least one interaction, got none"

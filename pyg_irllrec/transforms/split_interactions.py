@@ -12,6 +12,7 @@ from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.adjacency import check_node_ids
 from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.check_seed import check_seed
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_fraction,
@@ -107,6 +108,7 @@ class SplitInteractions(InteractionTransform):
         check_fraction('val', val)
         check_fraction('test', test)
         check_fraction('val + test', val + test)
+        check_seed(seed)
         if min_train is not None:
             check_count('min_train', min_train, least=0)
         check_choice('cold', cold, ('keep', 'drop'))

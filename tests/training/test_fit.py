@@ -4,13 +4,15 @@ import copy
 import csv
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from pyg_irllrec.datasets import SyntheticIntents
-from pyg_irllrec.nn import IRLLRec, LightGCN
+from pyg_irllrec.nn import IRLLRec, LightGCN, Recommender
 from pyg_irllrec.training import (
     InteractionDataModule,
+    LitRecommender,
     evaluate,
     fit,
     load_weights,
@@ -200,6 +202,10 @@ def test_a_damaged_checkpoint(tmp_path):
         ({'lr': 0.0}, "'lr' must be above 0"),
         ({'ks': (60,)}, "'ks' must not be above the number of items, 50, got 60"),
         ({'ks': ()}, "'ks' must hold at least one cut-off"),
+        ({'ks': (60,)}, r'got 60: take fitting_cutoffs\(num_items\)'),
+        ({'seed': -1}, r"'seed' must be an integer from 0 to 2\*\*63 - 1, got -1"),
+        ({'seed': 0.5}, "'seed' must be an integer from 0"),
+        ({'check_every': 1.5}, "'check_every' must be an integer"),
         ({'device': 'tpu9'}, "'device' must be 'auto', 'cpu', 'cuda' or 'cuda:N'"),
         ({'device': 'mps'}, "'device' must be 'auto', 'cpu'"),
         (
@@ -212,6 +218,62 @@ def test_wrong_arguments_write_nothing(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         run(tmp_path / 'out', **change)
     assert not (tmp_path / 'out').exists()
+
+
+def test_wrong_objects_are_named(tmp_path):
+    model, data, out = build(), InteractionDataModule(DATA), tmp_path / 'out'
+    for arguments, message in (
+        ((model, DATA, out), r"'data' must be an InteractionDataModule, got HeteroDa"),
+        ((model, [DATA], out), r'got list: wrap its graphs, InteractionDataModule'),
+        ((data, model, out), r"'model' must be a Recommender, got InteractionDataM"),
+        ((model, out, data), r"'data' must .*Path: fit\(model, data, out\)"),
+        ((model, data, None), r"'out' must be the path of a folder, got NoneType"),
+        (
+            (model.backbone, data, out),
+            r'got LightGCN: wrap it, Recommender\(backbone, edge_index\)',
+        ),
+        ((LitRecommender(model), data, out), r'got LitRecommender: pass its .model'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(*arguments)
+    out.write_text('mine')
+    for path in (out, out / 'run'):
+        with pytest.raises(ValueError, match=r"'out' must be a folder, but .*out is"):
+            fit(model, data, path)
+    assert out.read_text() == 'mine'
+
+
+@pytest.mark.parametrize('name', ['best.ckpt', 'last.ckpt'])
+def test_a_run_is_never_overwritten(tmp_path, name):
+    (tmp_path / name).write_bytes(b'dear')
+    with pytest.raises(ValueError, match=r"'out' must not hold a run.* resume=True"):
+        run(tmp_path)
+    assert (tmp_path / name).read_bytes() == b'dear'
+
+
+def test_cutoffs_fit_the_catalogue_unless_nothing_is_ranked(tmp_path):
+    small = SyntheticIntents(12, 8, num_intents=2)[0]
+    edge_index = bipartite_edge_index(small[RATES].edge_index, 12, 8)
+    options = {'epochs': 1, 'device': 'cpu', 'progress': False}
+
+    def fit_small(name, data, **more):
+        model = Recommender(LightGCN(12, 8, 4), edge_index)
+        return fit(model, data, tmp_path / name, **options, **more)
+
+    result = fit_small('split', InteractionDataModule(small))
+    assert set(result.test) == {'recall@5', 'ndcg@5'}
+    for key in ('val', 'test'):
+        del small[RATES][f'{key}_edge_label_index']
+    data = InteractionDataModule(small, unsplit=True)
+    assert fit_small('all', data, ks=(20,)).test == {}
+    with pytest.raises(ValueError, match="'ks' must be an integer of 1 or above"):
+        fit_small('bad', data, ks=(0,))
+
+
+def test_numbers_of_numpy_are_read_back(tmp_path):
+    options = {'seed': np.int64(3), 'ks': (np.int64(5),), 'lr': np.float64(1e-3)}
+    run(tmp_path, epochs=1, patience=np.int64(2), **options)
+    run(tmp_path, epochs=2, patience=2, resume=True, **options)
 
 
 def test_parse_device():

@@ -44,6 +44,14 @@ def test_a_run_killed_in_its_first_seconds_begins_anew(tmp_path):
     assert run.open({'seed': 0}) == tmp_path / 'mine.1'
 
 
+def test_a_run_killed_between_its_first_checkpoints_begins_anew(tmp_path):
+    run = RunFolder(tmp_path / 'mine')
+    run.open({'seed': 0})
+    run.best_path.touch()
+    assert run.open({'seed': 0}, resume=True) == tmp_path / 'mine.1'
+    assert not run.best_path.exists() and run.read_config() == {'seed': 0}
+
+
 def test_the_folder_that_the_process_is_in(tmp_path, monkeypatch):
     (tmp_path / 'mine').mkdir()
     monkeypatch.chdir(tmp_path / 'mine')
