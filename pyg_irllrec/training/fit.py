@@ -114,6 +114,8 @@ def fit(
     check_count('epochs', epochs)
     check_count('check_every', check_every)
     check_count('patience', patience)
+    # Checkpoints hold plain types, no numbers of NumPy.
+    epochs, check_every, patience = int(epochs), int(check_every), int(patience)
     check_choice('precision', precision, ('32-true', 'bf16-mixed'))
     target = parse_device(device)
     items = data.train_items
@@ -128,8 +130,8 @@ def fit(
         ks = fitting_cutoffs(model.num_items, ks)
     lit = LitRecommender(model, lr=lr, ks=ks, seed=seed)
     lit.settings |= {
-        'check_every': int(check_every),
-        'patience': int(patience),
+        'check_every': check_every,
+        'patience': patience,
         'precision': precision,
     }
     out = _check_folder(out)

@@ -60,13 +60,14 @@ class LitRecommender(LightningModule):
                 'pyg_irllrec.training'
             )
         self.model = model
-        self.lr = lr
-        self.seed = seed
+        # Plain types: those of NumPy are not read back from a checkpoint.
+        self.lr = float(lr)
+        self.seed = int(seed)
         self.metrics = metrics
         self.settings: dict[str, object] = {
-            'lr': float(lr),  # Plain types: those of NumPy are not read back.
+            'lr': self.lr,
             'ks': [int(k) for k in ks],
-            'seed': int(seed),
+            'seed': self.seed,
         }
         self.history: list[dict[str, float]] = []
         self.step_seconds: list[float] = []
