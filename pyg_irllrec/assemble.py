@@ -30,6 +30,7 @@ from pyg_irllrec.presets import (
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils import bipartite_edge_index
 from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.edge_store import check_hetero
 from pyg_irllrec.utils.interaction_types import find_interaction_types
 from pyg_irllrec.utils.node_data import read_vectors
 from pyg_irllrec.utils.training_interactions import training_interactions
@@ -88,8 +89,9 @@ def build_model(
             other sizes than the graph, or the preset is of another alignment.
     """
     check_choice('alignment', alignment, ALIGNMENTS)
+    check_hetero(data, "'data'")
+    _check_backbone(backbone)
     name = backbone if isinstance(backbone, str) else 'lightgcn'
-    check_choice('backbone', name, tuple(BACKBONES))
     preset = get_preset(name, 'own', alignment) if preset is None else preset
     _check_preset(preset)
     weights = _read_loss(preset, alignment)
@@ -100,7 +102,7 @@ def build_model(
     num_users, num_items = (_count_nodes(data, side) for side in sides)
     attributes = {'profile': profile, 'intent': intent}
     texts: dict[str, Any] = {
-        kind: _join_vectors(data, sides, attributes[kind], f"alignment='{alignment}'")
+        kind: _join_vectors(data, sides, attributes[kind], alignment)
         for kind in ALIGNMENT_TEXTS[alignment]
     }
     interactions = training_interactions(data, edge_type, rev_edge_type)
@@ -109,7 +111,13 @@ def build_model(
         needed_by = f'backbone={backbone!r}'
         arguments = _read_part(preset, 'backbone', BACKBONES[backbone], needed_by)
     if backbone == 'alpharec':
-        item_text = _read_vectors(data, sides[1], profile, "backbone='alpharec'")
+        item_text = _read_vectors(
+            data,
+            sides[1],
+            profile,
+            "backbone='alpharec'",
+            "another backbone, such as 'lightgcn'",
+        )
         encoder: Backbone = AlphaRec(
             num_users, num_items, item_text, interactions, **arguments
         )
@@ -120,6 +128,25 @@ def build_model(
         return RLMRecGen(encoder, edge_index, **texts, **options)
     loss = IntentAlignmentLoss(**weights)
     return IRLLRec(encoder, edge_index, alignment=loss, **texts, **options)
+
+
+def _check_backbone(backbone: object) -> None:
+    if isinstance(backbone, str):
+        check_choice('backbone', backbone, tuple(BACKBONES))
+    elif isinstance(backbone, type):
+        if not issubclass(backbone, Backbone):
+            raise _not_a_backbone(f'the class {backbone.__name__}')
+    elif isinstance(backbone, Module) or not callable(backbone):
+        if not isinstance(backbone, Backbone):
+            raise _not_a_backbone(type(backbone).__name__)
+
+
+def _not_a_backbone(got: str) -> ValueError:
+    return ValueError(
+        "'backbone' must be a name, a Backbone, or a function of (num_users, "
+        f'num_items) that returns one, got {got} (wrap any module in a '
+        'ModuleBackbone)'
+    )
 
 
 def _check_preset(preset: Preset) -> None:
@@ -199,21 +226,24 @@ def _count_nodes(data: HeteroData, side: str) -> int:
     return int(size)
 
 
-def _read_vectors(data: HeteroData, side: str, name: str, needed_by: str) -> Tensor:
+def _read_vectors(
+    data: HeteroData, side: str, name: str, needed_by: str, others: str
+) -> Tensor:
     if name not in data[side]:
         raise ValueError(
             f"{needed_by} needs text embeddings, data['{side}'].{name}, got none: make "
-            'them with EncodeText, or choose another (without any texts: '
-            "alignment='none')"
+            f'them with EncodeText, or choose {others}'
         )
     return read_vectors(data, side, name)
 
 
 def _join_vectors(
-    data: HeteroData, sides: tuple[str, str], name: str, needed_by: str
+    data: HeteroData, sides: tuple[str, str], name: str, alignment: str
 ) -> Tensor:
     r"""The vectors of users and items, users first."""
-    user, item = (_read_vectors(data, side, name, needed_by) for side in sides)
+    needed_by = f'alignment={alignment!r}'
+    others = "another (without any texts: alignment='none')"
+    user, item = (_read_vectors(data, side, name, needed_by, others) for side in sides)
     if user.size(1) != item.size(1):
         raise ValueError(
             f"data['{sides[0]}'].{name} and data['{sides[1]}'].{name} must be equally "
@@ -234,11 +264,7 @@ def _build_backbone(
     if callable(backbone) and not isinstance(backbone, Module):
         built = backbone(num_users, num_items)
     if not isinstance(built, Backbone):
-        raise ValueError(
-            "'backbone' must be a name, a Backbone, or a function of (num_users, "
-            f'num_items) that returns one, got {type(built).__name__} (wrap any '
-            'module in a ModuleBackbone)'
-        )
+        raise _not_a_backbone(type(built).__name__)
     if (built.num_users, built.num_items) != (num_users, num_items):
         raise ValueError(
             f"'backbone' must have the users and items of 'data', {num_users} and "

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor
@@ -174,3 +176,18 @@ def test_bad_input(data):
     ):
         with pytest.raises(ValueError, match=message):
             build_model(graph, **arguments)
+
+
+def test_the_argument_that_is_wrong_is_named(data):
+    with pytest.raises(ValueError, match=r"'data' needs .* a HeteroData, got list"):
+        build_model([data])
+    for backbone in (GraphSAGE, GraphSAGE(4, 4, 1), 3):
+        with pytest.raises(
+            ValueError, match=r"'backbone' must be a name, a Backbone, "
+        ):
+            build_model(data, backbone, 'none')
+    bare = copy.copy(data)
+    del bare['item'].profile
+    with pytest.raises(ValueError, match='or choose another backbone, such as') as got:
+        build_model(bare, 'alpharec', 'none')
+    assert 'alignment' not in str(got.value)

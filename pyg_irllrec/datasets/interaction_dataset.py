@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
+from pyg_irllrec.datasets._ingest.check_root import check_root
 from pyg_irllrec.datasets._ingest.stored_dataset import StoredDataset
 from pyg_irllrec.typing import DataTransform, PathLike
 from pyg_irllrec.utils.optional import import_optional
@@ -75,6 +76,7 @@ class InteractionDataset(StoredDataset):
         self, root: PathLike, *, transform: Optional[DataTransform] = None
     ) -> None:
         import_optional('pyarrow', type(self).__name__, 'data')
+        check_root(root)
         super().__init__(str(root), transform)
         self._open(Path(self.processed_dir))
 
@@ -149,12 +151,14 @@ class InteractionDataset(StoredDataset):
 
         Raises:
             FileNotFoundError: If a file is missing.
-            ValueError: If a column is missing, a value cannot be read, a table of
-                texts does not fit, or :obj:`root` holds other data.
+            ValueError: If a column is missing or named for users and items both, a
+                value cannot be read, a table of texts does not fit, or :obj:`root`
+                holds other data.
             ImportError: If pyarrow is not installed.
             OSError: If the disk is full. No partial files remain.
         """
         import_optional('pyarrow', cls.__name__, 'data')
+        check_root(root)
         from pyg_irllrec.datasets._ingest.csv_table import CsvTable
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
 
@@ -201,6 +205,7 @@ class InteractionDataset(StoredDataset):
         are those of :meth:`from_csv`. Texts may come from Parquet files, from CSV
         files with commas, or from a :class:`pandas.DataFrame`."""
         import_optional('pyarrow', cls.__name__, 'data')
+        check_root(root)
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
         from pyg_irllrec.datasets._ingest.parquet_table import ParquetTable
 
@@ -236,6 +241,7 @@ class InteractionDataset(StoredDataset):
         such as a dictionary of arrays. Its index is ignored. The arguments and errors
         are those of :meth:`from_parquet`."""
         import_optional('pyarrow', cls.__name__, 'data')
+        check_root(root)
         from pyg_irllrec.datasets._ingest.frame_table import FrameTable
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
 

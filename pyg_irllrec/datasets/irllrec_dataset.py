@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData, InMemoryDataset
 
+from pyg_irllrec.datasets._ingest.check_root import check_root
 from pyg_irllrec.typing import RATES, DataTransform, PathLike
 from pyg_irllrec.utils.checks import check_choice, check_finite, check_matrix
 from pyg_irllrec.utils.safe_pickle import load_pickled_array
@@ -67,6 +68,7 @@ class IRLLRecDataset(InMemoryDataset):
         texts: Sequence[str] = (),
         transform: Optional[DataTransform] = None,
     ) -> None:
+        check_root(root)
         check_choice('name', name, self.names)
         texts = (texts,) if isinstance(texts, str) else tuple(texts)
         for kind in texts:

@@ -87,7 +87,12 @@ class IntentExplainer:
         edge_type: Optional[EdgeType] = None,
         rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
-        check_hetero(data, type(self).__name__)
+        if not isinstance(model, Recommender):
+            raise ValueError(
+                f"'model' must be a Recommender, got {type(model).__name__}: "
+                'IntentExplainer(model, data)'
+            )
+        check_hetero(data, "'data'")
         check_count('num_words', num_words)
         check_count('num_nearest', num_nearest)
         backbone = model.backbone

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import NoReturn
+
 import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
@@ -20,6 +22,9 @@ class IntentPrototypes(Module):
     Args:
         embedding_dim (int): The width :math:`d` of nodes and intents.
         num_intents (int): The number :math:`K` of intents.
+
+    Raises:
+        ValueError: If a size is out of range, or nodes have another width.
 
     Shapes:
         - **input:** :math:`(*, d)`
@@ -43,11 +48,22 @@ class IntentPrototypes(Module):
     def assign(self, x: Tensor) -> Tensor:
         r"""Each node's share of every intent, :math:`\text{softmax}(\mathbf{X}
         \mathbf{C})`, of shape :math:`(*, K)`."""
+        if not isinstance(x, Tensor) or x.shape[-1:] != self.weight.shape[:1]:
+            self._refuse(x)
         return (x @ self.weight).softmax(dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
         r"""The mixture of intents of each node."""
+        if not isinstance(x, Tensor) or x.shape[-1:] != self.weight.shape[:1]:
+            self._refuse(x)
         return (x @ self.weight).softmax(dim=-1) @ self.weight.t()
+
+    def _refuse(self, x: object) -> NoReturn:
+        got = f'shape {tuple(x.shape)}' if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(
+            f"'x' must be a tensor of width {self.embedding_dim}, 'embedding_dim', got "
+            f'{got}'
+        )
 
     def extra_repr(self) -> str:
         r"""The arguments."""

@@ -32,12 +32,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ValueError: If the file is damaged, holds other types, or is not a
                 checkpoint of :class:`~pyg_irllrec.training.LitRecommender`.
         """
+        if Path(path).is_dir():
+            raise ValueError(
+                f'{path} is a folder, not a checkpoint: pass {Path(path) / "best.ckpt"}'
+            )
         try:
             checkpoint: dict[str, Any] = torch.load(
                 path, map_location=map_location, weights_only=True
             )
         except FileNotFoundError:
-            raise
+            raise FileNotFoundError(f'{path} does not exist') from None
         except Exception as error:
             reason = str(error).partition('\n')[0]
             raise ValueError(
@@ -45,5 +49,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ) from None
         parts = {'state_dict', 'history', 'settings'}
         if not isinstance(checkpoint, dict) or not parts <= checkpoint.keys():
-            raise ValueError(f'{path} is not a checkpoint of a training run')
+            advice = ''
+            if isinstance(checkpoint, dict) and all(
+                isinstance(value, torch.Tensor) for value in checkpoint.values()
+            ):
+                advice = ' but a state_dict: model.load_state_dict(torch.load(path))'
+            raise ValueError(f'{path} is not a checkpoint of a training run{advice}')
         return checkpoint

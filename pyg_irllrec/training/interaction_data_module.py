@@ -126,6 +126,7 @@ class InteractionDataModule(LightningDataModule):
         for name, edge_index in interactions.items():
             _check_interactions(name, edge_index, places[name], types.edge_type, size)
         items = {name: UserItems(edges, *size) for name, edges in interactions.items()}
+        _check_held_out(items, places)
         self.train_items: UserItems = items['train']
         self.val_items: Optional[UserItems] = items.get('val')
         self.test_items: Optional[UserItems] = items.get('test')
@@ -249,3 +250,13 @@ def _check_interactions(
         )
     for row, num_rows, side in zip(edge_index, size, ('users', 'items')):
         check_node_ids(row, num_rows, f'{place}: {name} interactions ({side})')
+
+
+def _check_held_out(items: dict[str, UserItems], places: dict[str, str]) -> None:
+    for name, held in items.items():
+        if name != 'train' and bool(held.intersect(items['train']).all()):
+            train = "'data'" if places[name] != 'data' else 'it'
+            raise ValueError(
+                f"'{places[name]}' must hold {name} interactions that are not trained "
+                f'on, but {train} trains on all {held.item.numel()} of them'
+            )

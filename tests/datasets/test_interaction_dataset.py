@@ -886,3 +886,26 @@ def test_dictionaries_of_tensors(tmp_path):
     columns = {'who': torch.tensor([1, 2, 10]), 'what': np.array([3, 3, 4])}
     dataset = InteractionDataset.from_pandas(columns, tmp_path, **COLUMNS)
     assert dataset[0]['user'].id.tolist() == [1, 2, 10]
+
+
+@pytest.mark.parametrize('kind', ['csv', 'parquet', 'pandas'])
+def test_columns_and_folders_that_are_none(tmp_path, kind):
+    frame = pd.DataFrame({'u': [1, 2], 'i': [3, 4]})
+    source = frame if kind == 'pandas' else tmp_path / f'table.{kind}'
+    if kind != 'pandas':
+        getattr(frame, f'to_{kind}')(source, index=False)
+    read, root = getattr(InteractionDataset, f'from_{kind}'), tmp_path / 'root'
+    for arguments, message in (
+        (
+            (root, 'u', 'x'),
+            "must have one column 'x', got no: its columns are 'u', 'i'",
+        ),
+        ((root, 'u', 'u'), "'user' and 'item' must name two columns, got 'u' for both"),
+        ((None, 'u', 'i'), "'root' must be the path of a folder, got None"),
+    ):
+        folder, user, item = arguments
+        with pytest.raises(ValueError, match=message):
+            read(source, folder, user=user, item=item)
+    assert not root.exists()
+    with pytest.raises(ValueError, match="'root' must be the path of a folder"):
+        InteractionDataset(None)

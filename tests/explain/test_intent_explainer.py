@@ -137,3 +137,12 @@ def test_types_that_are_given():
     types = ('user', 'rates', 'movie'), ('movie', 'rated_by', 'user')
     explain = IntentExplainer(build(), data, edge_type=types[0], rev_edge_type=types[1])
     assert explain.node('movie', 0).text == 'space one'
+
+
+def test_swapped_arguments():
+    with pytest.raises(
+        ValueError, match="'model' must be a Recommender, got HeteroDat"
+    ):
+        IntentExplainer(graph(), build())
+    with pytest.raises(ValueError, match=r"'data' needs .* a HeteroData, got Recommen"):
+        IntentExplainer(build(), build())

@@ -27,3 +27,11 @@ def test_seeded():
 def test_wrong_sizes(dim, number):
     with pytest.raises(ValueError, match='must be an integer of 1 or above, got 0'):
         IntentPrototypes(dim, number)
+
+
+def test_nodes_of_another_width():
+    prototypes = IntentPrototypes(8, 2)
+    for call in (prototypes, prototypes.assign):
+        for x, got in ((torch.randn(3, 4), r'shape \(3, 4\)'), ([1.0], 'list')):
+            with pytest.raises(ValueError, match=f"'x' .* of width 8, .* got {got}"):
+                call(x)

@@ -263,3 +263,12 @@ def test_wrong_parts():
         InteractionDataModule(train, val, test)
     with pytest.raises(ValueError, match=r'needs users and items, .* got Data'):
         InteractionDataModule(T.ToUndirected()(movie_lens_1m()).to_homogeneous())
+
+
+def test_a_part_that_is_all_trained_on():
+    train, val, test = link_split()
+    for parts, name in (((train, train, test), 'val'), ((train, val, train), 'test')):
+        with pytest.raises(
+            ValueError, match=rf"'{name}_data' must .* but 'data' trains on all"
+        ):
+            InteractionDataModule(*parts)

@@ -55,8 +55,13 @@ def test_a_model_of_other_parts_or_sizes_stays_as_it_was(trained):
 
 
 def test_files_that_are_none(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r'best\.ckpt does not exist'):
         load_weights(build(0), tmp_path / 'best.ckpt')
+    with pytest.raises(ValueError, match=r'is a folder, .*: pass .*best\.ckpt'):
+        load_weights(build(0), tmp_path)
+    torch.save(build(0).state_dict(), tmp_path / 'state.pt')
+    with pytest.raises(ValueError, match=r'a state_dict: model\.load_state_dict'):
+        load_weights(build(0), tmp_path / 'state.pt')
     (tmp_path / 'best.ckpt').write_bytes(b'not a checkpoint')
     with pytest.raises(ValueError, match='is not a checkpoint, or it is damaged'):
         load_weights(build(0), tmp_path / 'best.ckpt')

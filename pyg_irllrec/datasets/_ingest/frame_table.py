@@ -6,6 +6,8 @@ from typing import Any
 import pyarrow as pa
 from torch import Tensor
 
+from pyg_irllrec.datasets._ingest.table import check_columns
+
 _BATCH_ROWS = 1 << 18
 
 
@@ -26,6 +28,7 @@ class FrameTable:
         return list(self.frame)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        check_columns(self, columns)
         # Whole columns, so that the type of a column does not depend on batches.
         arrays = [_to_array(self.frame[name]) for name in columns]
         table = pa.table(arrays, names=list(columns))

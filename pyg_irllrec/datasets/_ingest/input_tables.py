@@ -36,6 +36,10 @@ class InputTables:
         open_csv: Callable[[Path], CsvTable] = CsvTable,
     ) -> None:
         check_duplicates(duplicates, rating)
+        if user == item:
+            raise ValueError(
+                f"'user' and 'item' must name two columns, got {user!r} for both"
+            )
         self.columns = InteractionColumns(user, item, rating, timestamp)
         self.duplicates = duplicates
         self.tables: list[Table] = []

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from pyg_irllrec.datasets._ingest.check_root import check_root
 from pyg_irllrec.datasets._ingest.raw_files import find_folder
 from pyg_irllrec.datasets._ingest.stored_dataset import StoredDataset
 from pyg_irllrec.typing import DataTransform, PathLike
@@ -35,6 +36,7 @@ class RawDataset(StoredDataset):
         force_reload: bool,
     ) -> None:
         import_optional('pyarrow', type(self).__name__, 'data')
+        check_root(root)
         self._variant = variant
         self._processed_root = Path(processed_root or root).expanduser()
         super().__init__(str(root), transform, force_reload=force_reload)

@@ -17,6 +17,7 @@ from pyg_irllrec.nn.loss.pairwise_alignment_loss import (
 )
 from pyg_irllrec.nn.loss.translation_alignment_loss import TranslationAlignmentLoss
 from pyg_irllrec.utils.checks import (
+    check_choice,
     check_matrix,
     check_not_negative,
     check_rows,
@@ -48,7 +49,7 @@ class IntentAlignmentLoss(Module):
     A pairwise term (profile, intent) is the sum of
     :class:`~pyg_irllrec.nn.PairwiseAlignmentLoss` over the users, the positive
     items and the negative items of a batch of triplets. A term of weight zero, or
-    whose input is missing, is not computed and not listed.
+    whose input is missing, is not computed and not listed. Without any, the total is 0.
 
     Args:
         profile_weight (float): :math:`w_1`. (default: :obj:`1e-2`)
@@ -116,6 +117,8 @@ class IntentAlignmentLoss(Module):
             check_not_negative(f'{name}_weight', weight)
         check_temperature('profile_temperature', profile_temperature)
         check_temperature('intent_temperature', intent_temperature)
+        check_choice('user_negatives', user_negatives, ('batch', 'all'))
+        check_choice('item_negatives', item_negatives, ('batch', 'all'))
 
         def pairwise(temperature: float, negatives: str) -> PairwiseAlignmentLoss:
             return PairwiseAlignmentLoss(temperature, negatives, duplicates, impl)
@@ -189,6 +192,11 @@ class IntentAlignmentLoss(Module):
         weights = self.weights
         check_matrix('embedding', embedding)
         num_nodes = embedding.size(0)
+        if not 0 < num_users < num_nodes:
+            raise ValueError(
+                f"'num_users' must be from 1 to {num_nodes - 1}, as 'embedding' has "
+                f'{num_nodes} rows, users and items, got {num_users}'
+            )
         translated = embedding if weights['translation'] > 0 else None
         _check_shapes(
             num_nodes,
@@ -237,6 +245,9 @@ class IntentAlignmentLoss(Module):
         total = embedding.new_zeros(
             (), dtype=torch.promote_types(embedding.dtype, torch.float32)
         )
+        if not terms:
+            # No value enters the sum, but the total can be differentiated.
+            total = total + embedding[:0].sum()
         for name, term in terms.items():
             terms[name] = weights[name] * term
             total = total + terms[name]

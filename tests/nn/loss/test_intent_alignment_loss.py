@@ -190,3 +190,22 @@ def test_wrong_arguments(inputs, change, message):
     arguments = {'triplets': TRIPLETS, 'num_users': NUM_USERS, **inputs, **change}
     with pytest.raises(ValueError, match=message):
         IntentAlignmentLoss()(**arguments)
+
+
+def test_the_argument_that_is_wrong_is_named():
+    for name in ('user_negatives', 'item_negatives'):
+        with pytest.raises(ValueError, match=f"'{name}' must be one of 'batch', 'all'"):
+            IntentAlignmentLoss(**{name: 'foo'})
+    for num_users in (0, 5, 9):
+        with pytest.raises(
+            ValueError, match=r"'num_users' must be from 1 to 4, .* got"
+        ):
+            IntentAlignmentLoss()(torch.randn(5, 2), TRIPLETS, num_users)
+
+
+def test_without_any_text_the_total_is_a_zero_with_a_gradient():
+    embedding = torch.full((9, 3), torch.nan, requires_grad=True)
+    total, terms = IntentAlignmentLoss()(embedding, TRIPLETS, NUM_USERS)
+    total.backward()
+    assert terms == {} and float(total) == 0
+    assert torch.equal(embedding.grad, torch.zeros(9, 3))
