@@ -5,7 +5,7 @@ from torch_geometric.datasets import MovieLens1M
 from torch_geometric.transforms import RandomLinkSplit
 
 from pyg_irllrec import build_model
-from pyg_irllrec.training import InteractionDataModule, fit
+from pyg_irllrec.training import InteractionDataModule, RunFolder, fit
 
 rates, rated_by = ('user', 'rates', 'movie'), ('movie', 'rated_by', 'user')
 data = MovieLens1M('data/MovieLens1M')[0]
@@ -14,7 +14,9 @@ train, val, test = split(data)
 
 torch.manual_seed(0)
 model = build_model(train, alignment='none')
-result = fit(model, InteractionDataModule(train, val, test), 'runs/pyg-movielens')
+run = RunFolder('runs/pyg-movielens')
+run.open({'seed': 0})  # An earlier run is moved aside.
+result = fit(model, InteractionDataModule(train, val, test), run.path)
 print({name: round(value, 4) for name, value in result.test.items()})
 
 users = torch.tensor([0, 1, 2])
