@@ -63,7 +63,7 @@ $(VENV)/.installed-extensions: $(WHEELS) $(VENV)/.installed-test
 	$(PIP) --no-deps $(WHEELS)/*.whl
 	touch $@
 
-# About five minutes, hence the cache. Without ninja, which would write one build file
+# About nine minutes, hence the cache. Without ninja, which would write one build file
 # for two extensions at once, and without debug symbols.
 $(WHEELS): | $(VENV)/.torch
 	$(PIP) setuptools wheel numpy
