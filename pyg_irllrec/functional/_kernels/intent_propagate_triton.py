@@ -1,5 +1,5 @@
 """The products of :obj:`intent_propagate_fused` in one kernel forward and two backward:
-a program a row, which reads its neighbours where they lie."""
+one program per row, which reads its neighbours where they lie."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def backward(
     weight: Optional[Tensor],
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""The gradients by :obj:`x`, :obj:`h` and :obj:`weight`, the last one empty where
-    there are no weights. The transposed graph, :obj:`t_rowptr` and :obj:`t_col`, knows
-    by :obj:`t_perm` where its edges lie in :obj:`col`."""
+    there are no weights. The edges of the transposed graph,
+    :obj:`t_rowptr` and :obj:`t_col`, lie in :obj:`col` where :obj:`t_perm` points."""
     kernels = load_triton('_triton_intent_propagate', x)
     grad_out, x, h = grad_out.contiguous(), x.contiguous(), h.contiguous()
     grad_x, grad_h = torch.empty_like(x), torch.empty_like(h)

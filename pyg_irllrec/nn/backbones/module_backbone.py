@@ -12,8 +12,7 @@ from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.typing import RATES
 from pyg_irllrec.utils.adjacency import plain_edge_index
-from pyg_irllrec.utils.check_count import check_count
-from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.checks import check_choice, check_count
 from pyg_irllrec.utils.graph_cache import prepare_graph
 
 RATED_BY = ('item', 'rev_rates', 'user')
@@ -53,7 +52,7 @@ class ModuleBackbone(Backbone):
         weighted (bool): Whether the module also gets the normalised weights, as
             :obj:`edge_weight=`. (default: :obj:`False`)
         layout (str): How the module gets the graph: a plain :obj:`"edge_index"`, for
-            which most layers copy a feature vector an edge, or the transposed
+            which most layers copy one feature vector per edge, or the transposed
             adjacency as a :obj:`"csr"` matrix of torch, which many of them multiply
             with, with the weights, if :obj:`weighted`, as values.
             (default: :obj:`"edge_index"`)

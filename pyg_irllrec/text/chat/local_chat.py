@@ -298,7 +298,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _hash_weights(model: Any) -> Optional[str]:
-    r"""A hash of the first values of each weight, which tells models of one name apart.
+    r"""A hash of the first values of each weight, which separates models of one name.
     To read all values would take minutes."""
     if not isinstance(model, Module):
         return None
