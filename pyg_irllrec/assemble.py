@@ -30,10 +30,9 @@ from pyg_irllrec.presets import (
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils import bipartite_edge_index
 from pyg_irllrec.utils.checks import check_choice
-from pyg_irllrec.utils.edge_store import check_hetero
+from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, read_edges
 from pyg_irllrec.utils.interaction_types import find_interaction_types
 from pyg_irllrec.utils.node_data import read_vectors
-from pyg_irllrec.utils.training_interactions import training_interactions
 
 BuildBackbone = Callable[[int, int], Backbone]
 """Builds a backbone from the numbers of users and items, as a backbone's class does."""
@@ -97,15 +96,15 @@ def build_model(
     weights = _read_loss(preset, alignment)
     model: type[Recommender] = RLMRecGen if alignment == 'reconstruction' else IRLLRec
     options = _read_part(preset, 'model', model, f'alignment={alignment!r}')
-    edge_type, rev_edge_type = find_interaction_types(data, edge_type, rev_edge_type)
+    edge_type, _ = find_interaction_types(data, edge_type, rev_edge_type)
     sides = (edge_type[0], edge_type[2])
-    num_users, num_items = (_count_nodes(data, side) for side in sides)
+    num_users, num_items = num_nodes(data, edge_type)
     attributes = {'profile': profile, 'intent': intent}
     texts: dict[str, Any] = {
         kind: _join_vectors(data, sides, attributes[kind], alignment)
         for kind in ALIGNMENT_TEXTS[alignment]
     }
-    interactions = training_interactions(data, edge_type, rev_edge_type)
+    interactions = read_edges(data[edge_type])
     arguments: dict[str, Any] = {}
     if isinstance(backbone, str):
         needed_by = f'backbone={backbone!r}'
@@ -217,13 +216,6 @@ def _read_loss(preset: Preset, alignment: str) -> dict[str, Any]:
             'take those of get_preset(backbone, dataset, alignment)'
         )
     return given
-
-
-def _count_nodes(data: HeteroData, side: str) -> int:
-    size = data[side].num_nodes
-    if size is None:
-        raise ValueError(f"data['{side}'].num_nodes must be set")
-    return int(size)
 
 
 def _read_vectors(

@@ -16,13 +16,11 @@ from pyg_irllrec.nn import Recommender
 from pyg_irllrec.text.intents.intent_keywords import intent_keywords
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
-from pyg_irllrec.utils.check_count import check_count
-from pyg_irllrec.utils.checks import check_choice, check_finite
-from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, plain
+from pyg_irllrec.utils.checks import check_choice, check_count, check_finite
+from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, plain, read_edges
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.interaction_types import find_interaction_types
 from pyg_irllrec.utils.node_data import read_ids, read_texts
-from pyg_irllrec.utils.training_interactions import training_interactions
 
 
 class IntentExplainer:
@@ -121,7 +119,7 @@ class IntentExplainer:
         self._intents = intents
         self._num_words = num_words
         self._num_nearest = num_nearest
-        self._train = training_interactions(data, *types).cpu()
+        self._train = read_edges(data[types.edge_type]).cpu()
         self._exclude = self._train if exclude is None else exclude
         self._embedding: dict[str, Tensor] = {}
         self._share: dict[str, Tensor] = {}

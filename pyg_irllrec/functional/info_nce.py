@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Optional
 
 import torch
@@ -104,11 +105,11 @@ def info_nce(
               torch 2.13 on.
             - :obj:`"triton"` is one fused kernel for CUDA, :obj:`float32` and
               :math:`d \leq 256` (extra :obj:`triton`).
-            - :obj:`"moments"` is linear in :math:`B + C` and approximate: it knows the
-              mean and the covariance of the keys alone. It has derivatives of every
+            - :obj:`"moments"` is linear in :math:`B + C` and approximate: it reads
+              the mean and the covariance of the keys alone. It has derivatives of every
               order without a reduction, else first ones; temperatures below 0.2 are
-              refused. :func:`~pyg_irllrec.functional.approximation_error` tells how far
-              it is off.
+              refused. :func:`~pyg_irllrec.functional.approximation_error` measures
+              how far it is off.
             - :obj:`"clusters"` is the same with 64 means, for keys that lie in clusters
               and for lower temperatures (from 0.1 on). The clusters are found anew in
               every call, from draws of torch's generator.
@@ -137,9 +138,7 @@ def info_nce(
     check_length('key_weight', key_weight, candidates.size(0))
     _check_weights('weight', weight)
     _check_weights('key_weight', key_weight)
-    if isinstance(temperature, Tensor):
-        raise ValueError("'temperature' must be a number, got a tensor")
-    check_not_below("'temperature'", temperature, LEAST_TEMPERATURE)
+    check_temperature('temperature', temperature)
     check_not_negative('eps', eps)
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
     check_choice('reduction', reduction, ('none', 'mean', 'sum'))
@@ -158,6 +157,13 @@ def info_nce(
         symmetric=symmetric,
         impl=impl,
     )
+
+
+def check_temperature(name: str, value: object) -> None:
+    r"""Raises a :class:`ValueError` unless :func:`info_nce` takes this temperature."""
+    if not isinstance(value, Real):
+        raise ValueError(f"'{name}' must be a number, got a {type(value).__name__}")
+    check_not_below(f"'{name}'", float(value), LEAST_TEMPERATURE)
 
 
 def _check_weights(name: str, value: Optional[Tensor]) -> None:

@@ -1,12 +1,8 @@
 from __future__ import annotations
 
 from inspect import Parameter, signature
-from numbers import Real
 
 from torch.nn import Module
-
-from pyg_irllrec.functional.info_nce import LEAST_TEMPERATURE
-from pyg_irllrec.utils.checks import check_not_below
 
 
 def repr_arguments(module: Module) -> str:
@@ -28,11 +24,3 @@ def repr_arguments(module: Module) -> str:
         if isinstance(value, (bool, int, float, str)) and not is_default:
             shown.append(f'{name}={value!r}')
     return ', '.join(shown)
-
-
-def check_temperature(name: str, value: object) -> None:
-    r"""Raises a :class:`ValueError` unless :func:`~pyg_irllrec.functional.info_nce`
-    takes this temperature."""
-    if not isinstance(value, Real):
-        raise ValueError(f"'{name}' must be a number, got a {type(value).__name__}")
-    check_not_below(f"'{name}'", float(value), LEAST_TEMPERATURE)

@@ -8,7 +8,7 @@ from torch.nn import Module, Parameter
 from torch.nn.init import xavier_uniform_
 
 from pyg_irllrec.nn._arguments import repr_arguments
-from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_count
 
 
 class IntentPrototypes(Module):

@@ -9,7 +9,7 @@ from torch.nn.init import xavier_uniform_
 from torch.nn.utils import skip_init
 
 from pyg_irllrec.nn._arguments import repr_arguments
-from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_count
 
 
 class TextProjector(Sequential):

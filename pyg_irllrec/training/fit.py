@@ -30,8 +30,7 @@ from pyg_irllrec.training.load_weights import load_weights
 from pyg_irllrec.training.progress_bar import EpochProgressBar
 from pyg_irllrec.training.ranking import RankingMetrics
 from pyg_irllrec.typing import PathLike
-from pyg_irllrec.utils.check_count import check_count
-from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.checks import check_choice, check_count
 from pyg_irllrec.utils.files import atomic_write
 
 

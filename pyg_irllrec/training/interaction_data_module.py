@@ -11,7 +11,7 @@ from pyg_irllrec.training.ranking import RankingLoader
 from pyg_irllrec.training.triplet_loader import TripletLoader
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
-from pyg_irllrec.utils.check_seed import check_seed
+from pyg_irllrec.utils.checks import check_seed
 from pyg_irllrec.utils.edge_store import (
     check_hetero,
     edge_store,

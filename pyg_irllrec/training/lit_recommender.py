@@ -14,8 +14,7 @@ from pyg_irllrec.nn.models.recommendation import check_pairs
 from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.training.cutoffs import fitting_cutoffs
 from pyg_irllrec.training.ranking import RankingBatch, RankingMetrics
-from pyg_irllrec.utils.check_seed import check_seed
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.checks import check_positive, check_seed
 
 
 class LitRecommender(LightningModule):

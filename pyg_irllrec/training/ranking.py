@@ -13,8 +13,7 @@ from torch_geometric.metrics import (
 
 from pyg_irllrec.functional.top_k_items import top_k_items
 from pyg_irllrec.utils import UserItems
-from pyg_irllrec.utils.check_count import check_count
-from pyg_irllrec.utils.checks import check_vectors
+from pyg_irllrec.utils.checks import check_count, check_vectors
 from pyg_irllrec.utils.warn_caller import warn_caller
 
 

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.utils import UserItems
-from pyg_irllrec.utils.check_count import check_count
-from pyg_irllrec.utils.check_seed import check_seed
+from pyg_irllrec.utils.checks import check_count, check_seed
 
 
 class TripletLoader:

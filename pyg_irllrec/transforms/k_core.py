@@ -10,7 +10,7 @@ from torch_geometric.data.datapipes import functional_transform
 from pyg_irllrec.transforms._check_order import check_unsplit
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
-from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_count
 from pyg_irllrec.utils.edge_store import num_nodes, read_edges
 from pyg_irllrec.utils.select_nodes import select_nodes
 

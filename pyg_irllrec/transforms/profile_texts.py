@@ -11,8 +11,7 @@ from torch_geometric.data.datapipes import functional_transform
 from pyg_irllrec.text.encoders._encoder_output import checked_texts
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
-from pyg_irllrec.utils.check_count import check_count
-from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.checks import check_choice, check_count
 from pyg_irllrec.utils.edge_store import num_nodes, read_edges, read_time
 from pyg_irllrec.utils.node_data import check_split, read_texts
 from pyg_irllrec.utils.order_interactions import order_interactions

@@ -11,7 +11,7 @@ from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
-from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_count
 from pyg_irllrec.utils.node_data import check_sides, read_vectors
 from pyg_irllrec.utils.warn_caller import warn_caller
 

@@ -11,11 +11,11 @@ from pyg_irllrec.transforms._check_order import check_copies, check_unsplit
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.adjacency import check_node_ids
-from pyg_irllrec.utils.check_count import check_count
-from pyg_irllrec.utils.check_seed import check_seed
 from pyg_irllrec.utils.checks import (
     check_choice,
+    check_count,
     check_fraction,
+    check_seed,
 )
 from pyg_irllrec.utils.edge_store import num_nodes, read_edges, read_time
 from pyg_irllrec.utils.select_edges import select_columns, select_edges

@@ -20,7 +20,7 @@ def to_edge_index(
     r"""Reads any PyG adjacency as edges and their weights.
 
     Row 0 of the result holds sources and row 1 targets. Sparse matrices follow
-    PyG's convention: they are *transposed* (:obj:`adj_t`, a row a target), and
+    PyG's convention: they are *transposed* (:obj:`adj_t`, one row per target), and
     their values are the edge weights. Those with a known order come back as an
     :class:`~torch_geometric.EdgeIndex` that is marked as sorted.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Optional
 
 import torch
@@ -39,6 +39,26 @@ def check_fraction(name: str, value: float) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` lies in [0, 1)."""
     if not (isinstance(value, Real) and 0 <= value < 1):
         raise ValueError(f"'{name}' must be at least 0 and below 1, got {value!r}")
+
+
+def check_count(name: str, value: object, least: int = 1) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` is an integer of :obj:`least`
+    or above."""
+    integral = isinstance(value, Integral) and not isinstance(value, bool)
+    if not integral or value < least:  # type: ignore[operator]
+        raise ValueError(
+            f"'{name}' must be an integer of {least} or above, got {value!r}"
+        )
+
+
+def check_seed(seed: object, name: str = 'seed') -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`seed` is an integer from 0 to
+    :math:`2^{63} - 1`, which torch's generators take everywhere."""
+    integral = isinstance(seed, Integral) and not isinstance(seed, bool)
+    if not integral or not 0 <= seed < 2**63:  # type: ignore[operator]
+        raise ValueError(
+            f"'{name}' must be an integer from 0 to 2**63 - 1, got {seed!r}"
+        )
 
 
 def check_matrix(name: str, value: Tensor, *, may_be_empty: bool = False) -> None:

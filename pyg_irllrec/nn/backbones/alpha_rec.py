@@ -7,15 +7,13 @@ from torch import Tensor
 from pyg_irllrec.functional import propagate, unit_norm
 from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional._reduction import sum_tensors
-from pyg_irllrec.functional.info_nce import unchecked_info_nce
-from pyg_irllrec.nn._arguments import check_temperature
+from pyg_irllrec.functional.info_nce import check_temperature, unchecked_info_nce
 from pyg_irllrec.nn.backbones.backbone import Backbone, check_triplet_rows
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.embedding_backbone import propagate_layers
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.adjacency import bipartite_edge_index, source_and_target
-from pyg_irllrec.utils.check_count import check_count
-from pyg_irllrec.utils.checks import check_vectors
+from pyg_irllrec.utils.checks import check_count, check_vectors
 
 
 class AlphaRec(Backbone):

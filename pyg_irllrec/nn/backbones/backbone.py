@@ -16,8 +16,7 @@ from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.conv import IntentLGConv
 from pyg_irllrec.nn.intent_prototypes import IntentPrototypes
 from pyg_irllrec.utils.adjacency import symmetric_norm
-from pyg_irllrec.utils.check_count import check_count
-from pyg_irllrec.utils.checks import check_rows, check_same_shape
+from pyg_irllrec.utils.checks import check_count, check_rows, check_same_shape
 from pyg_irllrec.utils.graph_cache import prepare_graph
 
 

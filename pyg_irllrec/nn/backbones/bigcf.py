@@ -13,8 +13,7 @@ from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
 from pyg_irllrec.nn.backbones.embedding_backbone import sums_layers
-from pyg_irllrec.utils.check_count import check_count
-from pyg_irllrec.utils.checks import check_not_negative
+from pyg_irllrec.utils.checks import check_count, check_not_negative
 from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 

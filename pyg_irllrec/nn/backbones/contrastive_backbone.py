@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pyg_irllrec.nn._arguments import check_temperature
+from pyg_irllrec.functional.info_nce import check_temperature
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.embedding_backbone import EmbeddingBackbone
 from pyg_irllrec.utils.checks import check_not_negative, check_triplets

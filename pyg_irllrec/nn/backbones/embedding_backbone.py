@@ -14,7 +14,7 @@ from pyg_irllrec.functional.propagate import unchecked_propagate
 from pyg_irllrec.nn._plain_module import is_plain
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
-from pyg_irllrec.utils.check_count import check_count
+from pyg_irllrec.utils.checks import check_count
 from pyg_irllrec.utils.graph_cache import prepare_graph
 
 Encode = TypeVar('Encode', bound=Callable[..., BackboneOutput])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_irllrec.nn._arguments import check_temperature
+from pyg_irllrec.functional.info_nce import check_temperature
 from pyg_irllrec.nn._plain_module import is_plain
 from pyg_irllrec.nn.loss.interaction_text_matching_loss import (
     InteractionTextMatchingLoss,

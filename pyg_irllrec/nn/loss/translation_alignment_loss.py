@@ -6,8 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS, unchecked_info_nce
-from pyg_irllrec.nn._arguments import check_temperature, repr_arguments
+from pyg_irllrec.functional.info_nce import (
+    IMPLEMENTATIONS,
+    check_temperature,
+    unchecked_info_nce,
+)
+from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_matrix,

@@ -20,8 +20,7 @@ from pyg_irllrec.nn.models.recommendation import (
     recommend,
 )
 from pyg_irllrec.utils.adjacency import source_and_target
-from pyg_irllrec.utils.check_count import check_count
-from pyg_irllrec.utils.checks import check_not_negative, check_triplets
+from pyg_irllrec.utils.checks import check_count, check_not_negative, check_triplets
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.normalised_graph import normalised_graph
 from pyg_irllrec.utils.user_items import UserItems

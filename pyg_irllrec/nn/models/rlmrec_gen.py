@@ -8,14 +8,17 @@ from torch.nn import Parameter
 from torch.nn.init import xavier_uniform_
 from torch_geometric.typing import Adj
 
-from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS, unchecked_info_nce
-from pyg_irllrec.nn._arguments import check_temperature
+from pyg_irllrec.functional.info_nce import (
+    IMPLEMENTATIONS,
+    check_temperature,
+    unchecked_info_nce,
+)
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.text_projector import TextProjector
-from pyg_irllrec.utils.check_count import check_count
 from pyg_irllrec.utils.checks import (
     check_choice,
+    check_count,
     check_not_negative,
     check_vectors,
 )
