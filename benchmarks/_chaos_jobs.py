@@ -1,0 +1,336 @@
+r"""What :mod:`benchmarks.chaos` disturbs: jobs of a second or less that write to a
+folder, each called again in the way a user would, and a digest of all that they leave.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.util
+import io
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from benchmarks.chat_server import good
+from pyg_irllrec.datasets import InteractionDataset, SyntheticIntents
+from pyg_irllrec.nn import IRLLRec, LightGCN
+from pyg_irllrec.text import (
+    CachedEncoder,
+    Evidence,
+    Intent,
+    IntentExtractor,
+    IntentRecord,
+    load_intents,
+    load_vectors,
+    save_intents,
+    save_vectors,
+)
+from pyg_irllrec.training import (
+    AtomicCheckpointIO,
+    InteractionDataModule,
+    RunFolder,
+    fit,
+    load_weights,
+)
+from pyg_irllrec.utils import bipartite_edge_index
+
+EXAMPLES = Path(__file__).parents[1] / 'examples'
+
+Parts = dict[str, str]
+"""Digests, by the name of what they are of."""
+
+
+class Job(NamedTuple):
+    name: str
+    prepare: Callable[[Path], None]
+    """Writes the inputs."""
+    run: Callable[[Path, Path, bool], None]
+    """Works from the inputs into a folder; whether it goes on from what is there."""
+    readers: Sequence[Callable[[Path], Parts]]
+    """Read what a finished run has left, as a user would."""
+    begin: Callable[[Path, Path], None] = lambda inputs, folder: None
+    """Fills the folder with an earlier version, which a run replaces."""
+
+    def read(self, folder: Path) -> Parts:
+        return {k: v for reader in self.readers for k, v in reader(folder).items()}
+
+
+class CommandError(Exception):
+    """A command that ended with a status other than 0: what it printed."""
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(b''.join(_pieces(value))).hexdigest()[:16]
+
+
+def _pieces(value: Any) -> Iterable[bytes]:
+    if isinstance(value, torch.Tensor):
+        value = value.numpy()
+    if isinstance(value, np.ndarray):
+        yield f'{value.dtype} {value.shape}'.encode()
+        yield value.tobytes()
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield repr(key).encode()
+            yield from _pieces(each)
+    elif isinstance(value, (list, tuple)):
+        yield f'[{len(value)}'.encode()
+        for each in value:
+            yield from _pieces(each)
+    else:
+        yield repr(value).encode()
+
+
+def read_json(path: Path, without: Sequence[str] = ()) -> dict[str, Any]:
+    """The fields of a file, without those that no two runs share."""
+    fields = json.loads(path.read_text('utf-8'))
+    return {name: value for name, value in fields.items() if name not in without}
+
+
+# Training
+
+
+def no_inputs(inputs: Path) -> None:
+    pass
+
+
+@cache
+def training_data() -> Any:
+    return SyntheticIntents(50, 40, num_intents=4)[0]
+
+
+def build() -> IRLLRec:
+    data = training_data()
+    edges = bipartite_edge_index(data['user', 'rates', 'item'].edge_index, 50, 40)
+    texts = {
+        kind: torch.cat([data['user'][kind], data['item'][kind]])
+        for kind in ('profile', 'intent')
+    }
+    torch.manual_seed(0)
+    return IRLLRec(LightGCN(50, 40, 8, num_intents=4, edge_dropout=0.1), edges, **texts)
+
+
+def train(inputs: Path, folder: Path, resume: bool) -> None:
+    run = RunFolder(folder / 'run')
+    run.open({'seed': 0}, resume=resume)
+    fit(
+        build(),
+        InteractionDataModule(training_data(), batch_size=128),
+        run.path,
+        epochs=4,
+        check_every=1,
+        lr=1e-2,
+        device='cpu',
+        resume=resume and run.has_checkpoint,
+        progress=False,
+    )
+
+
+def read_training(folder: Path) -> Parts:
+    run = RunFolder(folder / 'run')
+    model = build()
+    load_weights(model, run.best_path)
+    last = AtomicCheckpointIO().load_checkpoint(run.path / 'last.ckpt')
+    names = ('state_dict', 'optimizer_states', 'epoch', 'global_step', 'history')
+    times = ('seconds_per_step', 'peak_memory_mb')
+    return {
+        'config': digest(run.read_config()),
+        'best.ckpt': digest(model.state_dict()),
+        'last.ckpt': digest({name: last[name] for name in names}),
+        'history.csv': digest((run.path / 'history.csv').read_bytes()),
+        'metrics.json': digest(read_json(run.path / 'metrics.json', times)),
+    }
+
+
+# Extraction
+
+
+class SlowModel:
+    """A model in this process; a call takes some milliseconds, as those of others."""
+
+    def __call__(self, conversations: Sequence[Any]) -> list[str]:
+        time.sleep(0.003)
+        return [good({'messages': conversation}) for conversation in conversations]
+
+    def describe(self) -> dict[str, Any]:
+        return {'model': 'slow'}
+
+
+def extract(inputs: Path, folder: Path, resume: bool) -> None:
+    evidence = [
+        Evidence('user', k, (f'text {k}', f'more {k}'), (('user', k), ('user', k)))
+        for k in range(40)
+    ]
+    IntentExtractor(SlowModel(), concurrency=2, progress=False)(
+        evidence, folder / 'intents.jsonl'
+    )
+
+
+def read_intents(folder: Path) -> Parts:
+    records, manifest = load_intents(folder / 'intents.jsonl')
+    manifest.pop('date')
+    return {
+        'intents': digest([record.to_dict() for record in records]),
+        'manifest': digest(manifest),
+    }
+
+
+# Encoding
+
+
+class SlowEncoder:
+    """Vectors that hashes of the texts make."""
+
+    def __call__(self, texts: Sequence[str]) -> Any:
+        time.sleep(0.002)
+        hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
+        return np.array([list(each) for each in hashes], np.float32)
+
+    def describe(self) -> dict[str, Any]:
+        return {'model': 'hash'}
+
+
+def encode(inputs: Path, folder: Path, resume: bool) -> None:
+    texts = [f'text {k}' for k in range(120)]
+    encoder = CachedEncoder(
+        SlowEncoder(), folder / 'cache.sqlite', batch_size=6, progress=False
+    )
+    vectors = encoder(texts)
+    save_vectors(folder / 'vectors.npz', vectors, texts, encoder.describe())
+
+
+def read_vectors(folder: Path) -> Parts:
+    vectors, ids, record = load_vectors(folder / 'vectors.npz')
+    record.pop('date')
+    return {'vectors.npz': digest([vectors, ids.tolist(), record])}
+
+
+# Datasets
+
+
+def write_tables(inputs: Path) -> None:
+    data = SyntheticIntents(40, 30, num_intents=4)[0]
+    rates = data['user', 'rates', 'item']
+    edges = torch.cat([rates.edge_index, rates.val_edge_label_index], 1)
+    rows = [
+        [f'u{u}', f'i{i}', 4 + n % 2, 1000 + n]
+        for n, (u, i) in enumerate(edges.t().tolist())
+    ]
+    texts = [[f'i{n}', text] for n, text in enumerate(data['item'].profile_text)]
+    write_table(inputs / 'ratings.csv', ['user', 'item', 'stars', 'time'], rows)
+    write_table(inputs / 'items.csv', ['item', 'text'], texts)
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Any]) -> None:
+    with open(path, 'w', newline='', encoding='utf-8') as file:
+        table = csv.writer(file, lineterminator='\n')
+        table.writerow(header)
+        table.writerows(rows)
+
+
+def build_dataset(inputs: Path, folder: Path, resume: bool) -> None:
+    InteractionDataset.from_csv(
+        inputs / 'ratings.csv',
+        folder / 'data',
+        user='user',
+        item='item',
+        rating='stars',
+        timestamp='time',
+        items=inputs / 'items.csv',
+        item_text='text',
+        force_reload=not resume,
+    )
+
+
+def read_dataset(folder: Path) -> Parts:
+    dataset = InteractionDataset(folder / 'data')
+    nodes = dataset[0]['item']
+    return {
+        'edges': digest(dataset[0]['user', 'rates', 'item'].to_dict()),
+        'ids': digest([dataset.user_ids, dataset.item_ids]),
+        'texts': digest(list(nodes.text) if 'text' in nodes else None),
+        'counts': digest(dataset.counts),
+    }
+
+
+# Saving over what is there
+
+
+def save(inputs: Path, folder: Path, resume: bool) -> None:
+    save_version(folder, 2)
+    build_dataset(inputs, folder, resume=False)
+
+
+def save_first_version(inputs: Path, folder: Path) -> None:
+    save_version(folder, 1)
+    InteractionDataset.from_csv(
+        inputs / 'ratings.csv', folder / 'data', user='user', item='item'
+    )
+
+
+def save_version(folder: Path, version: int) -> None:
+    vectors = np.random.default_rng(version).normal(size=(2000, 8)).astype(np.float32)
+    save_vectors(folder / 'vectors.npz', vectors, range(2000), {'version': version})
+    intent = Intent(f'version {version}', 'it is', (1,))
+    records = [
+        IntentRecord('user', k, 'ok', (intent,), '', (('user', k),), f'{k:064x}')
+        for k in range(200)
+    ]
+    manifest = {'version': version, 'date': 'none'}
+    save_intents(folder / 'intents.jsonl', records, manifest)
+
+
+# From a table to recommendations
+
+
+@cache
+def own_data() -> ModuleType:
+    path = EXAMPLES / 'own_data.py'
+    spec = importlib.util.spec_from_file_location('chaos_own_data', path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def recommend(inputs: Path, folder: Path, resume: bool) -> None:
+    words = ['--interactions', inputs / 'ratings.csv', '--user', 'user']
+    words += ['--item', 'item', '--rating', 'stars', '--timestamp', 'time']
+    words += ['--items', inputs / 'items.csv', '--item-text', 'text']
+    words += ['--out', folder / 'out', '--epochs', 2, '--k', 3]
+    words += ['--device', 'cpu', '--quiet', *(['--resume'] if resume else [])]
+    printed = io.StringIO()
+    with redirect_stdout(io.StringIO()), redirect_stderr(printed):
+        status = own_data().main([str(word) for word in words])
+    if status != 0:
+        raise CommandError(f'{status} {printed.getvalue()}')
+
+
+def read_recommendations(folder: Path) -> Parts:
+    out = folder / 'out'
+    best = AtomicCheckpointIO().load_checkpoint(out / 'model' / 'best.ckpt')
+    return {
+        'recommendations.csv': digest((out / 'recommendations.csv').read_bytes()),
+        'metrics.json': digest(read_json(out / 'metrics.json')),
+        'best.ckpt': digest(best['state_dict']),
+    }
+
+
+SAVED = (read_vectors, read_intents, read_dataset)
+JOBS = (
+    Job('training', no_inputs, train, (read_training,)),
+    Job('extraction', no_inputs, extract, (read_intents,)),
+    Job('encoding', no_inputs, encode, (read_vectors,)),
+    Job('dataset', write_tables, build_dataset, (read_dataset,)),
+    Job('saving', write_tables, save, SAVED, save_first_version),
+    Job('own_data', write_tables, recommend, (read_recommendations,)),
+)
