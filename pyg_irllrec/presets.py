@@ -12,7 +12,7 @@ A preset is a dictionary of keyword arguments by receiver, each usable with :obj
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional, Union
 
 from pyg_irllrec.nn import (
     BIGCF,
@@ -30,15 +30,12 @@ Preset = dict[str, dict[str, Any]]
 PARTS = ('backbone', 'loss', 'model', 'data', 'fit')
 """The keys of a preset."""
 
-AUTHORS_DATASETS = ('amazon', 'yelp', 'movie')
-"""The datasets on which the authors of IRLLRec tuned their models."""
+AUTHORS_DATASETS = ('amazon', 'yelp', 'steam', 'movie')
+"""The datasets on which the authors of IRLLRec and RLMRec tuned their models."""
 
 DATASETS = (*AUTHORS_DATASETS, 'synthetic', 'own')
 """These, the embedded :class:`~pyg_irllrec.datasets.SyntheticIntents`, and any other
 data, :obj:`"own"`."""
-
-AUTHORS_ALIGNMENTS = ('none', 'profile', 'intents', 'full')
-"""The alignments that the authors of IRLLRec ship."""
 
 ALIGNMENT_TEXTS: dict[str, tuple[str, ...]] = {
     'none': (),
@@ -61,70 +58,196 @@ BACKBONES: dict[str, type[Backbone]] = {
     'bigcf': BIGCF,
     'alpharec': AlphaRec,
 }
-"""All backbones by name. The authors of IRLLRec have all but AlphaRec."""
+"""All backbones by name."""
 
 VARIANTS = ('sound', 'authors')
 
-AUTHORS: dict[str, dict[str, tuple[float, float, float]]] = {
+Values = Union[float, tuple[Optional[float], ...]]
+
+AUTHORS: dict[str, dict[str, dict[str, Values]]] = {
     'lightgcn': {
-        'reg_weight': (1e-7, 1e-7, 1e-6),
-        'kd_weight': (1e-2, 1e-2, 1e-3),
-        'kd_temperature': (0.2, 0.2, 0.2),
-        'kd_int_weight': (2e-2, 1e-2, 3e-2),
-        'kd_int_temperature': (0.2, 0.2, 0.2),
-        'kd_int_weight_2': (1e-7, 1e-7, 1e-7),
-        'kd_int_weight_3': (1e-7, 1e-7, 1e-7),
+        'none': {
+            'keep_rate': 0.8,
+            'layer_num': (3, 3, 2, 3),
+            'reg_weight': 1e-6,
+        },
+        'profile': {
+            'keep_rate': 0.8,
+            'reg_weight': (1e-7, 1e-7, 1e-8, 1e-6),
+            'kd_weight': (1e-2, 1e-2, 1e-3, 1e-3),
+            'kd_temperature': (0.2, 0.2, 0.1, 0.2),
+        },
+        'reconstruction': {
+            'keep_rate': 0.8,
+            'layer_num': (2, 2, 2, 3),
+            'reg_weight': (1e-7, 1e-7, 1e-6, 1e-6),
+            'mask_ratio': (0.15, 0.05, 0.15, 0.15),
+            'recon_weight': (0.1, 0.01, 0.1, 0.05),
+            're_temperature': (0.5, 0.1, 0.5, 0.2),
+        },
+        'intents': {
+            'reg_weight': (1e-7, 1e-7, 1e-7, 1e-6),
+            'kd_weight': (1e-2, 1e-2, 1e-2, 1e-3),
+            'kd_temperature': 0.2,
+            'kd_int_weight': (2e-2, 1e-2, 1e-2, 3e-2),
+            'kd_int_temperature': 0.2,
+            'kd_int_weight_2': (1e-7, 1e-7, None, 1e-7),
+            'kd_int_weight_3': (1e-7, 1e-7, None, 1e-7),
+        },
     },
     'sgl': {
-        'reg_weight': (1e-5, 1e-5, 1e-6),
-        'cl_weight': (0.1, 0.1, 0.01),
-        'cl_temperature': (0.2, 0.2, 0.1),
-        'kd_weight': (1e-2, 1e-2, 1e-2),
-        'kd_temperature': (0.5, 1.0, 0.5),
-        'kd_int_weight': (1e-3, 1e-2, 2e-2),
-        'kd_int_temperature': (0.1, 1.0, 0.2),
-        'kd_int_weight_2': (5e-4, 5e-4, 1e-4),
-        'kd_int_weight_3': (1e-4, 1e-4, 1e-5),
+        'none': {
+            'layer_num': (3, 3, 2, 3),
+            'reg_weight': (1e-5, 1e-6, 1e-5, 1e-6),
+            'cl_weight': (0.1, 1e-3, 0.1, 0.01),
+            'cl_temperature': (0.2, 0.1, 0.5, 0.1),
+        },
+        'profile': {
+            'reg_weight': (1e-5, 1e-5, 1e-5, 1e-6),
+            'cl_weight': (0.1, 0.1, 0.1, 0.01),
+            'cl_temperature': (0.2, 0.2, 0.5, 0.1),
+            'kd_weight': 1e-2,
+            'kd_temperature': (0.5, 1.0, 1.0, 0.5),
+        },
+        'reconstruction': {
+            'reg_weight': (1e-5, 1e-5, 1e-5, 1e-6),
+            'cl_weight': (0.1, 0.1, 0.1, 0.01),
+            'cl_temperature': (0.2, 0.2, 0.5, 0.2),
+            'mask_ratio': (0.2, 0.15, 0.1, 0.2),
+            'recon_weight': (0.1, 0.1, 0.1, 0.05),
+            're_temperature': 0.2,
+        },
+        'intents': {
+            'reg_weight': (1e-5, 1e-5, 1e-5, 1e-6),
+            'cl_weight': (0.1, 0.1, 0.1, 0.01),
+            'cl_temperature': (0.2, 0.2, 0.5, 0.1),
+            'kd_weight': 1e-2,
+            'kd_temperature': (0.5, 1.0, 1.0, 0.5),
+            'kd_int_weight': (1e-3, 1e-2, 1e-2, 2e-2),
+            'kd_int_temperature': (0.1, 1.0, 0.01, 0.2),
+            'kd_int_weight_2': (5e-4, 5e-4, None, 1e-4),
+            'kd_int_weight_3': (1e-4, 1e-4, None, 1e-5),
+        },
     },
     'simgcl': {
-        'reg_weight': (1e-5, 1e-5, 1e-6),
-        'eps': (0.9, 0.9, 0.1),
-        'cl_weight': (0.1, 0.1, 0.02),
-        'cl_temperature': (0.2, 0.2, 0.1),
-        'kd_weight': (1e-2, 1e-2, 1e-2),
-        'kd_temperature': (0.2, 0.1, 0.2),
-        'kd_int_weight': (2e-2, 1e-2, 3e-2),
-        'kd_int_temperature': (0.1, 0.1, 0.2),
-        'kd_int_weight_2': (5e-4, 1e-3, 1e-3),
-        'kd_int_weight_3': (1e-4, 1e-4, 1e-4),
+        'none': {
+            'reg_weight': (1e-5, 1e-5, 1e-5, 1e-6),
+            'cl_weight': (0.1, 0.1, 0.1, 0.02),
+            'cl_temperature': (0.2, 0.2, 0.5, 0.1),
+            'eps': (0.9, 0.9, 0.2, 0.1),
+        },
+        'profile': {
+            'reg_weight': (1e-5, 1e-5, 1e-5, 1e-6),
+            'cl_weight': (0.1, 0.1, 0.1, 0.02),
+            'cl_temperature': (0.2, 0.2, 0.5, 0.1),
+            'eps': (0.9, 0.9, 0.2, 0.1),
+            'kd_weight': 1e-2,
+            'kd_temperature': (0.2, 0.1, 0.2, 0.2),
+        },
+        'reconstruction': {
+            'reg_weight': (1e-5, 1e-5, 1e-5, 1e-6),
+            'cl_weight': (0.1, 0.1, 0.1, 0.02),
+            'cl_temperature': (0.2, 0.2, 0.5, 0.1),
+            'eps': (0.9, 0.9, 0.2, 0.1),
+            'mask_ratio': (0.05, 0.01, 0.05, 0.6),
+            'recon_weight': (0.1, 0.01, 0.01, 0.01),
+            're_temperature': (0.2, 0.05, 0.1, 0.2),
+        },
+        'intents': {
+            'reg_weight': (1e-5, 1e-5, 1e-5, 1e-6),
+            'cl_weight': (0.1, 0.1, 0.1, 0.02),
+            'cl_temperature': (0.2, 0.2, 0.5, 0.1),
+            'eps': (0.9, 0.9, 0.2, 0.1),
+            'kd_weight': 1e-2,
+            'kd_temperature': (0.2, 0.1, 0.2, 0.2),
+            'kd_int_weight': (2e-2, 1e-2, 5e-3, 3e-2),
+            'kd_int_temperature': (0.1, 0.1, 0.2, 0.2),
+            'kd_int_weight_2': (5e-4, 1e-3, None, 1e-3),
+            'kd_int_weight_3': (1e-4, 1e-4, None, 1e-4),
+        },
     },
     'dccf': {
-        'reg_weight': (1e-4, 1e-4, 1e-3),
-        'layer_num': (2, 2, 3),
-        'cl_weight': (1e-3, 1e-3, 1e-3),
-        'cl_temperature': (0.1, 0.1, 0.1),
-        'kd_weight': (1e-2, 1e-2, 1e-2),
-        'kd_temperature': (0.5, 0.2, 0.1),
-        'kd_int_weight': (2e-2, 1e-2, 5e-2),
-        'kd_int_temperature': (0.1, 0.2, 0.2),
-        'kd_int_weight_2': (5e-4, 1e-3, 1e-3),
-        'kd_int_weight_3': (1e-4, 1e-4, 1e-4),
+        'none': {
+            'layer_num': (2, 2, 3, 3),
+            'reg_weight': (1e-4, 1e-4, 1e-3, 1e-3),
+            'cl_weight': 1e-3,
+            'cl_temperature': 0.1,
+        },
+        'profile': {
+            'layer_num': (2, 2, 3, 3),
+            'reg_weight': (1e-4, 1e-4, 1e-3, 1e-3),
+            'cl_weight': 1e-3,
+            'cl_temperature': 0.1,
+            'kd_weight': 1e-2,
+            'kd_temperature': (0.5, 0.2, 0.5, 0.1),
+        },
+        'reconstruction': {
+            'layer_num': (2, 2, 3, 3),
+            'reg_weight': (1e-4, 1e-4, 1e-3, 1e-3),
+            'cl_weight': 1e-3,
+            'cl_temperature': 0.1,
+            'mask_ratio': (0.05, 0.05, 0.1, 0.1),
+            'recon_weight': (0.1, 0.01, 0.01, 0.01),
+            're_temperature': (0.2, 0.1, 0.2, 0.2),
+        },
+        'intents': {
+            'layer_num': (2, 2, 3, 3),
+            'reg_weight': (1e-4, 1e-4, 1e-3, 1e-3),
+            'cl_weight': 1e-3,
+            'cl_temperature': 0.1,
+            'kd_weight': 1e-2,
+            'kd_temperature': (0.5, 0.2, 0.5, 0.1),
+            'kd_int_weight': (2e-2, 1e-2, 1e-2, 5e-2),
+            'kd_int_temperature': (0.1, 0.2, 1.0, 0.2),
+            'kd_int_weight_2': (5e-4, 1e-3, None, 1e-3),
+            'kd_int_weight_3': (1e-4, 1e-4, None, 1e-4),
+        },
     },
     'bigcf': {
-        'reg_weight': (1e-5, 1e-5, 1e-5),
-        'cen_weight': (1e-5, 1e-5, 1e-5),
-        'cl_weight': (0.05, 0.05, 0.02),
-        'cl_temperature': (0.2, 0.2, 0.2),
-        'kd_weight': (1e-2, 1e-2, 1e-2),
-        'kd_temperature': (0.2, 0.2, 0.2),
-        'kd_int_weight': (2e-2, 3e-2, 3e-2),
-        'kd_int_temperature': (0.1, 0.2, 0.2),
-        'kd_int_weight_2': (1e-3, 5e-4, 5e-4),
-        'kd_int_weight_3': (2e-4, 1e-4, 1e-5),
+        'none': {
+            'reg_weight': 1e-5,
+            'cen_weight': 1e-5,
+            'cl_weight': (0.05, 0.05, 0.01, 0.02),
+            'cl_temperature': 0.2,
+        },
+        'profile': {
+            'reg_weight': 1e-5,
+            'cen_weight': 1e-5,
+            'cl_weight': (0.05, 0.04, 0.01, 0.02),
+            'cl_temperature': 0.2,
+            'kd_weight': 1e-2,
+            'kd_temperature': 0.2,
+        },
+        'reconstruction': {
+            'reg_weight': 1e-5,
+            'cen_weight': 1e-5,
+            'cl_weight': (0.05, 0.05, 0.01, 0.02),
+            'cl_temperature': 0.2,
+            'mask_ratio': (0.6, 0.2, 0.2, 0.2),
+            'recon_weight': (0.02, 0.05, 0.1, 0.01),
+            're_temperature': (0.1, 0.1, 0.5, 0.5),
+        },
+        'intents': {
+            'reg_weight': 1e-5,
+            'cen_weight': 1e-5,
+            'cl_weight': (0.05, 0.05, 0.01, 0.02),
+            'cl_temperature': 0.2,
+            'kd_weight': 1e-2,
+            'kd_temperature': 0.2,
+            'kd_int_weight': (2e-2, 3e-2, 1e-2, 3e-2),
+            'kd_int_temperature': (0.1, 0.2, 0.2, 0.2),
+            'kd_int_weight_2': (1e-3, 5e-4, None, 5e-4),
+            'kd_int_weight_3': (2e-4, 1e-4, None, 1e-5),
+        },
+    },
+    'alpharec': {
+        'none': {'layer_num': (2, 2, 2, 3), 'reg_weight': 1e-6, 'tau': 0.15},
     },
 }
-"""What the authors of IRLLRec ship, under their names: one value per dataset, in the
-order of :obj:`AUTHORS_DATASETS`."""
+"""What the authors of IRLLRec and RLMRec ship, under their names, by backbone and
+alignment: one value for all datasets, or one per dataset in the order of
+:obj:`AUTHORS_DATASETS`, :obj:`None` where they have none. The weights
+:obj:`kd_int_weight_2` and :obj:`kd_int_weight_3` are those of :obj:`"full"`."""
 
 
 def get_preset(
@@ -136,13 +259,11 @@ def get_preset(
     r"""The hyper-parameters of any backbone with any alignment on any dataset, as a
     fresh copy.
 
-    The authors of IRLLRec tuned five backbones on three datasets. All else starts from
-    the nearest of theirs: :obj:`"synthetic"` from Yelp, :obj:`"own"` from Amazon,
-    AlphaRec from LightGCN, and :obj:`"reconstruction"` from :obj:`"none"`.
-    :obj:`"own"` takes the translation term by moments, which is linear in the number of
-    nodes, and, for LightGCN with intents, the dropout and the L2 weight of LightGCN
-    without, and a quarter of Amazon's weight of intents, which outweighed the ranking
-    on MovieLens (:obj:`benchmarks/intent_quality.py`).
+    :obj:`"synthetic"` starts from Yelp, :obj:`"own"` from Amazon. :obj:`"own"` takes
+    the translation term by moments, which is linear in the number of nodes; and for
+    LightGCN the L2 weight of the model without texts and, with intents, its dropout and
+    a quarter of Amazon's weight of intents, which outweighed the ranking on MovieLens
+    (:obj:`benchmarks/intent_quality.py`).
 
     Args:
         backbone (str): A key of :obj:`BACKBONES`. (default: :obj:`"lightgcn"`)
@@ -160,9 +281,7 @@ def get_preset(
     check_choice('variant', variant, VARIANTS)
     nearest = {'synthetic': 'yelp', 'own': 'amazon'}
     preset = (sound_preset if variant == 'sound' else authors_preset)(
-        'lightgcn' if backbone == 'alpharec' else backbone,
-        nearest.get(dataset, dataset),
-        'none' if alignment == 'reconstruction' else alignment,
+        backbone, nearest.get(dataset, dataset), alignment
     )
     if dataset == 'synthetic':
         preset['data']['batch_size'] = 1024
@@ -171,12 +290,6 @@ def get_preset(
             preset['backbone']['num_intents'] = 16
     elif dataset == 'own':
         _adapt_to_own_data(preset, backbone, alignment)
-    if backbone == 'alpharec':
-        kept = ('embedding_dim', 'num_intents')
-        values = preset['backbone'].items()
-        preset['backbone'] = {name: value for name, value in values if name in kept}
-    if alignment == 'reconstruction':
-        preset['model'] = {'l2_weight': preset['model']['l2_weight']}
     return preset
 
 
@@ -185,66 +298,100 @@ def _adapt_to_own_data(preset: Preset, backbone: str, alignment: str) -> None:
     preset['fit']['check_every'] = 2
     if alignment == 'full':
         preset['loss']['translation_impl'] = 'moments'
-    if 'intent' in ALIGNMENT_TEXTS[alignment] and backbone == 'lightgcn':
-        preset['backbone']['edge_dropout'] = 0.2
+    if backbone == 'lightgcn':
         preset['model']['l2_weight'] = 1e-6
-        preset['loss']['intent_weight'] = 5e-3
+        if 'intent' in ALIGNMENT_TEXTS[alignment]:
+            preset['backbone']['edge_dropout'] = 0.2
+            preset['loss']['intent_weight'] = 5e-3
 
 
 def authors_preset(backbone: str, dataset: str, alignment: str) -> Preset:
     r"""What the authors of IRLLRec (`arXiv:2502.03307
-    <https://arxiv.org/abs/2502.03307>`_) ship for a backbone and a dataset, with
+    <https://arxiv.org/abs/2502.03307>`_) and RLMRec (`arXiv:2310.15950
+    <https://arxiv.org/abs/2310.15950>`_) ship for a backbone and a dataset, with
     their choices: users contrast with all users but items with the batch,
-    duplicates in a batch count, and the frozen teacher counts in L2. They have
-    :obj:`"full"` for LightGCN alone; for the others it takes the weights that stand
-    in their configuration without being used. The numbers are those of their models
-    with intents; :obj:`"none"` and :obj:`"profile"` take the same, but for LightGCN,
-    whose plain model has an edge dropout and an L2 weight of its own.
+    duplicates in a batch count, the frozen teacher counts in L2, and AlphaRec ranks by
+    inner products.
+
+    They have :obj:`"full"` for LightGCN alone: others take the weights that stand in
+    their configuration without being used. They have AlphaRec alone without alignment:
+    it takes the weights of LightGCN's. Steam lacks the weights of translation and
+    matching, and LightGCN with intents altogether: it takes Amazon's weights, and else
+    the general values of their configuration.
+
+    What no argument does as they do:
+
+    - They train for up to 3000 epochs (:obj:`fit(..., epochs=3000)`) and validate after
+      epochs 1, 4, 7 and so on; :func:`~pyg_irllrec.training.fit` after 3, 6, 9.
+    - Their BIGCF draws its noise in evaluation, too.
+    - Their teacher starts from weights of its own.
+    - Their BIGCF with reconstruction reconstructs nodes that it was shown; their SGL on
+      Steam runs three layers where its configuration has two.
 
     Args:
         backbone (str): A key of :obj:`AUTHORS`.
-        dataset (str): :obj:`"amazon"`, :obj:`"yelp"` or :obj:`"movie"`.
-        alignment (str): :obj:`"none"`, :obj:`"profile"` (RLMRec-Con),
-            :obj:`"intents"` (and pairwise intents) or :obj:`"full"`.
+        dataset (str): One of :obj:`AUTHORS_DATASETS`.
+        alignment (str): One of :obj:`ALIGNMENTS`.
 
     Raises:
         ValueError: If a name is unknown.
     """
     check_choice('backbone', backbone, tuple(AUTHORS))
     check_choice('dataset', dataset, AUTHORS_DATASETS)
-    check_choice('alignment', alignment, AUTHORS_ALIGNMENTS)
-    column = AUTHORS_DATASETS.index(dataset)
-    config: dict[str, Any] = {
-        name: values[column] for name, values in AUTHORS[backbone].items()
-    }
-    with_intents = alignment in ('intents', 'full')
-    if with_intents or backbone in ('dccf', 'bigcf'):
-        config['intent_num'] = 128
-    if backbone == 'lightgcn' and not with_intents:
-        config |= {'keep_rate': 0.8, 'reg_weight': 1e-6}
+    check_choice('alignment', alignment, ALIGNMENTS)
+    config = _authors_config(backbone, dataset, alignment)
     arguments = authors_backbone(backbone, config)
+    with_intents = alignment in ('intents', 'full')
     if backbone == 'bigcf':
         arguments['interaction_intents'] = with_intents
-    if alignment != 'full':
-        config |= {'kd_int_weight_2': 0.0, 'kd_int_weight_3': 0.0}
+    model: dict[str, Any] = {'l2_weight': config['reg_weight']}
+    if alignment == 'reconstruction':
+        model |= {
+            'mask_ratio': config['mask_ratio'],
+            'weight': config['recon_weight'],
+            'temperature': config['re_temperature'],
+            'max_rows': None,
+        }
+    else:
+        model |= {'l2_teacher': True, 'momentum': 0.999}
+    alone = backbone == 'alpharec'  # It has a schedule of its own.
     return {
         'backbone': arguments,
         'loss': authors_loss(config, backbone),
-        'model': {
-            'l2_weight': config['reg_weight'],
-            'l2_teacher': True,
-            'momentum': 0.999,
+        'model': model,
+        'data': {'batch_size': 1024 if alone else 4096},
+        'fit': {
+            'lr': 1e-3,
+            'check_every': 1 if alone else 3,
+            'patience': 20 if alone else 5,
         },
-        'data': {'batch_size': 4096},
-        'fit': {'lr': 1e-3, 'check_every': 3, 'patience': 5},
     }
+
+
+def _authors_config(backbone: str, dataset: str, alignment: str) -> dict[str, float]:
+    r"""One column of :obj:`AUTHORS`."""
+    tables = AUTHORS[backbone]
+    name = 'intents' if alignment == 'full' else alignment
+    table = tables.get(name) or {**AUTHORS['lightgcn'][name], **tables['none']}
+    column = AUTHORS_DATASETS.index(dataset)
+    config: dict[str, float] = {}
+    for key, values in table.items():
+        columns = values if isinstance(values, tuple) else (values,) * 4
+        value = columns[0] if columns[column] is None else columns[column]
+        assert value is not None, 'the first column has every value'
+        config[key] = value
+    if name == 'intents' or backbone in ('dccf', 'bigcf'):
+        config['intent_num'] = 128
+    if alignment != 'full':
+        config |= {'kd_int_weight_2': 0.0, 'kd_int_weight_3': 0.0}
+    return config
 
 
 def sound_preset(backbone: str, dataset: str, alignment: str) -> Preset:
     r"""The authors' tuned weights and temperatures with this package's own choices:
     texts of the batch as negatives, nodes that count once, translation and matching
-    terms that weigh enough to count, and ten checks of patience. Arguments, result and
-    errors are those of :func:`authors_preset`."""
+    terms that weigh enough to count, unit rows for AlphaRec, and at least ten checks of
+    patience. Arguments, result and errors are those of :func:`authors_preset`."""
     preset = authors_preset(backbone, dataset, alignment)
     tuned = (
         'profile_weight',
@@ -255,11 +402,14 @@ def sound_preset(backbone: str, dataset: str, alignment: str) -> Preset:
     preset['loss'] = {name: preset['loss'][name] for name in tuned}
     if alignment != 'full':
         preset['loss'] |= {'translation_weight': 0.0, 'matching_weight': 0.0}
-    for name in ('duplicates', 'eps'):
+    for name in ('duplicates', 'eps', 'normalize', 'hidden_channels'):
         preset['backbone'].pop(name, None)
-    preset['model']['l2_teacher'] = False
+    if alignment == 'reconstruction':
+        del preset['model']['max_rows']
+    else:
+        preset['model']['l2_teacher'] = False
     # Validation Recall still climbs through plateaus longer than five checks.
-    preset['fit']['patience'] = 10
+    preset['fit']['patience'] = max(preset['fit']['patience'], 10)
     return preset
 
 
@@ -293,6 +443,11 @@ def authors_backbone(backbone: str, config: dict[str, Any]) -> dict[str, Any]:
             'duplicates': True,
             'eps': 1e-8,
             **contrast,
+        },
+        'alpharec': {
+            'temperature': config.get('tau'),
+            'hidden_channels': 768,  # Half the width of their texts.
+            'normalize': False,
         },
     }
     arguments |= own[backbone]

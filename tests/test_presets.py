@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,6 @@ from pyg_irllrec.nn import IntentAlignmentLoss
 from pyg_irllrec.presets import (
     ALIGNMENTS,
     AUTHORS,
-    AUTHORS_ALIGNMENTS,
     AUTHORS_DATASETS,
     BACKBONES,
     DATASETS,
@@ -48,7 +48,7 @@ def test_is_plain_data_that_fits_its_receivers(backbone, variant):
 def test_a_dataset_of_the_authors_has_their_own_preset():
     for backbone in AUTHORS:
         for dataset in AUTHORS_DATASETS:
-            for alignment in AUTHORS_ALIGNMENTS:
+            for alignment in ALIGNMENTS:
                 names = backbone, dataset, alignment
                 assert get_preset(*names) == sound_preset(*names)
                 assert get_preset(*names, 'authors') == authors_preset(*names)
@@ -62,36 +62,114 @@ def test_own_data_starts_from_amazon():
     }
     assert own['backbone']['edge_dropout'] == 0.2
     assert own['data'] == {'batch_size': 1024}
+    assert own['model'] == amazon['model'] | {'l2_weight': 1e-6}
     assert own['fit'] == amazon['fit'] | {'check_every': 2}
     assert get_preset() == own
     sgl = get_preset('sgl', 'own', 'intents')
     assert sgl['loss'] == get_preset('sgl', 'amazon', 'intents')['loss']
 
 
-def test_models_that_the_authors_did_not_tune():
-    alpharec = get_preset('alpharec', 'yelp', 'full')
-    assert alpharec['backbone'] == {'embedding_dim': 32, 'num_intents': 128}
-    reconstruction = get_preset('sgl', 'yelp', 'reconstruction')
-    assert reconstruction['model'] == {'l2_weight': 1e-5}
+TABLE = json.loads((Path(__file__).parent / 'data/authors_presets.json').read_text())
+SUFFIXES = {
+    'none': '',
+    'profile': '_plus',
+    'reconstruction': '_gene',
+    'intents': '_int',
+    'full': '_int',
+}
+# Where a value of theirs lies in a preset.
+PLACES = {
+    'lr': ('fit', 'lr'),
+    'test_step': ('fit', 'check_every'),
+    'patience': ('fit', 'patience'),
+    'batch_size': ('data', 'batch_size'),
+    'embedding_size': ('backbone', 'embedding_dim'),
+    'intent_num': ('backbone', 'num_intents'),
+    'layer_num': ('backbone', 'num_layers'),
+    'cl_weight': ('backbone', 'contrast_weight'),
+    'cl_temperature': ('backbone', 'temperature'),
+    'temperature': ('backbone', 'temperature'),
+    'tau': ('backbone', 'temperature'),
+    'eps': ('backbone', 'noise'),
+    'cen_weight': ('backbone', 'center_weight'),
+    'reg_weight': ('model', 'l2_weight'),
+    'mask_ratio': ('model', 'mask_ratio'),
+    'recon_weight': ('model', 'weight'),
+    're_temperature': ('model', 'temperature'),
+    'kd_weight': ('loss', 'profile_weight'),
+    'kd_temperature': ('loss', 'profile_temperature'),
+    'kd_int_weight': ('loss', 'intent_weight'),
+    'kd_int_temperature': ('loss', 'intent_temperature'),
+}
+# What no preset holds: the most epochs, which fit takes, and a zero.
+NOT_HELD = {'epoch', 'weight_decay'}
 
 
-def test_numbers_of_the_table():
-    sgl = authors_preset('sgl', 'movie', 'intents')
-    assert sgl['backbone']['contrast_weight'] == 0.01
-    assert sgl['backbone']['temperature'] == 0.1
-    assert sgl['backbone']['dropout'] == pytest.approx(0.2)
-    assert authors_preset('simgcl', 'yelp', 'none')['backbone']['noise'] == 0.9
-    assert authors_preset('dccf', 'yelp', 'none')['backbone']['num_layers'] == 2
-    assert authors_preset('dccf', 'movie', 'none')['backbone']['num_layers'] == 3
-    bigcf = authors_preset('bigcf', 'amazon', 'full')
-    assert bigcf['backbone']['center_weight'] == 1e-5
-    assert bigcf['loss']['intent_temperature'] == 0.1
-    plain = authors_preset('lightgcn', 'amazon', 'none')
-    assert plain['model']['l2_weight'] == 1e-6
-    assert plain['backbone']['edge_dropout'] == pytest.approx(0.2)
-    full = authors_preset('lightgcn', 'amazon', 'full')
-    assert full['model']['l2_weight'] == 1e-7
-    assert full['backbone']['edge_dropout'] == 0
+def place(preset, backbone, name):
+    """A value of ours under their name."""
+    if name == 'keep_rate':
+        dropout = {'lightgcn': 'edge_dropout', 'sgl': 'dropout'}.get(backbone)
+        return 1 - preset['backbone'].get(dropout, 0.0)
+    if name == 'kd_int_weight_2':
+        matching = preset['loss']['matching_weight'] / 0.6
+        return preset['loss']['translation_weight'] / (1 + 0.4 * matching)
+    if name == 'kd_int_weight_3':
+        return preset['loss']['matching_weight'] / 0.6
+    part, argument = PLACES[name]
+    return preset[part][argument]
+
+
+@pytest.mark.parametrize('backbone', AUTHORS)
+def test_equals_every_value_that_the_authors_ship(backbone):
+    compared = 0
+    for dataset in AUTHORS_DATASETS:
+        for alignment in ALIGNMENTS:
+            model = TABLE['models'].get(backbone + SUFFIXES[alignment])
+            if model is None:
+                assert (backbone, alignment) != ('alpharec', 'none')
+                continue
+            preset = authors_preset(backbone, dataset, alignment)
+            theirs = model['train'] | model['general']
+            theirs |= model['datasets'].get(dataset, {})
+            for name in theirs.keys() - NOT_HELD:
+                if name.startswith('kd_int_weight_') and alignment != 'full':
+                    continue
+                ours = place(preset, backbone, name)
+                where = backbone, dataset, alignment, name
+                assert ours == pytest.approx(theirs[name], rel=1e-12), where
+                compared += 1
+    assert compared > (30 if backbone == 'alpharec' else 200)
+
+
+def test_what_the_authors_lack():
+    amazon, steam = (
+        authors_preset('sgl', name, 'full') for name in ('amazon', 'steam')
+    )
+    for name in ('translation_weight', 'matching_weight'):
+        assert steam['loss'][name] == amazon['loss'][name] > 0
+    profile = authors_preset('alpharec', 'movie', 'profile')
+    assert profile['backbone']['num_layers'] == 3
+    assert profile['model']['l2_weight'] == 1e-6
+    assert profile['loss']['profile_weight'] == 1e-3
+    assert get_preset('alpharec', 'yelp', 'full')['backbone'] == {
+        'embedding_dim': 32,
+        'num_layers': 2,
+        'num_intents': 128,
+        'temperature': 0.15,
+    }
+
+
+def test_a_model_of_theirs_counts_all_masked_nodes_and_ranks_by_inner_products():
+    assert authors_preset('bigcf', 'amazon', 'reconstruction')['model'] == {
+        'l2_weight': 1e-5,
+        'mask_ratio': 0.6,
+        'weight': 0.02,
+        'temperature': 0.1,
+        'max_rows': None,
+    }
+    assert 'max_rows' not in sound_preset('bigcf', 'amazon', 'reconstruction')['model']
+    backbone = authors_preset('alpharec', 'yelp', 'none')['backbone']
+    assert backbone['normalize'] is False and backbone['hidden_channels'] == 768
 
 
 def test_the_authors_choices_and_ours():
@@ -127,15 +205,16 @@ def test_unknown_names(arguments, message):
 
 
 def test_an_empty_configuration_leaves_the_defaults():
+    texts = (torch.ones(3, 2), torch.zeros(2, 1, dtype=torch.long))
     for backbone in AUTHORS:
-        BACKBONES[backbone](3, 3, **authors_backbone(backbone, {}))
+        own = texts if backbone == 'alpharec' else ()
+        BACKBONES[backbone](3, 3, *own, **authors_backbone(backbone, {}))
 
 
 def test_names_that_are_not_there():
     for call, name in (
         (lambda: authors_backbone('ngcf', {}), 'backbone'),
         (lambda: authors_loss({}, 'ngcf'), 'backbone'),
-        (lambda: authors_backbone('alpharec', {}), 'backbone'),
         (lambda: get_preset('ngcf'), 'backbone'),
         (lambda: get_preset('sgl', 'books'), 'dataset'),
         (lambda: get_preset('sgl', 'yelp', 'all'), 'alignment'),

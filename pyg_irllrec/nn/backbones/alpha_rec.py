@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Optional
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -49,6 +51,11 @@ class AlphaRec(Backbone):
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
         temperature (float): :math:`\tau`. (default: :obj:`0.15`)
+        hidden_channels (int, optional): The width between the two layers of the MLP.
+            (default: :obj:`None`, half the sum of :math:`D_t` and :math:`d`)
+        normalize (bool): Whether the final embeddings are unit rows, so that items are
+            ranked by cosines. Without, they are ranked by inner products, as in the
+            authors' code; training is the same. (default: :obj:`True`)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
 
@@ -69,6 +76,8 @@ class AlphaRec(Backbone):
         num_layers: int = 2,
         num_intents: int = 0,
         temperature: float = 0.15,
+        hidden_channels: Optional[int] = None,
+        normalize: bool = True,
         impl: str = 'auto',
     ) -> None:
         super().__init__(
@@ -79,10 +88,13 @@ class AlphaRec(Backbone):
         check_temperature('temperature', temperature)
         self.num_layers = num_layers
         self.temperature = temperature
+        self.normalize = normalize
         item_text = at_least_float32(item_text.detach())
         text = _with_users(item_text, interactions, num_users)
         self.register_buffer('text', text, persistent=False)
-        self.projector = TextProjector(item_text.size(1), embedding_dim)
+        self.projector = TextProjector(
+            item_text.size(1), embedding_dim, hidden_channels
+        )
 
     def reset_parameters(self) -> None:
         r"""Draws all parameters anew."""
@@ -101,7 +113,9 @@ class AlphaRec(Backbone):
         weights = [edge_weight] * self.num_layers
         layers = propagate_layers(x, edge_index, weights, self.impl)
         intent = self.interaction_intent(layers[:-1], edge_index)
-        return BackboneOutput(unit_norm(sum_tensors(layers)), intent)
+        total = sum_tensors(layers)
+        embedding = unit_norm(total) if self.normalize else total / len(layers)
+        return BackboneOutput(embedding, intent)
 
     def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         r"""The mean softmax loss with the negative items of the whole batch."""

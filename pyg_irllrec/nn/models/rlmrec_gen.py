@@ -53,8 +53,9 @@ class RLMRecGen(Recommender):
             (default: :obj:`0.1`)
         weight (float): :math:`w`. (default: :obj:`0.1`)
         temperature (float): :math:`\tau`. (default: :obj:`0.2`)
-        max_rows (int): The most masked nodes that the text term counts, drawn anew in
-            every step, as its cost grows with their square. (default: :obj:`4096`)
+        max_rows (int, optional): The most masked nodes that the text term counts, drawn
+            anew in every step, as its cost grows with their square; :obj:`None` counts
+            all. (default: :obj:`4096`)
         impl (str): The implementation of the text term, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
         l2_weight (float): :math:`\lambda`. (default: :obj:`1e-6`)
@@ -77,7 +78,7 @@ class RLMRecGen(Recommender):
         mask_ratio: float = 0.1,
         weight: float = 0.1,
         temperature: float = 0.2,
-        max_rows: int = 4096,
+        max_rows: Optional[int] = 4096,
         impl: str = 'auto',
         l2_weight: float = 1e-6,
     ) -> None:
@@ -85,7 +86,8 @@ class RLMRecGen(Recommender):
         check_vectors('profile', profile, backbone.num_nodes)
         check_not_negative('weight', weight)
         check_temperature('temperature', temperature)
-        check_count('max_rows', max_rows)
+        if max_rows is not None:
+            check_count('max_rows', max_rows)
         check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
         if not 0 < mask_ratio <= 1:
             raise ValueError(

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pyg_irllrec.functional import propagate
 from pyg_irllrec.nn import AlphaRec
 from pyg_irllrec.testing import BackboneTests
+from pyg_irllrec.utils import symmetric_norm
 
 TEXT = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
 
@@ -43,6 +45,27 @@ def test_equals_the_dense_formula():
     mean = (e + a @ e + a @ a @ e) / 3
     out = model(tests.edge_index).embedding
     torch.testing.assert_close(out, mean / mean.norm(dim=1, keepdim=True))
+
+
+def test_inner_products_instead_of_cosines():
+    tests = TestAlphaRec()
+    unit, raw = (
+        AlphaRec(6, 7, TEXT, tests.interactions, 4, normalize=each, hidden_channels=3)
+        for each in (True, False)
+    )
+    assert unit.projector.hidden_channels == 3
+    raw.load_state_dict(unit.state_dict())
+    cosine, inner = (model(tests.edge_index).embedding for model in (unit, raw))
+    layers = [raw.node_features()]
+    for _ in range(2):
+        adj = tests.edge_index
+        weight = symmetric_norm(adj, 13)
+        layers.append(propagate(layers[-1], adj, weight))
+    torch.testing.assert_close(inner, sum(layers) / 3)
+    torch.testing.assert_close(cosine, torch.nn.functional.normalize(inner))
+    rows = inner[:6], inner[6:12], inner[7:13]
+    unit_rows = (torch.nn.functional.normalize(each) for each in rows)
+    torch.testing.assert_close(raw.ranking_loss(*rows), unit.ranking_loss(*unit_rows))
 
 
 def test_ranks_by_a_softmax_over_the_negatives_of_the_batch():

@@ -112,4 +112,7 @@ def test_the_text_term_counts_some_of_many_masked_nodes():
     rows = []
     few.reconstructor.register_forward_hook(lambda *args: rows.append(len(args[-1])))
     few.loss(TESTS.triplets)
-    assert rows == [2]
+    every = build(mask_ratio=1.0, max_rows=None)
+    every.reconstructor.register_forward_hook(lambda *args: rows.append(len(args[-1])))
+    every.loss(TESTS.triplets)
+    assert rows == [2, 13]
