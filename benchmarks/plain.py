@@ -1,0 +1,94 @@
+r"""What the fast forms are measured against: the formulas as a reader of the paper
+writes them in PyTorch, with nothing stored that they do not need. They are safe at the
+temperatures of the benchmarks; the package's eager forms, its oracles, are safe at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Optional
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS
+from pyg_irllrec.nn import BackboneOutput, IRLLRec, LightGCN
+from pyg_irllrec.utils.adjacency import source_and_target
+
+
+def unit(x: Tensor) -> Tensor:
+    return x / (1e-8 + x.square().sum(dim=-1, keepdim=True)).sqrt()
+
+
+def info_nce(
+    query: Tensor,
+    key: Tensor,
+    keys: Optional[Tensor] = None,
+    weight: Optional[Tensor] = None,
+    key_weight: Optional[Tensor] = None,
+    temperature: float = 1.0,
+    eps: float = 0.0,
+    reduction: str = 'mean',
+) -> Tensor:
+    """Normalise, exp of all products, row sums, log."""
+    assert eps == 0 and reduction == 'mean', 'the benchmarks ask for nothing else'
+    query, key = unit(query) / temperature, unit(key)
+    keys = key if keys is None else unit(keys)
+    share = (query @ keys.t()).exp()
+    total = share.sum(dim=1) if key_weight is None else share @ key_weight
+    rows = total.log() - (query * key).sum(dim=1)
+    return rows.mean() if weight is None else rows @ weight / weight.sum()
+
+
+def intent_propagate(
+    x: Tensor, intent: Tensor, source: Tensor, target: Tensor
+) -> Tensor:
+    """Gather both ends of every edge, weigh, add up, divide by the sum of weights."""
+    h = unit(intent)
+    cosine = (h.index_select(0, source) * h.index_select(0, target)).sum(dim=1)
+    alpha = (cosine + 1) / 2
+    message = alpha.unsqueeze(1) * x.index_select(0, source)
+    total = torch.zeros_like(x).index_add(0, target, message)
+    weight = alpha.new_zeros(len(x)).index_add(0, target, alpha)
+    return total / weight.clamp(min=1e-30).unsqueeze(1)
+
+
+class PlainLightGCN(LightGCN):
+    """Products with one sparse matrix, and intents by :func:`intent_propagate`."""
+
+    adjacency: Optional[Tensor] = None
+
+    def encode(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
+    ) -> BackboneOutput:
+        source, target = source_and_target(edge_index)
+        if self.adjacency is None:
+            index, size = torch.stack([target, source]), (len(x), len(x))
+            adjacency = torch.sparse_coo_tensor(index, edge_weight, size)
+            self.adjacency = adjacency.coalesce().to_sparse_csr()
+        layers = [x]
+        for _ in range(self.num_layers):
+            layers.append(self.adjacency @ layers[-1])
+        means = [
+            intent_propagate(layer, self.intents(layer), source, target)
+            for layer in layers[:-1]
+        ]
+        return BackboneOutput(sum(layers), sum(means) / len(means))
+
+
+class PlainIRLLRec(IRLLRec):
+    """Text towers over all nodes in every step."""
+
+    def _project(self, projector: Module, text: Tensor, triplets: Tensor) -> Tensor:
+        projected: Tensor = projector(text)
+        return projected
+
+
+@contextmanager
+def plain_losses() -> Iterator[None]:
+    """Lets losses with impl='eager' take :func:`info_nce` of this module."""
+    with patch.dict(IMPLEMENTATIONS, eager=info_nce):
+        yield
