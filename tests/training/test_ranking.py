@@ -60,6 +60,47 @@ def test_equals_a_loop_over_users(batch_size):
         assert value == pytest.approx(expected[name], abs=1e-6)
 
 
+def test_precision_and_mrr():
+    user, item = torch.tensor([[1.0], [1.0]]), torch.tensor([[3.0], [2.0], [1.0]])
+    label = UserItems(torch.tensor([[0, 0, 1], [1, 2, 2]]), 2, 3)
+    taken = UserItems(torch.tensor([[1], [0]]), 2, 3)
+    options = {'metrics': ('precision', 'mrr'), 'ks': (1, 2, 3)}
+    # User 0 ranks 0, 1, 2 and wants 1 and 2; user 1 ranks 1, 2 and wants 2.
+    assert evaluate(user, item, label, taken, **options) == {
+        'precision@1': 0.0,
+        'precision@2': pytest.approx((1 / 2 + 1 / 2) / 2),
+        'precision@3': pytest.approx((2 / 3 + 1 / 3) / 2),
+        'mrr@1': 0.0,
+        'mrr@2': pytest.approx((1 / 2 + 1 / 2) / 2),
+        'mrr@3': pytest.approx((1 / 2 + 1 / 2) / 2),
+    }
+    for wrong in ((), 'mrr', ('auc',), None):
+        with pytest.raises(ValueError, match="'metrics' must be"):
+            RankingMetrics(metrics=wrong)
+
+
+@pytest.mark.parametrize('value', [float('nan'), 1e20, float('inf')])
+def test_scores_that_cannot_be_ranked(value):
+    label = UserItems(torch.tensor([[1], [0]]), 2, 3)
+    none = UserItems(torch.empty(2, 0).long(), 2, 3)
+    user, item = torch.ones(2, 2), torch.ones(3, 2)
+    user[1], item[2] = value, torch.tensor([value, -value])
+    metrics = RankingMetrics((1,))
+    (batch,) = RankingLoader(label, none)
+    with pytest.raises(ValueError, match=r'scores must be finite, got .* for user 1'):
+        metrics.rank(user, item, batch)
+    with pytest.raises(ValueError, match='must be finite'):
+        evaluate(user, item, label, none, (1,))
+
+
+def test_half_precision_does_not_overflow():
+    label = UserItems(torch.tensor([[0], [0]]), 1, 3)
+    none = UserItems(torch.empty(2, 0).long(), 1, 3)
+    item = torch.tensor([[299.0], [300.0], [1.0]]).half()
+    assert evaluate(item[:1], item, label, none, (1,))['recall@1'] == 0
+    assert evaluate(item[:1], item.flip(0), label, none, (2,))['recall@2'] == 0
+
+
 def test_the_truth_scores_one():
     pairs = torch.tensor([[0, 0, 1], [0, 1, 2]])
     score = torch.zeros(2, 4).index_put((pairs[0], pairs[1]), torch.ones(3))
