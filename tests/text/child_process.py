@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +33,8 @@ def start(function: Callable[..., None], *arguments: object) -> BaseProcess:
 
 def extract_intents(url: str, path: Path, num_nodes: int, errors: Path) -> None:
     """Its exit code is 3 where a node failed."""
+    # Ignored where the tests run in the background of a shell.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
     os.environ |= {'OPENAI_API_KEY': KEY, 'NO_PROXY': '127.0.0.1'}
     # Long: on a busy machine, what is answered too late is asked again.
