@@ -1,22 +1,52 @@
 from __future__ import annotations
 
-import pickle
+import mmap
+import re
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Union
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-_LAYOUTS = ('coo', 'csr', 'csc')
+from pyg_irllrec.utils.pickle_records import (
+    PickledDict,
+    PickledName,
+    PickledObject,
+    read_pickle_records,
+)
+
+_LAYOUTS = ('coo', 'csr', 'csc', 'bsr', 'dia', 'lil', 'dok')
+_MATRICES = {f'{layout}_{kind}' for layout in _LAYOUTS for kind in ('matrix', 'array')}
+_NAMES = {
+    'numpy': {'dtype', 'ndarray', '_reconstruct', '_frombuffer', 'scalar'},
+    '_codecs': {'encode'},
+    'copyreg': {'_reconstructor'},
+    'copy_reg': {'_reconstructor'},
+    # Of the two protocols of old, and of empty bytes.
+    'builtins': {'object', 'dict', 'bytes'},
+    '__builtin__': {'object', 'dict', 'bytes'},
+}
+# Numpy's codes of dtypes that hold no numbers.
+_OTHER_KINDS = {'O': 'objects', 'c': 'complex numbers', 'S': 'bytes', 'U': 'texts'}
+_ADVICE = (
+    'store a numpy array of numbers or a scipy.sparse matrix, such as '
+    'pickle.dump(matrix.tocsr(), file)'
+)
+_Entries = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
+# Rows and columns without entries take no bytes, but memory of all that reads them.
+_MAX_FREE_SIZE = 10**7
 
 
 def load_pickled_array(path: Path) -> Any:
-    r"""Reads a pickled :class:`numpy.ndarray` of numbers or :mod:`scipy.sparse`
-    matrix without running code of the file. Its instructions see only inert stand-ins,
-    new ones for each file, which record shapes, dtypes and bytes. The array is built
-    from these records once they are checked. A pickle that asks for anything else is
-    refused.
+    r"""Reads a pickled :class:`numpy.ndarray` of numbers or :mod:`scipy.sparse` matrix
+    of any layout, without running code of the file: its instructions only describe
+    shapes, dtypes and bytes, from which the array is built once they are checked. A
+    pickle that asks for anything else is refused.
+
+    A matrix may have as many rows, and columns, as its file has bytes, or ten million
+    if that is more: empty ones take no bytes, and a file of some hundred bytes could
+    claim any number of them.
 
     Args:
         path (Path): The file.
@@ -27,121 +57,222 @@ def load_pickled_array(path: Path) -> Any:
     """
     path = Path(path)
     with open(path, 'rb') as file:
+        size = file.seek(0, 2)
         try:
-            value = _Unpickler(file).load()
-            return value.build()
-        except AttributeError:
-            reason = f'it holds {type(value).__name__}, or parts are missing'
-        except Exception as error:  # Damaged pickles raise almost anything.
-            reason = str(error)
+            if size == 0:
+                raise ValueError('it is empty')
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                value = read_pickle_records(content, _is_allowed)  # type: ignore[arg-type]
+            return _build(value, max(size, _MAX_FREE_SIZE))
+        except Exception as error:  # What does not fit raises almost anything.
+            reason = ' '.join(str(error).split()) or type(error).__name__
     raise ValueError(
         f'{path} is not a pickled numpy array or scipy.sparse matrix, or it is '
-        f'damaged: {reason}'
+        f'damaged: {reason[:300]}: {_ADVICE}'
     )
 
 
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(file)
-        self.stand_ins = _stand_ins()
-
-    def find_class(self, module: str, name: str) -> Any:
-        package = module.split('.')[0]
-        key = 'scipy.sparse' if module.startswith('scipy.sparse.') else package
-        if f'{key}.{name}' not in self.stand_ins:
-            raise pickle.UnpicklingError(f'it asks for {module}.{name}')
-        return self.stand_ins[f'{key}.{name}']
+def _is_allowed(name: PickledName) -> bool:
+    if name.module.split('.')[:2] == ['scipy', 'sparse']:
+        return name.name in _MATRICES
+    return name.name in _NAMES.get(name.module.split('.')[0], ())
 
 
-def _stand_ins() -> dict[str, Any]:
-    r"""The names that a pickle of an array may ask for. They are new for each file,
-    because a pickle can change the classes and functions that it gets."""
+def _build(value: Any, max_size: int) -> Any:
+    if isinstance(value, PickledObject) and value.name.name != '_reconstructor':
+        if value.name.name in ('_reconstruct', '_frombuffer'):
+            array = _build_array(value)
+            if max(array.shape, default=0) > max_size:
+                raise ValueError(f'it claims the shape {array.shape}')
+            return array
+        if value.name.name in _MATRICES:
+            return _build_matrix(value, value.name.name, max_size)
+    if isinstance(value, PickledObject) and isinstance(value.args[0], PickledName):
+        return _build_matrix(value, value.args[0].name, max_size)
+    raise ValueError(f'it holds {_describe(value)}')
 
-    class Dtype:
-        order = '='
 
-        def __init__(self, name: str, *_: Any) -> None:
-            self.name = name
+def _describe(value: Any) -> str:
+    if isinstance(value, PickledObject):
+        return str(value.name)
+    return {PickledDict: 'dict'}.get(type(value), type(value).__name__)
 
-        def __setstate__(self, state: tuple[Any, ...]) -> None:
-            self.order = state[1]
 
-        def build(self) -> np.dtype[Any]:
-            dtype = np.dtype(str(self.name))
-            if dtype.kind not in 'biuf':
-                raise ValueError(f'it holds {dtype}, not numbers')
-            order: Any = '=' if self.order == '|' else self.order
-            return dtype.newbyteorder(order)
+def _build_dtype(value: Any) -> np.dtype[Any]:
+    if not _is_made_by(value, 'dtype'):
+        raise ValueError('an array lacks its dtype')
+    name = value.args[0]
+    if not re.fullmatch('[biuf][0-9]{1,2}', name):
+        kind = _OTHER_KINDS.get(name[:1], f'values of dtype {name[:40]!r}')
+        raise ValueError(f'it holds {kind}, not numbers')
+    order = '=' if value.state is None else value.state[1]
+    dtype: np.dtype[Any] = np.dtype(name)
+    return dtype.newbyteorder('=' if order == '|' else order)
 
-    class Array:
-        state: tuple[Any, ...]
 
-        def __init__(self, *_: Any) -> None:
-            pass
+def _build_array(value: Any) -> npt.NDArray[Any]:
+    shape, dtype, fortran, data = _array_parts(value)
+    dtype = _build_dtype(dtype)
+    flat = np.frombuffer(_build_bytes(data), dtype)
+    if dtype.kind == 'b':  # A byte above one is neither true nor false.
+        flat = flat.view(np.uint8) != 0
+    return flat.reshape(shape, order='F' if fortran else 'C').copy()
 
-        def __setstate__(self, state: tuple[Any, ...]) -> None:
-            self.state = state[-4:]
 
-        def build(self) -> npt.NDArray[Any]:
-            shape, dtype, fortran, data = self.state
-            flat = np.frombuffer(data, dtype.build())
-            return flat.reshape(shape, order='F' if fortran else 'C').copy()
+def _array_parts(value: Any) -> tuple[tuple[int, ...], Any, bool, Any]:
+    if _is_made_by(value, '_frombuffer'):
+        data, dtype, shape, order = value.args
+        return shape, dtype, order == 'F', data
+    if not _is_made_by(value, '_reconstruct') or value.state is None:
+        raise ValueError('an array is missing')
+    shape, dtype, fortran, data = value.state[-4:]
+    return shape, dtype, fortran, data
 
-    def from_buffer(data: Any, dtype: Dtype, shape: Any, order: str) -> Array:
-        array = Array()
-        array.state = (shape, dtype, order == 'F', data)
-        return array
 
-    def encode(text: str, encoding: str) -> bytes:
+def _build_bytes(value: Any) -> Union[bytes, bytearray]:
+    if _is_made_by(value, 'encode'):
+        text, encoding = value.args
         if encoding != 'latin1':
-            raise pickle.UnpicklingError(f'it asks for the encoding {encoding}')
-        return text.encode('latin1')
-
-    def matrix(layout: str, kind: str) -> type:
-        def build(self: Any) -> Any:
-            parts = {
-                name: [part.build() for part in value]
-                if isinstance(value, tuple) and name == 'coords'
-                else value.build()
-                for name, value in vars(self).items()
-                if name in ('coords', 'row', 'col', 'data', 'indices', 'indptr')
-            }
-            cls = getattr(scipy.sparse, f'{layout}_{kind}')
-            return _build_matrix(cls, layout, vars(self)['_shape'], parts)
-
-        return type(f'{layout}_{kind}', (), {'build': build})
-
-    return {
-        'numpy.dtype': Dtype,
-        'numpy.ndarray': type('ndarray', (), {}),
-        'numpy._reconstruct': Array,
-        'numpy._frombuffer': from_buffer,
-        '_codecs.encode': encode,
-        **{
-            f'scipy.sparse.{layout}_{kind}': matrix(layout, kind)
-            for layout in _LAYOUTS
-            for kind in ('matrix', 'array')
-        },
-    }
+            raise ValueError(f'it asks for the encoding {encoding!r}')
+        value = text
+    elif _is_made_by(value, 'bytes') and value.args == ():
+        return b''
+    if isinstance(value, str):  # Also the bytes of Python 2.
+        return value.encode('latin1')
+    if not isinstance(value, (bytes, bytearray)):
+        raise ValueError(f'an array must hold bytes, got {_describe(value)}')
+    return value
 
 
-def _build_matrix(
-    cls: Any, layout: str, shape: tuple[int, int], parts: dict[str, Any]
-) -> Any:
-    num_rows, num_columns = (int(size) for size in shape)
+def _build_matrix(value: PickledObject, name: str, max_size: int) -> Any:
+    if name not in _MATRICES:
+        raise ValueError(f'it holds {name}')
+    layout = name.split('_')[0]
+    parts = {key: part for key, part in value.state if isinstance(key, str)}
+    shape = _build_shape(parts['_shape'], max_size)
+    cls = getattr(scipy.sparse, name)
+    if layout == 'lil':
+        return cls(_to_coo(*_lil_entries(parts, shape[0]), shape))
+    if layout == 'dok':
+        return cls(_to_coo(*_dok_entries(value, parts), shape))
     if layout == 'coo':
-        row, column = parts.get('coords') or (parts['row'], parts['col'])
-        for name, index, size in (
-            ('row', row, num_rows),
-            ('column', column, num_columns),
-        ):
-            if index.size > 0 and (index.min() < 0 or index.max() >= size):
-                raise ValueError(
-                    f'its {name} ids must lie from 0 to {size - 1}, got ids from '
-                    f'{index.min()} to {index.max()}'
-                )
-        return cls((parts['data'], (row, column)), shape=(num_rows, num_columns))
-    compressed = tuple(parts[name] for name in ('data', 'indices', 'indptr'))
-    out = cls(compressed, shape=(num_rows, num_columns))
+        coords = parts.get('coords') or (parts['row'], parts['col'])
+        row, column = (_build_array(part) for part in coords)
+        return cls(_to_coo(_build_array(parts['data']), row, column, shape))
+    data = _build_array(parts['data'])
+    if layout == 'dia':
+        offsets = _build_array(parts['offsets'])
+        _check_integers(offsets)
+        if data.ndim != 2 or data.shape[1] > max_size:
+            raise ValueError(f'its diagonals have the shape {data.shape}')
+        return cls((data, offsets), shape=shape)
+    indices, indptr = (_build_array(parts[name]) for name in ('indices', 'indptr'))
+    _check_integers(indices, indptr)
+    if layout == 'bsr' and data.size == 0:  # No entry bounds the size of its blocks.
+        return cls(shape, dtype=data.dtype)
+    out = cls((data, indices, indptr), shape=shape)
     out.check_format(full_check=True)
     return out
+
+
+def _build_shape(shape: Any, max_size: int) -> tuple[int, int]:
+    num_rows, num_columns = (_build_integer(size) for size in shape)
+    if not (0 <= num_rows <= max_size and 0 <= num_columns <= max_size):
+        raise ValueError(
+            f'it claims {num_rows} rows and {num_columns} columns, more than the '
+            f'{max_size} that a file of its size may have'
+        )
+    return num_rows, num_columns
+
+
+def _to_coo(
+    data: npt.NDArray[Any],
+    row: npt.NDArray[Any],
+    column: npt.NDArray[Any],
+    shape: tuple[int, int],
+) -> scipy.sparse.coo_array:
+    _check_integers(row, column)
+    for name, index, size in zip(('row', 'column'), (row, column), shape):
+        if index.ndim != 1 or index.shape != data.shape:
+            raise ValueError(f'it has {data.size} entries and {index.size} {name} ids')
+        if index.size > 0 and (index.min() < 0 or index.max() >= size):
+            raise ValueError(
+                f'its {name} ids must lie from 0 to {size - 1}, got ids from '
+                f'{index.min()} to {index.max()}'
+            )
+    return scipy.sparse.coo_array((data, (row, column)), shape=shape)
+
+
+def _lil_entries(parts: dict[str, Any], num_rows: int) -> _Entries:
+    r"""The values of all entries, their rows and their columns."""
+    columns, values = (_build_lists(parts[name]) for name in ('rows', 'data'))
+    lengths = [len(row) for row in columns]
+    if lengths != [len(row) for row in values] or len(lengths) != num_rows:
+        raise ValueError('its rows, its data and its shape differ in length')
+    return (
+        _build_numbers([number for row in values for number in row], parts['dtype']),
+        np.repeat(np.arange(len(columns)), lengths),
+        _build_numbers([number for row in columns for number in row]),
+    )
+
+
+def _build_lists(value: Any) -> list[list[Any]]:
+    _, dtype, _, rows = _array_parts(value)
+    if not (_is_made_by(dtype, 'dtype') and str(dtype.args[0]).startswith('O')):
+        raise ValueError('its rows are no lists')
+    if type(rows) is not list or not all(type(row) is list for row in rows):
+        raise ValueError('its rows are no lists')
+    return rows
+
+
+def _dok_entries(value: PickledObject, parts: dict[str, Any]) -> _Entries:
+    r"""The values of all entries, their rows and their columns."""
+    # It was a dictionary, then it held one; and old protocols pass it on as well.
+    items = parts.get('_dict', value.items)
+    if not items and _is_made_by(value, '_reconstructor'):
+        items = value.args[2]
+    rows, columns = [row for (row, _), _ in items], [column for (_, column), _ in items]
+    return (
+        _build_numbers([number for _, number in items], parts.get('dtype')),
+        _build_numbers(rows),
+        _build_numbers(columns),
+    )
+
+
+def _build_numbers(values: list[Any], dtype: Any = None) -> npt.NDArray[Any]:
+    r"""An array of numbers, each of Python or a scalar of numpy."""
+    numbers = [
+        value if isinstance(value, (int, float)) else _build_scalar(value)
+        for value in values
+    ]
+    array = np.array(numbers, dtype=_build_dtype(dtype) if dtype else None)
+    if not numbers and not dtype:
+        return array.astype(np.int64)
+    if array.ndim != 1 or array.dtype.kind not in 'biuf':
+        raise ValueError(f'it holds {array.dtype}, not numbers')
+    return array
+
+
+def _build_scalar(value: Any) -> Any:
+    if not _is_made_by(value, 'scalar'):
+        raise ValueError(f'it holds {_describe(value)}, not a number')
+    dtype, data = value.args
+    (number,) = np.frombuffer(_build_bytes(data), _build_dtype(dtype))
+    return number
+
+
+def _build_integer(value: Any) -> int:
+    number = value if isinstance(value, (int, float)) else _build_scalar(value)
+    if number != int(number):
+        raise ValueError(f'{number} is no size')
+    return int(number)
+
+
+def _check_integers(*arrays: npt.NDArray[Any]) -> None:
+    for array in arrays:
+        if array.dtype.kind not in 'iu':
+            raise ValueError(f'its indices must be integers, got {array.dtype}')
+
+
+def _is_made_by(value: Any, name: str) -> bool:
+    return isinstance(value, PickledObject) and value.name.name == name

@@ -18,15 +18,53 @@ class Malicious:
         return os.system, (self.command,)
 
 
-@pytest.mark.parametrize('protocol', range(2, pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize(
-    'layout', ['coo_matrix', 'csr_matrix', 'coo_array', 'csc_array']
-)
+LAYOUTS = [
+    f'{layout}_{kind}'
+    for layout in ('coo', 'csr', 'csc', 'bsr', 'dia', 'lil', 'dok')
+    for kind in ('matrix', 'array')
+]
+
+
+@pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize('layout', LAYOUTS)
 def test_reads_matrices(tmp_path, layout, protocol):
     matrix = scipy.sparse.random(5, 4, density=0.5, random_state=0)
     path = tmp_path / 'matrix.pkl'
-    path.write_bytes(pickle.dumps(getattr(scipy.sparse, layout)(matrix), protocol))
-    assert (load_pickled_array(path).toarray() == matrix.toarray()).all()
+    for value in (matrix, matrix > 0, scipy.sparse.coo_matrix((3, 4))):
+        value = getattr(scipy.sparse, layout)(value)
+        path.write_bytes(pickle.dumps(value, protocol))
+        loaded = load_pickled_array(path)
+        assert type(loaded) is type(value) and loaded.dtype == value.dtype
+        assert (loaded.toarray() == value.toarray()).all()
+
+
+def old_dok(keys, values, shape):
+    """A pickle of a dok_matrix that is a dictionary, as scipy wrote it until 1.11."""
+    entries = b''.join(
+        b'(I%d\nI%d\ntF%r\ns' % (*key, value) for key, value in zip(keys, values)
+    )
+    state = b"(dS'_shape'\n(I%d\nI%d\ntsb." % shape
+    return b'cscipy.sparse.dok\ndok_matrix\n)\x81' + entries + state
+
+
+def test_reads_the_dictionaries_of_old_scipy(tmp_path):
+    path = tmp_path / 'dok.pkl'
+    path.write_bytes(old_dok([(0, 1), (2, 0)], [1.5, -2.0], (3, 2)))
+    loaded = load_pickled_array(path)
+    assert loaded.format == 'dok'
+    assert loaded.toarray().tolist() == [[0, 1.5], [0, 0], [-2.0, 0]]
+    path.write_bytes(old_dok([(0, 1), (2, 0)], [1.5, -2.0], (2, 2)))
+    with pytest.raises(ValueError, match=r'row ids must lie from 0 to 1, got .* to 2'):
+        load_pickled_array(path)
+
+
+def test_reads_the_bytes_of_python_2(tmp_path):
+    data = pickle.dumps(np.array([1.0, -0.3]), 4)
+    raw = np.array([1.0, -0.3]).tobytes()
+    assert data.count(b'C\x10' + raw) == 1  # SHORT_BINBYTES to SHORT_BINSTRING.
+    path = tmp_path / 'array.pkl'
+    path.write_bytes(data.replace(b'C\x10' + raw, b'U\x10' + raw))
+    assert load_pickled_array(path).tolist() == [1.0, -0.3]
 
 
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
@@ -46,9 +84,16 @@ def test_reads_the_old_names_of_numpy_and_scipy(tmp_path):
     assert (load_pickled_array(path) == np.arange(3.0)).all()
 
 
+def sparse_list(value):
+    matrix = scipy.sparse.lil_matrix(np.eye(2))
+    matrix.data[0][0] = value
+    return matrix
+
+
 def test_code_is_refused_and_does_not_run(tmp_path):
     witness, path = tmp_path / 'ran', tmp_path / 'bad.pkl'
     for payload in (
+        sparse_list(Malicious(f'touch {witness}')),
         Malicious(f'touch {witness}'),
         [np.zeros(2), Malicious(f'touch {witness}')],
         np.array([Malicious(f'touch {witness}')], dtype=object),
@@ -63,6 +108,16 @@ def test_code_is_refused_and_does_not_run(tmp_path):
     'name',
     [
         'builtins eval',
+        'builtins getattr',
+        '__builtin__ getattr',
+        'builtins type',
+        'copyreg __newobj__',
+        'copyreg add_extension',
+        'operator attrgetter',
+        'functools partial',
+        '_codecs lookup',
+        'scipy.io loadmat',
+        'numpy.testing runstring',
         'os system',
         'scipy.sparse._coo sys',
         'numpy load',
@@ -97,6 +152,93 @@ def test_forged_instructions_change_and_build_nothing(tmp_path, name):
     assert scipy.sparse.csr_matrix.tocoo is tocoo
     path.write_bytes(pickle.dumps(np.arange(3.0)))
     assert (load_pickled_array(path) == np.arange(3.0)).all()
+
+
+def sparse(layout, shape, **parts):
+    matrix = getattr(scipy.sparse, f'{layout}_matrix')(np.eye(3))
+    vars(matrix).update(_shape=shape, **parts)
+    return matrix
+
+
+def empty(*shape):
+    return np.empty(shape, np.int32)
+
+
+CLAIMS = {
+    'rows of a coo': sparse('coo', (2**31, 3)),
+    'columns of a coo': sparse('coo', (3, 10**10)),
+    'columns of a csr': sparse('csr', (3, 10**10)),
+    'rows of a csr': sparse('csr', (2**31, 3)),
+    'rows of a csc': sparse('csc', (10**8, 3)),
+    'rows of a dok': sparse('dok', (10**10, 3)),
+    'columns of a lil': sparse('lil', (3, 2**31)),
+    'rows of a lil': sparse('lil', (4, 3)),
+    'columns of a dia': sparse('dia', (3, 2**31)),
+    'columns of a bsr': sparse('bsr', (3, 2**31)),
+    'rows below zero': sparse('coo', (-3, 3)),
+    'half a row': sparse('coo', (3.5, 3)),
+    'one dimension': sparse('coo', (3,)),
+    'three dimensions': sparse('coo', (3, 3, 3)),
+    'ids out of range': sparse('coo', (2, 3)),
+    'ids out of range of a lil': sparse('lil', (3, 2)),
+    'ids out of range of a csr': sparse('csr', (3, 2)),
+    'ids that are no integers': sparse('coo', (3, 3), coords=(np.ones(3),) * 2),
+    'fewer ids': sparse('coo', (3, 3), coords=(np.ones(2, int),) * 2),
+    'rows of an empty array': np.empty((2**40, 0)),
+    'texts': np.array(['a']),
+    'complex numbers': np.ones(3, complex),
+    'dates': np.array(['2020-01-01'], 'M8[D]'),
+    'objects': np.array([1, None], object),
+    'records': np.zeros(2, [('a', 'f8')]),
+    'complex entries': scipy.sparse.coo_matrix(np.eye(3, dtype=complex)),
+}
+
+
+@pytest.mark.parametrize('name', CLAIMS)
+def test_what_the_file_cannot_hold_is_refused(tmp_path, name):
+    path = tmp_path / 'claim.pkl'
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        path.write_bytes(pickle.dumps(CLAIMS[name], protocol))
+        with pytest.raises(ValueError, match=r'claim\.pkl .*: store a numpy array'):
+            load_pickled_array(path)
+
+
+def test_blocks_that_nothing_bounds_are_not_made(tmp_path):
+    size = 10**7
+    matrix = scipy.sparse.bsr_matrix((3, 3), dtype=float)
+    vars(matrix).update(
+        _shape=(size, size), data=np.empty((0, size, size)), indptr=np.zeros(2, int)
+    )
+    (tmp_path / 'a.pkl').write_bytes(pickle.dumps(matrix))
+    assert load_pickled_array(tmp_path / 'a.pkl').blocksize == (1, 1)
+
+
+def test_many_rows_without_entries(tmp_path):
+    """Ten million users, of whom three have held-out interactions."""
+    path = tmp_path / 'tst_mat.pkl'
+    path.write_bytes(pickle.dumps(sparse('coo', (10**7, 10**6))))
+    assert load_pickled_array(path).shape == (10**7, 10**6)
+
+
+BOMBS = {
+    'bytes': b'\x8e' + b'\xff' * 7 + b'\x0f' + b'A' * 9 + b'.',
+    'an array of bytes': b'\x96' + b'\xff' * 7 + b'\x0f' + b'A' * 9 + b'.',
+    'a place of the memo': b'Nr\xff\xff\xff\xff.',
+    'a long integer': b'\x8b\xff\xff\xff\x7fAAAA.',
+    'a million digits': b'I' + b'9' * 10**6 + b'\n.',
+    'keys that take for ever to hash': b')' + b'2\x86' * 99 + b'}q\x000h\x00.',
+    'a dictionary of them': b'})' + b'2\x86' * 99 + b'Ns.',
+    'deep nesting': b'(' * 10**5 + b't' * 10**5 + b'.',
+    'itself': b']2a.',
+}
+
+
+@pytest.mark.parametrize('name', BOMBS)
+def test_bombs(tmp_path, name):
+    path = tmp_path / 'bomb.pkl'
+    path.write_bytes(BOMBS[name])
+    with pytest.raises(ValueError, match=r'bomb\.pkl is not a pickled numpy array'):
+        load_pickled_array(path)
 
 
 def test_byte_order_and_fortran_order(tmp_path):
