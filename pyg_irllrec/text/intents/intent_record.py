@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pyg_irllrec.text._to_single_line import to_single_line
+from pyg_irllrec.text.chat._answer_text import (
+    UnfinishedThoughts,
+    find_objects,
+    strip_thoughts,
+)
 from pyg_irllrec.typing import NodeId
 from pyg_irllrec.utils.optional import import_optional
 
@@ -69,13 +75,16 @@ class IntentRecord:
 
 
 def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, ...]:
-    r"""Reads the intents in a model's answer: one JSON object, with or without text
-    around it,
+    r"""Reads the intents in a model's answer: one JSON object
 
     .. code-block:: json
 
         {"steps": ["..."], "intents":
          [{"name": "...", "reason": "...", "evidence": [1, 2]}]}
+
+    with or without text around it. Thoughts of the model are passed over, whatever
+    marks them (:obj:`<think>`, channels, ...), and so are other objects without
+    :obj:`"intents"`. Objects with the same intents count once.
 
     Args:
         answer (str): The answer.
@@ -83,8 +92,9 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
         max_intents (int): The largest number of intents.
 
     Raises:
-        ValueError: If the answer is anything else. The model can correct its answer
-            by the message.
+        ValueError: If the answer is anything else, holds several objects with
+            different intents, or ends within thoughts. The model can correct its
+            answer by the message.
         ImportError: If pydantic is not installed.
     """
     import_optional('pydantic', 'read_answer', 'llm')
@@ -92,18 +102,18 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
 
     from pyg_irllrec.text.intents._answer_schema import Answer
 
-    text = answer[answer.find('{') : answer.rfind('}') + 1]
-    if not text:
-        raise ValueError('the answer must hold a JSON object, got none')
+    text = strip_thoughts(answer)
+    if text is None:
+        raise UnfinishedThoughts
     try:
-        parsed = Answer.model_validate_json(text)
+        parsed = Answer.model_validate(_choose_object(find_objects(text)))
     except ValidationError as error:
         # Without the input, which may be long.
         reasons = [
             f'{".".join(map(str, each["loc"])) or "the JSON"}: {each["msg"]}'
             for each in error.errors(include_input=False, include_url=False)[:3]
         ]
-        raise ValueError('; '.join(reasons)[:500]) from None
+        raise ValueError(to_single_line('; '.join(reasons))[:500]) from None
     intents = tuple(
         Intent(
             to_single_line(i.name),
@@ -114,6 +124,19 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
     )
     _check_intents(intents, num_texts, max_intents)
     return intents
+
+
+def _choose_object(found: list[dict[str, Any]]) -> dict[str, Any]:
+    r"""The object with the intents."""
+    if not found:
+        raise ValueError('the answer must hold a JSON object, got none')
+    answers = [each for each in found if 'intents' in each]
+    if len({json.dumps(each['intents'], sort_keys=True) for each in answers}) > 1:
+        raise ValueError(
+            "the answer must hold one JSON object with 'intents', got several that "
+            'differ'
+        )
+    return answers[-1] if answers else found[-1]
 
 
 def _check_intents(

@@ -80,6 +80,53 @@ def test_what_is_no_json_is_refused(answer):
         read_answer(answer, 3, 2)
 
 
+OK = json.dumps({'intents': [given(name='<think> {')]})
+DRAFT = json.dumps({'intents': [given(name='WRONG DRAFT')]})
+
+
+@pytest.mark.parametrize(
+    'answer',
+    [
+        f'<think>The form is {{"intents": [...]}}.</think>\n{OK}',
+        f'```json\n{OK}\n```\nI joined {{1, 2}}.',
+        f'{OK}\n{OK}',
+        f'{OK}\n{OK.replace(": ", ":")}',
+        f'I have read {{1}} and {{"a": 2}}:\n{OK}',
+        f'{{{OK}}}',  # As templates of Python escape it.
+        f'{{"intents": [{{"name": "cut\n{OK}',
+        f'<think>{DRAFT}</think>{OK}',
+        f'[{OK}]',
+    ],
+)
+def test_a_good_answer_is_not_refused(answer):
+    (intent,) = read_answer(answer, 3, 2)
+    assert intent.name == '<think> {'
+
+
+@pytest.mark.parametrize(
+    ('answer', 'message'),
+    [
+        (f'<think>Draft: {DRAFT} but wait, the', 'thoughts do not end: raise max_tok'),
+        (f'{DRAFT}</think>', 'must hold a JSON object, got none'),
+        (f'{DRAFT} or rather {OK}', 'several that differ'),
+        (f'{DRAFT} or rather {{"intents": []}}', 'several that differ'),
+        (f'{{"draft": {DRAFT}, "then', 'must hold a JSON object, got none'),
+        (f'{{"answer": {OK}}}', 'intents: Field required'),
+        (DRAFT[:-1] + ', "intents": []}', r'intents \(given twice\)'),
+        (DRAFT.replace('[2, 1]', '[1e400]'), r'intents\.0\.evidence\.0'),
+        (DRAFT.replace('[2, 1]', f'[{"9" * 5000}]'), r'intents\.0\.evidence\.0'),
+        (DRAFT.replace('[2, 1]', '[NaN]'), r'intents\.0\.evidence\.0'),
+        (DRAFT.replace('WRONG', r'\ud800'), r'intents\.0\.name'),
+        ('{"intents": ' + '[' * 10**5, 'must hold a JSON object, got none'),
+        ('\ud800\0', 'must hold a JSON object, got none'),
+    ],
+)
+def test_what_has_no_one_meaning_is_refused(answer, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        read_answer(answer, 3, 2)
+    str(caught.value).encode()
+
+
 def test_a_record_is_itself_again():
     record = IntentRecord(
         'user', 'ü', 'ok', read(given()), '', (('item', 3), ('item', 'b')), 'ab12'
