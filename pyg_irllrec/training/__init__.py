@@ -3,6 +3,7 @@ r"""Training and evaluation (extra :obj:`train`): the only place with a loop."""
 from . import _require_lightning  # noqa: F401  Before all that imports it.
 from .atomic_checkpoint_io import AtomicCheckpointIO
 from .cutoffs import fitting_cutoffs
+from .fingerprint import fingerprint
 from .fit import FitResult, fit, parse_device
 from .interaction_data_module import InteractionDataModule
 from .lit_recommender import LitRecommender
@@ -24,6 +25,7 @@ __all__ = [
     'RunFolder',
     'TripletLoader',
     'evaluate',
+    'fingerprint',
     'fit',
     'fitting_cutoffs',
     'load_weights',

@@ -22,6 +22,8 @@ from lightning.pytorch.callbacks import (
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.nn import Backbone, Recommender
+from pyg_irllrec.training._check_graph import check_graph
+from pyg_irllrec.training._run_lock import training_in
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.cutoffs import fitting_cutoffs
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
@@ -29,6 +31,7 @@ from pyg_irllrec.training.lit_recommender import LitRecommender
 from pyg_irllrec.training.load_weights import load_weights
 from pyg_irllrec.training.progress_bar import EpochProgressBar
 from pyg_irllrec.training.ranking import RankingMetrics
+from pyg_irllrec.training.run_folder import RunFolder
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.checks import check_choice, check_count
 from pyg_irllrec.utils.files import atomic_write
@@ -50,6 +53,8 @@ class FitResult(NamedTuple):
     peak_memory_mb: float
     """The peak memory: of the process on a CPU (0 on Windows), of its tensors on a
     GPU."""
+    fingerprint: dict[str, Any]
+    """What the run was made from, see :func:`~pyg_irllrec.training.fingerprint`."""
 
 
 def fit(
@@ -77,7 +82,10 @@ def fit(
     last weights are the best: choose them by a run with validation.
 
     Files under :obj:`out`: :obj:`best.ckpt`, :obj:`last.ckpt` (after every epoch),
-    :obj:`history.csv` and :obj:`metrics.json`, each written whole or not at all.
+    :obj:`history.csv` and :obj:`metrics.json`, each written whole or not at all. They
+    hold the :func:`~pyg_irllrec.training.fingerprint` of the model and the data, with
+    which alone the run is resumed. A second run, in whatever process or thread, is
+    refused while this one is using :obj:`out`.
 
     Args:
         model (Recommender): The model.
@@ -106,7 +114,11 @@ def fit(
     Raises:
         FileNotFoundError: If there is nothing to resume.
         ValueError: If an argument is out of range, :obj:`out` holds a run that is not
-            to be resumed, or the checkpoint is damaged.
+            to be resumed, the checkpoint is damaged, or of another model, other data or
+            other settings, or the model's graph holds all that is held out. Where it
+            holds a part, a warning counts it.
+        OSError: If another run is using :obj:`out`, or a file cannot be written. What
+            was written before is whole: go on with :obj:`resume=True`.
     """
     _check_model(model)
     _check_data(data)
@@ -123,8 +135,8 @@ def fit(
             f"'data' must have the users and items of 'model', {model.num_users} and "
             f'{model.num_items}, got {items.num_users} and {items.num_items}'
         )
-    validates, tests = data.val_items is not None, data.test_items is not None
-    if ks is not None and not (validates or tests):
+    check_graph(model, data)
+    if ks is not None and data.val_items is None and data.test_items is None:
         RankingMetrics(ks)  # Checks them; there is nothing to rank.
         ks = fitting_cutoffs(model.num_items, ks)
     lit = LitRecommender(model, lr=lr, ks=ks, seed=seed)
@@ -134,11 +146,29 @@ def fit(
         'precision': precision,
     }
     out = _check_folder(out)
-    last = out / 'last.ckpt'
-    if resume:
-        _check_resumable(last, epochs)
-    else:
-        _check_unused(out)
+    with training_in(out):
+        if resume:
+            _check_resumable(out / 'last.ckpt', epochs)
+        else:
+            _check_unused(out)
+        result = _train(lit, data, out, epochs, target, resume, progress)
+        _write(result, out)
+    return result
+
+
+def _train(
+    lit: LitRecommender,
+    data: InteractionDataModule,
+    out: Path,
+    epochs: int,
+    target: torch.device,
+    resume: bool,
+    progress: bool,
+) -> FitResult:
+    r"""The run, in a folder that is checked and kept to it."""
+    last, best = out / 'last.ckpt', out / 'best.ckpt'
+    validates, tests = data.val_items is not None, data.test_items is not None
+    mixed = lit.settings['precision'] == 'bf16-mixed'
     callbacks: list[Callback] = [
         _ModelCheckpoint(
             dirpath=out,
@@ -152,7 +182,7 @@ def fit(
             _EarlyStopping(
                 'val_recall',
                 mode='max',
-                patience=patience,
+                patience=lit.settings['patience'],
                 check_on_train_epoch_end=False,
             ),
             _ModelCheckpoint(
@@ -173,9 +203,9 @@ def fit(
         trainer = Trainer(
             accelerator='gpu' if target.type == 'cuda' else 'cpu',
             devices=[target.index or 0] if target.type == 'cuda' else 1,
-            precision='bf16-mixed' if precision == 'bf16-mixed' else '32-true',
+            precision='bf16-mixed' if mixed else '32-true',
             max_epochs=epochs,
-            check_val_every_n_epoch=min(check_every, epochs),
+            check_val_every_n_epoch=min(lit.settings['check_every'], epochs),
             num_sanity_val_steps=0,
             callbacks=callbacks,
             plugins=[AtomicCheckpointIO()],
@@ -190,20 +220,21 @@ def fit(
                 raise KeyboardInterrupt from None
             raise
         history = lit.history  # The best checkpoint holds an earlier one.
-        best = out / 'best.ckpt'
         if not validates:
             io = AtomicCheckpointIO()
             io.save_checkpoint(io.load_checkpoint(last), best)
         if tests:
             trainer.test(lit, data, ckpt_path=best, verbose=False)
         else:
-            load_weights(model, best)
+            load_weights(lit.model, best)
 
-    model.to(target)
-    step_seconds = _recorded_step(out) if resume else 0.0
+    lit.model.to(target)
+    seconds, memory = 0.0, _peak_memory_mb(target)
     if lit.step_seconds:
-        step_seconds = statistics.median(lit.step_seconds)
-    result = FitResult(
+        seconds = statistics.median(lit.step_seconds)
+    elif resume:  # There was nothing left to do.
+        seconds, memory = _recorded(out) or (seconds, memory)
+    return FitResult(
         test={
             name.removeprefix('test/'): float(value)
             for name, value in trainer.callback_metrics.items()
@@ -211,11 +242,10 @@ def fit(
         },
         best_epoch=_best_epoch(history, f'recall@{lit.metrics.max_k}'),
         history=history,
-        seconds_per_step=step_seconds,
-        peak_memory_mb=_peak_memory_mb(target),
+        seconds_per_step=seconds,
+        peak_memory_mb=memory,
+        fingerprint=lit.fingerprint,
     )
-    _write(result, out)
-    return result
 
 
 def parse_device(device: str) -> torch.device:
@@ -262,13 +292,13 @@ def _write(result: FitResult, out: Path) -> None:
         file.write('\n')
 
 
-def _recorded_step(out: Path) -> float:
-    r"""The time of a step that an earlier process recorded, 0 where there is none."""
+def _recorded(out: Path) -> Optional[tuple[float, float]]:
+    r"""The time of a step and the peak memory that an earlier process recorded."""
     try:
         metrics = json.loads((out / 'metrics.json').read_text(encoding='utf-8'))
-        return float(metrics['seconds_per_step'])
+        return float(metrics['seconds_per_step']), float(metrics['peak_memory_mb'])
     except (OSError, ValueError, KeyError, TypeError):
-        return 0.0
+        return None
 
 
 def _peak_memory_mb(device: torch.device) -> float:
@@ -326,7 +356,7 @@ def _check_folder(out: object) -> Path:
 
 def _check_unused(out: Path) -> None:
     r"""Raises a :class:`ValueError` where a new run would overwrite another."""
-    if any((out / name).exists() for name in ('last.ckpt', 'best.ckpt')):
+    if RunFolder(out).has_results:
         raise ValueError(
             f"'out' must not hold a run, but {out} does: go on with resume=True, pass "
             f'another folder, or move it aside, RunFolder({str(out)!r}).open(config)'

@@ -3,17 +3,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Optional
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.nn.models.recommendation import check_pairs
 from pyg_irllrec.training._derive_seed import derive_seed
+from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.cutoffs import fitting_cutoffs
+from pyg_irllrec.training.fingerprint import (
+    check_same_model,
+    check_same_run,
+    fingerprint,
+)
+from pyg_irllrec.training.interaction_data_module import InteractionDataModule
+from pyg_irllrec.training.load_weights import load_weights
 from pyg_irllrec.training.ranking import RankingBatch, RankingMetrics
+from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.checks import check_positive, check_seed
 
 
@@ -34,6 +45,9 @@ class LitRecommender(LightningModule):
 
     Attributes:
         settings (dict): What a resumed run must share with the one it continues.
+        fingerprint (dict): What the run is made from, see
+            :func:`~pyg_irllrec.training.fingerprint`, which it must share too. Empty
+            until training begins.
         history (list of dict): A row per validation: the epoch, the mean of every
             loss term in that epoch, and the metrics, if any. It is saved and restored.
         step_seconds (list of float): The time of every training step of this
@@ -63,11 +77,12 @@ class LitRecommender(LightningModule):
         self.lr = float(lr)
         self.seed = int(seed)
         self.metrics = metrics
-        self.settings: dict[str, object] = {
+        self.settings: dict[str, Any] = {
             'lr': self.lr,
             'ks': [int(k) for k in ks],
             'seed': self.seed,
         }
+        self.fingerprint: dict[str, Any] = {}
         self.history: list[dict[str, float]] = []
         self.step_seconds: list[float] = []
         self._started: float | None = None
@@ -83,6 +98,13 @@ class LitRecommender(LightningModule):
         r"""Adam without weight decay, over what is trained, in one pass over it."""
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         return torch.optim.Adam(weights, lr=self.lr, fused=True)
+
+    def setup(self, stage: str) -> None:
+        r"""Takes the fingerprint of what is trained, before a checkpoint is read."""
+        if stage == 'fit':
+            data = getattr(self.trainer, 'datamodule', None)
+            known = data if isinstance(data, InteractionDataModule) else None
+            self.fingerprint = fingerprint(self.model, known)
 
     def on_train_epoch_start(self) -> None:
         r"""Seeds the epoch."""
@@ -106,6 +128,7 @@ class LitRecommender(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         r"""Embeds the graph once for all batches."""
+        self._mean_terms()  # Where training has diverged there is nothing to rank.
         self._embeddings = self.model.get_embeddings()
         self.metrics.reset()
 
@@ -136,6 +159,12 @@ class LitRecommender(LightningModule):
             self._record({})
 
     def _record(self, metrics: dict[str, float]) -> None:
+        self.history.append(
+            {'epoch': self.current_epoch + 1, **self._mean_terms(), **metrics}
+        )
+
+    def _mean_terms(self) -> dict[str, float]:
+        r"""The mean of every loss term in this epoch, if it is finite."""
         steps = max(self.trainer.num_training_batches, 1)
         terms = {name: float(value) / steps for name, value in self._sums.items()}
         for name, value in terms.items():
@@ -144,7 +173,7 @@ class LitRecommender(LightningModule):
                     f'training diverged: {name!r} is {value} in epoch '
                     f'{self.current_epoch + 1} (try a lower learning rate)'
                 )
-        self.history.append({'epoch': self.current_epoch + 1, **terms, **metrics})
+        return terms
 
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step
@@ -191,8 +220,42 @@ class LitRecommender(LightningModule):
         r"""Lets go of the embeddings."""
         self._embeddings = None
 
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: PathLike, model: Optional[Recommender] = None
+    ) -> LitRecommender:
+        r"""The module of a checkpoint, with its settings and its history.
+
+        Args:
+            checkpoint_path (str or pathlib.Path): The checkpoint. It is read without
+                running code.
+            model (Recommender): A model that was built as the one of the checkpoint
+                was. It gets the weights, see
+                :func:`~pyg_irllrec.training.load_weights`.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If no model is given, or the checkpoint is damaged or of
+                another model.
+        """
+        if not isinstance(model, Recommender):
+            raise ValueError(
+                "'model' must be a Recommender, as a checkpoint holds weights and not "
+                f'how the model was built, got {type(model).__name__}: build it, then '
+                'LitRecommender.load_from_checkpoint(path, model=model) or '
+                'load_weights(model, path)'
+            )
+        checkpoint = AtomicCheckpointIO().load_checkpoint(checkpoint_path)
+        load_weights(model, checkpoint_path)
+        settings = checkpoint['settings']
+        lit = cls(model, settings['lr'], settings['ks'], settings['seed'])
+        lit.settings, lit.history = settings, checkpoint['history']
+        lit.fingerprint = checkpoint['fingerprint']
+        return lit
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        r"""Saves the history and the settings."""
+        r"""Saves the history, the settings and the fingerprint."""
+        checkpoint['fingerprint'] = self.fingerprint or fingerprint(self.model)
         checkpoint['history'] = self.history
         checkpoint['settings'] = self.settings
 
@@ -200,7 +263,8 @@ class LitRecommender(LightningModule):
         r"""Restores the history.
 
         Raises:
-            ValueError: If the checkpoint is of another model or other settings.
+            ValueError: If the checkpoint is of another model, other data or other
+                settings.
         """
         for name, value in checkpoint['settings'].items():
             if self.settings.get(name) != value:
@@ -218,4 +282,11 @@ class LitRecommender(LightningModule):
                 'the checkpoint holds a model of other parts or sizes, or in another '
                 'order, than the one to be resumed'
             )
+        before, path = checkpoint.get('fingerprint'), self.trainer.ckpt_path
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            folder = f' in {Path(path).parent}' if path else ''
+            check_same_run(before, self.fingerprint, f'the run{folder}')
+        else:
+            now = fingerprint(self.model)
+            check_same_model(before, now, str(path or 'the checkpoint'))
         self.history = checkpoint['history']

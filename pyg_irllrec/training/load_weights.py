@@ -4,12 +4,15 @@ from pathlib import Path
 
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
+from pyg_irllrec.training.fingerprint import check_same_model, fingerprint
 from pyg_irllrec.typing import PathLike
 
 _PREFIX = 'model.'  # Of LitRecommender.
 
 
-def load_weights(model: Recommender, path: PathLike) -> None:
+def load_weights(
+    model: Recommender, path: PathLike, *, check_data: bool = True
+) -> None:
     r"""Puts the weights of a checkpoint of :func:`~pyg_irllrec.training.fit`, such as
     :obj:`best.ckpt`, into a model that was built as that one was. They are on the
     device of the model.
@@ -17,17 +20,21 @@ def load_weights(model: Recommender, path: PathLike) -> None:
     Args:
         model (Recommender): The model.
         path (str or Path): The checkpoint. It is read without running code.
+        check_data (bool): Whether the graph, the texts and the backbone's settings must
+            be those of the training. :obj:`False` loads the weights into a model on
+            other data of the same sizes, such as a graph with newer interactions.
+            (default: :obj:`True`)
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, or holds a model of other parts or sizes.
+        ValueError: If it is damaged, or holds a model of other parts or sizes, or of
+            other data.
     """
     path = Path(path)
+    checkpoint = AtomicCheckpointIO().load_checkpoint(path)
     state = {
         name.removeprefix(_PREFIX): value
-        for name, value in AtomicCheckpointIO()
-        .load_checkpoint(path)['state_dict']
-        .items()
+        for name, value in checkpoint['state_dict'].items()
         if name.startswith(_PREFIX)
     }
     own = {name: value.shape for name, value in model.state_dict().items()}
@@ -40,4 +47,7 @@ def load_weights(model: Recommender, path: PathLike) -> None:
             f"{path} must hold the weights of 'model', built alike: they differ in "
             f'{", ".join(differ[:3])}{", ..." if len(differ) > 3 else ""}'
         )
+    if check_data:
+        before = checkpoint.get('fingerprint')
+        check_same_model(before, fingerprint(model), str(path))
     model.load_state_dict(state)

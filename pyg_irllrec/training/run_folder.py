@@ -6,14 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
+from pyg_irllrec.training._run_lock import close_folder, open_folder
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.folder_lock import FolderLock
+
+RESULTS = ('last.ckpt', 'best.ckpt', 'history.csv', 'metrics.json')
+"""What :func:`~pyg_irllrec.training.fit` writes."""
 
 
 class RunFolder:
     r"""The folder of a training run: :obj:`config.json`, its configuration, beside the
     files of :func:`~pyg_irllrec.training.fit`. An earlier run is moved aside, never
-    overwritten.
+    overwritten; one that is still running, in whatever process or thread, is left
+    alone.
 
     .. code-block:: python
 
@@ -39,6 +45,11 @@ class RunFolder:
         its first one starts over."""
         return (self.path / 'last.ckpt').is_file()
 
+    @property
+    def has_results(self) -> bool:
+        r"""Whether a run has left anything but its configuration."""
+        return any((self.path / name).exists() for name in RESULTS)
+
     def open(self, config: Mapping[str, Any], resume: bool = False) -> Optional[Path]:
         r"""Begins a run, or resumes the one that is there.
 
@@ -55,19 +66,30 @@ class RunFolder:
 
         Raises:
             ValueError: If the run to resume has another configuration, or is damaged.
+            OSError: If another run is using the folder, or it cannot be written to.
         """
         config = _as_json(config)
+        lock = open_folder(self.path)
+        try:
+            return self._open(config, resume, lock)
+        except BaseException:
+            close_folder(self.path)
+            raise
+
+    def _open(
+        self, config: dict[str, Any], resume: bool, lock: FolderLock
+    ) -> Optional[Path]:
         if resume and self.config_path.is_file():
             self._check_same(config)
             # Killed between its first two checkpoints, it starts over.
-            if self.has_checkpoint or not self.best_path.exists():
+            if self.has_checkpoint or not self.has_results:
                 return None
         if resume and self.has_checkpoint:
             raise ValueError(
                 f'{self.path} must hold config.json beside its checkpoints to be '
                 'resumed, got none: restore it, or begin a new run without resume'
             )
-        aside = self._move_aside()
+        aside = self._move_aside(lock)
         with atomic_write(self.config_path) as file:
             json.dump(config, file, indent=2)
             file.write('\n')
@@ -102,14 +124,13 @@ class RunFolder:
                     f'it with the same, got {name}={config.get(name)!r}'
                 )
 
-    def _move_aside(self) -> Optional[Path]:
-        names = ('config.json', 'last.ckpt', 'best.ckpt')
-        if not any((self.path / name).exists() for name in names):
+    def _move_aside(self, lock: FolderLock) -> Optional[Path]:
+        if not (self.config_path.exists() or self.has_results):
             return None
         number = 1
         while (aside := self.path.with_name(f'{self.path.name}.{number}')).exists():
             number += 1
-        self.path.rename(aside)
+        lock.move_folder(aside)
         return aside
 
     def __repr__(self) -> str:

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Optional
+
+
+class WriteError(OSError):
+    r"""A file could not be written. What was there before is as it was."""
 
 
 @contextmanager
@@ -16,17 +20,35 @@ def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
         path (Path): The file.
         mode (str): :obj:`"w"` for text in UTF-8, :obj:`"wb"` for bytes.
             (default: :obj:`"w"`)
+
+    Raises:
+        WriteError: If it cannot be written: the disk is full, say.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # One name per file, so that killed processes leave at most one.
     part = path.with_name(f'.{path.name}.tmp')
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, mode, encoding=None if 'b' in mode else 'utf-8') as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        cause = _cause(error)
+        if cause is None or isinstance(cause, WriteError):
+            raise
+        kept = ' (what it held before is unharmed)' if path.is_file() else ''
+        raise WriteError(
+            f'{path} could not be written: {cause.strerror or cause}{kept}'
+        ) from error
+
+
+def _cause(error: Optional[BaseException]) -> Optional[OSError]:
+    r"""The :class:`OSError` in the way. Of one in :func:`torch.save`, torch makes a
+    :class:`RuntimeError` about positions in an archive."""
+    while isinstance(error, RuntimeError):
+        error = error.__context__
+    return error if isinstance(error, OSError) else None

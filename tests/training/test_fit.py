@@ -2,23 +2,36 @@ from __future__ import annotations
 
 import copy
 import csv
+import errno
+import io
 import json
+import os
+import signal
+import sys
+import threading
 
 import numpy as np
 import pytest
 import torch
+from torch_geometric.data import HeteroData
 
+from pyg_irllrec import build_model
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.nn import IRLLRec, LightGCN, Recommender
 from pyg_irllrec.training import (
     InteractionDataModule,
     LitRecommender,
+    RunFolder,
     evaluate,
+    fingerprint,
     fit,
     load_weights,
     parse_device,
 )
-from pyg_irllrec.utils import bipartite_edge_index
+from pyg_irllrec.transforms import SplitInteractions
+from pyg_irllrec.utils import bipartite_edge_index, files
+from pyg_irllrec.utils.files import WriteError
+from pyg_irllrec.utils.folder_lock import FolderLock
 
 RATES = ('user', 'rates', 'item')
 DATA = SyntheticIntents(60, 50, num_intents=4)[0]
@@ -103,7 +116,7 @@ def test_stops_early(tmp_path):
     resumed = run(tmp_path, lr=1e-9, epochs=50, check_every=1, patience=2, resume=True)
     assert resumed.history == result.history and resumed.test == result.test
     # It took no step: what was recorded stands.
-    assert resumed.seconds_per_step == result.seconds_per_step > 0
+    assert resumed == result and result.seconds_per_step > 0
     (tmp_path / 'metrics.json').unlink()
     resumed = run(tmp_path, lr=1e-9, epochs=50, check_every=1, patience=2, resume=True)
     assert resumed.seconds_per_step == 0
@@ -162,6 +175,49 @@ def test_a_run_is_resumed_as_it_was_begun(tmp_path):
         ValueError, match="'epochs' must be at least the 2 that are done"
     ):
         run(tmp_path, epochs=1, resume=True)
+
+
+@pytest.mark.parametrize('other', ['split', 'text', 'batch_size', 'seed', 'version'])
+def test_a_run_is_resumed_with_the_data_that_it_was_begun_with(
+    tmp_path, monkeypatch, other
+):
+    """Else it would be tested on what it was trained on."""
+    noise = torch.randint(0, 50, (12, 60), generator=torch.manual_seed(0))
+    user = torch.arange(60).repeat(12)
+    graph = HeteroData()
+    graph['user'].num_nodes, graph['item'].num_nodes = 60, 50
+    graph[RATES].edge_index = torch.stack([user, noise.flatten()]).unique(dim=1)
+    options = {'check_every': 2, 'device': 'cpu', 'progress': False}
+
+    def go(epochs, split=0, text=0, batch_size=64, seed=0, **more):
+        data = SplitInteractions('random', seed=split)(copy.copy(graph))
+        torch.manual_seed(text)
+        for side in ('user', 'item'):
+            data[side].profile = torch.randn(data[side].num_nodes, 6)
+        model = build_model(data, alignment='profile')
+        module = InteractionDataModule(data, batch_size=batch_size, seed=seed)
+        return fit(model, module, tmp_path, epochs=epochs, **options, **more)
+
+    go(2)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    change = {} if other == 'version' else {other: 32}
+    if other == 'version':
+        module = sys.modules[fingerprint.__module__]
+        monkeypatch.setattr(module, '__version__', '9.9')
+    word = {
+        'version': r'the version of pyg_irllrec .*, not 9\.9',
+        'split': 'other training interactions; .*; other test interactions; ano',
+        'text': "other 'profile' of the model",
+        'batch_size': 'batch_size 64, not 32',
+        'seed': 'seed 0, not 32',
+    }
+    with pytest.raises(
+        ValueError, match=f'the run in .* was begun with .*{word[other]}'
+    ):
+        go(4, resume=True, **change)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+    monkeypatch.undo()
+    assert go(4, resume=True).history[-1]['epoch'] == 4
 
 
 def test_leaves_the_generator_of_the_caller_alone(tmp_path):
@@ -243,12 +299,147 @@ def test_wrong_objects_are_named(tmp_path):
     assert out.read_text() == 'mine'
 
 
-@pytest.mark.parametrize('name', ['best.ckpt', 'last.ckpt'])
+@pytest.mark.parametrize('name', ['best.ckpt', 'last.ckpt', 'metrics.json'])
 def test_a_run_is_never_overwritten(tmp_path, name):
     (tmp_path / name).write_bytes(b'dear')
     with pytest.raises(ValueError, match=r"'out' must not hold a run.* resume=True"):
         run(tmp_path)
     assert (tmp_path / name).read_bytes() == b'dear'
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    """By whichever door the second run comes."""
+    held = (tmp_path / 'last.ckpt', tmp_path / 'config.json')
+    for path in held:
+        path.write_text('dear')
+    with FolderLock(tmp_path):
+        for options in ({}, {'resume': True}):
+            with pytest.raises(OSError, match='in use by another run'):
+                run(tmp_path, **options)
+            with pytest.raises(OSError, match='in use by another run'):
+                RunFolder(tmp_path).open({}, **options)
+    assert all(path.read_text() == 'dear' for path in held)
+
+
+def test_a_folder_that_was_opened_is_trained_in_once(tmp_path):
+    folder = RunFolder(tmp_path / 'run')
+    folder.open({})
+    refused = []
+
+    def second() -> None:
+        try:
+            RunFolder(folder.path).open({'seed': 1})
+        except OSError as error:
+            refused.append(str(error))
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    thread.join()
+    assert len(refused) == 1 and folder.read_config() == {}
+    run(folder.path, epochs=1)
+    assert not (folder.path / '.lock').exists()
+    thread = threading.Thread(target=second)  # The first has ended.
+    thread.start()
+    thread.join()
+    assert len(refused) == 1 and folder.read_config() == {'seed': 1}
+
+
+@pytest.fixture(scope='module')
+def undisturbed(tmp_path_factory):
+    model = build()
+    return run(tmp_path_factory.mktemp('whole'), model), model
+
+
+@pytest.mark.parametrize(
+    ('name', 'where'),
+    [
+        *(('last.ckpt', 'write'), ('last.ckpt', 'replace'), ('best.ckpt', 'write')),
+        *(('history', 'write'), ('metrics', 'replace')),
+    ],
+)
+def test_a_full_disk_is_named_and_the_run_goes_on(
+    tmp_path, monkeypatch, undisturbed, name, where
+):
+    """At each file that is written."""
+    (expected, whole), resumed = undisturbed, build()
+    out, again = tmp_path / 'run', name != 'best.ckpt'
+    if again:
+        run(out, epochs=2)
+    with monkeypatch.context() as patch:
+        fill_disk(patch, name, where)
+        with pytest.raises(
+            WriteError, match=rf'{name}.* could not be written: No space left on device'
+        ):
+            run(out, resume=again)
+    assert not list(out.glob('.*'))
+    for path in out.glob('*.ckpt'):
+        torch.load(path, weights_only=True)
+    assert run(out, resumed, resume=True).test == expected.test
+    for one, other in zip(resumed.parameters(), whole.parameters()):
+        assert torch.equal(one, other)
+
+
+def fill_disk(patch, name, where):
+    """From now on, nothing is written to a file of this name."""
+    full = OSError(errno.ENOSPC, 'No space left on device')
+    if where == 'replace':
+        replace = os.replace
+
+        def refuse(source, target):
+            if name in str(target):
+                raise full
+            replace(source, target)
+
+        patch.setattr(os, 'replace', refuse)
+        return
+
+    class Full(io.FileIO):
+        def write(self, data):
+            raise full
+
+    def open_full(path, mode='r', *args, **kwargs):
+        if name in str(path) and mode[0] == 'w':
+            file = Full(path, 'w')
+            return file if 'b' in mode else io.TextIOWrapper(file)
+        return open(path, mode, *args, **kwargs)
+
+    patch.setattr(files, 'open', open_full, raising=False)
+
+
+def test_held_out_pairs_in_the_graph_of_the_model(tmp_path):
+    """The model would learn them from its graph."""
+    test = DATA[RATES].test_edge_label_index
+
+    def go(extra):
+        data = copy.copy(DATA)
+        data[RATES].edge_index = torch.cat([DATA[RATES].edge_index, extra], dim=1)
+        model = build_model(data, alignment='none')
+        return fit(
+            *(model, InteractionDataModule(DATA), tmp_path / str(extra.size(1))),
+            **{'epochs': 1, 'device': 'cpu', 'progress': False},
+        )
+
+    with pytest.raises(ValueError, match=rf'{test.size(1)} of {test.size(1)} test int'):
+        go(test)
+    with pytest.warns(UserWarning, match=rf'2 of {test.size(1)} test .* the model.s g'):
+        go(test[:, :2])
+    assert not (tmp_path / str(test.size(1))).exists()
+
+
+def test_a_termination_stops_cleanly(tmp_path, monkeypatch):
+    expected = run(tmp_path / 'whole', epochs=3)
+    start = LitRecommender.on_train_epoch_start
+
+    def stop(self):
+        start(self)
+        if self.current_epoch == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LitRecommender, 'on_train_epoch_start', stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / 'run', epochs=3)
+    assert run(tmp_path / 'run', epochs=3, resume=True).test == expected.test
 
 
 def test_cutoffs_fit_the_catalogue_unless_nothing_is_ranked(tmp_path):

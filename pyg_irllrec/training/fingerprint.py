@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from pyg_irllrec import __version__
+from pyg_irllrec.nn import Recommender
+from pyg_irllrec.training.interaction_data_module import InteractionDataModule
+from pyg_irllrec.utils.digest import (
+    describe_module,
+    hash_graph,
+    hash_interactions,
+    same_sketch,
+    sketch,
+)
+
+_WORDS = {
+    'train': 'other training interactions',
+    'val': 'other validation interactions',
+    'test': 'other test interactions',
+    'graph': "another graph of the model (its 'edge_index')",
+    'edge_weight': "other weights of the model's graph (its 'edge_weight')",
+}
+_SETTINGS = {
+    'batch_size': "the data module's batch_size",
+    'data_seed': "the data module's seed",
+    'version': 'the version of pyg_irllrec',
+}
+
+
+def fingerprint(
+    model: Recommender, data: Optional[InteractionDataModule] = None
+) -> dict[str, Any]:
+    r"""What a run is made from, in values that are short and that JSON has:
+    :obj:`train`, :obj:`val` and :obj:`test` (hashes of the interactions, in any order),
+    :obj:`batch_size` and :obj:`data_seed`; :obj:`graph` (a hash of the edges that the
+    model propagates on), :obj:`edge_weight` and the texts of the model by name, such as
+    :obj:`profile` and :obj:`intent` (numbers that stay alike under rounding);
+    :obj:`model` (the class and the settings of every part), and :obj:`version` (of this
+    package). It takes one pass over each.
+
+    Args:
+        model (Recommender): The model.
+        data (InteractionDataModule, optional): What it is trained and tested on.
+            (default: :obj:`None`)
+    """
+    found: dict[str, Any] = {'version': __version__}
+    if data is not None:
+        splits = {
+            'train': data.train_items,
+            'val': data.val_items,
+            'test': data.test_items,
+        }
+        for name, items in splits.items():
+            found[name] = None if items is None else hash_interactions(items)
+        loader = data.train_dataloader()
+        found |= {'batch_size': int(loader.batch_size), 'data_seed': int(loader.seed)}
+    found['graph'] = hash_graph(model.edge_index, model.num_users + model.num_items)
+    saved = model.state_dict().keys()
+    for name, value in model.named_buffers():
+        if name not in saved and name != 'edge_index':
+            found[name] = sketch(value)
+    return found | {'model': describe_module(model)}
+
+
+def check_same_run(before: object, now: dict[str, Any], what: str) -> None:
+    r"""Raises a :class:`ValueError` unless a run goes on with all that it was begun
+    with.
+
+    Args:
+        before (dict): The :func:`fingerprint` that the checkpoint holds.
+        now (dict): That of the model and the data that are given.
+        what (str): What is compared, such as :obj:`"the run in runs/mine"`.
+    """
+    if differ := _differences(_checked(before, what), now):
+        raise ValueError(
+            f'{what} was begun with {"; ".join(differ)}: resume it with those of '
+            'before, or begin a new run in another folder'
+        )
+
+
+def check_same_model(before: object, now: dict[str, Any], what: str) -> None:
+    r"""Raises a :class:`ValueError` unless a model embeds its nodes as the one whose
+    weights it gets: by the same graph, texts and backbone.
+
+    Args:
+        before (dict): The :func:`fingerprint` that the checkpoint holds.
+        now (dict): That of the model that is given.
+        what (str): What is compared, such as :obj:`"runs/mine/best.ckpt"`.
+    """
+    old, new = (_of_embedding(each) for each in (_checked(before, what), now))
+    if differ := _differences(old, new):
+        raise ValueError(
+            f'{what} was trained with {"; ".join(differ)}: build the model from the '
+            'data and with the options of the training (to use other data on purpose, '
+            'load_weights(model, path, check_data=False))'
+        )
+
+
+def _checked(before: object, what: str) -> dict[str, Any]:
+    if not isinstance(before, dict) or not isinstance(before.get('model'), dict):
+        raise ValueError(f'{what} holds no fingerprint of what it was made from')
+    return before
+
+
+def _of_embedding(found: dict[str, Any]) -> dict[str, Any]:
+    r"""The part of a fingerprint that decides what weights mean."""
+    apart = ('version', 'train', 'val', 'test', 'batch_size', 'data_seed', 'model')
+    model = {
+        name: value
+        for name, value in found['model'].items()
+        if name.split('.')[0] == 'backbone' and name.split('.')[-1] != 'impl'
+    }
+    return {name: found[name] for name in found if name not in apart} | {'model': model}
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    r"""What differs, in words."""
+    found = []
+    for name in {**before, **now}:
+        old, new = before.get(name), now.get(name)
+        if old == new or same_sketch(old, new):
+            continue
+        if name == 'model':
+            found += _setting_differences(old or {}, new or {})
+        elif name in _SETTINGS:
+            found.append(f'{_SETTINGS[name]} {old}, not {new}')
+        else:
+            found.append(_WORDS.get(name, f"other '{name}' of the model"))
+    return found
+
+
+def _setting_differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    differ = [
+        f"the model's {name} {before.get(name)}, not {now.get(name)}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]
+    most = 3
+    more = [f'{len(differ) - most} settings more'] if len(differ) > most else []
+    return differ[:most] + more

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+import torch
+
+from pyg_irllrec import build_model
+from pyg_irllrec.datasets import SyntheticIntents
+from pyg_irllrec.presets import BACKBONES
+from pyg_irllrec.training import InteractionDataModule, fingerprint
+from pyg_irllrec.training.fingerprint import check_same_model, check_same_run
+
+RATES = ('user', 'rates', 'item')
+DATA = SyntheticIntents(30, 20, num_intents=4)[0]
+
+
+def build(data=DATA, alignment='full', backbone='lightgcn', **options):
+    torch.manual_seed(0)
+    return build_model(data, backbone, alignment, **options)
+
+
+def module(data=DATA, **options):
+    return InteractionDataModule(data, **{'batch_size': 64, **options})
+
+
+def changed(kind: str):
+    """The data with one thing that is another."""
+    data = copy.deepcopy(DATA)
+    if kind in ('val', 'test'):
+        del data[RATES][f'{kind}_edge_label_index']
+        key = f'{kind}_edge_label_index'
+        data[RATES][key] = DATA[RATES][key][:, 1:]
+    elif kind == 'train':
+        data[RATES].edge_index = DATA[RATES].edge_index[:, 1:]
+    else:
+        data['item'][kind] = DATA['item'][kind].flip(0)
+    return data
+
+
+def test_holds_what_json_has_and_nothing_that_training_changes():
+    before = fingerprint(build(), module())
+    assert json.loads(json.dumps(before)) == before
+    assert list(before) == [
+        *('version', 'train', 'val', 'test', 'batch_size', 'data_seed', 'graph'),
+        *('edge_weight', 'profile', 'intent', 'model'),
+    ]
+    shuffled = copy.deepcopy(DATA)
+    edges = shuffled[RATES].edge_index
+    shuffled[RATES].edge_index = edges[:, torch.randperm(edges.size(1))]
+    assert fingerprint(build(shuffled), module(shuffled)) == before
+
+
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_a_step_of_training_leaves_it(backbone):
+    model = build(alignment='profile', backbone=backbone)
+    before = fingerprint(model)
+    model.loss(torch.tensor([[0, 1], [0, 1], [2, 3]])).total.backward()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 1
+    model.eval().recommend(torch.tensor([0]), 2)
+    assert fingerprint(model) == before
+
+
+@pytest.mark.parametrize(
+    ('kind', 'word'),
+    [
+        ('train', 'other training interactions'),
+        ('val', 'other validation interactions'),
+        ('test', 'other test interactions'),
+        ('profile', "other 'profile' of the model"),
+        ('intent', "other 'intent' of the model"),
+    ],
+)
+def test_another_part_of_the_data_is_named(kind, word):
+    before, data = fingerprint(build(), module()), changed(kind)
+    now = fingerprint(build(data), module(data))
+    with pytest.raises(ValueError, match=f'^the run was begun with {word}.*resume it'):
+        check_same_run(before, now, 'the run')
+    # What is held out does not change what weights mean.
+    if kind in ('val', 'test'):
+        check_same_model(before, now, 'it')
+    else:
+        with pytest.raises(ValueError, match=r'^it was trained with (an)?other '):
+            check_same_model(before, now, 'it')
+
+
+def test_settings_are_named():
+    before = fingerprint(build(), module())
+    now = fingerprint(build(), module(batch_size=32, seed=5))
+    with pytest.raises(
+        ValueError, match=r'batch_size 64, not 32; the data module.s seed 0, not 5:'
+    ):
+        check_same_run(before, now, 'the run')
+    check_same_model(before, now, 'it')
+    model = build()
+    model.alignment.translation.temperature = 0.7
+    now = fingerprint(model, module())
+    with pytest.raises(
+        ValueError, match=r"the model's alignment.translation.temperature 1.0, not 0.7"
+    ):
+        check_same_run(before, now, 'the run')
+    check_same_model(before, now, 'it')  # Losses embed nothing.
+    model = build()
+    model.backbone.num_layers = 7
+    with pytest.raises(ValueError, match=r"the model's backbone.num_layers 3, not 7"):
+        check_same_model(before, fingerprint(model), 'it')
+    many = {name: f'{value}x' for name, value in before['model'].items()}
+    with pytest.raises(ValueError, match=r'\d+ settings more'):
+        check_same_run(before, before | {'model': many}, 'the run')
+
+
+def test_another_version_is_not_resumed():
+    before = fingerprint(build(), module())
+    now = before | {'version': '9.9'}
+    with pytest.raises(ValueError, match=r'the version of pyg_irllrec .*, not 9\.9'):
+        check_same_run(before, now, 'the run')
+    check_same_model(before, now, 'it')
+
+
+@pytest.mark.parametrize('before', [None, [], {}, {'model': 3}])
+def test_what_holds_none(before):
+    now = fingerprint(build())
+    for check in (check_same_run, check_same_model):
+        with pytest.raises(ValueError, match='it holds no fingerprint'):
+            check(before, now, 'it')
+
+
+def test_a_part_that_is_missing_is_other():
+    """A run that was begun with data is not resumed with unknown data."""
+    before = fingerprint(build(), module())
+    with pytest.raises(ValueError, match='other training interactions'):
+        check_same_run(before, fingerprint(build()), 'the run')
