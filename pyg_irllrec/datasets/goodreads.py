@@ -3,12 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional
 
 from pyg_irllrec.datasets._ingest.raw_dataset import RawDataset
-from pyg_irllrec.datasets._ingest.raw_files import read_json_lines
 from pyg_irllrec.typing import DataTransform, PathLike
 
 if TYPE_CHECKING:
     from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
-    from pyg_irllrec.datasets._ingest.table import Table
 
 
 class Goodreads(RawDataset):
@@ -68,6 +66,7 @@ class Goodreads(RawDataset):
     def _build_plan(self) -> BuildPlan:
         from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
         from pyg_irllrec.datasets._ingest.csv_table import CsvTable
+        from pyg_irllrec.datasets._ingest.json_lines_table import JsonLinesTable
         from pyg_irllrec.datasets._ingest.node_texts import TextColumns
         from pyg_irllrec.datasets._ingest.read_interactions import InteractionColumns
 
@@ -75,16 +74,10 @@ class Goodreads(RawDataset):
             self._raw_path('norm_interactions.tsv'), sep='\t', quote=None
         )
         item_text = ('title', 'gpt_description')
-        items = self._read_table('norm_items.jsonl', ('item', *item_text))
+        items = JsonLinesTable(self._raw_path('norm_items.jsonl'))
         texts = {'item': TextColumns(items, 'item', item_text)}
         if self.user_texts:
-            users = self._read_table('norm_users.jsonl', ('user', 'gpt_interests'))
+            users = JsonLinesTable(self._raw_path('norm_users.jsonl'))
             texts['user'] = TextColumns(users, 'user', ('gpt_interests',))
         columns = InteractionColumns('user', 'item')
         return BuildPlan([interactions], columns, texts)
-
-    def _read_table(self, name: str, columns: tuple[str, ...]) -> Table:
-        from pyg_irllrec.datasets._ingest.frame_table import FrameTable
-
-        path = self._raw_path(name)
-        return FrameTable(read_json_lines(path, columns), str(path))

@@ -12,8 +12,9 @@ from pyg_irllrec.utils.optional import import_optional
 
 
 class InteractionDataset(StoredDataset):
-    r"""Your own interactions and texts: read once from CSV files, Parquet files or
-    pandas, written to :obj:`root/processed`, and memory-mapped from there.
+    r"""Your own interactions and texts: read once from CSV, Parquet or JSON lines, or
+    from pandas, polars or Arrow, written to :obj:`root/processed`, and memory-mapped
+    from there.
 
     .. code-block:: python
 
@@ -45,10 +46,12 @@ class InteractionDataset(StoredDataset):
     strings by code point). The node of an id depends only on the set of ids, not on
     the order of rows or files. Only ids that occur in interactions become nodes.
 
-    **Ids** are integers or strings. A column of a CSV file holds integers where all of
-    its values are written as Python would write an integer (:obj:`"007"` is a string).
-    Files are read in batches: memory has to hold the distinct ids, and about 100 bytes
-    per interaction.
+    **Ids** are integers where all of a side are, however they are typed: :obj:`7`,
+    :obj:`"7"`, :obj:`7.0` and :obj:`"7.0"` are one id. Otherwise they are strings
+    (:obj:`"007"` is one). Blanks at the ends are removed, and composed and decomposed
+    letters are the same. An id is missing where it is null, empty, or a word such as
+    :obj:`"NULL"`, :obj:`"NaN"` or :obj:`"N/A"`; that is an error. Files are read in
+    batches: memory has to hold the distinct ids, and about 100 bytes per interaction.
 
     **Texts** are joined by id, never by the order of rows. Several columns are joined
     to one text by :obj:`". "`, as in :obj:`"Toy Story (1995). Adventure"`. Surrounding
@@ -58,11 +61,11 @@ class InteractionDataset(StoredDataset):
 
     **Bad input** raises an error that names file, line and column. Lines of CSV files
     are counted with the header, without empty lines and line breaks inside cells; rows
-    of Parquet files and pandas are counted from zero.
+    of Parquet files and tables in memory are counted from zero.
 
     Args:
-        root (str or Path): The folder that :meth:`from_csv`, :meth:`from_parquet` or
-            :meth:`from_pandas` has written.
+        root (str or Path): The folder that :meth:`from_csv` or another method of its
+            kind has written.
         transform (callable, optional): A transform that is applied at every access.
             (default: :obj:`None`)
 
@@ -90,6 +93,7 @@ class InteractionDataset(StoredDataset):
         item: str,
         rating: Optional[str] = None,
         timestamp: Optional[str] = None,
+        time_unit: str = 'auto',
         sep: str = ',',
         encoding: str = 'utf-8',
         quote: Optional[str] = '"',
@@ -116,9 +120,13 @@ class InteractionDataset(StoredDataset):
             item (str): The column of item ids.
             rating (str, optional): The column of ratings, or of other weights such as
                 play counts: finite numbers. (default: :obj:`None`)
-            timestamp (str, optional): The column of times: numbers, in seconds, or ISO
-                8601 dates, in UTC where they name no time zone.
-                (default: :obj:`None`)
+            timestamp (str, optional): The column of times: numbers, or ISO 8601 dates,
+                in UTC where they name no time zone. (default: :obj:`None`)
+            time_unit (str): The unit of times that are numbers: :obj:`"s"`,
+                :obj:`"ms"`, :obj:`"us"`, :obj:`"ns"`, or :obj:`"auto"`, the one in
+                which all of them are times of 1973 to 2286, else seconds. A warning
+                names a unit that was found and is not seconds.
+                (default: :obj:`"auto"`)
             sep (str): The separator of columns. (default: :obj:`","`)
             encoding (str): The encoding of the files. (default: :obj:`"utf-8"`)
             quote (str, optional): The quote around cells that hold separators or line
@@ -126,22 +134,24 @@ class InteractionDataset(StoredDataset):
                 (default: :obj:`'"'`)
             column_names (sequence of str, optional): The names of the columns, for
                 interaction files without a header. (default: :obj:`None`)
-            users (str, Path or pandas.DataFrame, optional): The table of user texts: a
-                Parquet file (:obj:`.parquet`), or a CSV file with a header and the
-                same separator, encoding and quote. (default: :obj:`None`)
+            users (str, Path or table, optional): The table of user texts: a Parquet
+                file (:obj:`.parquet`), JSON lines (:obj:`.jsonl`), a CSV file with a
+                header and the same separator, encoding and quote, or a table in memory,
+                as for :meth:`from_frame`. (default: :obj:`None`)
             user_text (str or sequence of str, optional): The columns of :obj:`users`
                 that form the text. (default: :obj:`None`)
             user_id (str, optional): The column of :obj:`users` that holds ids.
                 (default: :obj:`None`, the name in :obj:`user`)
-            items (str, Path or pandas.DataFrame, optional): The table of item texts,
+            items (str, Path or table, optional): The table of item texts,
                 likewise. (default: :obj:`None`)
             item_text (str or sequence of str, optional): The columns of :obj:`items`
                 that form the text. (default: :obj:`None`)
             item_id (str, optional): The column of :obj:`items` that holds ids.
                 (default: :obj:`None`, the name in :obj:`item`)
             duplicates (str): How to treat repeated pairs of user and item:
-                :obj:`"last"` or :obj:`"first"` keeps one, by time, else by the order
-                of rows; :obj:`"sum"` sums their ratings and keeps the last time;
+                :obj:`"last"` or :obj:`"first"` keeps the rating and time of one row,
+                by time, and by the order of rows where times are the same or missing;
+                :obj:`"sum"` sums their ratings and keeps the last time;
                 :obj:`"error"` raises. (default: :obj:`"last"`)
             transform (callable, optional): A transform that is applied at every
                 access. (default: :obj:`None`)
@@ -165,7 +175,9 @@ class InteractionDataset(StoredDataset):
         def open_csv(file: Path) -> CsvTable:
             return CsvTable(file, sep, encoding, quote)
 
-        tables = InputTables(user, item, rating, timestamp, duplicates, open_csv)
+        tables = InputTables(
+            user, item, rating, timestamp, duplicates, time_unit, open_csv
+        )
         for file in _as_paths(path):
             tables.add(CsvTable(file, sep, encoding, quote, column_names))
         tables.add_texts('user', users, user_id, user_text)
@@ -190,6 +202,7 @@ class InteractionDataset(StoredDataset):
         item: str,
         rating: Optional[str] = None,
         timestamp: Optional[str] = None,
+        time_unit: str = 'auto',
         users: Union[PathLike, Any, None] = None,
         user_text: Union[str, Sequence[str], None] = None,
         user_id: Optional[str] = None,
@@ -200,16 +213,14 @@ class InteractionDataset(StoredDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> InteractionDataset:
-        r"""Reads Parquet files in batches. The type of a column decides whether ids are
-        integers or strings; times may be timestamps or dates. The arguments and errors
-        are those of :meth:`from_csv`. Texts may come from Parquet files, from CSV
-        files with commas, or from a :class:`pandas.DataFrame`."""
+        r"""Reads Parquet files in batches. Times may also be timestamps or dates. The
+        arguments and errors are those of :meth:`from_csv`."""
         import_optional('pyarrow', cls.__name__, 'data')
         check_root(root)
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
         from pyg_irllrec.datasets._ingest.parquet_table import ParquetTable
 
-        tables = InputTables(user, item, rating, timestamp, duplicates)
+        tables = InputTables(user, item, rating, timestamp, duplicates, time_unit)
         for file in _as_paths(path):
             tables.add(ParquetTable(file))
         tables.add_texts('user', users, user_id, user_text)
@@ -218,15 +229,17 @@ class InteractionDataset(StoredDataset):
         return cls(root, transform=transform)
 
     @classmethod
-    def from_pandas(
+    def from_json_lines(
         cls,
-        frame: Any,
+        path: Union[PathLike, Sequence[PathLike]],
         root: PathLike,
         *,
         user: str,
         item: str,
         rating: Optional[str] = None,
         timestamp: Optional[str] = None,
+        time_unit: str = 'auto',
+        encoding: str = 'utf-8',
         users: Union[PathLike, Any, None] = None,
         user_text: Union[str, Sequence[str], None] = None,
         user_id: Optional[str] = None,
@@ -237,19 +250,59 @@ class InteractionDataset(StoredDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> InteractionDataset:
-        r"""Reads a :class:`pandas.DataFrame`, or another mapping from names to columns,
-        such as a dictionary of arrays. Its index is ignored. The arguments and errors
+        r"""Reads files with one JSON object per line, which may be compressed, in
+        batches. A field that a line lacks is missing. The arguments and errors are
+        those of :meth:`from_csv`."""
+        import_optional('pyarrow', cls.__name__, 'data')
+        check_root(root)
+        from pyg_irllrec.datasets._ingest.input_tables import InputTables
+        from pyg_irllrec.datasets._ingest.json_lines_table import JsonLinesTable
+
+        tables = InputTables(user, item, rating, timestamp, duplicates, time_unit)
+        for file in _as_paths(path):
+            tables.add(JsonLinesTable(file, encoding))
+        tables.add_texts('user', users, user_id, user_text)
+        tables.add_texts('item', items, item_id, item_text)
+        tables.build(
+            Path(root), {'kind': 'json_lines', 'encoding': encoding}, force_reload
+        )
+        return cls(root, transform=transform)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        root: PathLike,
+        *,
+        user: str,
+        item: str,
+        rating: Optional[str] = None,
+        timestamp: Optional[str] = None,
+        time_unit: str = 'auto',
+        users: Union[PathLike, Any, None] = None,
+        user_text: Union[str, Sequence[str], None] = None,
+        user_id: Optional[str] = None,
+        items: Union[PathLike, Any, None] = None,
+        item_text: Union[str, Sequence[str], None] = None,
+        item_id: Optional[str] = None,
+        duplicates: str = 'last',
+        transform: Optional[DataTransform] = None,
+        force_reload: bool = False,
+    ) -> InteractionDataset:
+        r"""Reads a table in memory: of pandas, polars (a lazy one is collected) or
+        Arrow, another object with Arrow's C stream, or a mapping from names to columns,
+        such as a dictionary of arrays. An index is ignored. The arguments and errors
         are those of :meth:`from_parquet`."""
         import_optional('pyarrow', cls.__name__, 'data')
         check_root(root)
         from pyg_irllrec.datasets._ingest.frame_table import FrameTable
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
 
-        tables = InputTables(user, item, rating, timestamp, duplicates)
+        tables = InputTables(user, item, rating, timestamp, duplicates, time_unit)
         tables.add(FrameTable(frame, "'frame'"))
         tables.add_texts('user', users, user_id, user_text)
         tables.add_texts('item', items, item_id, item_text)
-        tables.build(Path(root), {'kind': 'pandas'}, force_reload)
+        tables.build(Path(root), {'kind': 'frame'}, force_reload)
         return cls(root, transform=transform)
 
 

@@ -148,6 +148,15 @@ def _read_matrix(path: Path) -> scipy.sparse.coo_matrix:
     if not scipy.sparse.issparse(matrix):
         raise ValueError(f'{path} must hold a scipy.sparse matrix, got an array')
     matrix = matrix.tocoo()
+    # Weights above zero count as interactions. A sum with a negative one would not.
+    wrong = ~(np.isfinite(matrix.data) & (matrix.data >= 0))
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise ValueError(
+            f'{path} must hold 1 for an interaction and nothing or 0 elsewhere, got '
+            f'{matrix.data[first]} at row {matrix.row[first]}, column '
+            f'{matrix.col[first]} ({wrong.sum()} negative, infinite or NaN entries)'
+        )
     keep = matrix.data != 0
     row, col, shape = matrix.row[keep], matrix.col[keep], matrix.shape
     key = np.unique(row.astype(np.int64) * shape[1] + col)

@@ -147,7 +147,7 @@ class MovieLens(RawDataset):
             return CsvTable(path, sep='\t', quote=None, column_names=_COLUMNS)
         rows = list(read_fields(path, '::', 4))
         frame = dict(zip(_COLUMNS, map(list, zip(*rows))))
-        return FrameTable(frame, str(path), typed=False)
+        return FrameTable(frame, str(path))
 
     def _read_movies(self) -> list[tuple[str, str, str]]:
         r"""The id, title and genres of each film."""

@@ -52,12 +52,15 @@ def test_missing_files_are_named(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('{"item": 1, "title": "x"}\n', r"norm_items.jsonl, line 1: .*'gpt_descr"),
+        (
+            '{"item": 1, "title": "x"}\n',
+            r"norm_items.jsonl must have one column 'gpt_descr",
+        ),
         (
             FILES['norm_items.jsonl'] + '{"item"\n',
             r'norm_items.jsonl, line 4: expected',
         ),
-        ('[1]\n', r'norm_items.jsonl, line 1: expected an object with'),
+        ('[1]\n', r'norm_items.jsonl, line 1: expected one JSON object'),
     ],
 )
 def test_damaged_files_are_named(tmp_path, text, message):

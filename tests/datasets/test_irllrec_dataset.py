@@ -50,6 +50,26 @@ def test_repeated_and_zero_entries_count_once_and_never(tmp_path):
     assert data['user', 'rates', 'item'].edge_index.tolist() == [[0], [2]]
 
 
+@pytest.mark.parametrize('entry', [-1, np.nan, np.inf, -np.inf, -0.5])
+@pytest.mark.parametrize('name', ['trn_mat', 'val_mat', 'tst_mat'])
+def test_entries_that_are_no_interactions_are_named(tmp_path, name, entry):
+    folder = write_dataset(tmp_path)
+    pairs = matrix([[0, 0, 1], [2, 2, 3]])
+    pairs.data[1] = entry
+    write_pickle(folder, name, pairs)
+    with pytest.raises(ValueError, match=rf'{name}.pkl must hold 1 .* row 0, column 2'):
+        IRLLRecDataset(str(tmp_path), 'amazon')
+
+
+def test_weights_above_zero_are_interactions(tmp_path):
+    folder = write_dataset(tmp_path)
+    pairs = matrix([[0, 1], [2, 3]])
+    pairs.data[:] = (0.5, 4)
+    write_pickle(folder, 'trn_mat', pairs)
+    data = IRLLRecDataset(str(tmp_path), 'amazon')[0]
+    assert data['user', 'rates', 'item'].edge_index.tolist() == [[0, 1], [2, 3]]
+
+
 def test_missing_texts_are_named_with_a_way_out(tmp_path):
     folder = write_dataset(tmp_path)
     (folder / 'itm_emb_np.pkl').unlink()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -19,8 +18,10 @@ from pyg_irllrec.datasets._ingest.store import (
     write_store,
 )
 from pyg_irllrec.datasets._ingest.table import Table, check_columns
+from pyg_irllrec.datasets._ingest.time_column import UNIT_NAMES
 from pyg_irllrec.typing import SIDES
 from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.warn_caller import warn_caller
 
 _DUPLICATES = {
     'last': 'the last of each is kept',
@@ -46,6 +47,7 @@ class BuildPlan(NamedTuple):
     texts: Mapping[str, TextColumns]
     """For :obj:`"user"` and :obj:`"item"`, where they have texts."""
     duplicates: str = 'last'
+    time_unit: str = 'auto'
 
 
 def check_duplicates(duplicates: str, rating: Optional[str]) -> None:
@@ -118,7 +120,9 @@ def _build(
     for table, id_name, text_names in plan.texts.values():
         check_columns(table, [id_name, *text_names])
     records = [source.record() for source in fingerprint.sources]
-    interactions = read_interactions(plan.tables, plan.columns, plan.duplicates)
+    interactions = read_interactions(
+        plan.tables, plan.columns, plan.duplicates, plan.time_unit
+    )
     ids = dict(zip(SIDES, (interactions.user_ids, interactions.item_ids)))
     num_interactions = interactions.edge_index.size(1)
     counts = {
@@ -141,12 +145,21 @@ def _build(
         folder,
         {side: pa.record_batch(columns) for side, columns in nodes.items()},
         {name: value for name, value in edges.items() if value is not None},
-        {'sources': records, 'options': dict(fingerprint.options), 'counts': counts},
+        {
+            'sources': records,
+            'options': dict(fingerprint.options),
+            'counts': counts,
+            'time_unit': interactions.time_unit,
+        },
         replace,
     )
+    if plan.time_unit == 'auto' and interactions.time_unit not in (None, 's'):
+        warn_caller(
+            f'the times in column {plan.columns.timestamp!r} are read as '
+            f"{UNIT_NAMES[interactions.time_unit]}: pass 'time_unit' to confirm"
+        )
     if counts['duplicates']:
-        warnings.warn(
+        warn_caller(
             f'{counts["duplicates"]} of {counts["rows"]} interactions repeat a pair of '
-            f'user and item: {_DUPLICATES[plan.duplicates]}',
-            stacklevel=5,  # The caller of InteractionDataset.from_csv.
+            f'user and item: {_DUPLICATES[plan.duplicates]}'
         )

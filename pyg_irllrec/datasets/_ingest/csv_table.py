@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import codecs
 import csv
-import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -11,15 +10,20 @@ import pyarrow as pa
 import pyarrow.csv
 
 from pyg_irllrec.datasets._ingest.read_errors import check_file, read_errors
+from pyg_irllrec.datasets._ingest.text_stream import (
+    check_content,
+    check_encoding,
+    open_text,
+)
 
 _BLOCK_BYTES = 16 << 20
+_MOST_NAMES = 1 << 16
+_ERROR = 'a table of separated values'
 
 
 class CsvTable:
     r"""A CSV file. Every column is read as strings, and an empty cell as null: a type
     that is guessed from the first rows can fail in later ones."""
-
-    typed = False
 
     def __init__(
         self,
@@ -29,24 +33,27 @@ class CsvTable:
         quote: Optional[str] = '"',
         column_names: Optional[Sequence[str]] = None,
     ) -> None:
-        for argument, value in (('sep', sep), ('quote', quote)):
-            if value is not None and len(value) != 1:
-                raise ValueError(f"'{argument}' must be one character, got {value!r}")
-        try:
-            codecs.lookup(encoding)
-        except LookupError:
-            raise ValueError(
-                f"'encoding' must be an encoding of Python, such as 'utf-8' or "
-                f"'latin-1', got {encoding!r}"
-            ) from None
+        _check_characters(sep, quote)
+        check_encoding(encoding)
         self.path = check_file(path)
         self.name = str(path)
-        self._first_line = 2 if column_names is None else 1
+        with read_errors(self.name, _ERROR):
+            check_content(self.path, encoding)
+            with open_text(self.path, encoding, 'replace') as text:
+                first_line = text.readline(_MOST_NAMES)
+        skipped = _names_separator(first_line, sep, self.name)
+        if column_names is None and first_line.lstrip().startswith(('{', '[')):
+            raise ValueError(
+                f'{self.name} has no header but JSON: read JSON lines as such '
+                '(from_json_lines)'
+            )
+        self._first_line = (2 if column_names is None else 1) + skipped
         # Without threads, Arrow reports the line of a malformed row, at the same speed.
         self._read = pa.csv.ReadOptions(
             use_threads=False,
             block_size=_BLOCK_BYTES,
             encoding=encoding,
+            skip_rows=skipped,
             column_names=None if column_names is None else list(column_names),
         )
         # Texts can hold line breaks.
@@ -55,12 +62,12 @@ class CsvTable:
         )
 
     def columns(self) -> list[str]:
-        with read_errors(self.name, 'a table of separated values'):
+        with read_errors(self.name, _ERROR):
             names: list[str] = self._open().schema.names
         return names
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
-        with read_errors(self.name, 'a table of separated values'):
+        with read_errors(self.name, _ERROR):
             self._check_quotes()
             yield from self._open(columns)
 
@@ -74,14 +81,15 @@ class CsvTable:
         quote = self._parse.quote_char
         if not quote:
             return
-        with self._text() as text:
+        path, encoding = self.path, self._read.encoding
+        with open_text(path, encoding, 'replace') as text:
             count = sum(
                 block.count(quote) for block in iter(lambda: text.read(1 << 20), '')
             )
         if count % 2 == 0:
             return
         csv.field_size_limit(2**31 - 1)
-        with self._text() as text:
+        with open_text(path, encoding, 'replace') as text:
             reader = csv.reader(
                 text, delimiter=self._parse.delimiter, quotechar=quote, strict=True
             )
@@ -96,11 +104,6 @@ class CsvTable:
                         '(pass quote=None if the file uses no quotes)'
                     ) from None
 
-    def _text(self) -> io.TextIOWrapper:
-        stream = pa.input_stream(self.path, compression='detect')
-        encoding = self._read.encoding
-        return io.TextIOWrapper(stream, encoding, errors='replace', newline='')
-
     def _open(self, columns: Sequence[str] = ()) -> Any:
         convert = pa.csv.ConvertOptions(
             include_columns=columns,
@@ -111,3 +114,34 @@ class CsvTable:
         if self.path.stat().st_size == 0:
             raise ValueError(f'{self.name} is empty')
         return pa.csv.open_csv(self.path, self._read, self._parse, convert)
+
+
+def _check_characters(sep: str, quote: Optional[str]) -> None:
+    for argument, value in (('sep', sep), ('quote', quote)):
+        if value is None and argument == 'quote':
+            continue
+        if value == r'\t':
+            raise ValueError(rf"'{argument}' must be a tab, '\t', got r'\t'")
+        if not isinstance(value, str) or len(value) != 1:
+            raise ValueError(f"'{argument}' must be one character, got {value!r}")
+        if not value.isascii() or value in '\0\r\n':
+            raise ValueError(
+                f"'{argument}' must be a character of ASCII that ends no line, got "
+                f'{value!r}'
+            )
+    if sep == quote:
+        raise ValueError(f"'sep' and 'quote' must differ, got {sep!r} for both")
+
+
+def _names_separator(line: str, sep: str, name: str) -> int:
+    r"""1 for a first line that names the separator, which spreadsheets write, else
+    0."""
+    named = re.fullmatch(r'"?sep=(.)"?\s*', line, re.IGNORECASE)
+    if named is None:
+        return 0
+    if named[1] != sep:
+        raise ValueError(
+            f'{name} names its separator {named[1]!r} in its first line, got sep='
+            f'{sep!r}: pass sep={named[1]!r}'
+        )
+    return 1

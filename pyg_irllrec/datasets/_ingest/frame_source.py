@@ -8,7 +8,7 @@ from pyg_irllrec.datasets._ingest.source import Record
 
 
 class FrameSource:
-    r"""Some columns of a :class:`pandas.DataFrame`, identified by their content."""
+    r"""Some columns of a table in memory, identified by their content."""
 
     def __init__(self, table: FrameTable, columns: Sequence[str]) -> None:
         self.table = table

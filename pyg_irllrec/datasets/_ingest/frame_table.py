@@ -4,46 +4,51 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-from torch import Tensor
 
+from pyg_irllrec.datasets._ingest.cell_location import CellLocation
 from pyg_irllrec.datasets._ingest.table import check_columns
+from pyg_irllrec.datasets._ingest.to_array import to_array
 
 _BATCH_ROWS = 1 << 18
 
 
 class FrameTable:
-    r"""A :class:`pandas.DataFrame`, or a mapping from names to columns."""
+    r"""A table in memory: of pandas, polars or Arrow, or a mapping from names to
+    columns."""
 
-    def __init__(self, frame: Any, name: str, typed: bool = True) -> None:
-        if not hasattr(frame, 'keys'):
+    def __init__(self, frame: Any, name: str) -> None:
+        if type(frame).__name__ == 'LazyFrame' and hasattr(frame, 'collect'):
+            frame = frame.collect()  # Of polars.
+        if not hasattr(frame, 'keys') and hasattr(frame, '__arrow_c_stream__'):
+            # A stream is read once, a table any number of times.
+            frame = pa.RecordBatchReader.from_stream(frame).read_all()
+        elif not hasattr(frame, 'keys'):
             raise ValueError(
-                f'{name} must be a pandas.DataFrame or map names to columns, got '
-                f'{type(frame).__name__}'
+                f'{name} must be a table of pandas, polars or Arrow, or map names to '
+                f'columns, got {type(frame).__name__}'
             )
         self.frame = frame
         self.name = name
-        self.typed = typed
 
     def columns(self) -> list[str]:
+        if isinstance(self.frame, pa.Table):
+            names: list[str] = self.frame.column_names
+            return names
         return list(self.frame)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         check_columns(self, columns)
         # Whole columns, so that the type of a column does not depend on batches.
-        arrays = [_to_array(self.frame[name]) for name in columns]
+        arrays = [
+            to_array(self.frame[name], CellLocation(self, name, 0)) for name in columns
+        ]
+        lengths = {name: len(array) for name, array in zip(columns, arrays)}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(
+                f'{self.name} must have columns of one length, got {lengths}'
+            )
         table = pa.table(arrays, names=list(columns))
         yield from table.to_batches(max_chunksize=_BATCH_ROWS)
 
     def location(self, row: int) -> str:
         return f'row {row}'
-
-
-def _to_array(column: Any) -> Any:
-    if isinstance(column, Tensor):
-        column = column.cpu().numpy()
-    try:
-        return pa.array(column, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # Values of several types.
-        import pandas as pd
-
-        return pa.array(pd.Series(column).map(str, na_action='ignore'))

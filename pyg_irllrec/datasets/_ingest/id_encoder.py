@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pyg_irllrec.datasets._ingest.columns import CellLocation, parse_integers
+from pyg_irllrec.datasets._ingest.cell_location import CellLocation
+from pyg_irllrec.datasets._ingest.ids import clean_ids, find_wrong_id, parse_integers
 
 _MIN_PENDING = 1 << 20
 
@@ -23,11 +24,13 @@ class EncodedIds(NamedTuple):
 
 class IdEncoder:
     r"""Maps a stream of ids to nodes. It keeps the distinct ids, and four bytes per
-    row. The node of an id depends only on the set of ids."""
+    row. The node of an id depends only on the set of ids. Strings are cleaned and
+    checked at the end, each once."""
 
     def __init__(self) -> None:
         self._distinct: Any = None
         self._nodes: list[npt.NDArray[np.int32]] = []
+        self._cells: list[CellLocation] = []
         self._pending: list[Any] = []
         self._num_pending = 0
 
@@ -35,35 +38,46 @@ class IdEncoder:
         r"""Adds the ids of the next rows, which are at :obj:`cell`."""
         if self._distinct is None:
             self._distinct = ids[:0]
-        if ids.type != self._distinct.type:
-            cell.fail(
-                f'must hold ids of the same type as the tables before it, '
-                f'{self._distinct.type}, got {ids.type}'
-            )
         batch = ids.dictionary_encode()
+        if ids.type != self._distinct.type:  # 7 and '7' are one id.
+            self._distinct = self._distinct.cast(pa.large_string())
+            self._pending = [_as_strings(each) for each in self._pending]
+            batch = _as_strings(batch)
+        self._cells.append(cell)
         self._pending.append(batch)
         self._num_pending += len(batch.dictionary)
         # Rarely, because all distinct ids are hashed again.
         if self._num_pending > max(_MIN_PENDING, len(self._distinct)):
             self._merge_pending()
 
-    def finish(self, strings_to_integers: bool) -> EncodedIds:
-        r"""Returns the ids and nodes of all rows.
-
-        Args:
-            strings_to_integers (bool): Whether strings become integers where all of
-                them are written as integers.
-        """
+    def finish(self) -> EncodedIds:
+        r"""Returns the ids and nodes of all rows: integers where all ids are, even if
+        written as strings."""
         self._merge_pending()
         ids = self._distinct
-        if strings_to_integers:
-            integers = parse_integers(ids)
-            ids = ids if integers.null_count else integers
+        place = np.arange(len(ids), dtype=np.int32)
+        if pa.types.is_large_string(ids.type):
+            cleaned = self._clean(ids)
+            if not cleaned.equals(ids):  # What was written in two ways may be one id.
+                encoded = cleaned.dictionary_encode()
+                ids, place = encoded.dictionary, encoded.indices.to_numpy()
         order = pc.array_sort_indices(ids)
         rank = np.empty(len(ids), dtype=np.int32)
         rank[order.to_numpy()] = np.arange(len(ids), dtype=np.int32)
+        rank = rank[place]
         nodes = [rank[part] for part in self._nodes]
         return EncodedIds(ids.take(order), np.concatenate(nodes))
+
+    def _clean(self, ids: Any) -> Any:
+        ids = clean_ids(ids)
+        if wrong := find_wrong_id(ids):
+            place, reason = wrong
+            for part, cell in zip(self._nodes, self._cells):
+                rows = (part == place).nonzero()[0]
+                if rows.size > 0:
+                    cell.fail(reason, int(rows[0]), ids[place])
+        integers = parse_integers(ids)
+        return ids if integers.null_count else integers
 
     def _merge_pending(self) -> None:
         # The ids so far come first, so that they keep their numbers.
@@ -72,3 +86,8 @@ class IdEncoder:
         self._distinct = chunks[-1].dictionary
         self._nodes += [chunk.indices.to_numpy() for chunk in chunks[1:]]
         self._pending, self._num_pending = [], 0
+
+
+def _as_strings(batch: Any) -> Any:
+    words = batch.dictionary.cast(pa.large_string())
+    return pa.DictionaryArray.from_arrays(batch.indices, words)

@@ -12,14 +12,18 @@ from pyg_irllrec.datasets._ingest.build_plan import (
     check_duplicates,
 )
 from pyg_irllrec.datasets._ingest.csv_table import CsvTable
+from pyg_irllrec.datasets._ingest.file_kind import file_kind
 from pyg_irllrec.datasets._ingest.file_source import FileSource
 from pyg_irllrec.datasets._ingest.frame_source import FrameSource
 from pyg_irllrec.datasets._ingest.frame_table import FrameTable
+from pyg_irllrec.datasets._ingest.json_lines_table import JsonLinesTable
 from pyg_irllrec.datasets._ingest.node_texts import TextColumns
 from pyg_irllrec.datasets._ingest.parquet_table import ParquetTable
 from pyg_irllrec.datasets._ingest.read_interactions import InteractionColumns
 from pyg_irllrec.datasets._ingest.source import Source
 from pyg_irllrec.datasets._ingest.table import Table
+from pyg_irllrec.datasets._ingest.time_column import UNITS
+from pyg_irllrec.utils.checks import check_choice
 
 
 class InputTables:
@@ -33,15 +37,18 @@ class InputTables:
         rating: Optional[str],
         timestamp: Optional[str],
         duplicates: str,
+        time_unit: str,
         open_csv: Callable[[Path], CsvTable] = CsvTable,
     ) -> None:
         check_duplicates(duplicates, rating)
+        check_choice('time_unit', time_unit, ('auto', *UNITS))
         if user == item:
             raise ValueError(
                 f"'user' and 'item' must name two columns, got {user!r} for both"
             )
         self.columns = InteractionColumns(user, item, rating, timestamp)
         self.duplicates = duplicates
+        self.time_unit = time_unit
         self.tables: list[Table] = []
         self.texts: dict[str, TextColumns] = {}
         self.sources: list[Source] = []
@@ -75,13 +82,17 @@ class InputTables:
             )
         if not isinstance(texts, (str, os.PathLike)):
             table: Table = FrameTable(texts, f"'{side}s'")
-        elif Path(texts).suffix in ('.parquet', '.pq'):
-            table = ParquetTable(Path(texts))
         else:
-            table = self._open_csv(Path(texts))
+            table = self._open(Path(texts))
         columns = TextColumns(table, id_name or getattr(self.columns, side), names)
         self.texts[side] = columns
         self.sources.append(_source(table, [columns.id, *names]))
+
+    def _open(self, path: Path) -> Table:
+        kind = file_kind(path)
+        if kind == 'parquet':
+            return ParquetTable(path)
+        return JsonLinesTable(path) if kind == 'json_lines' else self._open_csv(path)
 
     def build(self, root: Path, options: dict[str, Any], rebuild: bool) -> None:
         r"""Writes :obj:`root/processed` unless it already holds the same dataset.
@@ -98,11 +109,14 @@ class InputTables:
             **{f'{side}_id': texts.id for side, texts in self.texts.items()},
             **{f'{side}_text': texts.text for side, texts in self.texts.items()},
             'duplicates': self.duplicates,
+            'time_unit': self.time_unit,
         }
         build_if_missing(
             root.expanduser() / 'processed',
             Fingerprint(self.sources, options),
-            lambda: BuildPlan(self.tables, self.columns, self.texts, self.duplicates),
+            lambda: BuildPlan(
+                self.tables, self.columns, self.texts, self.duplicates, self.time_unit
+            ),
             rebuild,
         )
 

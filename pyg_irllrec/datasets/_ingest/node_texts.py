@@ -7,12 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pyg_irllrec.datasets._ingest.columns import (
-    CellLocation,
-    parse_integers,
-    to_ids,
-    to_texts,
-)
+from pyg_irllrec.datasets._ingest.cell_location import CellLocation
+from pyg_irllrec.datasets._ingest.columns import to_texts
+from pyg_irllrec.datasets._ingest.ids import match_ids
 from pyg_irllrec.datasets._ingest.table import Table, check_columns
 from pyg_irllrec.typing import IntArray
 
@@ -52,12 +49,14 @@ def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:
     table, id_name, text_names = columns
     names = list(dict.fromkeys([id_name, *text_names]))
     check_columns(table, names)
+    integers = pa.types.is_integer(ids.type)
     nodes: list[IntArray] = []
     texts: list[Any] = []
     row = 0
     for batch in table.batches(names):
         cell = CellLocation(table, id_name, row)
-        node = _nodes_of(to_ids(batch[id_name], cell), ids)
+        keys = match_ids(batch[id_name], cell, integers)
+        node = pc.index_in(keys, value_set=ids)
         has_node = pc.is_valid(node)
         text = _join([to_texts(batch[name]) for name in text_names])
         nodes.append(node.filter(has_node).to_numpy())
@@ -73,15 +72,6 @@ def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:
     ordered = _order_by_node(np.concatenate(nodes), all_texts, ids, table)
     num_texts = pc.sum(pc.not_equal(ordered, '')).as_py()
     return NodeTexts(ordered, num_texts, row - num_found)
-
-
-def _nodes_of(values: Any, ids: Any) -> Any:
-    r"""The position of each value in :obj:`ids`, null where it is missing."""
-    if pa.types.is_integer(ids.type) and not pa.types.is_integer(values.type):
-        values = parse_integers(values)
-    elif pa.types.is_integer(values.type):
-        values = values.cast(ids.type)
-    return pc.index_in(values, value_set=ids)
 
 
 def _join(parts: Sequence[Any]) -> Any:

@@ -14,8 +14,6 @@ _BATCH_ROWS = 1 << 18
 class ParquetTable:
     r"""A Parquet file."""
 
-    typed = True
-
     def __init__(self, path: Path) -> None:
         self.path = check_file(path)
         self.name = str(path)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from torch_geometric.data import download_url, extract_zip
 
@@ -83,27 +81,6 @@ def read_csv(path: Path, names: Sequence[str]) -> Iterator[list[str]]:
     for batch in table.batches(names):
         for row in zip(*(batch[name].to_pylist() for name in names)):
             yield [cell or '' for cell in row]
-
-
-def read_json_lines(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
-    r"""Some fields of a file with one JSON object per line, as columns.
-
-    Raises:
-        ValueError: If a line holds no object, or lacks a field.
-    """
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    for number, line in enumerate(read_lines(path), start=1):
-        try:
-            row = json.loads(line)
-            for name in names:
-                columns[name].append(row[name])
-        except (ValueError, KeyError, TypeError):
-            fields = ', '.join(map(repr, names))
-            raise ValueError(
-                f'{path}, line {number}: expected an object with {fields}, got '
-                f'{line[:80]!r}'
-            ) from None
-    return columns
 
 
 def frequent_tags(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

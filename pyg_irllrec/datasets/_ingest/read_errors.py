@@ -15,7 +15,7 @@ def read_errors(name: str, kind: str) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, EOFError, UnicodeError) as error:
         reason = ' '.join(str(error).replace('Row #', 'line ').split())[:200]
-        if 'invalid UTF8' in reason:
+        if isinstance(error, UnicodeError) or 'invalid UTF8' in reason:
             reason += " (pass the 'encoding' of the file)"
         raise ValueError(f'{name} is not {kind}, or it is damaged: {reason}') from None
 

@@ -9,15 +9,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pyg_irllrec.datasets._ingest.columns import (
-    CellLocation,
-    to_ids,
-    to_ratings,
-    to_seconds,
-)
+from pyg_irllrec.datasets._ingest.cell_location import CellLocation
+from pyg_irllrec.datasets._ingest.columns import to_ratings
 from pyg_irllrec.datasets._ingest.id_encoder import IdEncoder
+from pyg_irllrec.datasets._ingest.ids import to_ids
 from pyg_irllrec.datasets._ingest.table import Table, check_columns
-from pyg_irllrec.typing import IntArray
+from pyg_irllrec.datasets._ingest.time_column import TimeColumn
 
 
 class InteractionColumns(NamedTuple):
@@ -38,12 +35,17 @@ class Interactions(NamedTuple):
     edge_index: Tensor
     rating: Optional[Tensor]
     time: Optional[Tensor]
+    time_unit: Optional[str]
+    """The unit that times were written in, where they were numbers."""
     num_rows: int
     """The number of rows, repeated pairs included."""
 
 
 def read_interactions(
-    tables: Sequence[Table], columns: InteractionColumns, duplicates: str
+    tables: Sequence[Table],
+    columns: InteractionColumns,
+    duplicates: str,
+    time_unit: str,
 ) -> Interactions:
     r"""Reads the tables in their order."""
     names = list(dict.fromkeys(name for name in columns if name is not None))
@@ -51,7 +53,7 @@ def read_interactions(
         check_columns(table, names)
     users, items = IdEncoder(), IdEncoder()
     ratings: list[npt.NDArray[np.float32]] = []
-    times: list[IntArray] = []
+    times = TimeColumn(time_unit)
     with tqdm(desc='Reading', unit=' rows', unit_scale=True, delay=2) as progress:
         for table in tables:
             row = 0
@@ -64,16 +66,19 @@ def read_interactions(
                     ratings.append(to_ratings(batch[columns.rating], cell))
                 if columns.timestamp is not None:
                     cell = CellLocation(table, columns.timestamp, row)
-                    times.append(to_seconds(batch[columns.timestamp], cell))
+                    times.add(batch[columns.timestamp], cell)
                 row += len(batch)
                 progress.update(len(batch))
             if row == 0:
                 raise ValueError(f'{table.name} must hold interactions, got no rows')
-    # Ids of CSV files are integers where all of them are written as integers.
-    user_ids, user = users.finish(strings_to_integers=not tables[0].typed)
-    item_ids, item = items.finish(strings_to_integers=not tables[0].typed)
+    user_ids, user = users.finish()
+    item_ids, item = items.finish()
     rating = torch.from_numpy(np.concatenate(ratings)) if ratings else None
-    time = torch.from_numpy(np.concatenate(times)) if times else None
+    time, unit = None, None
+    if columns.timestamp is not None:
+        seconds, unit = times.finish()
+        time = torch.from_numpy(seconds)
+        del seconds
     key = torch.from_numpy(user * np.int64(len(item_ids)) + item)
     del users, items, user, item, ratings, times
     if duplicates == 'error':
@@ -81,7 +86,7 @@ def read_interactions(
     num_rows = key.numel()
     key, rating, time = _merge(key, rating, time, duplicates)
     edge_index = torch.stack([key // len(item_ids), key % len(item_ids)])
-    return Interactions(user_ids, item_ids, edge_index, rating, time, num_rows)
+    return Interactions(user_ids, item_ids, edge_index, rating, time, unit, num_rows)
 
 
 def _merge(
@@ -100,6 +105,7 @@ def _merge(
     if rating is not None and duplicates == 'sum':
         total = rating.new_zeros(int(first.sum()), dtype=torch.double)
         rating = total.index_add_(0, first.cumsum(0) - 1, rating[order].double())
+        _check_sums(rating)
     elif rating is not None:
         rating = rating[order[chosen]]
     return (
@@ -107,6 +113,14 @@ def _merge(
         None if rating is None else rating.float(),
         None if time is None else time[order[chosen]],
     )
+
+
+def _check_sums(rating: Tensor) -> None:
+    if not bool(rating.float().isfinite().all()):
+        raise ValueError(
+            "'duplicates' = 'sum' must give finite float32 numbers, got a sum of "
+            f'{rating.abs().max().item():.3g}'
+        )
 
 
 def _check_distinct(key: Tensor, user_ids: Any, item_ids: Any) -> None:

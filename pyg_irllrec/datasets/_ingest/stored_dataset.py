@@ -3,7 +3,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import torch
 from torch import Tensor
@@ -50,39 +50,36 @@ class StoredDataset(InMemoryDataset):
         Args:
             side (str): :obj:`"user"` or :obj:`"item"`.
             ids (torch.Tensor or sequence): Integers or strings, as in the raw data,
-                :math:`M` of them.
+                :math:`M` of them. They are read by the rule of ids in tables:
+                :obj:`7`, :obj:`"7"` and :obj:`" 7 "` are one id.
 
         Returns:
             The nodes, of shape :math:`(M)`.
 
         Raises:
-            ValueError: If an id is of the wrong type or unknown.
+            ValueError: If an id is missing, of another type or unknown.
         """
         all_ids = self._ids(side)
         if isinstance(ids, str):
             raise ValueError("'ids' must be a list of ids, got a single string")
-        values = ids.tolist() if hasattr(ids, 'tolist') else list(ids)
-        kind = int if isinstance(all_ids, Tensor) else str
-        for value in values:
-            if not isinstance(value, kind):
-                raise ValueError(
-                    f"'ids' must hold ids of {side}s of type {kind.__name__}, got "
-                    f'{value!r} of type {type(value).__name__}'
-                )
+        given = ids.tolist() if hasattr(ids, 'tolist') else list(ids)
+        values = _match(given, isinstance(all_ids, Tensor))
+        last = len(all_ids) - 1
         if isinstance(all_ids, Tensor):
-            tensor = torch.tensor(values, dtype=torch.long)
-            nodes = torch.searchsorted(all_ids, tensor).clamp(max=len(all_ids) - 1)
-            unknown = all_ids[nodes] != tensor
+            tensor = torch.tensor(values.fill_null(0).to_numpy())
+            nodes = torch.searchsorted(all_ids, tensor).clamp(max=last)
+            no_integer = torch.tensor(values.is_null().to_numpy(zero_copy_only=False))
+            unknown = (all_ids[nodes] != tensor) | no_integer
         else:
-            last = len(all_ids) - 1
-            rows = [min(bisect_left(all_ids, value), last) for value in values]
+            names = values.to_pylist()
+            rows = [min(bisect_left(all_ids, name), last) for name in names]
             nodes = torch.tensor(rows, dtype=torch.long)
             unknown = torch.tensor(
-                [all_ids[row] != value for row, value in zip(rows, values)],
+                [all_ids[row] != name for row, name in zip(rows, names)],
                 dtype=torch.bool,
             )
         if bool(unknown.any()):
-            first = values[int(unknown.nonzero()[0])]
+            first = given[int(unknown.nonzero()[0])]
             raise ValueError(
                 f"'ids' must hold ids of {side}s in {self}, got {int(unknown.sum())} "
                 f'unknown ids (first: {first!r})'
@@ -121,9 +118,26 @@ class StoredDataset(InMemoryDataset):
         ids: Ids = self._stored[side].id
         return ids
 
+    @property
+    def time_unit(self) -> Optional[str]:
+        r"""The unit that times were read in, :obj:`"s"`, :obj:`"ms"`, :obj:`"us"` or
+        :obj:`"ns"`; :obj:`None` where they were dates, or where there are none."""
+        unit: Optional[str] = self.manifest.get('time_unit')
+        return unit
+
     def __repr__(self) -> str:
         counts = self.counts
         return (
             f'{type(self).__name__}(num_users={counts["users"]}, '
             f'num_items={counts["items"]}, num_interactions={counts["interactions"]})'
         )
+
+
+def _match(ids: Sequence[Any], integers: bool) -> Any:
+    from pyg_irllrec.datasets._ingest.cell_location import CellLocation
+    from pyg_irllrec.datasets._ingest.frame_table import FrameTable
+    from pyg_irllrec.datasets._ingest.ids import match_ids
+    from pyg_irllrec.datasets._ingest.to_array import to_array
+
+    cell = CellLocation(FrameTable({'ids': ids}, "'ids'"), 'ids', 0)
+    return match_ids(to_array(ids, cell), cell, integers)

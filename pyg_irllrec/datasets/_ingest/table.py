@@ -10,8 +10,6 @@ class Table(Protocol):
 
     name: str
     """Its name in errors."""
-    typed: bool
-    """Whether columns have types. Those of CSV files are all strings."""
 
     def columns(self) -> list[str]:
         r"""The names of all columns."""

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pyg_irllrec.datasets._ingest.cell_location import CellLocation
+
+Cast = Callable[[Any], npt.NDArray[Any]]
+
+
+def is_text_or_number(kind: Any) -> bool:
+    r"""Whether an Arrow type holds numbers, or strings that may be numbers. A Boolean,
+    which Arrow casts to a number without a word, is none."""
+    return bool(
+        pa.types.is_large_string(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+    )
+
+
+def try_casts(values: Any, casts: Sequence[Cast]) -> npt.NDArray[Any] | None:
+    r"""Converts values by the first cast that accepts all of them, if any."""
+    for cast in casts:
+        try:
+            return cast(values)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            pass
+    return None
+
+
+def convert(
+    values: Any, casts: Sequence[Cast], cell: CellLocation, reason: str
+) -> npt.NDArray[Any]:
+    r"""Converts each value by the first cast that accepts it. Where no cast accepts all
+    values, halves are tried, so that the error names the first wrong value."""
+    converted = try_casts(values, casts)
+    if converted is not None:
+        return converted
+    if len(values) == 1:
+        cell.fail(reason, value=values[0])
+    half = len(values) // 2
+    rest = cell._replace(row=cell.row + half)
+    return np.concatenate(
+        [
+            convert(values[:half], casts, cell, reason),
+            convert(values[half:], casts, rest, reason),
+        ]
+    )

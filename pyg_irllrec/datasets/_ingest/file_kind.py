@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyg_irllrec.typing import PathLike
+
+_PACKED = ('.gz', '.bz2', '.zst')
+_JSON_LINES = ('.jsonl', '.ndjson', '.json')
+
+
+def file_kind(path: PathLike) -> str:
+    r"""How to read a file, by its name: as :obj:`"parquet"`, :obj:`"json_lines"` or
+    :obj:`"csv"`."""
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    if suffixes and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    last = suffixes[-1] if suffixes else ''
+    if last in ('.parquet', '.pq'):
+        return 'parquet'
+    return 'json_lines' if last in _JSON_LINES else 'csv'

@@ -1,0 +1,58 @@
+"""Opens files of text, which may be compressed."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from pathlib import Path
+
+import pyarrow as pa
+
+_MARKS = (
+    (codecs.BOM_UTF32_LE, 'utf-32'),
+    (codecs.BOM_UTF32_BE, 'utf-32'),
+    (codecs.BOM_UTF16_LE, 'utf-16'),
+    (codecs.BOM_UTF16_BE, 'utf-16'),
+)
+
+
+def check_encoding(encoding: str) -> None:
+    r"""Raises a :class:`ValueError` unless Python has an encoding of this name."""
+    try:
+        is_text = codecs.lookup(encoding)._is_text_encoding
+    except (LookupError, TypeError, ValueError):
+        is_text = False
+    if not is_text:
+        raise ValueError(
+            f"'encoding' must be an encoding of Python, such as 'utf-8' or "
+            f"'latin-1', got {encoding!r}"
+        )
+
+
+def open_text(path: Path, encoding: str, errors: str = 'strict') -> io.TextIOWrapper:
+    r"""Opens a file, without its byte-order mark."""
+    stream = pa.input_stream(path, compression='detect')
+    if codecs.lookup(encoding).name == 'utf-8':
+        encoding = 'utf-8-sig'
+    return io.TextIOWrapper(stream, encoding, errors, newline='')
+
+
+def check_content(path: Path, encoding: str) -> None:
+    r"""Raises a :class:`ValueError` for a file that is none of text, or whose first
+    bytes are of another encoding."""
+    with pa.input_stream(path, compression='detect') as stream:
+        start = stream.read(64)
+    if start[:4] == b'PAR1':
+        raise ValueError(f'{path} is a Parquet file: read it as one (from_parquet)')
+    width = codecs.lookup(encoding).name.replace('_', '-')[:6]
+    for mark, name in _MARKS:
+        if start.startswith(mark):
+            if width != name:
+                raise ValueError(f"{path} is in {name.upper()}: pass encoding='{name}'")
+            return
+    if b'\0' in start and width not in ('utf-16', 'utf-32'):
+        end = 'le' if start[1:2] == b'\0' else 'be'
+        raise ValueError(
+            f'{path} is no text in {encoding}, got zero bytes: it may be in UTF-16 '
+            f"(pass encoding='utf-16-{end}')"
+        )

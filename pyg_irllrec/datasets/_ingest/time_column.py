@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pyg_irllrec.datasets._ingest.cell_location import CellLocation
+from pyg_irllrec.datasets._ingest.convert import (
+    Cast,
+    convert,
+    is_text_or_number,
+    try_casts,
+)
+from pyg_irllrec.datasets._ingest.decode import decode
+from pyg_irllrec.typing import FloatArray, IntArray
+
+UNITS = {'s': 1, 'ms': 10**3, 'us': 10**6, 'ns': 10**9}
+"""How many of each are a second."""
+
+UNIT_NAMES = {
+    's': 'seconds',
+    'ms': 'milliseconds',
+    'us': 'microseconds',
+    'ns': 'nanoseconds',
+}
+# In seconds: 1973 and 2286. Times between are of one unit only, by their magnitude.
+_LEAST, _MOST = 10**8, 10**10
+_YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799
+_REASON = 'must hold numbers or ISO 8601 dates'
+_UNCLEAR = "holds a time that fits no unit: pass 'time_unit'"
+_NUMBER = r'^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$'
+# The widths of dates that are written as one number, from the month on.
+_WRITTEN_DATES = {
+    'YYYYMM': (12,),
+    'YYYYMMDD': (12, 31),
+    'YYYYMMDDHH': (12, 31, 23),
+    'YYYYMMDDHHMM': (12, 31, 23, 59),
+    'YYYYMMDDHHMMSS': (12, 31, 23, 59, 59),
+}
+
+
+class _Part(NamedTuple):
+    values: npt.NDArray[Any]
+    cell: CellLocation
+
+
+class TimeColumn:
+    r"""Collects a column of times in batches and converts it to seconds since 1970,
+    rounded down.
+
+    Args:
+        unit (str): The unit of numbers, one of :obj:`UNITS`, or :obj:`"auto"`: that in
+            which all of them are times of 1973 to 2286, else seconds.
+    """
+
+    def __init__(self, unit: str) -> None:
+        self._given = unit
+        self._parts: list[_Part] = []
+        self._kind: Optional[str] = None
+
+    def add(self, values: Any, cell: CellLocation) -> None:
+        r"""Adds the times of the next rows, which are at :obj:`cell`."""
+        values = decode(values)
+        if values.null_count > 0 or pa.types.is_floating(values.type):
+            cell.fail_where(pc.is_null(values, nan_is_null=True), 'lacks a timestamp')
+        if len(values) == 0:
+            return
+        kind = 'dates'
+        if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
+            part = _seconds(values)
+        elif not is_text_or_number(values.type):
+            cell.fail(f'{_REASON}, got {values.type}')
+        else:
+            part, kind = _read(values, cell)
+        if self._kind not in (None, kind):
+            cell.fail(f'mixes numbers and dates, got {kind} after {self._kind}')
+        self._kind = kind
+        self._parts.append(_Part(part, cell))
+
+    def finish(self) -> tuple[IntArray, Optional[str]]:
+        r"""Returns the seconds of all rows, and the unit of numbers."""
+        unit = None
+        if self._kind == 'numbers':
+            unit = self._infer() if self._given == 'auto' else self._given
+        seconds = []
+        for values, cell in self._parts:
+            scaled = values if unit in (None, 's') else values // UNITS[unit]
+            if scaled.min() < _YEAR_1 or scaled.max() > _YEAR_9999:
+                what = 'seconds' if unit is None else UNIT_NAMES[unit]
+                cell.fail_where(
+                    pa.array((scaled < _YEAR_1) | (scaled > _YEAR_9999)),
+                    f'must hold times of the years 1 to 9999 in {what}',
+                    values,
+                )
+            seconds.append(np.floor(scaled).astype(np.int64, copy=False))
+        return np.concatenate(seconds), unit
+
+    def _infer(self) -> str:
+        ends = [(float(part.min()), float(part.max())) for part, _ in self._parts]
+        most = max(max(-low, high) for low, high in ends)
+        self._check_written_dates(most)
+        for unit, scale in UNITS.items():
+            least = 0 if unit == 's' else _LEAST * scale
+            if least <= most < _MOST * scale:
+                break
+        else:
+            for values, cell in self._parts:
+                wrong = pa.array(np.abs(values) == most)
+                cell.fail_where(wrong, _UNCLEAR, values)
+        if unit != 's':
+            for values, cell in self._parts:
+                size = np.abs(values)
+                cell.fail_where(
+                    pa.array((size > 0) & (size < least)),
+                    f'mixes units: its largest time, {most:.0f}, is in '
+                    f"{UNIT_NAMES[unit]}, another is not (pass 'time_unit' if it is)",
+                    values,
+                )
+        return unit
+
+    def _check_written_dates(self, most: float) -> None:
+        r"""Raises a :class:`ValueError` where all numbers are written dates, such as
+        20240102: as seconds, they would be of 1970."""
+        for form, widths in _WRITTEN_DATES.items():
+            year = 100 ** len(widths)
+            if 1900 * year <= most < 2101 * year and all(
+                _are_written_dates(values, widths) for values, _ in self._parts
+            ):
+                values, cell = self._parts[0]
+                cell.fail(
+                    f'holds dates written as numbers ({form}), which have no unit: '
+                    "write '2024-01-02', or pass 'time_unit' if they are times",
+                    value=values[0],
+                )
+
+
+def _read(values: Any, cell: CellLocation) -> tuple[npt.NDArray[Any], str]:
+    r"""Numbers as they are, or dates in seconds, and which of the two they are."""
+    numbers = try_casts(values, (_integer, _double, _trimmed_double))
+    if numbers is not None:
+        if numbers.dtype.kind == 'f':
+            cell.fail_where(pa.array(~np.isfinite(numbers)), _REASON, values)
+        return numbers, 'numbers'
+    if not pa.types.is_large_string(values.type):
+        return convert(values, (_double,), cell, _REASON), 'numbers'
+    values = pc.utf8_trim_whitespace(values)
+    is_number = pc.match_substring_regex(values, _NUMBER)
+    dates = values.filter(pc.invert(is_number))
+    if len(dates) == len(values):
+        return convert(values, _DATES, cell, _REASON), 'dates'
+    row = pc.index(is_number, False).as_py()
+    convert(values[row : row + 1], _DATES, cell._replace(row=cell.row + row), _REASON)
+    cell.fail('mixes numbers and dates', row, values[row])
+
+
+def _are_written_dates(values: npt.NDArray[Any], widths: tuple[int, ...]) -> bool:
+    rest = values
+    for place in reversed(range(len(widths))):
+        part = rest % 100
+        if place < 2 and bool((part < 1).any()):  # Months and days count from one.
+            return False
+        if bool((part > widths[place]).any()):
+            return False
+        rest = rest // 100
+    return bool(((rest >= 1900) & (rest <= 2100)).all())
+
+
+def _integer(values: Any) -> IntArray:
+    out: IntArray = values.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return out
+
+
+def _double(values: Any) -> FloatArray:
+    out: FloatArray = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return out
+
+
+def _trimmed_double(values: Any) -> FloatArray:
+    return _double(pc.utf8_trim_whitespace(values))
+
+
+def _seconds(values: Any) -> IntArray:
+    r"""Timestamps and dates in seconds. Integers are divided: Arrow's own cast between
+    units wraps around."""
+    if pa.types.is_date32(values.type):
+        return _integer(values.cast(pa.int32())) * 86_400
+    unit = getattr(values.type, 'unit', 'ms')  # Of date64.
+    return _integer(values) // UNITS[unit]
+
+
+def _parse_dates(unit: str, zone: Optional[str]) -> Cast:
+    return lambda values: _seconds(values.cast(pa.timestamp(unit, zone)))
+
+
+# Nanoseconds are read where they are written, and reach from 1677 to 2262 alone.
+_DATES = tuple(
+    _parse_dates(unit, zone) for unit in ('us', 'ns') for zone in (None, 'UTC')
+)
