@@ -1,11 +1,12 @@
 r"""Compares the package with recorded numbers of the authors' code.
 
-    python -m benchmarks.parity --goldens DIR
+    python -m benchmarks.parity --goldens tests/data/goldens --json FILE
     python -m benchmarks.parity --seeds 5
 
 Every .npz file in DIR holds one training step of one model: graph, batch, texts,
 parameters, random draws, loss terms and gradients. For every one, this prints the
-largest relative error of the total, of each term and of each gradient (in norm). With
+largest relative error of the total, of each term and of each gradient (in norm), and
+writes, with --json, the rows. A second. With
 --seeds it does so for steps of other sizes, of every backbone with every alignment,
 whose numbers come from formulas.py; formulas.py itself is compared with the goldens.
 It exits with 1 if an error is above the tolerance or a file cannot be read.
@@ -18,18 +19,23 @@ import json
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks import harness
 from benchmarks.formulas import MODELS, VARIANTS, Step, make_step
 from pyg_irllrec.nn import (
     BackboneOutput,
     IntentAlignmentLoss,
     IRLLRec,
+    Recommender,
+    RLMRecGen,
 )
 from pyg_irllrec.presets import BACKBONES, authors_backbone, authors_loss
 from pyg_irllrec.testing import replay_draws
@@ -43,6 +49,7 @@ TERMS = {
     'cen_loss': 'center',
     'kd_loss': 'profile',
     'kd_int_loss': 'intent',
+    'recon_loss': 'reconstruction',
 }
 PARAMETERS = {
     'user_embeds': 'backbone.user_embedding.weight',
@@ -56,6 +63,7 @@ PARAMETERS = {
     'mlp.': 'profile_projector.',
     'int_mlp.': 'intent_projector.encoder.',
     'int_mlp_m.': 'intent_projector.teacher.',
+    'mask_token': 'mask_token',
 }
 # Parameters of the authors' BIGCF that nothing but its L2 term reads.
 UNUSED = ('logit_scale', 'itm_head.', 'itm_mlp.')
@@ -103,9 +111,25 @@ class Golden:
         found = [side for side in sides if side is not None]
         return torch.cat(found) if found else None
 
-    def model(self) -> IRLLRec:
+    @property
+    def reconstructs(self) -> bool:
+        """Whether it is RLMRec-Gen."""
+        return bool(self.config['name'].endswith('_gene'))
+
+    def ours(self, name: str) -> str:
+        """Our name of one of the authors' parameters."""
+        if self.reconstructs and name.startswith('mlp.'):
+            return 'reconstructor.' + name.removeprefix('mlp.')
+        for theirs, mine in PARAMETERS.items():
+            if name == theirs or (theirs.endswith('.') and name.startswith(theirs)):
+                return mine + name.removeprefix(theirs)
+        raise KeyError(f'no parameter of the package is called {name!r} by the authors')
+
+    def model(self) -> Recommender:
+        if self.reconstructs:
+            return self.reconstructing_model()
         config = dict(self.config)
-        state = {ours(name): value for name, value in self.parameters().items()}
+        state = {self.ours(name): value for name, value in self.parameters().items()}
         teacher = [name for name in state if '.teacher.' in name]
         if not teacher:
             # The authors have neither term on other backbones than LightGCN.
@@ -130,7 +154,41 @@ class Golden:
         model.load_state_dict(state)
         return model.train()
 
-    def draws(self, model: IRLLRec) -> list[Tensor]:
+    def reconstructing_model(self) -> RLMRecGen:
+        config = self.config
+        profile = self.text('prf')
+        assert profile is not None
+        model = RLMRecGen(
+            BACKBONES[self.backbone](
+                self.num_users,
+                self.num_items,
+                **authors_backbone(self.backbone, config),
+            ),
+            self.edge_index,
+            profile=profile,
+            mask_ratio=config['mask_ratio'],
+            weight=config['recon_weight'],
+            temperature=config['re_temperature'],
+            max_rows=None,
+            l2_weight=config['reg_weight'],
+        ).to(self.arrays['loss'].dtype)
+        state = {self.ours(name): value for name, value in self.parameters().items()}
+        model.load_state_dict(state)
+        return model.train()
+
+    @contextmanager
+    def replay(self, model: Recommender) -> Iterator[None]:
+        """Lets the model draw what was recorded, the masked nodes first."""
+
+        def order(number: int, **options: Any) -> Tensor:
+            masked = self.arrays['draw/00_masked']
+            others = torch.ones(number, dtype=torch.bool).index_fill(0, masked, False)
+            return torch.cat([masked, others.nonzero().flatten()])
+
+        with replay_draws(self.draws(model)), patch('torch.randperm', order):
+            yield
+
+    def draws(self, model: Recommender) -> list[Tensor]:
         """The recorded draws; those of edges in the model's order of edges."""
         recorded, used = (
             index[1] * model.backbone.num_nodes + index[0]
@@ -140,15 +198,8 @@ class Golden:
         return [
             draw[order] if draw.shape == order.shape else draw
             for draw in self.group('draw').values()
+            if draw.is_floating_point()
         ]
-
-
-def ours(name: str) -> str:
-    """Our name of one of the authors' parameters."""
-    for theirs, mine in PARAMETERS.items():
-        if name == theirs or (theirs.endswith('.') and name.startswith(theirs)):
-            return mine + name.removeprefix(theirs)
-    raise KeyError(f'no parameter of the package is called {name!r} by the authors')
 
 
 def relative_error(value: Tensor, expected: Tensor) -> float:
@@ -161,7 +212,7 @@ def compare(golden: Golden) -> dict[str, float]:
     model = golden.model()
     outputs: list[BackboneOutput] = []
     model.backbone.register_forward_hook(lambda *args: outputs.append(args[-1]))
-    with replay_draws(golden.draws(model)):
+    with golden.replay(model):
         loss = model.loss(golden.arrays['batch'])
     loss.total.backward()
 
@@ -181,19 +232,21 @@ def compare(golden: Golden) -> dict[str, float]:
         if name in unused:
             gradient = 2 * l2_weight * unused[name]
         else:
-            gradient = parameters[ours(name)].grad
+            gradient = parameters[golden.ours(name)].grad
         errors[f'grad {name}'] = (
             float('inf') if gradient is None else relative_error(gradient, value)
         )
     state = model.state_dict()
     for name, value in golden.group('param_after').items():
         if name not in unused:
-            errors[f'after {name}'] = relative_error(state[ours(name)], value)
+            errors[f'after {name}'] = relative_error(state[golden.ours(name)], value)
     return errors
 
 
 def check_formulas(golden: Golden) -> dict[str, float]:
     """The relative error of the formulas, which --seeds relies on."""
+    if golden.reconstructs:  # They do not have it.
+        return {}
     record = Step(golden.arrays, golden.config).record()
     return {
         f'formulas {name}': relative_error(value, golden.arrays[name])
@@ -260,7 +313,11 @@ def main(argv: list[str] | None = None) -> int:
         results[name] = compare(golden)
         show(name, results[name])
     if args.json is not None:
-        args.json.write_text(json.dumps(results, indent=2) + '\n')
+        rows = [
+            {'model': name, **summary(errors), 'errors': errors}
+            for name, errors in results.items()
+        ]
+        harness.write(args.json, 'parity', rows)
     # Written so that NaN fails.
     good = all(
         error <= args.tolerance
@@ -271,6 +328,17 @@ def main(argv: list[str] | None = None) -> int:
         'parity holds' if good else f'error: above the tolerance of {args.tolerance:g}'
     )
     return 0 if good else 1
+
+
+def summary(errors: dict[str, float]) -> dict[str, float]:
+    """The largest errors of the total, of the terms and of the gradients, of those that
+    were recorded."""
+    parts = {'total': 'total', 'terms': 'term ', 'gradients': 'grad '}
+    groups = {
+        part: [error for name, error in errors.items() if name.startswith(start)]
+        for part, start in parts.items()
+    }
+    return {part: max(group) for part, group in groups.items() if group}
 
 
 def show(name: str, errors: dict[str, float], details: bool = False) -> None:

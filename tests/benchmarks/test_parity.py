@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.parity import main
-from tests.conftest import GOLDENS, SHARED
+from tests.conftest import GOLDENS
 from tests.examples.run_example import Done
 
 BACKBONES = ('lightgcn', 'sgl', 'simgcl', 'dccf', 'bigcf')
@@ -48,9 +48,12 @@ def test_the_authors_numbers_come_out(tmp_path, parity):
     done = parity(GOLDENS, '--json', str(tmp_path / 'errors.json'))
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'parity holds' in done.stdout
-    errors = json.loads((tmp_path / 'errors.json').read_text())
-    assert set(errors) == {path.stem for path in GOLDENS.glob('*.npz')}
-    assert {name.split('_')[0] for name in errors} == set(BACKBONES)
+    report = json.loads((tmp_path / 'errors.json').read_text())
+    assert report['command'].startswith('python -m benchmarks.')
+    errors = {row['model']: row['errors'] for row in report['rows']}
+    variants = ('', '_plus', '_int')
+    every = {name + variant for name in BACKBONES for variant in variants}
+    assert set(errors) == every | {'lightgcn_gene'}
     names = errors['lightgcn_int']
     assert {
         'total',
@@ -59,14 +62,20 @@ def test_the_authors_numbers_come_out(tmp_path, parity):
         'after int_mlp_m.0.bias',
     } <= set(names)
     assert max(max(values.values()) for values in errors.values()) < 1e-5
+    for row in report['rows']:
+        assert row['total'] == row['errors']['total']
+        assert row['gradients'] >= max(
+            error for name, error in row['errors'].items() if name[:5] == 'grad '
+        )
 
 
-def test_all_goldens_in_shared(parity):
-    if not (SHARED / 'goldens').is_dir():
-        pytest.skip('the goldens are not here')
-    done = parity(SHARED / 'goldens')
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(': largest relative error') == 15
+def test_reconstruction_equals_the_authors_lightgcn_gene(tmp_path, parity):
+    shutil.copy(GOLDENS / 'lightgcn_gene.npz', tmp_path)
+    done = parity(tmp_path, '--tolerance', '1e-6')
+    assert done.returncode == 0, done.stdout
+    assert 'term recon_loss' in done.stdout and 'grad mask_token' in done.stdout
+    change(tmp_path / 'lightgcn_gene.npz', 'draw/00_masked', lambda x: (x + 1) % 60)
+    assert parity(tmp_path).returncode == 1
 
 
 def test_other_sizes_by_the_formulas(parity):

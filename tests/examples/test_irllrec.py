@@ -26,7 +26,12 @@ def call(*args: object, cwd: Path) -> Done:
 def start(*args: object, **options: object) -> subprocess.Popen[str]:
     """The command in a process of its own, which can be killed."""
     command = [sys.executable, EXAMPLES / 'irllrec.py', *ALWAYS, *args]
-    return subprocess.Popen([str(word) for word in command], text=True, **options)
+
+    def heed() -> None:  # Ignored where the tests run in the background of a shell.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    words = [str(word) for word in command]
+    return subprocess.Popen(words, text=True, preexec_fn=heed, **options)
 
 
 def wait_for_epoch(epoch: int, last: Path, process: subprocess.Popen[str]) -> None:
