@@ -105,7 +105,7 @@ def _build_dtype(value: Any) -> np.dtype[Any]:
     if not re.fullmatch('[biuf][0-9]{1,2}', name):
         kind = _OTHER_KINDS.get(name[:1], f'values of dtype {name[:40]!r}')
         raise ValueError(f'it holds {kind}, not numbers')
-    order = '=' if value.state is None else value.state[1]
+    order: Any = '=' if value.state is None else value.state[1]
     dtype: np.dtype[Any] = np.dtype(name)
     return dtype.newbyteorder('=' if order == '|' else order)
 
@@ -241,28 +241,32 @@ def _dok_entries(value: PickledObject, parts: dict[str, Any]) -> _Entries:
 
 def _build_numbers(values: list[Any], dtype: Any = None) -> npt.NDArray[Any]:
     r"""An array of numbers, each of Python or a scalar of numpy."""
+    if not values and not dtype:
+        return np.empty(0, np.int64)
+    dtypes: dict[int, np.dtype[Any]] = {}
     numbers = [
-        value if isinstance(value, (int, float)) else _build_scalar(value)
+        value if isinstance(value, (int, float)) else _build_scalar(value, dtypes)
         for value in values
     ]
     array = np.array(numbers, dtype=_build_dtype(dtype) if dtype else None)
-    if not numbers and not dtype:
-        return array.astype(np.int64)
     if array.ndim != 1 or array.dtype.kind not in 'biuf':
         raise ValueError(f'it holds {array.dtype}, not numbers')
     return array
 
 
-def _build_scalar(value: Any) -> Any:
+def _build_scalar(value: Any, dtypes: dict[int, np.dtype[Any]]) -> Any:
     if not _is_made_by(value, 'scalar'):
         raise ValueError(f'it holds {_describe(value)}, not a number')
     dtype, data = value.args
-    (number,) = np.frombuffer(_build_bytes(data), _build_dtype(dtype))
+    # A pickle has one dtype for all its scalars.
+    if id(dtype) not in dtypes:
+        dtypes[id(dtype)] = _build_dtype(dtype)
+    (number,) = np.frombuffer(_build_bytes(data), dtypes[id(dtype)])
     return number
 
 
 def _build_integer(value: Any) -> int:
-    number = value if isinstance(value, (int, float)) else _build_scalar(value)
+    number = value if isinstance(value, (int, float)) else _build_scalar(value, {})
     if number != int(number):
         raise ValueError(f'{number} is no size')
     return int(number)

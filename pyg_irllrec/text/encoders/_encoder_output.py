@@ -58,8 +58,8 @@ def as_json(name: str, value: dict[str, Any]) -> dict[str, Any]:
     r"""The description as JSON represents it, with lists for tuples, or a
     :class:`ValueError` where JSON cannot."""
     try:
-        return dict(json.loads(json.dumps(value)))
-    except (TypeError, ValueError) as error:
+        return dict(json.loads(json.dumps(value, allow_nan=False)))
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f"'{name}' must hold values of JSON, got {value!r}: {error}"
         ) from None

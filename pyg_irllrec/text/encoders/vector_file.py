@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,11 +18,16 @@ from torch import Tensor
 from pyg_irllrec.text.encoders._encoder_output import as_json
 from pyg_irllrec.typing import IntArray, PathLike
 from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.clean_id import clean_id
 from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.json_object import parse_json_object
 
 _AnyIds = Union[Sequence[int], Sequence[str], npt.NDArray[Any], Tensor]
 
 _BLOCK_BYTES = 1 << 24
+# An array may unpack to this many bytes, or to so many times its bytes in the file.
+_MAX_UNPACKED_BYTES = 1 << 26
+_MAX_RATIO = 100
 
 
 class VectorFile(NamedTuple):
@@ -85,6 +91,11 @@ def load_vectors(
     r"""Reads the vectors of some ids, in their order, from a file of
     :func:`save_vectors`, or from another :obj:`.npz` file with :obj:`ids` and
     :obj:`embedding`. Memory holds only the vectors of these ids and a block of others.
+    What the file claims about its size is compared with its bytes first; an array that
+    is packed more than a hundredfold, beyond 64 MB, is refused.
+
+    Ids are compared as tables compare them: strings without blanks at their ends, in
+    Unicode's composed form.
 
     Args:
         path (str or Path): The file.
@@ -106,7 +117,7 @@ def load_vectors(
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist: write it with save_vectors')
     wanted = None if ids is None else _as_ids(ids)
-    with _damage_errors(path), zipfile.ZipFile(path) as archive:
+    with _open_archive(path) as archive:
         held = _as_ids(_read_array(archive, 'ids'))
         record = _read_record(archive, held)
     for name, value in as_json('expect', expect or {}).items():
@@ -118,7 +129,7 @@ def load_vectors(
     rows = np.arange(held.size)
     if wanted is not None:
         rows = _find_rows(held, wanted, path, missing)
-    with _damage_errors(path), zipfile.ZipFile(path) as archive:
+    with _open_archive(path) as archive:
         vectors = _read_rows(archive, rows)
     wanted = held if wanted is None else wanted
     _check_finite(f'the vectors in {path}', vectors, wanted)
@@ -132,22 +143,29 @@ def _as_ids(ids: _AnyIds) -> npt.NDArray[Any]:
     values = ids if isinstance(ids, np.ndarray) else list(ids)
     array = np.asarray(values)
     if array.dtype.kind == 'O':  # Strings from pandas.
-        array = np.asarray(array.tolist())
+        values = array.tolist()
+        array = np.asarray(values)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in 'iuU':
         raise ValueError(
             "'ids' must be a vector of integers or of strings with at least one id, "
             f'got shape {array.shape} of {array.dtype}'
         )
     if array.dtype.kind != 'U':
+        if array.max() > np.iinfo(np.int64).max:
+            raise ValueError(f"'ids' must be below 2**63, got {array.max()}")
         return array.astype(np.int64)
-    # Numpy turns numbers among strings into strings, and drops a null character at the
-    # end.
-    if isinstance(values, list) and array.tolist() != values:
-        raise ValueError(
-            "'ids' must be all integers or all strings, and no string may end in a "
-            'null character'
-        )
-    return array
+    # Numpy turns numbers among strings into strings.
+    if isinstance(values, list) and not all(isinstance(x, str) for x in values):
+        raise ValueError("'ids' must be all integers or all strings")
+    cleaned = [clean_id(text) for text in array.tolist()]
+    for row, text in enumerate(cleaned):
+        if not text or not _is_unicode(text):
+            raise ValueError(f"'ids' must be Unicode and not blank, got row {row}")
+    return np.array(cleaned)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any('\ud800' <= letter <= '\udfff' for letter in text)
 
 
 def _check_vectors(vectors: npt.NDArray[Any], ids: npt.NDArray[Any]) -> None:
@@ -204,48 +222,94 @@ def _sha256(ids: npt.NDArray[Any]) -> str:
 
 
 @contextmanager
-def _damage_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
+def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    with open(path, 'rb') as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                yield archive
+        except Exception as error:  # Damaged files raise almost anything.
+            reason = ' '.join(str(error).split()) or type(error).__name__
+            raise ValueError(
+                f'{path} must be a .npz file with arrays ids and embedding, or it is '
+                f'damaged: {reason[:300]}'
+            ) from None
+
+
+class _Member(NamedTuple):
+    file: IO[bytes]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran_order: bool
+
+
+@contextmanager
+def _open_member(archive: zipfile.ZipFile, name: str) -> Iterator[_Member]:
+    r"""Opens an array behind its header, which claims no more than there is."""
+    info = archive.getinfo(f'{name}.npy')
+    _check_unpacked_size(archive, info)
+    with archive.open(info) as file:
+        version = npy.read_magic(file)
+        read = npy.read_array_header_1_0
+        if version != (1, 0):
+            read = npy.read_array_header_2_0
+        shape, fortran_order, dtype = read(file)
+        if dtype.hasobject:
+            raise ValueError(f'{name} must hold no Python objects')
+        size, left = math.prod(shape) * dtype.itemsize, info.file_size - file.tell()
+        if size != left or dtype.itemsize == 0 or min(shape, default=0) < 0:
+            raise ValueError(
+                f'{name} claims the shape {shape} of {dtype}, and has {left} bytes'
+            )
+        yield _Member(file, shape, dtype, fortran_order)
+        file.read(1)  # Only at the end is its checksum compared.
+
+
+def _check_unpacked_size(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    assert archive.fp is not None
+    available = archive.fp.seek(0, 2)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f'{info.filename} is packed by an unknown method')
+    most = max(_MAX_UNPACKED_BYTES, _MAX_RATIO * info.compress_size)
+    if info.compress_type == zipfile.ZIP_STORED:
+        most = info.compress_size
+    if info.compress_size > available or info.file_size > most:
         raise ValueError(
-            f'{path} must be a .npz file with arrays ids and embedding, or it is '
-            f'damaged: {error}'
-        ) from None
+            f'{info.filename} claims to unpack {info.compress_size} of {available} '
+            f'bytes to {info.file_size}'
+        )
 
 
 def _read_array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
-    with archive.open(f'{name}.npy') as file:
-        array: npt.NDArray[Any] = npy.read_array(file, allow_pickle=False)
-    return array
+    with _open_member(archive, name) as member:
+        flat = np.frombuffer(member.file.read(), member.dtype)
+    order: Any = 'F' if member.fortran_order else 'C'
+    return flat.reshape(member.shape, order=order)
 
 
 def _read_record(archive: zipfile.ZipFile, ids: npt.NDArray[Any]) -> dict[str, Any]:
     record: dict[str, Any] = {}
     if 'record.npy' in archive.namelist():
-        record = json.loads(str(_read_array(archive, 'record')))
+        record = parse_json_object(str(_read_array(archive, 'record')))
         if record.get('ids_sha256') != _sha256(ids):
             raise ValueError('its ids do not match its record')
     _check_unique(ids)
-    with archive.open('embedding.npy') as file:
-        (count, width), _ = _read_header(file)
+    with _open_embedding(archive) as member:
+        count, width = member.shape
     if count != ids.size:
         raise ValueError(f'it holds {ids.size} ids and {count} vectors')
     return record | {'dimension': width, 'count': count}
 
 
-def _read_header(file: IO[bytes]) -> tuple[tuple[int, int], np.dtype[Any]]:
-    version = npy.read_magic(file)
-    read = npy.read_array_header_1_0
-    if version != (1, 0):
-        read = npy.read_array_header_2_0
-    shape, fortran_order, dtype = read(file)
-    if len(shape) != 2 or fortran_order or dtype.kind != 'f':
-        raise ValueError(
-            'embedding must be a matrix of floating-point numbers, row by row, got '
-            f'shape {shape} of {dtype}'
-        )
-    return shape, dtype
+@contextmanager
+def _open_embedding(archive: zipfile.ZipFile) -> Iterator[_Member]:
+    with _open_member(archive, 'embedding') as member:
+        _, shape, dtype, fortran_order = member
+        if len(shape) != 2 or shape[1] == 0 or fortran_order or dtype.kind != 'f':
+            raise ValueError(
+                'embedding must be a matrix of floating-point numbers with at least '
+                f'one column, row by row, got shape {shape} of {dtype}'
+            )
+        yield member
 
 
 def _find_rows(
@@ -274,8 +338,7 @@ def _read_rows(archive: zipfile.ZipFile, rows: IntArray) -> npt.NDArray[np.float
     r"""Rows of the matrix, with zeros for row -1. The whole file is read, block by
     block, so that its checksum is verified."""
     order = rows.argsort(kind='stable')
-    with archive.open('embedding.npy') as file:
-        (count, width), dtype = _read_header(file)
+    with _open_embedding(archive) as (file, (count, width), dtype, _):
         out = np.zeros((rows.size, width), np.float32)
         step = max(1, _BLOCK_BYTES // (width * dtype.itemsize))
         for start in range(0, count, step):
@@ -283,5 +346,6 @@ def _read_rows(archive: zipfile.ZipFile, rows: IntArray) -> npt.NDArray[np.float
             data = file.read(size * width * dtype.itemsize)
             block = np.frombuffer(data, dtype).reshape(size, width)
             first, last = np.searchsorted(rows, [start, start + size], sorter=order)
-            out[order[first:last]] = block[rows[order[first:last]] - start]
+            with np.errstate(over='ignore'):  # Infinity is refused later.
+                out[order[first:last]] = block[rows[order[first:last]] - start]
     return out

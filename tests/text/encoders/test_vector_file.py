@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pyg_irllrec.text import TfidfEncoder, load_vectors, save_vectors
 from pyg_irllrec.text.encoders import vector_file
+from pyg_irllrec.utils.clean_id import clean_id
 from tests.conftest import SHARED
 
 IDS = [30, -1, 7, 2**40]
@@ -48,9 +49,9 @@ def test_any_ids_in_any_order(data, tmp_path_factory):
         st.sampled_from(
             [
                 st.integers(-(2**63), 2**63 - 1),
-                st.text(st.characters(exclude_categories=['Cs']), max_size=5).filter(
-                    lambda text: not text.endswith('\0')
-                ),
+                st.text(st.characters(exclude_categories=['Cs']), max_size=5)
+                .map(clean_id)
+                .filter(bool),
             ]
         )
     )
@@ -166,13 +167,19 @@ def test_missing_ids(path, vectors):
         ({'vectors': np.float32([[1], [2], [np.nan], [np.inf]])}, r'2 of 4.*id 7\)'),
         ({'ids': [1, 2, 1, 3]}, "'ids' must be distinct, got 1 2 times"),
         ({'ids': ['a', 1, 'b', 'c']}, 'all integers or all strings'),
-        ({'ids': ['a', 'a\0', 'b', 'c']}, 'end in a null character'),
+        ({'ids': ['a', ' a\0', 'b', 'c']}, "'ids' must be distinct, got a 2 times"),
+        ({'ids': ['a', ' ', 'b', 'c']}, 'not blank, got row 1'),
+        ({'ids': ['a', 'b', 'c', '\ud800']}, 'must be Unicode .* got row 3'),
+        ({'ids': np.array(['a', None, 'b', 'c'], object)}, 'must be a vector of'),
+        ({'ids': np.array(['a', np.nan, 'b', 'c'], object)}, 'all strings'),
+        ({'ids': np.array([1, 2, 3, 2**63], np.uint64)}, r'must be below 2\*\*63'),
         ({'ids': [1.0, 2.0, 3.0, 4.0]}, 'must be a vector of integers or of strings'),
         ({'ids': [[1], [2], [3], [4]]}, 'must be a vector of integers or of strings'),
         ({'ids': [1, None, 2, 3]}, 'must be a vector of integers or of strings'),
         ({'ids': []}, 'with at least one id'),
         ({'description': {'dimension': 5}}, "'description' must have the dimension"),
         ({'description': {'encoder': print}}, "'description' must hold values of JSON"),
+        ({'description': {'loss': np.nan}}, "'description' must hold values of JSON"),
     ],
 )
 def test_what_cannot_be_saved(tmp_path, vectors, change, message):
@@ -233,12 +240,18 @@ def rewrite(path, **arrays):
         ({'ids': np.arange(3), 'record': None}, 'it holds 3 ids and 4 vectors'),
         ({'ids': np.ones(4, int), 'record': None}, 'must be distinct'),
         ({'ids': np.ones(4), 'record': None}, 'must be a vector of integers'),
-        ({'ids': np.array([print] * 4), 'record': None}, 'allow_pickle=False'),
-        ({'embedding': np.array([[print]] * 4)}, 'matrix of floating-point numbers'),
+        ({'ids': np.array([print] * 4), 'record': None}, 'no Python objects'),
+        ({'embedding': np.array([[print]] * 4)}, 'no Python objects'),
         ({'embedding': np.ones((4, 3), int)}, 'matrix of floating-point numbers'),
         ({'embedding': np.ones((4, 3)).T.copy().T}, 'row by row'),
         ({'embedding': np.ones(4)}, 'matrix of floating-point numbers'),
+        ({'embedding': np.ones((4, 0))}, 'at least one column'),
+        ({'embedding': np.ones((4, 1), complex)}, 'matrix of floating-point numbers'),
+        ({'ids': np.array(['a', 'b', 'a ', 'c']), 'record': None}, 'must be distinct'),
         ({'record': np.array('{')}, 'or it is damaged: Expecting'),
+        ({'record': np.array('null')}, r'or it is damaged: .* got null'),
+        ({'record': np.array('[1]')}, r'or it is damaged: .* got a list'),
+        ({'record': np.array('{"a":' * 10**5)}, r'or it is damaged: .* too deeply'),
     ],
 )
 def test_a_file_that_holds_something_else(path, arrays, message):
@@ -283,3 +296,67 @@ def test_the_vectors_of_movielens():
         ids, embedding = archive['ids'], archive['embedding']
     found = load_vectors(path, torch.from_numpy(ids).flip(0), {'dimension': 384})
     np.testing.assert_array_equal(found.vectors, embedding[::-1])
+
+
+def test_ids_of_a_table_find_those_with_blanks(tmp_path):
+    path = tmp_path / 'vectors.npz'
+    np.savez(path, ids=np.array(['a ', '\tb']), embedding=np.eye(2))
+    found = load_vectors(path, ['b', ' a'])
+    assert found.ids.tolist() == ['b', 'a']
+    np.testing.assert_array_equal(found.vectors, np.eye(2)[::-1])
+
+
+def header(shape, dtype='<f4'):
+    text = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}, }}"
+    text = text.ljust(117) + '\n'
+    return b'\x93NUMPY\x01\x00' + len(text).to_bytes(2, 'little') + text.encode()
+
+
+CLAIMS = {
+    'numbers': ((10**15, 3), '<f4'),
+    'columns': ((4, 10**11), '<f4'),
+    'rows of nothing': ((10**11, 0), '<f4'),
+    'rows and columns below zero': ((-4, -3), '<f4'),
+    'one dimension less': ((12,), '<f4'),
+    'texts without letters': ((10**11, 3), '<U0'),
+    'fewer numbers': ((2, 3), '<f4'),
+}
+
+
+@pytest.mark.parametrize('name', CLAIMS)
+@pytest.mark.parametrize('array', ['ids', 'embedding'])
+@pytest.mark.parametrize('method', [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_what_a_header_claims_is_compared_with_the_bytes(tmp_path, name, array, method):
+    path = tmp_path / 'vectors.npz'
+    np.savez(path, ids=np.arange(4), embedding=np.ones((4, 3), np.float32))
+    with zipfile.ZipFile(path) as archive:
+        members = {each: archive.read(each) for each in archive.namelist()}
+    members[f'{array}.npy'] = header(*CLAIMS[name]) + bytes(48)
+    with zipfile.ZipFile(path, 'w', method) as archive:
+        for each, content in members.items():
+            archive.writestr(each, content)
+    with pytest.raises(ValueError, match=r'vectors\.npz must be .* or it is damaged'):
+        load_vectors(path)
+
+
+def test_zip_bombs(tmp_path, monkeypatch):
+    monkeypatch.setattr(vector_file, '_MAX_UNPACKED_BYTES', 10**5)
+    path = tmp_path / 'vectors.npz'
+    np.savez_compressed(path, ids=np.arange(10), embedding=np.zeros((10, 2500)))
+    with pytest.raises(ValueError, match=r'embedding\.npy claims to unpack'):
+        load_vectors(path)
+    np.savez_compressed(path, ids=np.arange(10), embedding=np.zeros((10, 1000)))
+    assert not load_vectors(path).vectors.any()
+    for method in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        with zipfile.ZipFile(path, 'w', method) as archive:
+            archive.writestr('ids.npy', header((2,), '<i8') + bytes(16))
+        with pytest.raises(ValueError, match='packed by an unknown method'):
+            load_vectors(path)
+
+
+def test_numbers_beyond_float32(tmp_path, recwarn):
+    path = tmp_path / 'vectors.npz'
+    np.savez(path, ids=np.array([7]), embedding=np.array([[1e300]]))
+    with pytest.raises(ValueError, match=r'must be finite, .* \(first: id 7\)'):
+        load_vectors(path)
+    assert not recwarn

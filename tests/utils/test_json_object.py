@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from pyg_irllrec.utils.json_object import parse_json_object
+
+
+def test_objects():
+    expected = {'a': [1, {'b': None}], 'ü': -2.5e3}
+    text = '{"a": [1, {"b": null}], "ü": -2.5e3}'
+    assert parse_json_object(text) == expected
+    assert parse_json_object(text.encode()) == expected
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('null', 'must hold a JSON object, got null'),
+        ('[1]', 'must hold a JSON object, got a list'),
+        ('3', 'must hold a JSON object, got a int'),
+        ('', 'Expecting value'),
+        ('{"a": 1', 'Expecting'),
+        ('{"a": 1} x', 'Extra data'),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "the name 'c' twice"),
+        ('{"a": NaN}', 'holds NaN'),
+        ('{"a": -Infinity}', 'holds -Infinity'),
+        ('{"a": 1e999}', 'holds 1e999, which is no finite number'),
+        ('{"a": ' * 10**5 + '1' + '}' * 10**5, 'nested too deeply'),
+        ('[' * 10**5, 'nested too deeply'),
+        (b'{"a": "\xff"}', "can't decode"),
+    ],
+)
+def test_what_is_no_object(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_json_object(text)
+
+
+def test_a_million_digits():
+    try:
+        parse_json_object('{"a": ' + '9' * 10**5 + '}')
+    except ValueError as error:  # Python 3.10.7 and later have a limit.
+        assert 'limit' in str(error)
