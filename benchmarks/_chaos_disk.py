@@ -177,15 +177,19 @@ class Mounts:
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self.reason = ''
-        """Why there are none, if there are none."""
+        self.allowed = False
+
+    def unshare(self) -> None:
+        """From now on what is mounted is seen by this process and its children alone.
+
+        Raises:
+            OSError: If the system does not allow it.
+        """
         flags = self._UNSHARE_MOUNTS
         flags |= self._UNSHARE_USER if os.geteuid() else 0
-        try:
-            self._check(self._libc.unshare(flags))
-            self._mount('none', Path('/'), flags=self._PRIVATE)
-        except OSError as error:
-            self.reason = f'no file systems of our own: {error.strerror}'
+        self._check(self._libc.unshare(flags))
+        self._mount('none', Path('/'), flags=self._PRIVATE)
+        self.allowed = True
 
     def add(self, folder: Path, size: int) -> None:
         """A file system in memory of so many bytes."""

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks.chat_server import good
+from pyg_irllrec.cli.trained_run import open_trained_run
 from pyg_irllrec.datasets import InteractionDataset, SyntheticIntents
 from pyg_irllrec.nn import IRLLRec, LightGCN
 from pyg_irllrec.text import (
@@ -56,12 +57,15 @@ class Job(NamedTuple):
     run: Callable[[Path, Path, bool], None]
     """Works from the inputs into a folder; whether it goes on from what is there."""
     readers: Sequence[Callable[[Path], Parts]]
-    """Read what a finished run has left, as a user would."""
+    """Read what a finished run has left, as the package does."""
+    results: Callable[[Path], Parts] = lambda folder: {}
+    """Reads what it has left for people and other programs."""
     begin: Callable[[Path, Path], None] = lambda inputs, folder: None
     """Fills the folder with an earlier version, which a run replaces."""
 
     def read(self, folder: Path) -> Parts:
-        return {k: v for reader in self.readers for k, v in reader(folder).items()}
+        parts = [reader(folder) for reader in (*self.readers, self.results)]
+        return {name: value for each in parts for name, value in each.items()}
 
 
 class CommandError(Exception):
@@ -141,13 +145,19 @@ def read_training(folder: Path) -> Parts:
     load_weights(model, run.best_path)
     last = AtomicCheckpointIO().load_checkpoint(run.path / 'last.ckpt')
     names = ('state_dict', 'optimizer_states', 'epoch', 'global_step', 'history')
-    times = ('seconds_per_step', 'peak_memory_mb')
     return {
         'config': digest(run.read_config()),
         'best.ckpt': digest(model.state_dict()),
         'last.ckpt': digest({name: last[name] for name in names}),
-        'history.csv': digest((run.path / 'history.csv').read_bytes()),
-        'metrics.json': digest(read_json(run.path / 'metrics.json', times)),
+    }
+
+
+def read_metrics(folder: Path) -> Parts:
+    run = folder / 'run'
+    times = ('seconds_per_step', 'peak_memory_mb')
+    return {
+        'history.csv': digest((run / 'history.csv').read_bytes()),
+        'metrics.json': digest(read_json(run / 'metrics.json', times)),
     }
 
 
@@ -315,22 +325,25 @@ def recommend(inputs: Path, folder: Path, resume: bool) -> None:
         raise CommandError(f'{status} {printed.getvalue()}')
 
 
+def read_model(folder: Path) -> Parts:
+    run = open_trained_run(folder / 'out', {})
+    return {'best.ckpt': digest(run.model.state_dict()), 'data': digest(run.exclude)}
+
+
 def read_recommendations(folder: Path) -> Parts:
     out = folder / 'out'
-    best = AtomicCheckpointIO().load_checkpoint(out / 'model' / 'best.ckpt')
     return {
         'recommendations.csv': digest((out / 'recommendations.csv').read_bytes()),
         'metrics.json': digest(read_json(out / 'metrics.json')),
-        'best.ckpt': digest(best['state_dict']),
     }
 
 
 SAVED = (read_vectors, read_intents, read_dataset)
 JOBS = (
-    Job('training', no_inputs, train, (read_training,)),
+    Job('training', no_inputs, train, (read_training,), read_metrics),
     Job('extraction', no_inputs, extract, (read_intents,)),
     Job('encoding', no_inputs, encode, (read_vectors,)),
     Job('dataset', write_tables, build_dataset, (read_dataset,)),
-    Job('saving', write_tables, save, SAVED, save_first_version),
-    Job('own_data', write_tables, recommend, (read_recommendations,)),
+    Job('saving', write_tables, save, SAVED, begin=save_first_version),
+    Job('own_data', write_tables, recommend, (read_model,), read_recommendations),
 )
