@@ -28,7 +28,7 @@ from pyg_irllrec.explain import IntentExplainer
 from pyg_irllrec.nn import IRLLRec
 from pyg_irllrec.plot import project_to_plane
 from pyg_irllrec.presets import get_preset
-from pyg_irllrec.training import FitResult, InteractionDataModule, fit
+from pyg_irllrec.training import FitResult, InteractionDataModule, RunFolder, fit
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.optional import import_optional
 
@@ -81,10 +81,12 @@ def train(
     torch.manual_seed(args.seed)
     model = build_model(data, 'lightgcn', alignment, preset)
     interactions = InteractionDataModule(data, seed=args.seed, **preset['data'])
+    run = RunFolder(args.out / NAMES[alignment].lower().replace(' ', '-'))
+    run.open({'seed': args.seed})  # An earlier run is moved aside.
     result = fit(
         model,
         interactions,
-        args.out / NAMES[alignment].lower().replace(' ', '-'),
+        run.path,
         epochs=args.epochs,
         seed=args.seed,
         device='cpu',

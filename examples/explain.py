@@ -10,7 +10,8 @@ intents) that the user leans to, and the items recommended, each with the same a
 the items of the user that are most like it. Then the strongest prototypes of users and
 of items with the nodes nearest to them. --out is the intent map: users and items in the
 plane, coloured by the prototype that they lean to most. Users and items are named by
-their own ids. The run must have intents (--alignment intents or full).
+their own ids. A run without intents (--alignment none, profile or reconstruction) has
+no prototypes and no map: its items are explained by those that are like them.
 
 The run holds all that is needed. Options of the data that are given again must be those
 that it was trained with.
@@ -36,6 +37,7 @@ from pyg_irllrec.plot import draw_intent_map
 from pyg_irllrec.typing import SIDES
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.node_data import read_ids
+from pyg_irllrec.utils.printable import printable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,6 +62,9 @@ def run(args: argparse.Namespace) -> None:
         chosen = [[item for item in row if item >= 0] for row in best.tolist()]
     for user, row in zip(users, chosen, strict=True):
         show_user(explain, user, row)
+    if not explain.prototypes('user'):
+        print('\nThe run has no intents: no prototypes and no map')
+        return
     for side in SIDES:
         show_prototypes(explain, side, args.prototypes)
     marked = {
@@ -70,12 +75,12 @@ def run(args: argparse.Namespace) -> None:
     path = args.out or args.run / 'intent_map.png'
     with atomic_write(path, 'wb') as file:
         figure.savefig(file, format='png', dpi=110)
-    print(f'\nThe intent map is {path}')
+    print(f'\nThe intent map is {printable(path)}')
 
 
 def show_user(explain: IntentExplainer, user: int, items: Sequence[int]) -> None:
     node = explain.node('user', user)
-    print(f'\nUser {node.id}')
+    print(f'\nUser {printable(node.id)}')
     show_node(node, '  ')
     for item in items:
         why = explain.recommendation(user, item)
@@ -104,7 +109,7 @@ def show_prototypes(explain: IntentExplainer, side: str, most: int) -> None:
         each = explain.prototypes(side)[number]
         by_words.setdefault(frozenset(each.words), each)
     for each in list(by_words.values())[:most]:
-        print(f'  {", ".join(each.words)}')
+        print(f'  {printable(", ".join(each.words))}')
         for text in each.texts:
             print(f'     {shorten(text)}')
 
@@ -114,10 +119,11 @@ def title(node: NodeExplanation) -> str:
 
 
 def words(active: ActivePrototype) -> str:
-    return ', '.join(active.prototype.words)
+    return printable(', '.join(active.prototype.words))
 
 
 def shorten(text: str, most: int = 88) -> str:
+    text = printable(text)
     return text if len(text) <= most else f'{text[: most - 3]}...'
 
 

@@ -7,7 +7,9 @@ r"""Your own interactions in, a trained model and recommendations with your ids 
 
 Interactions and texts may be CSV or Parquet. Under --out: data/ (interactions and
 texts, read once), model/ (checkpoints, of which best.ckpt is the model), metrics.json,
-and recommendations.csv with the columns user, item, rank, score. Without --timestamp
+and recommendations.csv with the columns user, item, rank, score. An id there that a
+spreadsheet could run as a formula has an apostrophe in front; recommendations.json
+holds what the table was made from. Without --timestamp
 the split is random, by user. With --item-text profiles are aligned: those of users come
 from their training items alone. With --intents, a file of examples/extract_intents.py
 with the same options of the data, intents are aligned too. --alignment overrides this.
@@ -16,7 +18,6 @@ with the same options of the data, intents are aligned too. --alignment override
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
@@ -42,6 +43,7 @@ from pyg_irllrec.cli.training_options import (
     open_run,
     required_texts,
 )
+from pyg_irllrec.cli.write_recommendations import write_recommendations
 from pyg_irllrec.nn import Recommendation
 from pyg_irllrec.presets import get_preset
 from pyg_irllrec.training import (
@@ -53,7 +55,9 @@ from pyg_irllrec.training import (
 )
 from pyg_irllrec.utils import map_interactions
 from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.folder_lock import FolderLock
 from pyg_irllrec.utils.node_data import read_ids
+from pyg_irllrec.utils.printable import printable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -63,6 +67,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     parse_device(args.device)
+    # Else a second run would put its data in the place of those of the first.
+    with FolderLock(args.out):
+        train_and_recommend(args)
+
+
+def train_and_recommend(args: argparse.Namespace) -> None:
     paths = own_run_paths(args.out)
     # Read anew unless resumed: the files or columns may be others.
     dataset = read_dataset(args, paths.data, force=not args.resume)
@@ -74,7 +84,9 @@ def run(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
     model = build_model(data, args.backbone, args.alignment, preset)
     folder = RunFolder(paths.model)
-    open_run(folder, own_run_config(args, args.intents), args.resume)
+    aside = open_run(folder, own_run_config(args, args.intents), args.resume)
+    if aside is not None:
+        move_results(args.out, aside)
     if args.intents is not None:
         copy_intents(args.intents, paths.intents)
     result = fit(
@@ -94,8 +106,20 @@ def run(args: argparse.Namespace) -> None:
         json.dump(result.test, file, indent=2)
     # Nothing that a user has rated, be it held out or disliked.
     best = model.recommend(users, k, exclude=map_interactions(dataset[0], data))
-    write(best, users, data, args.out / 'recommendations.csv')
+    ids = read_ids(data, 'user'), read_ids(data, 'item')
+    made_from = {'best_epoch': result.best_epoch, 'fingerprint': result.fingerprint}
+    write_recommendations(
+        args.out / 'recommendations.csv', users, best, *ids, made_from
+    )
     show(best, users, data)
+
+
+def move_results(out: Path, aside: Path) -> None:
+    """What an earlier run has made goes where its model went."""
+    (out / 'metrics.json').unlink(missing_ok=True)  # The model's own has the same.
+    for name in ('recommendations.csv', 'recommendations.json'):
+        if (out / name).exists():
+            (out / name).rename(aside / name)
 
 
 def choose_users(
@@ -118,26 +142,14 @@ def choose_k(args: argparse.Namespace, data: HeteroData) -> int:
     return args.k or min(10, num_items)
 
 
-def write(best: Recommendation, users: Tensor, data: HeteroData, path: Path) -> None:
-    user_ids, item_ids = read_ids(data, 'user'), read_ids(data, 'item')
-    with atomic_write(path) as file:
-        table = csv.writer(file, lineterminator='\n')
-        table.writerow(['user', 'item', 'rank', 'score'])
-        for user, items, scores in zip(users.tolist(), *map(Tensor.tolist, best)):
-            for rank, (item, score) in enumerate(zip(items, scores), start=1):
-                if item >= 0:  # Fewer items than asked for were left.
-                    row = [user_ids[user], item_ids[item], rank, f'{score:.6f}']
-                    table.writerow(row)
-
-
 def show(best: Recommendation, users: Tensor, data: HeteroData, most: int = 5) -> None:
     user_ids, item_ids = read_ids(data, 'user'), read_ids(data, 'item')
     text = data['item'].text if 'text' in data['item'] else None
     for user, items in zip(users[:most].tolist(), best.item.tolist()):
-        print(f'\nUser {user_ids[user]}')
+        print(f'\nUser {printable(user_ids[user])}')
         for rank, item in enumerate((i for i in items if i >= 0), start=1):
-            name = '' if text is None else f'  {text[item]}'
-            print(f'{rank:>4}  {item_ids[item]}{name}')
+            name = '' if text is None else f'  {printable(text[item])}'
+            print(f'{rank:>4}  {printable(item_ids[item])}{name}')
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

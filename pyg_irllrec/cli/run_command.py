@@ -5,6 +5,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from pyg_irllrec.utils.files import WriteError
+from pyg_irllrec.utils.printable import printable
+
 
 def run_command(work: Callable[[], object], hint: str = '') -> int:
     r"""Runs the work of a command and prints what is wrong with its input in one line,
@@ -12,7 +15,8 @@ def run_command(work: Callable[[], object], hint: str = '') -> int:
 
     Args:
         work (callable): The work.
-        hint (str): How to continue after an interruption. (default: :obj:`""`)
+        hint (str): How to continue after an interruption, or where a file could not be
+            written. (default: :obj:`""`)
 
     Returns:
         The exit status: 0, 2 for bad input, and 130 after an interruption.
@@ -23,7 +27,8 @@ def run_command(work: Callable[[], object], hint: str = '') -> int:
         try:
             work()
         except (ValueError, OSError, ImportError) as error:
-            print(f'error: {error}', file=sys.stderr)
+            more = f': {hint}' if hint and isinstance(error, WriteError) else ''
+            print(f'error: {printable(error)}{more}', file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             print(f'stopped: {hint}' if hint else 'stopped', file=sys.stderr)
@@ -35,4 +40,4 @@ def run_command(work: Callable[[], object], hint: str = '') -> int:
 
 def _print_note(message: Warning | str, *_: Any, **__: Any) -> None:
     r"""A warning about the data, without the line of code that raised it."""
-    print(f'note: {message}', file=sys.stderr)
+    print(f'note: {printable(message)}', file=sys.stderr)

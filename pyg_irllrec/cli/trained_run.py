@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -30,6 +30,8 @@ from pyg_irllrec.text.intents.intent_file import manifest_path
 from pyg_irllrec.training import RunFolder, load_weights
 from pyg_irllrec.utils import map_interactions
 from pyg_irllrec.utils.files import atomic_write
+
+_MODEL = ('backbone', 'alignment', 'translation', 'seed')
 
 
 class TrainedRun(NamedTuple):
@@ -61,7 +63,7 @@ def own_run_paths(folder: Path) -> OwnRunPaths:
 
 def own_run_config(args: argparse.Namespace, intents: Optional[Path]) -> dict[str, Any]:
     r"""What a run on own data must be resumed with."""
-    names = (*CHOICES, 'backbone', 'alignment', 'translation', 'seed')
+    names = (*CHOICES, *_MODEL)
     config = {name: getattr(args, name) for name in names}
     return config | {'intents_sha256': hash_intents(intents)}
 
@@ -71,6 +73,7 @@ def hash_intents(path: Optional[Path]) -> Optional[str]:
 
     Raises:
         FileNotFoundError: If there is no manifest.
+        ValueError: If it is damaged.
     """
     if path is None:
         return None
@@ -78,8 +81,14 @@ def hash_intents(path: Optional[Path]) -> Optional[str]:
         raise FileNotFoundError(
             f'{manifest_path(path)} must lie beside {path.name}, got no such file'
         )
-    manifest = json.loads(manifest_path(path).read_text(encoding='utf-8'))
-    return str(manifest['intents_sha256'])
+    try:
+        manifest = json.loads(manifest_path(path).read_text(encoding='utf-8'))
+        return str(manifest['intents_sha256'])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(
+            f'{manifest_path(path)} is damaged: it must hold an object with '
+            "'intents_sha256', as extract_intents.py writes it"
+        ) from None
 
 
 def copy_intents(path: Path, target: Path) -> None:
@@ -104,7 +113,8 @@ def open_trained_run(folder: Path, given: Mapping[str, Any]) -> TrainedRun:
 
     Raises:
         FileNotFoundError: If there is no run, or it was not trained to an end.
-        ValueError: If an option differs from that of the run.
+        ValueError: If an option differs from that of the run, or its model was trained
+            on other data than lie there.
     """
     own, bundled = RunFolder(own_run_paths(folder).model), RunFolder(folder)
     if own.config_path.is_file():
@@ -117,8 +127,20 @@ def open_trained_run(folder: Path, given: Mapping[str, Any]) -> TrainedRun:
     )
 
 
-def _open_own(folder: Path, run: RunFolder, given: Mapping[str, Any]) -> TrainedRun:
+def _read_config(run: RunFolder, names: Sequence[str]) -> dict[str, Any]:
+    r"""The configuration of a run, with all that these commands write."""
     config = run.read_config()
+    missing = [name for name in names if name not in config]
+    if missing:
+        raise ValueError(
+            f'{run.config_path} must be one of own_data.py or irllrec.py, got none of '
+            f'their {", ".join(missing)}'
+        )
+    return config
+
+
+def _open_own(folder: Path, run: RunFolder, given: Mapping[str, Any]) -> TrainedRun:
+    config = _read_config(run, (*CHOICES, *_MODEL, 'intents_sha256'))
     options = {name: given[name] for name in given if name in CHOICES}
     check_same_options(config, options, f'the run {folder} was trained')
     args = argparse.Namespace(**config)
@@ -159,7 +181,8 @@ def _open_bundled(run: RunFolder, given: Mapping[str, Any]) -> TrainedRun:
         raise ValueError(
             f'{run.path} was trained on a dataset by name: leave --{name} out'
         )
-    args = argparse.Namespace(**run.read_config())
+    names = ('dataset', 'root', 'data_seed', 'preset', *_MODEL)
+    args = argparse.Namespace(**_read_config(run, names))
     texts = required_texts(args.backbone, args.alignment)
     root = None if args.root is None else Path(args.root)
     data = load_dataset(args.dataset, root, texts, args.data_seed)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Optional
 
 from pyg_irllrec.cli.argument_types import positive_int
 from pyg_irllrec.presets import ALIGNMENT_TEXTS, ALIGNMENTS, BACKBONES, Preset
 from pyg_irllrec.training import RunFolder
+from pyg_irllrec.utils.printable import printable
 
 
 def add_training_options(
@@ -69,11 +71,15 @@ def required_texts(backbone: str, alignment: str) -> tuple[str, ...]:
     return texts or (('profile',) if backbone == 'alpharec' else ())
 
 
-def open_run(folder: RunFolder, config: Mapping[str, Any], resume: bool) -> None:
+def open_run(
+    folder: RunFolder, config: Mapping[str, Any], resume: bool
+) -> Optional[Path]:
     r"""Begins or resumes a run, and prints what a user may not expect: that an earlier
-    run was moved, or that there was none to resume."""
+    run was moved, which is returned, or that there was none to resume."""
     aside = folder.open(config, resume)
     if aside is not None:
-        print(f'moved the earlier run to {aside}')
+        print(f'moved the earlier run to {printable(aside)}')
     elif resume and not folder.has_checkpoint:
-        print(f'{folder.path} holds no checkpoint to resume from: a new run begins')
+        where = printable(folder.path)
+        print(f'{where} holds no checkpoint to resume from: a new run begins')
+    return aside

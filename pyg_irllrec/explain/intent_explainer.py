@@ -15,12 +15,17 @@ from pyg_irllrec.explain.recommendation_explanation import RecommendationExplana
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.text.intents.intent_keywords import intent_keywords
 from pyg_irllrec.typing import EdgeType
-from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
+from pyg_irllrec.utils.adjacency import (
+    check_edge_index,
+    check_node_ids,
+    source_and_target,
+)
 from pyg_irllrec.utils.checks import check_choice, check_count, check_finite
 from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, plain, read_edges
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.interaction_types import find_interaction_types
 from pyg_irllrec.utils.node_data import read_ids, read_texts
+from pyg_irllrec.utils.user_items import UserItems
 
 
 class IntentExplainer:
@@ -44,9 +49,10 @@ class IntentExplainer:
     score.
 
     Args:
-        model (Recommender): The model, whose backbone has intents. It is read once,
-            here, in evaluation mode.
-        data (HeteroData): The graph that it was trained on, with texts of users and of
+        model (Recommender): The model. It is read once, here, in evaluation mode. Of
+            one whose backbone has no intents (:obj:`num_intents=0`) there are no
+            prototypes; items are like others all the same.
+        data (HeteroData): The graph that it was built from, with texts of users and of
             items. Of the interactions, those for training alone are read.
         sources (str or sequence of str): The names of the texts of nodes. The first
             that a node has is shown. (default: :obj:`("text", "profile_text")`)
@@ -68,9 +74,9 @@ class IntentExplainer:
             (default: :obj:`None`, found likewise)
 
     Raises:
-        ValueError: If sizes do not fit, the backbone has no intents, its embeddings
-            are not finite, nodes have no texts, or :obj:`exclude` holds no pairs of
-            these nodes.
+        ValueError: If sizes do not fit, the interactions are not those of the model's
+            graph, its embeddings are not finite, nodes have no texts, or
+            :obj:`exclude` holds no pairs of these nodes.
     """
 
     def __init__(
@@ -93,12 +99,6 @@ class IntentExplainer:
         check_hetero(data, "'data'")
         check_count('num_words', num_words)
         check_count('num_nearest', num_nearest)
-        backbone = model.backbone
-        if backbone.user_prototypes is None or backbone.item_prototypes is None:
-            raise ValueError(
-                "'model' must have intents to explain, got "
-                f'{type(backbone).__name__} with num_intents=0'
-            )
         types = find_interaction_types(data, edge_type, rev_edge_type)
         sizes = num_nodes(data, types.edge_type)
         if sizes != (model.num_users, model.num_items):
@@ -120,17 +120,19 @@ class IntentExplainer:
         self._num_words = num_words
         self._num_nearest = num_nearest
         self._train = read_edges(data[types.edge_type]).cpu()
+        _check_interactions(model, self._train)
         self._exclude = self._train if exclude is None else exclude
         self._embedding: dict[str, Tensor] = {}
         self._share: dict[str, Tensor] = {}
-        prototypes = backbone.user_prototypes, backbone.item_prototypes
+        prototypes = model.backbone.user_prototypes, model.backbone.item_prototypes
         with torch.no_grad(), evaluating(model):
             embeddings = model.get_embeddings()
             for side, embedding, intent in zip(self.sides, embeddings, prototypes):
                 check_finite(f'{side} embeddings of model', embedding)
                 # In float32: of a bfloat16 model, shares would tie.
                 x = embedding.float()
-                share = (x @ intent.weight.float()).softmax(dim=1)
+                axes = x.new_empty(x.size(1), 0) if intent is None else intent.weight
+                share = (x @ axes.float()).softmax(dim=1)
                 self._embedding[side], self._share[side] = x.cpu(), share.cpu()
         self._mean = {side: share.mean(dim=0) for side, share in self._share.items()}
         self._prototypes: dict[str, list[PrototypeExplanation]] = {}
@@ -168,6 +170,8 @@ class IntentExplainer:
             side (str): The type of the nodes, that of users or of items.
         """
         share = self.share(side)
+        if share.size(1) == 0:
+            return []
         if side not in self._prototypes:
             texts = [self._all_texts(side, node) for node in range(len(share))]
             try:
@@ -285,6 +289,23 @@ class IntentExplainer:
     def __repr__(self) -> str:
         users, items = (len(self._share[side]) for side in self.sides)
         return f'{type(self).__name__}(num_users={users}, num_items={items})'
+
+
+def _check_interactions(model: Recommender, train: Tensor) -> None:
+    r"""Raises a :class:`ValueError` unless these are the interactions of the graph that
+    the model embeds."""
+    source, target = (row.cpu().long() for row in source_and_target(model.edge_index))
+    rates = (source < model.num_users) & (target >= model.num_users)
+    edges = torch.stack([source[rates], target[rates] - model.num_users])
+    sizes = model.num_users, model.num_items
+    own, given = UserItems(edges, *sizes), UserItems(train, *sizes)
+    common = int(given.intersect(own).sum())
+    if not common == own.item.numel() == given.item.numel():
+        raise ValueError(
+            "'data' must hold the interactions of the graph of 'model', "
+            f'{own.item.numel()}, got {given.item.numel()}, of which {common} are the '
+            'same: pass the graph that it was built from'
+        )
 
 
 def _lift(share: Tensor, mean: Tensor) -> Tensor:

@@ -36,10 +36,17 @@ def draw_intent_map(
         The :class:`matplotlib.figure.Figure`; its :obj:`savefig` writes it.
 
     Raises:
+        ValueError: If the model has no intents.
         ImportError: If matplotlib is not installed.
     """
     check_positive('max_nodes', max_nodes)
     sides = explain.sides if sides is None else sides
+    for side in sides:
+        if explain.share(side).size(1) == 0:
+            raise ValueError(
+                "'explain' must be of a model with intents to colour by, got one whose "
+                'backbone has num_intents=0'
+            )
     figures = import_optional('matplotlib.figure', 'draw_intent_map', 'plot')
     figure = figures.Figure(figsize=(7 * len(sides), 8.5), layout='constrained')
     panels = figure.subplots(1, len(sides), squeeze=False)[0]

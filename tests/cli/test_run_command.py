@@ -5,6 +5,7 @@ import warnings
 import pytest
 
 from pyg_irllrec.cli.run_command import run_command
+from pyg_irllrec.utils.files import WriteError
 
 
 def fail(error: BaseException) -> None:
@@ -25,6 +26,24 @@ def test_an_interruption_names_the_way_to_continue(capsys):
     assert run_command(lambda: fail(KeyboardInterrupt()), 'use --resume') == 130
     assert run_command(lambda: fail(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err == 'stopped: use --resume\nstopped\n'
+
+
+def test_a_file_that_cannot_be_written_names_the_way_to_continue(capsys):
+    assert run_command(lambda: fail(WriteError('no space')), 'use --resume') == 2
+    assert run_command(lambda: fail(OSError('no')), 'use --resume') == 2
+    assert capsys.readouterr().err == 'error: no space: use --resume\nerror: no\n'
+
+
+def test_prints_nothing_that_a_terminal_acts_on(capsys):
+    def work() -> None:
+        warnings.warn('\x1b[2Jcold', stacklevel=1)
+        raise ValueError('a\nb\u202ec')
+
+    with warnings.catch_warnings():
+        warnings.simplefilter('always')
+        assert run_command(work) == 2
+    shown = 'note: \\x1b[2Jcold\nerror: a\\nb\\u202ec\n'
+    assert capsys.readouterr().err == shown
 
 
 def test_warnings_are_notes_and_only_here(capsys):

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from pyg_irllrec.utils.folder_lock import FolderLock
 from tests.examples.data import write_books, write_table
 from tests.examples.run_example import Done, run_example
 
@@ -54,6 +57,81 @@ def test_fewer_items_than_the_cutoffs(tmp_path):
         rows = list(csv.DictReader(file))
     # Two of seven items are new to each.
     assert len(rows) == 2 * 9
+
+
+HOSTILE = (
+    *('=cmd()', '@x', '+1', '-2', "'q", 'a\x1b[31m', 'b\u202ec', '../../i7'),
+    'i\n8',
+)
+
+
+def test_ids_that_a_spreadsheet_or_a_terminal_would_act_on(tmp_path):
+    likes = [[HOSTILE[u], HOSTILE[(u + k) % 9]] for u in range(9) for k in range(5)]
+    items = [
+        [item, f'\x1b]0;title {item}\x07 word{k}'] for k, item in enumerate(HOSTILE)
+    ]
+    write_table(tmp_path / 'ratings.tsv', ['reader', 'book'], likes, '\t')
+    write_table(tmp_path / 'books.tsv', ['book', 'title'], items, '\t')
+    done = call(tmp_path, *COLUMNS, '--items', 'books.tsv', '--item-text', 'title')
+    assert done.returncode == 0, done.stderr
+    for char in '\x1b\x07\u202e':
+        assert char not in done.stdout + done.stderr
+    assert r'a\x1b[31m' in done.stdout
+    with open(tmp_path / 'out' / 'recommendations.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    cells = {row[side] for row in rows for side in ('user', 'item')}
+    assert not [cell for cell in cells if cell[0] in '=+-@\t\r']
+    assert {cell[cell[0] == "'" :] for cell in cells} == set(HOSTILE)
+    made_from = json.loads((tmp_path / 'out' / 'recommendations.json').read_text())
+    metrics = json.loads((tmp_path / 'out' / 'model' / 'metrics.json').read_text())
+    assert made_from['fingerprint'] == metrics['fingerprint']
+    names = {path.name for path in (tmp_path / 'out').iterdir()}
+    assert names == {'data', 'model', 'metrics.json'} | {
+        f'recommendations.{kind}' for kind in ('csv', 'json')
+    }
+    # Numbers are no formulas.
+    likes = [[u - 4, (u + k) % 9 - 4] for u in range(9) for k in range(5)]
+    write_table(tmp_path / 'ratings.tsv', ['reader', 'book'], likes, '\t')
+    done = call(tmp_path, *COLUMNS)
+    assert done.returncode == 0 and 'moved the earlier run' in done.stdout
+    table = tmp_path / 'out' / 'recommendations.csv'
+    assert table.read_text().splitlines()[1].startswith('-4,')
+    # What the earlier run recommended lies with its model.
+    assert '=cmd()' in (tmp_path / 'out/model.1/recommendations.csv').read_text()
+
+
+def test_a_second_run_leaves_the_first_alone(folder):
+    out = folder / 'out'
+    with FolderLock(out):
+        for args in ((), ('--resume',)):
+            done = call(folder, *COLUMNS, *args)
+            assert done.returncode == 2
+            assert done.stderr == (
+                'error: out is in use by another run: wait for its end, or choose '
+                'another folder\n'
+            )
+        assert [path.name for path in out.iterdir()] == ['.lock']
+
+
+@pytest.mark.parametrize(
+    'name', ['config.json', 'last.ckpt', 'recommendations.csv', 'recommendations.json']
+)
+def test_a_full_disk_gets_one_line(folder, monkeypatch, name):
+    replace = os.replace
+
+    def full(source: object, target: object) -> None:
+        if Path(str(target)).name == name:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'replace', full)
+        done = call(folder, *COLUMNS)
+    assert done.returncode == 2 and 'Traceback' not in done.stderr
+    full_disk = f'{name} could not be written: No space left on device'
+    assert done.stderr.endswith(f'{full_disk}: continue with --resume\n')
+    done = call(folder, *COLUMNS, '--resume')
+    assert done.returncode == 0 and (folder / 'out' / 'recommendations.csv').exists()
 
 
 def empty(folder: Path) -> None:

@@ -116,6 +116,15 @@ def test_explains_what_is_asked(chain):
     assert (folder / 'x.png').is_file()
 
 
+def test_explains_a_run_without_intents(chain):
+    folder, _ = chain
+    args = ('--run', 'runs/books', '--recommend-for', 'anna', '--k', 2)
+    done = run_example('explain', *args, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert '\n  1. ' in done.stdout and ' like ' in done.stdout
+    assert 'The run has no intents' in done.stdout and 'leans' not in done.stdout
+
+
 @pytest.mark.parametrize(
     ('args', 'message'),
     [
@@ -125,7 +134,6 @@ def test_explains_what_is_asked(chain):
         (('--recommend-for', 'nobody'), '--recommend-for must name ids .* got nobody'),
         (('--why', 'x'), '--why must name ids that are in the graph, got x'),
         (('--run', 'nowhere'), 'must be a folder of own_data.py or irllrec.py'),
-        (('--run', 'runs/books'), "'model' must have intents to explain"),
         (('--k', '0'), 'must be a positive integer'),
     ],
 )

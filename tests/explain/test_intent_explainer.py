@@ -41,8 +41,6 @@ def test_a_model_of_another_precision(dtype):
 
 def test_odd_arguments():
     data = graph()
-    with pytest.raises(ValueError, match=r"'model' must have intents .*Fixed with num"):
-        IntentExplainer(build(num_intents=0), data)
     with pytest.raises(ValueError, match='must hold texts, one of title, intent_text'):
         IntentExplainer(build(), data, sources=['title'])
     with pytest.raises(
@@ -90,6 +88,33 @@ def test_odd_arguments():
         IntentExplainer(broken, data)
     data['item'].num_nodes = 9
     with pytest.raises(ValueError, match="'data' must have the users and items"):
+        IntentExplainer(build(), data)
+
+
+def test_a_model_without_intents():
+    explain = IntentExplainer(build(num_intents=0), graph())
+    assert explain.prototypes('user') == [] and explain.lift('item').shape == (5, 0)
+    assert explain.node('user', 0).active_prototypes == []
+    found = explain.recommendation(0, 2)
+    expected = IntentExplainer(build(), graph()).recommendation(0, 2)
+    assert found.rank == expected.rank and found.score == expected.score
+    assert [each.node for each, _ in found.similar] == [
+        each.node for each, _ in expected.similar
+    ]
+
+
+@pytest.mark.parametrize(
+    ('edges', 'message'),
+    [
+        (TRAIN[:, :3], r'graph of .model., 4, got 3, of which 3 are the same'),
+        (torch.cat([TRAIN, torch.tensor([[3], [4]])], 1), 'got 5, of which 4 are the'),
+        (torch.tensor([[0, 0, 1, 3], [0, 1, 2, 1]]), 'got 4, of which 3 are the same'),
+    ],
+)
+def test_data_that_the_model_was_not_built_from(edges, message):
+    data = graph()
+    data['user', 'rates', 'item'].edge_index = edges
+    with pytest.raises(ValueError, match=message):
         IntentExplainer(build(), data)
 
 

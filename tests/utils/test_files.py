@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-import pytest
+import errno
+import os
 
-from pyg_irllrec.utils.files import atomic_write
+import pytest
+import torch
+
+from pyg_irllrec.utils import files
+from pyg_irllrec.utils.files import WriteError, atomic_write
 
 
 def test_writes_whole_or_not_at_all(tmp_path):
@@ -16,3 +21,40 @@ def test_writes_whole_or_not_at_all(tmp_path):
         raise RuntimeError
     assert path.read_text() == 'one'
     assert [child.name for child in path.parent.iterdir()] == ['file.txt']
+
+
+def test_the_file_and_the_cause_are_named(tmp_path, monkeypatch):
+    path = tmp_path / 'file.txt'
+    path.write_text('one')
+    # Of a full disk, torch makes an error about positions in an archive.
+    monkeypatch.setattr(
+        files, 'open', lambda path, *args, **_: open('/dev/full', *args), raising=False
+    )
+    words = r'file.txt could not be written: No space left on device \(what it held'
+    with pytest.raises(WriteError, match=words), atomic_write(path, 'wb') as file:
+        torch.save(torch.zeros(100_000), file)
+    with pytest.raises(WriteError, match=words), atomic_write(path) as file:
+        file.write('two')
+    monkeypatch.undo()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, 'Permission denied')
+
+    for name in ('fsync', 'replace'):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, refuse)
+            with pytest.raises(WriteError, match='written: Permission denied'):
+                with atomic_write(path) as file:
+                    file.write('two')
+    assert path.read_text() == 'one' and list(tmp_path.iterdir()) == [path]
+    new = path / 'below' / 'x'
+    with pytest.raises(WriteError, match=r'x could not be written: \w+ .* directory$'):
+        with atomic_write(new):
+            pass
+
+
+def test_other_errors_pass(tmp_path):
+    for error in (RuntimeError('mine'), ValueError('mine'), KeyboardInterrupt()):
+        with pytest.raises(type(error)), atomic_write(tmp_path / 'file'):
+            raise error
+    assert list(tmp_path.iterdir()) == []
