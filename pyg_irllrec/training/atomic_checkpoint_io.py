@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Optional
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from pyg_irllrec.training._torch_archive import check_torch_archive
 from pyg_irllrec.utils.files import atomic_write
+
+_MAX_EXPANDED_BYTES = 1 << 28
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -26,33 +30,81 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any = 'cpu', weights_only: Optional[bool] = True
     ) -> dict[str, Any]:
-        r"""Reads tensors and plain types only.
+        r"""Reads tensors and plain types only, once all checksums are compared.
 
         Raises:
-            ValueError: If the file is damaged, holds other types, or is not a
-                checkpoint of :class:`~pyg_irllrec.training.LitRecommender`.
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file is damaged, holds other types or weights that are
+                not finite, or is not a checkpoint of
+                :class:`~pyg_irllrec.training.LitRecommender`.
         """
         if Path(path).is_dir():
             raise ValueError(
                 f'{path} is a folder, not a checkpoint: pass {Path(path) / "best.ckpt"}'
             )
+        if not Path(path).exists():
+            raise FileNotFoundError(f'{path} does not exist')
         try:
+            check_torch_archive(Path(path))
             checkpoint: dict[str, Any] = torch.load(
                 path, map_location=map_location, weights_only=True
             )
-        except FileNotFoundError:
-            raise FileNotFoundError(f'{path} does not exist') from None
+        except OSError:
+            raise
         except Exception as error:
-            reason = str(error).partition('\n')[0]
             raise ValueError(
-                f'{path} is not a checkpoint, or it is damaged: {reason}'
+                f'{path} is not a checkpoint, or it is damaged: {_reason(error)}'
             ) from None
-        parts = {'state_dict', 'history', 'settings'}
-        if not isinstance(checkpoint, dict) or not parts <= checkpoint.keys():
-            advice = ''
-            if isinstance(checkpoint, dict) and all(
-                isinstance(value, torch.Tensor) for value in checkpoint.values()
-            ):
-                advice = ' but a state_dict: model.load_state_dict(torch.load(path))'
-            raise ValueError(f'{path} is not a checkpoint of a training run{advice}')
+        _check_parts(checkpoint, str(path))
+        _check_weights(checkpoint['state_dict'], str(path))
         return checkpoint
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValueError):
+        return str(error)
+    # Torch advises to read what it refuses in a way that runs code.
+    found = re.search(r'GLOBAL (\S+)', str(error))
+    if found is not None:
+        return f'it asks for {found[1]}, and must hold tensors and plain values'
+    return 'its content is not what torch.save writes of tensors and plain values'
+
+
+def _is_held(value: torch.Tensor) -> bool:
+    r"""Whether the file has the numbers of a tensor. Those of an expanded one are few,
+    and it can claim any number."""
+    size = value.numel() * value.element_size()
+    return size <= max(value.untyped_storage().nbytes(), _MAX_EXPANDED_BYTES)
+
+
+def _check_parts(checkpoint: Any, path: str) -> None:
+    parts = {'state_dict': dict, 'history': list, 'settings': dict, 'epoch': int}
+    advice = ''
+    if isinstance(checkpoint, dict):
+        wrong = [
+            name
+            for name, kind in parts.items()
+            if not isinstance(checkpoint.get(name), kind)
+        ]
+        if not wrong:
+            return
+        advice = f' (wrong or missing: {", ".join(wrong)})'
+        if all(isinstance(value, torch.Tensor) for value in checkpoint.values()):
+            advice = ' but a state_dict: model.load_state_dict(torch.load(path))'
+    raise ValueError(f'{path} is not a checkpoint of a training run{advice}')
+
+
+def _check_weights(state: dict[Any, Any], path: str) -> None:
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise ValueError(
+                f'{path} must hold tensors by name, got a {type(value).__name__} '
+                f'under {name!r}'
+            )
+        if value.layout != torch.strided or not _is_held(value):
+            raise ValueError(f'{path} must hold dense tensors, got others in {name!r}')
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise ValueError(
+                f'{path} must hold finite weights, got NaN or infinity in {name!r}: '
+                'the training diverged, or the file is damaged'
+            )

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.fingerprint import check_same_model, fingerprint
@@ -37,8 +40,8 @@ def load_weights(
         for name, value in checkpoint['state_dict'].items()
         if name.startswith(_PREFIX)
     }
-    own = {name: value.shape for name, value in model.state_dict().items()}
-    theirs = {name: value.shape for name, value in state.items()}
+    own = {name: _kind(value) for name, value in model.state_dict().items()}
+    theirs = {name: _kind(value) for name, value in state.items()}
     if own != theirs:
         differ = sorted(
             name for name in own | theirs if own.get(name) != theirs.get(name)
@@ -51,3 +54,8 @@ def load_weights(
         before = checkpoint.get('fingerprint')
         check_same_model(before, fingerprint(model), str(path))
     model.load_state_dict(state)
+
+
+def _kind(weight: Tensor) -> tuple[torch.Size, bool, bool]:
+    r"""What two weights must have in common. Floats of any size become each other."""
+    return weight.shape, weight.is_floating_point(), weight.is_complex()

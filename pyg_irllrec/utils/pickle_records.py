@@ -49,8 +49,9 @@ def read_pickle_records(
 ) -> Any:
     r"""Reads what a pickle describes, and makes none of it: numbers, texts, bytes,
     tuples and lists are themselves, dictionaries are :class:`PickledDict`, and all
-    else is a :class:`PickledName` or a :class:`PickledObject`. Memory is in proportion
-    to the bytes of the file, whatever they claim.
+    else is a :class:`PickledName` or a :class:`PickledObject`, also what a pickle
+    refers to outside of it, under the name :obj:`pickle.persistent_id`. Memory is in
+    proportion to the bytes of the file, whatever they claim.
 
     Args:
         file (file): The file, such as an :class:`mmap.mmap`, which reads no more than
@@ -181,6 +182,12 @@ class _Machine:
         self.stack.append(PickledObject(name, args))
 
     op_newobj = op_reduce
+
+    def op_binpersid(self, _: None) -> None:
+        self._push_name('pickle', 'persistent_id')
+        name, value = self.stack.pop(), self.stack.pop()
+        args = value if type(value) is tuple else (value,)
+        self.stack.append(PickledObject(name, args))
 
     def op_build(self, _: None) -> None:
         state, value = self.stack.pop(), self.stack[-1]

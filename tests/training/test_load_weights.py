@@ -65,3 +65,55 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / 'best.ckpt').write_bytes(b'not a checkpoint')
     with pytest.raises(ValueError, match='is not a checkpoint, or it is damaged'):
         load_weights(build(0), tmp_path / 'best.ckpt')
+
+
+def rewrite(path, target, change):
+    """Saves a checkpoint whose weights are changed."""
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint['state_dict'] = change(checkpoint['state_dict'])
+    torch.save(checkpoint, target)
+    return target
+
+
+def as_integers(state):
+    return {name: value.long() for name, value in state.items()}
+
+
+def as_nan(state):
+    name = 'model.backbone.user_embedding.weight'
+    return state | {name: torch.full_like(state[name], torch.nan)}
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (list, 'wrong or missing: state_dict'),
+        (as_integers, "must hold the weights of 'model', built alike"),
+        (as_nan, 'must hold finite weights, got NaN'),
+        (lambda state: state | {3: torch.ones(2)}, 'tensors by name'),
+        (lambda state: dict.fromkeys(state, 1), 'tensors by name, got a int'),
+        (lambda state: dict.fromkeys(state, 'a'), 'tensors by name, got a str'),
+        (lambda state: {}, "must hold the weights of 'model'"),
+    ],
+)
+def test_weights_that_are_none(trained, tmp_path, change, message):
+    path = rewrite(trained[1], tmp_path / 'best.ckpt', change)
+    other = build(1)
+    before = {name: value.clone() for name, value in other.state_dict().items()}
+    with pytest.raises(ValueError, match=message):
+        load_weights(other, path)
+    after = other.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_weights_in_double_precision(trained, tmp_path):
+    model, path = trained
+    path = rewrite(
+        path,
+        tmp_path / 'best.ckpt',
+        lambda state: {name: value.double() for name, value in state.items()},
+    )
+    other = build(1)
+    load_weights(other, path)
+    for name, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value)

@@ -1,0 +1,93 @@
+"""Checks a file of :func:`torch.save` before torch reads it. Torch looks at no
+checksum, and believes what a file claims about the sizes of its storages."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pyg_irllrec.utils.pickle_records import (
+    PickledDict,
+    PickledName,
+    PickledObject,
+    read_pickle_records,
+)
+
+_ELEMENT_SIZES = {
+    'DoubleStorage': 8,
+    'FloatStorage': 4,
+    'HalfStorage': 2,
+    'BFloat16Storage': 2,
+    'LongStorage': 8,
+    'IntStorage': 4,
+    'ShortStorage': 2,
+    'CharStorage': 1,
+    'ByteStorage': 1,
+    'BoolStorage': 1,
+    'UntypedStorage': 1,
+}
+
+
+def check_torch_archive(path: Path) -> None:
+    r"""Compares all checksums and sizes, in about half the time of loading the file.
+
+    Raises:
+        ValueError: If the file is damaged or claims what it does not hold.
+        OSError: If it cannot be read.
+    """
+    with open(path, 'rb') as file:
+        available = file.seek(0, 2)
+        try:
+            with zipfile.ZipFile(file) as archive:
+                _check_archive(archive, available)
+        except Exception as error:  # Damaged files raise almost anything.
+            raise ValueError(
+                ' '.join(str(error).split())[:300] or type(error).__name__
+            ) from None
+
+
+def _check_archive(archive: zipfile.ZipFile, available: int) -> None:
+    members = archive.infolist()
+    # Torch's reader does not tell upper from lower case.
+    if len({member.filename.casefold() for member in members}) < len(members):
+        raise ValueError('two of its parts have one name')
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f'{member.filename} is packed')
+    if sum(member.file_size for member in members) > available:
+        raise ValueError('its parts are longer than the file')
+    if (damaged := archive.testzip()) is not None:
+        raise ValueError(f'the checksum of {damaged} is wrong')
+    (content,) = (x.filename for x in members if x.filename.endswith('/data.pkl'))
+    record = read_pickle_records(io.BytesIO(archive.read(content)), lambda name: True)
+    folder = content.removesuffix('data.pkl')
+    for storage in _find_storages(record):
+        _, kind, key, _, count = storage
+        claimed = count * _ELEMENT_SIZES[kind.name]
+        held = archive.getinfo(f'{folder}data/{key}').file_size
+        if claimed != held:
+            raise ValueError(f'part {key} claims {claimed} bytes and has {held}')
+
+
+def _find_storages(record: Any) -> Iterator[tuple[Any, ...]]:
+    r"""What the file claims of each storage: its type, its name and its length."""
+    left, seen = [record], set()
+    while left:
+        value = left.pop()
+        if id(value) in seen or not isinstance(value, (tuple, list, PickledObject)):
+            continue
+        seen.add(id(value))
+        if not isinstance(value, PickledObject):
+            left.extend(value)
+        elif value.name == PickledName('pickle', 'persistent_id'):
+            yield value.args
+        else:
+            left += [value.name, value.args, value.state, value.items]
+        pairs = value.items if isinstance(value, PickledObject) else value
+        if isinstance(value, (PickledDict, PickledObject)):
+            for key, _ in pairs:
+                if not isinstance(key, (str, int)):
+                    raise ValueError('a dictionary has keys that are no texts')
