@@ -18,7 +18,7 @@ WHEELS = $(CACHE)/wheels/$(shell $(PYTHON) -c 'import hashlib, platform; \
 
 # Two rules must not install into one environment at once.
 .NOTPARALLEL:
-.PHONY: demo test lint types test-sparse test-triton clean
+.PHONY: demo test lint types test-sparse test-triton mutants clean
 
 demo: $(VENV)/.installed-train-plot
 	$(BIN)/python examples/demo.py
@@ -45,6 +45,11 @@ test-sparse:
 	$(MAKE) VENV=.venv-sparse .venv-sparse/.installed-extensions test \
 		PYTEST='-k "SparseTensor or sparse_tensor or adjacency_formats" \
 		tests/functional tests/nn tests/transforms tests/utils'
+
+# Whether the tests bite: hours, for a schedule. MUTANTS='--sample 150' for a sample.
+mutants: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m benchmarks.mutation --workers $(WORKERS) \
+		$(MUTANTS)
 
 # torch comes first and alone, so that nothing else chooses its build.
 $(VENV)/.torch: constraints.txt
