@@ -25,19 +25,20 @@ from torch_geometric.data import HeteroData
 
 from pyg_irllrec.datasets._ingest.atomic_folder import atomic_folder
 from pyg_irllrec.typing import RATES, SIDES
-from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.files import WriteError, atomic_write
+from pyg_irllrec.utils.json_object import parse_json_object
 from pyg_irllrec.utils.text_array import TextArray
 
 _MANIFEST = 'manifest.json'
 _VERSION = 1
+_ARRAYS = {'edge_index': 'int64', 'rating': 'float32', 'time': 'int64'}
 
 
 def is_store_file(name: str) -> bool:
     r"""Whether a store has a file of this name, complete or partial."""
-    arrays = ('edge_index', 'rating', 'time')
     files = {
         'manifest.json',
-        *(f'{array}.npy' for array in arrays),
+        *(f'{array}.npy' for array in _ARRAYS),
         *(f'{side}.arrow' for side in SIDES),
     }
     return name in files or name in {f'.{file}.tmp' for file in files}
@@ -73,6 +74,7 @@ def write_store(
             for side, batch in nodes.items():
                 with atomic_write(part / f'{side}.arrow', 'wb') as file:
                     # One batch, so that rows are found without a search.
+                    batch = batch.replace_schema_metadata({'side': side})
                     with pa.ipc.new_file(file, batch.schema) as writer:
                         writer.write_batch(batch)
             files = {path.name: path.stat().st_size for path in sorted(part.iterdir())}
@@ -86,10 +88,12 @@ def write_store(
             with atomic_write(part / _MANIFEST) as file:
                 json.dump(content, file, indent=2)
     except OSError as error:
+        cause = error.__cause__ if isinstance(error, WriteError) else error
+        assert isinstance(cause, OSError)
         raise OSError(
-            error.errno or errno.EIO,
+            cause.errno or errno.EIO,
             f'{folder} could not be written, and no partial files remain: '
-            f'{error.strerror or error}',
+            f'{cause.strerror or cause}',
         ) from error
 
 
@@ -111,42 +115,115 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not (folder / _MANIFEST).is_file():
         raise FileNotFoundError(f'{folder} holds no dataset: it has no {_MANIFEST}')
     try:
-        manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text('utf-8'))
-        version, files = manifest['version'], manifest['files'].items()
-        manifest['counts'].items(), manifest['options'].items(), manifest['sources']
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise ValueError(f'{folder / _MANIFEST} is damaged: write it again') from None
+        manifest = parse_json_object((folder / _MANIFEST).read_bytes())
+        version = manifest.get('version')
+        files = _check_manifest(manifest)
+    except ValueError as error:
+        raise ValueError(
+            f'{folder / _MANIFEST} is damaged: {error}: write it again'
+        ) from None
     if version != _VERSION:
         raise ValueError(
             f'{folder} must be of version {_VERSION}, got {version}: write it again'
         )
-    for name, size in files:
+    for name, size in files.items():
         path = folder / name
         if not path.is_file() or path.stat().st_size != size:
             raise ValueError(f'{path} is missing or damaged: write {folder} again')
     return manifest
 
 
-def open_store(folder: Path) -> HeteroData:
+def _check_manifest(manifest: dict[str, Any]) -> dict[str, int]:
+    r"""Returns the sizes of the files by name."""
+    for name in ('files', 'counts', 'options'):
+        if not isinstance(manifest.get(name), dict):
+            raise ValueError(f'it lacks {name!r}')
+    if 'sources' not in manifest:
+        raise ValueError("it lacks 'sources'")
+    for name in ('counts', 'files'):
+        for value in manifest[name].values():
+            if type(value) is not int or value < 0:
+                raise ValueError(f'{name!r} must hold counts, got {value!r:.80}')
+    if not {'users', 'items', 'interactions'} <= manifest['counts'].keys():
+        raise ValueError("'counts' must have users, items and interactions")
+    files: dict[str, int] = manifest['files']
+    needed = {'edge_index.npy', *(f'{side}.arrow' for side in SIDES)}
+    if not needed <= files.keys() or not all(map(is_store_file, files)):
+        raise ValueError(f"'files' must name those of a dataset, got {list(files)}")
+    return files
+
+
+def open_store(folder: Path, counts: Mapping[str, int]) -> HeteroData:
     r"""The content of a folder, memory-mapped. Changes in memory do not change the
-    files."""
+    files.
+
+    Args:
+        folder (Path): The folder.
+        counts (mapping): The numbers of :obj:`users`, :obj:`items` and
+            :obj:`interactions` that it must have.
+
+    Raises:
+        ValueError: If a file is damaged, or does not fit the others.
+    """
+    data = HeteroData()
+    try:
+        for side in SIDES:
+            table = _open_nodes(folder, side, counts[f'{side}s'])
+            ids = table['id']
+            data[side].num_nodes = len(table)
+            data[side].id = (
+                torch.tensor(ids.to_numpy())
+                if str(ids.type) == 'int64'
+                else ids.to_pylist()
+            )
+            if 'text' in table.column_names:
+                data[side].text = TextArray(table['text'])
+        for name, dtype in _ARRAYS.items():
+            if (folder / f'{name}.npy').is_file():
+                shape = (2,) * (name == 'edge_index') + (counts['interactions'],)
+                data[RATES][name] = _open_array(folder, name, dtype, shape)
+        _check_edges(data[RATES].edge_index, (counts['users'], counts['items']))
+    except Exception as error:  # Damaged files raise almost anything.
+        reason = ' '.join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(f'{folder} is damaged: {reason}: write it again') from None
+    return data
+
+
+def _open_nodes(folder: Path, side: str, count: int) -> Any:
     import pyarrow as pa
 
-    data = HeteroData()
-    for side in SIDES:
-        with pa.memory_map(str(folder / f'{side}.arrow')) as file:
-            table = pa.ipc.open_file(file).read_all()
-        data[side].num_nodes = len(table)
-        ids = table['id']
-        if pa.types.is_integer(ids.type):
-            data[side].id = torch.tensor(ids.to_numpy())
-        else:
-            data[side].id = ids.to_pylist()
-        if 'text' in table.column_names:
-            data[side].text = TextArray(table['text'])
-    rates = data[RATES]
-    for name in ('edge_index', 'rating', 'time'):
-        if (folder / f'{name}.npy').is_file():
-            values = np.load(folder / f'{name}.npy', mmap_mode='c', allow_pickle=False)
-            rates[name] = torch.from_numpy(values)
-    return data
+    with pa.memory_map(str(folder / f'{side}.arrow')) as file:
+        table = pa.ipc.open_file(file).read_all()
+    table.validate(full=True)
+    kinds = {field.name: str(field.type) for field in table.schema}
+    if (
+        (table.schema.metadata or {}).get(b'side') != side.encode()
+        or len(table) != count
+        or kinds.get('id') not in ('int64', 'large_string')
+        or kinds.get('text', 'large_string') != 'large_string'
+        or table['id'].null_count > 0
+    ):
+        raise ValueError(f'{side}.arrow must hold {count} {side}s')
+    return table
+
+
+def _open_array(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> Tensor:
+    values = np.load(folder / f'{name}.npy', mmap_mode='c', allow_pickle=False)
+    if values.dtype != dtype or values.shape != shape:
+        raise ValueError(
+            f'{name}.npy must hold {dtype} of shape {shape}, got {values.dtype} of '
+            f'shape {values.shape}'
+        )
+    return torch.from_numpy(values)
+
+
+def _check_edges(edge_index: Tensor, sizes: tuple[int, int]) -> None:
+    if edge_index.numel() == 0:
+        return
+    low, high = edge_index.amin(dim=1).tolist(), edge_index.amax(dim=1).tolist()
+    for side, least, most, size in zip(SIDES, low, high, sizes):
+        if least < 0 or most >= size:
+            raise ValueError(
+                f'edge_index.npy must hold {side}s from 0 to {size - 1}, got {least} '
+                f'to {most}'
+            )

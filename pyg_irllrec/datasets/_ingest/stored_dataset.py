@@ -22,7 +22,7 @@ class StoredDataset(InMemoryDataset):
     def _open(self, folder: Path) -> None:
         self.manifest = read_manifest(folder)
         # Without a transform: ids are those of all nodes that were written.
-        self._stored = open_store(folder)
+        self._stored = open_store(folder, self.counts)
         self.data, self.slices = self.collate([self._stored])
 
     @property

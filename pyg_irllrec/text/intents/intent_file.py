@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Optional
 
 from pyg_irllrec.text.encoders._encoder_output import as_json
 from pyg_irllrec.text.intents.intent_record import IntentRecord
-from pyg_irllrec.typing import PathLike
+from pyg_irllrec.typing import NodeId, PathLike
 from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.json_object import parse_json_object
 
 
 class IntentFile(NamedTuple):
@@ -34,9 +35,11 @@ def save_intents(
         manifest (dict): How the records were made, as JSON can represent it.
 
     Raises:
-        ValueError: If :obj:`path` does not end in :obj:`.jsonl`.
+        ValueError: If :obj:`path` does not end in :obj:`.jsonl`, or JSON cannot
+            represent :obj:`manifest`.
     """
     path = check_path(path)
+    manifest = as_json('manifest', manifest)
     digest = hashlib.sha256()
     with atomic_write(path, 'wb') as file:
         for line in _lines(records):
@@ -58,8 +61,8 @@ def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> Int
 
     Raises:
         FileNotFoundError: If the file or its manifest does not exist.
-        ValueError: If they are damaged or do not belong together, or the manifest
-            differs from :obj:`expect`.
+        ValueError: If they are damaged or do not belong together, a line is no record
+            or a second one of its node, or the manifest differs from :obj:`expect`.
     """
     path = check_path(path)
     for each in (path, manifest_path(path)):
@@ -69,7 +72,7 @@ def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> Int
             )
     content = path.read_bytes()
     try:
-        manifest = dict(json.loads(manifest_path(path).read_text(encoding='utf-8')))
+        manifest = parse_json_object(manifest_path(path).read_bytes())
     except ValueError as error:
         raise ValueError(f'{manifest_path(path)} is damaged: {error}') from None
     if manifest.get('intents_sha256') != hashlib.sha256(content).hexdigest():
@@ -83,8 +86,20 @@ def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> Int
                 f"'expect' must agree with {manifest_path(path)}, which has {name} = "
                 f'{json.dumps(manifest.get(name))}, not {json.dumps(value)}'
             )
-    lines = content.splitlines()
-    return IntentFile([IntentRecord.from_dict(json.loads(x)) for x in lines], manifest)
+    return IntentFile(_read_records(path, content), manifest)
+
+
+def _read_records(path: Path, content: bytes) -> list[IntentRecord]:
+    records: dict[tuple[str, NodeId], IntentRecord] = {}
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            record = IntentRecord.from_dict(parse_json_object(line))
+            if (record.side, record.id) in records:
+                raise ValueError(f'the {record.side} {record.id!r:.80} is there twice')
+        except ValueError as error:
+            raise ValueError(f'{path}, line {number}, is no record: {error}') from None
+        records[record.side, record.id] = record
+    return list(records.values())
 
 
 def manifest_path(path: Path) -> Path:

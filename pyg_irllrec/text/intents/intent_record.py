@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ from pyg_irllrec.text.chat._answer_text import (
 )
 from pyg_irllrec.typing import NodeId
 from pyg_irllrec.utils.optional import import_optional
+
+STATUSES = ('ok', 'no evidence', 'failed')
 
 
 class Intent(NamedTuple):
@@ -65,13 +67,78 @@ class IntentRecord:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> IntentRecord:
-        r"""Makes a record from the dictionary of :meth:`to_dict`."""
-        intents = tuple(
-            Intent(each['name'], each['reason'], tuple(each['evidence']))
-            for each in value['intents']
-        )
-        sources = tuple((side, name) for side, name in value['sources'])
+        r"""Makes a record from the dictionary of :meth:`to_dict`.
+
+        Raises:
+            ValueError: If it has other names, or values of other types.
+        """
+        _check_names('a record', value, _RECORD, ('reason',))
+        _check_type('id', value['id'], (int, str))
+        if value['status'] not in STATUSES:
+            raise ValueError(
+                f"'status' must be one of {', '.join(map(repr, STATUSES))}, got "
+                f'{value["status"]!r:.80}'
+            )
+        intents = tuple(_to_intent(each) for each in value['intents'])
+        if value['status'] == 'ok' and not intents:
+            raise ValueError("'intents' must hold an intent where 'status' is 'ok'")
+        sources = tuple(_to_source(each) for each in value['sources'])
         return cls(**value | {'intents': intents, 'sources': sources})
+
+
+def _to_intent(value: Any) -> Intent:
+    _check_names("'intents'", value, _INTENT)
+    for number in value['evidence']:
+        _check_type('evidence', number, (int,))
+        if number < 1:
+            raise ValueError(f"'evidence' must hold numbers from 1, got {number}")
+    return Intent(value['name'], value['reason'], tuple(value['evidence']))
+
+
+def _to_source(value: Any) -> tuple[str, NodeId]:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise ValueError(f"'sources' must hold pairs, got {value!r:.80}")
+    _check_type('sources', value[0], (str,))
+    _check_type('sources', value[1], (int, str))
+    return value[0], value[1]
+
+
+def _check_names(
+    what: str, value: Any, kinds: dict[str, type], optional: Sequence[str] = ()
+) -> None:
+    if not isinstance(value, dict):
+        raise ValueError(f'{what} must be an object, got {value!r:.80}')
+    missing = kinds.keys() - value.keys() - set(optional)
+    if missing or value.keys() - kinds.keys():
+        raise ValueError(
+            f'{what} must have the fields {", ".join(kinds)}, got '
+            f'{", ".join(map(repr, value))[:200]}'
+        )
+    for name, kind in kinds.items():
+        if name in value and kind is not object:
+            kinds_of_list = (list, tuple) if kind is list else (kind,)
+            _check_type(name, value[name], kinds_of_list)
+
+
+def _check_type(name: str, value: Any, kinds: tuple[type, ...]) -> None:
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        expected = ' or '.join(_KINDS[kind] for kind in kinds if kind in _KINDS)
+        raise ValueError(f"'{name}' must be {expected}, got {value!r:.80}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"'{name}' must lie within 64 bits, got more digits")
+
+
+_KINDS = {int: 'an integer', str: 'a text', list: 'a list'}
+_INTENT: dict[str, type] = {'name': str, 'reason': str, 'evidence': list}
+_RECORD: dict[str, type] = {
+    'side': str,
+    'id': object,
+    'status': str,
+    'intents': list,
+    'reason': str,
+    'sources': list,
+    'evidence_sha256': str,
+}
 
 
 def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, ...]:

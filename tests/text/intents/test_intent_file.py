@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
 
 from pyg_irllrec.text.intents.intent_file import load_intents, save_intents
@@ -50,3 +53,80 @@ def test_nothing_is_left_of_what_fails(tmp_path):
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match=r"'path' must end in \.jsonl"):
         save_intents(tmp_path / 'intents.json', [], {})
+
+
+def rewrite(path, *lines):
+    """Replaces the records, and the hash of the manifest."""
+    content = b''.join(line + b'\n' for line in lines)
+    path.write_bytes(content)
+    manifest = {'intents_sha256': hashlib.sha256(content).hexdigest()}
+    path.with_suffix('.manifest.json').write_text(json.dumps(manifest))
+
+
+RECORD = RECORDS[0].to_dict()
+INTENT = RECORD['intents'][0]
+
+
+def without(value, name):
+    return {key: each for key, each in value.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        (None, 'must hold a JSON object, got null'),
+        ([1], 'must hold a JSON object, got a list'),
+        ({}, 'must have the fields side, id, status'),
+        (without(RECORD, 'sources'), 'must have the fields side, id, status'),
+        (RECORD | {'more': 1}, 'must have the fields .* evidence_sha256, got'),
+        (RECORD | {'id': 1.5}, "'id' must be an integer or a text, got 1.5"),
+        (RECORD | {'id': True}, "'id' must be an integer or a text, got True"),
+        (RECORD | {'id': None}, "'id' must be an integer or a text, got None"),
+        (RECORD | {'id': 2**63}, "'id' must lie within 64 bits"),
+        (RECORD | {'side': 3}, "'side' must be a text, got 3"),
+        (RECORD | {'status': 'OK'}, "'status' must be one of 'ok', .* got 'OK'"),
+        (RECORD | {'intents': []}, "'intents' must hold an intent"),
+        (RECORD | {'intents': {}}, "'intents' must be a list"),
+        (RECORD | {'intents': ['calm']}, "'intents' must be an object, got 'calm'"),
+        (RECORD | {'intents': [without(INTENT, 'name')]}, 'must have the fields name'),
+        (RECORD | {'intents': [INTENT | {'evidence': [0]}]}, 'numbers from 1, got 0'),
+        (RECORD | {'intents': [INTENT | {'evidence': ['1']}]}, 'must be an integer'),
+        (RECORD | {'sources': [['item']]}, "'sources' must hold pairs"),
+        (RECORD | {'sources': [[1, 'item']]}, "'sources' must be a text"),
+        (RECORD | {'evidence_sha256': 1}, "'evidence_sha256' must be a text"),
+        (RECORD | {'reason': float('nan')}, 'holds NaN'),
+    ],
+)
+def test_lines_that_are_no_records(path, line, message):
+    other = json.dumps(RECORDS[1].to_dict()).encode()
+    rewrite(path, other, json.dumps(line).encode())
+    with pytest.raises(ValueError, match=rf'jsonl, line 2, is no record: .*{message}'):
+        load_intents(path)
+
+
+@pytest.mark.parametrize(
+    'line', [b'', b'{"side": "us', b'{"a":' * 10**5, b'\xff', b'9' * 10**5]
+)
+def test_lines_that_are_no_json(path, line):
+    rewrite(path, json.dumps(RECORD).encode(), line)
+    with pytest.raises(ValueError, match='jsonl, line 2, is no record'):
+        load_intents(path)
+
+
+def test_a_node_that_is_there_twice(path):
+    rewrite(path, *[json.dumps(RECORD).encode()] * 2)
+    with pytest.raises(ValueError, match=r'line 2, .* the user 1 is there twice'):
+        load_intents(path)
+
+
+@pytest.mark.parametrize('text', ['null', '[1]', '3', '{"a": NaN}', '{"a":' * 10**5])
+def test_manifests_that_are_none(path, text):
+    path.with_suffix('.manifest.json').write_text(text)
+    with pytest.raises(ValueError, match=r'manifest\.json is damaged'):
+        load_intents(path)
+
+
+def test_a_manifest_that_json_lacks(tmp_path):
+    with pytest.raises(ValueError, match="'manifest' must hold values of JSON"):
+        save_intents(tmp_path / 'intents.jsonl', RECORDS, {'a': float('inf')})
+    assert list(tmp_path.iterdir()) == []
