@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from typing import Any, Optional
 
 VARIABLE = 'OPENAI_API_KEY'
+_LONG = 8  # From here on a key is found inside of words.
+_WORD = 4  # From here on it is found as a word; a shorter one after 'Bearer' alone.
 
 
 class ApiKey:
@@ -37,6 +40,21 @@ class ApiKey:
                 '(an endpoint without keys accepts any)'
             )
         return _check_key(os.environ[VARIABLE])
+
+    def redact(self, text: str, key: Optional[str] = None) -> str:
+        r"""The text without the key. Keys of a few letters, which endpoints without
+        keys are given, are looked for as whole words, not inside of others.
+
+        Args:
+            text (str): The text.
+            key (str, optional): The key that was sent. (default: :obj:`None`,
+                :meth:`get`)
+        """
+        key = self.get() if key is None else key
+        if len(key) >= _LONG:
+            return text.replace(key, '***')
+        before = r'(?<!\w)' if len(key) >= _WORD else r'(?<=[Bb]earer )'
+        return re.sub(before + re.escape(key) + r'(?!\w)', '***', text)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({"..." if self._key else ""})'

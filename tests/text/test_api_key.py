@@ -33,3 +33,16 @@ def test_is_neither_shown_nor_pickled(monkeypatch):
     monkeypatch.setenv('OPENAI_API_KEY', KEY)
     content = pickle.dumps(ApiKey())
     assert KEY.encode() not in content and pickle.loads(content).get() == KEY
+
+
+@pytest.mark.parametrize(
+    ('key', 'text', 'shown'),
+    [
+        ('sk-0123456789', '"sk-0123456789x" sk-0123456789', '"***x" ***'),
+        ('a', 'a cat sat; Bearer a', 'a cat sat; Bearer ***'),
+        ('none', 'nonet none: "none"', 'nonet ***: "***"'),
+        ('a.b+(c', 'a.b+(c aXb+(c', '*** aXb+(c'),
+    ],
+)
+def test_a_key_is_blanked_and_no_other_word(key, text, shown):
+    assert ApiKey(key).redact(text) == shown

@@ -14,6 +14,7 @@ ANSWER_TOKENS = 250
 """The planned number of tokens of an answer."""
 _MAX_BACKOFF_SECONDS = 60.0
 _MAX_RETRY_AFTER_SECONDS = 600.0
+_MAX_DOUBLINGS = 60  # More would not fit into a float.
 
 
 class RunCancelled(Exception):
@@ -71,15 +72,20 @@ class RetryingChat:
                     self._wait(self._tokens.reserve(planned))
                     answers = self._model([conversation])
             except ChatError as error:
+                if error.reply is not None:
+                    self._correct(planned, error.reply)
                 if error.kind != 'passing' or attempt == self._max_retries:
                     raise
                 self._wait(self._retry_delay(attempt, error))
                 attempt += 1
                 continue
             reply = _as_reply(answers, conversation)
-            used = (reply.prompt_tokens or 0) + (reply.answer_tokens or 0)
-            self._tokens.correct(used - planned)
+            self._correct(planned, reply)
             return reply
+
+    def _correct(self, planned: int, reply: ChatReply) -> None:
+        used = (reply.prompt_tokens or 0) + (reply.answer_tokens or 0)
+        self._tokens.correct(used - planned)
 
     def _retry_delay(self, attempt: int, error: ChatError) -> float:
         r"""The seconds to wait before the next try."""
@@ -89,11 +95,14 @@ class RetryingChat:
                     f'{error} (asks to wait {error.retry_after:.0f} seconds)', 'final'
                 )
             # With jitter, so that threads do not retry all at once.
-            return error.retry_after + self._random.uniform(0, self._backoff)
-        longest = min(_MAX_BACKOFF_SECONDS, self._backoff * 2**attempt)
+            jitter = min(_MAX_BACKOFF_SECONDS, self._backoff)
+            return error.retry_after + self._random.uniform(0, jitter)
+        doublings = min(attempt, _MAX_DOUBLINGS)
+        longest = min(_MAX_BACKOFF_SECONDS, self._backoff * 2**doublings)
         return self._random.uniform(longest / 2, longest)
 
     def _wait(self, seconds: float) -> None:
+        seconds = min(seconds, threading.TIMEOUT_MAX)
         if self._cancelled.is_set() or (seconds > 0 and self._cancelled.wait(seconds)):
             raise RunCancelled
 
@@ -110,14 +119,24 @@ def _as_reply(answers: object, conversation: Conversation) -> ChatReply:
             f'{type(answers).__name__} for one conversation'
         )
     answer = answers[0]
+    if answer is None:  # Clients return it where a model has declined.
+        raise ChatError('the model returned no text', 'refused')
     if not isinstance(answer, str):
         raise ValueError(
             f"'model' must answer with a string, got {type(answer).__name__}"
         )
-    prompt_tokens = getattr(answer, 'prompt_tokens', None)
-    answer_tokens = getattr(answer, 'answer_tokens', None)
-    return ChatReply(
+    return count_reply(answer, conversation)
+
+
+def count_reply(answer: str, conversation: Conversation) -> ChatReply:
+    r"""The answer with its token counts, approximately where the model has none."""
+    reply = ChatReply(
         answer,
-        count_tokens(conversation) if prompt_tokens is None else prompt_tokens,
-        approximate_tokens(answer) if answer_tokens is None else answer_tokens,
+        getattr(answer, 'prompt_tokens', None),
+        getattr(answer, 'answer_tokens', None),
     )
+    if reply.prompt_tokens is None:
+        reply.prompt_tokens = count_tokens(conversation)
+    if reply.answer_tokens is None:
+        reply.answer_tokens = approximate_tokens(answer)
+    return reply

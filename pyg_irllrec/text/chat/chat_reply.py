@@ -1,10 +1,13 @@
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Optional
+
+_MAX_TOKENS = 10**8  # More than any model reads or writes.
 
 
 class ChatReply(str):
-    r"""An answer with its token counts.
+    r"""An answer with its token counts. What is no count (negative, fractional, above
+    :math:`10^8`) is unknown: servers send such values.
 
     Args:
         text (str): The answer.
@@ -25,6 +28,12 @@ class ChatReply(str):
     ) -> ChatReply:
         r"""Makes a string with token counts."""
         reply = super().__new__(cls, text)
-        reply.prompt_tokens = prompt_tokens
-        reply.answer_tokens = answer_tokens
+        reply.prompt_tokens = _known_count(prompt_tokens)
+        reply.answer_tokens = _known_count(answer_tokens)
         return reply
+
+
+def _known_count(value: Any) -> Optional[int]:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= _MAX_TOKENS else None

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import sys
 import threading
 from collections import deque
@@ -15,13 +14,16 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from pyg_irllrec.text.chat._answer_text import (
+    UnfinishedThoughts,
+    is_whole_object,
+    strip_thoughts,
+)
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.chat_model import Conversation, Message
 from pyg_irllrec.text.chat.chat_reply import ChatReply
 from pyg_irllrec.utils.checks import check_positive
 
-# The opening tag is missing where the template writes it.
-_THOUGHTS = re.compile(r'\s*(?:<think>)?.*?</think>\s*', flags=re.DOTALL)
 _SYSTEM_PROBE = 'a system text'
 
 
@@ -54,7 +56,8 @@ class LocalChat:
 
     Raises:
         ValueError: If an argument is out of range, or the model has no chat template.
-        ChatError: If a conversation is too long for the model or for the memory.
+        ChatError: If a conversation is too long for the model or for the memory, or
+            :obj:`max_tokens` is reached before the answer ends.
     """
 
     def __init__(
@@ -189,8 +192,11 @@ class LocalChat:
                 raise
             answers = None
         if answers is not None:
-            for question, reply in zip(batch, answers):
-                question.reply = reply
+            for question, tokens in zip(batch, answers):
+                try:
+                    question.reply = self._read(len(question.tokens), tokens)
+                except ChatError as error:
+                    question.error = error
         elif len(batch) > 1:
             half = len(batch) // 2
             self._answer(batch[:half])
@@ -203,7 +209,8 @@ class LocalChat:
             )
 
     @torch.inference_mode()
-    def _generate(self, prompts: list[list[int]]) -> list[ChatReply]:
+    def _generate(self, prompts: list[list[int]]) -> list[list[int]]:
+        r"""The tokens of one answer per prompt, with its end if it has one."""
         ends = self._end_tokens()
         pad = self.llm.tokenizer.pad_token_id
         pad = pad if pad is not None else min(ends, default=0)
@@ -218,13 +225,36 @@ class LocalChat:
                 input_ids=torch.tensor(rows, device=self.llm.device),
                 attention_mask=torch.tensor(mask, device=self.llm.device),
             )
-        replies = []
-        for prompt, row in zip(prompts, output[:, width:].tolist()):
-            length = next((n for n, t in enumerate(row, 1) if t in ends), len(row))
-            text = self.llm.tokenizer.decode(row[:length], skip_special_tokens=True)
-            text = text[found.end() :] if (found := _THOUGHTS.match(text)) else text
-            replies.append(ChatReply(text, len(prompt), length))
-        return replies
+        answers: list[list[int]] = output[:, width:].tolist()
+        lengths = [
+            next((n for n, t in enumerate(row, 1) if t in ends), len(row))
+            for row in answers
+        ]
+        return [row[:length] for row, length in zip(answers, lengths)]
+
+    def _read(self, prompt_tokens: int, tokens: list[int]) -> ChatReply:
+        r"""The answer without thoughts and special tokens."""
+        # With them, as in some models they are what marks the thoughts.
+        written = self.llm.tokenizer.decode(tokens, skip_special_tokens=False)
+        text = strip_thoughts(written)
+        answer = written if text is None else text
+        for special in getattr(self.llm.tokenizer, 'all_special_tokens', ()):
+            answer = answer.replace(special, '')
+        reply = ChatReply(answer.strip(), prompt_tokens, len(tokens))
+        problem = None
+        if text is None:
+            problem = str(UnfinishedThoughts())
+        elif tokens and tokens[-1] not in self._end_tokens():
+            if not is_whole_object(answer):
+                problem = (
+                    f'the answer was cut off at {len(tokens)} tokens: raise '
+                    "'max_tokens'"
+                )
+        if problem is not None:
+            raise ChatError(
+                f'{_model_name(self.llm)}: {problem}', 'refused', reply=reply
+            )
+        return reply
 
     @contextmanager
     def _greedy_decoding(self, pad: int, ends: list[int]) -> Iterator[None]:

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any, Optional
 
 from pyg_irllrec.text._api_key import ApiKey
 from pyg_irllrec.text._base_url import check_base_url
+from pyg_irllrec.text._endpoint import Endpoint, EndpointError
+from pyg_irllrec.text.chat._answer_text import is_whole_object
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.chat_model import Conversation
 from pyg_irllrec.text.chat.chat_reply import ChatReply
@@ -17,8 +15,7 @@ from pyg_irllrec.utils.checks import check_positive
 from pyg_irllrec.utils.optional import import_optional
 
 _MAX_RESPONSE_BYTES = 10_000_000
-_PASSING_STATUS = (408, 409, 425, 429)
-_FINAL_STATUS = (401, 402, 403, 404)
+_TEXT_PARTS = ('text', 'output_text')
 
 
 class OpenAIChat:
@@ -39,8 +36,8 @@ class OpenAIChat:
             at the first call)
         max_tokens (int, optional): The largest number of tokens of an answer;
             :obj:`None` to send no limit. (default: :obj:`1024`)
-        timeout (float): The largest number of seconds per request.
-            (default: :obj:`60.0`)
+        timeout (float): The largest number of seconds per request, for everything
+            from its first byte to the last one of the answer. (default: :obj:`60.0`)
         options (dict, optional): Further fields of the request, on top of
             :obj:`{'temperature': 0, 'response_format': {'type': 'json_object'}}`; a
             value of :obj:`None` removes a field. (default: :obj:`None`)
@@ -48,7 +45,8 @@ class OpenAIChat:
     Raises:
         ImportError: If the client is not installed.
         ValueError: If an argument is out of range, or there is no key.
-        ChatError: If the endpoint cannot be reached, refuses, or takes too long.
+        ChatError: If the endpoint cannot be reached, refuses, or takes too long; or if
+            an answer was cut off, filtered, declined or empty, with what to change.
     """
 
     def __init__(
@@ -85,9 +83,7 @@ class OpenAIChat:
             **options,
         }
         self.options = {k: v for k, v in request.items() if v is not None}
-        self._key = key
-        self._lock = threading.Lock()
-        self._client: Any = None
+        self._endpoint = Endpoint(base_url, key, timeout, _MAX_RESPONSE_BYTES)
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[ChatReply]:
         r"""Returns one answer per conversation, of one request after the other."""
@@ -106,114 +102,121 @@ class OpenAIChat:
         }
 
     def _ask(self, conversation: Conversation) -> ChatReply:
-        from openai import APIConnectionError, APIStatusError, APITimeoutError
-
-        client = self._get_client()
-        retry_after = None
-        kind = 'passing'
-        try:
-            return _read_reply(self._request(client, conversation))
-        except APIStatusError as error:
-            kind = _error_kind(error.status_code, error.code)
-            retry_after = _retry_after(error.response.headers)
-            reason = f'{error.status_code}, {error.message}'
-        except (APITimeoutError, TimeoutError):
-            reason = f'no answer within {self.timeout:g} seconds'
-        except APIConnectionError as error:
-            reason = f'{error} ({error.__cause__})' if error.__cause__ else str(error)
-        except ValueError as error:
-            reason = str(error)
-        except Exception as error:  # The connection broke during the response.
-            if not type(error).__module__.startswith(('httpx', 'httpcore')):
-                raise
-            reason = f'{type(error).__name__}: {error}'
-        # Not raised above, because the error of the client holds the request, and the
-        # request the key, which some endpoints even repeat in their response.
-        reason = reason.replace(client.api_key, '***')[:300]
-        raise ChatError(f'{self.base_url}: {reason}', kind, retry_after)
-
-    def _request(self, client: Any, conversation: Conversation) -> bytes:
-        deadline = time.monotonic() + self.timeout
-        parts: list[bytes] = []
-        size = 0
-        # The response is read in pieces, because the timeout of the client is one of
-        # each piece: a slow server could hold a thread for ever. 'extra_body' skips
-        # the checks of the client, which take as long as all the rest.
+        # 'extra_body' skips the checks of the client, which take as long as all the
+        # rest.
         body = {**self.options, 'messages': conversation}
-        with client.chat.completions.with_streaming_response.create(
-            model=self.model, messages=[], extra_body=body
-        ) as response:
-            for part in response.iter_bytes():
-                parts.append(part)
-                size += len(part)
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-                if size > _MAX_RESPONSE_BYTES:
-                    raise ValueError(f'its response is longer than {size} bytes')
-        return b''.join(parts)
-
-    def _get_client(self) -> Any:
-        r"""The client, one for all threads."""
-        with self._lock:
-            if self._client is None:
-                from openai import OpenAI
-
-                self._client = OpenAI(
-                    api_key=self._key.get(),
-                    base_url=self.base_url,
-                    timeout=self.timeout,
-                    max_retries=0,
+        try:
+            response = self._endpoint.call(
+                lambda client: client.chat.completions.with_raw_response.create(
+                    model=self.model, messages=[], extra_body=body
                 )
-            return self._client
+            )
+        except EndpointError as error:
+            failure = error
+        else:
+            return self._read_reply(response)
+        raise ChatError(str(failure), failure.kind, failure.retry_after)
 
-    def __getstate__(self) -> dict[str, Any]:
-        # The client holds the key.
-        return {**vars(self), '_client': None, '_lock': None}
+    def _read_reply(self, response: dict[str, Any]) -> ChatReply:
+        r"""The text of the first choice, which the server has finished."""
+        choices = response.get('choices')
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        message = choice.get('message') if isinstance(choice, dict) else None
+        if not isinstance(choice, dict) or not isinstance(message, dict):
+            raise self._error(
+                f'its response must be a chat completion, got: {json.dumps(response)}',
+                'passing',
+            )
+        usage = response.get('usage')
+        usage = usage if isinstance(usage, dict) else {}
+        text = _read_text(message)
+        reply = ChatReply(
+            # A server may repeat the key even in a good answer.
+            self._endpoint.redact(text),
+            usage.get('prompt_tokens'),
+            usage.get('completion_tokens'),
+        )
+        if (problem := _find_problem(choice, message, text)) is not None:
+            raise self._error(problem, 'refused', reply)
+        return reply
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
+    def _error(
+        self, reason: str, kind: str, reply: Optional[ChatReply] = None
+    ) -> ChatError:
+        reason = f'{self.base_url}: {self._endpoint.show(reason)}'
+        return ChatError(reason, kind, reply=reply)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.model!r}, base_url={self.base_url!r})'
 
 
-def _error_kind(status: int, code: Optional[str]) -> str:
-    if status in _FINAL_STATUS or code == 'insufficient_quota':
-        return 'final'
-    return 'passing' if status in _PASSING_STATUS or status >= 500 else 'refused'
-
-
-def _retry_after(headers: Mapping[str, str]) -> Optional[float]:
-    r"""The seconds that the server asks to wait, in any form of the header."""
-    text = headers.get('retry-after', '')
-    try:
-        if 'retry-after-ms' in headers:
-            seconds = float(headers['retry-after-ms']) / 1000
-        elif text.replace('.', '', 1).isdigit():
-            seconds = float(text)
-        elif text:
-            then = parsedate_to_datetime(text)
-            seconds = (then - datetime.now(timezone.utc)).total_seconds()
-        else:
-            return None
-    except (TypeError, ValueError):  # Neither a number nor a date.
+def _find_problem(
+    choice: dict[str, Any], message: dict[str, Any], text: str
+) -> Optional[str]:
+    r"""Why the text of a choice is no answer, and what to change."""
+    reason = choice.get('finish_reason')
+    if (refusal := _read_refusal(message)) is not None:
+        return f'the model declined: {refusal}'
+    if reason == 'content_filter':
+        return (
+            "the server's content filter withheld the answer (finish_reason "
+            "'content_filter'): leave the texts out that it objects to, or change the "
+            'filter'
+        )
+    if reason == 'length' and not is_whole_object(text):
+        return (
+            "the answer was cut off at the limit of tokens (finish_reason 'length'): "
+            "raise 'max_tokens', or shorten the thoughts of the model"
+        )
+    if choice.get('error') or reason == 'error':
+        return f'the server stopped within the answer: {json.dumps(choice)}'
+    if text.strip():
         return None
-    return max(0.0, seconds) if seconds < float('inf') else None
+    if any(message.get(name) for name in ('reasoning_content', 'reasoning')):
+        return (
+            "the model wrote thoughts and no answer: raise 'max_tokens', or turn "
+            'thinking off'
+        )
+    return f'the model returned no text (finish_reason {json.dumps(reason)})'
 
 
-def _read_reply(body: bytes) -> ChatReply:
-    try:
-        response = json.loads(body)
-        content = response['choices'][0]['message']['content']
-        usage = response.get('usage') or {}
-        counts = [usage.get('prompt_tokens'), usage.get('completion_tokens')]
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f'its response must be a chat completion, got {type(error).__name__} in '
-            f'{len(body)} bytes'
-        ) from None
-    # Models that decline return no content.
-    text = content if isinstance(content, str) else ''
-    prompt, answer = (n if isinstance(n, int) else None for n in counts)
-    return ChatReply(text, prompt, answer)
+def _read_text(message: dict[str, Any]) -> str:
+    r"""The text of a message, which may come in parts or as the arguments of a tool.
+    Thoughts have parts and fields of their own."""
+    content = message.get('content')
+    if isinstance(content, dict):
+        content = [content]
+    if isinstance(content, list):
+        content = '\n'.join(map(_read_part, content))
+    if isinstance(content, str) and content.strip():
+        return content
+    calls = message.get('tool_calls')
+    functions = [
+        call.get('function')
+        for call in (calls if isinstance(calls, list) else [])
+        if isinstance(call, dict)
+    ]
+    found = [f.get('arguments') for f in functions if isinstance(f, dict)]
+    return '\n'.join(
+        each if isinstance(each, str) else json.dumps(each)
+        for each in found
+        if isinstance(each, (str, dict))
+    )
+
+
+def _read_part(part: object) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, dict) or part.get('type', 'text') not in _TEXT_PARTS:
+        return ''
+    text = part.get('text')
+    if isinstance(text, dict):
+        text = text.get('value')
+    return text if isinstance(text, str) else ''
+
+
+def _read_refusal(message: dict[str, Any]) -> Optional[str]:
+    parts = message.get('content')
+    found = [message, *(parts if isinstance(parts, list) else [])]
+    words = [each.get('refusal') for each in found if isinstance(each, dict)]
+    return next((each for each in words if isinstance(each, str) and each), None)

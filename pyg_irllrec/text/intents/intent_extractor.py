@@ -15,24 +15,28 @@ from tqdm.auto import tqdm
 
 from pyg_irllrec.text._sqlite_file import READ_SIZE
 from pyg_irllrec.text._to_single_line import to_single_line
+from pyg_irllrec.text.chat._answer_text import UnfinishedThoughts, strip_thoughts
 from pyg_irllrec.text.chat._retrying_chat import (
     ANSWER_TOKENS,
     RetryingChat,
+    count_reply,
     count_tokens,
 )
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.chat_model import ChatModel, Conversation
+from pyg_irllrec.text.chat.chat_reply import ChatReply
 from pyg_irllrec.text.encoders._encoder_output import as_json
 from pyg_irllrec.text.intents._journal import Journal, JournalEntry
 from pyg_irllrec.text.intents.evidence import Evidence, evidence_sha256
 from pyg_irllrec.text.intents.intent_file import check_path, save_intents
-from pyg_irllrec.text.intents.intent_record import IntentRecord, read_answer
+from pyg_irllrec.text.intents.intent_record import Intent, IntentRecord, read_answer
 from pyg_irllrec.text.intents.prompt import Prompt
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.checks import check_not_negative, check_positive
 from pyg_irllrec.utils.optional import import_optional
 
 _MAX_FAILURES_IN_A_ROW = 25
+_LIMITS = ('max_tokens', 'max_completion_tokens')
 _SHUTDOWN_SECONDS = 5.0  # For answers that are on their way when a run ends early.
 
 # The results of threads: a row and its entry, or an error.
@@ -53,8 +57,9 @@ class IntentExtractor:
     **Interruption.** A run can be stopped at any moment, by Ctrl-C or SIGKILL, and the
     next call continues from there: each valid answer is stored at once in the journal,
     a SQLite file. Its key is a hash of the model's description (without
-    :obj:`"library"`), the prompt and the texts. Nodes with the same texts are asked
-    about once.
+    :obj:`"library"` and :obj:`"max_tokens"`: a larger limit changes no answer that was
+    not cut off), the prompt and the texts. Nodes with the same texts are asked about
+    once.
 
     **Retries.** Calls that fail for a passing reason are retried, after the time that
     the server asks for, else after a time that doubles, with jitter. The run ends when
@@ -62,8 +67,9 @@ class IntentExtractor:
 
     **Invalid answers** are sent back once, with the reason. If the second answer is
     invalid too, the node is recorded as failed, and asked about again in the next run.
-    A conversation holds the texts of one node, in a fence: no text can change the
-    record of another node.
+    So is, without a second call, a node whose answer was cut off, filtered or declined:
+    it would be so again. Its reason names what to change. A conversation holds the
+    texts of one node, in a fence: no text can change the record of another node.
 
     Args:
         model (ChatModel): The model, with a method :obj:`describe()`.
@@ -149,8 +155,10 @@ class IntentExtractor:
                 threads read it when they need it.
             path (str or Path): The file to write, :obj:`.jsonl`.
             journal (str or Path, optional): The SQLite file. Runs may share it, one
-                after the other. (default: :obj:`None`, such as
-                :obj:`intents.sqlite` for :obj:`intents.jsonl`)
+                after the other. Where it is damaged, what can be read of it is put
+                into a new file, with a warning, and the damaged one is kept beside it.
+                (default: :obj:`None`, such as :obj:`intents.sqlite` for
+                :obj:`intents.jsonl`)
 
         Returns:
             The manifest: model, prompts, evidence, counts, cost and date.
@@ -296,27 +304,35 @@ class IntentExtractor:
     def _ask(self, chat: RetryingChat, evidence: Evidence) -> JournalEntry:
         r"""Asks about a node, and once more where the answer is invalid."""
         question = self._question(evidence)
-        calls, prompt_tokens, answer_tokens = 0, 0, 0
+        replies: list[ChatReply] = []
+        intents: tuple[Intent, ...] = ()
         reason = ''
-        for _ in range(2):
+        while len(replies) < 2 and not intents:
             try:
                 reply = chat.ask(question)
             except ChatError as error:
                 if error.kind == 'final':
                     raise
                 reason = str(error)
+                if error.reply is not None:  # It was paid for.
+                    replies.append(count_reply(error.reply, question))
                 break
-            calls += 1
-            prompt_tokens += reply.prompt_tokens or 0
-            answer_tokens += reply.answer_tokens or 0
+            replies.append(reply)
             try:
                 intents = read_answer(reply, len(evidence.texts), self.max_intents)
+            except UnfinishedThoughts as error:
+                reason = str(error)
+                break  # A second answer would end within thoughts too.
             except ValueError as error:
-                reason = to_single_line(f'the answer is invalid: {error}')
+                reason = f'the answer is invalid: {error}'
                 question = [*question, *_repair_messages(reply, error)]
-            else:
-                return JournalEntry(intents, '', calls, prompt_tokens, answer_tokens)
-        return JournalEntry((), reason, calls, prompt_tokens, answer_tokens)
+        return JournalEntry(
+            intents,
+            '' if intents else to_single_line(reason),
+            len(replies),
+            sum(each.prompt_tokens or 0 for each in replies),
+            sum(each.answer_tokens or 0 for each in replies),
+        )
 
     def _question(self, evidence: Evidence) -> Conversation:
         prompt = self._prompt(evidence)
@@ -335,8 +351,7 @@ class IntentExtractor:
     ) -> tuple[list[Optional[bytes]], dict[str, Prompt]]:
         r"""The hash of each node's question, :obj:`None` for a node without texts; and
         the prompt of each node type."""
-        model = self._describe_model()
-        model.pop('library', None)
+        model = _without_limits(self._describe_model())
         prompts: dict[str, Prompt] = {}
         salts: dict[str, bytes] = {}
         nodes = set()
@@ -397,6 +412,15 @@ class IntentExtractor:
             f'{type(self).__name__}({self.model!r}, max_intents={self.max_intents}, '
             f'concurrency={self.concurrency})'
         )
+
+
+def _without_limits(model: dict[str, Any]) -> dict[str, Any]:
+    r"""What a whole answer depends on."""
+    model = {k: v for k, v in model.items() if k not in ('library', *_LIMITS)}
+    if isinstance(model.get('options'), dict):
+        options = model['options'].items()
+        model['options'] = {k: v for k, v in options if k not in _LIMITS}
+    return model
 
 
 def _pending(
@@ -467,8 +491,11 @@ def _describe_evidence(evidence: Sequence[Evidence]) -> Optional[dict[str, Any]]
 
 
 def _repair_messages(reply: str, error: ValueError) -> Conversation:
+    # Servers refuse halves of characters, which some models write.
+    answer = (strip_thoughts(reply) or '').strip()[:4000]
+    answer = answer.encode('utf-8', 'replace').decode()
     return [
-        {'role': 'assistant', 'content': reply[:4000] or '(nothing)'},
+        {'role': 'assistant', 'content': answer or '(nothing)'},
         {
             'role': 'user',
             'content': f'This answer cannot be used: {error}. Answer again, with one '

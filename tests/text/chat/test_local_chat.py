@@ -39,9 +39,11 @@ class FakeTokenizer:
         assert not add_special_tokens
         return {'input_ids': [ord(each) for each in text]}
 
+    all_special_tokens = ('<end>',)
+
     def decode(self, tokens, skip_special_tokens):
-        assert skip_special_tokens
-        return ''.join(chr(token) for token in tokens if token > END)
+        assert not skip_special_tokens  # Some of them mark thoughts.
+        return ''.join('<end>' if t <= END else chr(t) for t in tokens)
 
 
 class FakeModel:
@@ -98,7 +100,6 @@ def test_answers_in_order_with_their_tokens():
     assert [reply.prompt_tokens for reply in replies] == [8, 11, 10]
     assert [reply.answer_tokens for reply in replies] == [9, 12, 11]  # With the end.
     assert list(map(len, chat.llm.llm.batches)) == [2, 1]
-    assert build(max_tokens=4)([user('one')]) == ['U:ON']
     # The model's own settings are put back.
     assert chat.llm.llm.generation_config.num_beams == 3
 
@@ -198,14 +199,31 @@ def test_templates_without_a_system_role(system):
     assert build(str, system=system)([user('Why?')]) == ['u:Why?|a:']
 
 
-def test_thoughts_are_cut_off():
-    for written, expected in (
+@pytest.mark.parametrize(
+    ('written', 'expected'),
+    [
         ('<think>\nhm\n</think>\n\nyes', 'yes'),
         ('hm {}\n</think>\n\nyes', 'yes'),  # The template has opened them.
-        ('a <think>', 'a <think>'),
-        ('<think> no', '<think> no'),
-    ):
-        assert build(lambda prompt, written=written: written)([user('?')]) == [expected]
+        ('<|channel|>analysis<|message|>no<|channel|>final<|message|>yes', 'yes'),
+        ('<THINKING>hm</THINKING>yes', 'yes'),
+    ],
+)
+def test_thoughts_are_cut_off(written, expected):
+    assert build(lambda prompt: written)([user('?')]) == [expected]
+
+
+def test_thoughts_without_an_end_are_no_answer():
+    with pytest.raises(ChatError, match='thoughts do not end: raise max') as caught:
+        build(lambda prompt: '<think> {"a": 1}')([user('?')])
+    assert caught.value.kind == 'refused' and caught.value.reply.answer_tokens == 17
+
+
+def test_an_answer_that_is_cut_off_is_no_answer():
+    with pytest.raises(ChatError, match="cut off at 4 tokens: raise 'max_") as caught:
+        build(max_tokens=4)([user('one')])
+    assert caught.value.kind == 'refused' and caught.value.reply == 'U:ON'
+    # The end is all that is missing.
+    assert build(lambda prompt: '{ }', max_tokens=3)([user('?')]) == ['{ }']
 
 
 def test_the_precision_is_that_of_the_language_model():
@@ -217,7 +235,8 @@ def test_the_precision_is_that_of_the_language_model():
 
 def test_too_long_for_the_model():
     chat = build(window=20, max_tokens=10)
-    assert chat([user('12345')]) == ['U:12345|A:'[:10]]
+    assert chat([user('1234')]) == ['U:1234|A:']
+    chat._encode(user('12345'))
     with pytest.raises(ChatError, match=r'11 tokens of .* and 10 of .* 20') as caught:
         chat([user('123456')])
     assert caught.value.kind == 'refused' and len(chat.llm.llm.batches) == 1
@@ -348,17 +367,22 @@ def llama():
     )
 
 
+def written(chat, asked):
+    """What a real model writes, whether it comes to an end or not."""
+    tokens = chat._generate([chat._encode(each) for each in asked])
+    return [chat.llm.tokenizer.decode(row, skip_special_tokens=True) for row in tokens]
+
+
 def test_a_batch_of_a_real_model_answers_as_one_by_one(llama):
     asked = [user(text) for text in ('Hello', 'A longer question, is it not?', 'Why')]
-    single = LocalChat(llama, max_tokens=24)(asked)
-    together = LocalChat(llama, max_tokens=24, batch_size=3)(asked)
-    assert single == together and len(set(single)) == 3
-    assert [reply.prompt_tokens for reply in single] == [6, 30, 4]
+    chat = LocalChat(llama, max_tokens=24)
+    single = [written(chat, [each])[0] for each in asked]
+    assert single == written(chat, asked) and len(set(single)) == 3
+    assert [len(chat._encode(each)) for each in asked] == [6, 30, 4]
     assert llama.tokenizer.padding_side == 'right'
     system = {'role': 'system', 'content': 'Be'}
     merged = [{'role': 'user', 'content': 'Be\n\nHello'}]
-    chat = LocalChat(llama, max_tokens=24)
-    assert chat([[system, *asked[0]]]) == chat([merged])
+    assert written(chat, [[system, *asked[0]]]) == written(chat, [merged])
 
 
 @pytest.mark.parametrize(
@@ -387,7 +411,7 @@ def test_a_real_model_is_asked_for_the_likeliest_tokens(llama, own):
     kept = llama.llm.generation_config
     llama.llm.generation_config = type(kept)(**{'eos_token_id': END} | own)
     try:
-        assert LocalChat(llama, max_tokens=12, batch_size=2)(asked) == expected
+        assert written(LocalChat(llama, max_tokens=12), asked) == expected
     finally:
         llama.llm.generation_config = kept
 

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import copy
-import http.server
+import gzip
+import json
 import pickle
+import re
 import socket
 import sys
-import threading
 import time
 import traceback
+import zlib
 
 import pytest
 
 from benchmarks.chat_server import ChatServer, completion, good
+from pyg_irllrec.text._endpoint import read_retry_after
 from pyg_irllrec.text.chat.chat_error import ChatError
-from pyg_irllrec.text.chat.openai_chat import OpenAIChat, _retry_after
+from pyg_irllrec.text.chat.openai_chat import OpenAIChat
+from tests.text.raw_server import RawServer
 
 KEY = 'sk-of-this-test-0123456789'
 ASK = [
@@ -23,10 +27,14 @@ ASK = [
 
 
 @pytest.fixture
-def server(monkeypatch):
+def environment(monkeypatch):
     pytest.importorskip('openai')
     monkeypatch.setenv('NO_PROXY', '127.0.0.1')
     monkeypatch.setenv('OPENAI_API_KEY', KEY)
+
+
+@pytest.fixture
+def server(environment):
     with ChatServer() as server:
         yield server
 
@@ -136,10 +144,10 @@ def test_retry_after(server):
     assert failure(server, 503, {'retry-after-ms': '250'}, {}).retry_after == 0.25
     assert failure(server, 500, {}, {}).retry_after is None
     then = time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime(time.time() + 30))
-    assert 25 < _retry_after({'retry-after': then}) <= 30
-    assert _retry_after({'retry-after': 'Wed, 01 Jan 2020 00:00:00 GMT'}) == 0
+    assert 25 < read_retry_after({'retry-after': then}) <= 30
+    assert read_retry_after({'retry-after': 'Wed, 01 Jan 2020 00:00:00 GMT'}) == 0
     for text in ('soon', '-3', 'nan', '', '1e999'):
-        assert _retry_after({'retry-after': text}) is None
+        assert read_retry_after({'retry-after': text}) is None
 
 
 @pytest.mark.parametrize(
@@ -147,13 +155,152 @@ def test_retry_after(server):
 )
 def test_what_is_no_completion_may_pass(server, body):
     error = failure(server, 200, {}, body)
-    assert error.kind == 'passing' and 'chat completion' in str(error)
+    assert error.kind == 'passing'
+    assert re.search('must be a (JSON object|chat completion), got', str(error))
+    assert body.decode() in str(error)
 
 
-@pytest.mark.parametrize('content', [None, 3, ['x']])
-def test_a_model_that_declines_says_nothing(server, content):
-    server.script = [lambda request: (200, {}, completion(content))]
-    assert OpenAIChat('small', server.url)([ASK]) == ['']
+def chosen(content='{"a": 1', reason='stop', usage=None, **message):
+    body = completion(content)
+    body['choices'][0]['finish_reason'] = reason
+    body['choices'][0]['message'] |= message
+    return body | ({} if usage is None else {'usage': usage})
+
+
+@pytest.mark.parametrize(
+    ('body', 'message'),
+    [
+        (chosen(reason='length'), r"cut off .*'length'\): raise 'max_tokens'"),
+        (chosen(reason='content_filter'), "content filter withheld .*'content_filter'"),
+        (chosen(reason='error'), 'stopped within the answer'),
+        (chosen(None), 'returned no text \\(finish_reason "stop"\\)'),
+        (chosen(' \n'), 'returned no text'),
+        (chosen(3), 'returned no text'),
+        (chosen([]), 'returned no text'),
+        (chosen(None, 'length'), "raise 'max_tokens'"),
+        (chosen(None, refusal='I will not.'), 'the model declined: I will not'),
+        (chosen([{'type': 'refusal', 'refusal': 'No.'}]), 'the model declined: No'),
+        (chosen('', reasoning_content='{"a": 1}'), 'thoughts and no answer: raise'),
+        (chosen(None, reasoning='{"a": 1}'), 'thoughts and no answer: raise'),
+        (chosen([{'type': 'thinking', 'thinking': '{}'}]), 'returned no text'),
+    ],
+)
+def test_what_is_no_answer_has_a_cause(server, body, message):
+    error = failure(server, 200, {}, body)
+    assert error.kind == 'refused' and re.search(message, str(error))
+    assert (error.reply.prompt_tokens, error.reply.answer_tokens) == (100, 20)
+
+
+@pytest.mark.parametrize(
+    ('body', 'expected'),
+    [
+        (chosen([{'type': 'text', 'text': 'x'}]), 'x'),
+        (
+            chosen(
+                [
+                    {'type': 'thinking', 'thinking': [{'type': 'text', 'text': 'no'}]},
+                    {'type': 'output_text', 'text': 'x'},
+                    3,
+                    {'text': {'value': 'y'}},
+                    {'type': 'text', 'text': None},
+                ]
+            ),
+            '\nx\n\ny\n',
+        ),
+        (chosen(['x']), 'x'),
+        (chosen({'type': 'text', 'text': 'x'}), 'x'),
+        (
+            chosen(None, tool_calls=[{'function': {'arguments': '{"a": 1}'}}]),
+            '{"a": 1}',
+        ),
+        (chosen('{"a": 1}  \n\n', 'length'), '{"a": 1}  \n\n'),  # It is whole.
+        (chosen('x', 'tool_calls', tool_calls=[None, {'function': 3}]), 'x'),
+        (chosen('x', 3, refusal='', reasoning=7), 'x'),
+    ],
+)
+def test_the_text_of_an_answer_in_any_form(server, body, expected):
+    server.script = [lambda request: (200, {}, body)]
+    assert OpenAIChat('small', server.url)([ASK]) == [expected]
+
+
+@pytest.mark.parametrize(
+    ('error', 'kind', 'message'),
+    [
+        ({'message': 'upstream rate limited', 'code': 429}, 'passing', '429, upstream'),
+        ({'message': 'upstream rate limited', 'code': '429'}, 'passing', '429, upst'),
+        ({'message': 'slow down', 'code': 'rate_limit_exceeded'}, 'passing', 'slow'),
+        ({'message': 'too many', 'type': 'overloaded_error'}, 'passing', 'too many'),
+        ({'message': 'bad', 'code': 400}, 'refused', '400, bad'),
+        ({'message': 'bad key', 'code': 401}, 'final', '401, bad key'),
+        ({'message': 'pay', 'code': 'insufficient_quota'}, 'final', 'pay'),
+        ('out of order', 'refused', 'out of order'),
+        ({'code': None, 'message': ['odd', 3]}, 'refused', 'odd'),
+        ({'code': {}, 'message': None}, 'refused', 'code'),
+        ([1], 'refused', '1'),
+        ({'message': '\ud800 half'}, 'refused', 'half'),
+        ({'message': f'your key {KEY}'}, 'refused', r'your key \*\*\*'),
+    ],
+)
+def test_an_error_inside_of_an_answer(server, error, kind, message):
+    caught = failure(server, 200, {}, {'error': error})
+    assert caught.kind == kind and re.search(message, str(caught))
+    str(caught).encode()
+
+
+def test_an_error_of_old_vllm(server):
+    body = {'object': 'error', 'message': 'no such model', 'code': 404}
+    caught = failure(server, 200, {}, body)
+    assert caught.kind == 'final' and '404, no such model' in str(caught)
+
+
+@pytest.mark.parametrize(
+    ('body', 'message'),
+    [
+        (b'{"error": {"message": "half \\ud800 a pair"}}', '400, half a pair'),
+        (b'<html><style>p {}</style><h1>Too large</h1></html>', '400, Too large'),
+        (b'{"error": "plain"}', '400, plain'),
+        (b'{"detail": [{"msg": "field required"}]}', 'field required'),
+        (b'{"message": "of a proxy"}', '400, of a proxy'),
+        (b'\xff\xfe\0', '400, '),
+        (b'{"error": {"code": [], "message": 3}}', '400, '),
+        (b'[' * 100_000, '400, '),
+        (b'{"error": {"message": "' + b'x' * 10**6 + b'"}}', '400, xxx'),
+        (b'', '400, 0 bytes'),
+    ],
+)
+def test_the_words_of_a_server_in_any_form(server, body, message):
+    error = failure(server, 400, {'Content-Type': 'text/plain; charset=none'}, body)
+    assert error.kind == 'refused' and message in str(error)
+    assert len(str(error)) < 400 and '\n' not in str(error)
+    str(error).encode()
+
+
+def test_a_redirect_is_not_followed(server):
+    error = failure(server, 307, {'Location': 'http://other.example/v1'}, {})
+    assert error.kind == 'final' and len(server.requests) == 1
+    assert 'redirects to http://other.example/v1: give that address' in str(error)
+
+
+def test_a_good_answer_that_repeats_the_key(server):
+    server.script = [lambda request: f'Bearer {KEY}']
+    assert OpenAIChat('small', server.url)([ASK]) == ['Bearer ***']
+
+
+@pytest.mark.parametrize(
+    'count', [10**30, -1, '7', 1.5, True, None, float('nan'), float('inf'), [], {}]
+)
+def test_counts_that_are_none_are_unknown(server, count):
+    usage = {'prompt_tokens': count, 'completion_tokens': 20}
+    server.script = [lambda request: (200, {}, chosen('x', usage=usage))]
+    (reply,) = OpenAIChat('small', server.url)([ASK])
+    assert (reply.prompt_tokens, reply.answer_tokens) == (None, 20)
+
+
+@pytest.mark.parametrize('usage', [3, [], 'many', {'prompt_tokens': {}}])
+def test_usage_of_any_type(server, usage):
+    server.script = [lambda request: (200, {}, chosen('x', usage=usage))]
+    (reply,) = OpenAIChat('small', server.url)([ASK])
+    assert (reply, reply.prompt_tokens) == ('x', None)
 
 
 def test_counts_may_be_missing(server):
@@ -172,33 +319,71 @@ def test_a_server_that_hangs(server):
     assert time.monotonic() - start < 0.9 and caught.value.kind == 'passing'
 
 
-def test_a_server_that_drips(monkeypatch):
-    pytest.importorskip('openai')
-    monkeypatch.setenv('NO_PROXY', '127.0.0.1')
-    monkeypatch.setenv('OPENAI_API_KEY', KEY)
+HEAD = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n'
+ERROR = b'HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n'
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.send_response(200)
-            self.send_header('Content-Type', 'application/json')
-            self.send_header('Content-Length', '1000')
-            self.end_headers()
-            for _ in range(60):
-                self.wfile.write(b' ')
-                time.sleep(0.05)
 
-        def log_message(self, *args):
-            pass
+@pytest.mark.parametrize(
+    'start',
+    [
+        HEAD + b'Content-Length: 1000\r\n\r\n',
+        ERROR + b'Content-Length: 1000\r\n\r\n',
+        HEAD + b'X-Dripped: ',
+        b'',
+        b'HTTP/1.1 100 Continue\r\n\r\n',
+    ],
+)
+def test_a_server_that_drips(environment, start):
+    def drip(connection):
+        connection.sendall(start)
+        for _ in range(60):
+            connection.sendall(b'1')
+            time.sleep(0.05)
 
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as drip:
-        drip.handle_error = lambda *args: None
-        threading.Thread(target=drip.serve_forever, args=(0.01,), daemon=True).start()
-        url = f'http://127.0.0.1:{drip.server_port}/v1'
-        start = time.monotonic()
-        with pytest.raises(ChatError, match='no answer within'):
+    with RawServer(drip) as url:
+        before = time.monotonic()
+        with pytest.raises(ChatError, match=r'no answer within|no response|Connection'):
             OpenAIChat('small', url, timeout=0.3)([ASK])
-        assert time.monotonic() - start < 1
-        drip.shutdown()
+        assert time.monotonic() - before < 1
+
+
+@pytest.mark.parametrize('head', [HEAD, ERROR])
+@pytest.mark.parametrize('packed', [False, True])
+def test_a_response_without_an_end(environment, head, packed):
+    zeros = zlib.compressobj(9, wbits=31)
+    block = zeros.compress(bytes(30_000_000)) + zeros.flush()
+    block = block if packed else b' ' * 1_000_000
+    head += b'Content-Encoding: gzip\r\n' if packed else b''
+    sent = []
+
+    def flood(connection):
+        connection.sendall(head + b'\r\n')
+        for _ in range(1 if packed else 60):
+            connection.sendall(block)
+            sent.append(len(block))
+
+    with RawServer(flood) as url:
+        with pytest.raises(ChatError, match='longer than 10000000 bytes') as caught:
+            OpenAIChat('small', url)([ASK])
+    assert caught.value.kind == 'refused' and sum(sent) < 30_000_000
+
+
+def test_a_packed_answer(environment):
+    body = gzip.compress(json.dumps(completion('x')).encode())
+    head = HEAD + f'Content-Encoding: gzip\r\nContent-Length: {len(body)}\r\n'.encode()
+    with RawServer(lambda connection: connection.sendall(head + b'\r\n' + body)) as url:
+        assert OpenAIChat('small', url)([ASK]) == ['x']
+
+
+@pytest.mark.parametrize(
+    'head', [b'Content-Encoding: gzip', b'Content-Encoding: br', b'Content-Length: 9']
+)
+def test_a_damaged_answer(environment, head):
+    sent = HEAD + head + b'\r\n\r\nabc'
+    with RawServer(lambda connection: connection.sendall(sent)) as url:
+        with pytest.raises(ChatError) as caught:
+            OpenAIChat('small', url)([ASK])
+    assert caught.value.kind == 'passing'
 
 
 def test_a_server_that_is_not_there(server):

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.chat_server import BROKEN, ChatServer, good, question
+from benchmarks.chat_server import BROKEN, ChatServer, completion, good, question
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.chat_reply import ChatReply
 from pyg_irllrec.text.chat.openai_chat import OpenAIChat
@@ -206,6 +206,55 @@ def test_failures_one_after_the_other_stop_the_run(out):
     # What failed before does not keep the rest from being written.
     counts = extractor(model)(some_evidence(25), out)['counts']
     assert counts['failed'] == 25
+
+
+CUT_OFF = ChatError('cut off', 'refused', reply=ChatReply('{"intents', 70, 9))
+
+
+@pytest.mark.parametrize(
+    ('answer_of_one', 'reason', 'calls', 'tokens'),
+    [
+        (CUT_OFF, 'cut off', 1, 79),
+        (ChatError('too long', 'refused'), 'too long', 0, 0),
+        (ChatError('half \ud800 a pair', 'refused'), 'half a pair', 0, 0),
+        (ChatReply(f'<think>{answer("draft")}', 5, 5), 'raise max_tokens', 1, 10),
+        (None, 'returned no text', 0, 0),
+        (ChatReply('{"intents": ["\ud800"]} \0', 5, 5), 'answer is invalid', 2, 20),
+        (ChatReply('[' * 10**5, 5, 5), 'got none', 2, 20),
+        (ChatReply('{"a":' * 10**5, 5, 5), 'got none', 2, 20),
+    ],
+)
+def test_an_answer_that_is_none_fails_alone(out, answer_of_one, reason, calls, tokens):
+    def reply(conversation):
+        json.dumps(conversation, ensure_ascii=False).encode()
+        if first_text(conversation) != 'user text 1':
+            return ChatReply(answer('fine'), 1, 1)
+        if isinstance(answer_of_one, Exception):
+            raise answer_of_one
+        return answer_of_one
+
+    counts = extractor(FakeModel(reply), concurrency=1)(some_evidence(3), out)['counts']
+    assert (counts['ok'], counts['failed'], counts['calls']) == (2, 1, 2 + calls)
+    assert counts['prompt_tokens'] + counts['answer_tokens'] == 4 + tokens
+    record = load_intents(out).records[1]
+    assert record.status == 'failed' and reason in record.reason
+
+
+def test_a_larger_limit_asks_again_for_what_was_cut_off_alone(openai, out):
+    def cut_off(request):
+        body = completion('{"intents": [{"na')
+        body['choices'][0]['finish_reason'] = 'length'
+        return 200, {}, body
+
+    with ChatServer() as server:
+        server.script = [cut_off]
+        small = OpenAIChat('small', server.url, max_tokens=10)
+        counts = extractor(small)(some_evidence(4), out)['counts']
+        assert (counts['failed'], len(server.requests)) == (1, 4)
+        large = OpenAIChat('small', server.url, max_tokens=2000)
+        manifest = extractor(large)(some_evidence(4), out)
+        assert manifest['counts']['failed'] == 0 and len(server.requests) == 5
+    assert manifest['model']['options']['max_tokens'] == 2000
 
 
 # Texts are data.
@@ -502,8 +551,8 @@ def test_two_runs_at_a_time_do_not_ask_for_the_same(out, tmp_path):
 
 def test_a_model_that_returns_something_else_ends_the_run(out):
     model = honest()
-    model.reply = lambda conversation: None
-    with pytest.raises(ValueError, match='must answer with a string, got NoneType'):
+    model.reply = lambda conversation: 3
+    with pytest.raises(ValueError, match='must answer with a string, got int'):
         extractor(model)(some_evidence(3), out)
 
 

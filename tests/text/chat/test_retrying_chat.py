@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from pyg_irllrec.text.chat._retrying_chat import RetryingChat, RunCancelled
+from pyg_irllrec.text.chat.chat_error import ChatError
+from pyg_irllrec.text.chat.chat_reply import ChatReply
+
+ASK = [{'role': 'user', 'content': 'why?'}]
+
+
+class Cancelled(threading.Event):
+    """Keeps how long was to be waited for, without waiting."""
+
+    def __init__(self):
+        super().__init__()
+        self.waits = []
+
+    def wait(self, timeout=None):
+        assert timeout <= threading.TIMEOUT_MAX
+        self.waits.append(timeout)
+        return False
+
+
+def retrying(*answers, **options):
+    """A chat that answers in turn, or raises; and its calls and waits."""
+    calls, left = [], list(answers)
+
+    def model(conversations):
+        calls.append(conversations)
+        answer = left.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return [answer]
+
+    defaults = {'max_retries': 3, 'backoff': 1.0, 'rpm': None, 'tpm': None}
+    cancelled = Cancelled()
+    chat = RetryingChat(model, 1, **(defaults | options), cancelled=cancelled)
+    return chat, calls, cancelled.waits
+
+
+def test_as_many_retries_as_asked_for():
+    busy = [ChatError(f'busy {k}') for k in range(9)]
+    chat, calls, _ = retrying(*busy[:3], 'x')
+    assert chat.ask(ASK) == 'x' and len(calls) == 4
+    chat, calls, _ = retrying(*busy)
+    with pytest.raises(ChatError, match='busy 3'):
+        chat.ask(ASK)
+    assert len(calls) == 4
+    chat, calls, _ = retrying(*busy, max_retries=0)
+    with pytest.raises(ChatError, match='busy 0'):
+        chat.ask(ASK)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize('kind', ['refused', 'final'])
+def test_what_must_fail_again_is_not_asked_again(kind):
+    chat, calls, waits = retrying(ChatError('no', kind))
+    with pytest.raises(ChatError, match='no'):
+        chat.ask(ASK)
+    assert len(calls) == 1 and waits == []
+
+
+def test_the_time_between_retries_doubles_up_to_a_minute():
+    chat, _, waits = retrying(*[ChatError('busy')] * 9, 'x', max_retries=9)
+    chat.ask(ASK)
+    for attempt, seconds in enumerate(waits):
+        longest = min(60, 2**attempt)
+        assert longest / 2 <= seconds <= longest
+    assert len(waits) == 9
+    assert chat._retry_delay(5000, ChatError('busy')) <= 60
+
+
+def test_the_time_that_a_server_asks_for():
+    chat, _, waits = retrying(ChatError('busy', retry_after=7), 'x', backoff=0.5)
+    chat.ask(ASK)
+    assert 7 <= waits[0] <= 7.5
+    chat, calls, _ = retrying(ChatError('busy', retry_after=601))
+    with pytest.raises(ChatError, match='asks to wait 601 seconds') as caught:
+        chat.ask(ASK)
+    assert caught.value.kind == 'final' and len(calls) == 1
+
+
+@pytest.mark.parametrize('used', [30, 3000])
+@pytest.mark.parametrize('fails', [False, True])
+def test_the_budget_of_tokens_is_corrected_by_what_was_used(used, fails):
+    reply = ChatReply('x', used - 10, 10)
+    error = ChatError('cut off', 'refused', reply=reply)
+    chat, _, waits = retrying(error if fails else reply, 'x', tpm=60)
+    if fails:
+        with pytest.raises(ChatError):
+            chat.ask(ASK)
+    else:
+        chat.ask(ASK)
+    chat.ask(ASK)
+    (seconds,) = waits
+    assert used - 2 <= seconds <= used  # At a token a second.
+
+
+@pytest.mark.parametrize('count', [10**30, 10**15, -5, '7', float('nan')])
+def test_a_count_that_is_none_is_approximated(count):
+    chat, _, _ = retrying(ChatReply('x' * 8, count, count), tpm=1)
+    reply = chat.ask(ASK)
+    assert (reply.prompt_tokens, reply.answer_tokens) == (5, 2)
+
+
+def test_a_wait_of_any_length(monkeypatch):
+    reply = ChatReply('x', 10**8, 10**8)
+    chat, _, waits = retrying(reply, 'x', tpm=1e-9)
+    chat.ask(ASK)
+    chat.ask(ASK)
+    assert waits == [threading.TIMEOUT_MAX]
+
+
+def test_no_text_is_no_answer():
+    chat, _, _ = retrying(None)
+    with pytest.raises(ChatError, match='returned no text') as caught:
+        chat.ask(ASK)
+    assert caught.value.kind == 'refused'
+
+
+def test_cancelled_it_asks_nobody():
+    chat, calls, _ = retrying('x')
+    chat._cancelled.set()
+    start = time.monotonic()
+    with pytest.raises(RunCancelled):
+        chat.ask(ASK)
+    assert calls == [] and time.monotonic() - start < 1
