@@ -14,6 +14,7 @@ from torch_geometric.transforms import BaseTransform, Compose
 
 from pyg_irllrec.cli.argument_types import positive_int, separator
 from pyg_irllrec.datasets import InteractionDataset
+from pyg_irllrec.datasets._ingest.file_kind import file_kind
 from pyg_irllrec.text import TfidfEncoder
 from pyg_irllrec.text.intents.intent_file import manifest_path
 from pyg_irllrec.transforms import (
@@ -31,11 +32,13 @@ FILES = ('interactions', 'items')
 
 CHOICES = (
     'sep',
+    'encoding',
     'user',
     'item',
     'rating',
     'min_rating',
     'timestamp',
+    'time_unit',
     'item_text',
     'items_id',
     'k_core',
@@ -59,7 +62,9 @@ def add_data_options(
         texts_required (bool): Whether the texts of items must be named.
             (default: :obj:`False`)
     """
-    group = parser.add_argument_group('data', 'CSV or Parquet files')
+    group = parser.add_argument_group(
+        'data', 'CSV, Parquet or JSON lines, by the names of the files'
+    )
 
     def add(name: str, default: Any = None, **options: Any) -> None:
         if not required:
@@ -68,6 +73,12 @@ def add_data_options(
 
     add('--interactions', type=Path, required=required, metavar='FILE')
     add('--sep', ',', type=separator, help='the separator of columns (default: ,)')
+    add(
+        '--encoding',
+        'utf-8',
+        metavar='NAME',
+        help='the encoding of CSV files and JSON lines (default: utf-8)',
+    )
     add('--user', required=required, metavar='COLUMN', help='the ids of users')
     add('--item', required=required, metavar='COLUMN', help='the ids of items')
     add('--rating', metavar='COLUMN')
@@ -78,6 +89,12 @@ def add_data_options(
         help='the least rating that counts as liked (needs --rating)',
     )
     add('--timestamp', metavar='COLUMN', help='split by time instead of at random')
+    add(
+        '--time-unit',
+        'auto',
+        choices=('auto', 's', 'ms', 'us', 'ns'),
+        help='the unit of times that are numbers (default: found by their size)',
+    )
     add(
         '--items',
         type=Path,
@@ -141,13 +158,18 @@ def read_dataset(
         'item': args.item,
         'rating': args.rating,
         'timestamp': args.timestamp,
+        'time_unit': args.time_unit,
         'items': args.items,
         'item_text': args.item_text,
         'item_id': args.items_id,
         'force_reload': force,
     }
-    if args.interactions.suffix in ('.parquet', '.pq'):
+    kind = file_kind(args.interactions)
+    if kind == 'parquet':
         return InteractionDataset.from_parquet(args.interactions, root, **options)
+    options['encoding'] = args.encoding
+    if kind == 'json_lines':
+        return InteractionDataset.from_json_lines(args.interactions, root, **options)
     return InteractionDataset.from_csv(args.interactions, root, sep=args.sep, **options)
 
 

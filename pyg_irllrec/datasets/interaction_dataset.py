@@ -172,11 +172,8 @@ class InteractionDataset(StoredDataset):
         from pyg_irllrec.datasets._ingest.csv_table import CsvTable
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
 
-        def open_csv(file: Path) -> CsvTable:
-            return CsvTable(file, sep, encoding, quote)
-
         tables = InputTables(
-            user, item, rating, timestamp, duplicates, time_unit, open_csv
+            user, item, rating, timestamp, duplicates, time_unit, sep, encoding, quote
         )
         for file in _as_paths(path):
             tables.add(CsvTable(file, sep, encoding, quote, column_names))
@@ -258,7 +255,9 @@ class InteractionDataset(StoredDataset):
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
         from pyg_irllrec.datasets._ingest.json_lines_table import JsonLinesTable
 
-        tables = InputTables(user, item, rating, timestamp, duplicates, time_unit)
+        tables = InputTables(
+            user, item, rating, timestamp, duplicates, time_unit, encoding=encoding
+        )
         for file in _as_paths(path):
             tables.add(JsonLinesTable(file, encoding))
         tables.add_texts('user', users, user_id, user_text)

@@ -4,13 +4,16 @@ import math
 from numbers import Real
 from typing import Any, Optional
 
+import torch
 from torch import Tensor
 from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.transforms._check_order import check_copies, check_unsplit
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
+from pyg_irllrec.transforms._last_of_pairs import last_of_pairs
 from pyg_irllrec.typing import EdgeType, GraphData
 from pyg_irllrec.utils.checks import check_length
+from pyg_irllrec.utils.edge_store import plain
 from pyg_irllrec.utils.select_edges import edge_attributes, select_columns, select_edges
 from pyg_irllrec.utils.split_layout import SplitLayout, positive_mask
 
@@ -19,10 +22,12 @@ from pyg_irllrec.utils.split_layout import SplitLayout, positive_mask
 class BinarizeRatings(InteractionTransform):
     r"""Leaves the interactions rated :obj:`min_rating` or above, and takes the
     ratings away: what is left is liked (functional name:
-    :obj:`irllrec_binarize_ratings`). Nodes stay, also those without any interaction
-    left: :class:`~pyg_irllrec.transforms.KCore` removes them. Interactions in reverse
-    follow, and so does a test set, :obj:`edge_label_index` with its ratings
-    :obj:`edge_label`, as :class:`~torch_geometric.datasets.MovieLens100K` has it.
+    :obj:`irllrec_binarize_ratings`). Of repeated interactions the last one counts, by
+    :obj:`time` where there is one and then by place. Nodes stay, also those without
+    any interaction left: :class:`~pyg_irllrec.transforms.KCore` removes them.
+    Interactions in reverse follow, and so does a test set, :obj:`edge_label_index`
+    with its ratings :obj:`edge_label`, as
+    :class:`~torch_geometric.datasets.MovieLens100K` has it.
 
     Args:
         min_rating (float): The least rating that counts.
@@ -63,11 +68,12 @@ class BinarizeRatings(InteractionTransform):
         )
         check_copies(data, store, reverse, type(self).__name__)
         rating = self._read_rating(data, store)
-        liked = self._liked(self.rating, rating, store.edge_index.size(1))
+        time = store.time if 'time' in edge_attributes(data, store) else None
+        liked = self._liked(self.rating, rating, plain(store.edge_index), time)
         if layout is SplitLayout.TEST_SET:
             _check_test_ratings(store)
             test = store.edge_label_index
-            liked_test = self._liked('edge_label', store.edge_label, test.size(1))
+            liked_test = self._liked('edge_label', store.edge_label, plain(test))
         if liked.numel() == 0:
             there = (
                 f'ratings from {rating.min().item()} to {rating.max().item()}'
@@ -97,16 +103,26 @@ class BinarizeRatings(InteractionTransform):
             "'edge_index': pass the name of the ratings as rating=..."
         )
 
-    def _liked(self, name: str, rating: Tensor, length: int) -> Tensor:
+    def _liked(
+        self, name: str, rating: Tensor, pairs: Tensor, time: Optional[Tensor] = None
+    ) -> Tensor:
         r"""The numbers of the interactions that are rated high enough."""
-        check_length(name, rating, length)
+        check_length(name, rating, pairs.size(1))
         missing = int(rating.isnan().sum())
         if missing > 0:
             raise ValueError(
                 f"'{name}' must hold numbers, got NaN in {missing} of "
                 f'{rating.numel()} interactions'
             )
-        return (rating >= self.min_rating).nonzero().flatten()
+        liked = rating >= self.min_rating
+        if pairs.numel() > 0:
+            user, item = pairs.long()
+            pair = user * (item.max() + 1) + item
+            if bool((pair[1:] <= pair[:-1]).any()):  # Else sorted, and each once.
+                counts = torch.zeros_like(liked)
+                counts[last_of_pairs(pair, time)[1]] = True
+                liked &= counts
+        return liked.nonzero().flatten()
 
 
 def _check_test_ratings(store: Any) -> None:

@@ -9,6 +9,7 @@ from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.transforms._check_order import check_copies, check_unsplit
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
+from pyg_irllrec.transforms._last_of_pairs import last_of_pairs
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.adjacency import check_node_ids
 from pyg_irllrec.utils.checks import (
@@ -26,6 +27,7 @@ from pyg_irllrec.utils.split_layout import (
     positive_edges,
     positive_mask,
 )
+from pyg_irllrec.utils.time_units import UNIT_NAMES, UNITS, find_unit, unit_range
 from pyg_irllrec.utils.warn_caller import warn_caller
 
 TRAIN, VAL, TEST, LEFT_OUT = range(4)
@@ -88,8 +90,9 @@ class SplitInteractions(InteractionTransform):
 
     Raises:
         ValueError: If an argument is out of range, there are no interactions,
-            :obj:`time` is missing or holds no integers, ids are out of range,
-            interactions are already split, or something was already made of them.
+            :obj:`time` is missing, holds no integers or mixes units, ids are out of
+            range, interactions are already split, or something was already made of
+            them.
     """
 
     def __init__(
@@ -138,8 +141,10 @@ class SplitInteractions(InteractionTransform):
         if user.numel() == 0:
             raise ValueError("'edge_index' must hold at least one edge, got none")
         time = read_time(store, user.numel(), required=self.by == 'time')
+        if time is not None and self.by != 'random':
+            _check_one_unit(time)
 
-        pair, last = _last_of_pairs(user * num_items + item, time)
+        pair, last = last_of_pairs(user * num_items + item, time)
         if time is not None:
             time = time[last]
         split = torch.full_like(user, LEFT_OUT, dtype=torch.uint8)
@@ -231,6 +236,24 @@ class SplitInteractions(InteractionTransform):
             split[mine] = LEFT_OUT
 
 
+def _check_one_unit(time: Tensor) -> None:
+    r"""Raises a :class:`ValueError` for times of several units, which are in no order:
+    a split by them would leak."""
+    size = time.abs()
+    largest = int(size.max())
+    unit = find_unit(largest)
+    for other in UNITS:
+        if unit is None or other == unit:
+            return  # Of the units below it, none was found.
+        low, high = unit_range(other)
+        smaller = time[(size >= low) & (size < high)]
+        if smaller.numel() > 0:
+            raise ValueError(
+                f"'time' must be in one unit, got {largest}, which is in "
+                f'{UNIT_NAMES[unit]}, and {int(smaller[0])}, in {UNIT_NAMES[other]}'
+            )
+
+
 def _rename_test_set(store: Any, given: Tensor, kept: Tensor) -> None:
     index = kept.nonzero().flatten()
     store.test_edge_label_index = select_columns(given, index)
@@ -244,23 +267,6 @@ def _rename_test_set(store: Any, given: Tensor, kept: Tensor) -> None:
         for each in (key, key.removesuffix('_index')):
             if each in store:
                 del store[each]
-
-
-def _last_of_pairs(pair: Tensor, time: Optional[Tensor]) -> tuple[Tensor, Tensor]:
-    r"""The distinct pairs, sorted, and the number of the last interaction of each."""
-    value, order = pair.sort(stable=True)
-    same = value[1:] == value[:-1]
-    if not bool(same.any()):
-        return value, order
-    last = torch.ones_like(value, dtype=torch.bool)
-    last[:-1] = ~same
-    if time is not None:
-        repeated = ~last
-        repeated[1:] |= same
-        part = order[repeated]
-        part = part[time[part].argsort(stable=True)]
-        order[repeated] = part[pair[part].argsort(stable=True)]
-    return value[last], order[last]
 
 
 def _share(count: Tensor, share: float) -> Tensor:

@@ -65,6 +65,19 @@ def test_parquet(folder):
     assert read_dataset(args, folder / 'data').counts['interactions'] == 72
 
 
+def test_json_lines(folder):
+    import pandas as pd
+
+    frame = pd.read_csv('likes.csv').assign(when=1_600_000_000_000)
+    text = frame.to_json(orient='records', lines=True)
+    Path('likes.jsonl').write_text(text, 'utf-16')
+    named = ('--interactions', 'likes.jsonl', *NAMED[2:], '--encoding', 'utf-16')
+    args = parse(*named, '--timestamp', 'when', '--time-unit', 'ms')
+    dataset = read_dataset(args, folder / 'data')
+    assert dataset.counts['interactions'] == 72
+    assert set(dataset[0]['user', 'rates', 'item'].time.tolist()) == {1_600_000_000}
+
+
 def test_options_that_may_be_given_again():
     args = vars(parse('--min-rating', '3', required=False))
     assert args == {'min_rating': 3.0}

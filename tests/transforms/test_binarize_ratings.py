@@ -30,7 +30,12 @@ from tests.transforms.graphs import (
 def test_leaves_what_is_rated_high_enough(pairs, min_rating):
     data = hetero(pairs, dtype=torch.int32)
     before = copy.deepcopy(data)
-    expected = [k for k in range(len(pairs)) if k % 5 + 1 >= min_rating]
+    time = data[RATES].time.tolist()
+    order = sorted(range(len(pairs)), key=lambda k: (time[k], k))
+    last = {pairs[k]: k for k in order}  # The rating that counts.
+    expected = [
+        k for k, pair in enumerate(pairs) if last[pair] == k and k % 5 + 1 >= min_rating
+    ]
     if not expected:
         with pytest.raises(
             ValueError,
@@ -46,6 +51,17 @@ def test_leaves_what_is_rated_high_enough(pairs, min_rating):
     assert pairs_of(rates.edge_index) == [pairs[k] for k in expected]
     assert rates.edge_index.dtype == torch.int32
     assert out['user'].num_nodes == data['user'].num_nodes
+
+
+def test_of_repeated_ratings_the_last_counts():
+    data = hetero([(0, 0), (1, 1), (0, 0), (1, 1)])
+    data[RATES].rating = torch.tensor([5, 1, 1, 5])
+    del data[RATES].time
+    assert BinarizeRatings(4)(data)[RATES].number.tolist() == [3]
+    data[RATES].time = torch.tensor([20, 20, 10, 10])
+    assert BinarizeRatings(4)(data)[RATES].number.tolist() == [0]
+    data[RATES].time = torch.tensor([10, 10, 10, 10])
+    assert BinarizeRatings(4)(data)[RATES].number.tolist() == [3]
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.float64, torch.int8])

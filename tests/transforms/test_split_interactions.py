@@ -336,3 +336,15 @@ def test_a_reverse_of_any_name_is_kept_in_step():
     data['item', 'liked_by', 'user'].edge_index = edges([(0, 0)])
     with pytest.raises(ValueError, match='must hold the 4 interactions of'):
         split(data)
+
+
+@pytest.mark.parametrize('by', ['time', 'leave_one_out'])
+def test_times_of_several_units_would_leak(by):
+    data = hetero([(0, 0), (0, 1), (0, 2)])
+    data[RATES].time = torch.tensor([1_577_934_245_000, 1_577_934_246, 0])
+    with pytest.raises(ValueError, match=r'one unit, got 1577934245000, .*1577934246'):
+        SplitInteractions(by)(data)
+    SplitInteractions('random')(data)
+    for time in ([1, 2, 3], [0, 1_577_934_245_000, 1_577_934_246_000]):
+        data[RATES].time = torch.tensor(time)
+        SplitInteractions(by)(data)

@@ -18,9 +18,9 @@ from pyg_irllrec.datasets._ingest.store import (
     write_store,
 )
 from pyg_irllrec.datasets._ingest.table import Table, check_columns
-from pyg_irllrec.datasets._ingest.time_column import UNIT_NAMES
 from pyg_irllrec.typing import SIDES
 from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.time_units import UNIT_NAMES
 from pyg_irllrec.utils.warn_caller import warn_caller
 
 _DUPLICATES = {

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -19,10 +19,12 @@ class FrameTable:
     def __init__(self, frame: Any, name: str) -> None:
         if type(frame).__name__ == 'LazyFrame' and hasattr(frame, 'collect'):
             frame = frame.collect()  # Of polars.
-        if not hasattr(frame, 'keys') and hasattr(frame, '__arrow_c_stream__'):
-            # A stream is read once, a table any number of times.
-            frame = pa.RecordBatchReader.from_stream(frame).read_all()
-        elif not hasattr(frame, 'keys'):
+        has_names = isinstance(frame, Mapping) or (
+            hasattr(frame, 'keys') and hasattr(frame, 'columns')
+        )
+        if not has_names and hasattr(frame, '__arrow_c_stream__'):
+            frame = _read_stream(frame, name)
+        elif not has_names:
             raise ValueError(
                 f'{name} must be a table of pandas, polars or Arrow, or map names to '
                 f'columns, got {type(frame).__name__}'
@@ -52,3 +54,14 @@ class FrameTable:
 
     def location(self, row: int) -> str:
         return f'row {row}'
+
+
+def _read_stream(stream: Any, name: str) -> Any:
+    r"""All of a stream, which can be read once, as a table, which can be read again."""
+    try:
+        return pa.RecordBatchReader.from_stream(stream).read_all()
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise ValueError(
+            f'{name} must be a table that Arrow can read, got {type(stream).__name__}: '
+            f'{error}'
+        ) from None

@@ -26,8 +26,8 @@ _MISSING_WORDS = (
 )  # fmt: skip
 _INTEGER = r'^((0|-?[1-9][0-9]{0,18})(\.0+)?|-0\.0+)$'
 _LOSSY = r'^[-+]?[0-9]+(\.[0-9]+)?[eE]\+[0-9]+$|^-?[0-9]{16,}\.0+$'
-# Above, a float may stand for several integers.
-_EXACT_BELOW = {'halffloat': 2**11, 'float': 2**24, 'double': 2**53}
+EXACT_BELOW = {'halffloat': 2**11, 'float': 2**24, 'double': 2**53}
+"""From here on, a float may stand for several integers."""
 
 
 def to_ids(values: Any, cell: CellLocation) -> Any:
@@ -60,7 +60,7 @@ def _from_floats(values: Any, cell: CellLocation) -> Any:
     fraction = ~np.isfinite(numbers) | (numbers != np.trunc(numbers))
     reason = 'must hold ids that are integers or strings'
     cell.fail_where(pa.array(fraction), reason, values)
-    lossy = np.abs(numbers) >= _EXACT_BELOW[str(values.type)]
+    lossy = np.abs(numbers) >= EXACT_BELOW[str(values.type)]
     cell.fail_where(pa.array(lossy), _lossy_reason(), values)
     return pa.array(numbers.astype(np.int64))
 

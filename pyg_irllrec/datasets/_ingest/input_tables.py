@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -22,8 +22,8 @@ from pyg_irllrec.datasets._ingest.parquet_table import ParquetTable
 from pyg_irllrec.datasets._ingest.read_interactions import InteractionColumns
 from pyg_irllrec.datasets._ingest.source import Source
 from pyg_irllrec.datasets._ingest.table import Table
-from pyg_irllrec.datasets._ingest.time_column import UNITS
 from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.time_units import UNITS
 
 
 class InputTables:
@@ -38,7 +38,9 @@ class InputTables:
         timestamp: Optional[str],
         duplicates: str,
         time_unit: str,
-        open_csv: Callable[[Path], CsvTable] = CsvTable,
+        sep: str = ',',
+        encoding: str = 'utf-8',
+        quote: Optional[str] = '"',
     ) -> None:
         check_duplicates(duplicates, rating)
         check_choice('time_unit', time_unit, ('auto', *UNITS))
@@ -52,7 +54,7 @@ class InputTables:
         self.tables: list[Table] = []
         self.texts: dict[str, TextColumns] = {}
         self.sources: list[Source] = []
-        self._open_csv = open_csv
+        self._sep, self._encoding, self._quote = sep, encoding, quote
 
     def add(self, table: Table) -> None:
         r"""Adds a table of interactions."""
@@ -92,7 +94,9 @@ class InputTables:
         kind = file_kind(path)
         if kind == 'parquet':
             return ParquetTable(path)
-        return JsonLinesTable(path) if kind == 'json_lines' else self._open_csv(path)
+        if kind == 'json_lines':
+            return JsonLinesTable(path, self._encoding)
+        return CsvTable(path, self._sep, self._encoding, self._quote)
 
     def build(self, root: Path, options: dict[str, Any], rebuild: bool) -> None:
         r"""Writes :obj:`root/processed` unless it already holds the same dataset.

@@ -35,6 +35,8 @@ class JsonLinesTable:
         names: dict[str, None] = {}
         for row in islice(self._rows(), _BATCH_ROWS):
             names.update(dict.fromkeys(row))
+        if not names:
+            raise ValueError(f'{self.name} is empty')
         return list(names)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
@@ -67,7 +69,7 @@ class JsonLinesTable:
                         row = decode(line)
                         reason = '' if isinstance(row, dict) else 'no object'
                     except (ValueError, RecursionError) as error:
-                        row, reason = None, str(error)
+                        row, reason = None, str(error)[:80]
                     if not isinstance(row, dict):
                         raise ValueError(
                             f'{self.name}, line {number}: expected one JSON object per '

@@ -15,22 +15,13 @@ from pyg_irllrec.datasets._ingest.convert import (
     try_casts,
 )
 from pyg_irllrec.datasets._ingest.decode import decode
+from pyg_irllrec.datasets._ingest.ids import EXACT_BELOW
 from pyg_irllrec.typing import FloatArray, IntArray
+from pyg_irllrec.utils.time_units import UNIT_NAMES, UNITS, find_unit, unit_range
 
-UNITS = {'s': 1, 'ms': 10**3, 'us': 10**6, 'ns': 10**9}
-"""How many of each are a second."""
-
-UNIT_NAMES = {
-    's': 'seconds',
-    'ms': 'milliseconds',
-    'us': 'microseconds',
-    'ns': 'nanoseconds',
-}
-# In seconds: 1973 and 2286. Times between are of one unit only, by their magnitude.
-_LEAST, _MOST = 10**8, 10**10
+_NAT = np.iinfo(np.int64).min  # What numpy and pandas write where a time is missing.
 _YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799
 _REASON = 'must hold numbers or ISO 8601 dates'
-_UNCLEAR = "holds a time that fits no unit: pass 'time_unit'"
 _NUMBER = r'^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$'
 # The widths of dates that are written as one number, from the month on.
 _WRITTEN_DATES = {
@@ -75,6 +66,7 @@ class TimeColumn:
             cell.fail(f'{_REASON}, got {values.type}')
         else:
             part, kind = _read(values, cell)
+            _check_digits(part, values, cell)
         if self._kind not in (None, kind):
             cell.fail(f'mixes numbers and dates, got {kind} after {self._kind}')
         self._kind = kind
@@ -99,22 +91,21 @@ class TimeColumn:
         return np.concatenate(seconds), unit
 
     def _infer(self) -> str:
-        ends = [(float(part.min()), float(part.max())) for part, _ in self._parts]
-        most = max(max(-low, high) for low, high in ends)
+        largest = [float(np.abs(values).max()) for values, _ in self._parts]
+        most = max(largest)
         self._check_written_dates(most)
-        for unit, scale in UNITS.items():
-            least = 0 if unit == 's' else _LEAST * scale
-            if least <= most < _MOST * scale:
-                break
-        else:
-            for values, cell in self._parts:
-                wrong = pa.array(np.abs(values) == most)
-                cell.fail_where(wrong, _UNCLEAR, values)
+        unit = find_unit(most)
+        if unit is None:
+            values, cell = self._parts[largest.index(most)]
+            row = int(np.abs(values).argmax())
+            cell.fail(
+                "holds a time that fits no unit: pass 'time_unit'", row, values[row]
+            )
         if unit != 's':
             for values, cell in self._parts:
                 size = np.abs(values)
                 cell.fail_where(
-                    pa.array((size > 0) & (size < least)),
+                    pa.array((size > 0) & (size < unit_range(unit)[0])),
                     f'mixes units: its largest time, {most:.0f}, is in '
                     f"{UNIT_NAMES[unit]}, another is not (pass 'time_unit' if it is)",
                     values,
@@ -154,6 +145,16 @@ def _read(values: Any, cell: CellLocation) -> tuple[npt.NDArray[Any], str]:
     row = pc.index(is_number, False).as_py()
     convert(values[row : row + 1], _DATES, cell._replace(row=cell.row + row), _REASON)
     cell.fail('mixes numbers and dates', row, values[row])
+
+
+def _check_digits(part: npt.NDArray[Any], values: Any, cell: CellLocation) -> None:
+    r"""Raises a :class:`ValueError` for a missing time that became an integer, and for
+    floats that cannot hold seconds."""
+    if part.dtype == np.int64 and part.min() == _NAT:
+        cell.fail_where(pa.array(part == _NAT), 'lacks a timestamp', values)
+    if pa.types.is_float16(values.type) or pa.types.is_float32(values.type):
+        wide = pa.array(np.abs(part) >= EXACT_BELOW[str(values.type)])
+        cell.fail_where(wide, f'must hold float64 or integers, got {values.type}')
 
 
 def _are_written_dates(values: npt.NDArray[Any], widths: tuple[int, ...]) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,11 @@ def to_array(column: Any, cell: CellLocation) -> Any:
         column = column.detach().cpu()
         # NumPy has no bfloat16.
         column = (column.float() if column.is_floating_point() else column).numpy()
-    if isinstance(column, (str, bytes)) or not hasattr(column, '__iter__'):
+    is_list = all(hasattr(column, name) for name in ('__len__', '__getitem__'))
+    if not is_list or isinstance(column, (str, bytes, Mapping)):
         cell.fail(f'must be a sequence of values, got {type(column).__name__}')
+    if getattr(column, 'ndim', 1) != 1:
+        cell.fail(f'must have one value per row, got the shape {tuple(column.shape)}')
     try:
         return pa.array(column, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):

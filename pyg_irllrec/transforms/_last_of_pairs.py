@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+
+def last_of_pairs(pair: Tensor, time: Optional[Tensor]) -> tuple[Tensor, Tensor]:
+    r"""The distinct pairs, sorted, and the number of the last interaction of each: the
+    one that counts, by time where there is one, and by place where times are the same.
+
+    Args:
+        pair (torch.Tensor): A number per interaction that stands for its user and item.
+        time (torch.Tensor, optional): When each of them happened.
+    """
+    value, order = pair.sort(stable=True)
+    same = value[1:] == value[:-1]
+    if not bool(same.any()):
+        return value, order
+    last = torch.ones_like(value, dtype=torch.bool)
+    last[:-1] = ~same
+    if time is not None:
+        repeated = ~last
+        repeated[1:] |= same
+        part = order[repeated]
+        part = part[time[part].argsort(stable=True)]
+        order[repeated] = part[pair[part].argsort(stable=True)]
+    return value[last], order[last]
