@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import sys
 from typing import Any, Optional
 
-from pyg_irllrec import __version__
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.utils.digest import (
@@ -43,7 +43,8 @@ def fingerprint(
         data (InteractionDataModule, optional): What it is trained and tested on.
             (default: :obj:`None`)
     """
-    found: dict[str, Any] = {'version': __version__}
+    package = sys.modules[__name__.partition('.')[0]]
+    found: dict[str, Any] = {'version': package.__version__}
     if data is not None:
         splits = {
             'train': data.train_items,

@@ -28,6 +28,7 @@ from pyg_irllrec.utils.split_layout import (
     split_layout,
 )
 from pyg_irllrec.utils.user_items import UserItems
+from pyg_irllrec.utils.warn_caller import warn_caller
 
 
 class InteractionDataModule(LightningDataModule):
@@ -84,7 +85,8 @@ class InteractionDataModule(LightningDataModule):
 
     Raises:
         ValueError: If interactions are not found or not split, ids are out of range, a
-            split is empty, or all that a split holds out is trained on.
+            split is empty, or all that a split holds out is trained on or held out by
+            the other too. Where a part is, a warning counts it.
     """
 
     def __init__(
@@ -253,6 +255,8 @@ def _check_interactions(
 
 
 def _check_held_out(items: dict[str, UserItems], places: dict[str, str]) -> None:
+    r"""Looks for interactions that two splits hold. Those of a split that are trained
+    on in part are counted by its :class:`RankingLoader`."""
     for name, held in items.items():
         if name != 'train' and bool(held.intersect(items['train']).all()):
             train = "'data'" if places[name] != 'data' else 'it'
@@ -260,3 +264,19 @@ def _check_held_out(items: dict[str, UserItems], places: dict[str, str]) -> None
                 f"'{places[name]}' must hold {name} interactions that are not trained "
                 f'on, but {train} trains on all {held.item.numel()} of them'
             )
+    if 'val' not in items or 'test' not in items:
+        return
+    sizes = [items[name].item.numel() for name in ('val', 'test')]
+    common = int(items['test'].intersect(items['val']).sum())
+    if common in sizes:
+        raise ValueError(
+            f"'{places['test']}' must hold test interactions other than those for "
+            f'validation, got {sizes[1]} and {sizes[0]}, of which {common} are the '
+            'same: the test would measure what the model is chosen by. Leave one out'
+        )
+    if common > 0:
+        warn_caller(
+            f'{common} of {sizes[1]} test interactions are also held out for '
+            'validation: the test measures in part what the model is chosen by. Take '
+            'them out of one of the two'
+        )

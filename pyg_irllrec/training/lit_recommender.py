@@ -266,12 +266,9 @@ class LitRecommender(LightningModule):
             ValueError: If the checkpoint is of another model, other data or other
                 settings.
         """
-        for name, value in checkpoint['settings'].items():
-            if self.settings.get(name) != value:
-                raise ValueError(
-                    f'the run was begun with {name}={value}: resume it with the same, '
-                    f'got {name}={self.settings.get(name)}'
-                )
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        if fitting:
+            self._check_settings(checkpoint['settings'])
         own, theirs = (
             # In order, since the optimizer finds parameters by their number alone.
             [(name, value.shape) for name, value in state.items()]
@@ -283,10 +280,18 @@ class LitRecommender(LightningModule):
                 'order, than the one to be resumed'
             )
         before, path = checkpoint.get('fingerprint'), self.trainer.ckpt_path
-        if self.trainer.state.fn == TrainerFn.FITTING:
+        if fitting:
             folder = f' in {Path(path).parent}' if path else ''
             check_same_run(before, self.fingerprint, f'the run{folder}')
         else:
             now = fingerprint(self.model)
             check_same_model(before, now, str(path or 'the checkpoint'))
         self.history = checkpoint['history']
+
+    def _check_settings(self, before: dict[str, Any]) -> None:
+        for name, value in before.items():
+            if self.settings.get(name) != value:
+                raise ValueError(
+                    f'the run was begun with {name}={value}: resume it with the same, '
+                    f'got {name}={self.settings.get(name)}'
+                )

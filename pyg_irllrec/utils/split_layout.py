@@ -73,6 +73,9 @@ def positive_mask(store: Any) -> Tensor:
     Where labels are 0 and 1, those of 1. Other labels are ratings, which may be 0
     too: all edges count, except for zeros behind all others, where
     :class:`~torch_geometric.transforms.RandomLinkSplit` appends negative edges.
+
+    Raises:
+        ValueError: If there is not a label per edge, or one is NaN.
     """
     check_edge_index(store.edge_label_index, name='edge_label_index')
     count = store.edge_label_index.size(1)
@@ -80,6 +83,11 @@ def positive_mask(store: Any) -> Tensor:
     if label is None:
         return torch.ones(count, dtype=torch.bool)
     check_length('edge_label', label, count)
+    if missing := int(label.isnan().sum()):
+        raise ValueError(
+            f"'edge_label' must hold 0 and 1, or ratings, got {missing} NaN of {count} "
+            'labels'
+        )
     positive: Tensor = label != 0
     num_positive = int(positive.sum())
     binary = bool((positive == label).all())

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import copy
+import re
+import warnings
 
 import pytest
 import torch
 import torch_geometric.transforms as T
 from torch_geometric import EdgeIndex
+from torch_geometric.data import HeteroData
 
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.training import InteractionDataModule
@@ -272,3 +275,65 @@ def test_a_part_that_is_all_trained_on():
             ValueError, match=rf"'{name}_data' must .* but 'data' trains on all"
         ):
             InteractionDataModule(*parts)
+
+
+def split(train, val, test):
+    """A graph of three users and six items, split so."""
+    data = HeteroData()
+    data['user'].num_nodes, data['item'].num_nodes = 3, 6
+    for name, held in (('', train), ('val_', val), ('test_', test)):
+        key = f'{name}edge_label_index' if name else 'edge_index'
+        data[OWN][key] = edges(held)
+    return data
+
+
+TRAIN = [(0, 0), (1, 1), (2, 2)]
+VAL = [(0, 3), (1, 4), (2, 5)]
+
+
+@pytest.mark.parametrize(
+    ('val', 'test'), [(VAL, VAL[::-1]), (VAL, VAL[:2]), (VAL[1:], VAL)]
+)
+def test_one_set_for_validation_and_test_is_refused(val, test):
+    """By whichever door; the one within the other chooses by the test as well."""
+    with pytest.raises(ValueError, match=r"'data' must hold test .* those for valid"):
+        InteractionDataModule(split(TRAIN, val, test))
+    train, first, _ = link_split()
+    with pytest.raises(ValueError, match=r"'test_data' must hold test .* 4 and 4, of"):
+        InteractionDataModule(train, first, first)
+
+
+@pytest.mark.parametrize(
+    ('val', 'test', 'words'),
+    [
+        (VAL, [*VAL[:2], (0, 5)], '2 of 3 test interactions are also held out for val'),
+        (VAL, [(0, 1), TRAIN[0]], '1 of 2 held-out interactions are also trained on'),
+        ([*TRAIN[:2], VAL[0]], [(0, 1)], '2 of 3 held-out .* are also trained on'),
+    ],
+)
+def test_a_part_that_two_splits_share_is_counted_once(val, test, words):
+    with pytest.warns(UserWarning) as caught:
+        InteractionDataModule(split(TRAIN, val, test))
+    (message,) = (str(each.message) for each in caught)
+    assert re.match(words, message)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        InteractionDataModule(split(TRAIN, VAL, [(0, 5)]))
+
+
+@pytest.mark.parametrize(
+    ('label', 'message'),
+    [
+        ([1.0, float('nan')], "'edge_label' must hold 0 and 1, or ratings, got 1 NaN"),
+        ([0.5], 'edge_label'),
+    ],
+)
+def test_labels_that_are_none(label, message):
+    data = split(TRAIN, VAL, VAL)
+    for name in ('val', 'test'):
+        del data[OWN][f'{name}_edge_label_index']
+    data[OWN].edge_label_index = edges(VAL[:2])
+    data[OWN].edge_label = torch.tensor(label)
+    with pytest.raises(ValueError, match=message):
+        InteractionDataModule(data)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import os
 from unittest.mock import patch
 
@@ -72,6 +73,52 @@ def test_predicting_embeds_the_graph_once(monkeypatch):
 def test_predicts_no_other_batches(loader, message):
     with pytest.raises(ValueError, match=message):
         trainer().predict(build(), loader)
+
+
+def test_load_from_checkpoint(tmp_path):
+    lit = build(lr=0.5, seed=7)
+    data = InteractionDataModule(DATA, batch_size=16)
+    trainer(max_epochs=1, limit_val_batches=0).fit(lit, data)
+    lit.trainer.save_checkpoint(tmp_path / 'last.ckpt')
+    other = build().model
+    found = LitRecommender.load_from_checkpoint(tmp_path / 'last.ckpt', model=other)
+    assert found.model is other and (found.lr, found.seed) == (0.5, 7)
+    assert found.settings == lit.settings and found.history == lit.history
+    assert found.fingerprint == lit.fingerprint and lit.fingerprint['train']
+    torch.testing.assert_close(
+        other.state_dict(), lit.model.state_dict(), rtol=0, atol=0
+    )
+    for model in (None, lit, 3):
+        with pytest.raises(ValueError, match=r"'model' must be .*load_weights\(model"):
+            LitRecommender.load_from_checkpoint(tmp_path / 'last.ckpt', model=model)
+    with pytest.raises(FileNotFoundError, match='does not exist'):
+        LitRecommender.load_from_checkpoint(tmp_path / 'none.ckpt', model=other)
+
+
+def test_a_trainer_of_lightning_resumes_the_same_data_alone(tmp_path):
+    path = tmp_path / 'last.ckpt'
+    lit, data = build(), InteractionDataModule(DATA, batch_size=16)
+    trainer(max_epochs=1, limit_val_batches=0).fit(lit, data)
+    lit.trainer.save_checkpoint(path)
+    other = copy.copy(DATA)
+    other['user', 'rates', 'item'].edge_index = PAIRS[:, 1:]
+    options = {'max_epochs': 2, 'limit_val_batches': 0}
+    for given in (
+        {'datamodule': InteractionDataModule(other, batch_size=16)},
+        {'train_dataloaders': data.train_dataloader()},  # Of what data, is unknown.
+    ):
+        with pytest.raises(ValueError, match='was begun with other training interact'):
+            trainer(**options).fit(build(), **given, ckpt_path=path)
+    trainer(**options).fit(build(), data, ckpt_path=path)
+    # The test may be of other data, the model may not.
+    fresh = build(lr=0.5, seed=3)
+    trainer().test(fresh, InteractionDataModule(other), ckpt_path=path, verbose=False)
+    changed = build()
+    changed.model.profile = changed.model.profile.flip(0)
+    with pytest.raises(
+        ValueError, match=r"last\.ckpt was trained with other 'profile'"
+    ):
+        trainer().test(changed, data, ckpt_path=path)
 
 
 def test_prints():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pyg_irllrec.datasets import SyntheticIntents
-from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN
+from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN, Recommender
 from pyg_irllrec.training import InteractionDataModule, fit, load_weights
 from pyg_irllrec.utils import bipartite_edge_index
 
@@ -52,6 +52,43 @@ def test_a_model_of_other_parts_or_sizes_stays_as_it_was(trained):
             load_weights(other, path)
         after = other.state_dict()
         assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize('other', ['graph', 'profile', 'intent', 'num_layers'])
+def test_other_data_are_refused_unless_they_are_meant(trained, other):
+    model, path = trained
+    mine = build(1)
+    if other == 'graph':
+        edges = DATA['user', 'rates', 'item'].edge_index[:, 1:]
+        mine.edge_index = Recommender(
+            mine.backbone, bipartite_edge_index(edges, 60, 50)
+        ).edge_index
+    elif other == 'num_layers':
+        mine.backbone.num_layers = 2
+    else:
+        setattr(mine, other, getattr(mine, other).flip(0))
+    before = mine.backbone.user_embedding.weight.clone()
+    with pytest.raises(ValueError, match=rf'best.ckpt was trained with .*{other}'):
+        load_weights(mine, path)
+    assert torch.equal(mine.backbone.user_embedding.weight, before)
+    load_weights(mine, path, check_data=False)
+    trained_weight = model.backbone.user_embedding.weight
+    assert torch.equal(mine.backbone.user_embedding.weight, trained_weight)
+
+
+def test_what_only_training_reads_may_differ(trained):
+    _, path = trained
+    mine = build(1)
+    mine.alignment.translation.temperature = mine.l2_weight = 0.5
+    load_weights(mine, path)
+
+
+def test_a_checkpoint_of_nothing_known(trained, tmp_path):
+    checkpoint = torch.load(trained[1], weights_only=True)
+    del checkpoint['fingerprint']
+    torch.save(checkpoint, tmp_path / 'best.ckpt')
+    with pytest.raises(ValueError, match=r'best\.ckpt holds no fingerprint of what'):
+        load_weights(build(1), tmp_path / 'best.ckpt')
 
 
 def test_files_that_are_none(tmp_path):
