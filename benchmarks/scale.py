@@ -5,7 +5,7 @@ r"""Times the package, and measures its memory, against the number of nodes.
 
 The operations compute different things: no ratios here, but the exponent of N by which
 each grows over the largest decade and a half. Users are 60 % of the nodes, and there
-are 20 interactions per node.
+are 20 interactions per node. About 20 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -271,7 +271,7 @@ def panel(axes: Any, measured: list[dict[str, Any]], measure: str) -> None:
     _, unit = MEASURES[measure]
     axes.set_xlabel('nodes N')
     axes.set_ylabel(f'{measure} [{unit}]')
-    axes.set_title(finding(measure, curves), fontsize=11)
+    axes.set_title(measure.capitalize(), fontsize=11)
     axes.grid(alpha=0.25)
 
 
@@ -295,23 +295,6 @@ def slopes(axes: Any) -> None:
         )
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)
-
-
-def finding(measure: str, curves: dict[str, Points]) -> str:
-    """The title: how exact InfoNCE grows, where it grows faster, and all others."""
-    grows = {name: exponent(curve) for name, curve in curves.items()}
-    known = {name: value for name, value in grows.items() if value is not None}
-    steep = EXACT in known and known[EXACT] > 1.5
-    exact = f'exact InfoNCE grows as {power(known.pop(EXACT))}, others' if steep else ''
-    title = measure.capitalize()
-    if not known:
-        return title
-    worst = power(max(known.values()))
-    return f'{title}: {exact or "all grow"} as {worst} at most'
-
-
-def power(value: float) -> str:
-    return f'$N^{{{value:.1f}}}$'
 
 
 if __name__ == '__main__':
