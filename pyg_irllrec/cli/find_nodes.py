@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pyg_irllrec.typing import NodeId
+from pyg_irllrec.utils.clean_id import clean_id
 
 
 def find_nodes(
@@ -23,8 +24,9 @@ def find_nodes(
     Raises:
         ValueError: If an id is unknown.
     """
+    given = [clean_id(str(name)) for name in names]
     nodes = {str(name): node for node, name in enumerate(ids)}
-    for name in map(str, names):
+    for name in given:
         if name not in nodes:
             few = name in set(map(str, dropped))
             why = 'which has too few (liked) interactions' if few else 'which is not'
@@ -32,4 +34,4 @@ def find_nodes(
                 f'{option} must name ids that are in the graph, got {name}, {why} '
                 f'({len(nodes)} are, such as {next(iter(nodes))})'
             )
-    return list(dict.fromkeys(nodes[str(name)] for name in names))
+    return list(dict.fromkeys(nodes[name] for name in given))

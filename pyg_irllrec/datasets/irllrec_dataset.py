@@ -36,8 +36,9 @@ class IRLLRecDataset(InMemoryDataset):
       :obj:`float32`, where both files of a kind exist.
 
     Args:
-        root (str or Path): The folder of all three datasets.
-        name (str): :obj:`"amazon"`, :obj:`"yelp"` or :obj:`"movie"`.
+        root (str or Path): The folder of all datasets.
+        name (str): :obj:`"amazon"`, :obj:`"yelp"`, :obj:`"steam"` (of RLMRec) or
+            :obj:`"movie"`.
         texts (sequence of str): The text embeddings that must exist, of
             :obj:`"profile"` and :obj:`"intent"`. Others are read where they exist.
             (default: :obj:`()`)
@@ -49,7 +50,7 @@ class IRLLRecDataset(InMemoryDataset):
         ValueError: If a file is damaged, asks to run code, or does not fit the others.
     """
 
-    names = ('amazon', 'yelp', 'movie')
+    names = ('amazon', 'yelp', 'steam', 'movie')
     matrix_files: ClassVar = {
         'train': 'trn_mat.pkl',
         'val': 'val_mat.pkl',

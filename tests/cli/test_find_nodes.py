@@ -16,3 +16,8 @@ def test_unknown_ids():
         find_nodes('--why', ['5', '9'], [5, 6, 7], [4, 5])
     with pytest.raises(ValueError, match='got 4, which has too few'):
         find_nodes('--why', ['4'], [5, 6, 7], [4, 5])
+
+
+def test_ids_are_cleaned_as_in_tables():
+    assert find_nodes('--users', [' anna ', 'e\u0301'], ['anna', 'é']) == [0, 1]
+    assert find_nodes('--users', ['7 ', '8'], [7, 8]) == [0, 1]

@@ -11,13 +11,8 @@ import pyarrow.compute as pc
 
 from pyg_irllrec.datasets._ingest.cell_location import CellLocation
 from pyg_irllrec.datasets._ingest.decode import decode
+from pyg_irllrec.utils.clean_id import BLANKS
 
-# Blanks of every width, zero included, and the padding of fixed-width exports.
-_BLANKS = (
-    '\0\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u180e\u2000\u2001\u2002\u2003\u2004'
-    '\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u200f\u2028\u2029'
-    '\u202f\u205f\u2060\u3000\ufeff'
-)
 # What pandas.read_csv reads as missing, and what databases and programs write.
 _MISSING_WORDS = (
     '', '#N/A', '#N/A N/A', '#NA', '-1.#IND', '-1.#QNAN', '-NaN', '-nan', '1.#IND',
@@ -84,7 +79,7 @@ def clean_ids(ids: Any) -> Any:
     r"""Strings without blanks at their ends, in Unicode's composed form (NFC)."""
     if not pc.all(pc.string_is_ascii(ids)).as_py():
         ids = pc.utf8_normalize(ids, 'NFC')
-    return pc.utf8_trim(ids, _BLANKS)
+    return pc.utf8_trim(ids, BLANKS)
 
 
 def find_wrong_id(ids: Any) -> Optional[tuple[int, str]]:
