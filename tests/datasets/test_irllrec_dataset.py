@@ -88,7 +88,7 @@ def test_missing_matrices_and_wrong_names(tmp_path):
     ):
         IRLLRecDataset(str(tmp_path), 'amazon')
     with pytest.raises(
-        ValueError, match="'name' must be one of 'amazon', 'yelp', 'movie'"
+        ValueError, match="'name' must be one of 'amazon', 'yelp', 'steam', 'movie'"
     ):
         IRLLRecDataset(str(tmp_path), 'books')
     assert list(tmp_path.iterdir()) == []
