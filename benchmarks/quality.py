@@ -6,8 +6,7 @@ r"""Trains backbones with alignments over several seeds and tabulates the test m
 
 Each run has a process of its own, so that its peak memory is its own. Prints a table
 for people and writes, with --json, one for machines. On two cores: amazon without text
-about 10 minutes per seed, synthetic 5 minutes per seed, five backbones for ten epochs an
-hour.
+about 10 minutes per seed, synthetic 5, five backbones for ten epochs an hour.
 """
 
 from __future__ import annotations
