@@ -276,7 +276,7 @@ def read_dataset(folder: Path) -> Parts:
 
 
 def save(inputs: Path, folder: Path, resume: bool) -> None:
-    save_version(folder, 2)
+    save_version(folder, 2 if resume else 3)
     build_dataset(inputs, folder, resume=False)
 
 
@@ -288,12 +288,13 @@ def save_first_version(inputs: Path, folder: Path) -> None:
 
 
 def save_version(folder: Path, version: int) -> None:
-    vectors = np.random.default_rng(version).normal(size=(2000, 8)).astype(np.float32)
-    save_vectors(folder / 'vectors.npz', vectors, range(2000), {'version': version})
+    rows = 1000 * version
+    vectors = np.random.default_rng(version).normal(size=(rows, 8)).astype(np.float32)
+    save_vectors(folder / 'vectors.npz', vectors, range(rows), {'version': version})
     intent = Intent(f'version {version}', 'it is', (1,))
     records = [
         IntentRecord('user', k, 'ok', (intent,), '', (('user', k),), f'{k:064x}')
-        for k in range(200)
+        for k in range(100 * version)
     ]
     manifest = {'version': version, 'date': 'none'}
     save_intents(folder / 'intents.jsonl', records, manifest)

@@ -76,10 +76,12 @@ class Lab:
         self.files = files_of(place.folder)
         self.finished = place.folder
         # The first one may read modules and files for the machine.
-        self.seconds = min(self.undisturbed(self.new_place()).seconds for _ in range(2))
+        again = [self.undisturbed(self.new_place()) for _ in range(2)]
+        self.seconds = min(attempt.seconds for attempt in again)
+        self.other = self.undisturbed(self.new_place(), resume=False).parts
 
-    def undisturbed(self, place: Place) -> Attempt:
-        attempt = start(self.job, place).end()
+    def undisturbed(self, place: Place, resume: bool = True) -> Attempt:
+        attempt = start(self.job, place, resume=resume).end()
         if attempt.status != 'done':
             raise RuntimeError(f'{self.job.name} undisturbed: {attempt.note(place)}')
         return attempt
@@ -263,17 +265,32 @@ def two_processes(lab: Lab) -> Iterator[Outcome]:
         if stopped:
             one.go_on()
         first, second = one.end(), two.end()
-        if first.status != 'done':
-            verdict = 'UNCLEAR' if stopped else 'LOST'
-            outcome = Outcome(verdict, f'the first: {first.note(place)}')
-        elif changed := lab.differences(first):
-            outcome = Outcome('WRONG', f'the first: {changed}')
-        else:
-            outcome = lab.judge(place, second)
-        yield outcome
+        yield judge_two(lab, place, first, second)
         for path in place.folder.parent.glob(f'{place.folder.name}.*'):
             shutil.rmtree(path)
         lab.forget(place)
+
+
+def judge_two(lab: Lab, place: Place, first: Attempt, second: Attempt) -> Outcome:
+    """Where two processes may write, what is there is of one of them, or refused."""
+    outcome = Outcome('equal')
+    for name, attempt in (('first', first), ('second', second)):
+        if attempt.status == 'done':
+            continue
+        # Two files of two versions, which a reader refuses, or a second run.
+        clear = name == 'second' or 'does not match' in attempt.line
+        verdict = 'refused' if clear and attempt.refuses(place) else 'UNCLEAR'
+        outcome = Outcome(verdict, f'the {name}: {attempt.note(place)}')
+        if verdict == 'UNCLEAR':
+            return outcome
+    for attempt in (first, second, *look(lab.job, place)):
+        if attempt.status != 'done' and not attempt.refuses(place):
+            return Outcome('UNCLEAR', attempt.note(place))
+        for part, value in attempt.parts.items():
+            if value not in (lab.parts[part], lab.other[part]):
+                return Outcome('WRONG', f'{part} of no version')
+    settled = lab.settle(place)
+    return outcome if settled.verdict == 'equal' else settled
 
 
 def torn(lab: Lab) -> Iterator[Outcome]:
