@@ -2,14 +2,25 @@ from __future__ import annotations
 
 import json
 import threading
+import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
-from pyg_irllrec.text._sqlite_file import SQLiteFile
+from pyg_irllrec.text._sqlite_file import (
+    DamagedDatabase,
+    SQLiteFile,
+    rescue_rows,
+)
 from pyg_irllrec.text.intents.intent_record import Intent
+
+_TABLE = (
+    'outcomes (key BLOB PRIMARY KEY, intents TEXT NOT NULL, reason TEXT NOT NULL, '
+    'calls INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL, '
+    'answer_tokens INTEGER NOT NULL, checksum INTEGER NOT NULL)'
+)
 
 
 class JournalEntry(NamedTuple):
@@ -30,7 +41,8 @@ class JournalEntry(NamedTuple):
 class Journal(SQLiteFile):
     r"""Entries by the hash of their question, in a SQLite file, each with a checksum.
     An entry is stored when :meth:`write` returns. The threads of one process may share
-    a journal.
+    a journal. Of a damaged file, what can be read is put into a new one, with a
+    warning.
 
     Args:
         path (Path): The file, which is created where it is missing.
@@ -42,40 +54,48 @@ class Journal(SQLiteFile):
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
-        super().__init__(
-            path,
-            'journal',
-            'outcomes (key BLOB PRIMARY KEY, intents TEXT NOT NULL, '
-            'reason TEXT NOT NULL, calls INTEGER NOT NULL, '
-            'prompt_tokens INTEGER NOT NULL, answer_tokens INTEGER NOT NULL, '
-            'checksum INTEGER NOT NULL)',
-            # Two runs at once would pay for the same questions.
-            exclusive=True,
-        )
+        try:
+            self._open(path)
+        except DamagedDatabase:
+            warnings.warn(rescue_rows(path, _TABLE, _is_sound), stacklevel=3)
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        # Two runs at once would pay for the same questions.
+        super().__init__(path, 'journal', _TABLE, exclusive=True)
+        try:
+            self.check_pages()
+        except BaseException:
+            self._db.close()
+            raise
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, JournalEntry]:
-        r"""The stored entries by key, without damaged ones."""
+        r"""The stored entries by key, without damaged ones, of which it warns."""
         marks = ', '.join('?' * len(keys))
         with self._lock, self._named_errors():
             rows = self._db.execute(
                 f'SELECT * FROM outcomes WHERE key IN ({marks})', keys
             ).fetchall()
-        return {row[0]: _unpack(row) for row in rows if row[-1] == _checksum(row[:3])}
+        sound = [row for row in rows if _is_sound(row)]
+        if len(sound) < len(rows):
+            warnings.warn(
+                f'{len(rows) - len(sound)} of {len(rows)} entries in {self.path} are '
+                'damaged: they are asked for again',
+                stacklevel=2,
+            )
+        return {row[0]: _unpack(row) for row in sound}
 
     def write(self, key: bytes, entry: JournalEntry) -> None:
         r"""Stores an entry. It replaces an earlier one, and adds to its counts."""
-        content = (key, json.dumps(entry.intents), entry.reason)
-        row = (*content, *entry[2:], _checksum(content))
-        added = ', '.join(
-            f'{name} = {name} + excluded.{name}'
-            for name in ('calls', 'prompt_tokens', 'answer_tokens')
-        )
         with self._lock, self._named_errors(), self._db as db:
+            old = db.execute('SELECT * FROM outcomes WHERE key = ?', (key,)).fetchone()
+            counts: tuple[int, ...] = entry[2:]
+            if old is not None and _is_sound(old):
+                counts = tuple(map(sum, zip(counts, old[3:6])))
+            row = (key, json.dumps(entry.intents), entry.reason, *counts)
             db.execute(
-                'INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) '
-                'DO UPDATE SET intents = excluded.intents, reason = excluded.reason, '
-                f'checksum = excluded.checksum, {added}',
-                row,
+                'INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?)',
+                (*row, _checksum(row)),
             )
 
     def __exit__(
@@ -88,9 +108,17 @@ class Journal(SQLiteFile):
             super().__exit__(kind, error, traceback)
 
 
-def _checksum(content: tuple[bytes, str, str]) -> int:
-    key, *texts = content
-    return zlib.crc32('\0'.join(map(str, texts)).encode(), zlib.crc32(key))
+def _is_sound(row: tuple[Any, ...]) -> bool:
+    return (
+        tuple(map(type, row)) == (bytes, str, str, int, int, int, int)
+        and min(row[3:6]) >= 0
+        and row[-1] == _checksum(row[:-1])
+    )
+
+
+def _checksum(content: tuple[Any, ...]) -> int:
+    key, *rest = content
+    return zlib.crc32('\0'.join(map(str, rest)).encode(), zlib.crc32(key))
 
 
 def _unpack(row: tuple[bytes, str, str, int, int, int, int]) -> JournalEntry:

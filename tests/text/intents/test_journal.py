@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import random
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from pyg_irllrec.text.intents._journal import Journal, JournalEntry
+from pyg_irllrec.text.intents.intent_record import Intent
+
+ENTRY = JournalEntry((Intent('calm', 'likes quiet', (1, 2)),), '', 2, 30, 4)
+KEYS = [bytes([k // 256, k % 256]) * 16 for k in range(300)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'intents.sqlite'
+
+
+def fill(path, count=3):
+    with Journal(path) as journal:
+        for key in KEYS[:count]:
+            journal.write(key, ENTRY)
+
+
+def change(path, statement):
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(statement, (KEYS[1],))
+
+
+def read(path, keys=KEYS[:3]):
+    with Journal(path) as journal:
+        found = {}
+        for start in range(0, len(keys), 400):
+            found |= journal.read(keys[start : start + 400])
+        return found
+
+
+def test_counts_of_a_question_add_up(path):
+    with Journal(path) as journal:
+        journal.write(KEYS[0], JournalEntry((), 'no', 1, 10, 1))
+        journal.write(KEYS[0], ENTRY)
+        assert journal.read(KEYS[:1]) == {
+            KEYS[0]: JournalEntry(ENTRY.intents, '', 3, 40, 5)
+        }
+
+
+@pytest.mark.parametrize(
+    'change_of',
+    [
+        "intents = '[]'",
+        "reason = 'x'",
+        "calls = 'abc'",
+        'calls = 3',
+        'calls = 2.5',
+        'prompt_tokens = 31',
+        'answer_tokens = -4',
+        'checksum = checksum + 1',
+        "checksum = 'abc'",
+        "reason = CAST(x'ff' AS TEXT)",
+        "intents = x'00'",
+    ],
+)
+def test_a_damaged_entry_is_named_and_asked_for_again(path, change_of):
+    fill(path)
+    change(path, f'UPDATE outcomes SET {change_of} WHERE key = ?')
+    with pytest.warns(UserWarning, match=r'1 of 3 entries in .*intents\.sqlite are'):
+        assert set(read(path)) == {KEYS[0], KEYS[2]}
+    fill(path, 2)
+    found = read(path)
+    assert found[KEYS[1]] == ENTRY and found[KEYS[0]].calls == 4
+
+
+def test_an_entry_of_another_question_is_damaged(path):
+    fill(path)
+    change(
+        path,
+        'UPDATE outcomes SET (intents, checksum) = (SELECT intents, checksum + 0 FROM '
+        'outcomes WHERE key != ?1 LIMIT 1) WHERE key = ?1',
+    )
+    with pytest.warns(UserWarning, match='1 of 3 entries'):
+        read(path)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_a_damaged_file_is_rescued(path, seed):
+    fill(path, 300)
+    content = bytearray(path.read_bytes())
+    place = random.Random(seed).randrange(2, len(content) // 4096 - 1) * 4096
+    content[place : place + 4096] = bytes(range(256)) * 16  # One page.
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match=r'was damaged: \d+ entries that could be'):
+        found = read(path, KEYS)
+    assert 200 < len(found) <= 300 and set(found.values()) == {ENTRY}
+    assert path.with_name('intents.sqlite.damaged-1').read_bytes() == content
+    assert read(path, KEYS) == found
+
+
+def test_a_file_that_was_cut_off_is_rescued(path):
+    fill(path, 300)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.warns(UserWarning, match='was damaged'):
+        found = read(path, KEYS)
+    assert 30 < len(found) < 300
+    path.with_name('intents.sqlite.damaged-1').unlink()
+    fill(path, 300)
+    assert len(read(path, KEYS)) == 300
+
+
+@pytest.mark.parametrize(
+    'content', [b'no database' * 99, b'SQLite format 3\0' + b'x' * 99]
+)
+def test_a_file_that_never_was_a_journal_stays_as_it_is(path, content):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="'journal' must be a SQLite database"):
+        read(path)
+    assert path.read_bytes() == content and len(list(path.parent.iterdir())) == 1
