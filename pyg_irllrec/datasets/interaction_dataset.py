@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -170,13 +170,16 @@ class InteractionDataset(StoredDataset):
         import_optional('pyarrow', cls.__name__, 'data')
         check_root(root)
         from pyg_irllrec.datasets._ingest.csv_table import CsvTable
-        from pyg_irllrec.datasets._ingest.input_tables import InputTables
+        from pyg_irllrec.datasets._ingest.input_tables import InputTables, as_names
 
+        names = None
+        if column_names is not None:
+            names = as_names('column_names', column_names)
         tables = InputTables(
             user, item, rating, timestamp, duplicates, time_unit, sep, encoding, quote
         )
         for file in _as_paths(path):
-            tables.add(CsvTable(file, sep, encoding, quote, column_names))
+            tables.add(CsvTable(file, sep, encoding, quote, names))
         tables.add_texts('user', users, user_id, user_text)
         tables.add_texts('item', items, item_id, item_text)
         options = {
@@ -184,7 +187,7 @@ class InteractionDataset(StoredDataset):
             'sep': sep,
             'encoding': encoding,
             'quote': quote,
-            'column_names': None if column_names is None else list(column_names),
+            'column_names': names,
         }
         tables.build(Path(root), options, force_reload)
         return cls(root, transform=transform)
@@ -306,7 +309,12 @@ class InteractionDataset(StoredDataset):
 
 
 def _as_paths(path: Union[PathLike, Sequence[PathLike]]) -> list[Path]:
-    paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    paths: list[Any] = [path]
+    if isinstance(path, Iterable) and not isinstance(path, str):
+        paths = list(path)
+    for each in paths:
+        if not isinstance(each, (str, os.PathLike)):
+            raise ValueError(f"'path' must be the path of a file, got {each!r}")
     if not paths:
         raise ValueError("'path' must name at least one file, got none")
     return [Path(each) for each in paths]

@@ -708,6 +708,25 @@ def test_bad_arguments(tmp_path, files):
         make.from_csv(tmp_path, root, **COLUMNS)
     with pytest.raises(ValueError, match="'path' must name at least one file"):
         make.from_csv([], root, **COLUMNS)
+    for source in (None, 5, [path, None]):
+        with pytest.raises(ValueError, match="'path' must be the path of a file, got"):
+            make.from_csv(source, root, **COLUMNS)
+    for options in (
+        {'user': None},
+        {'item': ['what']},
+        {'rating': 1.5},
+        {'timestamp': True},
+        {'item_text': 5, 'items': path},
+        {'item_text': [None], 'items': path},
+        {'item_text': 'note', 'item_id': 1.5, 'items': path},
+        {'column_names': 5},
+    ):
+        with pytest.raises(ValueError, match=f"'{next(iter(options))}' must|'item_id'"):
+            make.from_csv(path, root, **{**COLUMNS, **options})
+    with pytest.raises(
+        ValueError, match="'time_unit' must be one of 'auto', 's', 'ms'"
+    ):
+        make.from_csv(path, root, **COLUMNS, time_unit='h')
     with pytest.raises(ValueError, match="'sep' must be one character, got '::'"):
         make.from_csv(path, root, **COLUMNS, sep='::')
     with pytest.raises(ValueError, match="'encoding' must be an encoding of Python"):

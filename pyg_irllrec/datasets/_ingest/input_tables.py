@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -49,6 +49,9 @@ class InputTables:
                 f"'user' and 'item' must name two columns, got {user!r} for both"
             )
         self.columns = InteractionColumns(user, item, rating, timestamp)
+        for argument, name in self.columns._asdict().items():
+            if name is not None or argument in ('user', 'item'):
+                _check_name(argument, name)
         self.duplicates = duplicates
         self.time_unit = time_unit
         self.tables: list[Table] = []
@@ -70,7 +73,7 @@ class InputTables:
         text_names: Union[str, Sequence[str], None],
     ) -> None:
         r"""Adds the table of texts of a side, unless it is :obj:`None`."""
-        names = [text_names] if isinstance(text_names, str) else list(text_names or ())
+        names = as_names(f'{side}_text', text_names)
         if texts is None:
             if names or id_name is not None:
                 raise ValueError(
@@ -86,6 +89,8 @@ class InputTables:
             table: Table = FrameTable(texts, f"'{side}s'")
         else:
             table = self._open(Path(texts))
+        if id_name is not None:
+            _check_name(f'{side}_id', id_name)
         columns = TextColumns(table, id_name or getattr(self.columns, side), names)
         self.texts[side] = columns
         self.sources.append(_source(table, [columns.id, *names]))
@@ -129,3 +134,21 @@ def _source(table: Table, columns: Sequence[str]) -> Source:
     if isinstance(table, FrameTable):
         return FrameSource(table, columns)
     return FileSource(Path(table.name))
+
+
+def as_names(argument: str, names: Union[str, Sequence[str], None]) -> list[str]:
+    r"""A list of the names of columns, which may be given as one name or none."""
+    if names is None or isinstance(names, str):
+        return [] if names is None else [names]
+    if not isinstance(names, Iterable):
+        raise ValueError(f"'{argument}' must hold names of columns, got {names!r}")
+    names = list(names)
+    for name in names:
+        _check_name(argument, name)
+    return names
+
+
+def _check_name(argument: str, name: object) -> None:
+    # The columns of a pandas.DataFrame may be numbered.
+    if not isinstance(name, (str, int)) or isinstance(name, bool):
+        raise ValueError(f"'{argument}' must be the name of a column, got {name!r}")
