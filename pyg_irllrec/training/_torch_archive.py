@@ -15,6 +15,7 @@ from pyg_irllrec.utils.pickle_records import (
     PickledObject,
     read_pickle_records,
 )
+from pyg_irllrec.utils.printable import printable
 
 _ELEMENT_SIZES = {
     'DoubleStorage': 8,
@@ -44,9 +45,8 @@ def check_torch_archive(path: Path) -> None:
             with zipfile.ZipFile(file) as archive:
                 _check_archive(archive, available)
         except Exception as error:  # Damaged files raise almost anything.
-            raise ValueError(
-                ' '.join(str(error).split())[:300] or type(error).__name__
-            ) from None
+            reason = printable(error)[:300] or type(error).__name__
+            raise ValueError(reason) from None
 
 
 def _check_archive(archive: zipfile.ZipFile, available: int) -> None:

@@ -9,6 +9,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from pyg_irllrec.training._torch_archive import check_torch_archive
 from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.printable import printable
 
 _MAX_EXPANDED_BYTES = 1 << 28
 
@@ -38,12 +39,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 not finite, or is not a checkpoint of
                 :class:`~pyg_irllrec.training.LitRecommender`.
         """
+        shown = printable(path)
         if Path(path).is_dir():
             raise ValueError(
-                f'{path} is a folder, not a checkpoint: pass {Path(path) / "best.ckpt"}'
+                f'{shown} is a folder, not a checkpoint: pass {shown}/best.ckpt'
             )
         if not Path(path).exists():
-            raise FileNotFoundError(f'{path} does not exist')
+            raise FileNotFoundError(f'{shown} does not exist')
         try:
             check_torch_archive(Path(path))
             checkpoint: dict[str, Any] = torch.load(
@@ -53,10 +55,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise
         except Exception as error:
             raise ValueError(
-                f'{path} is not a checkpoint, or it is damaged: {_reason(error)}'
+                f'{shown} is not a checkpoint, or it is damaged: {_reason(error)}'
             ) from None
-        _check_parts(checkpoint, str(path))
-        _check_weights(checkpoint['state_dict'], str(path))
+        _check_parts(checkpoint, shown)
+        _check_weights(checkpoint['state_dict'], shown)
         return checkpoint
 
 
@@ -66,7 +68,7 @@ def _reason(error: Exception) -> str:
     # Torch advises to read what it refuses in a way that runs code.
     found = re.search(r'GLOBAL (\S+)', str(error))
     if found is not None:
-        return f'it asks for {found[1]}, and must hold tensors and plain values'
+        return f'it asks for {printable(found[1])[:80]}, and must hold tensors and plain values'
     return 'its content is not what torch.save writes of tensors and plain values'
 
 

@@ -15,6 +15,7 @@ from pyg_irllrec.utils.pickle_records import (
     PickledObject,
     read_pickle_records,
 )
+from pyg_irllrec.utils.printable import printable
 
 _LAYOUTS = ('coo', 'csr', 'csc', 'bsr', 'dia', 'lil', 'dok')
 _MATRICES = {f'{layout}_{kind}' for layout in _LAYOUTS for kind in ('matrix', 'array')}
@@ -65,9 +66,9 @@ def load_pickled_array(path: Path) -> Any:
                 value = read_pickle_records(content, _is_allowed)  # type: ignore[arg-type]
             return _build(value, max(size, _MAX_FREE_SIZE))
         except Exception as error:  # What does not fit raises almost anything.
-            reason = ' '.join(str(error).split()) or type(error).__name__
+            reason = printable(error) or type(error).__name__
     raise ValueError(
-        f'{path} is not a pickled numpy array or scipy.sparse matrix, or it is '
+        f'{printable(path)} is not a pickled numpy array or scipy.sparse matrix, or it is '
         f'damaged: {reason[:300]}: {_ADVICE}'
     )
 

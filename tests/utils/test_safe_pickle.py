@@ -267,3 +267,11 @@ def test_other_types_and_missing_files(tmp_path):
         load_pickled_array(path)
     with pytest.raises(FileNotFoundError):
         load_pickled_array(tmp_path / 'none.pkl')
+
+
+def test_no_escape_sequence_reaches_the_terminal(tmp_path):
+    path = tmp_path / 'a\x1b[2J.pkl'
+    path.write_bytes(b'cos\nsys\x1b[31mtem\n.')
+    with pytest.raises(ValueError) as caught:
+        load_pickled_array(path)
+    assert str(caught.value).isprintable() and 'asks for os.sys' in str(caught.value)

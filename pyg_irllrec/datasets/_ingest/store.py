@@ -27,6 +27,7 @@ from pyg_irllrec.datasets._ingest.atomic_folder import atomic_folder
 from pyg_irllrec.typing import RATES, SIDES
 from pyg_irllrec.utils.files import WriteError, atomic_write
 from pyg_irllrec.utils.json_object import parse_json_object
+from pyg_irllrec.utils.printable import printable
 from pyg_irllrec.utils.text_array import TextArray
 
 _MANIFEST = 'manifest.json'
@@ -124,7 +125,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ) from None
     if version != _VERSION:
         raise ValueError(
-            f'{folder} must be of version {_VERSION}, got {version}: write it again'
+            f'{folder} must be of version {_VERSION}, got {version!r:.80}: write it '
+            'again'
         )
     for name, size in files.items():
         path = folder / name
@@ -184,7 +186,7 @@ def open_store(folder: Path, counts: Mapping[str, int]) -> HeteroData:
                 data[RATES][name] = _open_array(folder, name, dtype, shape)
         _check_edges(data[RATES].edge_index, (counts['users'], counts['items']))
     except Exception as error:  # Damaged files raise almost anything.
-        reason = ' '.join(str(error).split())[:300] or type(error).__name__
+        reason = printable(error)[:300] or type(error).__name__
         raise ValueError(f'{folder} is damaged: {reason}: write it again') from None
     return data
 

@@ -21,6 +21,7 @@ from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.clean_id import clean_id
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.json_object import parse_json_object
+from pyg_irllrec.utils.printable import printable
 
 _AnyIds = Union[Sequence[int], Sequence[str], npt.NDArray[Any], Tensor]
 
@@ -115,7 +116,9 @@ def load_vectors(
     check_choice('missing', missing, ('error', 'zeros'))
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'{path} does not exist: write it with save_vectors')
+        raise FileNotFoundError(
+            f'{printable(path)} does not exist: write it with save_vectors'
+        )
     wanted = None if ids is None else _as_ids(ids)
     with _open_archive(path) as archive:
         held = _as_ids(_read_array(archive, 'ids'))
@@ -123,7 +126,7 @@ def load_vectors(
     for name, value in as_json('expect', expect or {}).items():
         if record.get(name) != value:
             raise ValueError(
-                f"'expect' must agree with {path}, which has {name} = "
+                f"'expect' must agree with {printable(path)}, which has {name} = "
                 f'{json.dumps(record.get(name))}, not {json.dumps(value)}'
             )
     rows = np.arange(held.size)
@@ -132,7 +135,7 @@ def load_vectors(
     with _open_archive(path) as archive:
         vectors = _read_rows(archive, rows)
     wanted = held if wanted is None else wanted
-    _check_finite(f'the vectors in {path}', vectors, wanted)
+    _check_finite(f'the vectors in {printable(path)}', vectors, wanted)
     return VectorFile(vectors, wanted, record)
 
 
@@ -184,7 +187,7 @@ def _check_finite(what: str, vectors: npt.NDArray[Any], ids: npt.NDArray[Any]) -
     if bad.size > 0:
         raise ValueError(
             f'{what} must be finite, got NaN or infinity in {bad.size} of '
-            f'{len(vectors)} rows (first: id {ids[bad[0]]})'
+            f'{len(vectors)} rows (first: id {ids[bad[0]].item()!r})'
         )
 
 
@@ -192,7 +195,7 @@ def _check_unique(ids: npt.NDArray[Any]) -> None:
     distinct, count = np.unique(ids, return_counts=True)
     if distinct.size < ids.size:
         raise ValueError(
-            f"'ids' must be distinct, got {distinct[count.argmax()]} {count.max()} "
+            f"'ids' must be distinct, got {distinct[count.argmax()].item()!r} {count.max()} "
             'times'
         )
 
@@ -228,9 +231,9 @@ def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             with zipfile.ZipFile(file) as archive:
                 yield archive
         except Exception as error:  # Damaged files raise almost anything.
-            reason = ' '.join(str(error).split()) or type(error).__name__
+            reason = printable(error) or type(error).__name__
             raise ValueError(
-                f'{path} must be a .npz file with arrays ids and embedding, or it is '
+                f'{printable(path)} must be a .npz file with arrays ids and embedding, or it is '
                 f'damaged: {reason[:300]}'
             ) from None
 
@@ -319,7 +322,7 @@ def _find_rows(
     if held.dtype.kind != wanted.dtype.kind:
         kinds = {'i': 'integers', 'U': 'strings'}
         raise ValueError(
-            f"'ids' must be {kinds[held.dtype.kind]}, as in {path}, got "
+            f"'ids' must be {kinds[held.dtype.kind]}, as in {printable(path)}, got "
             f'{kinds[wanted.dtype.kind]}'
         )
     order = held.argsort(kind='stable')
@@ -328,8 +331,8 @@ def _find_rows(
     absent = held[rows] != wanted
     if missing == 'error' and absent.any():
         raise ValueError(
-            f"'ids' must be ids in {path}, got {absent.sum()} of {wanted.size} that "
-            f"are not (first: {wanted[absent][0]}): pass missing='zeros' for zeros"
+            f"'ids' must be ids in {printable(path)}, got {absent.sum()} of {wanted.size} that "
+            f"are not (first: {wanted[absent][0].item()!r}): pass missing='zeros' for zeros"
         )
     return np.where(absent, -1, rows)
 

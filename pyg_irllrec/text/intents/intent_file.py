@@ -11,6 +11,7 @@ from pyg_irllrec.text.intents.intent_record import IntentRecord
 from pyg_irllrec.typing import NodeId, PathLike
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.json_object import parse_json_object
+from pyg_irllrec.utils.printable import printable
 
 
 class IntentFile(NamedTuple):
@@ -74,7 +75,9 @@ def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> Int
     try:
         manifest = parse_json_object(manifest_path(path).read_bytes())
     except ValueError as error:
-        raise ValueError(f'{manifest_path(path)} is damaged: {error}') from None
+        raise ValueError(
+            f'{printable(manifest_path(path))} is damaged: {printable(error)}'
+        ) from None
     if manifest.get('intents_sha256') != hashlib.sha256(content).hexdigest():
         raise ValueError(
             f'{path} does not match {manifest_path(path).name}: one of them was '
@@ -97,7 +100,9 @@ def _read_records(path: Path, content: bytes) -> list[IntentRecord]:
             if (record.side, record.id) in records:
                 raise ValueError(f'the {record.side} {record.id!r:.80} is there twice')
         except ValueError as error:
-            raise ValueError(f'{path}, line {number}, is no record: {error}') from None
+            raise ValueError(
+                f'{printable(path)}, line {number}, is no record: {printable(error)}'
+            ) from None
         records[record.side, record.id] = record
     return list(records.values())
 

@@ -167,7 +167,7 @@ def test_missing_ids(path, vectors):
         ({'vectors': np.float32([[1], [2], [np.nan], [np.inf]])}, r'2 of 4.*id 7\)'),
         ({'ids': [1, 2, 1, 3]}, "'ids' must be distinct, got 1 2 times"),
         ({'ids': ['a', 1, 'b', 'c']}, 'all integers or all strings'),
-        ({'ids': ['a', ' a\0', 'b', 'c']}, "'ids' must be distinct, got a 2 times"),
+        ({'ids': ['a', ' a\0', 'b', 'c']}, r"must be distinct, got 'a' 2 times"),
         ({'ids': ['a', ' ', 'b', 'c']}, 'not blank, got row 1'),
         ({'ids': ['a', 'b', 'c', '\ud800']}, 'must be Unicode .* got row 3'),
         ({'ids': np.array(['a', None, 'b', 'c'], object)}, 'must be a vector of'),
@@ -360,3 +360,12 @@ def test_numbers_beyond_float32(tmp_path, recwarn):
     with pytest.raises(ValueError, match=r'must be finite, .* \(first: id 7\)'):
         load_vectors(path)
     assert not recwarn
+
+
+def test_no_escape_sequence_reaches_the_terminal(tmp_path):
+    path = tmp_path / 'a\x1b[2J.npz'
+    np.savez(path, ids=np.array(['\x1b[31m', 'b']), embedding=np.full((2, 1), np.nan))
+    for ids in (None, ['\x1b[32m']):
+        with pytest.raises(ValueError) as caught:
+            load_vectors(path, ids)
+        assert str(caught.value).isprintable()
