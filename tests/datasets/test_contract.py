@@ -129,6 +129,20 @@ def test_a_blank_costs_no_text(tmp_path, door):
 
 
 @pytest.mark.parametrize('door', DOORS)
+def test_a_float_costs_no_text(tmp_path, door):
+    items = {'what': [7.0, 8.0], 'title': ['seven', 'eight']}
+    for what, texts in (([7, 8], ['seven', 'eight']), (['7', 'x'], ['seven', ''])):
+        table = {'who': [1, 2], 'what': what}
+        dataset = read_by(door, tmp_path / str(what), table, items, item_text='title')
+        assert list(dataset[0]['item'].text) == texts
+    # An id that is written like a float comes first.
+    table = {'who': [1, 2, 3], 'what': ['7', '7.0', 'x']}
+    items = {'what': ['7.0', '7'], 'title': ['float', 'integer']}
+    dataset = read_by(door, tmp_path / 'both', table, items, item_text='title')
+    assert list(dataset[0]['item'].text) == ['integer', 'float', '']
+
+
+@pytest.mark.parametrize('door', DOORS)
 @pytest.mark.parametrize(
     ('who', 'ids'),
     [
