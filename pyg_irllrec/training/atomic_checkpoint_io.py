@@ -68,7 +68,8 @@ def _reason(error: Exception) -> str:
     # Torch advises to read what it refuses in a way that runs code.
     found = re.search(r'GLOBAL (\S+)', str(error))
     if found is not None:
-        return f'it asks for {printable(found[1])[:80]}, and must hold tensors and plain values'
+        name = printable(found[1])[:80]
+        return f'it asks for {name}, and must hold tensors and plain values'
     return 'its content is not what torch.save writes of tensors and plain values'
 
 

@@ -68,8 +68,8 @@ def load_pickled_array(path: Path) -> Any:
         except Exception as error:  # What does not fit raises almost anything.
             reason = printable(error) or type(error).__name__
     raise ValueError(
-        f'{printable(path)} is not a pickled numpy array or scipy.sparse matrix, or it is '
-        f'damaged: {reason[:300]}: {_ADVICE}'
+        f'{printable(path)} is not a pickled numpy array or scipy.sparse matrix, or it '
+        f'is damaged: {reason[:300]}: {_ADVICE}'
     )
 
 

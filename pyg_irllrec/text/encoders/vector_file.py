@@ -195,8 +195,8 @@ def _check_unique(ids: npt.NDArray[Any]) -> None:
     distinct, count = np.unique(ids, return_counts=True)
     if distinct.size < ids.size:
         raise ValueError(
-            f"'ids' must be distinct, got {distinct[count.argmax()].item()!r} {count.max()} "
-            'times'
+            f"'ids' must be distinct, got {distinct[count.argmax()].item()!r} "
+            f'{count.max()} times'
         )
 
 
@@ -233,8 +233,8 @@ def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         except Exception as error:  # Damaged files raise almost anything.
             reason = printable(error) or type(error).__name__
             raise ValueError(
-                f'{printable(path)} must be a .npz file with arrays ids and embedding, or it is '
-                f'damaged: {reason[:300]}'
+                f'{printable(path)} must be a .npz file with arrays ids and embedding, '
+                f'or it is damaged: {reason[:300]}'
             ) from None
 
 
@@ -331,8 +331,9 @@ def _find_rows(
     absent = held[rows] != wanted
     if missing == 'error' and absent.any():
         raise ValueError(
-            f"'ids' must be ids in {printable(path)}, got {absent.sum()} of {wanted.size} that "
-            f"are not (first: {wanted[absent][0].item()!r}): pass missing='zeros' for zeros"
+            f"'ids' must be ids in {printable(path)}, got {absent.sum()} of "
+            f'{wanted.size} that are not (first: {wanted[absent][0].item()!r}): pass '
+            "missing='zeros' for zeros"
         )
     return np.where(absent, -1, rows)
 
