@@ -29,6 +29,7 @@ from pyg_irllrec.presets import (
 )
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils import bipartite_edge_index
+from pyg_irllrec.utils.argument_checks import check_name
 from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, read_edges
 from pyg_irllrec.utils.interaction_types import find_interaction_types
@@ -89,6 +90,8 @@ def build_model(
     """
     check_choice('alignment', alignment, ALIGNMENTS)
     check_hetero(data, "'data'")
+    check_name('profile', profile)
+    check_name('intent', intent)
     _check_backbone(backbone)
     name = backbone if isinstance(backbone, str) else 'lightgcn'
     preset = get_preset(name, 'own', alignment) if preset is None else preset

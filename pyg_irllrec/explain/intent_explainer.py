@@ -20,6 +20,7 @@ from pyg_irllrec.utils.adjacency import (
     check_node_ids,
     source_and_target,
 )
+from pyg_irllrec.utils.argument_checks import check_instance, check_name
 from pyg_irllrec.utils.checks import check_choice, check_count, check_finite
 from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, plain, read_edges
 from pyg_irllrec.utils.evaluating import evaluating
@@ -111,7 +112,10 @@ class IntentExplainer:
             exclude = plain(exclude).cpu().long()
             for row, size, side in zip(exclude, sizes, ('users', 'items')):
                 check_node_ids(row, size, f'exclude ({side})')
-        sources = (sources,) if isinstance(sources, str) else tuple(sources)
+        sources = (sources,) if isinstance(sources, str) else sources
+        check_instance('sources', sources, Sequence)
+        for name in (*sources, intents):
+            check_name('intents' if name is intents else 'sources', name)
         names = (*sources, intents)
         self.sides = types.edge_type[0], types.edge_type[2]
         self._texts = {side: _read_all(data, side, names) for side in self.sides}

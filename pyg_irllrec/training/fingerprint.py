@@ -5,6 +5,7 @@ from typing import Any, Optional
 
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
+from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.digest import (
     describe_module,
     hash_graph,
@@ -42,10 +43,15 @@ def fingerprint(
         model (Recommender): The model.
         data (InteractionDataModule, optional): What it is trained and tested on.
             (default: :obj:`None`)
+
+    Raises:
+        ValueError: If they are something else.
     """
+    check_instance('model', model, Recommender)
     package = sys.modules[__name__.partition('.')[0]]
     found: dict[str, Any] = {'version': package.__version__}
     if data is not None:
+        check_instance('data', data, InteractionDataModule)
         splits = {
             'train': data.train_items,
             'val': data.val_items,

@@ -33,6 +33,7 @@ from pyg_irllrec.training.progress_bar import EpochProgressBar
 from pyg_irllrec.training.ranking import RankingMetrics
 from pyg_irllrec.training.run_folder import RunFolder
 from pyg_irllrec.typing import PathLike
+from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_name
 from pyg_irllrec.utils.checks import check_choice, check_count
 from pyg_irllrec.utils.files import atomic_write
 
@@ -122,6 +123,8 @@ def fit(
     """
     _check_model(model)
     _check_data(data)
+    check_flag('resume', resume)
+    check_flag('progress', progress)
     check_count('epochs', epochs)
     check_count('check_every', check_every)
     check_count('patience', patience)
@@ -258,8 +261,9 @@ def parse_device(device: str) -> torch.device:
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     allowed = "'auto', 'cpu', 'cuda' or 'cuda:N'"
     try:
+        check_name('device', device)
         target = torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, ValueError):
         raise ValueError(f"'device' must be {allowed}, got {device!r}") from None
     if target.type not in ('cpu', 'cuda'):
         raise ValueError(f"'device' must be {allowed}, got {device!r}")
@@ -345,7 +349,7 @@ def _check_folder(out: object) -> Path:
             f"'out' must be the path of a folder, got {type(out).__name__}: "
             'fit(model, data, out)'
         )
-    folder = Path(out)
+    folder = as_path('out', out)
     for path in (folder, *folder.parents):
         if path.exists():
             if not path.is_dir():
@@ -363,10 +367,25 @@ def _check_unused(out: Path) -> None:
         )
 
 
+_RESUMED = ('loops', 'callbacks', 'optimizer_states', 'lr_schedulers')
+"""What Lightning reads of a checkpoint beside its weights."""
+
+
 def _check_resumable(last: Path, epochs: int) -> None:
     if not last.is_file():
         raise FileNotFoundError(f'{last.parent} holds no last.ckpt to resume from')
-    done = AtomicCheckpointIO().load_checkpoint(last)['epoch'] + 1
+    advice = 'restore it, or begin a new run in another folder'
+    try:
+        checkpoint = AtomicCheckpointIO().load_checkpoint(last)
+    except ValueError as error:
+        raise ValueError(f'{error}. To resume, {advice}') from None
+    missing = [name for name in _RESUMED if name not in checkpoint]
+    if missing:
+        raise ValueError(
+            f'{last} must be the last checkpoint of a run, got none of its '
+            f'{", ".join(missing)}: {advice}'
+        )
+    done = checkpoint['epoch'] + 1
     if epochs < done:
         raise ValueError(
             f"'epochs' must be at least the {done} that are done, got {epochs}"

@@ -11,6 +11,7 @@ from pyg_irllrec.training.ranking import RankingLoader
 from pyg_irllrec.training.triplet_loader import TripletLoader
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_seed
 from pyg_irllrec.utils.edge_store import (
     check_hetero,
@@ -104,6 +105,7 @@ class InteractionDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         check_seed(seed)
+        check_flag('unsplit', unsplit)
         check_hetero(data, type(self).__name__)
         types = find_interaction_types(data, edge_type, rev_edge_type)
         size = num_nodes(data, types.edge_type)

@@ -25,6 +25,7 @@ from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.load_weights import load_weights
 from pyg_irllrec.training.ranking import RankingBatch, RankingMetrics
 from pyg_irllrec.typing import PathLike
+from pyg_irllrec.utils.argument_checks import as_path, check_instance
 from pyg_irllrec.utils.checks import check_positive, check_seed
 
 
@@ -62,6 +63,7 @@ class LitRecommender(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        check_instance('model', model, Recommender)
         check_positive('lr', lr)
         check_seed(seed)
         ks = fitting_cutoffs(model.num_items) if ks is None else ks
@@ -245,6 +247,7 @@ class LitRecommender(LightningModule):
                 'LitRecommender.load_from_checkpoint(path, model=model) or '
                 'load_weights(model, path)'
             )
+        checkpoint_path = as_path('checkpoint_path', checkpoint_path)
         checkpoint = AtomicCheckpointIO().load_checkpoint(checkpoint_path)
         load_weights(model, checkpoint_path)
         settings = checkpoint['settings']

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
@@ -9,6 +7,7 @@ from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.fingerprint import check_same_model, fingerprint
 from pyg_irllrec.typing import PathLike
+from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_instance
 
 _PREFIX = 'model.'  # Of LitRecommender.
 
@@ -33,7 +32,9 @@ def load_weights(
         ValueError: If it is damaged, or holds a model of other parts or sizes, or of
             other data.
     """
-    path = Path(path)
+    check_instance('model', model, Recommender)
+    check_flag('check_data', check_data)
+    path = as_path('path', path)
     checkpoint = AtomicCheckpointIO().load_checkpoint(path)
     state = {
         name.removeprefix(_PREFIX): value

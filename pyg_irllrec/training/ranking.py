@@ -17,6 +17,7 @@ from torch_geometric.metrics import (
 from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional.top_k_items import top_k_items
 from pyg_irllrec.utils import UserItems
+from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_choice, check_count, check_vectors
 from pyg_irllrec.utils.warn_caller import warn_caller
 
@@ -54,6 +55,8 @@ class RankingLoader:
     def __init__(
         self, label: UserItems, exclude: UserItems, batch_size: int = 128
     ) -> None:
+        check_instance('label', label, UserItems)
+        check_instance('exclude', exclude, UserItems)
         check_count('batch_size', batch_size)
         self.label = label
         self.exclude = exclude
@@ -67,7 +70,7 @@ class RankingLoader:
         return -(-self.user.numel() // self.batch_size)
 
     def __iter__(self) -> Iterator[RankingBatch]:
-        for user in self.user.split(self.batch_size):
+        for user in self.user.split(min(self.batch_size, self.user.numel())):
             yield RankingBatch(user, self.exclude.lookup(user), self.label.lookup(user))
 
 
@@ -158,6 +161,8 @@ def evaluate(
             large for its type, there are no labels, or all of them are masked. Where
             some are, a warning counts them.
     """
+    check_instance('label', label, UserItems)
+    check_instance('exclude', exclude, UserItems)
     check_vectors('user', user, label.num_users, each='per user')
     check_vectors('item', item, label.num_items, each='per item')
     counted = RankingMetrics(ks, metrics).to(user.device)

@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from pyg_irllrec.training._run_lock import close_folder, open_folder
 from pyg_irllrec.typing import PathLike
+from pyg_irllrec.utils.argument_checks import as_path, check_flag
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.folder_lock import FolderLock
 
@@ -35,7 +36,7 @@ class RunFolder:
     """
 
     def __init__(self, path: PathLike) -> None:
-        self.path = Path(os.path.abspath(path))
+        self.path = Path(os.path.abspath(as_path('path', path)))
         self.config_path = self.path / 'config.json'
         self.best_path = self.path / 'best.ckpt'
 
@@ -68,6 +69,7 @@ class RunFolder:
             ValueError: If the run to resume has another configuration, or is damaged.
             OSError: If another run is using the folder, or it cannot be written to.
         """
+        check_flag('resume', resume)
         config = _as_json(config)
         lock = open_folder(self.path)
         try:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.utils import UserItems
+from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_count, check_seed
 
 
@@ -31,6 +32,7 @@ class TripletLoader:
     def __init__(
         self, interactions: UserItems, batch_size: int = 4096, seed: int = 0
     ) -> None:
+        check_instance('interactions', interactions, UserItems)
         check_count('batch_size', batch_size)
         check_seed(seed)
         if interactions.item.numel() == 0:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.typing import EdgeType
-from pyg_irllrec.utils.edge_store import edge_store, read_edges
+from pyg_irllrec.utils.edge_store import check_hetero, edge_store, read_edges
 from pyg_irllrec.utils.interaction_types import find_interaction_types
 from pyg_irllrec.utils.node_data import read_ids
 
@@ -38,6 +38,8 @@ def map_interactions(
     Raises:
         ValueError: If a graph does not hold such nodes.
     """
+    for name, data in (('source', source), ('target', target)):
+        check_hetero(data, f"'{name}'")
     edge_type, _ = find_interaction_types(source, edge_type, rev_edge_type)
     rows = []
     for side, row in zip(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
+from pyg_irllrec.utils.checks import check_count
 from pyg_irllrec.utils.edge_store import plain
 
 
@@ -25,6 +26,13 @@ class UserItems:
     """
 
     def __init__(self, interactions: Tensor, num_users: int, num_items: int) -> None:
+        check_count('num_users', num_users, 0)
+        check_count('num_items', num_items, 0)
+        if num_users * (num_items + 1) >= 2**63:
+            raise ValueError(
+                "'num_users' times 'num_items' must be below 2**63, got "
+                f'{num_users} and {num_items}'
+            )
         check_edge_index(interactions, name='interactions')
         interactions = plain(interactions).long()
         check_node_ids(interactions[0], num_users, 'interactions[0] (users)')

@@ -243,8 +243,16 @@ def test_a_damaged_checkpoint(tmp_path):
     run(tmp_path, epochs=1)
     last = tmp_path / 'last.ckpt'
     last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r'last\.ckpt is not a checkpoint'):
+    with pytest.raises(
+        ValueError, match=r'last\.ckpt is not a checkpoint.*To resume, res'
+    ):
         run(tmp_path, resume=True)
+    checkpoint = torch.load(tmp_path / 'best.ckpt', weights_only=True)
+    for name in ('loops', 'optimizer_states'):
+        part = {key: value for key, value in checkpoint.items() if key != name}
+        torch.save(part, last)
+        with pytest.raises(ValueError, match=f'got none of its {name}: restore it'):
+            run(tmp_path, resume=True)
 
 
 @pytest.mark.parametrize(

@@ -85,3 +85,8 @@ def test_wrong_ids_and_repr():
         UserItems(torch.tensor([[0], [9]]), 2, 2)
     items = UserItems(torch.tensor([[0, 0], [1, 1]]), 2, 2)
     assert repr(items) == 'UserItems(num_users=2, num_items=2, num_interactions=1)'
+
+
+def test_sizes_whose_pairs_have_no_number():
+    with pytest.raises(ValueError, match=r'must be below 2\*\*63, got 4294967296 and'):
+        UserItems(torch.zeros(2, 1).long(), 2**32, 2**31)

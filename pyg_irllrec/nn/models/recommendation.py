@@ -32,7 +32,7 @@ def recommend(
     r"""The best :obj:`k` items of each user by inner product."""
     exclude = None if exclude is None else exclude.to(users.device)
     items, scores = [], []
-    for batch in users.split(batch_size):
+    for batch in users.split(min(batch_size, max(users.numel(), 1))):
         pairs = None if exclude is None else exclude.lookup(batch)
         score, item = top_k_items(user_embedding[batch], item_embedding, k, pairs)
         items.append(item.where(score > -torch.inf, item.new_tensor(-1)))
@@ -69,7 +69,7 @@ def check_queries(users: Tensor, k: int, num_users: int, num_items: int) -> None
     if users.numel() > 0:
         check_ids('users', users)
     check_node_ids(users, num_users, 'users')
-    if not isinstance(k, Integral) or not 1 <= k <= num_items:
+    if isinstance(k, bool) or not isinstance(k, Integral) or not 1 <= k <= num_items:
         raise ValueError(
             f"'k' must be an integer from 1 to the number of items, {num_items}, got "
             f'{k!r}'

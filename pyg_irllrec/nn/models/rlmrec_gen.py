@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from numbers import Real
 from typing import Optional
 
 import torch
@@ -89,7 +90,8 @@ class RLMRecGen(Recommender):
         if max_rows is not None:
             check_count('max_rows', max_rows)
         check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
-        if not 0 < mask_ratio <= 1:
+        ratio: object = mask_ratio
+        if not isinstance(ratio, Real) or not 0 < float(ratio) <= 1:
             raise ValueError(
                 f"'mask_ratio' must be above 0 and at most 1, got {mask_ratio!r}"
             )
