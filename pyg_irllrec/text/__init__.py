@@ -15,6 +15,7 @@ from .chat import (
 )
 from .encoders import (
     CachedEncoder,
+    EncodingError,
     OpenAIEncoder,
     SentenceEncoder,
     TfidfEncoder,
@@ -44,6 +45,7 @@ __all__ = [
     'ChatModel',
     'ChatReply',
     'Conversation',
+    'EncodingError',
     'Evidence',
     'ExtractiveModel',
     'Intent',

@@ -42,14 +42,20 @@ class EndpointError(Exception):
         kind (str): As in :class:`~pyg_irllrec.text.ChatError`.
         retry_after (float, optional): The seconds that the server asks to wait.
             (default: :obj:`None`)
+        status (int, optional): The HTTP status. (default: :obj:`None`, no answer)
     """
 
     def __init__(
-        self, reason: str, kind: str, retry_after: Optional[float] = None
+        self,
+        reason: str,
+        kind: str,
+        retry_after: Optional[float] = None,
+        status: Optional[int] = None,
     ) -> None:
         super().__init__(reason)
         self.kind = kind
         self.retry_after = retry_after
+        self.status = status
 
 
 class Endpoint:
@@ -87,18 +93,20 @@ class Endpoint:
         """
         client = self._get_client()
         found: Any = None
+        status = None
         try:
             body = send(client).http_response.content
             found = _read_object(self._limits.unpack(body))
         except Exception as error:
             reason, kind, retry_after = self._explain(error)
+            status = getattr(error, 'status_code', None)
         else:
             if not (failure := _find_error(found)):
                 return found  # type: ignore[no-any-return]
             reason, kind, retry_after = *failure, None
         # Not raised above, because the error of the client holds the request, and the
         # request the key, which some endpoints even repeat in their response.
-        raise EndpointError(f'{self._base_url}: {self.show(reason)}', kind, retry_after)
+        raise EndpointError(self.show(reason), kind, retry_after, status)
 
     def redact(self, text: str) -> str:
         r"""The text without the key."""

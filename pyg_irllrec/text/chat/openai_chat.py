@@ -115,7 +115,8 @@ class OpenAIChat:
             failure = error
         else:
             return self._read_reply(response)
-        raise ChatError(str(failure), failure.kind, failure.retry_after)
+        reason = f'{self.base_url}: {failure}'
+        raise ChatError(reason, failure.kind, failure.retry_after)
 
     def _read_reply(self, response: dict[str, Any]) -> ChatReply:
         r"""The text of the first choice, which the server has finished."""

@@ -1,6 +1,7 @@
 r"""Texts to vectors, and vectors on disk."""
 
 from .cached_encoder import CachedEncoder
+from .encoding_error import EncodingError
 from .openai_encoder import OpenAIEncoder
 from .sentence_encoder import SentenceEncoder
 from .tfidf_encoder import TfidfEncoder
@@ -8,6 +9,7 @@ from .vector_file import VectorFile, load_vectors, save_vectors
 
 __all__ = [
     'CachedEncoder',
+    'EncodingError',
     'OpenAIEncoder',
     'SentenceEncoder',
     'TfidfEncoder',

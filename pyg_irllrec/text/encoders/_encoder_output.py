@@ -24,20 +24,29 @@ def checked_texts(name: str, texts: Iterable[Any]) -> Iterator[str]:
 def as_vectors(source: str, value: Any, num_texts: int) -> npt.NDArray[np.float32]:
     r"""Converts the result of :obj:`source` to :obj:`float32` vectors, or raises a
     :class:`ValueError` unless it has one finite row per text."""
-    try:
-        vectors = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError) as error:  # Rows of several widths, or text.
-        raise ValueError(f'{source} must return one matrix: {error}') from None
-    if vectors.ndim != 2 or len(vectors) != num_texts or vectors.shape[1] == 0:
-        raise ValueError(
-            f'{source} must return one row per text, {num_texts} rows, got shape '
-            f'{vectors.shape}'
-        )
+    vectors = as_matrix(source, value, num_texts)
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if bad.size > 0:
         raise ValueError(
             f'{source} must return finite numbers, got NaN or infinity in {bad.size} '
             f'of {num_texts} rows (first: row {bad[0]})'
+        )
+    return vectors
+
+
+def as_matrix(source: str, value: Any, num_texts: int) -> npt.NDArray[np.float32]:
+    r"""Converts the result of :obj:`source` to a :obj:`float32` matrix, or raises a
+    :class:`ValueError` unless it has one row per text."""
+    try:
+        with np.errstate(over='ignore'):  # Infinity is refused by name.
+            vectors = np.asarray(value, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        # Rows of several widths, or text.
+        raise ValueError(f'{source} must return one matrix: {error}') from None
+    if vectors.ndim != 2 or len(vectors) != num_texts or vectors.shape[1] == 0:
+        raise ValueError(
+            f'{source} must return one row per text, {num_texts} rows, got shape '
+            f'{vectors.shape}'
         )
     return vectors
 

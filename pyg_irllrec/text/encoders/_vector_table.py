@@ -3,12 +3,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
 
 from pyg_irllrec.text._sqlite_file import SQLiteFile
+
+TABLE = (
+    'text_vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, '
+    'checksum INTEGER NOT NULL)'
+)
 
 
 class VectorTable(SQLiteFile):
@@ -26,8 +31,7 @@ class VectorTable(SQLiteFile):
         super().__init__(
             path,
             'path',
-            'text_vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, '
-            'checksum INTEGER NOT NULL)',
+            TABLE,
         )
 
     def read(
@@ -51,6 +55,11 @@ class VectorTable(SQLiteFile):
                 'INSERT OR REPLACE INTO text_vectors VALUES (?, ?, ?)',
                 ((key, blob, _checksum(key, blob)) for key, blob in zip(keys, blobs)),
             )
+
+
+def is_sound(row: tuple[Any, ...]) -> bool:
+    r"""Whether a row of the table is whole."""
+    return isinstance(row[0], bytes) and _unpack(*row) is not None
 
 
 def _checksum(key: bytes, blob: bytes) -> int:

@@ -11,14 +11,19 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
-from pyg_irllrec.text._sqlite_file import READ_SIZE
+from pyg_irllrec.text._sqlite_file import (
+    READ_SIZE,
+    DamagedDatabase,
+    rescue_rows,
+)
+from pyg_irllrec.text.encoders._encode_rows import encode_rows
 from pyg_irllrec.text.encoders._encoder_output import (
     as_json,
-    as_vectors,
     checked_texts,
     describe_encoder,
 )
-from pyg_irllrec.text.encoders._vector_table import VectorTable
+from pyg_irllrec.text.encoders._vector_table import TABLE, VectorTable, is_sound
+from pyg_irllrec.text.encoders.encoding_error import EncodingError
 from pyg_irllrec.typing import PathLike, TextEncoder
 from pyg_irllrec.utils.checks import check_positive
 
@@ -27,7 +32,9 @@ class CachedEncoder:
     r"""An encoder with a cache: each text is encoded once, and its vector is kept in a
     SQLite file. A run that is stopped, even by SIGKILL, loses at most one batch, and
     the next run continues from there. A damaged vector is encoded again, with a
-    warning. Several processes may share a file.
+    warning; of a damaged file, what can be read is put into a new one. Texts that the
+    encoder refuses are named, and the vectors of all others kept. Several processes may
+    share a file.
 
     The key of a vector is a hash of its text and of the encoder's description
     (:meth:`describe`), so several encoders may share a file too. The field
@@ -47,7 +54,9 @@ class CachedEncoder:
     Raises:
         ValueError: If the encoder is fitted on the texts of each call
             (:class:`~pyg_irllrec.text.TfidfEncoder`), has no description, or does not
-            return one finite row per text; or if :obj:`path` is no SQLite database.
+            return one row per text; or if :obj:`path` is no SQLite database.
+        EncodingError: If the encoder refuses some texts, with a :class:`ValueError` or
+            a :class:`TypeError`, or returns NaN or infinity for them.
         OSError: If the file cannot be read or written.
     """
 
@@ -89,12 +98,27 @@ class CachedEncoder:
         distinct = list(row_of)
         salt = self._salt()
         keys = [_sha256(salt, text) for text in distinct]
+        try:
+            vectors, reasons = self._encode(distinct, keys)
+        except DamagedDatabase:
+            warnings.warn(rescue_rows(self.path, TABLE, is_sound), stacklevel=2)
+            vectors, reasons = self._encode(distinct, keys)
+        if len(distinct) < len(texts) and vectors.size > 0:
+            vectors = vectors[[row_of[text] for text in texts]]
+        if reasons:
+            first = {text: row for row, text in reversed(list(enumerate(texts)))}
+            named = {first[distinct[row]]: reason for row, reason in reasons.items()}
+            note = f' (the vectors of the others are kept in {self.path})'
+            raise EncodingError(texts, named, vectors if vectors.size else None, note)
+        return vectors
+
+    def _encode(
+        self, texts: list[str], keys: list[bytes]
+    ) -> tuple[npt.NDArray[np.float32], dict[int, str]]:
+        r"""The vectors, and by row why a text has none."""
         with VectorTable(self.path) as table:
             vectors, missing = self._read_vectors(table, keys)
-            vectors = self._encode_missing(table, distinct, keys, vectors, missing)
-        if len(distinct) == len(texts):
-            return vectors
-        return vectors[[row_of[text] for text in texts]]
+            return self._encode_missing(table, texts, keys, vectors, missing)
 
     def _salt(self) -> bytes:
         r"""The part of a key that belongs to the encoder."""
@@ -137,8 +161,9 @@ class CachedEncoder:
         keys: list[bytes],
         out: npt.NDArray[np.float32],
         missing: list[int],
-    ) -> npt.NDArray[np.float32]:
+    ) -> tuple[npt.NDArray[np.float32], dict[int, str]]:
         r"""Encodes and stores the missing vectors, batch by batch."""
+        reasons: dict[int, str] = {}
         with tqdm(
             total=len(texts),
             initial=len(texts) - len(missing),
@@ -147,19 +172,32 @@ class CachedEncoder:
         ) as bar:
             for start in range(0, len(missing), self.batch_size):
                 rows = missing[start : start + self.batch_size]
-                batch = self.encoder([texts[row] for row in rows])
-                vectors = as_vectors("'encoder'", batch, len(rows))
+                batch = [texts[row] for row in rows]
+                vectors, refused = self._encode_batch(batch)
+                reasons |= {rows[row]: reason for row, reason in refused.items()}
+                bar.update(len(rows))
+                if vectors is None:
+                    continue
                 if out.shape[1] == 0:
-                    out = np.empty((len(texts), vectors.shape[1]), np.float32)
+                    out = np.full((len(texts), vectors.shape[1]), np.nan, np.float32)
                 if vectors.shape[1] != out.shape[1]:
                     raise ValueError(
                         f"'encoder' must return vectors of width {out.shape[1]}, like "
                         f'those in {self.path}, got width {vectors.shape[1]}'
                     )
-                table.write([keys[row] for row in rows], vectors)
                 out[rows] = vectors
-                bar.update(len(rows))
-        return out
+                good = [row for row in range(len(rows)) if row not in refused]
+                table.write([keys[rows[row]] for row in good], vectors[good])
+        return out, reasons
+
+    def _encode_batch(
+        self, texts: list[str]
+    ) -> tuple[Optional[npt.NDArray[np.float32]], dict[int, str]]:
+        try:
+            errors = (ValueError, TypeError)
+            return encode_rows("'encoder'", self.encoder, texts, errors), {}
+        except EncodingError as error:
+            return error.vectors, error.reasons
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.encoder!r}, {str(self.path)!r})'

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any, Optional
 
 import numpy as np
@@ -9,9 +11,20 @@ from tqdm.auto import tqdm
 
 from pyg_irllrec.text._api_key import ApiKey
 from pyg_irllrec.text._base_url import check_base_url
-from pyg_irllrec.text.encoders._encoder_output import as_vectors, checked_texts
+from pyg_irllrec.text._endpoint import Endpoint, EndpointError
+from pyg_irllrec.text.encoders._encode_rows import (
+    encode_rows,
+    find_halves,
+    join_rows,
+)
+from pyg_irllrec.text.encoders._encoder_output import checked_texts
+from pyg_irllrec.text.encoders.encoding_error import EncodingError
 from pyg_irllrec.utils.checks import check_not_negative, check_positive
 from pyg_irllrec.utils.optional import import_optional
+
+_MAX_TEXT_BYTES = 300_000  # Of a vector with 8192 numbers, and some.
+_MAX_BACKOFF_SECONDS = 60.0
+_MAX_RETRY_AFTER_SECONDS = 600.0
 
 
 class OpenAIEncoder:
@@ -33,8 +46,8 @@ class OpenAIEncoder:
         dimensions (int, optional): The width of the vectors, for models that offer
             several. (default: :obj:`None`, the model's own)
         max_retries (int): The largest number of retries of a request that exceeds a
-            rate limit, times out or meets a server error. The client waits as long as
-            the server asks. (default: :obj:`5`)
+            rate limit, times out or meets a server error, after the time that the
+            server asks for. (default: :obj:`5`)
         timeout (float): The largest number of seconds per request.
             (default: :obj:`60.0`)
         progress (bool): Whether to show a progress bar over several requests.
@@ -43,7 +56,10 @@ class OpenAIEncoder:
     Raises:
         ImportError: If the client is not installed.
         ValueError: If an argument is out of range, there is no key, or the endpoint
-            does not return one finite vector per text, all of one width.
+            does not return one vector per text, all of one width.
+        EncodingError: If the endpoint refuses some texts, such as those that are too
+            long, or returns NaN or infinity for them. A batch that is refused is
+            halved until they are found. The error holds the vectors of the others.
         RuntimeError: If the endpoint cannot be reached or refuses.
     """
 
@@ -79,35 +95,32 @@ class OpenAIEncoder:
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         r"""Returns vectors of shape :math:`(N, D_t)`. Empty texts are sent as a blank,
         because the API rejects them."""
-        from openai import OpenAI
-
         texts = [text or ' ' for text in checked_texts('texts', texts)]
         if not texts:
             return np.zeros((0, self.dimensions or 0), np.float32)
-        blocks: list[npt.NDArray[np.float32]] = []
+        found: dict[int, npt.NDArray[np.float32]] = {}
+        reasons = find_halves(texts)
+        rows = [row for row in range(len(texts)) if row not in reasons]
+        endpoint = Endpoint(
+            self.base_url, self._key, self.timeout, self.batch_size * _MAX_TEXT_BYTES
+        )
         with (
-            OpenAI(
-                api_key=self._key.get(),
-                base_url=self.base_url,
-                max_retries=self.max_retries,
-                timeout=self.timeout,
-            ) as client,
+            closing(endpoint),
             tqdm(
-                total=len(texts),
+                total=len(rows),
                 desc=self.model,
-                disable=not self.progress or len(texts) <= self.batch_size,
+                disable=not self.progress or len(rows) <= self.batch_size,
             ) as bar,
         ):
-            for start in range(0, len(texts), self.batch_size):
-                batch = texts[start : start + self.batch_size]
-                blocks.append(self._request(client, batch))
-                if blocks[-1].shape[1] != blocks[0].shape[1]:
-                    raise ValueError(
-                        f'{self.base_url} must return vectors of one width, got '
-                        f'{blocks[0].shape[1]} and {blocks[-1].shape[1]}'
-                    )
+            for start in range(0, len(rows), self.batch_size):
+                batch = rows[start : start + self.batch_size]
+                vectors, refused = self._encode([texts[r] for r in batch], endpoint)
+                reasons |= {batch[row]: reason for row, reason in refused.items()}
+                if vectors is not None:
+                    good = (row for row in range(len(batch)) if row not in refused)
+                    found |= {batch[row]: vectors[row] for row in good}
                 bar.update(len(batch))
-        return np.concatenate(blocks)
+        return join_rows(self.base_url, texts, found, reasons)
 
     def describe(self) -> dict[str, Any]:
         r"""The model and its options, for a record beside its vectors."""
@@ -122,28 +135,47 @@ class OpenAIEncoder:
             'library': f'openai {__version__}',
         }
 
-    def _request(self, client: Any, texts: list[str]) -> npt.NDArray[np.float32]:
-        r"""The vectors of a batch."""
-        from openai import OpenAIError
+    def _encode(
+        self, texts: list[str], endpoint: Endpoint
+    ) -> tuple[Optional[npt.NDArray[np.float32]], dict[int, str]]:
+        r"""The vectors of a batch, and by row why a text has none."""
 
-        width = {} if self.dimensions is None else {'dimensions': self.dimensions}
+        def request(part: list[str]) -> list[Any]:
+            return _embeddings(self._request(endpoint, part))
+
         try:
-            # Numbers, because not every endpoint offers base64; and the raw response,
-            # because the client takes five times as long to parse it.
-            response = client.embeddings.with_raw_response.create(
-                input=texts, model=self.model, encoding_format='float', **width
-            )
-            body = response.http_response.json()
-        except (OpenAIError, ValueError) as error:
-            reason = f'{error} ({error.__cause__})' if error.__cause__ else str(error)
-        else:
-            return as_vectors(self.base_url, _embeddings(body), len(texts))
-        # Not raised above, because the error of the client holds the request, and the
-        # request the key, which some endpoints even repeat in their response.
-        reason = reason.replace(client.api_key, '***')[:500]
-        raise RuntimeError(
-            f'{self.base_url} did not encode texts with {self.model!r}: {reason}'
-        )
+            return encode_rows(self.base_url, request, texts, (_Refused,)), {}
+        except EncodingError as error:
+            return error.vectors, error.reasons
+
+    def _request(self, endpoint: Endpoint, texts: list[str]) -> dict[str, Any]:
+        r"""The response to a batch, after retries."""
+        width = {} if self.dimensions is None else {'dimensions': self.dimensions}
+        attempt = 0
+        while True:
+            try:
+                # Numbers, because not every endpoint offers base64; and the raw
+                # response, because the client takes five times as long to parse it.
+                return endpoint.call(
+                    lambda client: client.embeddings.with_raw_response.create(
+                        input=texts,
+                        model=self.model,
+                        encoding_format='float',
+                        **width,
+                    )
+                )
+            except EndpointError as error:
+                failure = error
+            if failure.kind != 'passing' or attempt == self.max_retries:
+                break
+            delay = min(_MAX_BACKOFF_SECONDS, 0.5 * 2 ** min(attempt, 10))
+            after = failure.retry_after
+            time.sleep(delay if after is None else min(after, _MAX_RETRY_AFTER_SECONDS))
+            attempt += 1
+        reason = f'{self.base_url} did not encode texts with {self.model!r}: {failure}'
+        # Some servers answer 500 to a text that is too long.
+        kind = _Refused if failure.kind == 'refused' or failure.status == 500 else None
+        raise (kind or RuntimeError)(reason)
 
     def __repr__(self) -> str:
         width = '' if self.dimensions is None else f', dimensions={self.dimensions}'
@@ -152,14 +184,21 @@ class OpenAIEncoder:
         )
 
 
-def _embeddings(body: Any) -> list[Any]:
+class _Refused(RuntimeError):
+    r"""The endpoint refuses a batch, perhaps because of one of its texts."""
+
+
+def _embeddings(body: dict[str, Any]) -> list[Any]:
     r"""The vectors of a response, in the order of the texts."""
-    data = body.get('data') if isinstance(body, dict) else None
-    if not isinstance(data, list) or any('embedding' not in entry for entry in data):
+    data = body.get('data')
+    if not isinstance(data, list) or not all(
+        isinstance(entry, dict) and 'embedding' in entry for entry in data
+    ):
         raise ValueError("the endpoint must return embeddings under 'data', got none")
     index = [entry.get('index') for entry in data]
     if any(each is not None for each in index):  # Some endpoints leave it out.
-        if set(index) != set(range(len(data))):
+        numbers = all(type(each) is int for each in index)
+        if not numbers or set(index) != set(range(len(data))):
             raise ValueError(
                 'the endpoint must number its embeddings from 0, one per text, got '
                 f"'index' {index[:10]}"

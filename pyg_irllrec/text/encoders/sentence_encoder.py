@@ -9,6 +9,8 @@ from typing import Any, Optional
 import numpy as np
 import numpy.typing as npt
 
+from pyg_irllrec.text.encoders._encode_rows import find_halves, join_rows
+from pyg_irllrec.text.encoders._encoder_output import as_matrix, checked_texts
 from pyg_irllrec.utils.checks import check_positive
 from pyg_irllrec.utils.optional import import_optional
 
@@ -44,15 +46,26 @@ class SentenceEncoder:
         self.progress = progress
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        r"""Returns vectors of shape :math:`(N, D_t)`."""
+        r"""Returns vectors of shape :math:`(N, D_t)`.
+
+        Raises:
+            EncodingError: If a text holds a lone surrogate, or its vector is not
+                finite. It holds the vectors of the others.
+        """
+        texts = list(checked_texts('texts', texts))
+        reasons = find_halves(texts)
+        rows = [row for row in range(len(texts)) if row not in reasons]
         vectors = self.model.encode(
-            list(texts),
+            [texts[row] for row in rows],
             batch_size=self.batch_size,
             show_progress_bar=self.progress,
             normalize_embeddings=True,
             convert_to_numpy=True,
         )
-        return np.asarray(vectors, dtype=np.float32)
+        if not texts:
+            return np.asarray(vectors, dtype=np.float32)
+        found = dict(zip(rows, as_matrix('the model', vectors, len(rows))))
+        return join_rows('the model', texts, found, reasons)
 
     def describe(self) -> dict[str, Any]:
         r"""The model and its options, for a record beside its vectors. A model in a

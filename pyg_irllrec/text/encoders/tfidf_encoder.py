@@ -10,6 +10,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
+from pyg_irllrec.text.encoders._encoder_output import checked_texts
 from pyg_irllrec.utils.checks import check_positive
 
 
@@ -41,8 +42,7 @@ class TfidfEncoder:
         Raises:
             ValueError: If no text holds a word.
         """
-        if isinstance(texts, str):
-            raise ValueError("'texts' must be a list of texts, got a single text")
+        texts = list(checked_texts('texts', texts))
         try:
             counts = TfidfVectorizer(
                 sublinear_tf=True, stop_words='english'

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from pyg_irllrec.text import CachedEncoder, TfidfEncoder
+from pyg_irllrec.text import CachedEncoder, EncodingError, TfidfEncoder
 from pyg_irllrec.text.encoders._vector_table import VectorTable
 from tests.text.child_process import encode_texts, start
 from tests.text.hash_encoder import HashEncoder
@@ -156,7 +156,7 @@ def test_a_vector_that_is_not_finite_is_neither_kept_nor_read(encoder, path):
         return np.full((len(texts), 8), np.nan)
 
     mine = cached(broken, path, description=encoder.describe())
-    with pytest.raises(ValueError, match=r'NaN or infinity in 1 of 1 rows'):
+    with pytest.raises(ValueError, match=r"row 0, 'a' .* NaN or infinity"):
         mine(['a'])
     assert count(path) == 0
     cached(encoder, path)(['a'])
@@ -199,6 +199,76 @@ def test_keeps_the_batches_before_an_error(encoder, path):
     later = HashEncoder()
     cached(later, path)(['a', 'b', 'c', 'd'])
     assert later.batches == [['c', 'd']]
+
+
+def test_texts_that_are_refused_are_named_and_the_others_kept(encoder, path):
+    def refuses(texts):
+        if any(len(text) > 100 for text in texts):
+            raise ValueError('too long')
+        return encoder(texts)
+
+    texts = [f'text {row}' for row in range(20)]
+    texts[13] = 'my long text ' * 99
+    texts.append(texts[2])
+    mine = cached(refuses, path, batch_size=16, description=encoder.describe())
+    with pytest.raises(EncodingError) as caught:
+        mine(texts)
+    message = str(caught.value)
+    assert '1 of 21 texts cannot be' in message and 'cache.db' in message
+    assert "row 13, 'my long text my" in message and '(1287 characters): too' in message
+    assert set(caught.value.reasons) == {13} and count(path) == 19
+    good = [row for row in range(21) if row != 13]
+    expected = encoder.expected([texts[row] for row in good])
+    np.testing.assert_array_equal(caught.value.vectors[good], expected)
+    assert np.isnan(caught.value.vectors[13]).all()
+    # No text was encoded twice.
+    assert sorted(encoder.texts) == sorted(set(texts) - {texts[13]})
+    encoder.batches.clear()
+    with pytest.raises(EncodingError, match='row 13'):
+        mine(texts)
+    assert encoder.batches == []
+
+
+@pytest.mark.parametrize('bad', [0, 1])
+def test_one_of_two_texts_is_refused(encoder, path, bad):
+    def refuses(texts):
+        if '' in texts:
+            raise TypeError('empty')
+        return encoder(texts)
+
+    texts = ['a', 'b']
+    texts[bad] = ''
+    mine = cached(refuses, path, description=encoder.describe())
+    with pytest.raises(EncodingError, match=f"row {bad}, '' .0 characters.: empty"):
+        mine(texts)
+    assert count(path) == 1
+
+
+def test_what_refuses_every_text_is_asked_four_times(encoder, path):
+    calls = []
+
+    def refuses(texts):
+        calls.append(len(texts))
+        raise ValueError('no such model')
+
+    mine = cached(refuses, path, description={})
+    with pytest.raises(ValueError, match=r'^no such model$'):
+        mine([f'text {row:3}' for row in range(200)])
+    assert calls == [200, 1, 1, 1]
+
+
+def test_a_damaged_file_is_rescued(encoder, path):
+    texts = [f'text {row}' for row in range(300)]
+    cached(encoder, path)(texts)
+    content = bytearray(path.read_bytes())
+    content[4096 * 3 : 4096 * 4] = bytes(range(256)) * 16
+    path.write_bytes(content)
+    later = HashEncoder()
+    with pytest.warns(UserWarning, match=r'cache\.db was damaged: \d+ entries'):
+        vectors = cached(later, path)(texts)
+    np.testing.assert_array_equal(vectors, encoder.expected(texts))
+    assert 0 < len(later.texts) < 150
+    assert (path.parent / 'cache.db.damaged-1').read_bytes() == content
 
 
 def test_goes_on_after_sigkill(encoder, path):

@@ -10,8 +10,14 @@ import traceback
 import numpy as np
 import pytest
 
-from pyg_irllrec.text import CachedEncoder, OpenAIEncoder, save_vectors
+from pyg_irllrec.text import (
+    CachedEncoder,
+    EncodingError,
+    OpenAIEncoder,
+    save_vectors,
+)
 from tests.text.openai_server import OpenAIServer, answer, vector
+from tests.text.raw_server import RawServer
 
 KEY = 'sk-of-this-test-0123456789'
 
@@ -93,9 +99,107 @@ def test_gives_up_after_some_retries(server, waits):
 
 def test_a_wrong_request_is_not_repeated(server):
     server.script = [lambda request: (400, {}, {'error': {'message': 'too long'}})]
-    with pytest.raises(RuntimeError, match='too long'):
+    with pytest.raises(EncodingError, match=r"row 0, 'a' .1 characters.:.*too long"):
         encoder(server)(['a'])
     assert len(server.requests) == 1
+
+
+def with_a_limit(request):
+    if any(len(text) > 1000 for text in request['input']):
+        return 400, {}, {'error': {'message': 'maximum context length is 8192 tokens'}}
+    return answer(request)
+
+
+@pytest.mark.parametrize('cached', [False, True])
+def test_a_text_that_is_too_long_is_named_and_the_others_are_kept(
+    server, cached, tmp_path
+):
+    server.script = [with_a_limit] * 99
+    texts = [f'text {row}' for row in range(30)]
+    texts[17] = 'x' * 40_000
+    texts[21] = 'half \ud800'
+    encode = encoder(server, batch_size=16)
+    if cached:
+        encode = CachedEncoder(encode, tmp_path / 'cache.db', progress=False)
+    with pytest.raises(EncodingError) as caught:
+        encode(texts)
+    assert set(caught.value.reasons) == {17, 21}
+    message = str(caught.value)
+    assert "row 17, 'xxx" in message and '(40000 characters)' in message
+    assert 'maximum context length' in message and "row 21, 'half'" in message
+    good = [row for row in range(30) if row not in (17, 21)]
+    expected = [vector(texts[row]) for row in good]
+    np.testing.assert_allclose(caught.value.vectors[good], expected)
+    answered = [
+        text
+        for request in server.requests
+        if all(len(text) < 1000 for text in request['input'])
+        for text in request['input']
+    ]
+    assert sorted(answered) == sorted(texts[row] for row in good)  # Paid for once.
+    if cached:
+        count = len(server.requests)
+        with pytest.raises(EncodingError, match='row 17'):
+            encode(texts)
+        assert len(server.requests) == count + 1
+
+
+def test_a_server_that_answers_500_to_a_long_text(server, waits):
+    def broken(request):
+        reply = with_a_limit(request)
+        return (500, *reply[1:]) if isinstance(reply, tuple) else reply
+
+    server.script = [broken] * 99
+    with pytest.raises(EncodingError) as caught:
+        encoder(server, max_retries=1)(['a', 'x' * 2000, 'b', 'c'])
+    assert set(caught.value.reasons) == {1}
+
+
+def test_settings_that_every_text_fails_with(server):
+    server.script = [lambda request: (400, {}, {'error': {'message': 'no width'}})] * 99
+    with pytest.raises(RuntimeError, match=r"did not encode texts with 'small'.*no wi"):
+        encoder(server)([f'text {row}' for row in range(100)])
+    assert len(server.requests) == 4
+
+
+def test_an_error_inside_of_an_answer(server, waits):
+    limited = {'error': {'message': 'rate limited', 'code': 429}}
+    server.script = [lambda request: limited]
+    np.testing.assert_allclose(encoder(server)(['a']), [vector('a')])
+    assert len(waits) == 1
+    server.script = [lambda request: {'error': 'out of order'}]
+    with pytest.raises(EncodingError, match='out of order'):
+        encoder(server)(['a'])
+
+
+def test_a_response_without_an_end(monkeypatch):
+    pytest.importorskip('openai')
+    monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+    head = b'HTTP/1.1 200 OK\r\n\r\n'
+
+    def flood(connection):
+        connection.sendall(head + b' ' * 3_000_000)
+
+    with RawServer(flood) as url:
+        with pytest.raises(EncodingError, match='longer than 900000 bytes'):
+            OpenAIEncoder('small', url, api_key=KEY, batch_size=3)(['a'])
+
+
+def test_one_deadline_for_all_of_a_request(monkeypatch):
+    pytest.importorskip('openai')
+    monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+
+    def drip(connection):
+        for _ in range(40):
+            connection.sendall(b'H')
+            time.sleep(0.05)
+
+    with RawServer(drip) as url:
+        options = {'timeout': 0.3, 'max_retries': 0}
+        before = time.monotonic()
+        with pytest.raises(RuntimeError, match='did not encode'):
+            OpenAIEncoder('small', url, api_key=KEY, **options)(['a'])
+        assert time.monotonic() - before < 1
 
 
 def test_no_server(server):
@@ -125,14 +229,26 @@ def changed(change):
         (lambda body: body['data'].pop(), "number its embeddings from 0.*'index'"),
         (
             lambda body: body['data'][0].update(embedding=[float('nan')] * 4),
-            r'NaN or infinity in 1 of 3 rows \(first: row 2\)',
+            r"row 2, 'c' .* must return finite numbers, got NaN or infinity",
         ),
         (
             lambda body: body['data'][0].update(embedding=[None] * 4),
-            'must return finite numbers',
+            "row 2, 'c' .* must return finite numbers",
         ),
         (lambda body: body['data'][0]['embedding'].pop(), 'must return one matrix'),
         (lambda body: body['data'][0].update(index=0), 'must number its embeddings'),
+        (lambda body: body['data'][0].update(index=[2]), 'must number its embeddings'),
+        (lambda body: body['data'][0].update(index='2'), 'must number its embeddings'),
+        (lambda body: body['data'].append(3), "under 'data', got none"),
+        (lambda body: body.update(data={}), "under 'data', got none"),
+        (
+            lambda body: body['data'][0].update(embedding=[1e300] * 4),
+            "row 2, 'c' .* got NaN or infinity",
+        ),
+        (
+            lambda body: body['data'][0].update(embedding='AAAA'),
+            'must return one matrix',
+        ),
         (lambda body: body.pop('data'), "under 'data', got none"),
         (lambda body: body['data'][0].pop('embedding'), "under 'data', got none"),
     ],
@@ -155,14 +271,16 @@ def test_an_endpoint_that_does_not_number_its_embeddings(server):
 
 def test_batches_of_several_widths(server):
     server.script = [answer, lambda request: answer(request | {'dimensions': 3})]
-    with pytest.raises(ValueError, match='must return vectors of one width, got 4 and'):
+    with pytest.raises(
+        ValueError, match='must return vectors of one width, got 3 and 4'
+    ):
         encoder(server, batch_size=1)(['a', 'b'])
 
 
 def test_an_answer_that_is_no_json(server):
     server.script = [lambda request: b'<html>']
-    with pytest.raises(RuntimeError, match=r'did not encode .* Expecting value'):
-        encoder(server)(['a'])
+    with pytest.raises(RuntimeError, match=r'did not encode .* JSON object, got: <htm'):
+        encoder(server, max_retries=0)(['a'])
 
 
 def test_the_key_is_nowhere(server, tmp_path, caplog, capfd, waits):
