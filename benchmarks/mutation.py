@@ -4,12 +4,13 @@ read that place. A change that no test notices survives.
     python -m benchmarks.mutation --sample 150 --workers 2
     python -m benchmarks.mutation --paths nn/loss utils/checks.py
     python -m benchmarks.mutation --again
+    python -m benchmarks.mutation --recount
 
-Without --sample every mutant is tried, which takes a night: it is meant for a
-schedule, not for CI. --again tries only what survived last time. Everything runs in
-copies of the tree. Results lie under benchmarks/results/mutation.json, where each
-survivor has a verdict, 'equivalent' or 'accepted', and a reason: those are written by
-hand, and stay as long as the mutant does.
+Without --sample every mutant is tried, which takes hours: it is meant for a schedule,
+not for CI. Everything runs in a copy of the tree. The results lie in
+benchmarks/results/mutation.json, where each survivor has a verdict, 'equivalent' or
+'accepted', and a reason: those are written by hand, and stay as long as the mutant
+does. --recount counts them anew, --again tries what survived last time.
 
 Torch is imported once; every mutant is a fork of that process. The tests that read a
 line are found in one traced run of the suite; those of the mutated module come first,
@@ -603,7 +604,8 @@ class Mutation:
     def note(self, mutant: Mutant, outcome: str) -> None:
         self.outcome[mutant] = outcome
         done = f'{len(self.outcome)}/{len(self.mutants)}'
-        print(f'{done} {outcome}: {mutant.key}', file=sys.__stdout__, flush=True)
+        if mutant.operator != 'none':
+            print(f'{done} {outcome}: {mutant.key}', file=sys.__stdout__, flush=True)
 
 
 def import_all() -> None:
@@ -640,19 +642,22 @@ def main() -> int:
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--limit', type=float, default=20.0, metavar='SECONDS')
     parser.add_argument('--again', action='store_true')
+    parser.add_argument('--recount', action='store_true')
     parser.add_argument('--json', type=Path, default=RESULTS, metavar='FILE')
     args = parser.parse_args()
     report = json.loads(args.json.read_text()) if args.json.exists() else {}
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder).resolve()
-        copy_tree(tree)
-        found = find_mutants(tree, args.paths)
-        chosen = choose_mutants(found, report, args)
-        mutants = [mutant for each in chosen.values() for mutant in each]
-        mutants += controls(mutants, args.seed)
-        random.Random(args.seed).shuffle(mutants)
-        outcome = run_mutants(tree, mutants, args.workers, args.limit)
-    report = merge(report, found, chosen, outcome, args)
+    if not args.recount:
+        with tempfile.TemporaryDirectory() as folder:
+            tree = Path(folder).resolve()
+            copy_tree(tree)
+            found = find_mutants(tree, args.paths)
+            chosen = choose_mutants(found, report, args)
+            mutants = [mutant for each in chosen.values() for mutant in each]
+            mutants += controls(mutants, args.seed)
+            random.Random(args.seed).shuffle(mutants)
+            outcome = run_mutants(tree, mutants, args.workers, args.limit)
+        report = merge(report, found, chosen, outcome, args)
+    count(report)
     args.json.write_text(json.dumps(report, indent=2) + '\n')
     print(table(report['rows']))
     return 0
@@ -699,48 +704,53 @@ def merge(
     outcome: dict[Mutant, str],
     args: argparse.Namespace,
 ) -> dict[str, Any]:
-    r"""The new results, with the reasons of before."""
-    reasons = {entry['key']: entry for entry in report.get('survivors', [])}
+    r"""The new results, with the verdicts of before."""
+    before = {entry['key']: entry for entry in report.get('survivors', [])}
     rows = {row['path']: row for row in report.get('rows', [])}
-    survivors = []
+    survivors = {
+        key: entry
+        for key, entry in before.items()
+        if not any(_is_in(key, path) for path in chosen)
+    }
     for path, mutants in chosen.items():
-        counts = Counter(outcome[mutant] for mutant in mutants)
-        if args.again:
-            tried = rows[path]['tried']
-        else:
-            tried = len(mutants)
-        row = {'path': path, 'mutants': len(found[path]), 'tried': tried}
-        row['survived'] = counts['survived']
-        row['killed'] = tried - counts['survived']
-        mine = []
+        tried = rows[path]['tried'] if args.again else len(mutants)
+        rows[path] = {'path': path, 'mutants': len(found[path]), 'tried': tried}
         for mutant in mutants:
             if outcome[mutant] == 'survived':
-                known = reasons.get(mutant.key, {})
-                mine.append(
-                    {
-                        'key': mutant.key,
-                        'line': mutant.line,
-                        'verdict': known.get('verdict', ''),
-                        'reason': known.get('reason', ''),
-                    }
-                )
-        row['equivalent'] = sum(entry['verdict'] == 'equivalent' for entry in mine)
-        row['ratio'] = round(row['killed'] / max(tried - row['equivalent'], 1), 3)
-        rows[path] = row
-        survivors += mine
-    kept = [
-        entry
-        for entry in report.get('survivors', [])
-        if not any(entry['key'].startswith(f'{PACKAGE}/{path}') for path in chosen)
-    ]
+                known = before.get(mutant.key, {})
+                survivors[mutant.key] = {
+                    'key': mutant.key,
+                    'line': mutant.line,
+                    'verdict': known.get('verdict', ''),
+                    'reason': known.get('reason', ''),
+                }
     return {
         'benchmark': 'mutation',
         'command': command(),
         'environment': environment(),
         'seed': args.seed,
         'rows': [rows[path] for path in sorted(rows)],
-        'survivors': sorted(kept + survivors, key=lambda entry: entry['key']),
+        'survivors': [survivors[key] for key in sorted(survivors)],
     }
+
+
+def count(report: dict[str, Any]) -> None:
+    r"""Counts, path by path, what survived and what of it had to."""
+    for row in report['rows']:
+        verdicts = Counter(
+            entry['verdict']
+            for entry in report['survivors']
+            if _is_in(entry['key'], row['path'])
+        )
+        row['survived'] = sum(verdicts.values())
+        row['killed'] = row['tried'] - row['survived']
+        row['equivalent'] = verdicts['equivalent']
+        row['accepted'] = verdicts['accepted']
+        row['ratio'] = round(row['killed'] / (row['tried'] - row['equivalent']), 3)
+
+
+def _is_in(key: str, path: str) -> bool:
+    return key.startswith((f'{PACKAGE}/{path}/', f'{PACKAGE}/{path} '))
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks.mutation import Mutant, Mutator, Suite, change, table
+from benchmarks.mutation import Mutant, Mutator, Suite, change, count, table
 
 SOURCE = '''\
 LIMIT = 3
@@ -123,6 +123,32 @@ def test_tests_that_read_a_line_run_those_of_the_module_first():
         'tests/nn/test_other.py::a',
     ]
     assert Suite(record, 4).choose(mutant) == [names[0], names[2]]
+
+
+def test_counts_what_survived_and_had_to():
+    keys = {
+        'pyg_irllrec/nn/a.py | f': 'equivalent',
+        'pyg_irllrec/nn/b.py | f': 'accepted',
+        'pyg_irllrec/nn/b.py | g': '',
+        'pyg_irllrec/utils/a.py | f': 'accepted',
+    }
+    report = {
+        'rows': [{'path': 'nn', 'tried': 11}, {'path': 'utils/a.py', 'tried': 4}],
+        'survivors': [
+            {'key': key, 'verdict': verdict} for key, verdict in keys.items()
+        ],
+    }
+    count(report)
+    assert report['rows'][0] == {
+        'path': 'nn',
+        'tried': 11,
+        'survived': 3,
+        'killed': 8,
+        'equivalent': 1,
+        'accepted': 1,
+        'ratio': 0.8,
+    }
+    assert report['rows'][1]['survived'] == 1 and report['rows'][1]['ratio'] == 0.75
 
 
 def test_table():
