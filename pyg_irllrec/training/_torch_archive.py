@@ -66,6 +66,8 @@ def _check_archive(archive: zipfile.ZipFile, available: int) -> None:
     folder = content.removesuffix('data.pkl')
     for storage in _find_storages(record):
         _, kind, key, _, count = storage
+        if not isinstance(key, str) or not isinstance(count, int):
+            raise ValueError('a storage has no name or no length')
         claimed = count * _ELEMENT_SIZES[kind.name]
         held = archive.getinfo(f'{folder}data/{key}').file_size
         if claimed != held:

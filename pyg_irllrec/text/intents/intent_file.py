@@ -99,7 +99,7 @@ def _read_records(path: Path, content: bytes) -> list[IntentRecord]:
             record = IntentRecord.from_dict(parse_json_object(line))
             if (record.side, record.id) in records:
                 raise ValueError(f'the {record.side} {record.id!r:.80} is there twice')
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(
                 f'{printable(path)}, line {number}, is no record: {printable(error)}'
             ) from None
