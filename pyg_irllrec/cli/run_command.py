@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import Any
 
 from pyg_irllrec.utils.files import WriteError
@@ -21,6 +22,9 @@ def run_command(work: Callable[[], object], hint: str = '') -> int:
     Returns:
         The exit status: 0, 2 for bad input, and 130 after an interruption.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Where the terminal lacks a letter of a title, it is shown by its number.
+        sys.stdout.reconfigure(errors='backslashreplace')
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='Sparse ')  # Torch's, beta state.
         show, warnings.showwarning = warnings.showwarning, _print_note

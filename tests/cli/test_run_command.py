@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import sys
 import warnings
 
 import pytest
@@ -44,6 +46,15 @@ def test_prints_nothing_that_a_terminal_acts_on(capsys):
         assert run_command(work) == 2
     shown = 'note: \\x1b[2Jcold\nerror: a\\nb\\u202ec\n'
     assert capsys.readouterr().err == shown
+
+
+def test_a_terminal_without_the_letters_of_a_title(monkeypatch):
+    screen = io.BytesIO()
+    stream = io.TextIOWrapper(screen, encoding='ascii')
+    monkeypatch.setattr(sys, 'stdout', stream)
+    assert run_command(lambda: print('Æsop')) == 0
+    stream.flush()
+    assert screen.getvalue() == b'\\xc6sop\n'
 
 
 def test_warnings_are_notes_and_only_here(capsys):

@@ -8,7 +8,12 @@ from pyg_irllrec.cli.trained_run import (
     open_trained_run,
     own_run_paths,
 )
-from pyg_irllrec.text.intents.intent_file import load_intents, save_intents
+from pyg_irllrec.text.intents.intent_file import (
+    load_intents,
+    manifest_path,
+    save_intents,
+)
+from pyg_irllrec.training import RunFolder
 
 
 def test_intents_are_copied_with_their_manifest(tmp_path):
@@ -29,3 +34,21 @@ def test_a_folder_without_a_run(tmp_path):
     # Runs are opened in tests/examples, where they are trained.
     with pytest.raises(FileNotFoundError, match='must be a folder of'):
         open_trained_run(tmp_path, {})
+
+
+@pytest.mark.parametrize('place', ['.', 'model'])
+def test_a_run_that_these_commands_did_not_begin(tmp_path, place):
+    RunFolder(tmp_path / place).open({'seed': 0, 'backbone': 'sgl'})
+    with pytest.raises(
+        ValueError, match=r'config\.json must be one of own_data'
+    ):
+        open_trained_run(tmp_path, {})
+
+
+@pytest.mark.parametrize('text', ['{', '[]', 'null', '{}', '"x"', '[' * 10**5])
+def test_a_damaged_manifest(tmp_path, text):
+    path = tmp_path / 'intents.jsonl'
+    save_intents(path, [], {'model': 'none'})
+    manifest_path(path).write_text(text)
+    with pytest.raises(ValueError, match='is damaged: it must hold an object with'):
+        hash_intents(path)
