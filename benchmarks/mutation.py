@@ -57,7 +57,12 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results' / 'mutation.json'
 PACKAGE = 'pyg_irllrec'
 FOLDERS = ('functional', 'nn', 'transforms', 'utils', 'training', 'text', 'datasets')
-TESTS = [f'tests/{folder}' for folder in FOLDERS]
+TESTS = [
+    *(f'tests/{folder}' for folder in FOLDERS),
+    'tests/test_assemble.py',
+    'tests/test_defaults.py',
+    'tests/benchmarks/test_parity.py',
+]
 PYTEST = ['-q', '-s', '-p', 'no:cacheprovider', '--hypothesis-seed=0']
 BROKEN = 3  # The exit code where a mutant cannot be made.
 
@@ -361,10 +366,10 @@ class Reader:
         self.lines.add((os.path.relpath(path, self.tree), frame.f_lineno))
         return self.trace
 
-    def read(self, session: pytest.Session) -> dict[str, Any]:
+    def read(self, session: pytest.Session, items: list[Any]) -> dict[str, Any]:
         r"""The seconds and lines of every test that passes."""
         record = {}
-        for item, after in zip(session.items, [*session.items[1:], None]):
+        for item, after in zip(items, [*items[1:], None]):
             self.lines, failed = set(), session.testsfailed
             started = time.process_time()
             sys.settrace(self.trace)
@@ -432,7 +437,10 @@ def change(mutant: Mutant, tree: Path) -> None:
     if not mutant.scope:
         # A constant: its assignment alone is run again.
         statement = _statement(mutated, mutant.start[0])
-        exec(compile(statement, str(path), 'exec'), module)
+        try:
+            exec(compile(statement, str(path), 'exec'), module)
+        except Exception as error:
+            raise ImportError(name) from error
         return
     codes = dict(_functions(old, new))
     functions = [
@@ -516,6 +524,8 @@ class Mutation:
         self.workers = workers
         self.limit = limit
         self.outcome: dict[Mutant, str] = {}
+        self.problems: list[str] = []
+        """What was not changed and failed, or could not be changed."""
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if session.testsfailed:
@@ -523,7 +533,9 @@ class Mutation:
         import_all()
         record = self.tree / 'reads.json'
         if (child := self.fork(self.tree)) == 0:
-            record.write_text(json.dumps(Reader(self.tree).read(session)))
+            record.write_text(
+                json.dumps(Reader(self.tree).read(session, session.items))
+            )
             os._exit(0)
         os.waitpid(child, 0)
         self.try_all(session, Suite(json.loads(record.read_text()), self.limit))
@@ -560,6 +572,8 @@ class Mutation:
                     break
             else:
                 code = 0
+        except ImportError:
+            code = 1
         except BaseException:
             traceback.print_exc()
         finally:
@@ -598,7 +612,7 @@ class Mutation:
                 code = os.waitstatus_to_exitcode(status)
                 if code == BROKEN or (code and mutant.operator == 'none'):
                     log = (folder / 'log.txt').read_text(errors='replace')
-                    raise RuntimeError(f'{mutant.key}\n{log}')
+                    self.problems.append(f'{mutant.key}\n{log}')
                 self.note(mutant, 'survived' if ended and code == 0 else 'killed')
 
     def note(self, mutant: Mutant, outcome: str) -> None:
@@ -629,6 +643,8 @@ def run_mutants(
     if pytest.main([*PYTEST, *TESTS], [mutation]) != 0:
         raise SystemExit('the tests cannot be run')
     os.chdir(ROOT)
+    if mutation.problems:
+        raise SystemExit('\n'.join(mutation.problems))
     return mutation.outcome
 
 

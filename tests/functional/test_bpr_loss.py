@@ -33,6 +33,17 @@ def test_gradients():
     assert torch.autograd.gradcheck(bpr_loss, inputs)
 
 
-def test_wrong_shape():
-    with pytest.raises(ValueError, match="'negative' must have the shape of 'user'"):
-        bpr_loss(torch.randn(2, 3), torch.randn(2, 3), torch.randn(3, 3))
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'user': torch.randn(3)}, r"'user' must be a matrix .*, got shape \(3,\)"),
+        ({'user': torch.ones(2, 3).long()}, "'user' must hold floating-point numbers"),
+        ({'positive': torch.randn(1, 3)}, "'positive' must have the shape of 'user'"),
+        ({'negative': torch.randn(1, 3)}, "'negative' must have the shape of 'user'"),
+        ({'reduction': 'max'}, "'reduction' must be one of 'none', 'mean', 'sum', got"),
+    ],
+)
+def test_wrong_arguments(change, message):
+    arguments = dict.fromkeys(('user', 'positive', 'negative'), torch.randn(2, 3))
+    with pytest.raises(ValueError, match=message):
+        bpr_loss(**{**arguments, **change})

@@ -28,6 +28,17 @@ def test_the_teacher_gets_no_gradient():
     assert teacher.grad is None and student.grad is not None
 
 
-def test_wrong_shape():
-    with pytest.raises(ValueError, match="'teacher' must have the shape of 'student'"):
-        matching_loss(torch.randn(5, 4), torch.randn(4, 4))
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'teacher': torch.randn(4, 4)}, "'teacher' must have the shape of 'student'"),
+        ({'teacher': torch.ones(5, 4).int()}, "'teacher' must hold floating-point"),
+        ({'student': torch.ones(5, 4).int()}, "'student' must hold floating-point"),
+        ({'student': torch.randn(4)}, "'student' must be a matrix"),
+        ({'reduction': 'max'}, "'reduction' must be one of 'none', 'mean', 'sum', got"),
+    ],
+)
+def test_wrong_arguments(change, message):
+    arguments = dict.fromkeys(('student', 'teacher'), torch.randn(5, 4))
+    with pytest.raises(ValueError, match=message):
+        matching_loss(**{**arguments, **change})

@@ -31,3 +31,12 @@ def test_wrong_width():
         ValueError, match="'in_channels' must be an integer of 1 or above, got 0"
     ):
         TextProjector(0, 4)
+    with pytest.raises(ValueError, match=r"'hidden_channels' must be .*, got 0"):
+        TextProjector(6, 4, 0)
+
+
+def test_weights_are_xavier_uniform():
+    """The bound of torch's own, 1 / sqrt(in), is less than half of it here."""
+    projector = TextProjector(100, 2, hidden_channels=20)
+    bound = (6 / 120) ** 0.5
+    assert 0.2 < projector[0].weight.abs().max() <= bound

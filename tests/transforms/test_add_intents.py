@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Data, HeteroData
 
 from pyg_irllrec.text.intents.evidence import choose_evidence
 from pyg_irllrec.text.intents.extractive_model import ExtractiveModel
@@ -200,3 +200,8 @@ def test_the_reverse_is_that_of_the_manifest(tmp_path):
     types = {'edge_type': ('user', 'rates', 'item'), 'rev_edge_type': reverse[0]}
     path = extracted(tmp_path / 'a.jsonl', split, **types)
     assert AddIntents(path)(split)['user'].intent_text[1].startswith('bread')
+
+
+def test_a_graph_of_one_type_is_refused(path):
+    with pytest.raises(ValueError, match=r'AddIntents .*HeteroData.*, got Data'):
+        AddIntents(path)(Data(edge_index=torch.zeros(2, 1, dtype=torch.long)))

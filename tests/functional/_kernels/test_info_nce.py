@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pyg_irllrec.functional import info_nce
-from pyg_irllrec.functional._kernels import info_nce_chunked
+from pyg_irllrec.functional._kernels import info_nce_chunked, info_nce_symmetric
 from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS
 from tests.functional._kernels.allocations import LargestTensor
 
@@ -48,9 +48,8 @@ def assert_same_as_eager(impl: str, inputs: dict[str, Any], **options: Any) -> N
 @pytest.fixture(params=['one block', 'blocks of 3 rows in 2 streams'])
 def blocks(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param != 'one block':
-        monkeypatch.setattr(
-            info_nce_chunked, 'blocks', lambda num_rows, *_: (min(2, num_rows), 3)
-        )
+        for module in (info_nce_chunked, info_nce_symmetric):
+            monkeypatch.setattr(module, 'blocks', lambda rows, *_: (min(2, rows), 3))
 
 
 @pytest.mark.usefixtures('blocks')
@@ -103,6 +102,7 @@ def test_equals_eager_at_random_shapes(
         assert_same_as_eager(impl, inputs, temperature=temperature)
 
 
+@pytest.mark.usefixtures('blocks')
 @pytest.mark.parametrize('dtype', TOLERANCE)
 @pytest.mark.parametrize('temperature', [0.01, 0.2, 10.0])
 @pytest.mark.parametrize('impl', EXACT)

@@ -209,3 +209,14 @@ def test_without_any_text_the_total_is_a_zero_with_a_gradient():
     total.backward()
     assert terms == {} and float(total) == 0
     assert torch.equal(embedding.grad, torch.zeros(9, 3))
+
+
+def test_one_user_is_enough():
+    triplets = torch.tensor([[0, 0], [0, 1], [2, 2]])
+    x, text = torch.randn(2, 4, 3, dtype=torch.float64)
+    loss = IntentAlignmentLoss(1.0, profile_temperature=0.5)
+    expected = sum(
+        info_nce(x[rows], text[rows], temperature=0.5) for rows in ([0], [1, 2], [3])
+    )
+    terms = loss(x, triplets, 1, profile=text).terms
+    torch.testing.assert_close(terms['profile'], expected)

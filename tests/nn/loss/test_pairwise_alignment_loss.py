@@ -67,6 +67,7 @@ def test_repr_and_wrong_arguments():
     [
         ({'embedding': torch.randn(9)}, "'embedding' must be a matrix"),
         ({'text': torch.randn(9, 3)}, "'text' must have the shape of 'embedding'"),
+        ({'text': torch.ones(9, 4).long()}, "'text' must hold floating-point numbers"),
         (
             {'index': torch.tensor([-1])},
             "'index' must hold numbers from 0 to 8, got",
@@ -87,3 +88,12 @@ def test_half_precision_texts_do_not_weigh_in_half_precision():
     text = nodes[1].bfloat16()
     expected = loss(nodes[0], text.float(), index)
     torch.testing.assert_close(loss(nodes[0], text, index), expected)
+
+
+def test_the_implementation_is_the_one_that_was_chosen(nodes):
+    """This one has no second derivatives, which small inputs have by default."""
+    loss = PairwiseAlignmentLoss(impl='chunked')
+    for index in (None, INDEX):
+        x = nodes[0].clone().requires_grad_()
+        with pytest.raises(RuntimeError, match="impl='chunked' has first derivatives"):
+            torch.autograd.grad(loss(x, nodes[1], index), x, create_graph=True)

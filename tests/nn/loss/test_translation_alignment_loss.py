@@ -60,3 +60,5 @@ def test_wrong_tensors():
         TranslationAlignmentLoss()(torch.randn(5, 4), torch.randn(5, 3))
     with pytest.raises(ValueError, match="'text' must hold floating-point numbers"):
         TranslationAlignmentLoss()(torch.ones(5, 4).long(), torch.randn(5, 4))
+    with pytest.raises(ValueError, match="'embedding' must hold floating-point"):
+        TranslationAlignmentLoss()(torch.randn(5, 4), torch.ones(5, 4).long())
