@@ -57,10 +57,11 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results' / 'mutation.json'
 PACKAGE = 'pyg_irllrec'
 FOLDERS = ('functional', 'nn', 'transforms', 'utils', 'training', 'text', 'datasets')
+DEFAULTS = 'tests/test_defaults.py'
 TESTS = [
     *(f'tests/{folder}' for folder in FOLDERS),
     'tests/test_assemble.py',
-    'tests/test_defaults.py',
+    DEFAULTS,
     'tests/benchmarks/test_parity.py',
 ]
 PYTEST = ['-q', '-s', '-p', 'no:cacheprovider', '--hypothesis-seed=0']
@@ -403,6 +404,8 @@ class Suite:
         names: set[str] = set()
         for line in read:
             names |= lines.get(line, set())
+        if not mutant.is_body:  # Nothing runs where signatures are compared.
+            names |= {name for name in self.seconds if name.startswith(DEFAULTS)}
         place = Path(mutant.path).relative_to(PACKAGE)
         own = f'{Path("tests", place.parent).as_posix()}/'
         mirror = f'{own}test_{place.name}::'

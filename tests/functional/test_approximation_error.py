@@ -182,3 +182,23 @@ def test_wrong_arguments():
     ):
         with pytest.raises(ValueError, match=message):
             approximation_error(**{'query': query, 'keys': keys, **change})
+
+
+def test_vectors_of_one_number():
+    """A column of zeros beside it changes nothing."""
+    query, keys = rows(6, 1, seed=0), rows(9, 1, seed=1)
+    wide = [torch.cat([x, torch.zeros_like(x)], dim=1) for x in (query, keys)]
+    expected = approximation_error(*wide)
+    torch.testing.assert_close(approximation_error(query, keys), expected)
+
+
+def test_a_sample_is_drawn_where_there_are_more_rows():
+    query, keys = rows(2, 40, 3, seed=0)
+
+    def estimate(num_samples: int, seed: int) -> Any:
+        generator = torch.Generator().manual_seed(seed)
+        options: dict[str, Any] = {'num_samples': num_samples, 'generator': generator}
+        return approximation_error(query, keys, **options)
+
+    assert estimate(5, 0) == estimate(5, 0) != estimate(5, 1)
+    assert estimate(40, 0) == estimate(40, 1)

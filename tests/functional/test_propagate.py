@@ -86,3 +86,21 @@ def test_ids_and_sizes_are_checked(impl):
         adj = torch.tensor(adj) if isinstance(adj, list) else adj
         with pytest.raises(ValueError, match=message):
             propagate(x, adj, impl=impl)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            {'x': torch.ones(NUM_NODES, 2).long()},
+            "'x' must hold floating-point numbers",
+        ),
+        ({'x': torch.ones(NUM_NODES)}, r"'x' must be a matrix, got shape \(9,\)"),
+        ({'x': [[1.0]]}, "'x' must be a tensor, got list"),
+        ({'impl': 'fast'}, "'impl' must be one of 'auto', 'eager', .* got 'fast'"),
+    ],
+)
+def test_wrong_arguments(change, message):
+    arguments = {'x': torch.ones(NUM_NODES, 2), 'adj': edges()[0], **change}
+    with pytest.raises(ValueError, match=message):
+        propagate(**arguments)

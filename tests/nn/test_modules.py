@@ -141,3 +141,39 @@ def test_a_backbone_names_its_arguments_and_refuses_others(name):
     given = dict.fromkeys(by_position, 1)
     with pytest.raises(TypeError, match=f"^{name}.*unexpected.*'layers'"):
         cls(**given, layers=2)
+
+
+CHOICES = {
+    'augmentation': 'node',
+    'contrast_impl': 'eager',
+    'impl': 'eager',
+    'negatives': {'all': 'batch', 'batch': 'all'},
+}
+
+
+@pytest.mark.parametrize(
+    'name', [name for name in MODULES if issubclass(getattr(nn, name), nn.Backbone)]
+)
+def test_a_backbone_holds_the_arguments_that_it_was_given(name):
+    parameters = inspect.signature(getattr(nn, name)).parameters
+    given = {}
+    for key, parameter in parameters.items():
+        default = parameter.default
+        if isinstance(default, bool):
+            given[key] = not default and key != 'hetero'
+        elif isinstance(default, int):
+            given[key] = default + 3
+        elif isinstance(default, float):
+            given[key] = default / 2 + 0.125
+        elif key in CHOICES:
+            choice = CHOICES[key]
+            given[key] = choice[default] if isinstance(choice, dict) else choice
+    given.setdefault('embedding_dim', 4)
+    required = {
+        'AlphaRec': (6, 7, ITEM_TEXT, TESTS.interactions),
+        'ModuleBackbone': (torch.nn.Identity(), 6, 7),
+    }.get(name, (6, 7))
+    module = getattr(nn, name)(*required, **given)
+    held = {key: getattr(module, key) for key in given if hasattr(module, key)}
+    assert held == {key: given[key] for key in held}
+    assert held.keys() >= given.keys() & {'num_layers', 'impl', 'temperature', 'noise'}

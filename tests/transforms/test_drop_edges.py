@@ -179,3 +179,15 @@ def test_what_would_keep_the_dropped_edges_is_refused():
     with pytest.raises(ValueError, match=r"must hold an 'edge_index' .*, got edges of"):
         DropEdges(0.5)(T.ToSparseTensor()(data))
     assert repr(DropEdges(0.5)) == 'DropEdges(p=0.5)'
+
+
+REVERSE = ('item', 'rated_by', 'user')
+
+
+def test_an_adjacency_of_one_direction_is_refused():
+    for edge_type in (RATES, REVERSE):
+        data = hetero([(0, 1), (2, 3)])
+        data[REVERSE].edge_index = data[RATES].edge_index.flip(0)
+        data[edge_type].adj_t = torch.eye(2).to_sparse_csr()
+        with pytest.raises(ValueError, match=r"must come before .*, got 'adj_t'"):
+            DropEdges(0.5)(data)

@@ -79,6 +79,14 @@ def test_says_once_that_most_texts_are_blank(data, encoder):
         EncodeText(encoder)(data)
 
 
+def test_half_of_the_texts_is_enough(data, encoder):
+    data['user'].profile_text, data['item'].profile_text = ['a'], ['', 'b', '']
+    data['user'].num_nodes = 1
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        EncodeText(encoder)(data)
+
+
 @pytest.mark.parametrize('wrong', [None, float('nan'), 3, b'bytes'])
 def test_what_is_no_text(data, encoder, wrong):
     data['item'].profile_text[1] = wrong

@@ -348,3 +348,11 @@ def test_times_of_several_units_would_leak(by):
     for time in ([1, 2, 3], [0, 1_577_934_245_000, 1_577_934_246_000]):
         data[RATES].time = torch.tensor(time)
         SplitInteractions(by)(data)
+
+
+def test_ids_of_a_given_test_set_are_checked():
+    for pair, side in (((NUM_USERS, 0), 'users'), ((0, NUM_ITEMS), 'items')):
+        data = hetero([(0, 1), (0, 2), (1, 3)])
+        data[RATES].edge_label_index = torch.tensor([pair]).t()
+        with pytest.raises(ValueError, match=rf'\({side}\)'):
+            SplitInteractions(val=0.5, test=0)(data)

@@ -446,6 +446,9 @@ X, H = torch.randn(9, 4), torch.randn(9, 3)
             r"'intent\[0\]' must have a row per",
         ),
         ({'x': (X, X[:3]), 'intent': (H, H)}, r"'x\[1\]' must have a row per target"),
+        ({'x': (X, X), 'intent': (H, H.long())}, r"'intent\[1\]' must hold floating-"),
+        ({'x': (X.long(), X)}, r"'x\[0\]' must hold floating-point numbers"),
+        ({'x': (X, X.long())}, r"'x\[1\]' must hold floating-point numbers"),
         (
             {'x': (X, H)},
             "'x' must be equally wide for .*, got 4 and 3",
