@@ -63,6 +63,12 @@ def test_limits():
     assert user_texts(data, max_chars=10)[0] == 'bicycle; c'
 
 
+def test_every_user_has_an_own_limit():
+    data = split_data([(0, 0), (0, 1), (0, 2), (1, 2), (1, 0)], [3, 2, 1, 2, 1])
+    assert user_texts(data, max_items=2)[:2] == ['tea; coffee', 'bicycle; tea']
+    assert user_texts(data, max_items=1)[:2] == ['tea', 'bicycle']
+
+
 def test_items_keep_their_texts_and_the_data_stays_as_it_was():
     data = split_data(TRAIN)
     before = copy.copy(data)

@@ -29,7 +29,12 @@ def mapped(tmp_path):
 
 def test_reads_rows(mapped):
     assert len(mapped) == 4 and list(mapped) == TEXTS
-    assert [mapped[row] for row in (0, 2, -1)] == ['Toy Story', 'Hæk', 'Jumanji']
+    assert [mapped[row] for row in (0, 2, -1, -4)] == [
+        'Toy Story',
+        'Hæk',
+        'Jumanji',
+        'Toy Story',
+    ]
     assert mapped[torch.tensor(3)] == mapped[np.int64(3)] == 'Jumanji'
     assert repr(mapped) == 'TextArray(4)'
     for row in (4, -5):

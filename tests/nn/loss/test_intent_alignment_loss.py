@@ -220,3 +220,10 @@ def test_one_user_is_enough():
     )
     terms = loss(x, triplets, 1, profile=text).terms
     torch.testing.assert_close(terms['profile'], expected)
+
+
+@pytest.mark.parametrize('weights', [(1e-3, 0), (0, 1e-3), (0, 0)])
+def test_small_weights_need_all_intents_too(weights):
+    translation, matching = weights
+    loss = IntentAlignmentLoss(translation_weight=translation, matching_weight=matching)
+    assert loss.needs_all_intents() == any(weights)
