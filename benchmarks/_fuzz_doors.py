@@ -18,6 +18,7 @@ import scipy.sparse
 import torch
 
 from pyg_irllrec.datasets import InteractionDataset
+from pyg_irllrec.datasets._ingest.store import file_digest
 from pyg_irllrec.nn import LightGCN, Recommender
 from pyg_irllrec.text import load_intents, load_vectors, save_intents, save_vectors
 from pyg_irllrec.text._endpoint import EndpointError
@@ -156,7 +157,7 @@ def seal_store(folder: Path) -> None:
     try:
         manifest = json.loads(path.read_bytes())
         for name in manifest['files']:
-            manifest['files'][name] = (path.parent / name).stat().st_size
+            manifest['files'][name] = file_digest(path.parent / name)
         path.write_text(json.dumps(manifest))
     except (ValueError, LookupError, TypeError, OSError, RecursionError):
         return  # The manifest is what was changed.

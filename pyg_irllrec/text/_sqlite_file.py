@@ -86,7 +86,10 @@ class SQLiteFile:
                     f'{self.path} is in use by another run: wait for its end, or '
                     'choose another file'
                 ) from None
-            raise OSError(f'{self.path} cannot be read or written: {error}') from error
+            cause = str(error)
+            if not os.access(self.path.parent, os.W_OK):
+                cause = f'{self.path.parent} is read-only, and SQLite writes beside it'
+            raise OSError(f'{self.path} cannot be read or written: {cause}') from error
         except sqlite3.DatabaseError as error:
             if 'malformed' in str(error):
                 raise DamagedDatabase(f'{self.path} is damaged: {error}') from None

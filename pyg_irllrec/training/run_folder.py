@@ -11,6 +11,7 @@ from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import as_path, check_flag
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.folder_lock import FolderLock
+from pyg_irllrec.utils.json_object import parse_json_object
 
 RESULTS = ('last.ckpt', 'best.ckpt', 'history.csv', 'metrics.json')
 """What :func:`~pyg_irllrec.training.fit` writes."""
@@ -107,15 +108,9 @@ class RunFolder:
         if not self.config_path.is_file():
             raise FileNotFoundError(f'{self.path} holds no run (no config.json)')
         try:
-            config = json.loads(self.config_path.read_text(encoding='utf-8'))
+            return parse_json_object(self.config_path.read_bytes())
         except ValueError as error:
             raise ValueError(f'{self.config_path} is damaged: {error}') from None
-        if not isinstance(config, dict):
-            raise ValueError(
-                f'{self.config_path} is damaged: it must hold an object, got '
-                f'{type(config).__name__}'
-            )
-        return config
 
     def _check_same(self, config: dict[str, Any]) -> None:
         before = self.read_config()

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import glob
 import os
+import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Optional
+
+_STALE_SECONDS = 24 * 60 * 60
 
 
 class WriteError(OSError):
@@ -14,7 +19,8 @@ class WriteError(OSError):
 @contextmanager
 def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
     r"""Opens a temporary file beside :obj:`path`, and moves it there once it is
-    complete and on disk. If anything fails, :obj:`path` stays as it was.
+    complete and on disk. If anything fails, :obj:`path` stays as it was. Of several
+    writers the last one stays. What a killed one leaves is removed after a day.
 
     Args:
         path (Path): The file.
@@ -25,10 +31,11 @@ def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
         WriteError: If it cannot be written: the disk is full, say.
     """
     path = Path(path)
-    # One name per file, so that killed processes leave at most one.
-    part = path.with_name(f'.{path.name}.tmp')
+    # A name of its own: two writers of one file must not write into each other's.
+    part = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(path)
         with open(part, mode, encoding=None if 'b' in mode else 'utf-8') as file:
             yield file
             file.flush()
@@ -44,6 +51,14 @@ def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
         raise WriteError(
             f'{path} could not be written: {cause.strerror or cause}{kept}'
         ) from error
+
+
+def _remove_stale(path: Path) -> None:
+    r"""Removes what killed writers of a file have left for more than a day."""
+    for part in path.parent.glob(f'.{glob.escape(path.name)}.*.tmp'):
+        with suppress(OSError):
+            if part.stat().st_mtime < time.time() - _STALE_SECONDS:
+                part.unlink()
 
 
 def _cause(error: Optional[BaseException]) -> Optional[OSError]:

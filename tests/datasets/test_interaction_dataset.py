@@ -806,7 +806,7 @@ def test_what_is_not_a_whole_dataset_is_refused(read, tmp_path):
     for text, message in [
         ('{', 'is damaged'),
         ('[]', 'is damaged'),
-        (content.replace('"version": 1', '"version": 2'), 'version 1, got 2'),
+        (content.replace('"version": 2', '"version": 3'), 'version 2, got 3'),
     ]:
         path.write_text(text)
         with pytest.raises(ValueError, match=message):

@@ -73,7 +73,7 @@ def test_bad_input(tmp_path):
     assert list(tmp_path.iterdir()) == []
     run.config_path.write_text('[1]')
     with pytest.raises(
-        ValueError, match='is damaged: it must hold an object, got list'
+        ValueError, match='is damaged: it must hold a JSON object, got a list'
     ):
         run.read_config()
     run.config_path.write_text(json.dumps({'seed': 0})[:5])

@@ -53,6 +53,34 @@ def test_the_file_and_the_cause_are_named(tmp_path, monkeypatch):
             pass
 
 
+def test_of_two_writers_the_last_one_stays(tmp_path):
+    path = tmp_path / 'file.txt'
+    with atomic_write(path) as one:
+        one.write('one' * 9999)
+        one.flush()
+        with atomic_write(path) as two:
+            two.write('two')
+        assert path.read_text() == 'two'
+        one.write('one')
+        one.flush()
+        assert path.read_text() == 'two'
+    assert path.read_text() == 'one' * 10_000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_killed_writers_leave_is_removed_after_a_day(tmp_path):
+    path = tmp_path / 'file[1].txt'
+    old, new = (tmp_path / f'.file[1].txt.{k}.tmp' for k in (1, 2))
+    other = tmp_path / '.file1.txt.3.tmp'
+    for part in (old, new, other):
+        part.touch()
+    for part in (old, other):
+        os.utime(part, (0, 0))
+    with atomic_write(path) as file:
+        file.write('one')
+    assert set(tmp_path.iterdir()) == {path, new, other}
+
+
 def test_other_errors_pass(tmp_path):
     for error in (RuntimeError('mine'), ValueError('mine'), KeyboardInterrupt()):
         with pytest.raises(type(error)), atomic_write(tmp_path / 'file'):

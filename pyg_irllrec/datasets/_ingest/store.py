@@ -1,7 +1,7 @@
 """Writes and opens the folder of a dataset:
 
 ===================  ====================================================
-``manifest.json``    sources, options, counts and file sizes; written last
+``manifest.json``    sources, options, counts, sizes and checksums; written last
 ``edge_index.npy``   with ``rating.npy`` and ``time.npy`` where they exist
 ``user.arrow``       ``id``, and ``text`` where it exists: row k is node k
 ``item.arrow``       likewise
@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import errno
 import json
+import zlib
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,7 +33,8 @@ from pyg_irllrec.utils.printable import printable
 from pyg_irllrec.utils.text_array import TextArray
 
 _MANIFEST = 'manifest.json'
-_VERSION = 1
+_VERSION = 2
+_CHUNK = 1 << 22
 _ARRAYS = {'edge_index': 'int64', 'rating': 'float32', 'time': 'int64'}
 
 
@@ -42,7 +45,7 @@ def is_store_file(name: str) -> bool:
         *(f'{array}.npy' for array in _ARRAYS),
         *(f'{side}.arrow' for side in SIDES),
     }
-    return name in files or name in {f'.{file}.tmp' for file in files}
+    return name in files or any(fnmatchcase(name, f'.{file}.*.tmp') for file in files)
 
 
 def write_store(
@@ -78,7 +81,7 @@ def write_store(
                     batch = batch.replace_schema_metadata({'side': side})
                     with pa.ipc.new_file(file, batch.schema) as writer:
                         writer.write_batch(batch)
-            files = {path.name: path.stat().st_size for path in sorted(part.iterdir())}
+            files = {path.name: file_digest(path) for path in sorted(part.iterdir())}
             content = {
                 'format': 'pyg_irllrec interactions',
                 'version': _VERSION,
@@ -107,7 +110,8 @@ def _write_array(file: IO[bytes], array: npt.NDArray[Any]) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    r"""The manifest of a folder, whose files are checked by their sizes.
+    r"""The manifest of a folder, whose files are compared with their sizes and
+    checksums.
 
     Raises:
         FileNotFoundError: If the folder holds no dataset.
@@ -118,7 +122,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = parse_json_object((folder / _MANIFEST).read_bytes())
         version = manifest.get('version')
-        files = _check_manifest(manifest)
+        files = _check_manifest(manifest) if version == _VERSION else {}
     except ValueError as error:
         raise ValueError(
             f'{folder / _MANIFEST} is damaged: {error}: write it again'
@@ -128,27 +132,45 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f'{folder} must be of version {_VERSION}, got {version!r:.80}: write it '
             'again'
         )
-    for name, size in files.items():
+    for name, digest in files.items():
         path = folder / name
-        if not path.is_file() or path.stat().st_size != size:
+        # The sizes first: they cost nothing.
+        if (
+            not path.is_file()
+            or path.stat().st_size != digest[0]
+            or file_digest(path) != digest
+        ):
             raise ValueError(f'{path} is missing or damaged: write {folder} again')
     return manifest
 
 
-def _check_manifest(manifest: dict[str, Any]) -> dict[str, int]:
-    r"""Returns the sizes of the files by name."""
+def file_digest(path: Path) -> list[int]:
+    r"""The size and the checksum of a file."""
+    size, checksum = path.stat().st_size, 0
+    with open(path, 'rb') as file:
+        while chunk := file.read(_CHUNK):
+            checksum = zlib.crc32(chunk, checksum)
+    return [size, checksum]
+
+
+def _check_manifest(manifest: dict[str, Any]) -> dict[str, list[int]]:
+    r"""Returns the sizes and checksums of the files by name."""
     for name in ('files', 'counts', 'options'):
         if not isinstance(manifest.get(name), dict):
             raise ValueError(f'it lacks {name!r}')
     if 'sources' not in manifest:
         raise ValueError("it lacks 'sources'")
-    for name in ('counts', 'files'):
-        for value in manifest[name].values():
-            if type(value) is not int or value < 0:
-                raise ValueError(f'{name!r} must hold counts, got {value!r:.80}')
+    for value in manifest['counts'].values():
+        if type(value) is not int or value < 0:
+            raise ValueError(f"'counts' must hold counts, got {value!r:.80}")
     if not {'users', 'items', 'interactions'} <= manifest['counts'].keys():
         raise ValueError("'counts' must have users, items and interactions")
-    files: dict[str, int] = manifest['files']
+    files: dict[str, list[int]] = manifest['files']
+    for digest in files.values():
+        if not isinstance(digest, list) or [type(each) for each in digest] != [int] * 2:
+            raise ValueError(
+                f"'files' must hold sizes and checksums, got {digest!r:.80}"
+            )
     needed = {'edge_index.npy', *(f'{side}.arrow' for side in SIDES)}
     if not needed <= files.keys() or not all(map(is_store_file, files)):
         raise ValueError(f"'files' must name those of a dataset, got {list(files)}")

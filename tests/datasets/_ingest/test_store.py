@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pyg_irllrec.datasets import InteractionDataset
+from pyg_irllrec.datasets._ingest.store import file_digest
 
 FRAME = {'u': ['a', 'b', 'c'], 'i': ['x', 'y', 'z'], 'r': [1.0, 2.0, 3.0]}
 
@@ -18,12 +19,10 @@ def folder(tmp_path):
 
 
 def seal(folder):
-    """Gives the manifest the sizes of the files as they are."""
+    """Gives the manifest the sizes and checksums of the files as they are."""
     path = folder / 'manifest.json'
     manifest = json.loads(path.read_text())
-    manifest['files'] = {
-        name: (folder / name).stat().st_size for name in manifest['files']
-    }
+    manifest['files'] = {name: file_digest(folder / name) for name in manifest['files']}
     path.write_text(json.dumps(manifest))
 
 
@@ -44,6 +43,19 @@ def test_arrays_that_do_not_fit(folder, name, array, message):
     seal(folder)
     with pytest.raises(ValueError, match=rf'processed is damaged: .*{message}'):
         InteractionDataset(folder.parent)
+
+
+@pytest.mark.parametrize(
+    'name', ['edge_index.npy', 'rating.npy', 'user.arrow', 'item.arrow']
+)
+def test_one_bit_that_flipped(folder, name):
+    path = folder / name
+    content = path.read_bytes()
+    for place in range(0, len(content), 7):
+        byte = bytes([content[place] ^ 1])
+        path.write_bytes(content[:place] + byte + content[place + 1 :])
+        with pytest.raises(ValueError, match=f'{name} is missing or damaged'):
+            InteractionDataset(folder.parent)
 
 
 def test_an_array_that_claims_more_than_it_holds(folder):
@@ -92,10 +104,13 @@ def test_tables_that_do_not_fit(folder, columns):
         ({'counts': [1]}, "lacks 'counts'"),
         ({'counts': {'users': 3}}, "'counts' must have users, items and interactions"),
         ({'counts': {'users': -1, 'items': 3, 'interactions': 3}}, 'must hold counts'),
-        ({'files': {'edge_index.npy': '1'}}, "'files' must hold counts"),
+        (
+            {'files': dict.fromkeys(['edge_index.npy', 'user.arrow', 'item.arrow'], 1)},
+            "'files' must hold sizes and checksums, got 1",
+        ),
         ({'files': {}}, "'files' must name those of a dataset"),
-        ({'files': {'../../x': 3}}, "'files' must name those of a dataset"),
-        ({'version': 9}, 'must be of version 1, got 9'),
+        ({'files': {'../../x': [3, 3]}}, "'files' must name those of a dataset"),
+        ({'version': 9}, 'must be of version 2, got 9'),
     ],
 )
 def test_manifests_of_other_values(folder, change, message):
