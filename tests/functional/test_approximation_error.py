@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -202,3 +203,17 @@ def test_a_sample_is_drawn_where_there_are_more_rows():
 
     assert estimate(5, 0) == estimate(5, 0) != estimate(5, 1)
     assert estimate(40, 0) == estimate(40, 1)
+
+
+@pytest.mark.parametrize('impl', IMPLS)
+def test_keys_that_count_little_count_alike(impl):
+    """A factor on all weights adds its logarithm."""
+    query, key = rows(2, 300, 8, seed=0)
+    weight = torch.ones(300, dtype=torch.float64)
+    options: dict[str, Any] = {'temperature': 0.5, 'impl': impl, 'reduction': 'none'}
+
+    def loss(factor: float) -> Tensor:
+        torch.manual_seed(0)
+        return info_nce(query, key, key_weight=factor * weight, **options)
+
+    torch.testing.assert_close(loss(0.125), loss(1.0) + math.log(0.125))

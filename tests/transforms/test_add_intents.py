@@ -203,5 +203,7 @@ def test_the_reverse_is_that_of_the_manifest(tmp_path):
 
 
 def test_a_graph_of_one_type_is_refused(path):
+    transform = AddIntents(path)
+    path.unlink()  # Nothing is read.
     with pytest.raises(ValueError, match=r'AddIntents .*HeteroData.*, got Data'):
-        AddIntents(path)(Data(edge_index=torch.zeros(2, 1, dtype=torch.long)))
+        transform(Data(edge_index=torch.zeros(2, 1, dtype=torch.long)))

@@ -54,6 +54,11 @@ def test_the_same_edges(rows, other, data):
     assert same_edges(tensor(rows), tensor(other)) == expected
 
 
+def test_a_negative_id_is_another_edge():
+    assert not same_edges(torch.tensor([[-1], [0]]), torch.tensor([[0], [0]]))
+    assert not same_edges(torch.tensor([[0], [0]]), torch.tensor([[-1], [0]]))
+
+
 @given(rows=EDGES, other=EDGES)
 @settings(deadline=None)
 def test_edges_that_are_found(rows, other):

@@ -305,3 +305,22 @@ def test_gradients_reach_the_values_of_a_matrix(name):
         out = conv(x, adj).square().sum()
         (grad,) = torch.autograd.grad(out, leaf, retain_graph=True)
         torch.testing.assert_close(grad, gradient)
+
+
+def test_a_ready_graph_is_read_as_it_is_where_nothing_is_cached():
+    """As in a compiled call."""
+    ready, _ = sorted_graph(edges()[0], NUM_NODES)
+
+    def read(adj, num_nodes=NUM_NODES, impl='auto'):
+        return graph_cache._uncached_graph(adj, None, num_nodes, impl, None)[0]
+
+    assert read(ready).edge_index is ready and read(ready).csr is not None
+    assert read(ready, impl='eager').csr is None
+    plain = read(ready.as_tensor().long())
+    assert plain.csr is None and not plain.is_undirected
+    by_row = EdgeIndex(edges()[0], sparse_size=(NUM_NODES, NUM_NODES)).sort_by('row')
+    assert read(by_row.values).csr is None
+    weight = edges()[1]
+    made = graph_cache._uncached_graph(edges()[0], weight, NUM_NODES, 'csr', None)
+    assert made[0].csr is not None
+    torch.testing.assert_close(as_dense(*made), dense(weight))

@@ -5,7 +5,11 @@ import torch
 import torch_geometric.transforms as T
 from torch_geometric.data import Data, HeteroData
 
-from pyg_irllrec.utils import InteractionTypes, find_interaction_types
+from pyg_irllrec.utils import (
+    InteractionTypes,
+    find_interaction_types,
+    interaction_types,
+)
 from tests.layouts import (
     LINK_SPLIT,
     RATED_BY,
@@ -164,3 +168,23 @@ def test_wrong_data():
     ):
         with pytest.raises(ValueError, match=message):
             find_interaction_types(data, *types)
+
+
+@pytest.mark.parametrize(
+    ('forward', 'backward', 'holds'),
+    [
+        ([(0, 1)], [(1, 0)], True),
+        ([(0, 1)], [(0, 1)], False),
+        ([(0, 1)], [(1, 0), (0, 0)], True),
+        ([], [], True),
+        ([], [(0, 0)], False),
+    ],
+)
+def test_edges_and_their_reverse(forward, backward, holds):
+    def tensor(pairs):
+        return torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).t()
+
+    data = HeteroData()
+    data['a'].num_nodes = data['b'].num_nodes = 2
+    data['b', 'of', 'a'].edge_index = tensor(backward)
+    assert interaction_types._holds(data, ('b', 'of', 'a'), tensor(forward)) == holds

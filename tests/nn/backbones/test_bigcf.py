@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -27,6 +29,21 @@ def test_blurred_in_training_only():
     clean = model.eval()(tests.edge_index)
     shared = model.intents(clean.embedding)
     torch.testing.assert_close(blurred.embedding, clean.embedding + shared * noise)
+
+
+def test_interaction_intents_are_the_mean_over_layers():
+    tests = TestBIGCF()
+    model = tests.backbone().eval()
+    layers, graph = (
+        [torch.randn(tests.num_nodes, 4) for _ in range(3)],
+        tests.edge_index,
+    )
+    one, two = (
+        model.intent_conv(after, graph, intent=model.intents(before))
+        for before, after in pairwise(layers)
+    )
+    found = model._interaction_intent(layers, graph)
+    torch.testing.assert_close(found, (one + two) / 2)
 
 
 def test_a_batch_of_one_node_counted_once_has_nothing_to_spread():
