@@ -53,6 +53,7 @@ def dense(data, layout):
         assert 'edge_weight' not in data
         if layout != 'sparse_tensor':
             assert data.adj_t.layout is getattr(torch, f'sparse_{layout}')
+            assert layout != 'coo' or data.adj_t.is_coalesced()
         return data.adj_t.to_dense().double()
     data.edge_index.validate()
     assert data.edge_index.is_undirected and data.edge_index.is_sorted_by_col
