@@ -10,12 +10,14 @@ from pyg_irllrec.functional._kernels.info_nce_moments import (
     log_sum_exp,
 )
 from pyg_irllrec.functional._precision import at_least_float32
+from pyg_irllrec.functional.info_nce import check_temperature, check_weights
 from pyg_irllrec.functional.unit_norm import unit_norm
 from pyg_irllrec.utils.checks import (
     check_choice,
-    check_length,
+    check_count,
+    check_generator,
     check_matrix,
-    check_positive,
+    check_same_precision,
 )
 
 
@@ -68,10 +70,12 @@ def approximation_error(
         raise ValueError(
             f"'keys' must be as wide as 'query', {query.size(1)}, got {keys.size(1)}"
         )
+    check_same_precision('keys', keys, 'query', query)
     check_choice('impl', impl, tuple(LEAST_TEMPERATURE))
-    check_length('key_weight', key_weight, keys.size(0))
-    check_positive('temperature', temperature)
-    check_positive('num_samples', num_samples)
+    check_weights('key_weight', key_weight, keys.size(0))
+    check_temperature('temperature', temperature)
+    check_count('num_samples', num_samples)
+    check_generator(generator)
     # Gradients are taken here also where the caller has switched them off.
     with (
         torch.inference_mode(False),
@@ -82,7 +86,7 @@ def approximation_error(
         y = unit_norm(at_least_float32(keys.detach()))
         v = torch.ones_like(y[:, 0])
         if key_weight is not None:
-            v = v * key_weight.detach()
+            v = key_weight.detach().to(v.dtype)
         x.requires_grad_()
         y.requires_grad_()
         close = log_sum_exp(x, y, v, temperature, impl)

@@ -29,9 +29,9 @@ def bpr_loss(
     Raises:
         ValueError: If a shape, dtype or option is not as above.
     """
-    check_matrix('user', user)
-    check_same_shape('positive', positive, 'user', user)
-    check_same_shape('negative', negative, 'user', user)
+    for name, value in (('user', user), ('positive', positive), ('negative', negative)):
+        check_matrix(name, value)
+        check_same_shape(name, value, 'user', user)
     check_choice('reduction', reduction, ('none', 'mean', 'sum'))
     return unchecked_bpr_loss(user, positive, negative, reduction)
 

@@ -5,7 +5,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.utils.checks import check_fraction
+from pyg_irllrec.utils.checks import check_fraction, check_generator, check_vector
 
 
 def edge_dropout(
@@ -26,9 +26,11 @@ def edge_dropout(
             (default: :obj:`None`, torch's own)
 
     Raises:
-        ValueError: If :obj:`p` is out of range.
+        ValueError: If a shape, dtype or option is not as above.
     """
+    check_vector('edge_weight', edge_weight)
     check_fraction('p', p)
+    check_generator(generator)
     if p == 0:
         return edge_weight
     draw = torch.rand(edge_weight.shape, device=edge_weight.device, generator=generator)

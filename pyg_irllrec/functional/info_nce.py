@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Real
 from typing import Optional
 
 import torch
@@ -20,13 +19,16 @@ from pyg_irllrec.functional._kernels.info_nce_symmetric import info_nce_symmetri
 from pyg_irllrec.functional._kernels.info_nce_torch import info_nce_torch
 from pyg_irllrec.functional._kernels.info_nce_triton import info_nce_triton
 from pyg_irllrec.functional._precision import at_least_float32
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_length,
     check_matrix,
     check_not_below,
     check_not_negative,
+    check_same_precision,
     check_same_shape,
+    is_number,
 )
 
 # Its inverse times a cosine must be a float.
@@ -134,15 +136,15 @@ def info_nce(
             f"'keys' must be as wide as 'query', {query.size(1)}, got "
             f'{candidates.size(1)}'
         )
-    check_length('weight', weight, query.size(0))
-    check_length('key_weight', key_weight, candidates.size(0))
-    _check_weights('weight', weight)
-    _check_weights('key_weight', key_weight)
+    check_same_precision('key', key, 'query', query)
+    check_same_precision('keys', candidates, 'query', query)
+    check_weights('weight', weight, query.size(0))
+    check_weights('key_weight', key_weight, candidates.size(0))
     check_temperature('temperature', temperature)
     check_not_negative('eps', eps)
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
     check_choice('reduction', reduction, ('none', 'mean', 'sum'))
-
+    check_flag('symmetric', symmetric)
     if symmetric and keys is not None:
         raise ValueError("'keys' must be None where 'symmetric' is set, got a tensor")
     return unchecked_info_nce(
@@ -159,16 +161,20 @@ def info_nce(
     )
 
 
-def check_temperature(name: str, value: object) -> None:
+def check_temperature(name: str, value: float) -> None:
     r"""Raises a :class:`ValueError` unless :func:`info_nce` takes this temperature."""
-    if not isinstance(value, Real):
+    if not is_number(value):
         raise ValueError(f"'{name}' must be a number, got a {type(value).__name__}")
-    check_not_below(f"'{name}'", float(value), LEAST_TEMPERATURE)
+    check_not_below(f"'{name}'", value, LEAST_TEMPERATURE)
 
 
-def _check_weights(name: str, value: Optional[Tensor]) -> None:
-    r"""Raises a :class:`ValueError` where a weight is negative or none is above zero.
-    It reads values, which only a CPU has at hand."""
+def check_weights(name: str, value: Optional[Tensor], length: int) -> None:
+    r"""Raises a :class:`ValueError` unless there are no weights or a number per row,
+    where one is negative or none is above zero. It reads values, which only a CPU has
+    at hand."""
+    check_length(name, value, length)
+    if value is not None and value.is_complex():
+        raise ValueError(f"'{name}' must hold real numbers, got {value.dtype}")
     if value is None or not value.is_cpu or torch.compiler.is_compiling():
         return
     low, high = value.detach().aminmax()

@@ -11,6 +11,7 @@ from pyg_irllrec.utils.adjacency import (
     check_node_ids,
     source_and_target,
 )
+from pyg_irllrec.utils.checks import check_count, check_vector
 
 
 def node_dropout(
@@ -37,7 +38,9 @@ def node_dropout(
         ValueError: If :obj:`p` is out of range, a shape is wrong or, on a CPU, an id is
             out of range.
     """
+    check_vector('edge_weight', edge_weight)
     check_edge_index(edge_index, edge_weight)
+    check_count('num_nodes', num_nodes, least=0)
     if edge_index.is_cpu and not torch.compiler.is_compiling():
         check_node_ids(edge_index, num_nodes)
     kept = edge_dropout(edge_weight.new_ones(num_nodes), p, generator)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from numbers import Integral
 from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor
 
-from pyg_irllrec.utils.checks import check_matrix
+from pyg_irllrec.utils.adjacency import check_node_ids
+from pyg_irllrec.utils.checks import check_ids, check_length, check_matrix
 
 
 class TopK(NamedTuple):
@@ -33,22 +35,48 @@ def top_k_items(
 
     Raises:
         ValueError: If the embeddings are no matrices of one width, or :obj:`k` is no
-            integer from one to the number of items.
+            integer from one to the number of items, or :obj:`exclude` is no pair of
+            ids.
     """
     check_matrix('user', user, may_be_empty=True)
     check_matrix('item', item)
+    if user.dtype != item.dtype:
+        raise ValueError(
+            f"'item' must have the dtype of 'user', {user.dtype}, got {item.dtype}"
+        )
     if user.size(1) != item.size(1):
         raise ValueError(
             f"'item' must be as wide as 'user', {user.size(1)}, got {item.size(1)}"
         )
-    if not isinstance(k, int) or not 1 <= k <= item.size(0):
+    if type(k) is bool or not isinstance(k, Integral) or not 1 <= k <= item.size(0):
         raise ValueError(
             "'k' must be an integer from 1 to the number of items, "
             f'{item.size(0)}, got {k}'
         )
+    if exclude is not None:
+        _check_pairs(exclude, user.size(0), item.size(0))
     # Rounded to eight bits of mantissa, scores tie.
     with torch.autocast(user.device.type, enabled=False):
         score = user @ item.t()
     if exclude is not None:
-        score[exclude] = -torch.inf
+        rows, items = exclude
+        score[rows, items] = -torch.inf
     return TopK(*score.topk(k, dim=-1))
+
+
+def _check_pairs(exclude: object, num_rows: int, num_items: int) -> None:
+    r"""Raises a :class:`ValueError` unless there are as many rows as items. Where they
+    lie on a CPU, their values are looked at too."""
+    if not isinstance(exclude, (tuple, list)) or len(exclude) != 2:
+        raise ValueError(
+            "'exclude' must be a pair of tensors, rows of 'user' and of 'item', got "
+            f'{type(exclude).__name__}'
+        )
+    for place, (value, count) in enumerate(zip(exclude, (num_rows, num_items))):
+        name = f'exclude[{place}]'
+        if not isinstance(value, Tensor):
+            raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
+        check_length(name, value, exclude[0].numel())
+        check_ids(name, value)
+        if value.is_cpu:
+            check_node_ids(value, count, name)

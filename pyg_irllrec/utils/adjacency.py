@@ -11,7 +11,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj, SparseTensor
 from torch_geometric.utils import is_torch_sparse_tensor as is_sparse
 
-from pyg_irllrec.utils.checks import check_ids
+from pyg_irllrec.utils.checks import check_count, check_ids
 
 
 def to_edge_index(
@@ -197,7 +197,12 @@ def source_and_target(edge_index: Tensor) -> tuple[Tensor, Tensor]:
 def plain_edge_index(edge_index: Tensor) -> Tensor:
     r"""An :obj:`edge_index` as a plain tensor of :obj:`torch.long`, as every layer of
     PyG takes it: scatters know no other ids, and most layers cannot use an
-    :class:`~torch_geometric.EdgeIndex` in inference mode."""
+    :class:`~torch_geometric.EdgeIndex` in inference mode.
+
+    Raises:
+        ValueError: If the shape or type is wrong.
+    """
+    check_edge_index(edge_index)
     return torch.stack(source_and_target(edge_index)).long()
 
 
@@ -224,6 +229,8 @@ def check_edge_index(
             "'edge_weight' must be a tensor of real numbers, got "
             f'{edge_weight.dtype if is_tensor else type(edge_weight).__name__}'
         )
+    if edge_weight.layout is not torch.strided:
+        raise ValueError(f"'edge_weight' must be dense, got {edge_weight.layout}")
     if edge_weight.shape != edge_index.shape[1:]:
         raise ValueError(
             f"'edge_weight' must have shape ({edge_index.size(1)},), one weight per "
@@ -257,13 +264,24 @@ def symmetric_norm(
     Shapes:
         - **input:** :math:`(2, |\mathcal{E}|)`
         - **output:** :math:`(|\mathcal{E}|)`, of :obj:`dtype` or else the default dtype
+
+    Raises:
+        ValueError: If the shape or a type is wrong or, on a CPU, an id is out of range.
     """
+    check_edge_index(edge_index)
+    check_count('num_nodes', num_nodes, least=0)
+    if dtype is None:
+        dtype = torch.get_default_dtype()
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ValueError(f"'dtype' must be a floating-point torch.dtype, got {dtype!r}")
+    if edge_index.is_cpu and not torch.compiler.is_compiling():
+        check_node_ids(edge_index, num_nodes)
     source, target = source_and_target(edge_index)
     out_degree = torch.bincount(source, minlength=num_nodes)
     in_degree = torch.bincount(target, minlength=num_nodes)
     # Every edge counts at both of its ends, so no degree used here is zero.
     product = out_degree[source] * in_degree[target]
-    return product.to(dtype or torch.get_default_dtype()).rsqrt()
+    return product.to(dtype).rsqrt()
 
 
 def both_directions(interactions: Tensor, num_users: int) -> Tensor:
@@ -314,7 +332,14 @@ def bipartite_edge_index(
             interactions.
     """
     check_edge_index(edge_index, edge_weight)
-    edge_index = torch.stack(source_and_target(edge_index)).long()
+    check_count('num_users', num_users)
+    check_count('num_items', num_items)
+    if num_users + num_items >= 2**31:  # The square of it numbers edges, in 64 bits.
+        raise ValueError(
+            "'num_users' + 'num_items' must be below 2**31, got "
+            f'{num_users} + {num_items}'
+        )
+    edge_index = plain_edge_index(edge_index)
     if edge_index.size(1) == 0:
         raise ValueError("'edge_index' must hold at least one interaction, got none")
     check_node_ids(edge_index[0], num_users, 'edge_index[0] (users)')

@@ -12,32 +12,47 @@ from torch import Tensor
 
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
     r"""Raises a :class:`ValueError` if :obj:`value` is none of :obj:`allowed`."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         choices = ', '.join(map(repr, allowed))
         raise ValueError(f"'{name}' must be one of {choices}, got {value!r}")
 
 
+def is_number(value: object) -> bool:
+    r"""Whether this is a number, which a bool is not."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def check_positive(name: str, value: float) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is above zero."""
-    if not (isinstance(value, Real) and value > 0):
+    r"""Raises a :class:`ValueError` unless :obj:`value` is a number above zero."""
+    if not is_number(value) or not value > 0:
         raise ValueError(f"'{name}' must be above 0, got {value!r}")
+    check_bounded(f"'{name}'", value)
 
 
 def check_not_below(what: str, value: float, least: float) -> None:
-    r"""Raises a :class:`ValueError` where :obj:`value` is below :obj:`least`."""
-    if not (isinstance(value, Real) and value >= least):
+    r"""Raises a :class:`ValueError` unless :obj:`value` is a number of :obj:`least` or
+    above."""
+    if not is_number(value) or not value >= least:
         raise ValueError(f'{what} must be {least} or above, got {value!r}')
+    check_bounded(what, value)
 
 
 def check_not_negative(name: str, value: float) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is zero or above."""
-    if not (isinstance(value, Real) and value >= 0):
-        raise ValueError(f"'{name}' must be 0 or above, got {value!r}")
+    r"""Raises a :class:`ValueError` unless :obj:`value` is a number of zero or
+    above."""
+    check_not_below(f"'{name}'", value, 0)
+
+
+def check_bounded(what: str, value: float) -> None:
+    r"""Raises a :class:`ValueError` for infinity and for integers that torch cannot
+    hold."""
+    if value >= 2**63:
+        raise ValueError(f'{what} must be below 2**63, got {value!r}')
 
 
 def check_fraction(name: str, value: float) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`value` lies in [0, 1)."""
-    if not (isinstance(value, Real) and 0 <= value < 1):
+    if not is_number(value) or not 0 <= value < 1:
         raise ValueError(f"'{name}' must be at least 0 and below 1, got {value!r}")
 
 
@@ -49,6 +64,7 @@ def check_count(name: str, value: object, least: int = 1) -> None:
         raise ValueError(
             f"'{name}' must be an integer of {least} or above, got {value!r}"
         )
+    check_bounded(f"'{name}'", value)  # type: ignore[arg-type]
 
 
 def check_seed(seed: object, name: str = 'seed') -> None:
@@ -58,6 +74,14 @@ def check_seed(seed: object, name: str = 'seed') -> None:
     if not integral or not 0 <= seed < 2**63:  # type: ignore[operator]
         raise ValueError(
             f"'{name}' must be an integer from 0 to 2**63 - 1, got {seed!r}"
+        )
+
+
+def check_generator(value: object) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` is missing or a generator."""
+    if value is not None and not isinstance(value, torch.Generator):
+        raise ValueError(
+            f"'generator' must be a torch.Generator or None, got {type(value).__name__}"
         )
 
 
@@ -78,6 +102,34 @@ def check_matrix(name: str, value: Tensor, *, may_be_empty: bool = False) -> Non
         raise ValueError(
             f"'{name}' must hold floating-point numbers, got {value.dtype}"
         )
+    if value.layout is not torch.strided:
+        raise ValueError(
+            f"'{name}' must be dense, got {value.layout}: call .to_dense() on it"
+        )
+
+
+def check_same_precision(
+    name: str, value: Tensor, other_name: str, other: Tensor
+) -> None:
+    r"""Raises a :class:`ValueError` unless both tensors are computed with in one
+    dtype, :obj:`float32` or, where they are wider, theirs."""
+    if max(value.dtype.itemsize, 4) != max(other.dtype.itemsize, 4):
+        raise ValueError(
+            f"'{name}' must be as precise as '{other_name}', {other.dtype}, got "
+            f'{value.dtype}: convert one of them'
+        )
+
+
+def check_vector(name: str, value: Tensor) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` is a floating-point vector."""
+    if not isinstance(value, Tensor):
+        raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
+    is_dense = value.layout is torch.strided
+    if value.dim() != 1 or not value.is_floating_point() or not is_dense:
+        raise ValueError(
+            f"'{name}' must be a dense vector of floating-point numbers, got "
+            f'{value.dtype} of shape {tuple(value.shape)}, {value.layout}'
+        )
 
 
 def check_integer(name: str, value: Tensor) -> None:
@@ -95,10 +147,15 @@ def check_ids(name: str, value: Tensor) -> None:
             f"'{name}' must hold torch.int64 or torch.int32, got {value.dtype}: call "
             '.long() on it'
         )
+    if value.layout is not torch.strided:
+        raise ValueError(f"'{name}' must be dense, got {value.layout}")
 
 
 def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
-    r"""Raises a :class:`ValueError` unless both tensors have one shape."""
+    r"""Raises a :class:`ValueError` unless :obj:`value` is a tensor of the shape of
+    another."""
+    if not isinstance(value, Tensor):
+        raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
     if value.shape != other.shape:
         raise ValueError(
             f"'{name}' must have the shape of '{other_name}', {tuple(other.shape)}, "
@@ -107,12 +164,14 @@ def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -
 
 
 def check_length(name: str, value: Optional[Tensor], length: int) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is missing or a vector of
+    r"""Raises a :class:`ValueError` unless :obj:`value` is missing or a dense vector of
     this length."""
     if value is None:
         return
     if not isinstance(value, Tensor):
         raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
+    if value.layout is not torch.strided:
+        raise ValueError(f"'{name}' must be dense, got {value.layout}")
     if value.shape != (length,):
         raise ValueError(
             f"'{name}' must have shape ({length},), got {tuple(value.shape)}"
@@ -165,16 +224,21 @@ def check_triplets(triplets: Tensor, num_users: int, num_items: int) -> None:
             )
 
 
-def check_index(name: str, value: Tensor, num_rows: int) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a vector of row numbers.
-    Where it lies on a CPU, its values are looked at too."""
-    if not isinstance(value, Tensor) or value.dim() != 1 or value.numel() == 0:
+def check_index(
+    name: str, value: Tensor, num_rows: int, *, may_be_empty: bool = False
+) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` is a vector of row numbers, at
+    least one unless it may be empty. Where it lies on a CPU, its values are looked at
+    too."""
+    is_vector = isinstance(value, Tensor) and value.dim() == 1
+    if not is_vector or (value.numel() == 0 and not may_be_empty):
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        least, plural = ('', 's') if may_be_empty else ('at least one ', '')
         raise ValueError(
-            f"'{name}' must be a vector of at least one row number, got {got}"
+            f"'{name}' must be a vector of {least}row number{plural}, got {got}"
         )
     check_ids(name, value)
-    if not value.is_cpu or torch.compiler.is_compiling():
+    if not value.is_cpu or torch.compiler.is_compiling() or value.numel() == 0:
         return
     low, high = int(value.min()), int(value.max())
     if low < 0 or high >= num_rows:

@@ -25,8 +25,15 @@ def select_rows(value: Any, index: Any) -> Any:
         ValueError: If :obj:`value` has no rows, or :obj:`index` is no vector of row
             numbers.
     """
+    is_sparse = isinstance(index, Tensor) and index.layout is not torch.strided
+    if not isinstance(index, (Tensor, np.ndarray)) or is_sparse:
+        raise ValueError(
+            "'index' must be a dense tensor or an array of row numbers, got "
+            f'{type(index).__name__}'
+        )
     index = torch.as_tensor(index)
     check_integer('index', index)
+    index = index.long()
     if index.dim() != 1:
         raise ValueError(f"'index' must be a vector, got shape {tuple(index.shape)}")
     count = num_rows(value)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
-from pyg_irllrec.utils.checks import check_count
+from pyg_irllrec.utils.argument_checks import check_instance
+from pyg_irllrec.utils.checks import check_count, check_generator, check_index
 from pyg_irllrec.utils.edge_store import plain
 
 
@@ -64,6 +65,7 @@ class UserItems:
         Raises:
             ValueError: If :obj:`other` has other numbers of users or items.
         """
+        check_instance('other', other, UserItems)
         sizes = [(each.num_users, each.num_items) for each in (self, other)]
         if sizes[0] != sizes[1]:
             raise ValueError(
@@ -86,7 +88,12 @@ class UserItems:
 
     def lookup(self, users: Tensor) -> tuple[Tensor, Tensor]:
         r"""The items of a batch of users, as pairs (position in :obj:`users`,
-        item), both of shape :math:`(\sum_{u} |\mathcal{N}(u)|)`."""
+        item), both of shape :math:`(\sum_{u} |\mathcal{N}(u)|)`.
+
+        Raises:
+            ValueError: If :obj:`users` holds no ids of users.
+        """
+        check_index('users', users, self.num_users, may_be_empty=True)
         degree = self.degree[users]
         row = torch.arange(users.numel(), device=users.device).repeat_interleave(degree)
         first = self.rowptr[users] - (degree.cumsum(0) - degree)
@@ -104,8 +111,11 @@ class UserItems:
                 (default: :obj:`None`, torch's own)
 
         Raises:
-            ValueError: If a user has interacted with every item.
+            ValueError: If :obj:`users` holds no ids of users, or a user has interacted
+                with every item.
         """
+        check_index('users', users, self.num_users, may_be_empty=True)
+        check_generator(generator)
         missing = self.num_items - self.degree[users]
         if bool((missing == 0).any()):
             raise ValueError(

@@ -177,8 +177,8 @@ def test_wrong_arguments():
     for change, message in (
         ({'keys': rows(5, 4, seed=0)}, "'keys' must be as wide as 'query', 3, got 4"),
         ({'impl': 'chunked'}, "'impl' must be one of 'moments', 'clusters'"),
-        ({'temperature': 0.0}, "'temperature' must be above 0"),
-        ({'num_samples': 0}, "'num_samples' must be above 0"),
+        ({'temperature': 0.0}, "'temperature' must be 1e-30 or above"),
+        ({'num_samples': 0}, "'num_samples' must be an integer of 1 or above"),
         ({'key_weight': torch.ones(4)}, "'key_weight' must have shape"),
     ):
         with pytest.raises(ValueError, match=message):
