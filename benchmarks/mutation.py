@@ -8,8 +8,8 @@ read that place. A change that no test notices survives.
 
 Without --sample every mutant is tried, which takes hours: it is meant for a schedule,
 not for CI. Everything runs in a copy of the tree. The results lie in
-benchmarks/results/mutation.json, where each survivor has a verdict, 'equivalent' or
-'accepted', and a reason: those are written by hand, and stay as long as the mutant
+benchmarks/results/mutation.json, where each survivor has a verdict, 'equivalent',
+'accepted' or 'open', and a reason: they are written by hand and stay as long as it
 does. --recount counts them anew, --again tries what survived last time.
 
 Torch is imported once; every mutant is a fork of that process. The tests that read a

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from types import ModuleType
 
 import pytest
 
-from benchmarks.mutation import Mutant, Mutator, Suite, change, count, table
+from benchmarks.mutation import RESULTS, Mutant, Mutator, Suite, change, count, table
 
 SOURCE = '''\
 LIMIT = 3
@@ -154,3 +155,12 @@ def test_counts_what_survived_and_had_to():
 def test_table():
     rows = [{'path': 'nn', 'killed': 3}, {'path': 'text', 'killed': 4}]
     assert table(rows).splitlines()[2:] == ['| nn | 3 |', '| text | 4 |']
+
+
+def test_the_committed_survivors_are_explained():
+    report = json.loads(RESULTS.read_text())
+    for entry in report['survivors']:
+        assert entry['verdict'] in ('equivalent', 'accepted', 'open')
+        assert len(entry['reason']) > 10, entry['key']
+    for row in report['rows']:
+        assert row['tried'] >= 150 and row['ratio'] >= 0.9, row

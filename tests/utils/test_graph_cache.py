@@ -320,7 +320,7 @@ def test_a_ready_graph_is_read_as_it_is_where_nothing_is_cached():
     assert plain.csr is None and not plain.is_undirected
     by_row = EdgeIndex(edges()[0], sparse_size=(NUM_NODES, NUM_NODES)).sort_by('row')
     assert read(by_row.values).csr is None
-    weight = edges()[1]
-    made = graph_cache._uncached_graph(edges()[0], weight, NUM_NODES, 'csr', None)
+    index, weight = (value.flip(-1) for value in edges())
+    made = graph_cache._uncached_graph(index, weight, NUM_NODES, 'csr', None)
     assert made[0].csr is not None
-    torch.testing.assert_close(as_dense(*made), dense(weight))
+    torch.testing.assert_close(as_dense(*made), dense(edges()[1]))

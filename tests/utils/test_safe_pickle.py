@@ -38,6 +38,15 @@ def test_reads_matrices(tmp_path, layout, protocol):
         assert (loaded.toarray() == value.toarray()).all()
 
 
+@pytest.mark.parametrize('shape', [(0, 4), (3, 0)])
+@pytest.mark.parametrize('layout', ['coo', 'csr', 'lil'])
+def test_reads_matrices_without_rows_or_columns(tmp_path, layout, shape):
+    path = tmp_path / 'matrix.pkl'
+    value = scipy.sparse.coo_matrix(shape).asformat(layout)
+    path.write_bytes(pickle.dumps(value))
+    assert load_pickled_array(path).shape == shape
+
+
 def old_dok(keys, values, shape):
     """A pickle of a dok_matrix that is a dictionary, as scipy wrote it until 1.11."""
     entries = b''.join(
