@@ -48,21 +48,31 @@ class IntentPrototypes(Module):
     def assign(self, x: Tensor) -> Tensor:
         r"""Each node's share of every intent, :math:`\text{softmax}(\mathbf{X}
         \mathbf{C})`, of shape :math:`(*, K)`."""
-        if not isinstance(x, Tensor) or x.shape[-1:] != self.weight.shape[:1]:
+        if (
+            not isinstance(x, Tensor)
+            or x.shape[-1:] != self.weight.shape[:1]
+            or not x.is_floating_point()
+        ):
             self._refuse(x)
         return (x @ self.weight).softmax(dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
         r"""The mixture of intents of each node."""
-        if not isinstance(x, Tensor) or x.shape[-1:] != self.weight.shape[:1]:
+        if (
+            not isinstance(x, Tensor)
+            or x.shape[-1:] != self.weight.shape[:1]
+            or not x.is_floating_point()
+        ):
             self._refuse(x)
         return (x @ self.weight).softmax(dim=-1) @ self.weight.t()
 
     def _refuse(self, x: object) -> NoReturn:
-        got = f'shape {tuple(x.shape)}' if isinstance(x, Tensor) else type(x).__name__
+        got = type(x).__name__
+        if isinstance(x, Tensor):
+            got = f'shape {tuple(x.shape)} of {x.dtype}'
         raise ValueError(
-            f"'x' must be a tensor of width {self.embedding_dim}, 'embedding_dim', got "
-            f'{got}'
+            f"'x' must be a floating-point tensor of width {self.embedding_dim}, "
+            f"'embedding_dim', got {got}"
         )
 
     def extra_repr(self) -> str:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from numbers import Real
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch.nn import Module
 from torch_geometric.nn.inits import reset
 
 from pyg_irllrec.nn._arguments import repr_arguments
+from pyg_irllrec.utils.checks import is_number
 
 
 class MomentumEncoder(Module):
@@ -43,8 +43,7 @@ class MomentumEncoder(Module):
             raise ValueError(
                 f"'encoder' must be a torch.nn.Module, got {type(encoder).__name__}"
             )
-        is_number = isinstance(momentum, Real)
-        if not is_number or not 0 <= momentum <= 1:
+        if not is_number(momentum) or not 0 <= momentum <= 1:
             raise ValueError(f"'momentum' must lie in [0, 1], got {momentum!r}")
         self.momentum = momentum
         self.encoder = encoder

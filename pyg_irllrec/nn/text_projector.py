@@ -60,6 +60,11 @@ class TextProjector(Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         r"""Projects text embeddings, in the dtype of the weights."""
+        if not isinstance(x, Tensor) or x.shape[-1:] != (self.in_channels,):
+            got = x.shape if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(
+                f"'x' must be a tensor of shape (*, {self.in_channels}), got {got}"
+            )
         # Not by way of parameters(): those of a teacher are buffers.
         x = x.to(cast(Linear, self[0]).weight.dtype)
         for layer in self:

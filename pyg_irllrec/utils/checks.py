@@ -210,7 +210,7 @@ def check_triplets(triplets: Tensor, num_users: int, num_items: int) -> None:
         raise ValueError(
             f"'triplets' must have shape (3, batch_size), got {tuple(triplets.shape)}"
         )
-    if triplets.dtype is not torch.int64:
+    if triplets.dtype is not torch.int64 or triplets.layout is not torch.strided:
         check_ids('triplets', triplets)
     if not triplets.is_cpu or torch.compiler.is_compiling():
         return

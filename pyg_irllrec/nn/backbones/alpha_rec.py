@@ -15,6 +15,7 @@ from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.embedding_backbone import propagate_layers
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.adjacency import bipartite_edge_index, source_and_target
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_count, check_vectors
 
 
@@ -86,6 +87,7 @@ class AlphaRec(Backbone):
         check_vectors('item_text', item_text, num_items, 'per item')
         check_count('num_layers', num_layers)
         check_temperature('temperature', temperature)
+        check_flag('normalize', normalize)
         self.num_layers = num_layers
         self.temperature = temperature
         self.normalize = normalize

@@ -16,7 +16,12 @@ from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.conv import IntentLGConv
 from pyg_irllrec.nn.intent_prototypes import IntentPrototypes
 from pyg_irllrec.utils.adjacency import symmetric_norm
-from pyg_irllrec.utils.checks import check_count, check_rows, check_same_shape
+from pyg_irllrec.utils.checks import (
+    check_count,
+    check_matrix,
+    check_rows,
+    check_same_shape,
+)
 from pyg_irllrec.utils.graph_cache import prepare_graph
 
 
@@ -140,7 +145,13 @@ class Backbone(Module):
     def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         r"""The loss of the embeddings of a batch of triplets, each of shape
         :math:`(B, d)`. (default: :func:`~pyg_irllrec.functional.bpr_loss`)"""
-        if not user.shape == positive.shape == negative.shape:
+        if not (
+            isinstance(user, Tensor)
+            and isinstance(positive, Tensor)
+            and isinstance(negative, Tensor)
+            and user.shape == positive.shape == negative.shape
+            and user.dim() == 2
+        ):
             check_triplet_rows(user, positive, negative)
         return unchecked_bpr_loss(user, positive, negative)
 
@@ -160,7 +171,7 @@ class Backbone(Module):
             raise ValueError(
                 f'this {type(self).__name__} has no intents (num_intents=0)'
             )
-        if x.dim() != 2 or x.size(0) != self.num_nodes:
+        if not isinstance(x, Tensor) or x.dim() != 2 or x.size(0) != self.num_nodes:
             check_rows('x', x, self.num_nodes)
         user, item = x[: self.num_users], x[self.num_users :]
         mixed = [self.user_prototypes(user), self.item_prototypes(item)]
@@ -175,7 +186,7 @@ class Backbone(Module):
         prototypes."""
         if self.num_intents == 0:
             return None
-        if len(layers) == 0:
+        if not isinstance(layers, (list, tuple)) or len(layers) == 0:
             raise ValueError("'layers' must hold the embeddings of one layer or more")
         conv = self.intent_conv
         unchecked = isinstance(conv, IntentLGConv) and not conv.is_customised()
@@ -224,5 +235,6 @@ class Backbone(Module):
 
 def check_triplet_rows(user: Tensor, positive: Tensor, negative: Tensor) -> None:
     r"""Raises a :class:`ValueError` unless there is a user and two items per row."""
+    check_matrix('user', user)
     check_same_shape('positive', positive, 'user', user)
     check_same_shape('negative', negative, 'user', user)

@@ -13,6 +13,7 @@ from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
 from pyg_irllrec.nn.backbones.embedding_backbone import sums_layers
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_count, check_not_negative
 from pyg_irllrec.utils.first_occurrence import first_occurrence
 
@@ -80,6 +81,7 @@ class BIGCF(ContrastiveBackbone):
         check_count('num_intents', num_intents)
         check_not_negative('center_weight', center_weight)
         check_not_negative('eps', eps)
+        check_flag('interaction_intents', interaction_intents)
         super().__init__(
             num_users,
             num_items,

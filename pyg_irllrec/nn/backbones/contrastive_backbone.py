@@ -5,6 +5,7 @@ from torch import Tensor
 from pyg_irllrec.functional.info_nce import check_temperature
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.embedding_backbone import EmbeddingBackbone
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_not_negative, check_triplets
 
 
@@ -46,6 +47,7 @@ class ContrastiveBackbone(EmbeddingBackbone):
     ) -> None:
         check_not_negative('contrast_weight', contrast_weight)
         check_temperature('temperature', temperature)
+        check_flag('duplicates', duplicates)
         super().__init__(
             num_users,
             num_items,
@@ -66,6 +68,10 @@ class ContrastiveBackbone(EmbeddingBackbone):
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:
         r"""The weighted contrast, where there are views."""
+        if not isinstance(output, BackboneOutput):
+            raise ValueError(
+                f"'output' must be a BackboneOutput, got {type(output).__name__}"
+            )
         if not output.views or self.contrast_weight == 0:
             return {}
         check_triplets(triplets, self.num_users, self.num_items)

@@ -12,6 +12,7 @@ from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.typing import RATES
 from pyg_irllrec.utils.adjacency import plain_edge_index
+from pyg_irllrec.utils.argument_checks import check_flag, check_name
 from pyg_irllrec.utils.checks import check_choice, check_count
 from pyg_irllrec.utils.graph_cache import prepare_graph
 
@@ -90,6 +91,9 @@ class ModuleBackbone(Backbone):
             raise ValueError(
                 f"'module' must be a torch.nn.Module, got {type(module).__name__}"
             )
+        check_name('method', method)
+        check_flag('hetero', hetero)
+        check_flag('weighted', weighted)
         if not callable(getattr(module, method, None)):
             raise ValueError(
                 f"'method' must be a method of the {type(module).__name__}, got "

@@ -16,6 +16,7 @@ from pyg_irllrec.nn.loss.pairwise_alignment_loss import (
     align_sides,
 )
 from pyg_irllrec.nn.loss.translation_alignment_loss import TranslationAlignmentLoss
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_matrix,
@@ -119,6 +120,7 @@ class IntentAlignmentLoss(Module):
         check_temperature('intent_temperature', intent_temperature)
         check_choice('user_negatives', user_negatives, ('batch', 'all'))
         check_choice('item_negatives', item_negatives, ('batch', 'all'))
+        check_flag('negative_item_intents', negative_item_intents)
 
         def pairwise(temperature: float, negatives: str) -> PairwiseAlignmentLoss:
             return PairwiseAlignmentLoss(temperature, negatives, duplicates, impl)
@@ -128,7 +130,9 @@ class IntentAlignmentLoss(Module):
         self.user_intent = pairwise(intent_temperature, user_negatives)
         self.item_intent = pairwise(intent_temperature, item_negatives)
         self.translation = TranslationAlignmentLoss(
-            noise=noise, eps=eps, impl=translation_impl or impl
+            noise=noise,
+            eps=eps,
+            impl=impl if translation_impl is None else translation_impl,
         )
         self.matching = InteractionTextMatchingLoss()
         self.negative_item_intents = negative_item_intents

@@ -12,6 +12,7 @@ from pyg_irllrec.functional.info_nce import (
 )
 from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.nn._plain_module import is_plain
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_index,
@@ -57,6 +58,7 @@ class PairwiseAlignmentLoss(Module):
     ) -> None:
         super().__init__()
         check_temperature('temperature', temperature)
+        check_flag('duplicates', duplicates)
         check_choice('negatives', negatives, ('batch', 'all'))
         check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
         self.temperature = temperature

@@ -14,6 +14,7 @@ from pyg_irllrec.functional.info_nce import (
 from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.utils.checks import (
     check_choice,
+    check_generator,
     check_matrix,
     check_not_negative,
     check_same_shape,
@@ -88,6 +89,7 @@ class TranslationAlignmentLoss(Module):
         check_matrix('text', text)
         check_matrix('embedding', embedding)
         check_same_shape('embedding', embedding, 'text', text)
+        check_generator(generator)
         return self._unchecked(text, embedding, generator)
 
     def _unchecked(

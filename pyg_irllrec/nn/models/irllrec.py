@@ -13,6 +13,7 @@ from pyg_irllrec.nn.loss import IntentAlignmentLoss
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.momentum_encoder import MomentumEncoder
 from pyg_irllrec.nn.text_projector import TextProjector
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_vectors
 from pyg_irllrec.utils.first_occurrence import first_occurrence
 
@@ -103,6 +104,7 @@ class IRLLRec(Recommender):
         if reads_intents and not backbone.has_intents:
             raise ValueError(_NEEDS_INTENTS)
         self.alignment = alignment
+        check_flag('l2_teacher', l2_teacher)
         self.l2_teacher = l2_teacher
         self.register_buffer('profile', profile, persistent=False)
         self.register_buffer('intent', intent, persistent=False)

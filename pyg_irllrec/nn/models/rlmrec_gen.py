@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from numbers import Real
 from typing import Optional
 
 import torch
@@ -22,6 +21,7 @@ from pyg_irllrec.utils.checks import (
     check_count,
     check_not_negative,
     check_vectors,
+    is_number,
 )
 
 
@@ -90,8 +90,7 @@ class RLMRecGen(Recommender):
         if max_rows is not None:
             check_count('max_rows', max_rows)
         check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
-        ratio: object = mask_ratio
-        if not isinstance(ratio, Real) or not 0 < float(ratio) <= 1:
+        if not is_number(mask_ratio) or not 0 < mask_ratio <= 1:
             raise ValueError(
                 f"'mask_ratio' must be above 0 and at most 1, got {mask_ratio!r}"
             )
