@@ -78,6 +78,10 @@ def run(args: argparse.Namespace, backbone: str, seed: int, alignment: str) -> R
         )
     fields = result._asdict()
     del fields['history']
+    # What two runs must share to be compared; the settings are those of the row.
+    made_from = fields.pop('fingerprint')
+    kept = ('version', 'train', 'val', 'test')
+    fields['fingerprint'] = {name: made_from[name] for name in kept}
     return {
         'dataset': args.dataset,
         'backbone': backbone,

@@ -38,18 +38,25 @@ Row = dict[str, Any]
 
 def main() -> int:
     for page in PAGES:
-        page.write_text(render(page.read_text(encoding='utf-8')), encoding='utf-8')
+        page.write_text(render(page), encoding='utf-8')
     return 0
 
 
-def render(text: str) -> str:
-    """The text with its regions written anew."""
+def render(page: Path) -> str:
+    """A page with its regions written anew."""
+    up = '../' * (len(page.relative_to(ROOT).parts) - 1)
+    return render_text(page.read_text(encoding='utf-8'), up)
+
+
+def render_text(text: str, up: str = '') -> str:
+    """A text with its regions written anew; :obj:`up` leads to the repository."""
 
     def write(region: re.Match[str]) -> str:
         name = region['name']
         if name not in FIGURES:
             raise SystemExit(f'error: there are no figures {name!r}')
-        return f'{name}{region["head"]}{FIGURES[name]()}{region["end"]}'
+        figures = FIGURES[name]().replace('](benchmarks/', f']({up}benchmarks/')
+        return f'{name}{region["head"]}{figures}{region["end"]}'
 
     return REGION.sub(write, text)
 
@@ -343,6 +350,50 @@ def exact_contrast() -> str:
     )
 
 
+def chaos() -> str:
+    rows = rows_of('chaos')
+    names = ('trials', 'kills', 'equal', 'refused', 'UNCLEAR', 'LOST', 'WRONG')
+    lines = [
+        [fault, *(str(sum(row[name] for row in found)) for name in names)]
+        for fault in dict.fromkeys(row['fault'] for row in rows)
+        if (found := by(rows, fault=fault))
+    ]
+    total = [str(sum(row[name] for row in rows)) for name in names]
+    jobs = ', '.join(dict.fromkeys(row['job'].replace('_', ' ') for row in rows))
+    head = ('fault', *names)
+    return (
+        f'{command("chaos")}, jobs: {jobs}:\n\n{table(head, [*lines, ["all", *total]])}'
+    )
+
+
+def fuzz() -> str:
+    rows = rows_of('fuzz')
+    names = ('mutants', 'read', 'refused', 'faults')
+    lines = [
+        [row['door'].replace('_', ' '), *(str(row[name]) for name in names)]
+        for row in rows
+    ]
+    total = [str(sum(row[name] for row in rows)) for name in names]
+    head = ('door', *names)
+    return f'{command("fuzz")}:\n\n{table(head, [*lines, ["all", *total]])}'
+
+
+def mutation() -> str:
+    rows = rows_of('mutation')
+    names = ('mutants', 'tried', 'killed', 'equivalent')
+    lines = [
+        [
+            row['path'],
+            *(str(row[name]) for name in names),
+            str(row['tried'] - row['killed'] - row['equivalent']),
+            f'{row["ratio"]:.3f}',
+        ]
+        for row in rows
+    ]
+    head = ('folder', *names, 'others that survived', 'killed of those that differ')
+    return f'{command("mutation")}:\n\n{table(head, lines)}'
+
+
 FIGURES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
@@ -360,6 +411,9 @@ FIGURES: dict[str, Callable[[], str]] = {
         extraction,
         intent_quality,
         exact_contrast,
+        chaos,
+        fuzz,
+        mutation,
     )
 }
 
