@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -11,36 +13,40 @@ from pyg_irllrec.utils.warn_caller import warn_caller
 
 
 def check_graph(model: Recommender, data: InteractionDataModule) -> None:
-    r"""Looks for held-out interactions in the graph of a model, which would leak them:
-    a :class:`ValueError` where all are there, a warning with their count where some
-    are. Those that are trained on too are not counted: the data module does."""
-    size = model.num_users + model.num_items
-    source, target = (row.cpu().long() for row in source_and_target(model.edge_index))
-    keys = target * size + source  # In order, as a model keeps its edges sorted.
-    for name, held in (('validation', data.val_items), ('test', data.test_items)):
-        if held is None:
-            continue
-        leaked = _holds(keys, held, size) & ~held.intersect(data.train_items)
-        count, total = int(leaked.sum()), held.item.numel()
-        if count == 0:
-            continue
-        message = (
-            f"{count} of {total} {name} interactions are edges of the model's graph, "
-            'from which it learns them'
-        )
-        advice = 'build the model from the training interactions alone'
-        if count == total:
-            raise ValueError(
-                f"'model' must not have what is held out: {message}. {advice}"
+    r"""Looks for held-out interactions in what a model learns from beside the triplets:
+    the edges of its graph, in either direction, and the :obj:`interactions` that a
+    part of it keeps. A :class:`ValueError` where all are there, a warning with their
+    count where some are. Those that are trained on too are not counted: the data module
+    does."""
+    held_out = {'validation': data.val_items, 'test': data.test_items}
+    for place, seen in _find_interactions(model):
+        for name, held in held_out.items():
+            if held is None:
+                continue
+            leaked = held.intersect(seen) & ~held.intersect(data.train_items)
+            count, total = int(leaked.sum()), held.item.numel()
+            if count == 0:
+                continue
+            message = (
+                f'{count} of {total} {name} interactions are {place}, from which it '
+                'learns them: build the model from the training interactions alone'
             )
-        warn_caller(f'{message}: {advice}')
+            if count == total:
+                raise ValueError(f"'model' must not have what is held out: {message}")
+            warn_caller(message)
 
 
-def _holds(keys: Tensor, held: UserItems, size: int) -> Tensor:
-    r"""Which interactions are among the sorted edges."""
-    users = torch.arange(held.num_users, device=held.degree.device)
-    user = users.repeat_interleave(held.degree).cpu()
-    wanted = (held.item.cpu() + held.num_users) * size + user
-    at = torch.searchsorted(keys, wanted).clamp(max=keys.numel() - 1)
-    found: Tensor = keys[at] == wanted
-    return found
+def _find_interactions(model: Recommender) -> Iterator[tuple[str, UserItems]]:
+    r"""The interactions that a model was built from, and where."""
+    source, target = (row.cpu().long() for row in source_and_target(model.edge_index))
+    pairs = []
+    for user, item in ((source, target), (target, source)):
+        joins = (user < model.num_users) & (item >= model.num_users)
+        pairs.append(torch.stack([user[joins], item[joins] - model.num_users]))
+    sizes = model.num_users, model.num_items
+    yield "edges of the model's graph", UserItems(torch.cat(pairs, dim=1), *sizes)
+    for path, part in model.named_modules():
+        kept = getattr(part, 'interactions', None)
+        if isinstance(kept, Tensor):
+            place = f"among the 'interactions' of the model's {path}"
+            yield place, UserItems(kept.cpu(), *sizes)

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from torch_geometric.data import HeteroData
 import pyg_irllrec
 from pyg_irllrec import build_model
 from pyg_irllrec.datasets import SyntheticIntents
-from pyg_irllrec.nn import IRLLRec, LightGCN, Recommender
+from pyg_irllrec.nn import AlphaRec, IRLLRec, LightGCN, Recommender
 from pyg_irllrec.training import (
     InteractionDataModule,
     LitRecommender,
@@ -430,6 +431,38 @@ def test_held_out_pairs_in_the_graph_of_the_model(tmp_path):
     with pytest.warns(UserWarning, match=rf'2 of {test.size(1)} test .* the model.s g'):
         go(test[:, :2])
     assert not (tmp_path / str(test.size(1))).exists()
+
+
+@pytest.mark.parametrize('direction', ['to items', 'to users'])
+def test_held_out_pairs_in_one_direction_of_the_graph(tmp_path, direction):
+    user, item = DATA[RATES].test_edge_label_index
+    edge = torch.stack([user, item + 60])
+    leak = edge if direction == 'to items' else edge.flip(0)
+    graph = bipartite_edge_index(DATA[RATES].edge_index, 60, 50).as_tensor()
+    model = Recommender(LightGCN(60, 50, 8), torch.cat([graph, leak], dim=1))
+    with pytest.raises(ValueError, match=r"test interactions are edges of the model's"):
+        run(tmp_path / 'out', model)
+    model = Recommender(LightGCN(60, 50, 8), torch.cat([graph, leak[:, :2]], dim=1))
+    with pytest.warns(UserWarning, match=r'2 of \d+ test interactions are edges'):
+        run(tmp_path / 'out', model, epochs=1)
+
+
+def test_held_out_pairs_that_a_backbone_was_built_from(tmp_path):
+    """The texts of users are means over these."""
+    train, test = DATA[RATES].edge_index, DATA[RATES].test_edge_label_index
+    graph, text = bipartite_edge_index(train, 60, 50), torch.randn(50, 6)
+
+    def build_from(pairs):
+        return Recommender(AlphaRec(60, 50, text, pairs, 8), graph)
+
+    with pytest.raises(ValueError, match=r"'interactions' of the model's backbone"):
+        run(tmp_path / 'out', build_from(torch.cat([train, test], dim=1)))
+    some = build_from(torch.cat([train, test[:, :2]], dim=1))
+    with pytest.warns(UserWarning, match=r'2 of \d+ test interactions are among'):
+        run(tmp_path / 'some', some, epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        run(tmp_path / 'honest', build_from(train), epochs=1)
 
 
 def test_a_termination_stops_cleanly(tmp_path, monkeypatch):

@@ -46,7 +46,8 @@ class AlphaRec(Backbone):
         item_text (torch.Tensor): Text embeddings of items, :math:`(I, D_t)`. They are
             moved with the model but not saved with it.
         interactions (torch.Tensor): User and item ids of *training* interactions,
-            :math:`(2, |\mathcal{E}|)`: whose texts make a user's.
+            :math:`(2, |\mathcal{E}|)`: whose texts make a user's. They are kept, each
+            once, so that held-out ones among them are found before training.
         embedding_dim (int): The width :math:`d`. (default: :obj:`32`)
         num_layers (int): The number of layers :math:`L`. (default: :obj:`2`)
         num_intents (int): The number of intent prototypes per side, 0 for none.
@@ -65,6 +66,7 @@ class AlphaRec(Backbone):
     """
 
     text: Tensor
+    interactions: Tensor
 
     def __init__(
         self,
@@ -92,8 +94,11 @@ class AlphaRec(Backbone):
         self.temperature = temperature
         self.normalize = normalize
         item_text = at_least_float32(item_text.detach())
-        text = _with_users(item_text, interactions, num_users)
+        graph = bipartite_edge_index(interactions, num_users, num_items)
+        text = _with_users(item_text, graph, num_users)
         self.register_buffer('text', text, persistent=False)
+        kept = _interactions(graph, num_users)
+        self.register_buffer('interactions', kept, persistent=False)
         self.projector = TextProjector(
             item_text.size(1), embedding_dim, hidden_channels
         )
@@ -128,12 +133,17 @@ class AlphaRec(Backbone):
         return F.softplus(gap).mean()  # The positive item joins the denominator.
 
 
-def _with_users(item_text: Tensor, interactions: Tensor, num_users: int) -> Tensor:
+def _with_users(item_text: Tensor, graph: Tensor, num_users: int) -> Tensor:
     r"""The texts of users, means of those of their items, and of items."""
-    num_items = item_text.size(0)
-    graph = bipartite_edge_index(interactions, num_users, num_items)
     nobody = item_text.new_zeros(num_users, item_text.size(1))
     total = propagate(torch.cat([nobody, item_text]), graph)[:num_users]
     _, target = source_and_target(graph)
     count = torch.bincount(target, minlength=len(nobody))[:num_users].clamp_(min=1)
     return torch.cat([total / count.unsqueeze(1), item_text])
+
+
+def _interactions(graph: Tensor, num_users: int) -> Tensor:
+    r"""The pairs of user and item of a graph, each once."""
+    source, target = source_and_target(graph)
+    rates = source < num_users
+    return torch.stack([source[rates], target[rates] - num_users])
