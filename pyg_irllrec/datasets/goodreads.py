@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Optional
 
 from pyg_irllrec.datasets._ingest.raw_dataset import RawDataset
 from pyg_irllrec.typing import DataTransform, PathLike
+from pyg_irllrec.utils.argument_checks import check_flag
 
 if TYPE_CHECKING:
     from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
@@ -53,6 +54,7 @@ class Goodreads(RawDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> None:
+        check_flag('user_texts', user_texts)
         self.user_texts = user_texts
         variant = 'goodreads-user-texts' if user_texts else 'goodreads'
         super().__init__(root, variant, processed_root, transform, force_reload)

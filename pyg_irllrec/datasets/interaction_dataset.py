@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
-from pyg_irllrec.datasets._ingest.check_root import check_root
+from pyg_irllrec.datasets._ingest.check_options import check_options
 from pyg_irllrec.datasets._ingest.stored_dataset import StoredDataset
 from pyg_irllrec.typing import DataTransform, PathLike
+from pyg_irllrec.utils.argument_checks import as_names, is_iterable
 from pyg_irllrec.utils.optional import import_optional
 
 
@@ -79,7 +80,7 @@ class InteractionDataset(StoredDataset):
         self, root: PathLike, *, transform: Optional[DataTransform] = None
     ) -> None:
         import_optional('pyarrow', type(self).__name__, 'data')
-        check_root(root)
+        check_options(root, transform, force_reload=False)
         super().__init__(str(root), transform)
         self._open(Path(self.processed_dir))
 
@@ -168,13 +169,13 @@ class InteractionDataset(StoredDataset):
             OSError: If the disk is full. No partial files remain.
         """
         import_optional('pyarrow', cls.__name__, 'data')
-        check_root(root)
+        check_options(root, transform, force_reload)
         from pyg_irllrec.datasets._ingest.csv_table import CsvTable
-        from pyg_irllrec.datasets._ingest.input_tables import InputTables, as_names
+        from pyg_irllrec.datasets._ingest.input_tables import InputTables
 
         names = None
         if column_names is not None:
-            names = as_names('column_names', column_names)
+            names = list(as_names('column_names', column_names))
         tables = InputTables(
             user, item, rating, timestamp, duplicates, time_unit, sep, encoding, quote
         )
@@ -216,7 +217,7 @@ class InteractionDataset(StoredDataset):
         r"""Reads Parquet files in batches. Times may also be timestamps or dates. The
         arguments and errors are those of :meth:`from_csv`."""
         import_optional('pyarrow', cls.__name__, 'data')
-        check_root(root)
+        check_options(root, transform, force_reload)
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
         from pyg_irllrec.datasets._ingest.parquet_table import ParquetTable
 
@@ -254,7 +255,7 @@ class InteractionDataset(StoredDataset):
         batches. A field that a line lacks is missing. The arguments and errors are
         those of :meth:`from_csv`."""
         import_optional('pyarrow', cls.__name__, 'data')
-        check_root(root)
+        check_options(root, transform, force_reload)
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
         from pyg_irllrec.datasets._ingest.json_lines_table import JsonLinesTable
 
@@ -296,7 +297,7 @@ class InteractionDataset(StoredDataset):
         such as a dictionary of arrays. An index is ignored. The arguments and errors
         are those of :meth:`from_parquet`."""
         import_optional('pyarrow', cls.__name__, 'data')
-        check_root(root)
+        check_options(root, transform, force_reload)
         from pyg_irllrec.datasets._ingest.frame_table import FrameTable
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
 
@@ -309,9 +310,7 @@ class InteractionDataset(StoredDataset):
 
 
 def _as_paths(path: Union[PathLike, Sequence[PathLike]]) -> list[Path]:
-    paths: list[Any] = [path]
-    if isinstance(path, Iterable) and not isinstance(path, str):
-        paths = list(path)
+    paths: list[Any] = list(path) if is_iterable(path) else [path]
     for each in paths:
         if not isinstance(each, (str, os.PathLike)):
             raise ValueError(f"'path' must be the path of a file, got {each!r}")

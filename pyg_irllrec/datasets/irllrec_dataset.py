@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData, InMemoryDataset
 
-from pyg_irllrec.datasets._ingest.check_root import check_root
+from pyg_irllrec.datasets._ingest.check_options import check_options
 from pyg_irllrec.typing import RATES, DataTransform, PathLike
+from pyg_irllrec.utils.argument_checks import as_names
 from pyg_irllrec.utils.checks import check_choice, check_finite, check_matrix
 from pyg_irllrec.utils.safe_pickle import load_pickled_array
 
@@ -69,9 +70,9 @@ class IRLLRecDataset(InMemoryDataset):
         texts: Sequence[str] = (),
         transform: Optional[DataTransform] = None,
     ) -> None:
-        check_root(root)
+        check_options(root, transform, force_reload=False)
         check_choice('name', name, self.names)
-        texts = (texts,) if isinstance(texts, str) else tuple(texts)
+        texts = as_names('texts', texts)
         for kind in texts:
             check_choice('texts', kind, tuple(self.text_files))
         self.name = name

@@ -10,6 +10,7 @@ from pyg_irllrec.datasets._ingest.raw_files import (
     read_fields,
 )
 from pyg_irllrec.typing import DataTransform, PathLike
+from pyg_irllrec.utils.argument_checks import check_flag
 
 if TYPE_CHECKING:
     from pyg_irllrec.datasets._ingest.build_plan import BuildPlan
@@ -59,6 +60,7 @@ class LastFM(RawDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> None:
+        check_flag('tags', tags)
         self.tags = tags
         variant = 'lastfm-tags' if tags else 'lastfm'
         super().__init__(root, variant, processed_root, transform, force_reload)

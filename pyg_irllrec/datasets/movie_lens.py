@@ -12,6 +12,7 @@ from pyg_irllrec.datasets._ingest.raw_files import (
     read_fields,
 )
 from pyg_irllrec.typing import DataTransform, PathLike
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_choice
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class MovieLens(RawDataset):
         force_reload: bool = False,
     ) -> None:
         check_choice('name', name, tuple(self.files))
+        check_flag('tags', tags)
         if tags and name != 'latest-small':
             raise ValueError(
                 f"'tags' must be False for {name!r}, which has no tags, got {tags!r}"

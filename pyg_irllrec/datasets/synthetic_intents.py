@@ -17,7 +17,13 @@ from pyg_irllrec.typing import (
     IntArray,
     TextEncoder,
 )
-from pyg_irllrec.utils.checks import check_fraction, check_positive
+from pyg_irllrec.utils.argument_checks import check_encoder, check_transform
+from pyg_irllrec.utils.checks import (
+    check_count,
+    check_fraction,
+    check_positive,
+    check_seed,
+)
 
 
 class SyntheticIntents(InMemoryDataset):
@@ -79,10 +85,10 @@ class SyntheticIntents(InMemoryDataset):
         seed: int = 0,
         transform: Optional[DataTransform] = None,
     ) -> None:
-        check_positive('num_users', num_users)
-        if num_items < 8:
-            raise ValueError(f"'num_items' must be at least 8, got {num_items}")
-        if not 1 <= num_intents <= len(THEMES):
+        check_count('num_users', num_users)
+        check_count('num_items', num_items, least=8)
+        check_count('num_intents', num_intents)
+        if num_intents > len(THEMES):
             raise ValueError(
                 f"'num_intents' must be from 1 to {len(THEMES)}, got {num_intents}"
             )
@@ -91,6 +97,10 @@ class SyntheticIntents(InMemoryDataset):
         check_fraction('val_ratio', val_ratio)
         check_fraction('test_ratio', test_ratio)
         check_fraction('val_ratio + test_ratio', val_ratio + test_ratio)
+        check_seed(seed, bits=32)
+        check_transform(transform)
+        if encoder is not None:
+            check_encoder(encoder)
         super().__init__(None, transform)
         rng = np.random.default_rng(seed)
         user_share = _draw_shares(rng, num_users, num_intents, most=3)

@@ -9,7 +9,7 @@ from torch import Tensor
 from pyg_irllrec.transforms._check_order import check_copies, check_derived
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType, GraphData
-from pyg_irllrec.utils.checks import check_fraction
+from pyg_irllrec.utils.checks import check_fraction, check_generator
 from pyg_irllrec.utils.select_edges import select_edges
 from pyg_irllrec.utils.split_layout import SplitLayout, split_layout
 
@@ -26,6 +26,7 @@ class RandomDrop(InteractionTransform):
         rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         check_fraction('p', p)
+        check_generator(generator)
         self.p = p
         self.generator = generator
         super().__init__(edge_type, rev_edge_type)

@@ -12,6 +12,7 @@ from pyg_irllrec.text.intents.intent_record import IntentRecord
 from pyg_irllrec.text.intents.intents_to_text import intents_to_text
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType, NodeId, PathLike
+from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_name
 from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.edge_store import check_hetero
 from pyg_irllrec.utils.node_data import check_sides, read_ids
@@ -73,11 +74,15 @@ class AddIntents(InteractionTransform):
         rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         check_choice('missing', missing, ('error', 'blank'))
+        as_path('path', path)
         self.path = path
+        check_name('target', target)
         self.target = target
         self.missing = missing
         self.expect = expect
+        check_flag('check_evidence', check_evidence)
         self.check_evidence = check_evidence
+        check_flag('unsplit', unsplit)
         self.unsplit = unsplit
         self.sides = None if sides is None else check_sides(sides)
         super().__init__(edge_type, rev_edge_type)

@@ -10,6 +10,7 @@ from torch_geometric.data.datapipes import functional_transform
 from pyg_irllrec.text.encoders._encoder_output import as_vectors, checked_texts
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType, TextEncoder
+from pyg_irllrec.utils.argument_checks import check_encoder, check_name
 from pyg_irllrec.utils.node_data import check_sides, read_texts
 from pyg_irllrec.utils.warn_caller import warn_caller
 
@@ -24,7 +25,7 @@ class EncodeText(InteractionTransform):
     :class:`~pyg_irllrec.text.CachedEncoder` to encode each text once.
 
     Args:
-        encoder (callable): Turns a list of texts into an array with a row per text.
+        encoder (callable): Turns a list of texts into an array with one row per text.
         source (str): The name of the texts, such as :obj:`data['user'].profile_text`.
             (default: :obj:`"profile_text"`)
         target (str): The name of the vectors, of shape :math:`(N, D_t)` in
@@ -51,13 +52,11 @@ class EncodeText(InteractionTransform):
         edge_type: Optional[EdgeType] = None,
         rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
-        if not callable(encoder):
-            raise ValueError(
-                "'encoder' must be callable with a list of texts, got "
-                f'{type(encoder).__name__}'
-            )
+        check_encoder(encoder)
         self.encoder = encoder
+        check_name('source', source)
         self.source = source
+        check_name('target', target)
         self.target = target
         self.sides = None if sides is None else check_sides(sides)
         super().__init__(edge_type, rev_edge_type)

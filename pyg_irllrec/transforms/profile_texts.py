@@ -11,6 +11,7 @@ from torch_geometric.data.datapipes import functional_transform
 from pyg_irllrec.text.encoders._encoder_output import checked_texts
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
+from pyg_irllrec.utils.argument_checks import check_flag, check_name
 from pyg_irllrec.utils.checks import check_choice, check_count
 from pyg_irllrec.utils.edge_store import num_nodes, read_edges, read_time
 from pyg_irllrec.utils.node_data import check_split, read_texts
@@ -65,11 +66,14 @@ class ProfileTexts(InteractionTransform):
         check_count('max_items', max_items)
         check_count('max_chars', max_chars)
         check_choice('by', by, ('recent', 'rare'))
+        check_name('source', source)
         self.source = source
+        check_name('target', target)
         self.target = target
         self.max_items = max_items
         self.max_chars = max_chars
         self.by = by
+        check_flag('unsplit', unsplit)
         self.unsplit = unsplit
         super().__init__(edge_type, rev_edge_type)
 

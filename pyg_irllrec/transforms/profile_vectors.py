@@ -10,6 +10,7 @@ from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
+from pyg_irllrec.utils.argument_checks import check_flag, check_name
 from pyg_irllrec.utils.checks import check_choice, check_length
 from pyg_irllrec.utils.edge_store import num_nodes, read_edges
 from pyg_irllrec.utils.node_data import check_split, read_vectors
@@ -62,8 +63,10 @@ class ProfileVectors(InteractionTransform):
         rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
         check_choice('weight', weight, ('idf', 'uniform'))
+        check_name('source', source)
         self.source = source
         self.weight = weight
+        check_flag('unsplit', unsplit)
         self.unsplit = unsplit
         super().__init__(edge_type, rev_edge_type)
 

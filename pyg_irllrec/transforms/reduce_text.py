@@ -11,7 +11,8 @@ from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
-from pyg_irllrec.utils.checks import check_count
+from pyg_irllrec.utils.argument_checks import check_name
+from pyg_irllrec.utils.checks import check_count, check_seed
 from pyg_irllrec.utils.node_data import check_sides, read_vectors
 from pyg_irllrec.utils.warn_caller import warn_caller
 
@@ -53,7 +54,9 @@ class ReduceText(InteractionTransform):
     ) -> None:
         check_count('dim', dim)
         self.dim = dim
+        check_name('target', target)
         self.target = target
+        check_seed(seed, bits=32)
         self.seed = seed
         self.sides = None if sides is None else check_sides(sides)
         super().__init__(edge_type, rev_edge_type)

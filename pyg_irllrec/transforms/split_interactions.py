@@ -12,6 +12,7 @@ from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.transforms._last_of_pairs import last_of_pairs
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.adjacency import check_node_ids
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_count,
@@ -121,6 +122,7 @@ class SplitInteractions(InteractionTransform):
         self.val = val
         self.test = test
         self.seed = seed
+        check_flag('per_user', per_user)
         self.per_user = per_user
         self.min_train = min_train
         self.cold = cold

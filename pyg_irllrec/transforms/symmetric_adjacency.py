@@ -18,6 +18,7 @@ from pyg_irllrec.utils.adjacency import (
     check_node_ids,
     csr,
 )
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.edge_store import num_nodes, read_edges
 from pyg_irllrec.utils.optional import import_optional
@@ -73,6 +74,7 @@ class SymmetricAdjacency(InteractionTransform):
         if layout == 'sparse_tensor' and not WITH_TORCH_SPARSE:
             import_optional('torch_sparse', "layout='sparse_tensor'", 'sparse')
         self.layout = layout
+        check_flag('self_loops', self_loops)
         self.self_loops = self_loops
         super().__init__(edge_type, rev_edge_type)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
+
+T = TypeVar('T')
 
 
 def as_path(name: str, value: object) -> Path:
@@ -17,7 +20,7 @@ def as_path(name: str, value: object) -> Path:
             f'{type(value).__name__}'
         )
     try:
-        bad = b'\0' in os.fsencode(value)
+        bad = value == '' or b'\0' in os.fsencode(value)
     except UnicodeEncodeError:
         bad = True
     if bad:
@@ -43,6 +46,56 @@ def check_flag(name: str, value: object) -> None:
 
 
 def check_name(name: str, value: object) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a name, a :obj:`str`."""
-    if not isinstance(value, str):
+    r"""Raises a :class:`ValueError` unless :obj:`value` is a name: a :obj:`str` that
+    is not empty and holds no half of a character."""
+    whole = isinstance(value, str) and value.encode(errors='ignore').decode() == value
+    if not whole or not value:
         raise ValueError(f"'{name}' must be a name, a str, got {value!r}")
+
+
+def check_encoder(value: object) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` can be called."""
+    if not callable(value):
+        raise ValueError(
+            "'encoder' must be callable with a list of texts, got "
+            f'{type(value).__name__}'
+        )
+
+
+def check_transform(value: object) -> None:
+    r"""Raises a :class:`ValueError` unless :obj:`value` is missing or can be called."""
+    if value is not None and not callable(value):
+        raise ValueError(
+            "'transform' must be callable with a HeteroData, or None, got "
+            f'{type(value).__name__}'
+        )
+
+
+def is_iterable(value: object) -> TypeGuard[Iterable[Any]]:
+    r"""Whether this is a sequence of values, or another iterable, and no single text,
+    mapping or scalar."""
+    is_one = isinstance(value, (str, bytes, Mapping)) or getattr(value, 'ndim', 1) == 0
+    return isinstance(value, Iterable) and not is_one
+
+
+def each_of(name: str, values: Iterable[Any], cls: type[T]) -> Iterator[T]:
+    r"""Yields the values, and raises a :class:`ValueError` at the first one that is no
+    :obj:`cls`, or where they are no iterable."""
+    kind = 'texts' if cls is str else f'objects of {cls.__name__}'
+    if not is_iterable(values):
+        got = 'a single text' if isinstance(values, str) else type(values).__name__
+        raise ValueError(f"'{name}' must be a list of {kind}, got {got}")
+    for row, value in enumerate(values):
+        if not isinstance(value, cls):
+            raise ValueError(f"'{name}' must hold {kind}, got {value!r} in row {row}")
+        yield value
+
+
+def as_names(name: str, value: object) -> tuple[str, ...]:
+    r"""One name or several as a tuple, or a :class:`ValueError`."""
+    if not isinstance(value, str) and not is_iterable(value):
+        raise ValueError(f"'{name}' must be a name or several, got {value!r}")
+    names = (value,) if isinstance(value, str) else tuple(value)
+    for each in names:
+        check_name(name, each)
+    return names

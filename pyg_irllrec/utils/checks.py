@@ -67,13 +67,14 @@ def check_count(name: str, value: object, least: int = 1) -> None:
     check_bounded(f"'{name}'", value)  # type: ignore[arg-type]
 
 
-def check_seed(seed: object, name: str = 'seed') -> None:
+def check_seed(seed: object, name: str = 'seed', bits: int = 63) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`seed` is an integer from 0 to
-    :math:`2^{63} - 1`, which torch's generators take everywhere."""
+    :math:`2^{bits} - 1`: torch's generators take 63 bits everywhere, and scikit-learn
+    32."""
     integral = isinstance(seed, Integral) and not isinstance(seed, bool)
-    if not integral or not 0 <= seed < 2**63:  # type: ignore[operator]
+    if not integral or not 0 <= seed < 2**bits:  # type: ignore[operator]
         raise ValueError(
-            f"'{name}' must be an integer from 0 to 2**63 - 1, got {seed!r}"
+            f"'{name}' must be an integer from 0 to 2**{bits} - 1, got {seed!r}"
         )
 
 

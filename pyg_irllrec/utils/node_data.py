@@ -9,6 +9,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.typing import SIDES, EdgeType, NodeId
+from pyg_irllrec.utils.argument_checks import as_names, check_flag
 from pyg_irllrec.utils.checks import check_vectors
 from pyg_irllrec.utils.edge_store import edge_store
 from pyg_irllrec.utils.interaction_types import find_edge_type
@@ -37,7 +38,7 @@ def find_sides(data: HeteroData, sides: Optional[Sequence[str]]) -> tuple[str, .
 def check_sides(sides: Sequence[str]) -> tuple[str, ...]:
     r"""The types of nodes as a tuple, or a :class:`ValueError` unless they are at
     least one and distinct."""
-    sides = (sides,) if isinstance(sides, str) else tuple(sides)
+    sides = as_names('sides', sides)
     if not sides or len(set(sides)) < len(sides):
         raise ValueError(
             f"'sides' must be distinct types of nodes, at least one, got {sides}"
@@ -113,6 +114,7 @@ def read_ids(data: HeteroData, side: str) -> Sequence[NodeId]:
 def check_split(data: HeteroData, edge_type: EdgeType, unsplit: bool) -> None:
     r"""Raises a :class:`ValueError` where profiles would be made of interactions that
     are held out later."""
+    check_flag('unsplit', unsplit)
     layout = split_layout(edge_store(data, edge_type))
     if not unsplit and layout is SplitLayout.UNSPLIT:
         raise ValueError(

@@ -951,11 +951,11 @@ def test_columns_and_folders_that_are_none(tmp_path, kind):
             "must have one column 'x', got no: its columns are 'u', 'i'",
         ),
         ((root, 'u', 'u'), "'user' and 'item' must name two columns, got 'u' for both"),
-        ((None, 'u', 'i'), "'root' must be the path of a folder, got None"),
+        ((None, 'u', 'i'), "'root' must be a path"),
     ):
         folder, user, item = arguments
         with pytest.raises(ValueError, match=message):
             read(source, folder, user=user, item=item)
     assert not root.exists()
-    with pytest.raises(ValueError, match="'root' must be the path of a folder"):
+    with pytest.raises(ValueError, match="'root' must be a path"):
         InteractionDataset(None)

@@ -4,10 +4,11 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from pyg_irllrec.datasets._ingest.check_root import check_root
+from pyg_irllrec.datasets._ingest.check_options import check_options
 from pyg_irllrec.datasets._ingest.raw_files import find_folder
 from pyg_irllrec.datasets._ingest.stored_dataset import StoredDataset
 from pyg_irllrec.typing import DataTransform, PathLike
+from pyg_irllrec.utils.argument_checks import as_path
 from pyg_irllrec.utils.optional import import_optional
 
 if TYPE_CHECKING:
@@ -36,9 +37,11 @@ class RawDataset(StoredDataset):
         force_reload: bool,
     ) -> None:
         import_optional('pyarrow', type(self).__name__, 'data')
-        check_root(root)
+        folder = check_options(root, transform, force_reload)
+        if processed_root is not None:
+            folder = as_path('processed_root', processed_root)
         self._variant = variant
-        self._processed_root = Path(processed_root or root).expanduser()
+        self._processed_root = folder.expanduser()
         super().__init__(str(root), transform, force_reload=force_reload)
         folder = Path(self.processed_dir)
         # A dataset that is built needs its raw files no more.

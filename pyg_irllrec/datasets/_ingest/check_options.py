@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_transform
+
+
+def check_options(root: object, transform: object, force_reload: object) -> Path:
+    r"""The folder of a dataset, or a :class:`ValueError` where it is no path, or
+    another option that all datasets have is of the wrong type."""
+    check_transform(transform)
+    check_flag('force_reload', force_reload)
+    return as_path('root', root)
