@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Optional
+from collections import Counter
+from typing import Any, NamedTuple, Optional
 
-_WORD = (
-    r'(?:\w{1,20}:)?(?:thinking|think|thoughts?|reasoning|reflection|scratchpad|'
-    r'analysis)'
-)
+_OPEN, _CLOSE = r'(?:[<\u25c1\uff1c]|&lt;)', r'(?:[>\u25b7\uff1e]|&gt;)'
 _MARK = re.compile(
+    # <|channel|>analysis<|message|>, <|channel>thought, <|im_start|>think
+    r'<\|(?P<role>channel|im_start|start|start_header_id)\|?>\s{0,4}'
+    r'(?P<channel>\w{0,40})[^<{\n]{0,200}(?:<\|message\|>)?'
+    r'|(?P<end_channel><channel\|>|<\|(?:end|im_end)\|>)'
+    # <unused94>thought ... <unused95>
+    r'|<unused\d{1,4}>(?P<unused>\s{0,4}thought)?'
     # <think>, </Thinking>, <|end_of_thought|>, <|START_THINKING|>, <seed:think>, ...
-    rf'<\|?\s*(?P<close>/|end_(?:of_)?)?(?:(?:begin|start)_(?:of_)?)?{_WORD}'
-    r'(?:\s[^<>{}]{0,200})?(?P<alone>/)?\|?\s*>'
-    r'|\[(?P<close_bracket>/)?THINK\]'
-    r'|\u25c1\s*(?P<close_triangle>/)?\s*think\s*\u25b7'
-    # <|channel|>analysis<|message|>, <|channel|>final<|message|>, <|channel>thought
-    r'|<\|channel\|?>\s*(?P<channel>\w*)[^<{]{0,200}(?:<\|message\|>)?'
-    r'|(?P<end_channel><channel\|>|<\|end\|>)'
-    r'|(?P<final>\[BEGIN FINAL RESPONSE\]|here(?: is|\'s) my response:)',
-    re.IGNORECASE,
+    rf'|{_OPEN}[|\uff5c]?\s{{0,4}}(?P<slash>/?)\s{{0,4}}'
+    r'(?P<name>[\w:.\u2581-]{1,60})(?P<more>[\s=][^<>{}]{0,200}?)?'
+    rf'\s{{0,4}}(?P<alone>/?)[|\uff5c]?\s{{0,4}}{_CLOSE}'
+    r'|\[(?P<bracket_slash>/?)(?P<bracket>(?:(?:begin|start|end) )?[a-z_-]{3,40})\]'
+    r'|(?P<final>\[BEGIN FINAL RESPONSE\])|(?P<reply>here(?: is|\'s) my response:)'
+    r'|```(?P<fence>[\w-]{0,40})'
+    r'|^[ \t]{0,3}(?:\#{1,6}[ \t]*(?P<heading>[^\n<>{}`]{1,60})'
+    r'|\*\*(?P<bold>[^\n<>{}`*]{1,60})\*\*)'
+    # Ollama
+    r'|^(?P<thinking>Thinking(?:\.\.\.|\u2026))[ \t]*$'
+    r'|^(?P<done>(?:\.\.\.|\u2026) ?done thinking\b\.?)',
+    re.IGNORECASE | re.MULTILINE,
 )
-_BRACE = re.compile(r'\{(?=[ \t\r\n]*["}])')  # Where JSON may begin.
-_MARK_OR_BRACE = re.compile(f'{_BRACE.pattern}|{_MARK.pattern}', re.IGNORECASE)
+# Where an object may begin, valid or not: {"a", {'a', {a:, {/*, {}, and a cut-off {.
+_BRACE = re.compile(
+    r'\{(?=\s*(?:["\'\u201c\u201d\u2018\u2019/}]|\Z)|\s*[A-Za-z_]\w*\s*:)'
+)
+_MARK_OR_BRACE = re.compile(
+    f'{_BRACE.pattern}|{_MARK.pattern}', re.IGNORECASE | re.MULTILINE
+)
 # Marks that only the beginning of an answer can be: the channels of gpt-oss without
 # their special tokens, and the words of Granite and Apriel.
 _OPENING = re.compile(
@@ -32,8 +44,29 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 _BARE_FINAL = 'assistantfinal'
+_FENCED = re.compile(r'```\w*\s(.*)```', re.DOTALL)
+_ODD_BLANK = re.compile(r'[^\S \t\r\n]|\ufeff')
+_LABEL = re.compile(r'([^\n{}:]{0,60}):[\s*_]*(?:```\w*)?\s*\Z')
+
+_THOUGHT = re.compile(
+    r'think|thought|reason|monolog|draft|scratch|reflect|analy[sz]|deliberat|'
+    r'brainstorm|\bcot\b'
+)
+_ANSWER = frozenset(
+    'answer answers output response result results final json tool call calls '
+    'function content reply solution intent intents object data arguments args '
+    'parameters input completion message conclusion'.split()
+)
+_LAYOUT = frozenset(
+    'a b blockquote body br center code div em font h hr html i li ol p pre s small '
+    'span strong text table td tr u ul xml evidence'.split()
+)
+_ENDS = frozenset('end close stop done finish'.split())
 _MAX_DIGITS = 18
 _MAX_MALFORMED = 500  # Each costs time that grows with the answer.
+_MAX_OBJECTS = 10_000
+_MAX_MARKS = 20_000
+_MAX_MENTION = 200
 
 
 class UnfinishedThoughts(ValueError):
@@ -46,10 +79,39 @@ class UnfinishedThoughts(ValueError):
         )
 
 
+class FoundObject(NamedTuple):
+    r"""An object in a text."""
+
+    value: Optional[dict[str, Any]]
+    """The object; :obj:`None` if it is malformed or cut off."""
+    label: str
+    """The words before it that end in a colon, such as a key or "Draft"."""
+
+
+class _Mark(NamedTuple):
+    r"""What begins or ends thoughts, a tag or a section."""
+
+    kind: str
+    start: int
+    end: int
+    name: str = ''
+
+
+def means_thought(name: str) -> bool:
+    r"""Whether the name of a tag, a key or a heading announces thoughts."""
+    return _THOUGHT.search(_spaced(name)) is not None
+
+
+def means_answer(name: str) -> bool:
+    r"""Whether the name of a tag, a key or a heading announces an answer."""
+    return not means_thought(name) and not _ANSWER.isdisjoint(_spaced(name).split())
+
+
 def strip_thoughts(answer: str) -> Optional[str]:
     r"""The answer without the model's thoughts, or :obj:`None` where they do not end,
     so that no answer was given. A closing mark without an opening one ends thoughts
-    that the template of the model has opened. Marks inside of JSON objects are text.
+    that the template of the model has opened. Pairs of tags and sections count as
+    thoughts unless their name announces an answer. Marks inside JSON objects are text.
     """
     opening = _OPENING.match(answer)
     if opening is not None and opening['bare']:
@@ -57,65 +119,239 @@ def strip_thoughts(answer: str) -> Optional[str]:
         if not closed:
             return None
         opening = None
-    if opening is None and _MARK.search(answer) is None:
-        return answer
+    marks = _find_marks(answer)
+    if len(marks) > _MAX_MARKS:
+        return ''
+    state = _State(opening is not None)
     kept: list[str] = []
-    depth = int(opening is not None)
-    in_channel = False
-    start = place = tried = malformed = 0
-    while (mark := _MARK_OR_BRACE.search(answer, place)) is not None:
-        place = mark.end()
-        if mark[0] == '{':
-            if mark.start() >= tried and malformed < _MAX_MALFORMED:
-                value, tried = _read_object(answer, mark.start())
-                malformed += value is None
-                place = place if value is None else tried
+    start = 0
+    for mark in _without_lone_tags(marks):
+        if mark.kind == 'fence' and not state.cares_for_fence(mark.name):
             continue
-        tried = place
-        if depth == 0 and not in_channel:
-            kept.append(answer[start : mark.start()])
-        start = place
-        if mark['final'] is not None:
-            kept, depth, in_channel = [], 0, False
-        elif mark['channel'] is not None:
-            depth, in_channel = 0, mark['channel'].lower() != 'final'
-        elif mark['end_channel'] is not None:
-            in_channel = False
-        elif mark['alone'] is not None:
-            pass
-        elif mark['close'] or mark['close_bracket'] or mark['close_triangle']:
-            if depth == 0:
-                kept = []
-            depth = max(0, depth - 1)
-        else:
-            depth += 1
-    if depth > 0 or in_channel:
-        return None
+        if state.is_visible:
+            kept.append(answer[start : mark.start])
+        start = mark.end
+        if state.pass_mark(mark):
+            kept = []
+    if state.is_unfinished:
+        opened = state.lone_opening
+        if opened is None or not _is_mentioned(answer, opened, kept):
+            return None
+        start = opened.start
+    elif not state.is_visible:
+        start = len(answer)
     return '\n'.join([*kept, answer[start:]])
 
 
-def find_objects(text: str) -> list[dict[str, Any]]:
-    r"""The outermost JSON objects in a text, in their order. What lies inside an object
-    that is cut off or malformed is not found; nor is anything in a text that holds
-    hundreds of those."""
-    found: list[dict[str, Any]] = []
+def find_objects(text: str) -> list[FoundObject]:
+    r"""The outermost JSON objects in a text, in their order, and what looks like one
+    but is malformed or cut off. What lies inside those is not found, up to their first
+    error; nor is anything in a text that holds hundreds of them."""
+    text = _ODD_BLANK.sub(' ', text)
+    found: list[FoundObject] = []
     place = malformed = 0
     while (brace := _BRACE.search(text, place)) is not None:
         value, place = _read_object(text, brace.start())
-        if value is not None:
-            found.append(value)
-            continue
-        malformed += 1
-        if malformed == _MAX_MALFORMED:
+        label = _LABEL.search(text, max(0, brace.start() - 100), brace.start())
+        found.append(FoundObject(value, '' if label is None else label[1]))
+        malformed += value is None
+        if malformed == _MAX_MALFORMED or len(found) > _MAX_OBJECTS:
             return []
     return found
 
 
 def is_whole_object(text: str) -> bool:
-    r"""Whether a text is one JSON object and nothing else."""
-    text = text.strip()
+    r"""Whether a text is one JSON object and nothing else but thoughts and a fence."""
+    text = _ODD_BLANK.sub(' ', strip_thoughts(text) or '').strip()
+    if (fenced := _FENCED.fullmatch(text)) is not None:
+        text = fenced[1].strip()
     value, end = _read_object(text, 0) if text.startswith('{') else (None, 0)
     return value is not None and end == len(text)
+
+
+class _State:
+    r"""Where a reader is: in thoughts, a channel, a section, tags, or the answer."""
+
+    def __init__(self, is_opened: bool) -> None:
+        self._depth = int(is_opened)
+        self._opening: Optional[_Mark] = None
+        self._is_announced = is_opened
+        self._in_channel = self._in_section = False
+        self._fences = 0
+        self._tags: list[bool] = []
+
+    @property
+    def is_unfinished(self) -> bool:
+        return self._depth > 0 or self._in_channel or self._fences > 0
+
+    @property
+    def is_visible(self) -> bool:
+        in_answer = not self._tags or self._tags[-1]
+        return in_answer and not self.is_unfinished and not self._in_section
+
+    @property
+    def lone_opening(self) -> Optional[_Mark]:
+        r"""The mark of thoughts, if nothing else is unfinished."""
+        is_lone = self._depth == 1 and not self._in_channel and not self._fences
+        return self._opening if is_lone else None
+
+    def cares_for_fence(self, language: str) -> bool:
+        return self._fences > 0 or means_thought(language)
+
+    def pass_mark(self, mark: _Mark) -> bool:
+        r"""Goes past a mark. Returns whether all before it were thoughts."""
+        before = False
+        if mark.kind == 'open':
+            self._depth += 1
+            self._opening = mark
+        elif mark.kind == 'close':
+            before = self._depth == 0
+            self._depth = max(0, self._depth - 1)
+        elif mark.kind == 'final' or (mark.kind == 'reply' and self._is_announced):
+            before, self._depth, self._in_channel = True, 0, False
+            self._is_announced = False
+        elif mark.kind == 'channel':
+            self._depth = 0
+            self._in_channel = mark.name != ''
+        elif mark.kind == 'end channel':
+            self._in_channel = False
+        elif mark.kind == 'tag':
+            self._tags.append(mark.name == 'answer')
+        elif mark.kind == 'end tag':
+            self._tags.pop()
+        elif mark.kind == 'section':
+            self._in_section = mark.name == 'thought'
+        elif mark.kind == 'fence':
+            self._fences += 1 if mark.name else -1
+        return before
+
+
+def _find_marks(answer: str) -> list[_Mark]:
+    text = _ODD_BLANK.sub(' ', answer)
+    marks: list[_Mark] = []
+    place = tried = malformed = 0
+    while (found := _MARK_OR_BRACE.search(text, place)) is not None:
+        place = found.end()
+        if found[0] == '{':
+            if found.start() >= tried and malformed < _MAX_MALFORMED:
+                value, tried = _read_object(text, found.start())
+                malformed += value is None
+                place = place if value is None else tried
+            continue
+        mark = _read_mark(found)
+        if mark is None:
+            continue
+        marks.append(mark)
+        tried = place
+        if len(marks) > _MAX_MARKS:
+            break
+    return marks
+
+
+def _read_mark(found: re.Match[str]) -> Optional[_Mark]:
+    kind = name = ''
+    if found['name'] is not None:
+        kind, name = _read_tag(found)
+    elif found['bracket'] is not None:
+        if means_thought(found['bracket']):
+            words = _spaced(found['bracket']).split()
+            is_end = found['bracket_slash'] or not _ENDS.isdisjoint(words)
+            kind = 'close' if is_end else 'open'
+    elif found['role'] is not None:
+        kind = 'channel'
+        channel = found['channel'].lower()
+        if found['role'].lower() == 'channel':
+            name = '' if channel == 'final' else channel or 'unknown'
+        else:
+            name = channel if means_thought(channel) else ''
+    elif found['heading'] or found['bold']:
+        title = found['heading'] or found['bold']
+        if means_thought(title):
+            kind, name = 'section', 'thought'
+        elif means_answer(title):
+            kind, name = 'section', 'answer'
+    elif found['fence'] is not None:
+        kind, name = 'fence', found['fence']
+    elif found['thinking'] or found['unused']:
+        kind = 'open'
+    elif found['done'] or found[0].lower().startswith('<unused'):
+        kind = 'close'
+    elif found['end_channel']:
+        kind = 'end channel'
+    else:
+        kind = 'final' if found['final'] else 'reply'
+    return _Mark(kind, found.start(), found.end(), name) if kind else None
+
+
+def _read_tag(found: re.Match[str]) -> tuple[str, str]:
+    r"""The kind of a tag, and its name unless it marks thoughts."""
+    name = found['name']
+    words = _spaced(name).split()
+    is_end = bool(found['slash'])
+    if found['alone'] or not words:
+        return '', ''
+    if means_thought(name):
+        return 'close' if is_end or not _ENDS.isdisjoint(words) else 'open', ''
+    if found[0][1:2] in '|\uff5c':
+        return '', ''
+    if not means_answer(name) and means_thought(found['more'] or ''):
+        return 'thought tag', name.lower()
+    return ('end tag' if is_end else 'tag'), name.lower()
+
+
+def _without_lone_tags(marks: list[_Mark]) -> list[_Mark]:
+    r"""The marks without tags of layout, and without those that are not closed, or
+    close none: they are text. Pairs are named by what they mean."""
+    pairs: dict[int, str] = {}
+    open_tags: dict[str, list[int]] = {}
+    pending: list[int] = []
+    for row, mark in enumerate(marks):
+        if mark.kind in ('tag', 'thought tag'):
+            open_tags.setdefault(mark.name, []).append(row)
+            pending.append(row)
+        elif mark.kind == 'end tag' and open_tags.get(mark.name):
+            # What was opened within stays open: it is text.
+            while (opened := pending.pop()) != open_tags[mark.name][-1]:
+                open_tags[marks[opened].name].pop()
+            open_tags[mark.name].pop()
+            pairs[opened] = pairs[row] = _mean_pair(marks[opened])
+    kept = []
+    for row, mark in enumerate(marks):
+        if row in pairs and pairs[row] != 'layout':
+            kind = 'end tag' if mark.kind == 'end tag' else 'tag'
+            kept.append(mark._replace(kind=kind, name=pairs[row]))
+        elif row not in pairs and mark.kind == 'thought tag':
+            kept.append(mark._replace(kind='open'))
+        elif mark.kind not in ('tag', 'end tag'):
+            kept.append(mark)
+    return kept
+
+
+def _mean_pair(opened: _Mark) -> str:
+    if opened.kind == 'tag' and means_answer(opened.name):
+        return 'answer'
+    is_layout = opened.kind == 'tag' and _spaced(opened.name) in _LAYOUT
+    return 'layout' if is_layout else 'thought'
+
+
+def _is_mentioned(answer: str, mark: _Mark, kept: list[str]) -> bool:
+    r"""Whether a mark behind a whole object stands in a remark about it, such as "(I
+    kept <think> off.)"."""
+    line = answer[answer.rfind('\n', 0, mark.start) + 1 : mark.start].strip()
+    after = answer[mark.end :].strip()
+    return (
+        len(after) <= _MAX_MENTION
+        and after.endswith(('.', ')', '!'))
+        and not set('{}') & set(line + after)
+        and line != ''
+        and any(found.value is not None for found in find_objects('\n'.join(kept)))
+    )
+
+
+def _spaced(name: str) -> str:
+    r"""The words of a name such as :obj:`antThinking` or :obj:`chain_of_thought`."""
+    name = re.sub(r'(?<=[a-z])(?=[A-Z])|[\W\d_]+', ' ', name)
+    return name.lower().strip()
 
 
 def _read_object(text: str, start: int) -> tuple[Optional[dict[str, Any]], int]:
@@ -132,9 +368,8 @@ def _read_object(text: str, start: int) -> tuple[Optional[dict[str, Any]], int]:
 def _make_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):  # Two meanings: a key that every schema refuses.
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        value[f'{repeated[:80]} (given twice)'] = None
+        counts = Counter(name for name, _ in pairs)
+        value[f'{counts.most_common(1)[0][0][:80]} (given twice)'] = None
     return value
 
 

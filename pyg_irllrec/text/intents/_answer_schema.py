@@ -3,7 +3,7 @@ extra."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Optional
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -29,5 +29,5 @@ class AnsweredIntent(_Strict):
 class Answer(_Strict):
     r"""An answer of the model. Its steps are reasoning, and are not kept."""
 
-    steps: Annotated[list[_Step], Field(max_length=10)] = []
+    steps: Optional[Annotated[list[_Step], Field(max_length=10)]] = None
     intents: Annotated[list[AnsweredIntent], Field(min_length=1)]

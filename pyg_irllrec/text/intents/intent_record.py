@@ -1,20 +1,37 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pyg_irllrec.text._to_single_line import to_single_line
 from pyg_irllrec.text.chat._answer_text import (
+    FoundObject,
     UnfinishedThoughts,
     find_objects,
+    means_answer,
+    means_thought,
     strip_thoughts,
 )
 from pyg_irllrec.typing import NodeId
 from pyg_irllrec.utils.optional import import_optional
 
 STATUSES = ('ok', 'no evidence', 'failed')
+_KINDS = {int: 'an integer', str: 'a text', list: 'a list'}
+_INTENT: dict[str, type] = {'name': str, 'reason': str, 'evidence': list}
+_RECORD: dict[str, type] = {
+    'side': str,
+    'id': object,
+    'status': str,
+    'intents': list,
+    'reason': str,
+    'sources': list,
+    'evidence_sha256': str,
+}
+_MAX_LABEL_WORDS = 3
+_PLACEHOLDERS = ('a few words', 'one sentence', 'one sentence that says why')
 
 
 class Intent(NamedTuple):
@@ -128,19 +145,6 @@ def _check_type(name: str, value: Any, kinds: tuple[type, ...]) -> None:
         raise ValueError(f"'{name}' must lie within 64 bits, got more digits")
 
 
-_KINDS = {int: 'an integer', str: 'a text', list: 'a list'}
-_INTENT: dict[str, type] = {'name': str, 'reason': str, 'evidence': list}
-_RECORD: dict[str, type] = {
-    'side': str,
-    'id': object,
-    'status': str,
-    'intents': list,
-    'reason': str,
-    'sources': list,
-    'evidence_sha256': str,
-}
-
-
 def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, ...]:
     r"""Reads the intents in a model's answer: one JSON object
 
@@ -150,8 +154,10 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
          [{"name": "...", "reason": "...", "evidence": [1, 2]}]}
 
     with or without text around it. Thoughts of the model are passed over, whatever
-    marks them (:obj:`<think>`, channels, ...), and so are other objects without
-    :obj:`"intents"`. Objects with the same intents count once.
+    marks them (:obj:`<think>`, channels, a heading, ...), and so are the form of the
+    answer, where it is repeated, and other objects without :obj:`"intents"`. Objects
+    with the same intents count once; one may lie in another under a key such as
+    :obj:`"result"`.
 
     Args:
         answer (str): The answer.
@@ -160,7 +166,8 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
 
     Raises:
         ValueError: If the answer is anything else, holds several objects with
-            different intents, or ends within thoughts. The model can correct its
+            different intents, or one that is cut off or malformed behind them, which
+            makes them a draft, or ends within thoughts. The model can correct its
             answer by the message.
         ImportError: If pydantic is not installed.
     """
@@ -169,7 +176,7 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
 
     from pyg_irllrec.text.intents._answer_schema import Answer
 
-    text = strip_thoughts(answer)
+    text = strip_thoughts(_unquote(answer))
     if text is None:
         raise UnfinishedThoughts
     try:
@@ -193,17 +200,88 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
     return intents
 
 
-def _choose_object(found: list[dict[str, Any]]) -> dict[str, Any]:
+def _unquote(text: str) -> str:
+    r"""The text, which may be a JSON string as a whole."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text
+
+
+def _choose_object(found: list[FoundObject]) -> dict[str, Any]:
     r"""The object with the intents."""
-    if not found:
-        raise ValueError('the answer must hold a JSON object, got none')
-    answers = [each for each in found if 'intents' in each]
+    answers: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    is_cut = False
+    for each in found:
+        if each.value is None:
+            is_cut = True
+        elif not _is_draft_label(each.label):
+            value = _unwrap(each.value)
+            if 'intents' in value and not _is_form(value['intents']):
+                answers.append(value)
+                is_cut = False
+            else:
+                others.append(value)
+    if is_cut:
+        raise ValueError(
+            'the JSON object of the answer must be whole, got one that is cut off or '
+            'malformed'
+        )
     if len({json.dumps(each['intents'], sort_keys=True) for each in answers}) > 1:
         raise ValueError(
             "the answer must hold one JSON object with 'intents', got several that "
             'differ'
         )
-    return answers[-1] if answers else found[-1]
+    if not answers and not others:
+        raise ValueError(
+            'the answer must hold a JSON object, got none outside thoughts and tags'
+        )
+    return (answers or others)[-1]
+
+
+def _unwrap(value: dict[str, Any]) -> dict[str, Any]:
+    r"""The object under a key such as :obj:`"result"`, if it is the one."""
+    while 'intents' not in value:
+        inner = [
+            each
+            for key, each in value.items()
+            if isinstance(each, dict) and means_answer(key)
+        ]
+        if len(inner) != 1:
+            break
+        value = inner[0]
+    return value
+
+
+def _is_draft_label(label: str) -> bool:
+    r"""Whether words before an object, or its key, make it a draft."""
+    words = label.split()
+    if label.endswith(('"', "'")):  # A key, so that it lies in a malformed object.
+        return not means_answer(words[-1])
+    return 0 < len(words) <= _MAX_LABEL_WORDS and means_thought(words[-1])
+
+
+def _is_form(intents: Any) -> bool:
+    r"""Whether these are the intents of the form that the prompt gives."""
+    return (
+        isinstance(intents, list)
+        and all(
+            isinstance(each, dict)
+            and (
+                _is_placeholder(each.get('name')) or _is_placeholder(each.get('reason'))
+            )
+            for each in intents
+        )
+        and intents != []
+    )
+
+
+def _is_placeholder(text: Any) -> bool:
+    if not isinstance(text, str) or not text.strip():
+        return False
+    return text.strip(' .\u2026<>[]').casefold() in ('', *_PLACEHOLDERS)
 
 
 def _check_intents(
@@ -211,12 +289,18 @@ def _check_intents(
 ) -> None:
     if len(intents) > max_intents:
         raise ValueError(f'intents must be {max_intents} at most, got {len(intents)}')
-    names = _repeated(intent.name.casefold() for intent in intents)
+    names = _repeated(
+        unicodedata.normalize('NFC', intent.name.casefold()) for intent in intents
+    )
     if names:
         raise ValueError(f'intents must have distinct names, got {names[0]!r} twice')
     for number, intent in enumerate(intents):
         if not intent.name or not intent.reason:
             raise ValueError(f'intents.{number} must have a name and a reason')
+        if _is_placeholder(intent.name) or _is_placeholder(intent.reason):
+            raise ValueError(
+                f'intents.{number} must be filled in, got the words of the form'
+            )
         if intent.evidence[-1] > num_texts:
             raise ValueError(
                 f'intents.{number}.evidence must hold numbers from 1 to {num_texts}, '

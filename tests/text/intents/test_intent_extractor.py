@@ -221,7 +221,7 @@ CUT_OFF = ChatError('cut off', 'refused', reply=ChatReply('{"intents', 70, 9))
         (None, 'returned no text', 0, 0),
         (ChatReply('{"intents": ["\ud800"]} \0', 5, 5), 'answer is invalid', 2, 20),
         (ChatReply('[' * 10**5, 5, 5), 'got none', 2, 20),
-        (ChatReply('{"a":' * 10**5, 5, 5), 'got none', 2, 20),
+        (ChatReply('{"a":' * 10**5, 5, 5), 'must be whole', 2, 20),
     ],
 )
 def test_an_answer_that_is_none_fails_alone(out, answer_of_one, reason, calls, tokens):

@@ -40,6 +40,7 @@ def test_words_around_the_object_are_passed_over(around):
         ([], 'intents: List should have at least 1 item'),
         ([given(), given(name='b'), given(name='c')], 'must be 2 at most, got 3'),
         ([given(), given(name='CALM')], "distinct names, got 'calm' twice"),
+        ([given(name='\u00e9'), given(name='e\u0301')], 'distinct names'),
         ([given(evidence=[])], r'intents\.0\.evidence'),
         ([given(evidence=[0])], r'intents\.0\.evidence\.0'),
         ([given(evidence=[4])], 'from 1 to 3, got 4'),
@@ -82,6 +83,7 @@ def test_what_is_no_json_is_refused(answer):
 
 OK = json.dumps({'intents': [given(name='<think> {')]})
 DRAFT = json.dumps({'intents': [given(name='WRONG DRAFT')]})
+FORM = json.dumps({'intents': [given(name='a few words', reason='...')]})
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,14 @@ DRAFT = json.dumps({'intents': [given(name='WRONG DRAFT')]})
         f'{{"intents": [{{"name": "cut\n{OK}',
         f'<think>{DRAFT}</think>{OK}',
         f'[{OK}]',
+        f'{{"result": {OK}}}',
+        f'{{"name": "respond", "arguments": {OK}}}',
+        json.dumps(OK),
+        OK.replace('{', '{\u00a0'),
+        OK[:-1] + ', "steps": null}',
+        f'{{"intents": [{{"name": "...", "reason": "...", "evidence": [1]}}]}}\n{OK}',
+        f'Draft: {DRAFT}\nFinal answer: {OK}',
+        f'The reasons lead to this answer: {OK}',
     ],
 )
 def test_a_good_answer_is_not_refused(answer):
@@ -110,14 +120,26 @@ def test_a_good_answer_is_not_refused(answer):
         (f'{DRAFT}</think>', 'must hold a JSON object, got none'),
         (f'{DRAFT} or rather {OK}', 'several that differ'),
         (f'{DRAFT} or rather {{"intents": []}}', 'several that differ'),
-        (f'{{"draft": {DRAFT}, "then', 'must hold a JSON object, got none'),
-        (f'{{"answer": {OK}}}', 'intents: Field required'),
+        (f'{{"draft": {DRAFT}, "then', 'must be whole'),
+        (f'{{"draft": {DRAFT}}}', 'intents: Field required'),
+        (f'{{"draft": {DRAFT}, "a": 1}}', 'intents: Field required'),
+        (f'Draft: {DRAFT}', 'got none outside thoughts and tags'),
+        (
+            f'Plan: {DRAFT}\nFinal answer: {FORM[:60]}',
+            'must be whole, got one that is cut',
+        ),
+        (f'{DRAFT}\nFinal answer: {{', 'must be whole'),
+        (f'{DRAFT}\nFinal: {FORM[:-1]},}}', 'must be whole'),
+        (f'{DRAFT}\nFinal: {FORM.replace(chr(34), chr(39))}', 'must be whole'),
+        (f'{{steps: 1, "old": {DRAFT}, "intents": []}}', 'must be whole'),
+        (FORM, r'intents\.0 must be filled in'),
+        (f'{FORM[:-2]}, {DRAFT[13:]}', r'intents\.0 must be filled in'),
         (DRAFT[:-1] + ', "intents": []}', r'intents \(given twice\)'),
         (DRAFT.replace('[2, 1]', '[1e400]'), r'intents\.0\.evidence\.0'),
         (DRAFT.replace('[2, 1]', f'[{"9" * 5000}]'), r'intents\.0\.evidence\.0'),
         (DRAFT.replace('[2, 1]', '[NaN]'), r'intents\.0\.evidence\.0'),
         (DRAFT.replace('WRONG', r'\ud800'), r'intents\.0\.name'),
-        ('{"intents": ' + '[' * 10**5, 'must hold a JSON object, got none'),
+        ('{"intents": ' + '[' * 10**5, 'must be whole'),
         ('\ud800\0', 'must hold a JSON object, got none'),
     ],
 )
