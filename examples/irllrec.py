@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> FitResult:
     name = f'{args.dataset}-{args.backbone}-{args.alignment}-seed{args.seed}'
     folder = RunFolder(args.out or Path('runs') / name)
     config = {option: getattr(args, option) for option in CONFIG}
-    open_run(folder, config, args.resume)
+    open_run(folder, config, args.resume, places=('root',))
     return fit(
         model,
         interactions,

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -36,14 +37,21 @@ from pyg_irllrec.cli.data_options import (
 )
 from pyg_irllrec.cli.find_nodes import find_nodes
 from pyg_irllrec.cli.run_command import run_command
-from pyg_irllrec.cli.trained_run import copy_intents, own_run_config, own_run_paths
+from pyg_irllrec.cli.trained_run import (
+    copy_intents,
+    keep_data,
+    move_own_run,
+    own_run_config,
+    own_run_paths,
+)
 from pyg_irllrec.cli.training_options import (
     add_training_options,
+    announce_run,
     choose_translation,
-    open_run,
     required_texts,
 )
 from pyg_irllrec.cli.write_recommendations import write_recommendations
+from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.nn import Recommendation
 from pyg_irllrec.presets import get_preset
 from pyg_irllrec.training import (
@@ -73,9 +81,29 @@ def run(args: argparse.Namespace) -> None:
 
 
 def train_and_recommend(args: argparse.Namespace) -> None:
+    paths, staged = own_run_paths(args.out), args.out / '.new'
+    shutil.rmtree(staged, ignore_errors=True)  # What a killed run has left.
+    try:
+        train_on(read(args, paths.data, own_run_paths(staged).data), args, staged)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def read(args: argparse.Namespace, kept: Path, staged: Path) -> InteractionDataset:
+    """The data that the run keeps, if it is resumed. Others are read to a place of
+    their own: the earlier run keeps its data until all else is known to be right."""
+    if args.resume:
+        try:
+            return read_dataset(args, kept)
+        except ValueError:
+            pass  # Other files, which may hold the same: training compares them.
+    return read_dataset(args, staged)
+
+
+def train_on(
+    dataset: InteractionDataset, args: argparse.Namespace, staged: Path
+) -> None:
     paths = own_run_paths(args.out)
-    # Read anew unless resumed: the files or columns may be others.
-    dataset = read_dataset(args, paths.data, force=not args.resume)
     data = make_graph(dataset, args, args.intents)
     users, k = choose_users(args, dataset[0], data), choose_k(args, data)
     preset = get_preset(args.backbone, 'own', args.alignment)
@@ -84,11 +112,15 @@ def train_and_recommend(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
     model = build_model(data, args.backbone, args.alignment, preset)
     folder = RunFolder(paths.model)
-    aside = open_run(folder, own_run_config(args, args.intents), args.resume)
-    if aside is not None:
-        move_results(args.out, aside)
-    if args.intents is not None:
-        copy_intents(args.intents, paths.intents)
+    config = own_run_config(args, args.intents)
+    if args.intents is not None:  # They may be those of the earlier run.
+        copy_intents(args.intents, own_run_paths(staged).intents)
+    aside = folder.open(config, args.resume)
+    if aside is not None and not args.resume:
+        aside = move_own_run(args.out, aside)
+    announce_run(folder, aside, args.resume)
+    if not folder.has_checkpoint:
+        keep_data(args.out, staged)
     result = fit(
         model,
         interactions,
@@ -112,14 +144,6 @@ def train_and_recommend(args: argparse.Namespace) -> None:
         args.out / 'recommendations.csv', users, best, *ids, made_from
     )
     show(best, users, data)
-
-
-def move_results(out: Path, aside: Path) -> None:
-    """What an earlier run has made goes where its model went."""
-    (out / 'metrics.json').unlink(missing_ok=True)  # The model's own has the same.
-    for name in ('recommendations.csv', 'recommendations.json'):
-        if (out / name).exists():
-            (out / name).rename(aside / name)
 
 
 def choose_users(

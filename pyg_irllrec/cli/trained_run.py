@@ -31,6 +31,9 @@ from pyg_irllrec.training import RunFolder, load_weights
 from pyg_irllrec.utils import map_interactions
 from pyg_irllrec.utils.files import atomic_write
 
+OWN_RUN_RESULTS = ('metrics.json', 'recommendations.csv', 'recommendations.json')
+"""What a run on own data ends with, beside its model."""
+
 _MODEL = ('backbone', 'alignment', 'translation', 'seed')
 
 
@@ -101,6 +104,49 @@ def copy_intents(path: Path, target: Path) -> None:
     ):
         with open(source, 'rb') as old, atomic_write(copy, 'wb') as new:
             shutil.copyfileobj(old, new)
+
+
+def move_own_run(folder: Path, model: Path) -> Path:
+    r"""Moves what a run on own data has left to a folder of its own, in which it is
+    a run as before.
+
+    Args:
+        folder (pathlib.Path): The folder of the run.
+        model (pathlib.Path): Where its model lies.
+
+    Returns:
+        The new folder, beside the one of the run.
+    """
+    number, folder = 1, folder.resolve()
+    while (aside := folder.with_name(f'{folder.name}.{number}')).exists():
+        number += 1
+    paths, moved = own_run_paths(folder), own_run_paths(aside)
+    for source, target in (
+        (model, moved.model),
+        (paths.data / 'processed', moved.data / 'processed'),
+        (paths.intents, moved.intents),
+        (manifest_path(paths.intents), manifest_path(moved.intents)),
+        *((folder / name, aside / name) for name in OWN_RUN_RESULTS),
+    ):
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(target)
+    return aside
+
+
+def keep_data(folder: Path, staged: Path) -> None:
+    r"""Moves data and intents that were read elsewhere to where a run keeps its own."""
+    here, there = own_run_paths(folder), own_run_paths(staged)
+    for source, target in (
+        (there.data / 'processed', here.data / 'processed'),
+        (there.intents, here.intents),
+        (manifest_path(there.intents), manifest_path(here.intents)),
+    ):
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir():
+                shutil.rmtree(target)
+            source.replace(target)
 
 
 def open_trained_run(folder: Path, given: Mapping[str, Any]) -> TrainedRun:

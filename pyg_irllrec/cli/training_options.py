@@ -3,7 +3,7 @@ r"""The options of training, which all commands that train share."""
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
@@ -72,14 +72,20 @@ def required_texts(backbone: str, alignment: str) -> tuple[str, ...]:
 
 
 def open_run(
-    folder: RunFolder, config: Mapping[str, Any], resume: bool
-) -> Optional[Path]:
-    r"""Begins or resumes a run, and prints what a user may not expect: that an earlier
-    run was moved, which is returned, or that there was none to resume."""
-    aside = folder.open(config, resume)
+    folder: RunFolder,
+    config: Mapping[str, Any],
+    resume: bool,
+    places: Collection[str] = (),
+) -> None:
+    r"""Begins or resumes a run, see :meth:`~pyg_irllrec.training.RunFolder.open`, and
+    prints what a user may not expect."""
+    announce_run(folder, folder.open(config, resume, places), resume)
+
+
+def announce_run(folder: RunFolder, aside: Optional[Path], resume: bool) -> None:
+    r"""Prints that an earlier run was moved, or that there was none to resume."""
     if aside is not None:
         print(f'moved the earlier run to {printable(aside)}')
     elif resume and not folder.has_checkpoint:
         where = printable(folder.path)
         print(f'{where} holds no checkpoint to resume from: a new run begins')
-    return aside

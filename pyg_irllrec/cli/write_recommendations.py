@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from pyg_irllrec.nn import Recommendation
 from pyg_irllrec.typing import NodeId
-from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.files import WriteError, atomic_write
 from pyg_irllrec.utils.spreadsheet_cell import spreadsheet_cell
 
 
@@ -23,7 +24,8 @@ def write_recommendations(
     made_from: Mapping[str, Any],
 ) -> None:
     r"""Writes recommendations as a table of user, item, rank and score, and beside it,
-    in a file that ends in :obj:`.json`, what they were made from.
+    in a file that ends in :obj:`.json`, what they were made from and the table's
+    :obj:`sha256`. Without that file, as after a crash, the table's origin is unknown.
 
     An id that a spreadsheet could run as a formula gets an apostrophe in front, see
     :func:`~pyg_irllrec.utils.spreadsheet_cell.spreadsheet_cell`.
@@ -40,9 +42,11 @@ def write_recommendations(
     Raises:
         OSError: If a file cannot be written.
     """
-    with atomic_write(path.with_suffix('.json')) as file:
-        json.dump(dict(made_from), file, indent=2)
-        file.write('\n')
+    origin = path.with_suffix('.json')
+    try:
+        origin.unlink(missing_ok=True)  # Else it would lie beside another table.
+    except OSError as error:
+        raise WriteError(f'{origin} cannot be replaced: {error.strerror}') from error
     with atomic_write(path) as file:
         # Whatever is text is quoted: an id may hold a new line.
         table = csv.writer(file, lineterminator='\n', quoting=csv.QUOTE_NONNUMERIC)
@@ -52,3 +56,7 @@ def write_recommendations(
                 if item >= 0:  # Fewer items than asked for were left.
                     ids = (user_ids[user], item_ids[item])
                     table.writerow([*map(spreadsheet_cell, ids), rank, round(score, 6)])
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with atomic_write(origin) as file:
+        json.dump({**made_from, 'sha256': digest}, file, indent=2)
+        file.write('\n')

@@ -349,9 +349,9 @@ def _check_folder(out: object) -> Path:
             f"'out' must be the path of a folder, got {type(out).__name__}: "
             'fit(model, data, out)'
         )
-    folder = as_path('out', out)
+    folder = Path(os.path.realpath(as_path('out', out)))
     for path in (folder, *folder.parents):
-        if path.exists():
+        if os.path.exists(path):
             if not path.is_dir():
                 raise ValueError(f"'out' must be a folder, but {path} is a file")
             break

@@ -272,6 +272,15 @@ class LitRecommender(LightningModule):
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         if fitting:
             self._check_settings(checkpoint['settings'])
+        before, path = checkpoint.get('fingerprint'), self.trainer.ckpt_path
+        if fitting:
+            folder = f' in {Path(path).parent}' if path else ''
+            check_same_run(before, self.fingerprint, f'the run{folder}')
+        else:
+            # Of a model that was trained here, that of before: what training changes
+            # is state.
+            now = self.fingerprint or fingerprint(self.model)
+            check_same_model(before, now, str(path or 'the checkpoint'))
         own, theirs = (
             # In order, since the optimizer finds parameters by their number alone.
             [(name, value.shape) for name, value in state.items()]
@@ -282,13 +291,6 @@ class LitRecommender(LightningModule):
                 'the checkpoint holds a model of other parts or sizes, or in another '
                 'order, than the one to be resumed'
             )
-        before, path = checkpoint.get('fingerprint'), self.trainer.ckpt_path
-        if fitting:
-            folder = f' in {Path(path).parent}' if path else ''
-            check_same_run(before, self.fingerprint, f'the run{folder}')
-        else:
-            now = fingerprint(self.model)
-            check_same_model(before, now, str(path or 'the checkpoint'))
         self.history = checkpoint['history']
 
     def _check_settings(self, before: dict[str, Any]) -> None:

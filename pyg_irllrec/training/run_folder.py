@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
@@ -33,11 +33,11 @@ class RunFolder:
         path (str or pathlib.Path): The folder. It need not exist.
 
     Attributes:
-        path (pathlib.Path): Its absolute path.
+        path (pathlib.Path): Its absolute path, without symbolic links.
     """
 
     def __init__(self, path: PathLike) -> None:
-        self.path = Path(os.path.abspath(as_path('path', path)))
+        self.path = Path(os.path.realpath(as_path('path', path)))
         self.config_path = self.path / 'config.json'
         self.best_path = self.path / 'best.ckpt'
 
@@ -52,7 +52,12 @@ class RunFolder:
         r"""Whether a run has left anything but its configuration."""
         return any((self.path / name).exists() for name in RESULTS)
 
-    def open(self, config: Mapping[str, Any], resume: bool = False) -> Optional[Path]:
+    def open(
+        self,
+        config: Mapping[str, Any],
+        resume: bool = False,
+        places: Collection[str] = (),
+    ) -> Optional[Path]:
         r"""Begins a run, or resumes the one that is there.
 
         A run that was killed before it wrote its configuration left nothing to resume:
@@ -62,30 +67,40 @@ class RunFolder:
             config (dict): The configuration, as JSON has it; paths become absolute.
             resume (bool): Whether to resume the run that is there.
                 (default: :obj:`False`)
+            places (collection of str): The names in :obj:`config` of where files lie.
+                They may be others when the run is resumed, and are written anew.
+                (default: :obj:`()`)
 
         Returns:
             Where an earlier run was moved to, if there was one.
 
         Raises:
-            ValueError: If the run to resume has another configuration, or is damaged.
+            ValueError: If the run to resume has another configuration, or is damaged,
+                or the folder holds something else than a run.
             OSError: If another run is using the folder, or it cannot be written to.
         """
         check_flag('resume', resume)
         config = _as_json(config)
         lock = open_folder(self.path)
         try:
-            return self._open(config, resume, lock)
+            return self._open(config, resume, places, lock)
         except BaseException:
             close_folder(self.path)
             raise
 
     def _open(
-        self, config: dict[str, Any], resume: bool, lock: FolderLock
+        self,
+        config: dict[str, Any],
+        resume: bool,
+        places: Collection[str],
+        lock: FolderLock,
     ) -> Optional[Path]:
         if resume and self.config_path.is_file():
-            self._check_same(config)
+            self._check_same(config, places)
             # Killed between its first two checkpoints, it starts over.
             if self.has_checkpoint or not self.has_results:
+                if any(self.read_config()[name] != config[name] for name in places):
+                    self._write(config)
                 return None
         if resume and self.has_checkpoint:
             raise ValueError(
@@ -93,10 +108,13 @@ class RunFolder:
                 'resumed, got none: restore it, or begin a new run without resume'
             )
         aside = self._move_aside(lock)
+        self._write(config)
+        return aside
+
+    def _write(self, config: dict[str, Any]) -> None:
         with atomic_write(self.config_path) as file:
             json.dump(config, file, indent=2)
             file.write('\n')
-        return aside
 
     def read_config(self) -> dict[str, Any]:
         r"""The configuration of the run that is there.
@@ -112,10 +130,11 @@ class RunFolder:
         except ValueError as error:
             raise ValueError(f'{self.config_path} is damaged: {error}') from None
 
-    def _check_same(self, config: dict[str, Any]) -> None:
+    def _check_same(self, config: dict[str, Any], places: Collection[str]) -> None:
         before = self.read_config()
         for name in {**before, **config}:
-            if before.get(name) != config.get(name):
+            placed = name in places and name in before and name in config
+            if not placed and before.get(name) != config.get(name):
                 raise ValueError(
                     f'{self.path} was begun with {name}={before.get(name)!r}: resume '
                     f'it with the same, got {name}={config.get(name)!r}'
@@ -124,11 +143,26 @@ class RunFolder:
     def _move_aside(self, lock: FolderLock) -> Optional[Path]:
         if not (self.config_path.exists() or self.has_results):
             return None
+        self._check_own()
         number = 1
         while (aside := self.path.with_name(f'{self.path.name}.{number}')).exists():
             number += 1
         lock.move_folder(aside)
         return aside
+
+    def _check_own(self) -> None:
+        r"""Raises a :class:`ValueError` where the files are somebody else's: many
+        programs write a :obj:`config.json`, few beside a checkpoint."""
+        if self.has_checkpoint or self.best_path.is_file():
+            return
+        own = (self.config_path.name, *RESULTS)
+        names = sorted(path.name for path in self.path.iterdir())
+        other = [name for name in names if name not in own and name[0] != '.']
+        if other:
+            raise ValueError(
+                f'{self.path} must hold a run or nothing, got {other[0]} and no '
+                'checkpoint: choose another folder'
+            )
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({str(self.path)!r})'

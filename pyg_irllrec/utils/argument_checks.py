@@ -23,7 +23,7 @@ def as_path(name: str, value: object) -> Path:
         bad = value == '' or b'\0' in os.fsencode(value)
     except UnicodeEncodeError:
         bad = True
-    if bad:
+    if bad or value == '':  # Which pathlib takes for the current folder.
         raise ValueError(f"'{name}' must be a path, got {str(value)!r}")
     return Path(value)
 

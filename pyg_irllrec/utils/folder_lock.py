@@ -35,7 +35,7 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / '.lock'
-        self._made = not folder.exists()
+        self._made = not os.path.exists(folder)  # Of any name, however long.
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

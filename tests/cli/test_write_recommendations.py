@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import os
 
 import pytest
 import torch
@@ -29,12 +31,30 @@ def test_a_table_and_what_it_was_made_from(tmp_path):
         [-1, '\'=a,"b"', 1, 0],
     ]
     made_from = json.loads(path.with_suffix('.json').read_text())
-    assert made_from == {'graph': 'abc'}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert made_from == {'graph': 'abc', 'sha256': digest}
+
+
+@pytest.mark.parametrize('full', ['.csv', '.json'])
+def test_no_table_lies_beside_the_origin_of_another(tmp_path, monkeypatch, full):
+    path, users = tmp_path / 'x.csv', torch.tensor([0, 1])
+    write_recommendations(path, users, BEST, ['a', 'b'], ['x', 'y'], {'run': 'old'})
+
+    def replace(source, target):
+        if str(target).endswith(full):
+            raise OSError(28, 'No space left on device')
+        os.rename(source, target)
+
+    monkeypatch.setattr(os, 'replace', replace)
+    with pytest.raises(OSError, match='No space left'):
+        write_recommendations(path, users, BEST, ['a', 'b'], ['X', 'Y'], {'run': 'new'})
+    assert not path.with_suffix('.json').exists()
+    assert ('"X"' in path.read_text()) == (full == '.json')
 
 
 def test_nothing_is_written_where_it_cannot_be(tmp_path):
     (tmp_path / 'file').touch()
-    with pytest.raises(OSError, match=r'json could not be written: (File|Not a dir)'):
+    with pytest.raises(OSError, match=r'x\.(csv|json) c(ould not|annot) be '):
         write_recommendations(
             tmp_path / 'file' / 'x.csv', torch.tensor([0]), BEST, [1], [1], {}
         )

@@ -61,7 +61,7 @@ def test_fewer_items_than_the_cutoffs(tmp_path):
 
 HOSTILE = (
     *('=cmd()', '@x', '+1', '-2', "'q", 'a\x1b[31m', 'b\u202ec', '../../i7'),
-    'i\n8',
+    'i"8',
 )
 
 
@@ -96,8 +96,47 @@ def test_ids_that_a_spreadsheet_or_a_terminal_would_act_on(tmp_path):
     assert done.returncode == 0 and 'moved the earlier run' in done.stdout
     table = tmp_path / 'out' / 'recommendations.csv'
     assert table.read_text().splitlines()[1].startswith('-4,')
-    # What the earlier run recommended lies with its model.
-    assert '=cmd()' in (tmp_path / 'out/model.1/recommendations.csv').read_text()
+    # What the earlier run recommended lies with its model and its data.
+    assert '=cmd()' in (tmp_path / 'out.1' / 'recommendations.csv').read_text()
+    names = {path.name for path in (tmp_path / 'out.1').iterdir()}
+    assert names == {'data', 'model', 'metrics.json'} | {
+        f'recommendations.{kind}' for kind in ('csv', 'json')
+    }
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob('*') if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_second_run_that_fails_leaves_the_first_as_it_was(folder):
+    asked = (*COLUMNS, *TEXTS, '--recommend-for')
+    done = call(folder, *asked, 'anna')
+    assert done.returncode == 0, done.stderr
+    before = contents(folder / 'out')
+    rows = (folder / 'ratings.tsv').read_text().splitlines(keepends=True)
+    (folder / 'ratings.tsv').write_text(''.join(rows[:-20]))
+    done = call(folder, *asked, 'nobody')
+    assert done.returncode == 2 and 'got nobody' in done.stderr
+    assert contents(folder / 'out') == before
+    # Other data are not those of the run.
+    done = call(folder, *asked, 'anna', '--resume')
+    assert done.returncode == 2 and 'begun with other training' in done.stderr
+    assert contents(folder / 'out') == before
+    # The same rows in another order are.
+    (folder / 'ratings.tsv').write_text(''.join([rows[0], *rows[:0:-1]]))
+    done = call(folder, *asked, 'anna', '--resume')
+    assert done.returncode == 0, done.stderr
+    kept = {name for name in before if name.startswith(('data', 'model'))}
+    after = contents(folder / 'out')
+    assert {name: after[name] for name in kept - {'model/metrics.json'}} == {
+        name: before[name] for name in kept - {'model/metrics.json'}
+    }
+    # One that succeeds moves all of the first, which is still a run.
+    done = call(folder, *asked, 'anna', '--seed', 1)
+    assert done.returncode == 0 and f'moved the earlier run to {folder}' in done.stdout
+    moved = contents(folder / 'out.1')
+    assert moved == after
 
 
 def test_a_second_run_leaves_the_first_alone(folder):

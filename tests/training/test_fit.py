@@ -148,9 +148,9 @@ def test_without_validation_or_test(tmp_path, held_out):
 
 def test_a_diverging_run_says_so(tmp_path):
     with pytest.raises(
-        ValueError, match=r"training diverged: 'loss' is nan in epoch 2"
+        ValueError, match=r"training diverged: 'loss' is (nan|inf) in"
     ):
-        run(tmp_path, lr=1e30)
+        run(tmp_path, lr=1e18)
 
 
 def test_a_moved_run_keeps_its_best_checkpoint(tmp_path):
@@ -168,7 +168,7 @@ def test_a_run_is_resumed_as_it_was_begun(tmp_path):
         (name,) = change
         with pytest.raises(ValueError, match=f'the run was begun with {name}='):
             run(tmp_path, resume=True, **change)
-    with pytest.raises(ValueError, match='a model of other parts or sizes'):
+    with pytest.raises(ValueError, match='embedding_dim 8, not 4'):
         edge_index = bipartite_edge_index(DATA[RATES].edge_index, 60, 50)
         run(tmp_path, IRLLRec(LightGCN(60, 50, 4), edge_index), resume=True)
     with pytest.raises(

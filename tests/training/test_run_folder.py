@@ -61,6 +61,46 @@ def test_the_folder_that_the_process_is_in(tmp_path, monkeypatch):
     assert json.loads((tmp_path / 'mine' / 'config.json').read_text()) == {'seed': 1}
 
 
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path, monkeypatch):
+    """Other programs write a config.json, too."""
+    (tmp_path / 'config.json').write_text('{"name": "theirs"}')
+    (tmp_path / 'thesis.tex').write_text('dear')
+    for resume in (False, True):
+        with pytest.raises(ValueError, match=r'(got thesis\.tex|was begun with)'):
+            RunFolder(tmp_path).open({'seed': 0}, resume=resume)
+    assert {path.name for path in tmp_path.iterdir()} == {'config.json', 'thesis.tex'}
+    (tmp_path / 'last.ckpt').touch()  # With a checkpoint, the text is of the run.
+    assert RunFolder(tmp_path).open({'seed': 0}) == Path(f'{tmp_path}.1')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="'path' must be a path, got ''"):
+        RunFolder('')
+
+
+def test_a_link_stays_where_it_is(tmp_path):
+    (tmp_path / 'link').symlink_to('real')  # Which there is not yet.
+    run = RunFolder(tmp_path / 'link')
+    run.open({'seed': 0})
+    assert run.open({'seed': 1}) == tmp_path / 'real.1'
+    assert (tmp_path / 'link').is_symlink()
+    assert RunFolder(tmp_path / 'link').read_config() == {'seed': 1}
+
+
+def test_a_name_that_is_too_long(tmp_path):
+    with pytest.raises(OSError, match='cannot be created: File name too long'):
+        RunFolder(tmp_path / ('x' * 300)).open({})
+
+
+def test_places_may_be_others(tmp_path):
+    run = RunFolder(tmp_path)
+    run.open({'seed': 0, 'root': 'a'})
+    run.open({'seed': 0, 'root': 'b'}, resume=True, places=('root',))
+    assert run.read_config() == {'seed': 0, 'root': 'b'}
+    with pytest.raises(ValueError, match="with root='b'"):
+        run.open({'seed': 0, 'root': 'c'}, resume=True)
+    with pytest.raises(ValueError, match='with root='):
+        run.open({'seed': 0}, resume=True, places=('root',))
+
+
 def test_bad_input(tmp_path):
     run = RunFolder(tmp_path)
     with pytest.raises(FileNotFoundError, match='holds no run'):
