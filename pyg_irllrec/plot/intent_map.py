@@ -10,7 +10,9 @@ import torch
 from pyg_irllrec.explain import IntentExplainer
 from pyg_irllrec.plot.project_to_plane import project_to_plane
 from pyg_irllrec.typing import FloatArray
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.argument_checks import check_instance
+from pyg_irllrec.utils.checks import check_choice, check_count
+from pyg_irllrec.utils.node_data import check_sides
 from pyg_irllrec.utils.optional import import_optional
 
 
@@ -36,11 +38,23 @@ def draw_intent_map(
         The :class:`matplotlib.figure.Figure`; its :obj:`savefig` writes it.
 
     Raises:
-        ValueError: If the model has no intents.
+        ValueError: If the model has no intents, or a side or node is none of its own.
         ImportError: If matplotlib is not installed.
     """
-    check_positive('max_nodes', max_nodes)
-    sides = explain.sides if sides is None else sides
+    check_instance('explain', explain, IntentExplainer)
+    check_count('max_nodes', max_nodes)
+    marked = {} if marked is None else marked
+    check_instance('marked', marked, Mapping)
+    for side, labels in marked.items():
+        check_choice('marked', side, explain.sides)
+        check_instance(f'marked[{side!r}]', labels, Mapping)
+        nodes = range(len(explain.embedding(side)))
+        if wrong := [node for node in labels if node not in nodes]:
+            raise ValueError(
+                f"'marked[{side!r}]' must hold nodes from 0 to {len(nodes) - 1}, got "
+                f'{wrong[0]!r}'
+            )
+    sides = explain.sides if sides is None else check_sides(sides)
     for side in sides:
         if explain.share(side).size(1) == 0:
             raise ValueError(
@@ -51,7 +65,7 @@ def draw_intent_map(
     figure = figures.Figure(figsize=(7 * len(sides), 8.5), layout='constrained')
     panels = figure.subplots(1, len(sides), squeeze=False)[0]
     for axes, side in zip(panels, sides, strict=True):
-        labels = (marked or {}).get(side, {})
+        labels = marked.get(side, {})
         embedding = explain.embedding(side)
         shown = _sample(len(embedding), list(labels), max_nodes)
         (points,) = project_to_plane([embedding[shown]])

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from pyg_irllrec.typing import FloatArray
+from pyg_irllrec.utils.argument_checks import each_of
+from pyg_irllrec.utils.checks import check_finite, check_matrix
 
 
 def project_to_plane(groups: Sequence[Tensor]) -> list[FloatArray]:
@@ -20,8 +22,17 @@ def project_to_plane(groups: Sequence[Tensor]) -> list[FloatArray]:
 
     Returns:
         The points of each group, of shape :math:`(N_g, 2)`.
+
+    Raises:
+        ValueError: If a group holds anything else, or vectors are not finite.
     """
-    points = normalize(torch.cat(list(groups))).numpy(force=True)
+    groups = list(each_of('groups', groups, Tensor))
+    for place, group in enumerate(groups):
+        check_matrix(f'groups[{place}]', group, may_be_empty=True)
+        check_finite(f'groups[{place}]', group)
+    if len({group.size(1) for group in groups}) != 1:
+        raise ValueError("'groups' must hold vectors of one width")
+    points = normalize(torch.cat(groups)).numpy(force=True)
     ends = np.cumsum([len(group) for group in groups])
     if len(points) < 4:  # Too few to have neighbours.
         return np.split(np.eye(len(points), 2), ends[:-1])

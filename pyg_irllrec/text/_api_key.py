@@ -5,6 +5,8 @@ import pickle
 import re
 from typing import Any, Optional
 
+from pyg_irllrec.utils.argument_checks import check_instance
+
 VARIABLE = 'OPENAI_API_KEY'
 _LONG = 8  # From here on a key is found inside of words.
 _WORD = 4  # From here on it is found as a word; a shorter one after 'Bearer' alone.
@@ -74,6 +76,7 @@ class ApiKey:
 def _check_key(key: str) -> str:
     r"""Returns the key without surrounding blanks, or raises a :class:`ValueError`
     that does not show it."""
+    check_instance('api_key', key, str)
     key = key.strip()  # Files and shells end in line breaks.
     if not key or not key.isascii() or not key.isprintable() or ' ' in key:
         raise ValueError(

@@ -2,16 +2,22 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from pyg_irllrec.utils.argument_checks import check_instance
+
 
 def check_base_url(url: str) -> str:
     r"""Returns the address of an endpoint without a slash at its end, or raises a
     :class:`ValueError` unless it is an http or https address without a secret."""
+    check_instance('base_url', url, str)
     if any(sign in url for sign in '@?#'):  # Not shown: it may be a secret.
         raise ValueError(
             "'base_url' must hold no user, password, query or fragment: give the key "
             "as 'api_key'"
         )
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValueError(f"'base_url' must be an address: {error}") from None
     if parts.scheme not in ('http', 'https') or not parts.hostname:
         raise ValueError(f"'base_url' must be an http or https address, got {url!r}")
     return url.rstrip('/')

@@ -22,7 +22,7 @@ from pyg_irllrec.text.chat._answer_text import (
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.chat_model import Conversation, Message
 from pyg_irllrec.text.chat.chat_reply import ChatReply
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.checks import check_count
 
 _SYSTEM_PROBE = 'a system text'
 
@@ -63,8 +63,8 @@ class LocalChat:
     def __init__(
         self, llm: Any, *, max_tokens: int = 1024, batch_size: int = 1
     ) -> None:
-        check_positive('max_tokens', max_tokens)
-        check_positive('batch_size', batch_size)
+        check_count('max_tokens', max_tokens)
+        check_count('batch_size', batch_size)
         for part in ('tokenizer', 'llm', 'device'):
             if not hasattr(llm, part):
                 raise ValueError(

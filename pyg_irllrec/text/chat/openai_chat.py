@@ -11,7 +11,8 @@ from pyg_irllrec.text.chat._answer_text import is_whole_object
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.chat_model import Conversation
 from pyg_irllrec.text.chat.chat_reply import ChatReply
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.argument_checks import check_instance, check_name
+from pyg_irllrec.utils.checks import check_count, check_positive
 from pyg_irllrec.utils.optional import import_optional
 
 _MAX_RESPONSE_BYTES = 10_000_000
@@ -59,17 +60,24 @@ class OpenAIChat:
         timeout: float = 60.0,
         options: Optional[Mapping[str, Any]] = None,
     ) -> None:
+        check_name('model', model)
         if max_tokens is not None:
-            check_positive('max_tokens', max_tokens)
+            check_count('max_tokens', max_tokens)
         check_positive('timeout', timeout)
         base_url = check_base_url(base_url)
-        options = dict(options or {})
+        options = {} if options is None else options
+        check_instance('options', options, Mapping)
+        options = dict(options)
         for name in ('model', 'messages', 'max_tokens'):
             if name in options:
                 raise ValueError(
                     f"'options' must hold further fields of a request, got {name!r}, "
                     'which has its own argument'
                 )
+        try:
+            json.dumps(options)
+        except (TypeError, ValueError, RecursionError):  # Not shown: it may be secret.
+            raise ValueError("'options' must hold values of JSON") from None
         key = ApiKey(api_key)
         import_optional('openai', type(self).__name__, 'llm')
         self.model = model

@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyg_irllrec.utils.argument_checks import check_instance, each_of
+
 
 def checked_texts(name: str, texts: Iterable[Any]) -> Iterator[str]:
-    r"""Yields the texts, and raises a :class:`ValueError` at the first value that is no
+    r"""The texts one by one; raises a :class:`ValueError` at the first value that is no
     text (:obj:`None`, NaN, a number)."""
-    if isinstance(texts, str):
-        raise ValueError(f"'{name}' must be a list of texts, got a single text")
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"'{name}' must hold texts, got {text!r} in row {row}")
-        yield text
+    return each_of(name, texts, str)
 
 
 def as_vectors(source: str, value: Any, num_texts: int) -> npt.NDArray[np.float32]:
@@ -66,6 +63,7 @@ def describe_encoder(encoder: object) -> dict[str, Any]:
 def as_json(name: str, value: dict[str, Any]) -> dict[str, Any]:
     r"""The description as JSON represents it, with lists for tuples, or a
     :class:`ValueError` where JSON cannot."""
+    check_instance(name, value, dict)
     try:
         return dict(json.loads(json.dumps(value, allow_nan=False)))
     except (TypeError, ValueError, RecursionError) as error:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
@@ -25,7 +24,8 @@ from pyg_irllrec.text.encoders._encoder_output import (
 from pyg_irllrec.text.encoders._vector_table import TABLE, VectorTable, is_sound
 from pyg_irllrec.text.encoders.encoding_error import EncodingError
 from pyg_irllrec.typing import PathLike, TextEncoder
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.argument_checks import as_path, check_encoder, check_flag
+from pyg_irllrec.utils.checks import check_count
 
 
 class CachedEncoder:
@@ -69,7 +69,11 @@ class CachedEncoder:
         progress: bool = True,
         description: Optional[dict[str, Any]] = None,
     ) -> None:
-        check_positive('batch_size', batch_size)
+        check_encoder(encoder)
+        check_count('batch_size', batch_size)
+        check_flag('progress', progress)
+        if description is not None:
+            as_json('description', description)
         if getattr(encoder, 'corpus_dependent', False):
             raise ValueError(
                 "'encoder' must give a text the same vector in every call, got "
@@ -77,7 +81,7 @@ class CachedEncoder:
                 'without a cache'
             )
         self.encoder = encoder
-        self.path = Path(path)
+        self.path = as_path('path', path)
         self.batch_size = batch_size
         self.progress = progress
         self.description = description

@@ -19,7 +19,8 @@ from pyg_irllrec.text.encoders._encode_rows import (
 )
 from pyg_irllrec.text.encoders._encoder_output import checked_texts
 from pyg_irllrec.text.encoders.encoding_error import EncodingError
-from pyg_irllrec.utils.checks import check_not_negative, check_positive
+from pyg_irllrec.utils.argument_checks import check_flag, check_name
+from pyg_irllrec.utils.checks import check_count, check_positive
 from pyg_irllrec.utils.optional import import_optional
 
 _MAX_TEXT_BYTES = 300_000  # Of a vector with 8192 numbers, and some.
@@ -75,10 +76,12 @@ class OpenAIEncoder:
         timeout: float = 60.0,
         progress: bool = True,
     ) -> None:
-        check_positive('batch_size', batch_size)
+        check_name('model', model)
+        check_count('batch_size', batch_size)
         if dimensions is not None:
-            check_positive('dimensions', dimensions)
-        check_not_negative('max_retries', max_retries)
+            check_count('dimensions', dimensions)
+        check_count('max_retries', max_retries, least=0)
+        check_flag('progress', progress)
         check_positive('timeout', timeout)
         base_url = check_base_url(base_url)
         key = ApiKey(api_key)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from pyg_irllrec.text.encoders._encode_rows import find_halves, join_rows
 from pyg_irllrec.text.encoders._encoder_output import as_matrix, checked_texts
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.argument_checks import check_flag, check_name
+from pyg_irllrec.utils.checks import check_count
 from pyg_irllrec.utils.optional import import_optional
 
 
@@ -38,7 +39,11 @@ class SentenceEncoder:
         device: Optional[str] = None,
         progress: bool = True,
     ) -> None:
-        check_positive('batch_size', batch_size)
+        check_name('model', model)
+        check_count('batch_size', batch_size)
+        if device is not None:
+            check_name('device', device)
+        check_flag('progress', progress)
         library = import_optional('sentence_transformers', type(self).__name__, 'text')
         self.model = library.SentenceTransformer(model, device=device)
         self.name = str(model)

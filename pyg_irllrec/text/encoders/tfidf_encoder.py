@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from pyg_irllrec.text.encoders._encoder_output import checked_texts
-from pyg_irllrec.utils.checks import check_positive
+from pyg_irllrec.utils.checks import check_count, check_seed
 
 
 class TfidfEncoder:
@@ -31,7 +31,8 @@ class TfidfEncoder:
     """The vector of a text depends on the other texts, so it cannot be cached."""
 
     def __init__(self, dim: int = 64, seed: int = 0) -> None:
-        check_positive('dim', dim)
+        check_count('dim', dim)
+        check_seed(seed, bits=32)
         self.dim = dim
         self.seed = seed
 

@@ -16,7 +16,8 @@ from torch_geometric.data import HeteroData
 from pyg_irllrec.text._to_single_line import to_single_line
 from pyg_irllrec.text.chat.approximate_tokens import approximate_tokens
 from pyg_irllrec.typing import EdgeType, NodeId
-from pyg_irllrec.utils.checks import check_choice, check_length, check_positive
+from pyg_irllrec.utils.argument_checks import check_name, each_of
+from pyg_irllrec.utils.checks import check_choice, check_count, check_length, check_seed
 from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, read_edges, read_time
 from pyg_irllrec.utils.interaction_types import find_interaction_types
 from pyg_irllrec.utils.node_data import check_sides, check_split, read_ids, read_texts
@@ -112,8 +113,10 @@ def choose_evidence(
             there are no texts.
     """
     check_choice('by', by, ('recent', 'rare', 'random'))
-    check_positive('max_evidence_tokens', max_evidence_tokens)
-    check_positive('max_text_tokens', max_text_tokens)
+    check_count('max_evidence_tokens', max_evidence_tokens)
+    check_count('max_text_tokens', max_text_tokens)
+    check_seed(seed)
+    check_name('source', source)
     check_hetero(data, 'choose_evidence')
     given_reverse = rev_edge_type
     edge_type, _ = find_interaction_types(data, edge_type, rev_edge_type)
@@ -143,7 +146,7 @@ def evidence_sha256(evidence: Iterable[Evidence]) -> str:
     r"""A hash of all evidence, node by node: what
     :class:`~pyg_irllrec.transforms.AddIntents` can expect."""
     digest = hashlib.sha256()
-    for each in evidence:
+    for each in each_of('evidence', evidence, Evidence):
         digest.update(json.dumps([each.side, each.id, each.sha256]).encode())
     return digest.hexdigest()
 

@@ -13,7 +13,8 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from pyg_irllrec.text.chat.chat_model import Conversation
 from pyg_irllrec.text.intents.evidence import Evidence
 from pyg_irllrec.text.intents.prompt import read_evidence
-from pyg_irllrec.utils.checks import check_fraction, check_positive
+from pyg_irllrec.utils.argument_checks import each_of
+from pyg_irllrec.utils.checks import check_count, check_fraction
 
 _WORD = re.compile(r'[^\W\d_](?:[^\W_]|[\'’-](?=[^\W_])){2,}')
 _EVIDENCE_WORDS = frozenset({'rating', 'review'})  # Written by choose_evidence.
@@ -46,13 +47,13 @@ class ExtractiveModel:
         num_intents: int = 5,
         min_share: float = 0.005,
     ) -> None:
-        check_positive('num_intents', num_intents)
+        check_count('num_intents', num_intents)
         check_fraction('min_share', min_share)
         self.num_intents = num_intents
         self.min_share = min_share
         nodes: Counter[str] = Counter()
         found: dict[str, Counter[str]] = {}
-        for each in evidence:
+        for each in each_of('evidence', evidence, Evidence):
             nodes[each.side] += 1
             terms = {term for text in each.texts for term in _terms(text)}
             found.setdefault(each.side, Counter()).update(terms)

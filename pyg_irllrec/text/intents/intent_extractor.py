@@ -32,7 +32,8 @@ from pyg_irllrec.text.intents.intent_file import check_path, save_intents
 from pyg_irllrec.text.intents.intent_record import Intent, IntentRecord, read_answer
 from pyg_irllrec.text.intents.prompt import Prompt
 from pyg_irllrec.typing import PathLike
-from pyg_irllrec.utils.checks import check_not_negative, check_positive
+from pyg_irllrec.utils.argument_checks import check_flag, check_instance
+from pyg_irllrec.utils.checks import check_count, check_not_negative, check_positive
 from pyg_irllrec.utils.optional import import_optional
 
 _MAX_FAILURES_IN_A_ROW = 25
@@ -113,16 +114,21 @@ class IntentExtractor:
         progress: bool = True,
     ) -> None:
         import_optional('pydantic', type(self).__name__, 'llm')
+        check_count('max_intents', max_intents)
+        check_count('concurrency', concurrency)
+        check_count('max_retries', max_retries, least=0)
+        check_flag('progress', progress)
+        if prompts is not None:
+            check_instance('prompts', prompts, Mapping)
+            for side, prompt in prompts.items():
+                check_instance(f'prompts[{side!r}]', prompt, Prompt)
         for name, value in (
-            ('max_intents', max_intents),
-            ('concurrency', concurrency),
             ('backoff', backoff),
             ('rpm', 1 if rpm is None else rpm),
             ('tpm', 1 if tpm is None else tpm),
         ):
             check_positive(name, value)
         for name, value in (
-            ('max_retries', max_retries),
             ('prompt_price', prompt_price),
             ('answer_price', answer_price),
         ):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Optional
 from pyg_irllrec.text.encoders._encoder_output import as_json
 from pyg_irllrec.text.intents.intent_record import IntentRecord
 from pyg_irllrec.typing import NodeId, PathLike
+from pyg_irllrec.utils.argument_checks import as_path, each_of
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.json_object import parse_json_object
 from pyg_irllrec.utils.printable import printable
@@ -83,7 +84,7 @@ def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> Int
             f'{path} does not match {manifest_path(path).name}: one of them was '
             'changed, or a run was stopped between the two: run it again'
         )
-    for name, value in as_json('expect', expect or {}).items():
+    for name, value in as_json('expect', {} if expect is None else expect).items():
         if manifest.get(name) != value:
             raise ValueError(
                 f"'expect' must agree with {manifest_path(path)}, which has {name} = "
@@ -115,7 +116,7 @@ def manifest_path(path: Path) -> Path:
 def check_path(path: PathLike) -> Path:
     r"""Returns the path, or raises a :class:`ValueError` unless it ends in
     :obj:`.jsonl`."""
-    path = Path(path)
+    path = as_path('path', path)
     if path.suffix != '.jsonl':
         raise ValueError(f"'path' must end in .jsonl, got {path}")
     return path
@@ -123,5 +124,5 @@ def check_path(path: PathLike) -> Path:
 
 def _lines(records: Iterable[IntentRecord]) -> Iterator[bytes]:
     # ASCII, because some readers take other characters for line breaks.
-    for record in records:
+    for record in each_of('records', records, IntentRecord):
         yield json.dumps(record.to_dict()).encode() + b'\n'

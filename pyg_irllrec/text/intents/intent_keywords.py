@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 
-from pyg_irllrec.utils.checks import check_matrix, check_positive
+from pyg_irllrec.utils.argument_checks import each_of
+from pyg_irllrec.utils.checks import check_count, check_finite, check_matrix
 
 
 def intent_keywords(
@@ -29,7 +30,9 @@ def intent_keywords(
         ValueError: If shapes do not fit or no text holds a word.
     """
     check_matrix('assignment', assignment)
-    check_positive('num_words', num_words)
+    check_finite('assignment', assignment)
+    check_count('num_words', num_words)
+    texts = list(each_of('texts', texts, str))
     if len(texts) != assignment.size(0):
         raise ValueError(
             f"'texts' must hold one text per node, {assignment.size(0)}, got "

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pyg_irllrec.text.intents.intent_record import IntentRecord
+from pyg_irllrec.utils.argument_checks import each_of
 
 
 def intents_to_text(records: Iterable[IntentRecord]) -> list[str]:
@@ -12,8 +13,11 @@ def intents_to_text(records: Iterable[IntentRecord]) -> list[str]:
 
     Args:
         records (iterable of IntentRecord): The intents, one record per node.
+
+    Raises:
+        ValueError: If there is anything else among them.
     """
     return [
         ' '.join(f'{i.name}: {i.reason.rstrip(".")}.' for i in record.intents)
-        for record in records
+        for record in each_of('records', records, IntentRecord)
     ]

@@ -10,6 +10,8 @@ from typing import Any
 from pyg_irllrec.text._to_single_line import to_single_line
 from pyg_irllrec.text.chat.chat_model import Conversation
 from pyg_irllrec.typing import PathLike
+from pyg_irllrec.utils.argument_checks import as_path, each_of
+from pyg_irllrec.utils.checks import check_count
 
 _FENCE = ('<evidence>', '</evidence>')
 _FOLDER = Path(__file__).parent / 'prompts'
@@ -53,10 +55,13 @@ class Prompt:
     """
 
     def __init__(self, path: PathLike) -> None:
-        path = Path(path)
+        path = as_path('path', path)
         if not path.is_file():
             raise FileNotFoundError(f'{path} does not exist: it must hold a prompt')
-        text = path.read_text(encoding='utf-8')
+        try:
+            text = path.read_text(encoding='utf-8')
+        except UnicodeDecodeError as error:
+            raise ValueError(f'{path} must be UTF-8: {error}') from None
         form = _FORM.fullmatch(text)
         if form is None:
             raise ValueError(
@@ -98,7 +103,12 @@ class Prompt:
         Args:
             texts (sequence of str): The texts.
             max_intents (int): The largest number of intents.
+
+        Raises:
+            ValueError: If an argument is of another type.
         """
+        texts = list(each_of('texts', texts, str))
+        check_count('max_intents', max_intents)
         question = self._user.replace('{max_intents}', str(max_intents))
         before, after = question.split('{evidence}')
         system = self._system.replace('{max_intents}', str(max_intents))

@@ -398,7 +398,9 @@ def test_a_server_that_is_not_there(server):
 def test_wrong_arguments(monkeypatch):
     with pytest.raises(ValueError, match="'timeout' must be above 0"):
         OpenAIChat('small', timeout=0)
-    with pytest.raises(ValueError, match="'max_tokens' must be above 0"):
+    with pytest.raises(
+        ValueError, match="'max_tokens' must be an integer of 1 or above"
+    ):
         OpenAIChat('small', max_tokens=0)
     with pytest.raises(ValueError, match=r"'options' must hold .* got 'max_tokens'"):
         OpenAIChat('small', options={'max_tokens': 9})

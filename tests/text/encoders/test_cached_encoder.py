@@ -358,7 +358,9 @@ def test_shows_progress(encoder, path, capsys):
 def test_wrong_arguments(encoder, path):
     with pytest.raises(ValueError, match=r'TfidfEncoder.* is fitted on the texts of'):
         CachedEncoder(TfidfEncoder(), path)
-    with pytest.raises(ValueError, match="'batch_size' must be above 0"):
+    with pytest.raises(
+        ValueError, match="'batch_size' must be an integer of 1 or above"
+    ):
         CachedEncoder(encoder, path, batch_size=0)
     assert not path.exists()
     with pytest.raises(ValueError, match="'texts' must hold texts, got None in row 1"):

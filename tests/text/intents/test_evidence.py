@@ -194,8 +194,11 @@ def test_lazy_texts_are_asked_for_one_by_one():
     ('options', 'message'),
     [
         ({'by': 'best'}, "'by' must be one of"),
-        ({'max_evidence_tokens': 0}, "'max_evidence_tokens' must be above 0"),
-        ({'max_text_tokens': 0}, "'max_text_tokens' must be above 0"),
+        (
+            {'max_evidence_tokens': 0},
+            "'max_evidence_tokens' must be an integer of 1 or above",
+        ),
+        ({'max_text_tokens': 0}, "'max_text_tokens' must be an integer of 1 or above"),
         ({'source': 'words'}, "'data' must hold texts"),
     ],
 )

@@ -86,7 +86,9 @@ def test_it_says_that_it_is_no_language_model():
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="'num_intents' must be above 0"):
+    with pytest.raises(
+        ValueError, match="'num_intents' must be an integer of 1 or above"
+    ):
         ExtractiveModel([], 0)
     with pytest.raises(ValueError, match="'min_share' must be at least 0"):
         ExtractiveModel([], min_share=1)

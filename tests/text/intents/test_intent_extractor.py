@@ -516,9 +516,9 @@ def test_costs_are_counted_by_what_the_server_says(openai, out):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'max_intents': 0}, "'max_intents' must be above 0"),
-        ({'concurrency': 0}, "'concurrency' must be above 0"),
-        ({'max_retries': -1}, "'max_retries' must be 0 or above"),
+        ({'max_intents': 0}, "'max_intents' must be an integer of 1 or above"),
+        ({'concurrency': 0}, "'concurrency' must be an integer of 1 or above"),
+        ({'max_retries': -1}, "'max_retries' must be an integer of 0 or above"),
         ({'rpm': 0}, "'rpm' must be above 0"),
         ({'tpm': -3}, "'tpm' must be above 0"),
         ({'prompt_price': -1}, "'prompt_price' must be 0 or above"),
