@@ -8,7 +8,7 @@ from typing import Any, Optional
 from pyg_irllrec.utils.argument_checks import check_instance
 
 VARIABLE = 'OPENAI_API_KEY'
-_LONG = 8  # From here on a key is found inside of words.
+_LONG = 8  # From here on a key is found inside words.
 _WORD = 4  # From here on it is found as a word; a shorter one after 'Bearer' alone.
 
 
@@ -45,7 +45,7 @@ class ApiKey:
 
     def redact(self, text: str, key: Optional[str] = None) -> str:
         r"""The text without the key. Keys of a few letters, which endpoints without
-        keys are given, are looked for as whole words, not inside of others.
+        keys are given, are looked for as whole words, not inside others.
 
         Args:
             text (str): The text.

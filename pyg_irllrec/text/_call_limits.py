@@ -11,9 +11,9 @@ class ResponseTooLong(ValueError):
 
 
 class CallLimits(threading.local):
-    r"""One deadline and one size for everything of a call: connecting, headers, the
-    body of an answer or of an error, and what it is unpacked to. The timeouts of HTTP
-    clients are those of each piece, so that a slow server could hold a thread for ever.
+    r"""One deadline and one size for all parts of a call: connecting, headers, the body
+    of an answer or of an error, and what it is unpacked to. The timeouts of HTTP
+    clients apply per read, so that a slow server could hold a thread indefinitely.
 
     Args:
         timeout (float): The seconds per call.
@@ -40,7 +40,7 @@ class CallLimits(threading.local):
         }
 
     def seconds_left(self, timeout: Optional[float]) -> Optional[float]:
-        r"""The timeout of a piece, within the deadline."""
+        r"""The timeout of a read, within the deadline."""
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError

@@ -13,24 +13,26 @@ from pyg_irllrec.text._call_limits import CallLimits, ResponseTooLong
 from pyg_irllrec.text._to_single_line import to_single_line
 
 _PASSING_STATUS = (408, 409, 425, 429)
-_FINAL_STATUS = (401, 402, 403, 404)
-_STATUS_OF_CODE = {
-    'rate_limit_exceeded': 429,
-    'rate_limit_error': 429,
-    'server_error': 500,
-    'api_error': 500,
-    'internal_error': 500,
-    'internal_server_error': 500,
-    'overloaded_error': 503,
-    'overloaded': 503,
-    'timeout': 504,
-    'invalid_api_key': 401,
-    'authentication_error': 401,
-    'insufficient_quota': 402,
-    'permission_error': 403,
-    'model_not_found': 404,
-}
+# A text can be the cause of 403 (moderation, firewalls) and 404 (routers).
+_FINAL_STATUS = (401, 402)
+_FINAL_CODES = ('insufficient_quota', 'model_not_found', 'invalid_api_key')
+# Codes in words, of OpenAI, Anthropic, Google, Mistral, Amazon and others, without
+# their signs between words.
+_STATUS_OF_CODE = (
+    (401, r'invalidapikey|authentication|unauthenticated|unauthori[sz]ed'),
+    (402, 'insufficientquota|insufficientbalance|paymentrequired'),
+    (403, 'permission|forbidden'),
+    (404, 'notfound'),
+    (429, 'ratelimit|toomanyrequest|resourceexhausted|throttl'),
+    (503, 'overload|unavailable'),
+    (504, 'timeout|timedout|deadlineexceeded'),
+    (500, '^(internal|server|api)(server)?(error)?$'),
+)
+_BUSY = re.compile(r'overloaded|rate.?limit|too many requests', re.IGNORECASE)
+_WORDS = ('message', 'msg', 'detail', 'reason', 'status_msg', 'error_description')
+_CODES = ('code', 'status', 'status_code', 'type')
 _MAX_SHOWN = 300
+_MAX_DIGITS = 40
 _NOT_SHOWN = re.compile(r'<(style|script)\b.*?</\1>|<[^>]*>', re.DOTALL | re.IGNORECASE)
 
 
@@ -101,7 +103,7 @@ class Endpoint:
             reason, kind, retry_after = self._explain(error)
             status = getattr(error, 'status_code', None)
         else:
-            if not (failure := _find_error(found)):
+            if not (failure := find_error(found)):
                 return found  # type: ignore[no-any-return]
             reason, kind, retry_after = *failure, None
         # Not raised above, because the error of the client holds the request, and the
@@ -216,58 +218,95 @@ def _read_error(content: bytes, limits: CallLimits) -> tuple[bytes, Any]:
 
 def _read_object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
+        found = json.loads(body, parse_int=_parse_int)
     except (ValueError, RecursionError):
         found = None
+    if isinstance(found, list) and found and _is_error(found[0]):  # Of Google.
+        found = found[0]
     if not isinstance(found, dict):
         raise ValueError(f'its response must be a JSON object, got: {_show(body)}')
     return found
 
 
-def _find_error(found: dict[str, Any]) -> Optional[tuple[str, str]]:
+def _parse_int(digits: str) -> Any:
+    # int() refuses thousands of digits, and an odd count must not cost the answer.
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+
+
+def find_error(found: dict[str, Any]) -> Optional[tuple[str, str]]:
     r"""The words and the kind of an error inside a response of status 200."""
-    if not found.get('error') and found.get('object') != 'error':
+    if not _is_error(found):
         return None
     words = _server_words(found) or json.dumps(found)[:_MAX_SHOWN]
     code = _error_code(found)
     status = _status(code)
     shown = '' if code is None else f'{to_single_line(str(code))[:40]}, '
-    return shown + words, 'refused' if status is None else _error_kind(status, code)
+    if status is None:
+        return words, 'passing' if _BUSY.search(words) else 'refused'
+    return shown + words, _error_kind(status, code)
+
+
+def _is_error(found: Any) -> bool:
+    if not isinstance(found, dict):
+        return False
+    if found.get('error') or found.get('errors') or found.get('object') == 'error':
+        return True
+    if found.get('choices') or found.get('data'):
+        return False
+    return any(found.get(name) for name in ('base_resp', 'code', *_WORDS))
+
+
+def _error_part(body: Any) -> Any:
+    r"""The part of a response that describes an error."""
+    if isinstance(body, list) and body:
+        body = body[0]
+    if not isinstance(body, dict):
+        return body
+    error = body.get('error') or body.get('errors') or body.get('base_resp') or body
+    return error[0] if isinstance(error, list) and error else error
 
 
 def _server_words(body: Any) -> str:
     r"""What the server gave as the reason."""
-    error = body.get('error', body) if isinstance(body, dict) else body
+    error = _error_part(body)
+    more = None
     if isinstance(error, dict):
-        named = (error.get(name) for name in ('message', 'detail', 'reason'))
+        more = error.get('metadata')  # Of OpenRouter: what the provider answered.
+        named = (error.get(name) for name in _WORDS)
         error = next((each for each in named if each), json.dumps(error))
     if isinstance(error, (dict, list)):
         error = json.dumps(error)
-    return _plain(error) if isinstance(error, str) else ''
+    words = _plain(error) if isinstance(error, str) else ''
+    raw = more.get('raw') if isinstance(more, dict) else None
+    return f'{words} ({_plain(raw)})' if isinstance(raw, str) and raw else words
 
 
 def _error_code(body: Any) -> Any:
-    error = body.get('error', body) if isinstance(body, dict) else body
+    error = _error_part(body)
     if not isinstance(error, dict):
         error = body if isinstance(body, dict) else {}
-    codes = [error.get(name) for name in ('code', 'status', 'status_code', 'type')]
+    codes = [error.get(name) for name in _CODES]
+    final = [code for code in codes if code in _FINAL_CODES]
     known = [code for code in codes if _status(code) is not None]
-    return known[0] if known else None
+    return next(iter(final + known), None)
 
 
 def _status(code: Any) -> Optional[int]:
     r"""The HTTP status that a code stands for, if it stands for one."""
     if isinstance(code, str):
-        if code.lower() in _STATUS_OF_CODE:
-            return _STATUS_OF_CODE[code.lower()]
-        code = int(code) if len(code) == 3 and code.isascii() and code.isdigit() else 0
+        if len(code) == 3 and code.isascii() and code.isdigit():
+            code = int(code)
+        else:
+            words = re.sub(r'[\W_]', '', code[:80]).lower()
+            found = (s for s, pattern in _STATUS_OF_CODE if re.search(pattern, words))
+            return next(found, None)
     if isinstance(code, bool) or not isinstance(code, int):
         return None
     return code if 400 <= code < 600 else None
 
 
 def _error_kind(status: int, code: Any) -> str:
-    if status in _FINAL_STATUS or code == 'insufficient_quota' or status < 400:
+    if status in _FINAL_STATUS or code in _FINAL_CODES or status < 400:
         return 'final'
     return 'passing' if status in _PASSING_STATUS or status >= 500 else 'refused'
 

@@ -91,8 +91,12 @@ class RetryingChat:
         r"""The seconds to wait before the next try."""
         if error.retry_after is not None:
             if error.retry_after > _MAX_RETRY_AFTER_SECONDS:
+                # Later nodes may be answered; if none is, the run ends by its rule.
                 raise ChatError(
-                    f'{error} (asks to wait {error.retry_after:.0f} seconds)', 'final'
+                    f'{error}: the server asks to wait {error.retry_after:.0f} seconds '
+                    f'({error.retry_after / 3600:.1f} hours), run again then',
+                    'refused',
+                    reply=error.reply,
                 )
             # With jitter, so that threads do not retry all at once.
             jitter = min(_MAX_BACKOFF_SECONDS, self._backoff)

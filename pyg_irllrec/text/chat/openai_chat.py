@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from pyg_irllrec.text._api_key import ApiKey
 from pyg_irllrec.text._base_url import check_base_url
-from pyg_irllrec.text._endpoint import Endpoint, EndpointError
+from pyg_irllrec.text._endpoint import Endpoint, EndpointError, find_error
 from pyg_irllrec.text.chat._answer_text import is_whole_object
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.chat_model import Conversation
@@ -17,6 +18,28 @@ from pyg_irllrec.utils.optional import import_optional
 
 _MAX_RESPONSE_BYTES = 10_000_000
 _TEXT_PARTS = ('text', 'output_text')
+_THOUGHTS = (
+    'reasoning_content',
+    'reasoning',
+    'reasoning_details',
+    'thinking',
+    'thinking_blocks',
+    'thoughts',
+)
+# Reasons of several servers for the end of an answer.
+_WHOLE = re.compile(
+    r'stop|stop_sequence|stop_token|end|end_turn|eos|eos_token|complete|completed|done|'
+    r'finished|success|normal|tool_calls?|tool_use|function_call|unspecified|unknown|'
+    r'null|none|'
+)
+_CUT_OFF = re.compile(
+    r'length|token_limit|context_window_exceeded|max_length|max_(\w+_)?tokens?|'
+    r'model_length|model_context_window_exceeded'
+)
+_FILTERED = re.compile(
+    r'content_filter\w*|safety|\w+_safety|refusal|sensitive|recitation|blocklist|'
+    r'prohibited_content|spii|guardrail\w*|moderation|blocked'
+)
 
 
 class OpenAIChat:
@@ -37,8 +60,8 @@ class OpenAIChat:
             at the first call)
         max_tokens (int, optional): The largest number of tokens of an answer;
             :obj:`None` to send no limit. (default: :obj:`1024`)
-        timeout (float): The largest number of seconds per request, for everything
-            from its first byte to the last one of the answer. (default: :obj:`60.0`)
+        timeout (float): The largest number of seconds per request, from its first byte
+            to the last one of the answer. (default: :obj:`60.0`)
         options (dict, optional): Further fields of the request, on top of
             :obj:`{'temperature': 0, 'response_format': {'type': 'json_object'}}`; a
             value of :obj:`None` removes a field. (default: :obj:`None`)
@@ -131,6 +154,8 @@ class OpenAIChat:
         choices = response.get('choices')
         choice = choices[0] if isinstance(choices, list) and choices else None
         message = choice.get('message') if isinstance(choice, dict) else None
+        if isinstance(choice, dict) and choice.get('error'):
+            message = message if isinstance(message, dict) else {}
         if not isinstance(choice, dict) or not isinstance(message, dict):
             raise self._error(
                 f'its response must be a chat completion, got: {json.dumps(response)}',
@@ -146,7 +171,7 @@ class OpenAIChat:
             usage.get('completion_tokens'),
         )
         if (problem := _find_problem(choice, message, text)) is not None:
-            raise self._error(problem, 'refused', reply)
+            raise self._error(*problem, reply)
         return reply
 
     def _error(
@@ -161,32 +186,51 @@ class OpenAIChat:
 
 def _find_problem(
     choice: dict[str, Any], message: dict[str, Any], text: str
-) -> Optional[str]:
-    r"""Why the text of a choice is no answer, and what to change."""
-    reason = choice.get('finish_reason')
+) -> Optional[tuple[str, str]]:
+    r"""Why the text of a choice is no answer and what to change, and the kind of the
+    error."""
+    if choice.get('error'):
+        return find_error({'error': choice['error']})
+    problem = _find_cause(choice.get('finish_reason'), message, text)
+    return None if problem is None else (problem, 'refused')
+
+
+def _find_cause(reason: Any, message: dict[str, Any], text: str) -> Optional[str]:
     if (refusal := _read_refusal(message)) is not None:
         return f'the model declined: {refusal}'
-    if reason == 'content_filter':
+    shown = f'(finish_reason {reason!r:.80})'
+    ended = reason.lower() if isinstance(reason, str) else ''
+    ended = ended.removeprefix('finish_reason_')
+    if _FILTERED.fullmatch(ended):
         return (
-            "the server's content filter withheld the answer (finish_reason "
-            "'content_filter'): leave the texts out that it objects to, or change the "
-            'filter'
+            f"the server's content filter withheld the answer {shown}: leave the texts "
+            'out that it objects to, or change the filter'
         )
-    if reason == 'length' and not is_whole_object(text):
-        return (
-            "the answer was cut off at the limit of tokens (finish_reason 'length'): "
-            "raise 'max_tokens', or shorten the thoughts of the model"
-        )
-    if choice.get('error') or reason == 'error':
-        return f'the server stopped within the answer: {json.dumps(choice)}'
+    if ended == 'error':
+        return f'the server stopped within the answer {shown}'
+    if not _WHOLE.fullmatch(ended) and not is_whole_object(text):
+        if _CUT_OFF.fullmatch(ended):
+            return (
+                f'the answer was cut off at the limit of tokens {shown}: raise '
+                "'max_tokens', or shorten the thoughts of the model"
+            )
+        return f'the server ended the answer before it was whole {shown}'
     if text.strip():
         return None
-    if any(message.get(name) for name in ('reasoning_content', 'reasoning')):
+    if any(message.get(name) for name in _THOUGHTS) or _has_thoughts(message):
         return (
             "the model wrote thoughts and no answer: raise 'max_tokens', or turn "
             'thinking off'
         )
-    return f'the model returned no text (finish_reason {json.dumps(reason)})'
+    return f'the model returned no text {shown}'
+
+
+def _has_thoughts(message: dict[str, Any]) -> bool:
+    parts = message.get('content')
+    return isinstance(parts, list) and any(
+        isinstance(part, dict) and part.get('type') in ('thinking', 'reasoning')
+        for part in parts
+    )
 
 
 def _read_text(message: dict[str, Any]) -> str:
@@ -216,7 +260,7 @@ def _read_text(message: dict[str, Any]) -> str:
 def _read_part(part: object) -> str:
     if isinstance(part, str):
         return part
-    if not isinstance(part, dict) or part.get('type', 'text') not in _TEXT_PARTS:
+    if not isinstance(part, dict) or (part.get('type') or 'text') not in _TEXT_PARTS:
         return ''
     text = part.get('text')
     if isinstance(text, dict):

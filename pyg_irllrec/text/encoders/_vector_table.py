@@ -28,11 +28,7 @@ class VectorTable(SQLiteFile):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(
-            path,
-            'path',
-            TABLE,
-        )
+        super().__init__(path, 'path', TABLE)
 
     def read(
         self, keys: Sequence[bytes]

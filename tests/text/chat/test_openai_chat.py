@@ -117,8 +117,8 @@ def test_a_key_that_cannot_be_sent_is_refused_unseen(server, key):
     [
         (400, 'refused'),
         (401, 'final'),
-        (403, 'final'),
-        (404, 'final'),
+        (403, 'refused'),  # Of one text: moderation, or a firewall.
+        (404, 'refused'),
         (408, 'passing'),
         (422, 'refused'),
         (429, 'passing'),
@@ -137,6 +137,13 @@ def test_what_a_refusal_means(server, status, kind):
 def test_an_empty_purse_is_final(server):
     body = {'error': {'message': 'pay', 'code': 'insufficient_quota'}}
     assert failure(server, 429, {}, body).kind == 'final'
+    body = {'error': {'message': 'pay', 'code': 429, 'type': 'insufficient_quota'}}
+    assert failure(server, 429, {}, body).kind == 'final'
+
+
+def test_a_model_that_is_not_there_is_final(server):
+    body = {'error': {'message': 'no', 'code': 'model_not_found'}}
+    assert failure(server, 404, {}, body).kind == 'final'
 
 
 def test_retry_after(server):
@@ -160,6 +167,10 @@ def test_what_is_no_completion_may_pass(server, body):
     assert body.decode() in str(error)
 
 
+CUT_OFF = ('max_tokens', 'MAX_TOKENS', 'model_length', 'max_output_tokens')
+FILTERED = ('SAFETY', 'refusal', 'sensitive', 'RECITATION')
+
+
 def chosen(content='{"a": 1', reason='stop', usage=None, **message):
     body = completion(content)
     body['choices'][0]['finish_reason'] = reason
@@ -173,7 +184,11 @@ def chosen(content='{"a": 1', reason='stop', usage=None, **message):
         (chosen(reason='length'), r"cut off .*'length'\): raise 'max_tokens'"),
         (chosen(reason='content_filter'), "content filter withheld .*'content_filter'"),
         (chosen(reason='error'), 'stopped within the answer'),
-        (chosen(None), 'returned no text \\(finish_reason "stop"\\)'),
+        *((chosen(reason=r), f"cut off .*'{r}'.: raise 'max_tokens'") for r in CUT_OFF),
+        *((chosen(reason=r), f"content filter withheld .*'{r}'") for r in FILTERED),
+        (chosen(reason='insufficient_system_resource'), "whole .*'insufficient_system"),
+        (chosen('x', 'odd'), "ended the answer before it was whole .*'odd'"),
+        (chosen(None), r"returned no text \(finish_reason 'stop'\)"),
         (chosen(' \n'), 'returned no text'),
         (chosen(3), 'returned no text'),
         (chosen([]), 'returned no text'),
@@ -182,7 +197,9 @@ def chosen(content='{"a": 1', reason='stop', usage=None, **message):
         (chosen([{'type': 'refusal', 'refusal': 'No.'}]), 'the model declined: No'),
         (chosen('', reasoning_content='{"a": 1}'), 'thoughts and no answer: raise'),
         (chosen(None, reasoning='{"a": 1}'), 'thoughts and no answer: raise'),
-        (chosen([{'type': 'thinking', 'thinking': '{}'}]), 'returned no text'),
+        (chosen('', reasoning_details=[{'text': 'x'}]), 'thoughts and no answer'),
+        (chosen(None, thinking='x'), 'thoughts and no answer'),
+        (chosen([{'type': 'thinking', 'thinking': '{}'}]), 'thoughts and no answer'),
     ],
 )
 def test_what_is_no_answer_has_a_cause(server, body, message):
@@ -208,6 +225,9 @@ def test_what_is_no_answer_has_a_cause(server, body, message):
             '\nx\n\ny\n',
         ),
         (chosen(['x']), 'x'),
+        (chosen([{'type': None, 'text': 'x'}]), 'x'),
+        *((chosen('x', reason), 'x') for reason in (None, 'STOP', 'end_turn', 'eos')),
+        (chosen('```json\n{"a": 1}\n```', 'odd'), '```json\n{"a": 1}\n```'),
         (chosen({'type': 'text', 'text': 'x'}), 'x'),
         (
             chosen(None, tool_calls=[{'function': {'arguments': '{"a": 1}'}}]),
@@ -230,6 +250,21 @@ def test_the_text_of_an_answer_in_any_form(server, body, expected):
         ({'message': 'upstream rate limited', 'code': '429'}, 'passing', '429, upst'),
         ({'message': 'slow down', 'code': 'rate_limit_exceeded'}, 'passing', 'slow'),
         ({'message': 'too many', 'type': 'overloaded_error'}, 'passing', 'too many'),
+        ({'message': 'x', 'code': 'rate_limited'}, 'passing', 'rate_limited, x'),
+        ({'message': 'x', 'code': 'too_many_requests'}, 'passing', 'too_many_req'),
+        ({'message': 'x', 'status': 'RESOURCE_EXHAUSTED'}, 'passing', 'EXHAUSTED, x'),
+        ({'message': 'x', 'type': 'ThrottlingException'}, 'passing', 'Throttl.*, x'),
+        ({'message': 'x', 'status': 'UNAVAILABLE'}, 'passing', 'UNAVAILABLE, x'),
+        ({'message': 'x', 'type': 'internal_server_error'}, 'passing', 'x'),
+        ({'message': 'x', 'type': 'invalid_request_error'}, 'refused', 'x'),
+        ({'message': 'x', 'status': 'UNAUTHENTICATED'}, 'final', 'x'),
+        ('model overloaded', 'passing', 'model overloaded'),
+        (
+            {'message': 'failed', 'code': 429, 'metadata': {'raw': 'too fast'}},
+            'passing',
+            r'429, failed \(too fast\)',
+        ),
+        ({'message': 'bad', 'code': 403}, 'refused', '403, bad'),
         ({'message': 'bad', 'code': 400}, 'refused', '400, bad'),
         ({'message': 'bad key', 'code': 401}, 'final', '401, bad key'),
         ({'message': 'pay', 'code': 'insufficient_quota'}, 'final', 'pay'),
@@ -241,16 +276,52 @@ def test_the_text_of_an_answer_in_any_form(server, body, expected):
         ({'message': f'your key {KEY}'}, 'refused', r'your key \*\*\*'),
     ],
 )
-def test_an_error_inside_of_an_answer(server, error, kind, message):
+def test_an_error_inside_an_answer(server, error, kind, message):
     caught = failure(server, 200, {}, {'error': error})
     assert caught.kind == kind and re.search(message, str(caught))
     str(caught).encode()
 
 
-def test_an_error_of_old_vllm(server):
-    body = {'object': 'error', 'message': 'no such model', 'code': 404}
+@pytest.mark.parametrize(
+    ('body', 'kind', 'message'),
+    [
+        ({'object': 'error', 'message': 'no model', 'code': 404}, 'refused', '404, no'),
+        ({'code': 401, 'msg': 'Unauthorized'}, 'final', '401, Unauthorized'),
+        ({'success': False, 'message': 'slow', 'code': 429}, 'passing', '429, slow'),
+        ({'errors': [{'message': 'slow', 'code': 429}]}, 'passing', '429, slow'),
+        ([{'error': {'message': 'slow', 'code': 429}}], 'passing', '429, slow'),
+        (
+            {'choices': None, 'base_resp': {'status_code': 1004, 'status_msg': 'bad'}},
+            'refused',
+            'bad',
+        ),
+        (
+            {'choices': [{'error': {'code': 502, 'message': 'gone'}}]},
+            'passing',
+            '502, gone',
+        ),
+    ],
+)
+def test_an_error_in_the_place_of_an_answer(server, body, kind, message):
     caught = failure(server, 200, {}, body)
-    assert caught.kind == 'final' and '404, no such model' in str(caught)
+    assert caught.kind == kind
+    assert str(caught).startswith(f'{server.url}: {message}')
+
+
+@pytest.mark.parametrize(('code', 'kind'), [(429, 'passing'), (400, 'refused')])
+def test_an_error_within_a_choice(server, code, kind):
+    body = chosen('{"a', 'error')
+    body['choices'][0]['error'] = {'code': code, 'message': 'gone'}
+    caught = failure(server, 200, {}, body)
+    assert caught.kind == kind and str(caught) == f'{server.url}: {code}, gone'
+    assert caught.reply.answer_tokens == 20
+
+
+def test_a_count_of_thousands_of_digits_costs_no_answer(server):
+    body = json.dumps(chosen('x', usage={'prompt_tokens': 7})).replace('7', '9' * 5000)
+    server.script = [lambda request: (200, {}, body.encode())]
+    (reply,) = OpenAIChat('small', server.url)([ASK])
+    assert (reply, reply.prompt_tokens) == ('x', None)
 
 
 @pytest.mark.parametrize(

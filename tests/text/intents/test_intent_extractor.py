@@ -342,11 +342,34 @@ def test_retry_after_is_honoured(openai, out):
     assert len(server.times) == 2 and server.times[1] - server.times[0] >= 0.2
 
 
-def test_a_server_that_asks_for_a_day_ends_the_run(openai, out):
+def test_a_server_that_asks_for_a_day_fails_a_node_and_then_the_run(openai, out):
+    later = (429, {'Retry-After': '86400'}, {})
     with ChatServer() as server:
-        server.script = [lambda r: (429, {'Retry-After': '86400'}, {})]
-        with pytest.raises(ChatError, match='asks to wait 86400 seconds'):
-            extractor(chat(server))(some_evidence(1), out)
+        server.script = [lambda r: later]
+        extract = extractor(chat(server), concurrency=1)
+        assert extract(some_evidence(3), out)['counts']['failed'] == 1
+        assert 'asks to wait 86400 sec' in load_intents(out).records[0].reason
+        server.script = [lambda r: later] * 60
+        with pytest.raises(ChatError, match=r'in a row.* \(24\.0 hours\), run again'):
+            extract(some_evidence(60), out)
+    assert len(server.requests) <= 3 + 30
+
+
+@pytest.mark.parametrize('status', [403, 404])
+def test_a_text_that_a_server_forbids_fails_alone_at_every_run(openai, out, status):
+    def reply(request):
+        if 'user text 3' in request['messages'][-1]['content']:
+            return status, {}, {'error': {'message': 'input was flagged'}}
+        return good(request)
+
+    with ChatServer() as server:
+        for requests in (12, 13):
+            server.script = [reply] * 12
+            extract = extractor(chat(server), concurrency=1)
+            counts = extract(some_evidence(12), out)['counts']
+            assert (counts['ok'], counts['failed']) == (11, 1)
+            assert len(server.requests) == requests
+    assert 'input was flagged' in load_intents(out).records[3].reason
 
 
 def test_a_wrong_key_ends_the_run_at_once(openai, out):
