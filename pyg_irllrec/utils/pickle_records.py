@@ -41,7 +41,7 @@ class PickledObject:
 
 
 class PickledDict(list[tuple[Any, Any]]):
-    r"""The items of a dictionary. Its keys are not hashed, which can take for ever."""
+    r"""The items of a dictionary. Its keys are not hashed, which can take indefinitely."""
 
 
 def read_pickle_records(

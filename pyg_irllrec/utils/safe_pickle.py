@@ -24,7 +24,7 @@ _NAMES = {
     '_codecs': {'encode'},
     'copyreg': {'_reconstructor'},
     'copy_reg': {'_reconstructor'},
-    # Of the two protocols of old, and of empty bytes.
+    # Of protocols 0 and 1, and of empty bytes.
     'builtins': {'object', 'dict', 'bytes'},
     '__builtin__': {'object', 'dict', 'bytes'},
 }
@@ -64,7 +64,7 @@ def load_pickled_array(path: Path) -> Any:
                 raise ValueError('it is empty')
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 value = read_pickle_records(content, _is_allowed)  # type: ignore[arg-type]
-            return _build(value, max(size, _MAX_FREE_SIZE))
+            return _build(value, size)
         except Exception as error:  # What does not fit raises almost anything.
             reason = printable(error) or type(error).__name__
     raise ValueError(
@@ -79,7 +79,8 @@ def _is_allowed(name: PickledName) -> bool:
     return name.name in _NAMES.get(name.module.split('.')[0], ())
 
 
-def _build(value: Any, max_size: int) -> Any:
+def _build(value: Any, num_bytes: int) -> Any:
+    max_size = max(num_bytes, _MAX_FREE_SIZE)
     if isinstance(value, PickledObject) and value.name.name != '_reconstructor':
         if value.name.name in ('_reconstruct', '_frombuffer'):
             array = _build_array(value)
@@ -87,9 +88,9 @@ def _build(value: Any, max_size: int) -> Any:
                 raise ValueError(f'it claims the shape {array.shape}')
             return array
         if value.name.name in _MATRICES:
-            return _build_matrix(value, value.name.name, max_size)
+            return _build_matrix(value, value.name.name, num_bytes)
     if isinstance(value, PickledObject) and isinstance(value.args[0], PickledName):
-        return _build_matrix(value, value.args[0].name, max_size)
+        return _build_matrix(value, value.args[0].name, num_bytes)
     raise ValueError(f'it holds {_describe(value)}')
 
 
@@ -134,7 +135,7 @@ def _build_bytes(value: Any) -> Union[bytes, bytearray]:
     if _is_made_by(value, 'encode'):
         text, encoding = value.args
         if encoding != 'latin1':
-            # Not shown: a text of nested tuples can take for ever to write.
+            # Not shown: a text of nested tuples can take indefinitely to write.
             raise ValueError('it asks for an encoding other than latin1')
         value = text
     elif _is_made_by(value, 'bytes') and value.args == ():
@@ -146,15 +147,16 @@ def _build_bytes(value: Any) -> Union[bytes, bytearray]:
     return value
 
 
-def _build_matrix(value: PickledObject, name: str, max_size: int) -> Any:
+def _build_matrix(value: PickledObject, name: str, num_bytes: int) -> Any:
     if name not in _MATRICES:
         raise ValueError(f'it holds {name}')
     layout = name.split('_')[0]
+    max_size = max(num_bytes, _MAX_FREE_SIZE)
     parts = {key: part for key, part in value.state if isinstance(key, str)}
     shape = _build_shape(parts['_shape'], max_size)
     cls = getattr(scipy.sparse, name)
     if layout == 'lil':
-        return cls(_to_coo(*_lil_entries(parts, shape[0]), shape))
+        return cls(_to_coo(*_lil_entries(parts, shape[0], num_bytes), shape))
     if layout == 'dok':
         return cls(_to_coo(*_dok_entries(value, parts), shape))
     if layout == 'coo':
@@ -205,12 +207,14 @@ def _to_coo(
     return scipy.sparse.coo_array((data, (row, column)), shape=shape)
 
 
-def _lil_entries(parts: dict[str, Any], num_rows: int) -> _Entries:
+def _lil_entries(parts: dict[str, Any], num_rows: int, num_bytes: int) -> _Entries:
     r"""The values of all entries, their rows and their columns."""
     columns, values = (_build_lists(parts[name]) for name in ('rows', 'data'))
     lengths = [len(row) for row in columns]
     if lengths != [len(row) for row in values] or len(lengths) != num_rows:
         raise ValueError('its rows, its data and its shape differ in length')
+    if sum(lengths) > num_bytes:  # A pickle may refer to one row many times.
+        raise ValueError(f'it claims {sum(lengths)} entries in {num_bytes} bytes')
     return (
         _build_numbers([number for row in values for number in row], parts['dtype']),
         np.repeat(np.arange(len(columns)), lengths),

@@ -222,6 +222,21 @@ def test_blocks_that_nothing_bounds_are_not_made(tmp_path):
     assert load_pickled_array(tmp_path / 'a.pkl').blocksize == (1, 1)
 
 
+def test_a_row_that_is_referred_to_many_times_is_not_copied(tmp_path):
+    size = 1000
+    row, ones = list(range(size)), [1.0] * size
+    matrix = scipy.sparse.lil_matrix((size, size))
+    for k in range(size):
+        matrix.rows[k], matrix.data[k] = row, ones
+    content = pickle.dumps(matrix)
+    (tmp_path / 'a.pkl').write_bytes(content)
+    with pytest.raises(ValueError, match=f'1000000 entries in {len(content)} bytes'):
+        load_pickled_array(tmp_path / 'a.pkl')
+    full = scipy.sparse.lil_matrix(np.ones((50, 50), bool))
+    (tmp_path / 'a.pkl').write_bytes(pickle.dumps(full))
+    assert load_pickled_array(tmp_path / 'a.pkl').nnz == 2500
+
+
 def test_many_rows_without_entries(tmp_path):
     """Ten million users, of whom three have held-out interactions."""
     path = tmp_path / 'tst_mat.pkl'
@@ -235,9 +250,9 @@ BOMBS = {
     'a place of the memo': b'Nr\xff\xff\xff\xff.',
     'a long integer': b'\x8b\xff\xff\xff\x7fAAAA.',
     'a million digits': b'I' + b'9' * 10**6 + b'\n.',
-    'keys that take for ever to hash': b')' + b'2\x86' * 99 + b'}q\x000h\x00.',
+    'keys that take indefinitely to hash': b')' + b'2\x86' * 99 + b'}q\x000h\x00.',
     'a dictionary of them': b'})' + b'2\x86' * 99 + b'Ns.',
-    'an encoding that takes for ever to show': b'cnumpy\n_frombuffer\n(c_codecs\nencode'
+    'an encoding that takes indefinitely to show': b'cnumpy\n_frombuffer\n(c_codecs\nencode'
     b'\n(VA\n)' + b'2\x86' * 99 + b"tRcnumpy\ndtype\n(S'f8'\ntR(I1\ntS'C'\ntR.",
     'deep nesting': b'(' * 10**5 + b't' * 10**5 + b'.',
     'itself': b']2a.',
