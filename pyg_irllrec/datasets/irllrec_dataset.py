@@ -15,6 +15,7 @@ from pyg_irllrec.typing import RATES, DataTransform, PathLike
 from pyg_irllrec.utils.argument_checks import as_names
 from pyg_irllrec.utils.checks import check_choice, check_finite, check_matrix
 from pyg_irllrec.utils.safe_pickle import load_pickled_array
+from pyg_irllrec.utils.warn_caller import warn_caller
 
 
 class IRLLRecDataset(InMemoryDataset):
@@ -48,7 +49,9 @@ class IRLLRecDataset(InMemoryDataset):
 
     Raises:
         FileNotFoundError: If a matrix, or an embedding of :obj:`texts`, is missing.
-        ValueError: If a file is damaged, asks to run code, or does not fit the others.
+        ValueError: If a file is damaged, asks to run code, or does not fit the others,
+            or all interactions of one matrix are in another. A warning counts those
+            that are in two.
     """
 
     names = ('amazon', 'yelp', 'steam', 'movie')
@@ -127,6 +130,7 @@ class IRLLRecDataset(InMemoryDataset):
                 f'{self.matrix_files["train"]} must hold interactions, got none'
             )
 
+        _check_overlaps(self.matrix_files, matrices)
         data = HeteroData()
         data['user'].num_nodes = num_users
         data['item'].num_nodes = num_items
@@ -165,6 +169,31 @@ def _read_matrix(path: Path) -> scipy.sparse.coo_matrix:
     return scipy.sparse.coo_matrix(
         (np.ones(key.size, dtype=bool), (key // shape[1], key % shape[1])), shape=shape
     )
+
+
+def _check_overlaps(
+    files: dict[str, str], matrices: dict[str, scipy.sparse.coo_matrix]
+) -> None:
+    r"""Warns of interactions in two matrices, and raises a :class:`ValueError` where
+    all of one are in another."""
+    keys = {
+        split: matrix.row.astype(np.int64) * matrix.shape[1] + matrix.col
+        for split, matrix in matrices.items()
+    }
+    for held, other in (('val', 'train'), ('test', 'train'), ('val', 'test')):
+        small, large = sorted((held, other), key=lambda split: keys[split].size)
+        common = np.isin(keys[small], keys[large], assume_unique=True).sum()
+        if common == 0:
+            continue
+        if common == keys[small].size:
+            raise ValueError(
+                f'{files[small]} must hold other interactions than {files[large]}, got '
+                f'{common}, all of which are in both'
+            )
+        warn_caller(
+            f'{common} of {keys[held].size} interactions in {files[held]} are also in '
+            f'{files[other]}'
+        )
 
 
 def _pairs(matrix: scipy.sparse.coo_matrix) -> Tensor:

@@ -1,21 +1,23 @@
 from __future__ import annotations
 
-import math
-from numbers import Real
 from typing import Any, Optional
 
 import torch
 from torch import Tensor
+from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.transforms._check_order import check_copies, check_unsplit
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.transforms._last_of_pairs import last_of_pairs
 from pyg_irllrec.typing import EdgeType, GraphData
-from pyg_irllrec.utils.checks import check_length
-from pyg_irllrec.utils.edge_store import plain
+from pyg_irllrec.utils.adjacency import check_node_ids
+from pyg_irllrec.utils.argument_checks import check_name
+from pyg_irllrec.utils.checks import check_length, is_number
+from pyg_irllrec.utils.edge_store import plain, read_time
 from pyg_irllrec.utils.select_edges import edge_attributes, select_columns, select_edges
 from pyg_irllrec.utils.split_layout import SplitLayout, positive_mask
+from pyg_irllrec.utils.time_units import check_one_unit
 
 
 @functional_transform('irllrec_binarize_ratings')
@@ -41,9 +43,10 @@ class BinarizeRatings(InteractionTransform):
             (default: :obj:`None`, found likewise)
 
     Raises:
-        ValueError: If there is no rating per interaction, a rating is NaN, nothing is
-            left, interactions are already split, or something was already made of
-            them.
+        ValueError: If there is no rating per interaction, a rating is NaN, an id is
+            that of no node, :obj:`time` is no integer per interaction or mixes units,
+            nothing is left, interactions are already split, or something was already
+            made of them.
     """
 
     def __init__(
@@ -53,10 +56,10 @@ class BinarizeRatings(InteractionTransform):
         edge_type: Optional[EdgeType] = None,
         rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
-        real = isinstance(min_rating, Real) and not isinstance(min_rating, bool)
-        if not real or math.isnan(min_rating):
+        if not is_number(min_rating) or not -(2**63) < min_rating < 2**63:
             raise ValueError(f"'min_rating' must be a number, got {min_rating!r}")
         self.min_rating = min_rating
+        check_name('rating', rating)
         self.rating = rating
         super().__init__(edge_type, rev_edge_type)
 
@@ -68,7 +71,13 @@ class BinarizeRatings(InteractionTransform):
         )
         check_copies(data, store, reverse, type(self).__name__)
         rating = self._read_rating(data, store)
-        time = store.time if 'time' in edge_attributes(data, store) else None
+        _check_ids(data, store, plain(store.edge_index))
+        time = None
+        # In a homogeneous graph, it may be that of nodes.
+        if isinstance(data, HeteroData) or 'time' in edge_attributes(data, store):
+            time = read_time(store, store.edge_index.size(1))
+        if time is not None:
+            check_one_unit(time)
         liked = self._liked(self.rating, rating, plain(store.edge_index), time)
         if layout is SplitLayout.TEST_SET:
             _check_test_ratings(store)
@@ -108,6 +117,8 @@ class BinarizeRatings(InteractionTransform):
     ) -> Tensor:
         r"""The numbers of the interactions that are rated high enough."""
         check_length(name, rating, pairs.size(1))
+        if rating.is_complex():
+            raise ValueError(f"'{name}' must hold real numbers, got {rating.dtype}")
         missing = int(rating.isnan().sum())
         if missing > 0:
             raise ValueError(
@@ -123,6 +134,16 @@ class BinarizeRatings(InteractionTransform):
                 counts[last_of_pairs(pair, time)[1]] = True
                 liked &= counts
         return liked.nonzero().flatten()
+
+
+def _check_ids(data: GraphData, store: Any, pairs: Tensor) -> None:
+    r"""Raises a :class:`ValueError` for ids of no node: two pairs could be taken for
+    one."""
+    sizes = [2**63, 2**63]
+    if isinstance(data, HeteroData):
+        sizes = [data[side].num_nodes or 2**63 for side in store._key[::2]]
+    for size, row in zip(sizes, pairs):
+        check_node_ids(row, size)
 
 
 def _check_test_ratings(store: Any) -> None:

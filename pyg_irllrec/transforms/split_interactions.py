@@ -28,7 +28,7 @@ from pyg_irllrec.utils.split_layout import (
     positive_edges,
     positive_mask,
 )
-from pyg_irllrec.utils.time_units import UNIT_NAMES, UNITS, find_unit, unit_range
+from pyg_irllrec.utils.time_units import check_one_unit
 from pyg_irllrec.utils.warn_caller import warn_caller
 
 TRAIN, VAL, TEST, LEFT_OUT = range(4)
@@ -144,7 +144,7 @@ class SplitInteractions(InteractionTransform):
             raise ValueError("'edge_index' must hold at least one edge, got none")
         time = read_time(store, user.numel(), required=self.by == 'time')
         if time is not None and self.by != 'random':
-            _check_one_unit(time)
+            check_one_unit(time)
 
         pair, last = last_of_pairs(user * num_items + item, time)
         if time is not None:
@@ -236,24 +236,6 @@ class SplitInteractions(InteractionTransform):
         )
         if self.cold == 'drop':
             split[mine] = LEFT_OUT
-
-
-def _check_one_unit(time: Tensor) -> None:
-    r"""Raises a :class:`ValueError` for times of several units, which are in no order:
-    a split by them would leak."""
-    size = time.abs()
-    largest = int(size.max())
-    unit = find_unit(largest)
-    for other in UNITS:
-        if unit is None or other == unit:
-            return  # Of the units below it, none was found.
-        low, high = unit_range(other)
-        smaller = time[(size >= low) & (size < high)]
-        if smaller.numel() > 0:
-            raise ValueError(
-                f"'time' must be in one unit, got {largest}, which is in "
-                f'{UNIT_NAMES[unit]}, and {int(smaller[0])}, in {UNIT_NAMES[other]}'
-            )
 
 
 def _rename_test_set(store: Any, given: Tensor, kept: Tensor) -> None:

@@ -135,11 +135,32 @@ def test_a_float_costs_no_text(tmp_path, door):
         table = {'who': [1, 2], 'what': what}
         dataset = read_by(door, tmp_path / str(what), table, items, item_text='title')
         assert list(dataset[0]['item'].text) == texts
-    # An id that is written like a float comes first.
-    table = {'who': [1, 2, 3], 'what': ['7', '7.0', 'x']}
-    items = {'what': ['7.0', '7'], 'title': ['float', 'integer']}
-    dataset = read_by(door, tmp_path / 'both', table, items, item_text='title')
-    assert list(dataset[0]['item'].text) == ['integer', 'float', '']
+
+
+@pytest.mark.parametrize('door', DOORS)
+def test_an_integer_that_became_a_float_is_one_id(tmp_path, door):
+    # Also beside strings, and to the last digit that a float holds.
+    for number, whole in enumerate(('7', '0', '-3', str(2**53 - 1))):
+        table = {'who': [whole, f'{whole}.0', f'{whole}.00', 'x'], 'what': [1, 2, 3, 4]}
+        items = {'what': ['1.0', '2'], 'title': ['one', 'two']}
+        folder = tmp_path / str(number)
+        dataset = read_by(door, folder, table, items, item_text='title')
+        assert dataset.user_ids == [whole, 'x']
+        assert dataset.nodes_of('user', [f'{whole}.0']).tolist() == [0]
+        assert list(dataset[0]['item'].text) == ['one', 'two', '', '']
+    table = {'who': ['1.10', '1.1', '1.', '01.0', '7'], 'what': [1, 2, 3, 4, 5]}
+    dataset = read_by(door, tmp_path / 'versions', table)
+    assert dataset.user_ids == ['01.0', '1.', '1.1', '1.10', '7']
+
+
+@pytest.mark.parametrize('door', DOORS)
+@pytest.mark.parametrize('broken', ['10\n2,11\n3,12', 'a\rb', 'a\r\nb'])
+def test_an_id_with_a_line_break_is_refused(tmp_path, door, broken):
+    line = {'csv': 'line 3', 'json_lines': 'line 2'}.get(door, 'row 1')
+    with pytest.raises(ValueError, match=rf"{line}: column 'what' .*with a line break"):
+        read_by(door, tmp_path / '1', {'who': ['u', 'v'], 'what': ['a', broken]})
+    dataset = read_by(door, tmp_path / '2', {'who': ['u\n', 'v'], 'what': ['a', 'b']})
+    assert dataset.user_ids == ['u', 'v']
 
 
 @pytest.mark.parametrize('door', DOORS)
@@ -240,6 +261,10 @@ def test_a_unit_that_was_found_is_reported(tmp_path):
         ([2024010223, 2023123100], {}, r'dates .*\(YYYYMMDDHH\)'),
         ([202401022359, 202312310000], {}, r'dates .*\(YYYYMMDDHHMM\)'),
         ([20240102235959, 20231231000000], {}, r'dates .*\(YYYYMMDDHHMMSS\)'),
+        ([20240102, 0], {}, r'dates written as numbers \(YYYYMMDD\)'),
+        ([20240100, 20240200], {}, r'dates written as numbers \(YYYYMMDD\)'),
+        ([20240102.0, 0.0], {}, r'dates written as numbers \(YYYYMMDD\)'),
+        ([0, 202412], {}, r'dates written as numbers \(YYYYMM\)'),
         ([1, 5 * 10**13], {}, 'fits no unit: pass .time_unit., got .50000000000000'),
         ([1, 5 * 10**10], {}, 'fits no unit'),
         ([1577934245000, 1577934245001], {'time_unit': 's'}, 'years 1 to 9999 in sec'),
@@ -255,6 +280,13 @@ def test_times_without_one_meaning_are_refused(tmp_path, door, when, options, me
     table = {'who': ['u', 'v'], 'what': [1, 2], 'when': when}
     with pytest.raises(ValueError, match=message):
         read_by(door, tmp_path, table, timestamp='when', **options)
+
+
+@pytest.mark.parametrize('odd', [0, 1, 20249999, 1577934245, -1, 10**12])
+def test_most_times_are_written_dates(tmp_path, odd):
+    table = {'who': [1, 2, 3], 'what': [1, 2, 3], 'when': [odd, 20240102, 20231231]}
+    with pytest.raises(ValueError, match=r"row 1: column 'when' holds dates written"):
+        read_by('pandas', tmp_path, table, timestamp='when')
 
 
 @pytest.mark.parametrize('door', DOORS)

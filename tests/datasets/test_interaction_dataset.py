@@ -226,7 +226,14 @@ def test_from_ids_to_nodes_and_back(read):
     for ids, message in [
         (['u1', 'u3', 'v'], r"users in InteractionDataset\(.*got 2 unknown ids .*'u3'"),
         ([1], r'got 1 unknown ids \(first: 1\)'),
-        ('u1', 'must be a list of ids, got a single string'),
+        ('u1', 'must be a list of ids or a tensor, got str'),
+        (b'u1', 'must be a list of ids or a tensor, got bytes'),
+        (5, 'must be a list of ids or a tensor, got int'),
+        (None, 'must be a list of ids or a tensor, got NoneType'),
+        ({'u1'}, 'must be a list of ids or a tensor, got set'),
+        ({'u1': 1}, 'must be a list of ids or a tensor, got dict'),
+        (torch.tensor(1), 'must be a list of ids or a tensor, got Tensor'),
+        (torch.ones(1, 1), r'one value per row, got the shape \(1, 1\)'),
         (['u1', None], "row 1: column 'ids' lacks an id"),
         (['u1', ' '], "row 1: column 'ids' lacks an id"),
         ([True], 'must hold ids that are integers or strings, got bool'),
@@ -237,6 +244,19 @@ def test_from_ids_to_nodes_and_back(read):
     ]:
         with pytest.raises(ValueError, match=message):
             dataset.nodes_of('user', ids)
+    for nodes in (None, ['a'], 'a', [None], [[0], [1, 2]]):
+        with pytest.raises(ValueError, match="'nodes' must be a vector of numbers"):
+            dataset.ids_of('user', nodes)
+    for nodes in (torch.tensor(0), 0, [[0, 1]], torch.tensor([0, 1]).to_sparse()):
+        for side in ('user', 'item'):
+            with pytest.raises(ValueError, match="'nodes' must be a dense vector"):
+                dataset.ids_of(side, nodes)
+    assert dataset.ids_of('user', torch.tensor([1], dtype=torch.uint8)) == ['u10']
+    assert dataset.nodes_of('user', (each for each in ['u2'])).tolist() == [2]
+    assert dataset.nodes_of('user', pa.chunked_array([['u2'], ['u1']])).tolist() == [
+        2,
+        0,
+    ]
     for ids in ([6], [8], [-1]):
         with pytest.raises(ValueError, match=f'got 1 unknown ids .first: {ids[0]}'):
             dataset.nodes_of('item', ids)
@@ -959,3 +979,22 @@ def test_columns_and_folders_that_are_none(tmp_path, kind):
     assert not root.exists()
     with pytest.raises(ValueError, match="'root' must be a path"):
         InteractionDataset(None)
+
+
+def test_nodes_of_floats_that_may_stand_for_two_ids(tmp_path):
+    who = [2**24, 2**24 + 1]
+    frame = {'who': who, 'what': who}
+    dataset = InteractionDataset.from_frame(frame, tmp_path, user='who', item='what')
+    for lossy in (
+        torch.tensor(who).float(),
+        np.array(who, np.float32),
+        np.float32(who),
+    ):
+        with pytest.raises(ValueError, match='may have lost digits'):
+            dataset.nodes_of('user', lossy)
+    for exact in (
+        torch.tensor(who).double(),
+        np.array(who, float),
+        list(map(float, who)),
+    ):
+        assert dataset.nodes_of('user', exact).tolist() == [0, 1]

@@ -168,3 +168,58 @@ def test_the_real_matrices(amazon_root, name, shape, sizes):
     assert (data['user'].num_nodes, data['item'].num_nodes) == shape
     splits = (rates.edge_index, rates.val_edge_label_index, rates.test_edge_label_index)
     assert tuple(split.size(1) for split in splits) == sizes
+
+
+@pytest.mark.parametrize(
+    ('val', 'test', 'message'),
+    [
+        (
+            [[0, 1], [0, 1]],
+            [[2], [3]],
+            'val_mat.pkl must .* than trn_mat.pkl, got 2, all',
+        ),
+        (
+            [[2], [3]],
+            [[0, 1], [0, 1]],
+            'tst_mat.pkl must .* than trn_mat.pkl, got 2, all',
+        ),
+        (
+            [[2, 3], [3, 3]],
+            [[2, 3], [3, 3]],
+            'val_mat.pkl must .* than tst_mat.pkl, got 2',
+        ),
+        (
+            [[2], [3]],
+            [[2, 3], [3, 3]],
+            'val_mat.pkl must .* than tst_mat.pkl, got 1, all',
+        ),
+        (
+            [[2], [3]],
+            [[0, 1, 5], [0, 1, 5]],
+            'trn_mat.pkl must .* than tst_mat.pkl, got 2',
+        ),
+    ],
+)
+def test_all_of_one_matrix_in_another(tmp_path, val, test, message):
+    folder = write_dataset(tmp_path, text=False)
+    write_pickle(folder, 'trn_mat', matrix([[0, 1], [0, 1]]))
+    write_pickle(folder, 'val_mat', matrix(val))
+    write_pickle(folder, 'tst_mat', matrix(test))
+    with pytest.raises(ValueError, match=message):
+        IRLLRecDataset(tmp_path, 'amazon')
+
+
+def test_interactions_in_two_matrices_are_counted(tmp_path):
+    folder = write_dataset(tmp_path, text=False)
+    write_pickle(folder, 'trn_mat', matrix([[0, 1], [0, 1]]))
+    write_pickle(folder, 'val_mat', matrix([[0, 3, 4], [0, 3, 4]]))
+    write_pickle(folder, 'tst_mat', matrix([[5, 3], [5, 3]]))
+    with pytest.warns(UserWarning) as warned:
+        IRLLRecDataset(tmp_path, 'amazon')
+    assert [str(each.message) for each in warned] == [
+        '1 of 3 interactions in val_mat.pkl are also in trn_mat.pkl',
+        '1 of 3 interactions in val_mat.pkl are also in tst_mat.pkl',
+    ]
+    for split in ('val', 'tst'):
+        write_pickle(folder, f'{split}_mat', matrix([[], []]))
+    IRLLRecDataset(tmp_path, 'amazon')

@@ -9,6 +9,7 @@ import torch_geometric.transforms as T
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data.datapipes.iter import IterableWrapper
+from torch_geometric.data import Data
 
 from pyg_irllrec.transforms.binarize_ratings import BinarizeRatings
 from pyg_irllrec.transforms.split_interactions import SplitInteractions
@@ -146,3 +147,42 @@ def test_ratings_of_another_name():
     data[RATES].edge_label = torch.tensor([3, 4])
     with pytest.raises(ValueError, match=r"must hold a 'edge_label' per interaction"):
         BinarizeRatings(3, rating='edge_label')(data)
+
+
+@pytest.mark.parametrize('pair', [(0, -1), (-1, 0), (5, 0), (0, 6)])
+def test_ids_of_no_node_are_refused(pair):
+    data = hetero([(0, 1), (1, 2), pair])
+    with pytest.raises(ValueError, match="'edge_index' must hold ids from 0 to"):
+        BinarizeRatings(1)(data)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'message'),
+    [
+        ('time', torch.tensor([1]), r"'time' must have shape \(2,\), got \(1,\)"),
+        ('time', [1, 2], "'time' must be a tensor, got list"),
+        ('time', torch.tensor([math.nan, 1]), "'time' must hold integers"),
+        (
+            'time',
+            torch.tensor([1_577_934_245_000, 1_577_934_246]),
+            "'time' must be in one unit",
+        ),
+        (
+            'rating',
+            torch.tensor([5, 1j]),
+            "'rating' must hold real numbers, got torch.com",
+        ),
+    ],
+)
+def test_times_and_ratings_of_another_kind_are_refused(name, value, message):
+    data = hetero([(0, 0), (0, 0)])
+    data[RATES][name] = value
+    with pytest.raises(ValueError, match=message):
+        BinarizeRatings(1)(data)
+
+
+def test_a_time_of_nodes_is_none_of_interactions():
+    data = Data(edge_index=torch.tensor([[0, 0], [1, 1]]), num_nodes=3)
+    data.edge_rating, data.time = torch.tensor([1, 5]), torch.tensor([3.5, 2, 1])
+    out = BinarizeRatings(4, rating='edge_rating')(data)
+    assert out.edge_index.tolist() == [[0], [1]] and out.time.numel() == 3

@@ -350,6 +350,17 @@ def test_times_of_several_units_would_leak(by):
         SplitInteractions(by)(data)
 
 
+@pytest.mark.parametrize('by', ['time', 'leave_one_out'])
+@pytest.mark.parametrize('odd', [0, 1_577_934_246, 20249999])
+def test_written_dates_among_other_times_would_leak(by, odd):
+    data = hetero([(0, 0), (0, 1), (0, 2)])
+    data[RATES].time = torch.tensor([20240102, odd, 20240103])
+    with pytest.raises(ValueError, match=r'got 2 dates .*YYYYMMDD, such as 20240102'):
+        SplitInteractions(by)(data)
+    data[RATES].time = torch.tensor([20240102, 20240104, 20240103])
+    SplitInteractions(by)(data)  # Their order is right.
+
+
 def test_ids_of_a_given_test_set_are_checked():
     for pair, side in (((NUM_USERS, 0), 'users'), ((0, NUM_ITEMS), 'items')):
         data = hetero([(0, 1), (0, 2), (1, 3)])

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pyg_irllrec.datasets._ingest.cell_location import CellLocation
+from pyg_irllrec.typing import FloatArray
 
 Cast = Callable[[Any], npt.NDArray[Any]]
 
@@ -21,6 +23,20 @@ def is_text_or_number(kind: Any) -> bool:
         or pa.types.is_floating(kind)
         or pa.types.is_decimal(kind)
     )
+
+
+def to_double(values: Any) -> FloatArray:
+    r"""Numbers, or strings that hold nothing else, as :obj:`float64`. Large integers
+    are rounded."""
+    safe = not pa.types.is_integer(values.type)
+    cast = values.cast(pa.float64(), safe=safe)
+    out: FloatArray = cast.to_numpy(zero_copy_only=False)
+    return out
+
+
+def to_trimmed_double(values: Any) -> FloatArray:
+    r"""Strings that hold a number between blanks as :obj:`float64`."""
+    return to_double(pc.utf8_trim_whitespace(values))
 
 
 def try_casts(values: Any, casts: Sequence[Cast]) -> npt.NDArray[Any] | None:

@@ -41,12 +41,16 @@ class CsvTable:
             check_content(self.path, encoding)
             with open_text(self.path, encoding, 'replace') as text:
                 first_line = text.readline(_MOST_NAMES)
-        skipped = _names_separator(first_line, sep, self.name)
+                skipped = _names_separator(first_line, sep, self.name)
+                if skipped:
+                    first_line = text.readline(_MOST_NAMES)
         if column_names is None and first_line.lstrip().startswith(('{', '[')):
             raise ValueError(
                 f'{self.name} has no header but JSON: read JSON lines as such '
                 '(from_json_lines)'
             )
+        if column_names is not None:
+            _check_no_header(first_line, sep, quote, column_names, self.name)
         self._first_line = (2 if column_names is None else 1) + skipped
         # Without threads, Arrow reports the line of a malformed row, at the same speed.
         self._read = pa.csv.ReadOptions(
@@ -145,3 +149,15 @@ def _names_separator(line: str, sep: str, name: str) -> int:
             f'{sep!r}: pass sep={named[1]!r}'
         )
     return 1
+
+
+def _check_no_header(
+    line: str, sep: str, quote: Optional[str], names: Sequence[str], name: str
+) -> None:
+    r"""Raises a :class:`ValueError` where the names of columns that are given are in
+    the file, too, and would be read as an interaction."""
+    cells = [cell.strip().strip(quote or '') for cell in line.split(sep)]
+    if cells == [str(each).strip() for each in names]:
+        raise ValueError(
+            f"{name} has a header, which is 'column_names': leave 'column_names' out"
+        )

@@ -4,13 +4,25 @@ from typing import Any
 
 import pyarrow as pa
 
+from pyg_irllrec.datasets._ingest.cell_location import CellLocation
 
-def decode(values: Any) -> Any:
+
+def decode(values: Any, cell: CellLocation) -> Any:
     r"""A column without dictionaries, whose strings are all of one type,
-    :obj:`large_string`."""
+    :obj:`large_string`, and in UTF-8."""
+    values = _decode(values)
+    if pa.types.is_large_string(values.type) or pa.types.is_nested(values.type):
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid:
+            _fail(values, cell)
+    return values
+
+
+def _decode(values: Any) -> Any:
     if pa.types.is_dictionary(values.type):
         # The dictionary first: Arrow cannot decode views of strings.
-        words = decode(values.dictionary)
+        words = _decode(values.dictionary)
         values = pa.DictionaryArray.from_arrays(values.indices, words)
         return values.dictionary_decode()
     kind = values.type
@@ -21,3 +33,12 @@ def decode(values: Any) -> Any:
     ):
         values = values.cast(pa.large_string())
     return values
+
+
+def _fail(values: Any, cell: CellLocation) -> None:
+    for row, value in enumerate(values):
+        try:
+            value.as_py()
+        except UnicodeDecodeError as error:
+            cell.fail('holds a text that is not in UTF-8', row, error.object)
+    cell.fail('holds damaged values')

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from pyg_irllrec.datasets._ingest.cell_location import CellLocation
 from pyg_irllrec.datasets._ingest.table import check_columns
+from pyg_irllrec.datasets._ingest.text_column import text_column
 from pyg_irllrec.datasets._ingest.to_array import to_array
 
 _BATCH_ROWS = 1 << 18
@@ -14,11 +15,17 @@ _BATCH_ROWS = 1 << 18
 
 class FrameTable:
     r"""A table in memory: of pandas, polars or Arrow, or a mapping from names to
-    columns."""
+    columns.
 
-    def __init__(self, frame: Any, name: str) -> None:
+    Args:
+        frame: The table.
+        name (str): Its name in errors.
+        texts (sequence of str): The columns that hold texts. (default: :obj:`()`)
+    """
+
+    def __init__(self, frame: Any, name: str, texts: Sequence[str] = ()) -> None:
         if type(frame).__name__ == 'LazyFrame' and hasattr(frame, 'collect'):
-            frame = frame.collect()  # Of polars.
+            frame = _collect(frame, name)
         has_names = isinstance(frame, Mapping) or (
             hasattr(frame, 'keys') and hasattr(frame, 'columns')
         )
@@ -31,6 +38,7 @@ class FrameTable:
             )
         self.frame = frame
         self.name = name
+        self._texts = texts
 
     def columns(self) -> list[str]:
         if isinstance(self.frame, pa.Table):
@@ -41,9 +49,7 @@ class FrameTable:
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         check_columns(self, columns)
         # Whole columns, so that the type of a column does not depend on batches.
-        arrays = [
-            to_array(self.frame[name], CellLocation(self, name, 0)) for name in columns
-        ]
+        arrays = [self._array(name) for name in columns]
         lengths = {name: len(array) for name, array in zip(columns, arrays)}
         if len(set(lengths.values())) > 1:
             raise ValueError(
@@ -52,8 +58,21 @@ class FrameTable:
         table = pa.table(arrays, names=list(columns))
         yield from table.to_batches(max_chunksize=_BATCH_ROWS)
 
+    def _array(self, name: str) -> Any:
+        convert = text_column if name in self._texts else to_array
+        return convert(self.frame[name], CellLocation(self, name, 0))
+
     def location(self, row: int) -> str:
         return f'row {row}'
+
+
+def _collect(frame: Any, name: str) -> Any:
+    r"""A lazy frame of polars, collected."""
+    try:
+        return frame.collect()
+    except Exception as error:  # Any step of its plan may fail in its own way.
+        reason = str(error).strip().partition('\n')[0]
+        raise ValueError(f'{name} cannot be collected: {reason}') from None
 
 
 def _read_stream(stream: Any, name: str) -> Any:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pyg_irllrec.datasets._ingest.cell_location import CellLocation
-from pyg_irllrec.datasets._ingest.ids import clean_ids, find_wrong_id, parse_integers
+from pyg_irllrec.datasets._ingest.ids import clean_ids, parse_integers
 
 _MIN_PENDING = 1 << 20
 
@@ -69,15 +69,16 @@ class IdEncoder:
         return EncodedIds(ids.take(order), np.concatenate(nodes))
 
     def _clean(self, ids: Any) -> Any:
-        ids = clean_ids(ids)
-        if wrong := find_wrong_id(ids):
-            place, reason = wrong
+        def fail(reason: str, place: int) -> NoReturn:
             for part, cell in zip(self._nodes, self._cells):
                 rows = (part == place).nonzero()[0]
                 if rows.size > 0:
                     cell.fail(reason, int(rows[0]), ids[place])
-        integers = parse_integers(ids)
-        return ids if integers.null_count else integers
+            raise AssertionError  # Every id has a row.
+
+        cleaned = clean_ids(ids, fail)
+        integers = parse_integers(cleaned)
+        return cleaned if integers.null_count else integers
 
     def _merge_pending(self) -> None:
         # The ids so far come first, so that they keep their numbers.

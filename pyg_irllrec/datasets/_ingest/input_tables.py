@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -22,6 +22,7 @@ from pyg_irllrec.datasets._ingest.parquet_table import ParquetTable
 from pyg_irllrec.datasets._ingest.read_interactions import InteractionColumns
 from pyg_irllrec.datasets._ingest.source import Source
 from pyg_irllrec.datasets._ingest.table import Table
+from pyg_irllrec.utils.argument_checks import is_iterable
 from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.time_units import UNITS
 
@@ -85,22 +86,24 @@ class InputTables:
             raise ValueError(
                 f"'{side}_text' must name at least one column of '{side}s', got none"
             )
-        if not isinstance(texts, (str, os.PathLike)):
-            table: Table = FrameTable(texts, f"'{side}s'")
-        else:
-            table = self._open(Path(texts))
         if id_name is not None:
             _check_name(f'{side}_id', id_name)
-        columns = TextColumns(table, id_name or getattr(self.columns, side), names)
+        id_name = getattr(self.columns, side) if id_name is None else id_name
+        only_texts = [name for name in names if name != id_name]
+        if not isinstance(texts, (str, os.PathLike)):
+            table: Table = FrameTable(texts, f"'{side}s'", only_texts)
+        else:
+            table = self._open(Path(texts), only_texts)
+        columns = TextColumns(table, id_name, names)
         self.texts[side] = columns
         self.sources.append(_source(table, [columns.id, *names]))
 
-    def _open(self, path: Path) -> Table:
+    def _open(self, path: Path, texts: Sequence[str]) -> Table:
         kind = file_kind(path)
         if kind == 'parquet':
             return ParquetTable(path)
         if kind == 'json_lines':
-            return JsonLinesTable(path, self._encoding)
+            return JsonLinesTable(path, self._encoding, texts)
         return CsvTable(path, self._sep, self._encoding, self._quote)
 
     def build(self, root: Path, options: dict[str, Any], rebuild: bool) -> None:
@@ -140,7 +143,7 @@ def as_names(argument: str, names: Union[str, Sequence[str], None]) -> list[str]
     r"""A list of the names of columns, which may be given as one name or none."""
     if names is None or isinstance(names, str):
         return [] if names is None else [names]
-    if not isinstance(names, Iterable):
+    if not is_iterable(names):
         raise ValueError(f"'{argument}' must hold names of columns, got {names!r}")
     names = list(names)
     for name in names:

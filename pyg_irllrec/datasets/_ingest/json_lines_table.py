@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from pyg_irllrec.datasets._ingest.cell_location import CellLocation
 from pyg_irllrec.datasets._ingest.read_errors import check_file, read_errors
+from pyg_irllrec.datasets._ingest.text_column import text_column
 from pyg_irllrec.datasets._ingest.text_stream import (
     check_content,
     check_encoding,
@@ -22,13 +23,22 @@ _ERROR = 'a file with one JSON object per line'
 
 
 class JsonLinesTable:
-    r"""A file with one JSON object per line. A field that a line lacks is null."""
+    r"""A file with one JSON object per line. A field that a line lacks is null.
 
-    def __init__(self, path: Path, encoding: str = 'utf-8') -> None:
+    Args:
+        path (Path): The file.
+        encoding (str): Its encoding. (default: :obj:`"utf-8"`)
+        texts (sequence of str): The fields that hold texts. (default: :obj:`()`)
+    """
+
+    def __init__(
+        self, path: Path, encoding: str = 'utf-8', texts: Sequence[str] = ()
+    ) -> None:
         check_encoding(encoding)
         self.path = check_file(path)
         self.name = str(path)
         self._encoding = encoding
+        self._texts = texts
 
     def columns(self) -> list[str]:
         r"""The names of all fields of the first lines."""
@@ -42,12 +52,11 @@ class JsonLinesTable:
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         rows, start = self._rows(), 0
         while batch := list(islice(rows, _BATCH_ROWS)):
-            arrays = [
-                to_array(
-                    [row.get(name) for row in batch], CellLocation(self, name, start)
-                )
-                for name in columns
-            ]
+            arrays = []
+            for name in columns:
+                convert = text_column if name in self._texts else to_array
+                cell = CellLocation(self, name, start)
+                arrays.append(convert([row.get(name) for row in batch], cell))
             yield pa.record_batch(arrays, names=list(columns))
             start += len(batch)
 
@@ -71,10 +80,12 @@ class JsonLinesTable:
                     except (ValueError, RecursionError) as error:
                         row, reason = None, str(error)[:80]
                     if not isinstance(row, dict):
+                        advice = 'CSV files are read by from_csv'
+                        if line.lstrip().startswith('['):
+                            advice = 'write the objects of an array line by line'
                         raise ValueError(
                             f'{self.name}, line {number}: expected one JSON object per '
-                            f'line, got {line.strip()[:80]!r} ({reason}; CSV files are '
-                            'read by from_csv)'
+                            f'line, got {line.strip()[:80]!r} ({reason}; {advice})'
                         )
                     yield row
 

@@ -13,7 +13,6 @@ from pyg_irllrec.datasets._ingest.ids import match_ids
 from pyg_irllrec.datasets._ingest.table import Table, check_columns
 from pyg_irllrec.typing import IntArray
 
-_FLOAT = r'^(-?[1-9][0-9]*|0)\.0+$'
 _SEPARATOR = pa.scalar('. ', pa.large_string())
 
 
@@ -58,11 +57,11 @@ def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:
         cell = CellLocation(table, id_name, row)
         keys = match_ids(batch[id_name], cell, integers)
         node = pc.index_in(keys, value_set=ids)
-        if not integers:  # A column with a gap became floats, '7' became '7.0'.
-            plain = pc.replace_substring_regex(keys, _FLOAT, r'\1')
-            node = pc.coalesce(node, pc.index_in(plain, value_set=ids))
         has_node = pc.is_valid(node)
-        text = _join([to_texts(batch[name]) for name in text_names])
+        parts = [
+            to_texts(batch[name], cell._replace(column=name)) for name in text_names
+        ]
+        text = _join(parts)
         nodes.append(node.filter(has_node).to_numpy())
         texts.append(text.filter(has_node))
         row += len(batch)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -11,6 +11,7 @@ from torch_geometric.data import InMemoryDataset
 
 from pyg_irllrec.datasets._ingest.store import open_store, read_manifest
 from pyg_irllrec.typing import SIDES, Ids
+from pyg_irllrec.utils.argument_checks import is_iterable
 from pyg_irllrec.utils.checks import check_choice, check_integer
 
 
@@ -60,10 +61,11 @@ class StoredDataset(InMemoryDataset):
             ValueError: If an id is missing, of another type or unknown.
         """
         all_ids = self._ids(side)
-        if isinstance(ids, str):
-            raise ValueError("'ids' must be a list of ids, got a single string")
-        given = ids.tolist() if hasattr(ids, 'tolist') else list(ids)
-        values = _match(given, isinstance(all_ids, Tensor))
+        if not is_iterable(ids) or isinstance(ids, Set):  # A set has no order.
+            raise ValueError(
+                f"'ids' must be a list of ids or a tensor, got {type(ids).__name__}"
+            )
+        column, values = _match(ids, isinstance(all_ids, Tensor))
         last = len(all_ids) - 1
         if isinstance(all_ids, Tensor):
             tensor = torch.tensor(values.fill_null(0).to_numpy())
@@ -79,7 +81,7 @@ class StoredDataset(InMemoryDataset):
                 dtype=torch.bool,
             )
         if bool(unknown.any()):
-            first = given[int(unknown.nonzero()[0])]
+            first = column[int(unknown.nonzero()[0])].as_py()
             raise ValueError(
                 f"'ids' must hold ids of {side}s in {self}, got {int(unknown.sum())} "
                 f'unknown ids (first: {first!r})'
@@ -100,9 +102,20 @@ class StoredDataset(InMemoryDataset):
             ValueError: If a node is out of range.
         """
         all_ids = self._ids(side)
-        rows = torch.as_tensor(nodes)
+        try:
+            rows = torch.as_tensor(nodes)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            raise ValueError(
+                f"'nodes' must be a vector of numbers of nodes, got {nodes!r}"
+            ) from None
+        if rows.dim() != 1 or rows.layout is not torch.strided:
+            raise ValueError(
+                "'nodes' must be a dense vector, got shape "
+                f'{tuple(rows.shape)}, {rows.layout}'
+            )
         rows = rows.long() if rows.numel() == 0 else rows
         check_integer('nodes', rows)
+        rows = rows.long()
         outside = rows[(rows < 0) | (rows >= len(all_ids))]
         if outside.numel() > 0:
             raise ValueError(
@@ -133,11 +146,18 @@ class StoredDataset(InMemoryDataset):
         )
 
 
-def _match(ids: Sequence[Any], integers: bool) -> Any:
+def _match(ids: Iterable[Any], integers: bool) -> tuple[Any, Any]:
+    r"""The ids as an Arrow array, and what they are compared with."""
     from pyg_irllrec.datasets._ingest.cell_location import CellLocation
     from pyg_irllrec.datasets._ingest.frame_table import FrameTable
     from pyg_irllrec.datasets._ingest.ids import match_ids
     from pyg_irllrec.datasets._ingest.to_array import to_array
 
+    # What has a type keeps it: it bounds how many digits an id can have.
+    is_typed = hasattr(ids, 'dtype') or hasattr(ids, 'type')
+    ids = ids if is_typed else list(ids)
     cell = CellLocation(FrameTable({'ids': ids}, "'ids'"), 'ids', 0)
-    return match_ids(to_array(ids, cell), cell, integers)
+    column = to_array(ids, cell)
+    if hasattr(column, 'combine_chunks'):
+        column = column.combine_chunks()
+    return column, match_ids(column, cell, integers)

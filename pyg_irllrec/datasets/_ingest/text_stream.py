@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from pathlib import Path
 
 import pyarrow as pa
 
+_NO_TEXT = ('idna', 'punycode', 'undefined')  # Encodings of names, not of files.
+_PACKED = (
+    (rb'\x1f\x8b', 'gzip', '.gz'),
+    (rb'BZh[1-9]1AY&SY', 'bzip2', '.bz2'),
+    (rb'\x28\xb5\x2f\xfd', 'Zstandard', '.zst'),
+)
+_UNREAD = {
+    b'\xfd7zXZ': 'packed by xz: unpack it',
+    b'\x04\x22\x4d\x18': 'packed by LZ4: unpack it',
+    b'7z\xbc\xaf\x27\x1c': 'a 7z archive: unpack it',
+    b'PK\x03\x04': 'a ZIP archive or a spreadsheet (.xlsx): unpack it, or export it as '
+    'CSV',
+    b'\xd0\xcf\x11\xe0': 'a spreadsheet (.xls): export it as CSV',
+}
 _MARKS = (
     (codecs.BOM_UTF32_LE, 'utf-32'),
     (codecs.BOM_UTF32_BE, 'utf-32'),
@@ -19,7 +34,8 @@ _MARKS = (
 def check_encoding(encoding: str) -> None:
     r"""Raises a :class:`ValueError` unless Python has an encoding of this name."""
     try:
-        is_text = codecs.lookup(encoding)._is_text_encoding
+        codec = codecs.lookup(encoding)
+        is_text = codec._is_text_encoding and codec.name not in _NO_TEXT
     except (LookupError, TypeError, ValueError):
         is_text = False
     if not is_text:
@@ -38,8 +54,9 @@ def open_text(path: Path, encoding: str, errors: str = 'strict') -> io.TextIOWra
 
 
 def check_content(path: Path, encoding: str) -> None:
-    r"""Raises a :class:`ValueError` for a file that is none of text, or whose first
-    bytes are of another encoding."""
+    r"""Raises a :class:`ValueError` for a file that is not text, or whose first bytes
+    are of another encoding."""
+    _check_packing(path)
     with pa.input_stream(path, compression='detect') as stream:
         start = stream.read(64)
     if start[:4] == b'PAR1':
@@ -54,6 +71,21 @@ def check_content(path: Path, encoding: str) -> None:
     if 3 * start.count(0) > len(start) and width not in ('utf-16', 'utf-32'):
         end = 'le' if start[1:2] == b'\0' else 'be'
         raise ValueError(
-            f'{path} is no text in {encoding}, got zero bytes: it may be in UTF-16 '
+            f'{path} is not text in {encoding}, got zero bytes: it may be in UTF-16 '
             f"(pass encoding='utf-16-{end}')"
         )
+
+
+def _check_packing(path: Path) -> None:
+    r"""Raises a :class:`ValueError` for a packed file that is not named like one."""
+    with open(path, 'rb') as file:
+        start = file.read(16)
+    for mark, kind in _UNREAD.items():
+        if start.startswith(mark):
+            raise ValueError(f'{path} is {kind}')
+    for pattern, name, suffix in _PACKED:
+        if re.match(pattern, start) and path.suffix != suffix:
+            raise ValueError(
+                f'{path} is packed by {name}: unpack it, or let its name end in '
+                f'{suffix!r}'
+            )

@@ -12,25 +12,25 @@ from pyg_irllrec.datasets._ingest.convert import (
     Cast,
     convert,
     is_text_or_number,
+    to_double,
+    to_trimmed_double,
     try_casts,
 )
 from pyg_irllrec.datasets._ingest.decode import decode
 from pyg_irllrec.datasets._ingest.ids import EXACT_BELOW
-from pyg_irllrec.typing import FloatArray, IntArray
-from pyg_irllrec.utils.time_units import UNIT_NAMES, UNITS, find_unit, unit_range
+from pyg_irllrec.typing import IntArray
+from pyg_irllrec.utils.time_units import (
+    UNIT_NAMES,
+    UNITS,
+    find_unit,
+    find_written_dates,
+    unit_range,
+)
 
 _NAT = np.iinfo(np.int64).min  # What numpy and pandas write where a time is missing.
 _YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799
 _REASON = 'must hold numbers or ISO 8601 dates'
 _NUMBER = r'^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$'
-# The widths of dates that are written as one number, from the month on.
-_WRITTEN_DATES = {
-    'YYYYMM': (12,),
-    'YYYYMMDD': (12, 31),
-    'YYYYMMDDHH': (12, 31, 23),
-    'YYYYMMDDHHMM': (12, 31, 23, 59),
-    'YYYYMMDDHHMMSS': (12, 31, 23, 59, 59),
-}
 
 
 class _Part(NamedTuple):
@@ -54,7 +54,7 @@ class TimeColumn:
 
     def add(self, values: Any, cell: CellLocation) -> None:
         r"""Adds the times of the next rows, which are at :obj:`cell`."""
-        values = decode(values)
+        values = decode(values, cell)
         if values.null_count > 0 or pa.types.is_floating(values.type):
             cell.fail_where(pc.is_null(values, nan_is_null=True), 'lacks a timestamp')
         if len(values) == 0:
@@ -93,7 +93,7 @@ class TimeColumn:
     def _infer(self) -> str:
         largest = [float(np.abs(values).max()) for values, _ in self._parts]
         most = max(largest)
-        self._check_written_dates(most)
+        self._check_written_dates()
         unit = find_unit(most)
         if unit is None:
             values, cell = self._parts[largest.index(most)]
@@ -112,31 +112,28 @@ class TimeColumn:
                 )
         return unit
 
-    def _check_written_dates(self, most: float) -> None:
-        r"""Raises a :class:`ValueError` where all numbers are written dates, such as
-        20240102: as seconds, they would be of 1970."""
-        for form, widths in _WRITTEN_DATES.items():
-            year = 100 ** len(widths)
-            if 1900 * year <= most < 2101 * year and all(
-                _are_written_dates(values, widths) for values, _ in self._parts
-            ):
-                values, cell = self._parts[0]
-                cell.fail(
-                    f'holds dates written as numbers ({form}), which have no unit: '
-                    "write '2024-01-02', or pass 'time_unit' if they are times",
-                    value=values[0],
-                )
+    def _check_written_dates(self) -> None:
+        found = find_written_dates([values for values, _ in self._parts])
+        if found is None:
+            return
+        for values, cell in self._parts:
+            cell.fail_where(
+                pa.array(values == found.example),
+                f'holds dates written as numbers ({found.form}), which have no unit: '
+                "write '2024-01-02', or pass 'time_unit' if they are times",
+                values,
+            )
 
 
 def _read(values: Any, cell: CellLocation) -> tuple[npt.NDArray[Any], str]:
     r"""Numbers as they are, or dates in seconds, and which of the two they are."""
-    numbers = try_casts(values, (_integer, _double, _trimmed_double))
+    numbers = try_casts(values, (_integer, to_double, to_trimmed_double))
     if numbers is not None:
         if numbers.dtype.kind == 'f':
             cell.fail_where(pa.array(~np.isfinite(numbers)), _REASON, values)
         return numbers, 'numbers'
     if not pa.types.is_large_string(values.type):
-        return convert(values, (_double,), cell, _REASON), 'numbers'
+        return convert(values, (to_double,), cell, _REASON), 'numbers'
     values = pc.utf8_trim_whitespace(values)
     is_number = pc.match_substring_regex(values, _NUMBER)
     dates = values.filter(pc.invert(is_number))
@@ -157,30 +154,9 @@ def _check_digits(part: npt.NDArray[Any], values: Any, cell: CellLocation) -> No
         cell.fail_where(wide, f'must hold float64 or integers, got {values.type}')
 
 
-def _are_written_dates(values: npt.NDArray[Any], widths: tuple[int, ...]) -> bool:
-    rest = values
-    for place in reversed(range(len(widths))):
-        part = rest % 100
-        if place < 2 and bool((part < 1).any()):  # Months and days count from one.
-            return False
-        if bool((part > widths[place]).any()):
-            return False
-        rest = rest // 100
-    return bool(((rest >= 1900) & (rest <= 2100)).all())
-
-
 def _integer(values: Any) -> IntArray:
     out: IntArray = values.cast(pa.int64()).to_numpy(zero_copy_only=False)
     return out
-
-
-def _double(values: Any) -> FloatArray:
-    out: FloatArray = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return out
-
-
-def _trimmed_double(values: Any) -> FloatArray:
-    return _double(pc.utf8_trim_whitespace(values))
 
 
 def _seconds(values: Any) -> IntArray:

@@ -5,9 +5,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from torch import Tensor
 
 from pyg_irllrec.datasets._ingest.cell_location import CellLocation
+
+_COARSE = tuple(np.dtype(f'M8[{unit}]') for unit in ('Y', 'M', 'W', 'h', 'm'))
+_BFLOAT16_EXACT_BELOW = 2**8
 
 
 def to_array(column: Any, cell: CellLocation) -> Any:
@@ -17,41 +21,98 @@ def to_array(column: Any, cell: CellLocation) -> Any:
     Raises:
         ValueError: If it holds other types side by side, or is no column.
     """
+    column = as_column(column, cell)
     if isinstance(column, (pa.Array, pa.ChunkedArray)):
         return column
-    if isinstance(column, Tensor):
-        column = column.detach().cpu()
-        # NumPy has no bfloat16.
-        column = (column.float() if column.is_floating_point() else column).numpy()
-    is_list = all(hasattr(column, name) for name in ('__len__', '__getitem__'))
-    if not is_list or isinstance(column, (str, bytes, Mapping)):
-        cell.fail(f'must be a sequence of values, got {type(column).__name__}')
-    if getattr(column, 'ndim', 1) != 1:
-        cell.fail(f'must have one value per row, got the shape {tuple(column.shape)}')
     try:
-        return pa.array(column, from_pandas=True)
+        values = pa.array(column, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         pass  # Values of several types, or integers beyond int64.
+    else:
+        # After a float, Arrow takes a Boolean for a number.
+        if has_type(column) or not pa.types.is_floating(values.type):
+            return values
+        if not {bool, np.bool_} & set(map(type, column)):
+            return values
     texts = [_to_text(value, row, cell) for row, value in enumerate(column)]
     return pa.array(texts, pa.large_string())
 
 
+def has_type(column: Any) -> bool:
+    r"""Whether a column has one type for all of its values."""
+    return str(getattr(column, 'dtype', 'object')).lower() != 'object'
+
+
+def as_column(column: Any, cell: CellLocation) -> Any:
+    r"""A column as Arrow has it or takes it, or a :class:`ValueError` where it is
+    none."""
+    if isinstance(column, (pa.Array, pa.ChunkedArray)):
+        return column
+    if isinstance(column, Tensor):
+        column = _from_tensor(column, cell)
+    is_list = all(hasattr(column, name) for name in ('__len__', '__getitem__'))
+    if not is_list or isinstance(column, (str, bytes, bytearray, Mapping)):
+        cell.fail(f'must be a sequence of values, got {type(column).__name__}')
+    if getattr(column, 'ndim', 1) != 1:
+        cell.fail(f'must have one value per row, got the shape {tuple(column.shape)}')
+    if type(column) is not np.ndarray:
+        return column
+    if column.dtype in _COARSE:
+        return _to_seconds(column, cell)
+    return column.astype(column.dtype.newbyteorder('='), copy=False)
+
+
+def _from_tensor(column: Tensor, cell: CellLocation) -> Any:
+    if column.layout is not torch.strided:
+        cell.fail(f'must be dense, got {column.layout}: call .to_dense() on it')
+    column = column.detach().cpu()
+    if column.dtype is torch.bfloat16:  # Which NumPy lacks.
+        column = column.float()
+        if bool((column.abs() >= _BFLOAT16_EXACT_BELOW).any()):
+            cell.fail(
+                f'must be below {_BFLOAT16_EXACT_BELOW} in torch.bfloat16, which '
+                'cannot hold all integers from there on: use a wider type'
+            )
+    try:
+        return column.resolve_conj().resolve_neg().numpy()
+    except (TypeError, RuntimeError):
+        cell.fail(f'must hold numbers of NumPy, got {column.dtype}')
+
+
+def _to_seconds(column: Any, cell: CellLocation) -> Any:
+    r"""Dates of a unit that Arrow lacks in seconds."""
+    # All of the years 1 to 9999 in any of these units, and no more than seconds hold.
+    if bool((np.abs(column.astype(np.int64)) > 2**33).any()):
+        cell.fail('must hold times of the years 1 to 9999')
+    return column.astype('M8[s]')
+
+
 def _to_text(value: Any, row: int, cell: CellLocation) -> str | None:
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            cell.fail(
-                'holds half a surrogate pair, which is no text', row, ascii(value)
-            )
+        check_text(value, row, cell)
         return value
     if value is None or type(value).__name__ in ('NAType', 'NaTType'):
         return None
     number = isinstance(value, (int, float, np.integer, np.floating))
-    if number and not isinstance(value, bool):
-        return None if value != value else str(value)
-    cell.fail(
-        'must hold values of one type, such as integers or strings, got '
-        f'{type(value).__name__} among them',
-        row,
-    )
+    if not number or isinstance(value, bool):
+        cell.fail(
+            'must hold values of one type, such as integers or strings, got '
+            f'{type(value).__name__} among them',
+            row,
+        )
+    if value != value:
+        return None
+    if abs(value) == np.inf:
+        cell.fail('must hold finite numbers', row, value)
+    small = isinstance(value, (np.float16, np.float32))
+    if small and abs(value) >= 2 / np.finfo(type(value)).eps:
+        cell.fail(f'must hold float64 or integers, got {type(value).__name__}', row)
+    return str(value)
+
+
+def check_text(text: str, row: int, cell: CellLocation) -> None:
+    r"""Raises a :class:`ValueError` for a string that is no Unicode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        cell.fail('holds half a surrogate pair, which is no text', row, ascii(text))

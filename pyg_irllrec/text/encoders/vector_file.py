@@ -12,14 +12,16 @@ from typing import IO, Any, NamedTuple, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from numpy.lib import format as npy
 from torch import Tensor
 
 from pyg_irllrec.text.encoders._encoder_output import as_json
 from pyg_irllrec.typing import IntArray, PathLike
+from pyg_irllrec.utils.argument_checks import as_path, check_instance
 from pyg_irllrec.utils.checks import check_choice
-from pyg_irllrec.utils.clean_id import clean_id
 from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.id_array import as_id_array, to_strings
 from pyg_irllrec.utils.json_object import parse_json_object
 from pyg_irllrec.utils.printable import printable
 
@@ -37,7 +39,8 @@ class VectorFile(NamedTuple):
     vectors: npt.NDArray[np.float32]
     """One row per id, of shape :math:`(N, D_t)`."""
     ids: npt.NDArray[Any]
-    """The ids of the rows, integers or strings, of shape :math:`(N)`."""
+    """The ids of the rows, of shape :math:`(N)`: integers where all are, else
+    strings."""
     record: dict[str, Any]
     """The description of the vectors, with :obj:`dimension` and :obj:`count`."""
 
@@ -56,8 +59,10 @@ def save_vectors(
     Args:
         path (str or Path): The file, :obj:`.npz`. An existing file is replaced.
         vectors (numpy.ndarray or torch.Tensor): One row per id, of shape
-            :math:`(N, D_t)`, in :obj:`float32` or :obj:`float16`.
-        ids (sequence): Distinct integers or strings, :math:`N` of them.
+            :math:`(N, D_t)`, in :obj:`float32`, :obj:`float16` or :obj:`bfloat16`,
+            which is written as :obj:`float32`.
+        ids (sequence): Distinct integers or strings, :math:`N` of them, read by the
+            rule of tables.
         description (dict): How the vectors were made, such as
             :obj:`encoder.describe()`.
 
@@ -65,12 +70,13 @@ def save_vectors(
         ValueError: If shapes do not fit, a vector is not finite, an id is repeated, or
             JSON cannot represent :obj:`description`.
     """
-    path = Path(path)
+    path = as_path('path', path)
     if path.suffix != '.npz':
         raise ValueError(f"'path' must end in .npz, got {path}")
-    if isinstance(vectors, Tensor):
-        vectors = vectors.detach().cpu().numpy()
-    ids = _as_ids(ids)
+    check_instance('description', description, dict)
+    vectors, ids = _as_array(vectors), as_id_array(ids)
+    if ids.size == 0:
+        raise ValueError("'ids' must hold at least one id, got none")
     _check_vectors(vectors, ids)
     _check_unique(ids)
     record = _make_record(description, vectors, ids)
@@ -95,8 +101,8 @@ def load_vectors(
     What the file claims about its size is compared with its bytes first; an array that
     is packed more than a hundredfold, beyond 64 MB, is refused.
 
-    Ids are compared as tables compare them: strings without blanks at their ends, in
-    Unicode's composed form.
+    Ids are read by the rule of tables: :obj:`7`, :obj:`"7"`, :obj:`" 7 "` and
+    :obj:`7.0` are one id.
 
     Args:
         path (str or Path): The file.
@@ -114,14 +120,16 @@ def load_vectors(
             :obj:`expect`, an id is missing, or a vector is not finite.
     """
     check_choice('missing', missing, ('error', 'zeros'))
-    path = Path(path)
+    path = as_path('path', path)
+    if expect is not None:
+        check_instance('expect', expect, dict)
     if not path.is_file():
         raise FileNotFoundError(
             f'{printable(path)} does not exist: write it with save_vectors'
         )
-    wanted = None if ids is None else _as_ids(ids)
+    wanted = None if ids is None else as_id_array(ids)
     with _open_archive(path) as archive:
-        held = _as_ids(_read_array(archive, 'ids'))
+        held = as_id_array(_read_array(archive, 'ids'))
         record = _read_record(archive, held)
     for name, value in as_json('expect', expect or {}).items():
         if record.get(name) != value:
@@ -139,36 +147,16 @@ def load_vectors(
     return VectorFile(vectors, wanted, record)
 
 
-def _as_ids(ids: _AnyIds) -> npt.NDArray[Any]:
-    r"""Converts ids to a vector of :obj:`int64` or of strings."""
-    if isinstance(ids, Tensor):
-        ids = ids.detach().cpu().numpy()
-    values = ids if isinstance(ids, np.ndarray) else list(ids)
-    array = np.asarray(values)
-    if array.dtype.kind == 'O':  # Strings from pandas.
-        values = array.tolist()
-        array = np.asarray(values)
-    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in 'iuU':
-        raise ValueError(
-            "'ids' must be a vector of integers or of strings with at least one id, "
-            f'got shape {array.shape} of {array.dtype}'
-        )
-    if array.dtype.kind != 'U':
-        if array.max() > np.iinfo(np.int64).max:
-            raise ValueError(f"'ids' must be below 2**63, got {array.max()}")
-        return array.astype(np.int64)
-    # Numpy turns numbers among strings into strings.
-    if isinstance(values, list) and not all(isinstance(x, str) for x in values):
-        raise ValueError("'ids' must be all integers or all strings")
-    cleaned = [clean_id(text) for text in array.tolist()]
-    for row, text in enumerate(cleaned):
-        if not text or not _is_unicode(text):
-            raise ValueError(f"'ids' must be Unicode and not blank, got row {row}")
-    return np.array(cleaned)
-
-
-def _is_unicode(text: str) -> bool:
-    return not any('\ud800' <= letter <= '\udfff' for letter in text)
+def _as_array(vectors: Union[npt.NDArray[Any], Tensor]) -> npt.NDArray[Any]:
+    if isinstance(vectors, Tensor) and vectors.layout is torch.strided:
+        vectors = vectors.detach().cpu()
+        # NumPy has no bfloat16.
+        vectors = vectors.float() if vectors.dtype is torch.bfloat16 else vectors
+        return vectors.numpy()
+    if not isinstance(vectors, np.ndarray):
+        got = getattr(vectors, 'layout', type(vectors).__name__)
+        raise ValueError(f"'vectors' must be an array or a dense tensor, got {got}")
+    return vectors
 
 
 def _check_vectors(vectors: npt.NDArray[Any], ids: npt.NDArray[Any]) -> None:
@@ -306,11 +294,11 @@ def _read_record(archive: zipfile.ZipFile, ids: npt.NDArray[Any]) -> dict[str, A
 @contextmanager
 def _open_embedding(archive: zipfile.ZipFile) -> Iterator[_Member]:
     with _open_member(archive, 'embedding') as member:
-        _, shape, dtype, fortran_order = member
-        if len(shape) != 2 or shape[1] == 0 or fortran_order or dtype.kind != 'f':
+        _, shape, dtype, _ = member
+        if len(shape) != 2 or shape[1] == 0 or dtype.kind != 'f':
             raise ValueError(
                 'embedding must be a matrix of floating-point numbers with at least '
-                f'one column, row by row, got shape {shape} of {dtype}'
+                f'one column, got shape {shape} of {dtype}'
             )
         yield member
 
@@ -319,12 +307,8 @@ def _find_rows(
     held: npt.NDArray[Any], wanted: npt.NDArray[Any], path: Path, missing: str
 ) -> IntArray:
     r"""The row of each wanted id, -1 for those that are missing."""
-    if held.dtype.kind != wanted.dtype.kind:
-        kinds = {'i': 'integers', 'U': 'strings'}
-        raise ValueError(
-            f"'ids' must be {kinds[held.dtype.kind]}, as in {printable(path)}, got "
-            f'{kinds[wanted.dtype.kind]}'
-        )
+    if held.dtype.kind != wanted.dtype.kind:  # 7 and '7' are one id.
+        held, wanted = to_strings(held), to_strings(wanted)
     order = held.argsort(kind='stable')
     position = np.searchsorted(held, wanted, sorter=order)
     rows = order[np.minimum(position, held.size - 1)]
@@ -341,15 +325,31 @@ def _find_rows(
 def _read_rows(archive: zipfile.ZipFile, rows: IntArray) -> npt.NDArray[np.float32]:
     r"""Rows of the matrix, with zeros for row -1. The whole file is read, block by
     block, so that its checksum is verified."""
-    order = rows.argsort(kind='stable')
-    with _open_embedding(archive) as (file, (count, width), dtype, _):
-        out = np.zeros((rows.size, width), np.float32)
-        step = max(1, _BLOCK_BYTES // (width * dtype.itemsize))
-        for start in range(0, count, step):
-            size = min(step, count - start)
-            data = file.read(size * width * dtype.itemsize)
-            block = np.frombuffer(data, dtype).reshape(size, width)
-            first, last = np.searchsorted(rows, [start, start + size], sorter=order)
-            with np.errstate(over='ignore'):  # Infinity is refused later.
-                out[order[first:last]] = block[rows[order[first:last]] - start]
+    with _open_embedding(archive) as member:
+        out = np.zeros((rows.size, member.shape[1]), np.float32)
+        with np.errstate(over='ignore'):  # Infinity is refused later.
+            if member.fortran_order:
+                _read_by_column(member, rows, out)
+            else:
+                _read_by_row(member, rows, out)
     return out
+
+
+def _read_by_row(member: _Member, rows: IntArray, out: npt.NDArray[Any]) -> None:
+    file, (count, width), dtype, _ = member
+    order = rows.argsort(kind='stable')
+    step = max(1, _BLOCK_BYTES // (width * dtype.itemsize))
+    for start in range(0, count, step):
+        size = min(step, count - start)
+        data = file.read(size * width * dtype.itemsize)
+        block = np.frombuffer(data, dtype).reshape(size, width)
+        first, last = np.searchsorted(rows, [start, start + size], sorter=order)
+        out[order[first:last]] = block[rows[order[first:last]] - start]
+
+
+def _read_by_column(member: _Member, rows: IntArray, out: npt.NDArray[Any]) -> None:
+    file, (count, width), dtype, _ = member
+    found = rows >= 0
+    for column in range(width):
+        values = np.frombuffer(file.read(count * dtype.itemsize), dtype)
+        out[found, column] = values[rows[found]]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 
 import pytest
 
@@ -47,7 +49,9 @@ def test_a_wrong_encoding_is_named(read, tmp_path, encoding, message):
     assert not (tmp_path / 'root').exists()
 
 
-@pytest.mark.parametrize('encoding', ['hex', 'klingon', None, 'a\0'])
+@pytest.mark.parametrize(
+    'encoding', ['hex', 'klingon', None, 'a\0', 'idna', 'Punycode', 'undefined']
+)
 def test_what_is_no_encoding_of_text(read, encoding):
     with pytest.raises(ValueError, match="'encoding' must be an encoding of Python"):
         read(TEXT, encoding=encoding)
@@ -104,3 +108,44 @@ def test_other_kinds_of_files_are_named(read):
 def test_line_ends(read, end):
     dataset = read(end.join(['who,what', 'a,1', 'b,2', '']))
     assert dataset.user_ids == ['a', 'b'] and dataset.item_ids.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    'header',
+    ['who,what', '"who","what"', ' who, what ', '\ufeffwho,what', 'sep=,\nwho,what'],
+)
+def test_a_header_beside_the_names_of_columns(read, header):
+    text = f'{header}\na,1\n'
+    with pytest.raises(
+        ValueError, match="has a header, which is 'column_names': leave"
+    ):
+        read(text, column_names=['who', 'what'])
+    dataset = read(text, column_names=['what', 'who'])
+    assert len(dataset.user_ids) == 2
+
+
+@pytest.mark.parametrize(
+    ('name', 'pack', 'message'),
+    [
+        ('t.csv', gzip.compress, r"is packed by gzip: .*end in '\.gz'"),
+        ('t.CSV.GZ', gzip.compress, r"is packed by gzip: .*end in '\.gz'"),
+        ('t.csv.bz2', gzip.compress, r"is packed by gzip: .*end in '\.gz'"),
+        ('t.csv', bz2.compress, r"is packed by bzip2: .*end in '\.bz2'"),
+        ('t.csv.xz', lzma.compress, 'is packed by xz: unpack it'),
+        ('t.xlsx', lambda raw: b'PK\x03\x04' + raw, 'a ZIP archive or a spreadsheet'),
+        ('t.csv', lambda raw: b'\xd0\xcf\x11\xe0' + raw, 'a spreadsheet'),
+        ('t.csv.gz', bytes, 'or it is damaged'),
+    ],
+)
+def test_packed_files_of_other_names(read, tmp_path, name, pack, message):
+    with pytest.raises(ValueError, match=message):
+        read(pack(TEXT.encode()), name)
+    assert not (tmp_path / 'root').exists()
+
+
+@pytest.mark.parametrize(
+    ('name', 'pack'), [('t.gz', gzip.compress), ('t.bz2', bz2.compress)]
+)
+def test_packed_files(read, name, pack):
+    assert read(pack(TEXT.encode()), name).user_ids == ['b', 'é']
+    assert read('BZh,who,what\n1,a,1\n', force_reload=True).user_ids == ['a']

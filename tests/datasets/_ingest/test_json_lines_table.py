@@ -66,7 +66,10 @@ def test_types_may_change_from_batch_to_batch(read, monkeypatch):
         ('{"who": 1, "what": 2}\n{"who": 3}', "line 2: column 'what' lacks an id"),
         ('{"user": 1, "what": 2}', "one column 'who', got no: its columns are 'user'"),
         ('PAR1', 'is a Parquet file'),
-        (gzip.compress(TEXT.encode() * 99)[:-9], 'expected|UTF|utf'),
+        ('[{"who": 1, "what": 2}]', 'write the objects of an array line by line'),
+        (gzip.compress(TEXT.encode()), r"is packed by gzip: .* end in '\.gz'"),
+        ('{"who": 1.5, "what": 1}\n{"who": true, "what": 1}', 'line 2: .*got bool'),
+        ('{"who": 1.0, "what": 1}\n{"who": true, "what": 1}', 'line 2: .*got bool'),
     ],
 )
 def test_bad_lines_are_named(read, tmp_path, text, message):
@@ -79,3 +82,20 @@ def test_a_cut_file_is_named(read):
     cut = gzip.compress(TEXT.encode() * 99)[:-9]
     with pytest.raises(ValueError, match=r't\.jsonl\.gz is not .* or it is damaged'):
         read(cut, 't.jsonl.gz')
+
+
+def test_texts_do_not_depend_on_their_batch(read, tmp_path, monkeypatch):
+    lines = ['"a"', '["b", "", "c"]', 'true', '1999', '7.5', 'null', '[]']
+    items = ''.join(f'{{"what": {k}, "x": {each}}}\n' for k, each in enumerate(lines))
+    (tmp_path / 'items.jsonl').write_text(items)
+    rows = ''.join(f'{{"who": 1, "what": {k}}}\n' for k in range(len(lines)))
+    for size in (1, 2, 3, 100):
+        monkeypatch.setattr(json_lines_table, '_BATCH_ROWS', size)
+        dataset = read(
+            rows, items=tmp_path / 'items.jsonl', item_text='x', force_reload=True
+        )
+        texts = list(dataset[0]['item'].text)
+        assert texts == ['a', 'b, c', 'True', '1999', '7.5', '', '']
+    (tmp_path / 'items.jsonl').write_text(items + '{"what": 1, "x": {"a": 1}}\n')
+    with pytest.raises(ValueError, match=r'items\.jsonl, line 8: .*got a record'):
+        read(rows, items=tmp_path / 'items.jsonl', item_text='x', force_reload=True)
