@@ -252,7 +252,7 @@ BOMBS = {
     'a million digits': b'I' + b'9' * 10**6 + b'\n.',
     'keys that take indefinitely to hash': b')' + b'2\x86' * 99 + b'}q\x000h\x00.',
     'a dictionary of them': b'})' + b'2\x86' * 99 + b'Ns.',
-    'an encoding that takes indefinitely to show': b'cnumpy\n_frombuffer\n(c_codecs\nencode'
+    'an encoding that no one may show': b'cnumpy\n_frombuffer\n(c_codecs\nencode'
     b'\n(VA\n)' + b'2\x86' * 99 + b"tRcnumpy\ndtype\n(S'f8'\ntR(I1\ntS'C'\ntR.",
     'deep nesting': b'(' * 10**5 + b't' * 10**5 + b'.',
     'itself': b']2a.',
