@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyg_irllrec.utils.argument_checks import check_instance
-from pyg_irllrec.utils.checks import check_count, check_positive
+from pyg_irllrec.utils.checks import check_count
 
 
 def fitting_cutoffs(num_items: int, ks: Sequence[int] = (5, 10, 20)) -> tuple[int, ...]:
@@ -17,7 +17,7 @@ def fitting_cutoffs(num_items: int, ks: Sequence[int] = (5, 10, 20)) -> tuple[in
     Raises:
         ValueError: If a number is not one of 1 or above.
     """
-    check_positive('num_items', num_items)
+    check_count('num_items', num_items)
     check_count('num_items', num_items)
     check_instance('ks', ks, Sequence)
     for k in ks:

@@ -7,6 +7,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm.auto import tqdm
 
+from pyg_irllrec.utils.checks import check_not_negative
+
 
 class EpochProgressBar(ProgressBar):
     r"""One bar for a whole training run: a step at a time, with the epoch, the loss
@@ -15,10 +17,14 @@ class EpochProgressBar(ProgressBar):
     Args:
         refresh_seconds (float): The least time between two prints.
             (default: :obj:`0.5`)
+
+    Raises:
+        ValueError: If it is below zero.
     """
 
     def __init__(self, refresh_seconds: float = 0.5) -> None:
         super().__init__()
+        check_not_negative('refresh_seconds', refresh_seconds)
         self.refresh_seconds = refresh_seconds
         self._bar: Optional[tqdm[Any]] = None
 

@@ -171,7 +171,12 @@ class Backbone(Module):
             raise ValueError(
                 f'this {type(self).__name__} has no intents (num_intents=0)'
             )
-        if not isinstance(x, Tensor) or x.dim() != 2 or x.size(0) != self.num_nodes:
+        if (
+            not isinstance(x, Tensor)
+            or x.dim() != 2
+            or x.size(0) != self.num_nodes
+            or x.layout is not torch.strided
+        ):
             check_rows('x', x, self.num_nodes)
         user, item = x[: self.num_users], x[self.num_users :]
         mixed = [self.user_prototypes(user), self.item_prototypes(item)]

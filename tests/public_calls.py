@@ -1,0 +1,588 @@
+"""Public callables, each with arguments that are right, for tests that replace them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from pyg_irllrec import build_model, datasets, nn, presets, text, transforms
+from pyg_irllrec import functional as F
+from pyg_irllrec.explain import IntentExplainer
+from pyg_irllrec.plot import draw_intent_map, project_to_plane
+from pyg_irllrec.training import (
+    EpochProgressBar,
+    InteractionDataModule,
+    LitRecommender,
+    RankingLoader,
+    RankingMetrics,
+    RunFolder,
+    TripletLoader,
+    evaluate,
+    fingerprint,
+    fit,
+    fitting_cutoffs,
+    load_weights,
+    parse_device,
+)
+from pyg_irllrec.utils import (
+    TextArray,
+    UserItems,
+    bipartite_edge_index,
+    find_interaction_types,
+    map_interactions,
+    plain_edge_index,
+    select_rows,
+    symmetric_norm,
+    to_edge_index,
+    training_interactions,
+)
+from tests.datasets.files import write_dataset, write_files
+from tests.text.chat_data import honest, some_evidence
+
+Calls = dict[str, tuple[Callable[..., Any], dict[str, Any]]]
+
+RATES = ('user', 'rates', 'item')
+DATA = datasets.SyntheticIntents(12, 10, num_intents=2)[0]
+PAIRS = DATA[RATES].edge_index
+GRAPH = bipartite_edge_index(PAIRS, 12, 10)
+TRAIN = UserItems(PAIRS, 12, 10)
+TEST = UserItems(DATA[RATES].test_edge_label_index, 12, 10)
+TEXT = torch.ones(22, 5)
+TRIPLETS = torch.tensor([[0], [1], [2]])
+TYPES = {'edge_type': RATES, 'rev_edge_type': None}
+X = torch.eye(22)[:, :4] + 0.1
+FILMS = {
+    'ratings.csv': 'userId,movieId,rating,timestamp\n1,1,4.0,964982703\n',
+    'movies.csv': 'movieId,title,genres\n1,Toy Story (1995),Adventure\n',
+    'tags.csv': 'userId,movieId,tag,timestamp\n1,1,fun,964982703\n',
+}
+MUSIC = {
+    'user_artists.dat': 'userID\tartistID\tweight\n2\t51\t13883\n',
+    'artists.dat': 'id\tname\turl\tpictureURL\n51\tDuran\thttp://y\tz\n',
+    'tags.dat': 'tagID\ttagValue\n1\tMetal\n',
+    'user_taggedartists.dat': (
+        'userID\tartistID\ttagID\tday\tmonth\tyear\n2\t51\t1\t1\t4\t2009\n'
+    ),
+}
+WORDS = ['red tea', 'blue cup']
+
+
+def training_calls(folder: Path) -> Calls:
+    torch.manual_seed(0)
+    model, module = build_model(DATA), InteractionDataModule(DATA, batch_size=64)
+    quick = {'epochs': 1, 'device': 'cpu', 'progress': False}
+    fit(model, module, folder / 'run', **quick)
+    best, numbers = folder / 'run' / 'best.ckpt', itertools.count()
+
+    def fit_anew(**options: Any) -> object:
+        out = folder / f'new{next(numbers)}'
+        return fit(**{'out': out, **options})
+
+    return {
+        'fit': (
+            fit_anew,
+            {
+                **{'model': model, 'data': module, 'lr': 1e-3, 'check_every': 1},
+                **{'patience': 1, 'ks': (2,), 'seed': 0, 'precision': '32-true'},
+                **{'resume': False, **quick},
+            },
+        ),
+        'fit into': (
+            fit,
+            {'out': folder / 'run', 'model': model, 'data': module, **quick}
+            | {'resume': True},
+        ),
+        'InteractionDataModule': (
+            InteractionDataModule,
+            {'data': DATA, 'val_data': None, 'test_data': None, 'unsplit': False}
+            | {'batch_size': 8, 'eval_batch_size': 8, 'seed': 0, **TYPES},
+        ),
+        'LitRecommender': (
+            LitRecommender,
+            {'model': model, 'lr': 1e-3, 'ks': (2,), 'seed': 0},
+        ),
+        'LitRecommender.load_from_checkpoint': (
+            LitRecommender.load_from_checkpoint,
+            {'checkpoint_path': best, 'model': model},
+        ),
+        'load_weights': (
+            load_weights,
+            {'model': model, 'path': best, 'check_data': True},
+        ),
+        'fingerprint': (fingerprint, {'model': model, 'data': module}),
+        'RunFolder': (RunFolder, {'path': folder}),
+        'RunFolder.open': (
+            RunFolder(folder / 'opened').open,
+            {'config': {'a': 1}, 'resume': False},
+        ),
+        'evaluate': (
+            evaluate,
+            {'user': torch.randn(12, 4), 'item': torch.randn(10, 4), 'ks': (2,)}
+            | {'label': TEST, 'exclude': TRAIN, 'batch_size': 4},
+        ),
+        'RankingLoader': (
+            RankingLoader,
+            {'label': TEST, 'exclude': TRAIN, 'batch_size': 4},
+        ),
+        'RankingMetrics': (RankingMetrics, {'ks': (2,), 'metrics': ('recall',)}),
+        'TripletLoader': (
+            TripletLoader,
+            {'interactions': TRAIN, 'batch_size': 4, 'seed': 0},
+        ),
+        'fitting_cutoffs': (fitting_cutoffs, {'num_items': 10, 'ks': (5,)}),
+        'parse_device': (parse_device, {'device': 'cpu'}),
+        'EpochProgressBar': (EpochProgressBar, {'refresh_seconds': 0.5}),
+    }
+
+
+def explain_calls(folder: Path) -> Calls:
+    torch.manual_seed(0)
+    model = build_model(DATA)
+    explain = IntentExplainer(model, DATA)
+    return {
+        'IntentExplainer': (
+            IntentExplainer,
+            {'model': model, 'data': DATA, 'sources': 'profile_text', 'num_words': 2}
+            | {'intents': 'intent_text', 'num_nearest': 2, 'exclude': PAIRS, **TYPES},
+        ),
+        'IntentExplainer.node': (
+            explain.node,
+            {'side': 'user', 'node': 0, 'num_prototypes': 2},
+        ),
+        'IntentExplainer.recommendation': (
+            explain.recommendation,
+            {'user': 0, 'item': 0, 'num_prototypes': 2},
+        ),
+        'IntentExplainer.share': (explain.share, {'side': 'user'}),
+        'IntentExplainer.prototypes': (explain.prototypes, {'side': 'user'}),
+        'build_model': (
+            build_model,
+            {'data': DATA, 'backbone': 'lightgcn', 'alignment': 'full', **TYPES}
+            | {'preset': None, 'profile': 'profile', 'intent': 'intent'},
+        ),
+        'get_preset': (
+            presets.get_preset,
+            {'backbone': 'sgl', 'dataset': 'own', 'alignment': 'full'}
+            | {'variant': 'sound'},
+        ),
+        'project_to_plane': (project_to_plane, {'groups': [X, X]}),
+        'draw_intent_map': (
+            draw_intent_map,
+            {'explain': explain, 'marked': None, 'sides': ('user',), 'max_nodes': 3},
+        ),
+    }
+
+
+def functional_calls(folder: Path) -> Calls:
+    ones = torch.ones(22)
+    weight = torch.ones(GRAPH.size(1))
+    rows = {'user': X, 'positive': X, 'negative': X}
+    propagate = {'x': X, 'adj': GRAPH, 'edge_weight': weight, 'impl': 'auto'}
+    return {
+        'info_nce': (
+            F.info_nce,
+            {'query': X, 'key': X, 'keys': X, 'temperature': 0.5, 'weight': ones}
+            | {'key_weight': ones, 'reduction': 'mean', 'eps': 0.0, 'impl': 'auto'}
+            | {'symmetric': False},
+        ),
+        'bpr_loss': (F.bpr_loss, {**rows, 'reduction': 'mean'}),
+        'matching_loss': (
+            F.matching_loss,
+            {'student': X, 'teacher': X, 'reduction': 'mean'},
+        ),
+        'propagate': (F.propagate, propagate),
+        'intent_propagate': (F.intent_propagate, {**propagate, 'intent': X}),
+        'edge_dropout': (
+            F.edge_dropout,
+            {'edge_weight': weight, 'p': 0.5, 'generator': None},
+        ),
+        'node_dropout': (
+            F.node_dropout,
+            {'edge_index': GRAPH, 'edge_weight': weight, 'num_nodes': 22, 'p': 0.5}
+            | {'generator': None},
+        ),
+        'unit_norm': (F.unit_norm, {'x': X, 'eps': 1e-8}),
+        'top_k_items': (
+            F.top_k_items,
+            {'user': X[:3], 'item': X, 'k': 2}
+            | {'exclude': (torch.tensor([0]), torch.tensor([1]))},
+        ),
+        'approximation_error': (
+            F.approximation_error,
+            {'query': X, 'keys': X, 'impl': 'moments', 'temperature': 0.5}
+            | {'key_weight': ones, 'num_samples': 4, 'generator': None},
+        ),
+    }
+
+
+def backbone_calls(folder: Path) -> Calls:
+    sizes = {'num_users': 12, 'num_items': 10, 'embedding_dim': 4}
+    common = {**sizes, 'num_intents': 2, 'impl': 'auto'}
+    layered = {**common, 'num_layers': 2}
+    contrast = {**layered, 'contrast_weight': 0.1, 'temperature': 0.2}
+    repeats = {**contrast, 'duplicates': False}
+    views = {**repeats, 'negatives': 'all', 'contrast_impl': 'auto'}
+    backbone = nn.LightGCN(12, 10, 4, num_intents=2)
+    sgl = nn.SGL(12, 10, 4)
+    output = sgl(GRAPH)
+    return {
+        'Backbone': (nn.Backbone, common),
+        'EmbeddingBackbone': (nn.EmbeddingBackbone, layered),
+        'ContrastiveBackbone': (nn.ContrastiveBackbone, repeats),
+        'TwoViewBackbone': (nn.TwoViewBackbone, views),
+        'LightGCN': (nn.LightGCN, {**layered, 'edge_dropout': 0.5}),
+        'SGL': (nn.SGL, {**views, 'augmentation': 'edge', 'dropout': 0.2}),
+        'SimGCL': (nn.SimGCL, {**views, 'noise': 0.1}),
+        'DCCF': (nn.DCCF, contrast),
+        'BIGCF': (
+            nn.BIGCF,
+            {**repeats, 'interaction_intents': True, 'center_weight': 0.1, 'eps': 0.0},
+        ),
+        'AlphaRec': (
+            nn.AlphaRec,
+            {**layered, 'item_text': TEXT[:10], 'interactions': PAIRS}
+            | {'temperature': 0.15, 'hidden_channels': 3, 'normalize': True},
+        ),
+        'ModuleBackbone': (
+            nn.ModuleBackbone,
+            {**common, 'module': torch.nn.Linear(4, 4), 'in_channels': 4}
+            | {'method': 'forward', 'hetero': False, 'weighted': False}
+            | {'layout': 'edge_index'},
+        ),
+        'LightGCN.forward': (
+            backbone,
+            {'edge_index': GRAPH, 'edge_weight': None, 'x': X},
+        ),
+        'LightGCN.get_embedding': (
+            backbone.get_embedding,
+            {'edge_index': GRAPH, 'edge_weight': torch.ones(GRAPH.size(1))},
+        ),
+        'LightGCN.intents': (backbone.intents, {'x': X}),
+        'LightGCN.interaction_intent': (
+            backbone.interaction_intent,
+            {'layers': [X], 'edge_index': GRAPH},
+        ),
+        'SGL.auxiliary_loss': (
+            sgl.auxiliary_loss,
+            {'output': output, 'triplets': TRIPLETS},
+        ),
+    }
+
+
+def nn_calls(folder: Path) -> Calls:
+    backbone = nn.LightGCN(12, 10, 4, num_intents=2)
+    model = nn.IRLLRec(backbone, GRAPH, profile=TEXT, intent=TEXT)
+    prototypes = nn.IntentPrototypes(4, 2)
+    options = {'temperature': 0.2, 'duplicates': False, 'impl': 'auto'}
+    pairs = {'text': X, 'embedding': X}
+    wrapped = {'backbone': backbone, 'edge_index': GRAPH, 'edge_weight': None}
+    return {
+        'Recommender': (nn.Recommender, {**wrapped, 'l2_weight': 0.0}),
+        'IRLLRec': (
+            nn.IRLLRec,
+            {**wrapped, 'profile': TEXT, 'intent': TEXT, 'alignment': None}
+            | {'momentum': 0.9, 'l2_weight': 0.0, 'l2_teacher': False},
+        ),
+        'RLMRecGen': (
+            nn.RLMRecGen,
+            {**wrapped, 'profile': TEXT, 'mask_ratio': 0.1, 'weight': 0.1}
+            | {'temperature': 0.2, 'max_rows': 5, 'impl': 'auto', 'l2_weight': 0.0},
+        ),
+        'Recommender.recommend': (
+            model.recommend,
+            {'users': torch.tensor([0]), 'k': 2, 'exclude': PAIRS, 'batch_size': 4},
+        ),
+        'Recommender.forward': (model, {'edge_label_index': PAIRS}),
+        'Recommender.loss': (model.loss, {'triplets': TRIPLETS}),
+        'IntentAlignmentLoss': (
+            nn.IntentAlignmentLoss,
+            {'profile_weight': 0.1, 'intent_weight': 0.1, 'translation_weight': 0.1}
+            | {'matching_weight': 0.1, 'profile_temperature': 0.2, 'noise': 1.0}
+            | {'intent_temperature': 0.2, 'user_negatives': 'all', 'eps': 0.0}
+            | {'item_negatives': 'batch', 'negative_item_intents': True}
+            | {'duplicates': False, 'impl': 'auto', 'translation_impl': 'auto'},
+        ),
+        'PairwiseAlignmentLoss': (
+            nn.PairwiseAlignmentLoss,
+            {**options, 'negatives': 'batch'},
+        ),
+        'PairwiseAlignmentLoss.forward': (
+            nn.PairwiseAlignmentLoss(),
+            {**pairs, 'index': torch.tensor([0, 1])},
+        ),
+        'TranslationAlignmentLoss': (
+            nn.TranslationAlignmentLoss,
+            {'temperature': 1.0, 'noise': 1.0, 'eps': 0.0, 'impl': 'auto'},
+        ),
+        'TranslationAlignmentLoss.forward': (
+            nn.TranslationAlignmentLoss(),
+            {**pairs, 'generator': None},
+        ),
+        'InteractionTextMatchingLoss.forward': (
+            nn.InteractionTextMatchingLoss(),
+            {'student': X, 'teacher': X},
+        ),
+        'IntentPrototypes': (
+            nn.IntentPrototypes,
+            {'embedding_dim': 4, 'num_intents': 2},
+        ),
+        'IntentPrototypes.forward': (prototypes, {'x': X}),
+        'IntentPrototypes.assign': (prototypes.assign, {'x': X}),
+        'IntentLGConv': (nn.IntentLGConv, {'impl': 'auto'}),
+        'IntentLGConv.forward': (
+            nn.IntentLGConv(),
+            {'x': X, 'edge_index': GRAPH, 'edge_weight': None, 'intent': X}
+            | {'size': (22, 22)},
+        ),
+        'TextProjector': (
+            nn.TextProjector,
+            {'in_channels': 3, 'out_channels': 2, 'hidden_channels': 4},
+        ),
+        'TextProjector.forward': (nn.TextProjector(4, 2), {'x': X}),
+        'MomentumEncoder': (
+            nn.MomentumEncoder,
+            {'encoder': torch.nn.Linear(4, 2), 'momentum': 0.9},
+        ),
+    }
+
+
+def transform_calls(folder: Path) -> Calls:
+    loose = DATA.clone()
+    for split in ('val', 'test'):
+        del loose[RATES][f'{split}_edge_label_index']
+    loose[RATES].rating = torch.ones(PAIRS.size(1))
+    text.save_intents(folder / 'a.jsonl', [], {})
+    sources = {'source': 'profile_text', 'target': 'new'}
+    right: dict[str, tuple[Any, dict[str, Any]]] = {
+        'AddIntents': (
+            DATA,
+            {'path': folder / 'a.jsonl', 'target': 'new', 'missing': 'blank'}
+            | {'expect': {}, 'check_evidence': False, 'unsplit': False}
+            | {'sides': ('user',)},
+        ),
+        'BinarizeRatings': (loose, {'min_rating': 1.0, 'rating': 'rating'}),
+        'DropEdges': (DATA, {'p': 0.5, 'generator': None}),
+        'DropNodes': (DATA, {'p': 0.5, 'generator': None}),
+        'EncodeText': (
+            DATA,
+            {**sources, 'encoder': text.TfidfEncoder(), 'sides': ('item',)},
+        ),
+        'KCore': (loose, {'k': 1, 'k_item': 1}),
+        'ProfileTexts': (
+            DATA,
+            {**sources, 'max_items': 2, 'max_chars': 50, 'by': 'rare'}
+            | {'unsplit': False},
+        ),
+        'ProfileVectors': (
+            DATA,
+            {'source': 'profile', 'weight': 'idf', 'unsplit': False},
+        ),
+        'ReduceText': (
+            DATA,
+            {'dim': 2, 'target': 'profile', 'seed': 0, 'sides': ('item',)},
+        ),
+        'RemapIds': (loose, {}),
+        'SplitInteractions': (
+            loose,
+            {'by': 'random', 'val': 0.1, 'test': 0.1, 'seed': 0, 'per_user': True}
+            | {'min_train': 1, 'cold': 'keep'},
+        ),
+        'SymmetricAdjacency': (DATA, {'layout': 'csr', 'self_loops': False}),
+    }
+
+    def apply(name: str) -> Callable[..., Any]:
+        cls = getattr(transforms, name)
+        return lambda data, **options: cls(**options)(data)
+
+    return {
+        name: (apply(name), {'data': data, **options, **TYPES})
+        for name, (data, options) in right.items()
+    }
+
+
+def dataset_calls(folder: Path) -> Calls:
+    write_dataset(folder)
+    rows = {'u': [1, 2, 2], 'i': [5, 5, 6], 'r': [1.0, 2.0, 3.0], 't': [9, 10, 11]}
+    items = {'i': [5, 6], 'name': ['tea', 'cup']}
+    csv = '\n'.join(['u,i,r,t', *map('{},{},{},{}'.format, *rows.values())])
+    write_files(folder, {'a.csv': csv, 'items.csv': 'i,name\n5,tea\n6,cup'})
+    columns = {'user': 'u', 'item': 'i', 'rating': 'r', 'timestamp': 't'}
+    table = {**columns, 'time_unit': 's', 'users': None, 'user_text': None}
+    table |= {'user_id': None, 'item_text': 'name', 'item_id': 'i'}
+    table |= {'duplicates': 'last', 'transform': None, 'force_reload': True}
+    raw = {'root': folder / 'none', 'processed_root': None, 'transform': None}
+    raw |= {'force_reload': False}
+    # Without the root: where there are no files, they are downloaded.
+    fixed = {name: value for name, value in raw.items() if name != 'root'}
+    write_files(folder / 'films', FILMS)
+    write_files(folder / 'music', MUSIC)
+    return {
+        'SyntheticIntents': (
+            datasets.SyntheticIntents,
+            {'num_users': 5, 'num_items': 8, 'num_intents': 2, 'noise': 0.1}
+            | {'interactions_per_user': 2.0, 'val_ratio': 0.2, 'test_ratio': 0.2}
+            | {'encoder': None, 'seed': 0, 'transform': None},
+        ),
+        'IRLLRecDataset': (
+            datasets.IRLLRecDataset,
+            {'root': folder, 'name': 'amazon', 'texts': ('profile',)}
+            | {'transform': None},
+        ),
+        'InteractionDataset': (
+            datasets.InteractionDataset,
+            {'root': folder / 'none', 'transform': None},
+        ),
+        'InteractionDataset.from_frame': (
+            datasets.InteractionDataset.from_frame,
+            {'root': folder / 'frame', 'frame': rows, 'items': items, **table},
+        ),
+        'InteractionDataset.from_csv': (
+            datasets.InteractionDataset.from_csv,
+            {'root': folder / 'csv', 'path': folder / 'a.csv', 'sep': ',', **table}
+            | {'items': folder / 'items.csv', 'encoding': 'utf-8', 'quote': '"'}
+            | {'column_names': None},
+        ),
+        'Goodreads': (datasets.Goodreads, {**raw, 'user_texts': False}),
+        'MovieLens': (
+            partial(datasets.MovieLens, folder / 'films'),
+            {**fixed, 'name': 'latest-small', 'tags': False},
+        ),
+        'LastFM': (
+            partial(datasets.LastFM, folder / 'music'),
+            {**fixed, 'tags': False},
+        ),
+    }
+
+
+def text_calls(folder: Path) -> Calls:
+    vectors = np.ones((2, 3), np.float32)
+    text.save_vectors(folder / 'v.npz', vectors, ['a', 'b'], {})
+    text.save_intents(folder / 'i.jsonl', [], {})
+    evidence = some_evidence(2)
+    record = text.IntentRecord('user', 1, 'failed', (), 'no answer')
+    prompt = text.Prompt.packaged('user')
+    llm = SimpleNamespace(
+        tokenizer=SimpleNamespace(
+            chat_template='x', apply_chat_template=lambda *a, **k: 'x'
+        ),
+        llm=torch.nn.Linear(1, 1),
+        device='cpu',
+    )
+    server = {'model': 'm', 'base_url': 'http://localhost:1', 'api_key': 'k' * 20}
+    return {
+        'save_vectors': (
+            text.save_vectors,
+            {'path': folder / 'w.npz', 'vectors': vectors, 'ids': ['a', 'b']}
+            | {'description': {}},
+        ),
+        'load_vectors': (
+            text.load_vectors,
+            {'path': folder / 'v.npz', 'ids': ['a'], 'expect': {}, 'missing': 'zeros'},
+        ),
+        'save_intents': (
+            text.save_intents,
+            {'path': folder / 'j.jsonl', 'records': [record], 'manifest': {}},
+        ),
+        'load_intents': (
+            text.load_intents,
+            {'path': folder / 'i.jsonl', 'expect': {}},
+        ),
+        'intents_to_text': (text.intents_to_text, {'records': [record]}),
+        'intent_keywords': (
+            text.intent_keywords,
+            {'texts': WORDS, 'assignment': torch.eye(2), 'num_words': 2},
+        ),
+        'choose_evidence': (
+            text.choose_evidence,
+            {'data': DATA, 'sides': 'user', 'by': 'random', 'max_text_tokens': 5}
+            | {'max_evidence_tokens': 10, 'seed': 0, 'source': 'profile_text'}
+            | {'unsplit': False, **TYPES},
+        ),
+        'evidence_sha256': (text.evidence_sha256, {'evidence': evidence}),
+        'approximate_tokens': (text.approximate_tokens, {'text': 'red tea'}),
+        'TfidfEncoder': (text.TfidfEncoder, {'dim': 3, 'seed': 0}),
+        'TfidfEncoder.call': (text.TfidfEncoder(), {'texts': WORDS}),
+        'SentenceEncoder': (
+            text.SentenceEncoder,
+            {'model': 'm', 'batch_size': 2, 'device': 'cpu', 'progress': False},
+        ),
+        'CachedEncoder': (
+            text.CachedEncoder,
+            {'encoder': len, 'path': folder / 'c.db', 'batch_size': 2}
+            | {'progress': False, 'description': {'model': 'len'}},
+        ),
+        'OpenAIEncoder': (
+            text.OpenAIEncoder,
+            {**server, 'batch_size': 2, 'dimensions': 3, 'max_retries': 0}
+            | {'timeout': 1.0, 'progress': False},
+        ),
+        'OpenAIChat': (
+            text.OpenAIChat,
+            {**server, 'max_tokens': 5, 'timeout': 1.0, 'options': {}},
+        ),
+        'LocalChat': (text.LocalChat, {'llm': llm, 'max_tokens': 5, 'batch_size': 1}),
+        'Prompt': (text.Prompt, {'path': folder / 'none.md'}),
+        'Prompt.packaged': (text.Prompt.packaged, {'side': 'user'}),
+        'Prompt.messages': (prompt.messages, {'texts': WORDS, 'max_intents': 2}),
+        'ExtractiveModel': (
+            text.ExtractiveModel,
+            {'evidence': evidence, 'num_intents': 2, 'min_share': 0.1},
+        ),
+        'IntentExtractor': (
+            text.IntentExtractor,
+            {'model': honest(), 'prompts': {'user': prompt}, 'max_intents': 2}
+            | {'concurrency': 1, 'max_retries': 0, 'backoff': 1.0, 'rpm': 1.0}
+            | {'tpm': 1.0, 'prompt_price': 0.0, 'answer_price': 0.0}
+            | {'progress': False},
+        ),
+    }
+
+
+def utils_calls(folder: Path) -> Calls:
+    return {
+        'UserItems': (
+            UserItems,
+            {'interactions': PAIRS, 'num_users': 12, 'num_items': 10},
+        ),
+        'UserItems.intersect': (TRAIN.intersect, {'other': TEST}),
+        'UserItems.lookup': (TRAIN.lookup, {'users': torch.tensor([0, 1])}),
+        'UserItems.sample_negatives': (
+            TRAIN.sample_negatives,
+            {'users': torch.tensor([0, 1]), 'generator': None},
+        ),
+        'TextArray': (TextArray, {'values': WORDS}),
+        'select_rows': (select_rows, {'value': X, 'index': torch.tensor([0])}),
+        'bipartite_edge_index': (
+            bipartite_edge_index,
+            {'edge_index': PAIRS, 'num_users': 12, 'num_items': 10}
+            | {'edge_weight': torch.ones(PAIRS.size(1))},
+        ),
+        'to_edge_index': (
+            to_edge_index,
+            {'adj': PAIRS, 'edge_weight': torch.ones(PAIRS.size(1))},
+        ),
+        'symmetric_norm': (
+            symmetric_norm,
+            {'edge_index': GRAPH, 'num_nodes': 22, 'dtype': torch.float32},
+        ),
+        'plain_edge_index': (plain_edge_index, {'edge_index': PAIRS}),
+        'find_interaction_types': (find_interaction_types, {'data': DATA, **TYPES}),
+        'training_interactions': (training_interactions, {'data': DATA, **TYPES}),
+        'map_interactions': (
+            map_interactions,
+            {'source': DATA, 'target': DATA, **TYPES},
+        ),
+    }
+
+
+GROUPS: tuple[Callable[[Path], Calls], ...] = (
+    *(training_calls, explain_calls, functional_calls, backbone_calls, nn_calls),
+    *(transform_calls, dataset_calls, text_calls, utils_calls),
+)
