@@ -9,14 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
+from pyg_irllrec.text._sqlite_pages import read_rows
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 READ_SIZE = 500  # Keys per query, fewer than the parameters that any SQLite allows.
-
-
-_MIN_ROW_BYTES = 30
-_MAX_GROWTH = 1000  # Of a file that was cut off; a damaged header may claim anything.
 
 
 class DamagedDatabase(ValueError):
@@ -118,40 +116,44 @@ def rescue_rows(
 
     Args:
         path (Path): The file, which nobody has open.
-        table (str): The name of the table and, in brackets, its columns.
+        table (str): The name of the table and, in brackets, its columns, of which the
+            first is the key.
         is_sound (callable): Whether a row is whole.
 
     Raises:
+        ValueError: If nothing can be read. The file stays as it is.
         OSError: If a file cannot be written.
     """
-    kept = _copy_aside(path)
+    name, num_columns = table.split()[0], table.count(',') + 1
+    newest: dict[Any, int] = {}
+    damaged = 0
     fresh = path.with_name(f'{path.name}.rescued')
     fresh.unlink(missing_ok=True)
-    _pad(path)
-    name = table.split()[0]
-    rescued = 0
-    try:
-        with (
-            closing(sqlite3.connect(path)) as old,
-            closing(sqlite3.connect(fresh)) as new,
-            new,
-        ):
-            old.text_factory = _decode
-            new.execute(f'CREATE TABLE {table}')
-            for row in _read_rows(old, name, path.stat().st_size // _MIN_ROW_BYTES):
-                if is_sound(row):
-                    marks = ', '.join('?' * len(row))
-                    new.execute(f'INSERT OR REPLACE INTO {name} VALUES ({marks})', row)
-                    rescued += 1
-    except sqlite3.DatabaseError as error:
-        fresh.unlink(missing_ok=True)
-        raise OSError(f'{path} is damaged and was not rescued: {error}') from None
+    with closing(sqlite3.connect(fresh)) as new, new:
+        new.execute(f'CREATE TABLE {table}')
+        for number, row in read_rows(path):
+            if len(row) != num_columns:
+                continue  # Of the schema.
+            if not is_sound(row):
+                damaged += 1
+            elif number >= newest.get(row[0], 0):  # Old pages may hold old rows.
+                newest[row[0]] = number
+                marks = ', '.join('?' * num_columns)
+                new.execute(f'INSERT OR REPLACE INTO {name} VALUES ({marks})', row)
+    if not newest:
+        fresh.unlink()
+        raise ValueError(
+            f'{path} is damaged, and none of its entries can be read: put a copy in '
+            'its place, or move it away to start anew'
+        )
+    kept = _copy_aside(path)
     for suffix in ('-wal', '-shm'):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     os.replace(fresh, path)
+    left_out = f' (damaged and left out: {damaged})' if damaged else ''
     return (
-        f'{path} was damaged: {rescued} entries that could be read are in a new file '
-        f'of this name, and the damaged file is kept as {kept}'
+        f'{path} was damaged: {len(newest)} entries that could be read{left_out} are '
+        f'in a new file of this name, and the damaged file is kept as {kept}'
     )
 
 
@@ -164,42 +166,6 @@ def _copy_aside(path: Path) -> Path:
         if source.exists():
             shutil.copyfile(source, kept.with_name(kept.name + suffix))
     return kept
-
-
-def _pad(path: Path) -> None:
-    r"""Gives a file that was cut off the length that its header names, without which
-    SQLite reads nothing of it."""
-    size = path.stat().st_size
-    with open(path, 'r+b') as file:
-        header = file.read(32)
-        page_size = int.from_bytes(header[16:18], 'big')
-        full = page_size * int.from_bytes(header[28:32], 'big')
-        if size < full < _MAX_GROWTH * size:
-            file.truncate(full)
-
-
-def _read_rows(
-    db: sqlite3.Connection, name: str, most: int
-) -> Iterator[tuple[Any, ...]]:
-    r"""The rows that can be read: those around damaged pages, too."""
-    try:
-        (last,) = db.execute(f'SELECT max(rowid) FROM {name}').fetchone()
-    except sqlite3.DatabaseError:
-        last = most
-    pending = [
-        (start, min(start + READ_SIZE, last + 1))
-        for start in range(0, (last or 0) + 1, READ_SIZE)
-    ]
-    while pending:
-        start, end = pending.pop()
-        try:
-            yield from db.execute(
-                f'SELECT * FROM {name} WHERE rowid >= ? AND rowid < ?', (start, end)
-            ).fetchall()
-        except sqlite3.DatabaseError:
-            if end - start > 1:
-                middle = (start + end) // 2
-                pending += [(start, middle), (middle, end)]
 
 
 def _decode(text: bytes) -> str:

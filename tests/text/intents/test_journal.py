@@ -97,6 +97,37 @@ def test_a_damaged_file_is_rescued(path, seed):
     assert read(path, KEYS) == found
 
 
+@pytest.mark.parametrize('place', [20, 28, 100, 105, 110, 4096, 4100])
+def test_one_damaged_byte_costs_no_entry(path, place):
+    fill(path, 300)
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match='was damaged: 300 entries that could be read'):
+        assert len(read(path, KEYS)) == 300
+
+
+def test_damaged_entries_of_a_damaged_file_are_counted(path):
+    fill(path, 300)
+    change(path, 'UPDATE outcomes SET calls = 3 WHERE key = ?')
+    content = bytearray(path.read_bytes())
+    content[28] ^= 0xFF
+    path.write_bytes(content)
+    match = r'299 entries that could be read \(damaged and left out: 1\)'
+    with pytest.warns(UserWarning, match=match):
+        assert len(read(path, KEYS)) == 299
+
+
+def test_a_file_of_which_nothing_can_be_read_stays_as_it_is(path):
+    fill(path, 300)
+    content = path.read_bytes()[:4096]
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match='none of its entries can be read: put a copy'):
+        read(path)
+    assert path.read_bytes() == content
+    assert not list(path.parent.glob('*rescued*'))
+
+
 def test_a_file_that_was_cut_off_is_rescued(path):
     fill(path, 300)
     content = path.read_bytes()

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import random
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from pyg_irllrec.text._sqlite_pages import read_rows
+
+VALUES = [
+    None,
+    0,
+    1,
+    2,
+    -1,
+    300,
+    -(2**17),
+    2**30,
+    -(2**40),
+    2**62,
+    0.5,
+    'ü',
+    b'',
+    b'\0',
+]
+LONG = [b'x' * size for size in (400, 489, 490, 4057, 4058, 4061, 5000, 99_999)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'a.sqlite'
+
+
+def connect(path, page_size=4096):
+    db = sqlite3.connect(path)
+    db.execute(f'PRAGMA page_size = {page_size}')
+    db.execute('PRAGMA journal_mode = WAL')
+    db.execute('CREATE TABLE t (a, b)')
+    return db
+
+
+def rows_of(path):
+    """The rows with two columns by their number, the last one that was found."""
+    return {number: row for number, row in read_rows(path) if len(row) == 2}
+
+
+@pytest.mark.parametrize('page_size', [512, 4096, 32768])
+def test_all_rows_of_a_file(path, page_size):
+    rows = [(k, value) for k, value in enumerate([*VALUES, *LONG] * 9)]
+    with closing(connect(path, page_size)) as db, db:
+        db.executemany('INSERT INTO t VALUES (?, ?)', rows)
+    assert rows_of(path) == {k + 1: row for k, row in enumerate(rows)}
+
+
+def test_rows_that_are_in_the_log_alone(path):
+    rows = [(k, f'text {k}') for k in range(500)]
+    with closing(connect(path)) as db:
+        with db:
+            db.executemany('INSERT INTO t VALUES (?, ?)', rows)
+        assert path.with_name('a.sqlite-wal').stat().st_size > 10_000
+        assert rows_of(path) == {k + 1: row for k, row in enumerate(rows)}
+
+
+def test_a_damaged_file_gives_rows_or_none(path):
+    with closing(connect(path)) as db, db:
+        db.executemany('INSERT INTO t VALUES (?, ?)', [(1, value) for value in LONG])
+    content = path.read_bytes()
+    rng = random.Random(0)
+    for _ in range(200):
+        changed = bytearray(content)
+        for _ in range(3):
+            page = rng.randrange(len(changed) // 4096) * 4096
+            changed[page + rng.choice([*range(16), rng.randrange(4096)])] ^= 0xFF
+        path.write_bytes(changed[: rng.choice([len(changed), rng.randrange(1, 9999)])])
+        for number, row in read_rows(path):
+            assert isinstance(number, int) and isinstance(row, tuple)
