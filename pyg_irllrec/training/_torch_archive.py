@@ -51,7 +51,7 @@ def check_torch_archive(path: Path) -> None:
 
 def _check_archive(archive: zipfile.ZipFile, available: int) -> None:
     members = archive.infolist()
-    # Torch's reader does not tell upper from lower case.
+    # Torch's reader takes upper and lower case for the same.
     if len({member.filename.casefold() for member in members}) < len(members):
         raise ValueError('two of its parts have one name')
     for member in members:

@@ -7,6 +7,7 @@ from typing import Any, Optional
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from pyg_irllrec.training._check_checkpoint import check_parts
 from pyg_irllrec.training._torch_archive import check_torch_archive
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.printable import printable
@@ -57,7 +58,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise ValueError(
                 f'{shown} is not a checkpoint, or it is damaged: {_reason(error)}'
             ) from None
-        _check_parts(checkpoint, shown)
+        check_parts(checkpoint, shown)
         _check_weights(checkpoint['state_dict'], shown)
         return checkpoint
 
@@ -78,23 +79,6 @@ def _is_held(value: torch.Tensor) -> bool:
     and it can claim any number."""
     size = value.numel() * value.element_size()
     return size <= max(value.untyped_storage().nbytes(), _MAX_EXPANDED_BYTES)
-
-
-def _check_parts(checkpoint: Any, path: str) -> None:
-    parts = {'state_dict': dict, 'history': list, 'settings': dict, 'epoch': int}
-    advice = ''
-    if isinstance(checkpoint, dict):
-        wrong = [
-            name
-            for name, kind in parts.items()
-            if not isinstance(checkpoint.get(name), kind)
-        ]
-        if not wrong:
-            return
-        advice = f' (wrong or missing: {", ".join(wrong)})'
-        if all(isinstance(value, torch.Tensor) for value in checkpoint.values()):
-            advice = ' but a state_dict: model.load_state_dict(torch.load(path))'
-    raise ValueError(f'{path} is not a checkpoint of a training run{advice}')
 
 
 def _check_weights(state: dict[Any, Any], path: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from typing import Any, Optional
 
 from pyg_irllrec.nn import Recommender
@@ -8,11 +9,14 @@ from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.digest import (
     describe_module,
+    describe_tensor,
     hash_graph,
     hash_interactions,
     same_sketch,
-    sketch,
 )
+
+STATE = 'changed by training'
+"""The value of what is no setting. It agrees with all others."""
 
 _WORDS = {
     'train': 'other training interactions',
@@ -25,6 +29,7 @@ _SETTINGS = {
     'batch_size': "the data module's batch_size",
     'data_seed': "the data module's seed",
     'version': 'the version of pyg_irllrec',
+    'dtype': "the model's dtype",
 }
 
 
@@ -36,8 +41,8 @@ def fingerprint(
     :obj:`batch_size` and :obj:`data_seed`; :obj:`graph` (a hash of the edges that the
     model propagates on), :obj:`edge_weight` and the texts of the model by name, such as
     :obj:`profile` and :obj:`intent` (numbers that stay alike under rounding);
-    :obj:`model` (the class and the settings of every part), and :obj:`version` (of this
-    package). It takes one pass over each.
+    :obj:`dtype`, :obj:`model` (the class and the settings of every part), and
+    :obj:`version` (of this package). It takes one pass over each.
 
     Args:
         model (Recommender): The model.
@@ -62,11 +67,47 @@ def fingerprint(
         loader = data.train_dataloader()
         found |= {'batch_size': int(loader.batch_size), 'data_seed': int(loader.seed)}
     found['graph'] = hash_graph(model.edge_index, model.num_users + model.num_items)
+    kinds = {str(weight.dtype) for weight in model.parameters()}
+    found['dtype'] = ', '.join(sorted(kinds)).replace('torch.', '')
     saved = model.state_dict().keys()
     for name, value in model.named_buffers():
         if name not in saved and name != 'edge_index':
-            found[name] = sketch(value)
+            found[name] = describe_tensor(value)
     return found | {'model': describe_module(model)}
+
+
+def mark_state(
+    found: dict[str, Any], model: Recommender, buffers: Collection[str]
+) -> dict[str, Any]:
+    r"""A :func:`fingerprint` in which what training has changed is compared no more.
+
+    Args:
+        found (dict): The fingerprint, taken before training.
+        model (Recommender): The model, after training.
+        buffers (collection of str): The names of its buffers that have changed.
+    """
+    before, now = found['model'], describe_module(model)
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    known = dict.fromkeys(set(buffers) & set(found), STATE)
+    return with_state(found, {**known, 'model': dict.fromkeys(changed, STATE)})
+
+
+def with_state(found: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    r"""A :func:`fingerprint` with the marks of another."""
+
+    def marks(values: dict[str, Any]) -> dict[str, str]:
+        return {name: STATE for name, value in values.items() if value == STATE}
+
+    settings = found['model'] | marks(known.get('model', {}))
+    return found | marks(known) | {'model': settings}
+
+
+def same_run(one: object, other: object) -> bool:
+    r"""Whether two fingerprints are of one run."""
+    try:
+        return not _differences(_checked(one, ''), _checked(other, ''))
+    except ValueError:
+        return False
 
 
 def check_same_run(before: object, now: dict[str, Any], what: str) -> None:
@@ -104,14 +145,28 @@ def check_same_model(before: object, now: dict[str, Any], what: str) -> None:
 
 
 def _checked(before: object, what: str) -> dict[str, Any]:
-    if not isinstance(before, dict) or not isinstance(before.get('model'), dict):
-        raise ValueError(f'{what} holds no fingerprint of what it was made from')
-    return before
+    if isinstance(before, dict) and isinstance(before.get('model'), dict):
+        others = {name: value for name, value in before.items() if name != 'model'}
+        pairs = [*before['model'].items(), *others.items()]
+        if all(isinstance(name, str) for name, _ in pairs) and all(
+            isinstance(value, str) for value in before['model'].values()
+        ):
+            return before
+    raise ValueError(f'{what} holds no fingerprint of what it was made from')
 
 
 def _of_embedding(found: dict[str, Any]) -> dict[str, Any]:
     r"""The part of a fingerprint that decides what weights mean."""
-    apart = ('version', 'train', 'val', 'test', 'batch_size', 'data_seed', 'model')
+    apart = (
+        'version',
+        'dtype',
+        'train',
+        'val',
+        'test',
+        'batch_size',
+        'data_seed',
+        'model',
+    )
     model = {
         name: value
         for name, value in found['model'].items()
@@ -125,7 +180,7 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     found = []
     for name in {**before, **now}:
         old, new = before.get(name), now.get(name)
-        if old == new or same_sketch(old, new):
+        if old == new or STATE in (old, new) or same_sketch(old, new):
             continue
         if name == 'model':
             found += _setting_differences(old or {}, new or {})
@@ -141,6 +196,7 @@ def _setting_differences(before: dict[str, str], now: dict[str, str]) -> list[st
         f"the model's {name} {before.get(name)}, not {now.get(name)}"
         for name in {**before, **now}
         if before.get(name) != now.get(name)
+        and STATE not in (before.get(name), now.get(name))
     ]
     most = 3
     more = [f'{len(differ) - most} settings more'] if len(differ) > most else []

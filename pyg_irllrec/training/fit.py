@@ -26,6 +26,7 @@ from pyg_irllrec.training._check_graph import check_graph
 from pyg_irllrec.training._run_lock import training_in
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.cutoffs import fitting_cutoffs
+from pyg_irllrec.training.fingerprint import same_run
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.lit_recommender import LitRecommender
 from pyg_irllrec.training.load_weights import load_weights
@@ -151,7 +152,7 @@ def fit(
     out = _check_folder(out)
     with training_in(out):
         if resume:
-            _check_resumable(out / 'last.ckpt', epochs)
+            _check_resumable(out, epochs, lit, data.val_items is not None)
         else:
             _check_unused(out)
         result = _train(lit, data, out, epochs, target, resume, progress)
@@ -172,31 +173,7 @@ def _train(
     last, best = out / 'last.ckpt', out / 'best.ckpt'
     validates, tests = data.val_items is not None, data.test_items is not None
     mixed = lit.settings['precision'] == 'bf16-mixed'
-    callbacks: list[Callback] = [
-        _ModelCheckpoint(
-            dirpath=out,
-            filename='last',
-            enable_version_counter=False,
-            save_on_train_epoch_end=True,
-        ),
-    ]
-    if validates:
-        callbacks[:0] = [
-            _EarlyStopping(
-                'val_recall',
-                mode='max',
-                patience=lit.settings['patience'],
-                check_on_train_epoch_end=False,
-            ),
-            _ModelCheckpoint(
-                dirpath=out,
-                filename='best',
-                monitor='val_recall',
-                mode='max',
-                enable_version_counter=False,
-                save_on_train_epoch_end=False,
-            ),
-        ]
+    callbacks = _make_callbacks(out, lit.settings['patience'], validates)
     if progress:
         callbacks.append(EpochProgressBar())
     devices = [target] if target.type == 'cuda' else []
@@ -249,6 +226,29 @@ def _train(
         peak_memory_mb=memory,
         fingerprint=lit.fingerprint,
     )
+
+
+def _make_callbacks(out: Path, patience: int, validates: bool) -> list[Callback]:
+    last = _ModelCheckpoint(
+        dirpath=out,
+        filename='last',
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )
+    if not validates:
+        return [last]
+    stopping = _EarlyStopping(
+        'val_recall', mode='max', patience=patience, check_on_train_epoch_end=False
+    )
+    best = _ModelCheckpoint(
+        dirpath=out,
+        filename='best',
+        monitor='val_recall',
+        mode='max',
+        enable_version_counter=False,
+        save_on_train_epoch_end=False,
+    )
+    return [stopping, best, last]
 
 
 def parse_device(device: str) -> torch.device:
@@ -371,24 +371,70 @@ _RESUMED = ('loops', 'callbacks', 'optimizer_states', 'lr_schedulers')
 """What Lightning reads of a checkpoint beside its weights."""
 
 
-def _check_resumable(last: Path, epochs: int) -> None:
+_RESTORE = 'restore it, or begin a new run in another folder'
+
+
+def _check_resumable(
+    out: Path, epochs: int, lit: LitRecommender, validates: bool
+) -> None:
+    last = out / 'last.ckpt'
     if not last.is_file():
-        raise FileNotFoundError(f'{last.parent} holds no last.ckpt to resume from')
-    advice = 'restore it, or begin a new run in another folder'
-    try:
-        checkpoint = AtomicCheckpointIO().load_checkpoint(last)
-    except ValueError as error:
-        raise ValueError(f'{error}. To resume, {advice}') from None
+        raise FileNotFoundError(f'{out} holds no last.ckpt to resume from')
+    checkpoint = _read_to_resume(last)
     missing = [name for name in _RESUMED if name not in checkpoint]
+    callbacks = checkpoint.get('callbacks', {})
+    for callback in _make_callbacks(out, lit.settings['patience'], validates):
+        # Without its state, it would begin anew without a word.
+        if not missing and not (
+            isinstance(callbacks, dict) and callback.state_key in callbacks
+        ):
+            missing.append(f'{type(callback).__name__.lstrip("_")} callback')
     if missing:
         raise ValueError(
             f'{last} must be the last checkpoint of a run, got none of its '
-            f'{", ".join(missing)}: {advice}'
+            f'{", ".join(missing)}: {_RESTORE}'
         )
+    if validates:
+        _check_best(out / 'best.ckpt', checkpoint, f'recall@{lit.metrics.max_k}')
     done = checkpoint['epoch'] + 1
     if epochs < done:
         raise ValueError(
             f"'epochs' must be at least the {done} that are done, got {epochs}"
+        )
+
+
+def _read_to_resume(path: Path) -> dict[str, Any]:
+    try:
+        return AtomicCheckpointIO().load_checkpoint(path)
+    except ValueError as error:
+        raise ValueError(f'{error}. To resume, {_RESTORE}') from None
+
+
+def _check_best(best: Path, last: dict[str, Any], metric: str) -> None:
+    r"""Raises a :class:`ValueError` unless the best checkpoint is of the same run as
+    the last one: it is what will be tested."""
+    if not any(metric in row for row in last['history']):
+        return  # It is still to come.
+    if not best.is_file():
+        raise ValueError(
+            f'{best.parent} must hold the best.ckpt of its run to be resumed, got '
+            f'none: {_RESTORE}'
+        )
+    found = _read_to_resume(best)
+    shorter = min(len(found['history']), len(last['history']))
+    # One that was written right before a kill is of an epoch that will be repeated.
+    expected = found['epoch'] + 1
+    if found['epoch'] <= last['epoch']:
+        expected = _best_epoch(last['history'], metric)
+    if (
+        found['settings'] != last['settings']
+        or not same_run(found.get('fingerprint'), last.get('fingerprint'))
+        or found['history'][:shorter] != last['history'][:shorter]
+        or found['epoch'] + 1 != expected
+    ):
+        raise ValueError(
+            f'{best} must be the best checkpoint of the run in {best.parent}, of epoch '
+            f'{expected}, got one of another run or epoch: {_RESTORE}'
         )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.nn.models.recommendation import check_pairs
+from pyg_irllrec.training._check_checkpoint import check_optimizer, check_progress
 from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.cutoffs import fitting_cutoffs
@@ -20,6 +21,8 @@ from pyg_irllrec.training.fingerprint import (
     check_same_model,
     check_same_run,
     fingerprint,
+    mark_state,
+    with_state,
 )
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.load_weights import load_weights
@@ -87,6 +90,8 @@ class LitRecommender(LightningModule):
         self.fingerprint: dict[str, Any] = {}
         self.history: list[dict[str, float]] = []
         self.step_seconds: list[float] = []
+        self._begun: dict[str, Tensor] = {}
+        self._versions: dict[str, int] = {}
         self._started: float | None = None
         self._sums: dict[str, Tensor] = {}
         self._embeddings: tuple[Tensor, Tensor] | None = None
@@ -107,6 +112,11 @@ class LitRecommender(LightningModule):
             data = getattr(self.trainer, 'datamodule', None)
             known = data if isinstance(data, InteractionDataModule) else None
             self.fingerprint = fingerprint(self.model, known)
+
+    def on_train_start(self) -> None:
+        r"""Notes the tensors, to see later which of them training changes."""
+        self._begun = dict(self.model.named_buffers())
+        self._versions = {name: _version(value) for name, value in self._begun.items()}
 
     def on_train_epoch_start(self) -> None:
         r"""Seeds the epoch."""
@@ -258,6 +268,15 @@ class LitRecommender(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         r"""Saves the history, the settings and the fingerprint."""
+        if self.fingerprint:
+            # What training changes, such as a counter, is state and no setting.
+            changed = [
+                name
+                for name, value in self.model.named_buffers()
+                if value is not self._begun.get(name)
+                or _version(value) != self._versions[name]
+            ]
+            self.fingerprint = mark_state(self.fingerprint, self.model, changed)
         checkpoint['fingerprint'] = self.fingerprint or fingerprint(self.model)
         checkpoint['history'] = self.history
         checkpoint['settings'] = self.settings
@@ -277,9 +296,7 @@ class LitRecommender(LightningModule):
             folder = f' in {Path(path).parent}' if path else ''
             check_same_run(before, self.fingerprint, f'the run{folder}')
         else:
-            # Of a model that was trained here, that of before: what training changes
-            # is state.
-            now = self.fingerprint or fingerprint(self.model)
+            now = with_state(fingerprint(self.model), self.fingerprint)
             check_same_model(before, now, str(path or 'the checkpoint'))
         own, theirs = (
             # In order, since the optimizer finds parameters by their number alone.
@@ -291,7 +308,25 @@ class LitRecommender(LightningModule):
                 'the checkpoint holds a model of other parts or sizes, or in another '
                 'order, than the one to be resumed'
             )
+        if fitting:
+            self._check_progress(checkpoint, str(path or 'the checkpoint'))
         self.history = checkpoint['history']
+
+    def _check_progress(self, checkpoint: dict[str, Any], path: str) -> None:
+        r"""Checks what Lightning and torch will restore without a look at it."""
+        trainer = self.trainer
+        loops = {'fit_loop': trainer.fit_loop.state_dict()}
+        check_progress(checkpoint, 'loops', loops, path)
+        known = checkpoint.get('callbacks')
+        states = {
+            callback.state_key: callback.state_dict()
+            for callback in trainer.callbacks  # type: ignore[attr-defined]
+            if not isinstance(known, dict) or callback.state_key in known
+        }
+        check_progress(checkpoint, 'callbacks', states, path)
+        if type(self).configure_optimizers is LitRecommender.configure_optimizers:
+            found = checkpoint.get('optimizer_states')
+            check_optimizer(found, self.configure_optimizers(), path)
 
     def _check_settings(self, before: dict[str, Any]) -> None:
         for name, value in before.items():
@@ -300,3 +335,8 @@ class LitRecommender(LightningModule):
                     f'the run was begun with {name}={value}: resume it with the same, '
                     f'got {name}={self.settings.get(name)}'
                 )
+
+
+def _version(value: Tensor) -> int:
+    r"""A number that goes up when a tensor is changed in place."""
+    return 0 if value.is_inference() else value._version

@@ -4,23 +4,34 @@ module are what they were. Each takes one pass."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from enum import Enum
+from functools import partial
 from numbers import Integral, Real
-from types import BuiltinFunctionType, FunctionType
-from typing import Optional
+from pathlib import PurePath
+from types import CellType, CodeType, FunctionType, SimpleNamespace
+from typing import Union
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import Module
 from torch.nn.functional import pad
+from torch_geometric.nn import MessagePassing
 
 from pyg_irllrec.utils.adjacency import source_and_target
+from pyg_irllrec.utils.edge_store import plain
 from pyg_irllrec.utils.user_items import UserItems
 
 _WIDTH = 1024  # Of the rows that sketch() cuts a tensor into.
 _CHUNK = 4096  # How many of them are read at once.
 _ANGLES = (1.4142135623730951, 1.7320508075688772, 2.23606797749979, 2.6457513110645907)
 _TOLERANCE = 1e-5  # Encoders differ by rounding between machines and threads.
+_MAX_DEPTH = 8
+_OF_MODULES = vars(Module()).keys()
+_MESSAGE_PASSING = MessagePassing()
+_PLAIN = (bool, str, Real, FunctionType, partial, Enum, torch.dtype, np.dtype)
 
 
 def hash_interactions(items: UserItems) -> str:
@@ -35,9 +46,23 @@ def hash_graph(edge_index: Tensor, num_nodes: int) -> str:
     return _hash([num_nodes, edge_index.size(1)], [row.to(wide) for row in rows])
 
 
+def describe_tensor(values: Tensor) -> Union[str, list[float]]:
+    r"""A :func:`sketch` of finite floats; a hash of any other tensor, as a sum of
+    floats would not show every change of them."""
+    values = plain(values.detach())
+    if values.layout != torch.strided:
+        values = values.to_sparse_coo().coalesce()
+        parts = [values.indices(), values.values()]
+        return _hash(list(values.shape), [_as_bytes(part) for part in parts])
+    if values.is_floating_point() and bool(values.isfinite().all()):
+        return sketch(values)
+    return _hash([str(values.dtype), *values.shape], [_as_bytes(values)])
+
+
 def sketch(values: Tensor) -> list[float]:
-    r"""The norm of a tensor and its products with four fixed ones: numbers that change
-    where a value does, or the place of a value, but hardly by rounding."""
+    r"""The relative precision of a tensor, its norm and its products with four fixed
+    ones: numbers that change where a value does, or the place of a value, but hardly by
+    rounding."""
     flat = values.detach().flatten()
     angle = torch.tensor(_ANGLES, dtype=torch.float64)
     column = torch.arange(1, _WIDTH + 1, dtype=torch.float64).outer(angle).cos()
@@ -49,19 +74,21 @@ def sketch(values: Tensor) -> list[float]:
         row = start * _CHUNK + torch.arange(1, part.numel() // _WIDTH + 1).double()
         weight = row.outer(angle.flip(0)).cos()
         total += (part.view(-1, _WIDTH) @ column * weight).sum(dim=0)
-    return [square**0.5, *total.tolist()]
+    return [torch.finfo(values.dtype).eps, square**0.5, *total.tolist()]
 
 
 def same_sketch(one: object, other: object) -> bool:
-    r"""Whether two sketches are of the same numbers, up to rounding."""
+    r"""Whether two sketches are of the same numbers, up to rounding: that of the
+    coarser type, where one was made of the other."""
     if not (isinstance(one, list) and isinstance(other, list)):
         return False
     if len(one) != len(other) or not all(
         isinstance(value, Real) for value in (*one, *other)
     ):
         return False
-    bound = _TOLERANCE * max(one[0], other[0])
-    return all(abs(a - b) <= bound for a, b in zip(one, other))
+    eps = 0.0 if one[0] == other[0] else max(one[0], other[0])
+    bound = max(_TOLERANCE, eps) * max(one[1], other[1])
+    return all(abs(a - b) <= bound for a, b in zip(one[1:], other[1:]))
 
 
 def describe_module(module: Module) -> dict[str, str]:
@@ -71,35 +98,105 @@ def describe_module(module: Module) -> dict[str, str]:
     for path, part in module.named_modules():
         found[path or 'class'] = type(part).__name__
         for name, value in vars(part).items():
-            text = None if name.startswith('_') or name == 'training' else _show(value)
-            if text is not None:
-                found[f'{path}.{name}' if path else name] = text
+            if _is_setting(part, name, value):
+                found[f'{path}.{name}' if path else name] = _show(value)
     frozen = [
         name for name, value in module.named_parameters() if not value.requires_grad
     ]
     return found | {'frozen': ', '.join(frozen)}
 
 
-def _show(value: object) -> Optional[str]:
-    r"""A plain value as text; :obj:`None` for any other."""
-    if value is None or isinstance(value, (bool, str)):
+def _is_setting(part: Module, name: str, value: object) -> bool:
+    r"""Whether an attribute is neither PyTorch's, nor where it runs, nor what a module
+    may keep for itself: private tensors, objects, and what is not there yet."""
+    if name in _OF_MODULES or isinstance(value, (torch.device, Module)):
+        return False
+    if not name.startswith('_'):
+        return True
+    own = vars(_MESSAGE_PASSING) if isinstance(part, MessagePassing) else {}
+    return name not in own and _is_plain(value)
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, Mapping):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return len(value) > 0 and all(map(_is_plain, value))
+    return isinstance(value, _PLAIN)
+
+
+def _show(value: object, depth: int = 0) -> str:
+    r"""A value as text that is the same in every process, as far as it is plain; its
+    class for any other."""
+    if value is None or isinstance(value, (bool, str, bytes, complex)):
         return repr(value)
+    if isinstance(value, Enum):
+        return str(value)
     if isinstance(value, Integral):
         return str(int(value))
     if isinstance(value, Real):  # Those of NumPy are shown as those of Python.
         return repr(float(value))
-    if isinstance(value, (FunctionType, BuiltinFunctionType, type)):
-        return value.__name__
-    if isinstance(value, dict):
-        value = [part for item in value.items() for part in item]
-    if isinstance(value, (list, tuple)):
-        parts = [_show(part) for part in value]
-        return None if None in parts else f'[{", ".join(map(str, parts))}]'
-    return None
+    if isinstance(value, (torch.dtype, np.dtype, range, slice, PurePath)):
+        return str(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in 'biufc':
+        value = torch.from_numpy(value.astype(value.dtype.newbyteorder('=')))
+    if isinstance(value, Tensor):
+        return str(describe_tensor(value))
+    if depth < _MAX_DEPTH:
+        if isinstance(value, Mapping):
+            pairs = (
+                (_show(k, depth + 1), _show(v, depth + 1)) for k, v in value.items()
+            )
+            return f'[{", ".join(part for pair in pairs for part in pair)}]'
+        if isinstance(value, (list, tuple)):
+            return f'[{", ".join(_show(part, depth + 1) for part in value)}]'
+        if isinstance(value, (set, frozenset)):
+            return f'{{{", ".join(sorted(_show(part, depth + 1) for part in value))}}}'
+        if isinstance(value, partial):
+            parts = (value.func, value.args, value.keywords)
+            return f'partial{_show(parts, depth + 1)}'
+        if isinstance(value, FunctionType):
+            return _show_function(value, depth + 1)
+        if is_dataclass(value) or isinstance(value, SimpleNamespace):
+            return f'{type(value).__name__}{_show(vars(value), depth + 1)}'
+    name = value if isinstance(value, type) or callable(value) else type(value)
+    return str(getattr(name, '__name__', type(value).__name__))
 
 
-def _hash(sizes: Sequence[int], arrays: Sequence[Tensor]) -> str:
+def _show_function(value: FunctionType, depth: int) -> str:
+    r"""The name of a function, with what it holds; with its code where others have the
+    same name: one without a name, or one that another has made."""
+    cells = [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
+    held = [cells, value.__defaults__ or (), value.__kwdefaults__ or {}]
+    text = value.__name__ + (f' {_show(held, depth)}' if any(held) else '')
+    if '<' not in value.__qualname__:
+        return text
+    code = hashlib.sha256(_show_code(value.__code__).encode()).hexdigest()
+    return f'{text} {code[:8]}'
+
+
+def _is_set(cell: CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+def _show_code(code: CodeType) -> str:
+    constants = [
+        _show_code(part) if isinstance(part, CodeType) else repr(part)
+        for part in code.co_consts
+    ]
+    return f'{code.co_code.hex()} {code.co_names} {constants}'
+
+
+def _hash(sizes: Sequence[object], arrays: Sequence[Tensor]) -> str:
     digest = hashlib.sha256(repr(list(sizes)).encode())
     for array in arrays:
         digest.update(array.cpu().contiguous().numpy().data)
     return digest.hexdigest()[:32]
+
+
+def _as_bytes(values: Tensor) -> Tensor:
+    return values.cpu().contiguous().flatten().view(torch.uint8)

@@ -207,7 +207,7 @@ def test_bad_input_gets_one_line_and_nothing_is_written(
     assert 'Traceback' not in done.stderr
     if '--epochs' not in args:
         lines = done.stderr.splitlines()  # Notes on the data may come first.
-    assert [line for line in lines if not line.startswith('note: ')] == lines[-1:]
+        assert [x for x in lines if not x.startswith('note: ')] == lines[-1:]
     assert sorted(tmp_path.rglob('*')) == before
 
 

@@ -8,7 +8,14 @@ import torch
 
 from pyg_irllrec.training import AtomicCheckpointIO
 
-PARTS = {'state_dict': {}, 'history': [], 'settings': {}, 'epoch': 0}
+PARTS = {
+    'state_dict': {'a': torch.ones(2)},
+    'history': [{'epoch': 1, 'loss': 0.5}],
+    'settings': {'lr': 0.1, 'ks': [5], 'seed': 0},
+    'epoch': 0,
+    'global_step': 3,
+    'pytorch-lightning_version': '2.6.0',
+}
 
 
 def test_round_trip(tmp_path):
@@ -125,6 +132,17 @@ def test_packed_parts(path):
         ({'state_dict': {'a': torch.eye(2).to_sparse()}}, 'damaged|dense tensors'),
         ({'history': {}}, 'wrong or missing: history'),
         ({'settings': None, 'epoch': 'one'}, 'wrong or missing: settings, epoch'),
+        ({'settings': {}}, r'missing: settings\)'),
+        ({'settings': PARTS['settings'] | {'lr': '1'}}, 'missing: settings'),
+        ({'settings': PARTS['settings'] | {'ks': 'x'}}, 'missing: settings'),
+        ({'settings': PARTS['settings'] | {'seed': -1}}, 'missing: settings'),
+        ({'history': [1]}, 'missing: history'),
+        ({'history': [{}]}, 'missing: history'),
+        ({'history': [{'epoch': 1, 'loss': 'a'}]}, 'missing: history'),
+        ({'history': [{'epoch': 1, 'loss': float('nan')}]}, 'missing: history'),
+        ({'epoch': -5, 'global_step': 'x'}, 'missing: epoch, global_step'),
+        ({'pytorch-lightning_version': 'x'}, 'missing: pytorch-lightning_version'),
+        ({'pytorch-lightning_version': '0.7.0'}, 'pytorch-lightning_version'),
         ({'x': {(1, (2, 3)): 1}}, 'keys that are no texts'),
     ],
 )

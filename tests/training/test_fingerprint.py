@@ -44,6 +44,7 @@ def test_holds_what_json_has_and_nothing_that_training_changes():
     assert json.loads(json.dumps(before)) == before
     assert list(before) == [
         *('version', 'train', 'val', 'test', 'batch_size', 'data_seed', 'graph'),
+        'dtype',
         *('edge_weight', 'profile', 'intent', 'model'),
     ]
     shuffled = copy.deepcopy(DATA)

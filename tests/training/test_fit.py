@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import signal
 import threading
 import warnings
@@ -147,9 +148,7 @@ def test_without_validation_or_test(tmp_path, held_out):
 
 
 def test_a_diverging_run_says_so(tmp_path):
-    with pytest.raises(
-        ValueError, match=r"training diverged: 'loss' is (nan|inf) in"
-    ):
+    with pytest.raises(ValueError, match=r"training diverged: 'loss' is (nan|inf) in"):
         run(tmp_path, lr=1e18)
 
 
@@ -431,6 +430,115 @@ def test_held_out_pairs_in_the_graph_of_the_model(tmp_path):
     with pytest.warns(UserWarning, match=rf'2 of {test.size(1)} test .* the model.s g'):
         go(test[:, :2])
     assert not (tmp_path / str(test.size(1))).exists()
+
+
+def moments(change):
+    def apply(checkpoint):
+        for state in checkpoint['optimizer_states'][0]['state'].values():
+            change(state)
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ('name', 'change'),
+    [
+        ('optimizer_states', moments(lambda x: x.update(exp_avg=torch.zeros(2)))),
+        ('optimizer_states', moments(lambda x: x['exp_avg'].fill_(torch.nan))),
+        ('optimizer_states', moments(lambda x: x['exp_avg_sq'].fill_(-1))),
+        ('optimizer_states', moments(lambda x: x.pop('step'))),
+        ('optimizer_states', lambda x: x.update(optimizer_states=[])),
+        ('optimizer_states', lambda x: x.update(optimizer_states=[{}])),
+        (
+            'optimizer_states',
+            lambda x: x['optimizer_states'][0].update(state={99: 1}),
+        ),
+        (
+            'optimizer_states',
+            lambda x: x['optimizer_states'][0]['param_groups'][0].update(lr=9.0),
+        ),
+        ('loops', lambda x: x.update(loops={})),
+        ('loops', lambda x: x['loops'].update(fit_loop={'state_dict': {}})),
+        ('loops', lambda x: x['loops']['fit_loop'].update(epoch_progress='x')),
+        ('EarlyStopping callback', lambda x: x.update(callbacks={})),
+        (
+            'callbacks',
+            lambda x: x.update(callbacks={key: {} for key in x['callbacks']}),
+        ),
+        ('no fingerprint', lambda x: x['fingerprint'].update(model={1: '2'})),
+        ('no fingerprint', lambda x: x.pop('fingerprint')),
+    ],
+)
+def test_a_crafted_checkpoint_is_refused(tmp_path, undisturbed_folder, name, change):
+    """Torch ends the process where moments have another shape."""
+    shutil.copytree(undisturbed_folder, tmp_path / 'run')
+    last = tmp_path / 'run' / 'last.ckpt'
+    checkpoint = torch.load(last, weights_only=True)
+    change(checkpoint)
+    torch.save(checkpoint, last)
+    with pytest.raises(ValueError, match=rf'{name}|best\.ckpt must be the best'):
+        run(tmp_path / 'run', epochs=6, resume=True)
+
+
+@pytest.fixture(scope='module')
+def undisturbed_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('undisturbed')
+    run(folder)
+    return folder
+
+
+def test_the_best_checkpoint_must_be_of_the_run(tmp_path, undisturbed_folder):
+    """It is what is tested; without it, nothing is, after all of the training."""
+    run(tmp_path / 'other', build(1))
+    shutil.copytree(undisturbed_folder, tmp_path / 'run')
+    best, last = tmp_path / 'run' / 'best.ckpt', tmp_path / 'run' / 'last.ckpt'
+    before = last.read_bytes()
+    for other in (tmp_path / 'other' / 'best.ckpt', None):
+        best.unlink()
+        if other is not None:
+            shutil.copy(other, best)
+        with pytest.raises(ValueError, match=r'best\.ckpt (must be|of its run)'):
+            run(tmp_path / 'run', epochs=6, resume=True)
+        assert last.read_bytes() == before
+    shutil.copy(undisturbed_folder / 'best.ckpt', best)
+    assert run(tmp_path / 'run', epochs=6, resume=True).history[-1]['epoch'] == 6
+
+
+class Changing(LightGCN):
+    """Training changes a counter, a private one, and a tensor that is not saved."""
+
+    def __init__(self):
+        super().__init__(60, 50, 8)
+        self.steps, self._steps = 0, 0
+        self.register_buffer('mask', torch.ones(3), persistent=False)
+        self.register_buffer('other', torch.ones(3), persistent=False)
+
+    def forward(self, *args, **kwargs):
+        if self.training:
+            self.steps, self._steps = self.steps + 1, self._steps + 1
+            self.mask = torch.rand(3)
+            self.other.add_(1)
+        return super().forward(*args, **kwargs)
+
+
+def test_what_training_changes_is_no_setting(tmp_path):
+    graph = bipartite_edge_index(DATA[RATES].edge_index, 60, 50)
+
+    def build_one():
+        torch.manual_seed(0)
+        return Recommender(Changing(), graph)
+
+    whole = run(tmp_path / 'whole', build_one(), epochs=6)
+    model = build_one()
+    run(tmp_path / 'run', model, epochs=2)
+    load_weights(model, tmp_path / 'run' / 'best.ckpt')
+    load_weights(build_one(), tmp_path / 'run' / 'best.ckpt')
+    found = run(tmp_path / 'run', build_one(), epochs=6, resume=True)
+    assert found.test == whole.test
+    other = build_one()
+    other.backbone.num_layers = 1  # Which is one.
+    with pytest.raises(ValueError, match='num_layers 3, not 1'):
+        load_weights(other, tmp_path / 'run' / 'best.ckpt')
 
 
 @pytest.mark.parametrize('direction', ['to items', 'to users'])

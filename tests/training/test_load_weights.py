@@ -143,6 +143,16 @@ def test_weights_that_are_none(trained, tmp_path, change, message):
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_a_model_of_half_precision(trained, tmp_path, dtype):
+    other = build(1).to(dtype)
+    load_weights(other, trained[1])
+    assert other.backbone.user_embedding.weight.dtype == dtype
+    other.profile = other.profile.flip(0)
+    with pytest.raises(ValueError, match="other 'profile'"):
+        load_weights(other, trained[1])
+
+
 def test_weights_in_double_precision(trained, tmp_path):
     model, path = trained
     path = rewrite(
