@@ -82,6 +82,7 @@ class BinarizeRatings(InteractionTransform):
         if layout is SplitLayout.TEST_SET:
             _check_test_ratings(store)
             test = store.edge_label_index
+            _check_ids(data, store, plain(test), 'edge_label_index')
             liked_test = self._liked('edge_label', store.edge_label, plain(test))
         if liked.numel() == 0:
             there = (
@@ -136,14 +137,16 @@ class BinarizeRatings(InteractionTransform):
         return liked.nonzero().flatten()
 
 
-def _check_ids(data: GraphData, store: Any, pairs: Tensor) -> None:
+def _check_ids(
+    data: GraphData, store: Any, pairs: Tensor, name: str = 'edge_index'
+) -> None:
     r"""Raises a :class:`ValueError` for ids of no node: two pairs could be taken for
     one."""
     sizes = [2**63, 2**63]
     if isinstance(data, HeteroData):
         sizes = [data[side].num_nodes or 2**63 for side in store._key[::2]]
     for size, row in zip(sizes, pairs):
-        check_node_ids(row, size)
+        check_node_ids(row, size, name)
 
 
 def _check_test_ratings(store: Any) -> None:

@@ -23,6 +23,7 @@ WHOLE_FLOAT = r'^(?:-?(0)|(-?[1-9][0-9]*))\.0+$'
 """An integer that became a float, which is still the same id."""
 SUSPECT = r'[\r\n]|^[-+]?[0-9]+(\.[0-9]+)?[eE]\+[0-9]+$|^-?[0-9]{16,}\.0+$'
 """What may hold a line break or have lost digits, for :func:`id_fault` to decide."""
+_WHOLE_FLOAT, _SUSPECT = re.compile(WHOLE_FLOAT), re.compile(SUSPECT)
 LOST_DIGITS = (
     'holds an id that was written as a float, which may have lost digits: write ids as '
     'integers or strings'
@@ -33,17 +34,16 @@ def clean_id(text: str) -> str:
     r"""An id without blanks at its ends, in Unicode's composed form (NFC), and without
     the :obj:`".0"` of an integer that became a float."""
     text = unicodedata.normalize('NFC', text).strip(BLANKS)
-    whole = re.match(WHOLE_FLOAT, text)
-    if whole is None or id_fault(text):
+    if not text.endswith('0') or id_fault(text):
         return text
-    return whole[1] or whole[2]
+    return _WHOLE_FLOAT.sub(r'\1\2', text)
 
 
 def id_fault(text: str) -> Optional[str]:
     r"""Why a text without blanks at its ends is no id, or :obj:`None`."""
     if text in MISSING_WORDS:
         return 'lacks an id'
-    if not re.search(SUSPECT, text):
+    if not _SUSPECT.search(text):
         return None
     if '\n' in text or '\r' in text:
         return (

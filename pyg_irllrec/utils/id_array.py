@@ -33,6 +33,10 @@ def as_id_array(ids: Any) -> npt.NDArray[Any]:
         )
     if not isinstance(ids, np.ndarray):
         ids = list(ids)
+        # One by one would be slow, and NumPy takes a Boolean for an integer.
+        plain = np.array(ids) if set(map(type, ids)) == {int} else None
+        if plain is not None and plain.dtype == np.int64:
+            return plain
     elif ids.ndim != 1:
         raise ValueError(f"'ids' must be a vector, got shape {ids.shape}")
     elif ids.dtype.kind in 'iu' and not (ids >= 2**63).any():
@@ -59,16 +63,22 @@ def _from_tensor(ids: Tensor) -> npt.NDArray[Any]:
 
 
 def _to_text(value: Any, row: int) -> str:
+    if isinstance(value, str):
+        return _clean(value, row)
     if isinstance(value, (float, np.floating)):
-        value = _to_whole(value, row)
+        return str(_to_whole(value, row))
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return str(value)
     if value is None or type(value).__name__ == 'NAType':
         _fail('lacks an id', row)
-    if not isinstance(value, str):
-        _fail(f'must hold integers or strings, got {type(value).__name__}', row)
-    text = clean_id(value)
-    if any('\ud800' <= letter <= '\udfff' for letter in text):
+    _fail(f'must hold integers or strings, got {type(value).__name__}', row)
+
+
+def _clean(text: str, row: int) -> str:
+    text = clean_id(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
         _fail('holds half a surrogate pair, which is no text', row)
     if fault := id_fault(text):
         _fail(f'{fault}, got {text!a}', row)

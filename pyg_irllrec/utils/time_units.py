@@ -19,6 +19,7 @@ UNIT_NAMES = {
 
 # In seconds: the years 1973 and 2286. A time between them is of one unit only.
 _LEAST, _MOST = 10**8, 10**10
+_NAT = -(2**63)  # What numpy and pandas write where a time is missing.
 # The widths of dates that are written as one number, from the month on.
 _WRITTEN_DATES = {
     'YYYYMM': (12,),
@@ -90,10 +91,12 @@ def _written_dates(values: Any, widths: tuple[int, ...]) -> Any:
 
 
 def check_one_unit(time: Tensor) -> None:
-    r"""Raises a :class:`ValueError` for times of several units, which are in no order:
-    a split by them would leak."""
+    r"""Raises a :class:`ValueError` for times of several units, or times that are
+    missing, which are in no order: a split by them would leak."""
     if time.numel() == 0:
         return
+    if int(time.min()) == _NAT:
+        raise ValueError("'time' must hold times, got one that is missing (NaT)")
     dates = find_written_dates([time])
     if dates is not None and dates.number < time.numel():
         raise ValueError(

@@ -154,6 +154,11 @@ def test_ids_of_no_node_are_refused(pair):
     data = hetero([(0, 1), (1, 2), pair])
     with pytest.raises(ValueError, match="'edge_index' must hold ids from 0 to"):
         BinarizeRatings(1)(data)
+    data = hetero([(0, 1), (1, 2)])
+    data[RATES].edge_label_index = torch.tensor([(0, 2), pair]).t()
+    data[RATES].edge_label = torch.tensor([4, 5])
+    with pytest.raises(ValueError, match="'edge_label_index' must hold ids from 0 to"):
+        BinarizeRatings(1)(data)
 
 
 @pytest.mark.parametrize(

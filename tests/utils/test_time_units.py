@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 
-from pyg_irllrec.utils.time_units import UNITS, find_unit, unit_range
+from pyg_irllrec.utils.time_units import (
+    UNITS,
+    check_one_unit,
+    find_unit,
+    find_written_dates,
+    unit_range,
+)
 
 
 @pytest.mark.parametrize('unit', UNITS)
@@ -16,3 +24,50 @@ def test_no_number_is_of_two_units(unit):
 
 def test_what_is_small_is_in_seconds():
     assert find_unit(0) == find_unit(1) == find_unit(10**8 - 1) == 's'
+
+
+@pytest.mark.parametrize('kind', [np.array, torch.tensor])
+@pytest.mark.parametrize(
+    ('values', 'form'),
+    [
+        ([20240102], 'YYYYMMDD'),
+        ([20240102, 0, 0], 'YYYYMMDD'),  # Zeros stand for missing ones.
+        ([20240100, 20240000], 'YYYYMMDD'),  # And so do days and months.
+        ([20240102.0, 20231230.0], 'YYYYMMDD'),
+        ([20240102, 20231231, 1], 'YYYYMMDD'),
+        ([202401, 202312, 10**15], 'YYYYMM'),
+        ([2024010223], 'YYYYMMDDHH'),
+        ([202401022359], 'YYYYMMDDHHMM'),
+        ([20240102235959], 'YYYYMMDDHHMMSS'),
+        ([20240102, 1], None),
+        ([20241302], None),
+        ([20240132], None),
+        ([2024010224], None),
+        ([18991231, 21010101], None),
+        ([0], None),
+        ([1_577_934_245, 1_577_934_246], None),
+    ],
+)
+def test_most_of_the_numbers_are_written_dates(kind, values, form):
+    found = find_written_dates([kind(values)])
+    assert (found and found.form) == form
+    # The same in several parts.
+    assert find_written_dates([kind([each]) for each in values]) == found
+
+
+@pytest.mark.parametrize(
+    ('time', 'message'),
+    [
+        ([1_577_934_245_000, 1_577_934_246], 'got 1577934245000, .*milliseconds.*1577'),
+        ([20240102, 20240103, 5], r'got 2 dates .*\(YYYYMMDD, such as 20240102\)'),
+        ([-(2**63), 5], "'time' must hold times, got one that is missing"),
+    ],
+)
+def test_times_of_two_units_are_in_no_order(time, message):
+    with pytest.raises(ValueError, match=message):
+        check_one_unit(torch.tensor(time))
+
+
+@pytest.mark.parametrize('time', [[], [20240102, 20240103], [0, 10**12], [-5, 3]])
+def test_times_of_one_unit(time):
+    check_one_unit(torch.tensor(time, dtype=torch.long))

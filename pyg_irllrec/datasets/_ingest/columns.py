@@ -49,6 +49,6 @@ def to_texts(values: Any, cell: CellLocation) -> Any:
     and blank texts are null."""
     values = decode(values, cell)
     if not pa.types.is_large_string(values.type):
-        values = text_array(values.to_pylist(), cell)
+        values = text_array(values.to_pylist(maps_as_pydicts='lossy'), cell)
     values = pc.utf8_trim_whitespace(values)
     return pc.if_else(pc.equal(values, ''), None, values)

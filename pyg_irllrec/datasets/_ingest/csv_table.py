@@ -157,7 +157,7 @@ def _check_no_header(
     r"""Raises a :class:`ValueError` where the names of columns that are given are in
     the file, too, and would be read as an interaction."""
     cells = [cell.strip().strip(quote or '') for cell in line.split(sep)]
-    if cells == [str(each).strip() for each in names]:
+    if [*map(str.casefold, cells)] == [str(each).strip().casefold() for each in names]:
         raise ValueError(
             f"{name} has a header, which is 'column_names': leave 'column_names' out"
         )

@@ -112,7 +112,7 @@ def test_line_ends(read, end):
 
 @pytest.mark.parametrize(
     'header',
-    ['who,what', '"who","what"', ' who, what ', '\ufeffwho,what', 'sep=,\nwho,what'],
+    ['who,what', '"who","what"', ' who, What ', '\ufeffwho,what', 'sep=,\nwho,what'],
 )
 def test_a_header_beside_the_names_of_columns(read, header):
     text = f'{header}\na,1\n'
