@@ -188,14 +188,14 @@ def seal_intents(folder: Path) -> None:
         return
 
 
+ENTRY = JournalEntry((Intent('calm', 'likes quiet', (1,)),), '', 1, 20, 3)
+
+
 def make_journal(folder: Path) -> list[Path]:
     with Journal(folder / 'journal.db') as journal:
         for number in range(4):
             journal.write(bytes([number]), ENTRY)
     return [folder / 'journal.db']
-
-
-ENTRY = JournalEntry((Intent('calm', 'likes quiet', (1,)),), '', 1, 20, 3)
 
 
 def read_journal(folder: Path) -> None:

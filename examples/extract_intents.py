@@ -49,6 +49,7 @@ from pyg_irllrec.text.intents.extractive_model import ExtractiveModel
 from pyg_irllrec.text.intents.intent_extractor import IntentExtractor
 from pyg_irllrec.text.intents.intent_file import check_path, load_intents
 from pyg_irllrec.text.intents.prompt import Prompt
+from pyg_irllrec.utils.printable import printable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -121,9 +122,13 @@ def show(path: Path, most: int = 3) -> None:
     for side in dict.fromkeys(record.side for record in records):
         found = [r for r in records if r.side == side and r.intents]
         for record in found[:most]:
-            print(f'\n{side} {record.id}')
+            print(f'\n{side} {printable(record.id)}')
             for intent in record.intents:
-                print(f'  {intent.name}: {intent.reason}')
+                print(f'  {printable(intent.name)}: {printable(intent.reason)}')
+    for record in [r for r in records if r.status == 'failed'][:1]:
+        print(
+            f'\n{record.side} {printable(record.id)} failed: {printable(record.reason)}'
+        )
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Optional
 
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.text.intents.evidence import choose_evidence
-from pyg_irllrec.text.intents.intent_file import load_intents
+from pyg_irllrec.text.intents.intent_file import load_intents, manifest_path
 from pyg_irllrec.text.intents.intent_record import IntentRecord
 from pyg_irllrec.text.intents.intents_to_text import intents_to_text
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
@@ -92,7 +94,7 @@ class AddIntents(InteractionTransform):
         check_hetero(data, type(self).__name__)
         records, manifest = load_intents(self.path, self.expect)
         by_id = {(record.side, record.id): record for record in records}
-        options = manifest.get('evidence')
+        options = self._read_options(manifest)
         sides = self.sides
         if sides is None:
             sides = self._find_sides(data, (options or {}).get('sides'))
@@ -102,6 +104,27 @@ class AddIntents(InteractionTransform):
         for side, rows in found.items():
             data[side][self.target] = intents_to_text(rows)
         return data
+
+    def _read_options(self, manifest: dict[str, Any]) -> Optional[dict[str, Any]]:
+        r"""The options that the evidence was chosen with, if they are in the
+        manifest."""
+        options = manifest.get('evidence')
+        if options is None:
+            return None
+        try:
+            if not isinstance(options, dict):
+                raise ValueError(f'it must be an object, got {options!r:.80}')
+            names = inspect.signature(choose_evidence).parameters.keys() - {'data'}
+            if unknown := sorted(options.keys() - names):
+                raise ValueError(f'it has the name {unknown[0][:80]!r}')
+            if options.get('sides') is not None:
+                check_sides(options['sides'])
+        except ValueError as error:
+            raise ValueError(
+                f"{manifest_path(Path(self.path))} is damaged: 'evidence' must hold "
+                f'options of choose_evidence: {error}'
+            ) from None
+        return options
 
     def _find_records(
         self,
@@ -144,17 +167,27 @@ class AddIntents(InteractionTransform):
                     f'{self.path} cannot be compared with this graph: {error} '
                     '(check_evidence=False does without)'
                 ) from None
-            other = [
-                record.id
-                for record, each in zip(records, evidence)
-                if record.status != 'missing' and record.evidence_sha256 != each.sha256
-            ]
+            other, wrong = [], []
+            for record, each in zip(records, evidence):
+                if record.status == 'missing':
+                    continue
+                if record.evidence_sha256 != each.sha256:
+                    other.append(record.id)
+                cited = [n for intent in record.intents for n in intent.evidence]
+                if max(cited, default=0) > len(each.texts):
+                    wrong.append(record.id)
             if other:
                 raise ValueError(
                     f'{self.path} must be made from the texts and training '
                     f'interactions of this graph: {len(other)} of {len(records)} '
                     f"nodes of '{side}' have others ({_some(other)}). Extract intents "
                     'from this split, or pass check_evidence=False'
+                )
+            if wrong:
+                raise ValueError(
+                    f'{self.path} is damaged: intents of {len(wrong)} of '
+                    f"{len(records)} nodes of '{side}' rest on texts that the nodes "
+                    f'do not have ({_some(wrong)})'
                 )
 
 

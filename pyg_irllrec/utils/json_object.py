@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, NoReturn, Union
 
 
@@ -30,8 +31,7 @@ def parse_json_object(text: Union[str, bytes]) -> dict[str, Any]:
 def _to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f'its JSON has the name {twice[:80]!r} twice')
     return value
 

@@ -122,6 +122,35 @@ def test_intents_of_all_interactions_do_not_fit_a_split(tmp_path):
     assert AddIntents(path, unsplit=True)(whole)['user'].intent_text[1]
 
 
+@pytest.mark.parametrize(
+    'options',
+    [
+        *('x', [1], 5, {'sides': 5}, {'sides': [['user']]}, {'data': 1}, {'a': 1}),
+        *({'seed': 'a'}, {'by': ['x']}, {'edge_type': 5}, {'max_text_tokens': '5'}),
+    ],
+)
+def test_a_damaged_description_of_the_evidence(tmp_path, options):
+    records = [record('user', 7), record('user', 8)]
+    path = tmp_path / 'a.jsonl'
+    save_intents(path, records, {'evidence': options})
+    match = r"(a\.manifest\.json is damaged: 'evidence' must hold|cannot be compared)"
+    with pytest.raises(ValueError, match=match):
+        AddIntents(path, sides=['user'])(split_data())
+
+
+def test_intents_of_texts_that_a_node_does_not_have(tmp_path):
+    evidence = choose_evidence(split_data(), 'item', by='rare')
+    records = [
+        IntentRecord(
+            'item', each.id, 'ok', (Intent('calm', 'why', (n,)),), '', (), each.sha256
+        )
+        for each, n in zip(evidence, (1, 1, 99))
+    ]
+    save_intents(tmp_path / 'a.jsonl', records, {'evidence': evidence.describe()})
+    with pytest.raises(ValueError, match=r"1 of 3 nodes of 'item' rest on .* \('c'\)"):
+        AddIntents(tmp_path / 'a.jsonl')(split_data())
+
+
 def test_some_nodes_of_what_was_extracted(tmp_path):
     path = extracted(tmp_path / 'a.jsonl', split_data(), sides=('item',))
     some = split_data()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from pyg_irllrec.utils.json_object import parse_json_object
@@ -40,3 +42,11 @@ def test_a_million_digits():
         parse_json_object('{"a": ' + '9' * 10**5 + '}')
     except ValueError as error:  # Python 3.10.7 and later have a limit.
         assert 'limit' in str(error)
+
+
+def test_a_name_twice_among_many_is_found_in_linear_time():
+    names = ', '.join(f'"{k}": 1' for k in range(100_000))
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="has the name 'x' twice"):
+        parse_json_object(f'{{{names}, "x": 1, "x": 2}}')
+    assert time.monotonic() - start < 5

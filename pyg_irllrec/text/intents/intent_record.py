@@ -99,7 +99,15 @@ class IntentRecord:
         intents = tuple(_to_intent(each) for each in value['intents'])
         if value['status'] == 'ok' and not intents:
             raise ValueError("'intents' must hold an intent where 'status' is 'ok'")
+        if value['status'] != 'ok' and intents:
+            raise ValueError("'intents' must be empty unless 'status' is 'ok'")
         sources = tuple(_to_source(each) for each in value['sources'])
+        cited = [number for intent in intents for number in intent.evidence]
+        if sources and max(cited, default=0) > len(sources):
+            raise ValueError(
+                f"'evidence' must hold numbers from 1 to {len(sources)}, one per "
+                f'source, got {max(cited)}'
+            )
         return cls(**value | {'intents': intents, 'sources': sources})
 
 

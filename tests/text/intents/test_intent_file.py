@@ -91,6 +91,11 @@ def without(value, name):
         (RECORD | {'intents': [without(INTENT, 'name')]}, 'must have the fields name'),
         (RECORD | {'intents': [INTENT | {'evidence': [0]}]}, 'numbers from 1, got 0'),
         (RECORD | {'intents': [INTENT | {'evidence': ['1']}]}, 'must be an integer'),
+        (RECORD | {'status': 'failed'}, "'intents' must be empty unless"),
+        (
+            RECORD | {'sources': [['a', 1]], 'intents': [INTENT | {'evidence': [99]}]},
+            'from 1 to 1, one per source, got 99',
+        ),
         (RECORD | {'sources': [['item']]}, "'sources' must hold pairs"),
         (RECORD | {'sources': [[1, 'item']]}, "'sources' must be a text"),
         (RECORD | {'evidence_sha256': 1}, "'evidence_sha256' must be a text"),
