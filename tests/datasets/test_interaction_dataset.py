@@ -1000,17 +1000,8 @@ def test_nodes_of_floats_that_may_stand_for_two_ids(tmp_path):
         assert dataset.nodes_of('user', exact).tolist() == [0, 1]
 
 
-def test_the_first_column_of_numbered_ones_holds_ids(tmp_path):
+def test_numbered_columns_are_refused(tmp_path):
     frame = pd.DataFrame({0: [7, 8], 1: [1, 2]})
-    items = pd.DataFrame({0: [1, 2], 1: [2, 1], 2: ['red', 'blue']})
-    for name, texts in ((0, ['red', 'blue']), (1, ['blue', 'red'])):
-        dataset = InteractionDataset.from_frame(
-            frame,
-            tmp_path / str(name),
-            user=0,
-            item=1,
-            items=items,
-            item_id=name,
-            item_text=[2],
-        )
-        assert list(dataset[0]['item'].text) == texts
+    with pytest.raises(ValueError, match="'user' must be the name of a column, a str"):
+        InteractionDataset.from_frame(frame, tmp_path, user=0, item=1)
+    assert list(tmp_path.iterdir()) == []

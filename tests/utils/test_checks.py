@@ -25,6 +25,37 @@ NAN = float('nan')
         ('not_below', ("'t'", 0.1, 0.2), "'t' must be 0.2 or above, got 0.1"),
         ('not_negative', ('w', -1), "'w' must be 0 or above, got -1"),
         ('fraction', ('p', 1.0), "'p' must be at least 0 and below 1, got 1.0"),
+        ('positive', ('k', True), "'k' must be above 0, got True"),
+        ('positive', ('k', float('inf')), r"'k' must be below 2\*\*63, got inf"),
+        ('not_negative', ('w', 2**63), r"'w' must be below 2\*\*63, got 9"),
+        ('fraction', ('p', False), "'p' must be at least 0 and below 1, got False"),
+        ('count', ('k', 2**63), r"'k' must be below 2\*\*63, got 9"),
+        (
+            'seed',
+            (2**32, 'seed', 32),
+            r"'seed' must be .* to 2\*\*32 - 1, got 4294",
+        ),
+        ('choice', ('a', np.array(['a']), ('a',)), "'a' must be one of 'a', got"),
+        ('generator', (3,), "'generator' must be a torch.Generator or None, got int"),
+        (
+            'matrix',
+            ('x', torch.eye(2).to_sparse()),
+            "'x' must be dense, got .*to_dense",
+        ),
+        ('vector', ('w', torch.eye(2)), "'w' must be a dense vector of floating-point"),
+        ('vector', ('w', [1.0]), "'w' must be a tensor, got list"),
+        ('ids', ('i', torch.tensor([1]).to_sparse()), "'i' must be dense, got"),
+        ('length', ('w', torch.ones(2).to_sparse(), 2), "'w' must be dense, got"),
+        (
+            'same_shape',
+            ('x', None, 'y', torch.ones(3)),
+            "'x' must be a tensor, got",
+        ),
+        (
+            'same_precision',
+            ('x', torch.ones(2), 'y', torch.ones(2).double()),
+            "'x' must be as precise as 'y', torch.float64, got torch.float32",
+        ),
         ('matrix', ('x', [[1.0]]), "'x' must be a tensor, got list"),
         ('matrix', ('x', torch.ones(2)), r"'x' must be a matrix .*, got shape \(2,\)"),
         ('matrix', ('x', torch.tensor(1.0)), r"'x' must be a matrix .* shape \(\)"),
@@ -139,3 +170,12 @@ def test_who_takes_a_seed(build):
     build(1)
     with pytest.raises(ValueError, match=r"'seed' must be an integer .*, got -1"):
         build(-1)
+
+
+def test_numbers_and_tensors_of_other_types_pass():
+    checks.check_index('i', torch.tensor([], dtype=torch.long), 3, may_be_empty=True)
+    checks.check_generator(torch.Generator())
+    checks.check_same_precision('x', torch.ones(2).half(), 'y', torch.ones(2))
+    for number in (np.float32(0.5), np.int64(1), 2**63 - 1):
+        checks.check_positive('k', number)
+    checks.check_seed(2**32)

@@ -152,6 +152,8 @@ def as_names(argument: str, names: Union[str, Sequence[str], None]) -> list[str]
 
 
 def _check_name(argument: str, name: object) -> None:
-    # The columns of a pandas.DataFrame may be numbered.
-    if not isinstance(name, (str, int)) or isinstance(name, bool):
-        raise ValueError(f"'{argument}' must be the name of a column, got {name!r}")
+    # The columns of a pandas.DataFrame may be numbered, which Arrow cannot read.
+    if not isinstance(name, str):
+        raise ValueError(
+            f"'{argument}' must be the name of a column, a str, got {name!r}"
+        )
