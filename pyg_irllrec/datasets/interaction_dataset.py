@@ -49,16 +49,16 @@ class InteractionDataset(StoredDataset):
 
     **Ids** are integers where all of a side are, however they are typed: :obj:`7`,
     :obj:`"7"`, :obj:`7.0` and :obj:`"7.0"` are one id. Otherwise they are strings
-    (:obj:`"007"` is one), of which :obj:`"7.0"` is still :obj:`"7"`. Blanks at the ends are removed, and composed and decomposed
-    letters are the same. An id is missing where it is null, empty, or a word such as
-    :obj:`"NULL"`, :obj:`"NaN"` or :obj:`"N/A"`; that is an error. Files are read in
+    (:obj:`"007"` is one), of which :obj:`"7.0"` is still :obj:`"7"`. Blanks at
+    the ends are removed, and composed and decomposed letters are the same. An id is
+    missing where it is null, empty, or a word such as :obj:`"NULL"`, :obj:`"NaN"` or :obj:`"N/A"`; that is an error. Files are read in
     batches: memory has to hold the distinct ids, and about 100 bytes per interaction.
 
     **Texts** are joined by id, never by the order of rows. Several columns are joined
     to one text by :obj:`". "`, as in :obj:`"Toy Story (1995). Adventure"`. Surrounding
     blanks are stripped, null and NaN are left out, lists are joined by :obj:`", "`,
-    numbers and the like are converted by :class:`str`, and records are refused. Texts of ids without interactions
-    are ignored, and counted in :attr:`counts`.
+    numbers and the like are converted by :class:`str`, and records are refused.
+    Texts of ids without interactions are ignored, and counted in :attr:`counts`.
 
     **Bad input** raises an error that names file, line and column. Lines of CSV files
     are counted with the header, without empty lines and line breaks inside cells; rows
@@ -134,7 +134,8 @@ class InteractionDataset(StoredDataset):
                 breaks; :obj:`None` where the files use no quotes.
                 (default: :obj:`'"'`)
             column_names (sequence of str, optional): The names of the columns, for
-                interaction files without a header; one with it is refused. (default: :obj:`None`)
+                interaction files without a header; one with it is refused.
+                (default: :obj:`None`)
             users (str, Path or table, optional): The table of user texts: a Parquet
                 file (:obj:`.parquet`), JSON lines (:obj:`.jsonl`), a CSV file with a
                 header and the same separator, encoding and quote, or a table in memory,

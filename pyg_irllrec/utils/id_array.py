@@ -5,7 +5,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from pyg_irllrec.utils.argument_checks import is_iterable
@@ -32,7 +31,7 @@ def as_id_array(ids: Any) -> npt.NDArray[Any]:
             f'{type(ids).__name__}'
         )
     if not isinstance(ids, np.ndarray):
-        ids = list(ids)
+        ids = ids.to_pylist() if hasattr(ids, 'to_pylist') else list(ids)
         # One by one would be slow, and NumPy takes a Boolean for an integer.
         plain = np.array(ids) if set(map(type, ids)) == {int} else None
         if plain is not None and plain.dtype == np.int64:
@@ -54,11 +53,12 @@ def to_strings(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _from_tensor(ids: Tensor) -> npt.NDArray[Any]:
-    if ids.layout is not torch.strided or ids.dtype is torch.bfloat16:
+    try:
+        array: npt.NDArray[Any] = ids.detach().cpu().numpy()
+    except (TypeError, RuntimeError):  # Sparse, or of a type that NumPy lacks.
         raise ValueError(
             f"'ids' must be a dense tensor of integers, got {ids.dtype}, {ids.layout}"
-        )
-    array: npt.NDArray[Any] = ids.detach().cpu().numpy()
+        ) from None
     return array
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
@@ -22,6 +23,8 @@ from pyg_irllrec.utils.id_array import as_id_array, to_strings
         torch.tensor([7.0, -1.0]).half(),
         pd.Series([7, -1], dtype='Int64'),
         pd.Index(['7', '-1']),
+        pa.array(['7', '-1']),
+        pa.chunked_array([[7], [-1]]),
         (each for each in (7, -1)),
     ],
 )
@@ -67,6 +70,8 @@ def test_none_at_all():
         ([1, float('nan')], 'row 1: lacks an id'),
         (['a', ' '], 'row 1: lacks an id'),
         ([1, 2.0**53], 'row 1: .*lost digits'),
+        (torch.ones(2).to(torch.float8_e5m2), "'ids' must be a dense tensor of int"),
+        (torch.ones(2) * 1j, 'row 0: must hold integers or strings, got complex'),
         (torch.tensor([1, 2**11]).half(), 'row 1: .*lost digits'),
         (['a', f'{2**53}.0'], 'row 1: .*lost digits'),
         (['\ud800'], 'row 0: holds half a surrogate pair'),

@@ -55,11 +55,14 @@ def as_column(column: Any, cell: CellLocation) -> Any:
         cell.fail(f'must be a sequence of values, got {type(column).__name__}')
     if getattr(column, 'ndim', 1) != 1:
         cell.fail(f'must have one value per row, got the shape {tuple(column.shape)}')
-    if type(column) is not np.ndarray:
+    dtype = getattr(column, 'dtype', None)
+    if not isinstance(dtype, np.dtype):
         return column
-    if column.dtype in _COARSE:
+    if dtype.kind == 'f' and dtype.itemsize > 8:
+        cell.fail(f'must hold numbers of 64 bits at most, got {dtype}')
+    if dtype.newbyteorder('=') in _COARSE:
         return _to_seconds(column, cell)
-    return column.astype(column.dtype.newbyteorder('='), copy=False)
+    return column if dtype.isnative else column.astype(dtype.newbyteorder('='))
 
 
 def _from_tensor(column: Tensor, cell: CellLocation) -> Any:

@@ -148,15 +148,23 @@ def load_vectors(
 
 
 def _as_array(vectors: Union[npt.NDArray[Any], Tensor]) -> npt.NDArray[Any]:
-    if isinstance(vectors, Tensor) and vectors.layout is torch.strided:
-        vectors = vectors.detach().cpu()
+    if isinstance(vectors, np.ndarray):
+        return vectors
+    if not isinstance(vectors, Tensor):
+        raise ValueError(
+            "'vectors' must be an array or a tensor, got " + type(vectors).__name__
+        )
+    vectors = vectors.detach().cpu()
+    try:
         # NumPy has no bfloat16.
-        vectors = vectors.float() if vectors.dtype is torch.bfloat16 else vectors
-        return vectors.numpy()
-    if not isinstance(vectors, np.ndarray):
-        got = getattr(vectors, 'layout', type(vectors).__name__)
-        raise ValueError(f"'vectors' must be an array or a dense tensor, got {got}")
-    return vectors
+        is_short = vectors.dtype is torch.bfloat16
+        array: npt.NDArray[Any] = (vectors.float() if is_short else vectors).numpy()
+    except (TypeError, RuntimeError):
+        raise ValueError(
+            "'vectors' must be a dense tensor of float32 or float16, got "
+            f'{vectors.dtype}, {vectors.layout}'
+        ) from None
+    return array
 
 
 def _check_vectors(vectors: npt.NDArray[Any], ids: npt.NDArray[Any]) -> None:
