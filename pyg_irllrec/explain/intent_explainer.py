@@ -12,7 +12,7 @@ from torch_geometric.data import HeteroData
 from pyg_irllrec.explain.node_explanation import ActivePrototype, NodeExplanation
 from pyg_irllrec.explain.prototype_explanation import PrototypeExplanation
 from pyg_irllrec.explain.recommendation_explanation import RecommendationExplanation
-from pyg_irllrec.nn import Recommender
+from pyg_irllrec.nn import AlphaRec, Recommender
 from pyg_irllrec.text.intents.intent_keywords import intent_keywords
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.adjacency import (
@@ -22,10 +22,12 @@ from pyg_irllrec.utils.adjacency import (
 )
 from pyg_irllrec.utils.argument_checks import check_instance, check_name
 from pyg_irllrec.utils.checks import check_choice, check_count, check_finite
+from pyg_irllrec.utils.digest import same_sketch, sketch
 from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, plain, read_edges
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.interaction_types import find_interaction_types
 from pyg_irllrec.utils.node_data import read_ids, read_texts
+from pyg_irllrec.utils.trained_nodes import check_trained_nodes
 from pyg_irllrec.utils.user_items import UserItems
 
 
@@ -76,8 +78,10 @@ class IntentExplainer:
 
     Raises:
         ValueError: If sizes do not fit, the interactions are not those of the model's
-            graph, its embeddings are not finite, nodes have no texts, or
-            :obj:`exclude` holds no pairs of these nodes.
+            graph, vectors, ids or texts are not those that it was trained with (as far
+            as it was trained or loaded in this process, for ids and texts), its
+            embeddings are not finite, nodes have no texts, or :obj:`exclude` holds no
+            pairs of these nodes.
     """
 
     def __init__(
@@ -125,6 +129,8 @@ class IntentExplainer:
         self._num_nearest = num_nearest
         self._train = read_edges(data[types.edge_type]).cpu()
         _check_interactions(model, self._train)
+        _check_vectors(model, data, self.sides)
+        check_trained_nodes(model, data, self.sides)
         self._exclude = self._train if exclude is None else exclude
         self._embedding: dict[str, Tensor] = {}
         self._share: dict[str, Tensor] = {}
@@ -240,10 +246,8 @@ class IntentExplainer:
             ValueError: If there is no such node.
         """
         user_type, item_type = self.sides
-        user, item = (
-            self._check_node(user_type, user),
-            self._check_node(item_type, item),
-        )
+        user = self._check_node(user_type, user)
+        item = self._check_node(item_type, item)
         explained_user = self.node(user_type, user, num_prototypes)
         explained_item = self.node(item_type, item, num_prototypes)
         items = self._embedding[item_type]
@@ -310,6 +314,32 @@ def _check_interactions(model: Recommender, train: Tensor) -> None:
             f'{own.item.numel()}, got {given.item.numel()}, of which {common} are the '
             'same: pass the graph that it was built from'
         )
+
+
+def _check_vectors(
+    model: Recommender, data: HeteroData, sides: tuple[str, str]
+) -> None:
+    r"""Raises a :class:`ValueError` where data has other vectors of texts than those
+    that the model reads."""
+    text = model.backbone.text if isinstance(model.backbone, AlphaRec) else None
+    for name, held, used in (
+        ('profile', getattr(model, 'profile', None), sides),
+        ('intent', getattr(model, 'intent', None), sides),
+        ('profile', None if text is None else text[model.num_users :], sides[1:]),
+    ):
+        parts = [data[side].get(name) for side in used]
+        if not isinstance(held, Tensor) or not all(
+            isinstance(part, Tensor) for part in parts
+        ):
+            continue
+        given = torch.cat(parts)
+        given = given if given.is_floating_point() else given.float()
+        if held.shape != given.shape or not same_sketch(sketch(held), sketch(given)):
+            places = ' and '.join(f"data['{side}'].{name}" for side in used)
+            raise ValueError(
+                f"'data' must hold the vectors that 'model' was built from, got others "
+                f'in {places}: pass the graph that it was built from'
+            )
 
 
 def _lift(share: Tensor, mean: Tensor) -> Tensor:

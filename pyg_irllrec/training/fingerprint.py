@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
+from itertools import chain
 from typing import Any, Optional
 
 from pyg_irllrec.nn import Recommender
@@ -38,7 +39,8 @@ def fingerprint(
 ) -> dict[str, Any]:
     r"""What a run is made from, in values that are short and that JSON has:
     :obj:`train`, :obj:`val` and :obj:`test` (hashes of the interactions, in any order),
-    :obj:`batch_size` and :obj:`data_seed`; :obj:`graph` (a hash of the edges that the
+    :obj:`nodes` (hashes of the ids and the texts of nodes), :obj:`batch_size` and
+    :obj:`data_seed`; :obj:`graph` (a hash of the edges that the
     model propagates on), :obj:`edge_weight` and the texts of the model by name, such as
     :obj:`profile` and :obj:`intent` (numbers that stay alike under rounding);
     :obj:`dtype`, :obj:`model` (the class and the settings of every part), and
@@ -64,6 +66,7 @@ def fingerprint(
         }
         for name, items in splits.items():
             found[name] = None if items is None else hash_interactions(items)
+        found['nodes'] = data.node_hashes
         loader = data.train_dataloader()
         found |= {'batch_size': int(loader.batch_size), 'data_seed': int(loader.seed)}
     found['graph'] = hash_graph(model.edge_index, model.num_users + model.num_items)
@@ -146,10 +149,11 @@ def check_same_model(before: object, now: dict[str, Any], what: str) -> None:
 
 def _checked(before: object, what: str) -> dict[str, Any]:
     if isinstance(before, dict) and isinstance(before.get('model'), dict):
-        others = {name: value for name, value in before.items() if name != 'model'}
-        pairs = [*before['model'].items(), *others.items()]
-        if all(isinstance(name, str) for name, _ in pairs) and all(
-            isinstance(value, str) for value in before['model'].values()
+        parts = (before['model'], before.get('nodes') or {})
+        if all(isinstance(name, str) for name in before) and all(
+            isinstance(part, dict)
+            and all(isinstance(x, str) for x in chain(*part.items()))
+            for part in parts
         ):
             return before
     raise ValueError(f'{what} holds no fingerprint of what it was made from')
@@ -160,6 +164,7 @@ def _of_embedding(found: dict[str, Any]) -> dict[str, Any]:
     apart = (
         'version',
         'dtype',
+        'nodes',
         'train',
         'val',
         'test',
@@ -182,7 +187,14 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         old, new = before.get(name), now.get(name)
         if old == new or STATE in (old, new) or same_sketch(old, new):
             continue
-        if name == 'model':
+        if name == 'nodes':
+            # Texts do not take part in training, their vectors do.
+            found += [
+                f'other ids of {role}s'
+                for role in ('user', 'item')
+                if (old or {}).get(f'{role}.id') != (new or {}).get(f'{role}.id')
+            ]
+        elif name == 'model':
             found += _setting_differences(old or {}, new or {})
         elif name in _SETTINGS:
             found.append(f'{_SETTINGS[name]} {old}, not {new}')

@@ -6,11 +6,13 @@ import logging
 import os
 import statistics
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
+from weakref import WeakKeyDictionary
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -37,6 +39,14 @@ from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_name
 from pyg_irllrec.utils.checks import check_choice, check_count
 from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.trained_nodes import remember_nodes
+from pyg_irllrec.utils.warn_caller import warn_caller
+
+_ONE_AT_A_TIME = threading.RLock()
+"""Training seeds torch's generator, of which a process has one."""
+
+_TRAINED: WeakKeyDictionary[Recommender, int] = WeakKeyDictionary()
+"""The models that were trained here, with the changes of their weights until then."""
 
 
 class FitResult(NamedTuple):
@@ -87,7 +97,11 @@ def fit(
     :obj:`history.csv` and :obj:`metrics.json`, each written whole or not at all. They
     hold the :func:`~pyg_irllrec.training.fingerprint` of the model and the data, with
     which alone the run is resumed. A second run, in whatever process or thread, is
-    refused while this one is using :obj:`out`.
+    refused while this one is using :obj:`out`. Runs in several threads are trained one
+    after the other, as torch's generator is one for all.
+
+    It goes on from the weights that the model has. Where they are those of an earlier
+    call, a warning states it.
 
     Args:
         model (Recommender): The model.
@@ -150,11 +164,12 @@ def fit(
         'precision': precision,
     }
     out = _check_folder(out)
-    with training_in(out):
+    with training_in(out), _ONE_AT_A_TIME:
         if resume:
             _check_resumable(out, epochs, lit, data.val_items is not None)
         else:
             _check_unused(out)
+            _warn_of_trained(model)
         result = _train(lit, data, out, epochs, target, resume, progress)
         _write(result, out)
     return result
@@ -209,6 +224,8 @@ def _train(
             load_weights(lit.model, best)
 
     lit.model.to(target)
+    remember_nodes(lit.model, data.node_hashes)
+    _TRAINED[lit.model] = _count_changes(lit.model)
     seconds, memory = 0.0, _peak_memory_mb(target)
     if lit.step_seconds:
         seconds = statistics.median(lit.step_seconds)
@@ -356,6 +373,20 @@ def _check_folder(out: object) -> Path:
                 raise ValueError(f"'out' must be a folder, but {path} is a file")
             break
     return folder
+
+
+def _count_changes(model: Recommender) -> int:
+    r"""A number that goes up when weights are drawn anew, or loaded."""
+    return sum(weight._version for weight in model.parameters())
+
+
+def _warn_of_trained(model: Recommender) -> None:
+    if _TRAINED.get(model) == _count_changes(model):
+        warn_caller(
+            "'model' has been trained by fit() and goes on from its weights: build "
+            'another one, or draw them anew with model.reset_parameters(), for a new '
+            'run'
+        )
 
 
 def _check_unused(out: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Optional, Union
 
 import torch
@@ -28,6 +29,7 @@ from pyg_irllrec.utils.split_layout import (
     positive_edges,
     split_layout,
 )
+from pyg_irllrec.utils.trained_nodes import hash_nodes
 from pyg_irllrec.utils.user_items import UserItems
 from pyg_irllrec.utils.warn_caller import warn_caller
 
@@ -134,12 +136,19 @@ class InteractionDataModule(LightningDataModule):
         self.train_items: UserItems = items['train']
         self.val_items: Optional[UserItems] = items.get('val')
         self.test_items: Optional[UserItems] = items.get('test')
+        self._graph, self._sides = data, (types.edge_type[0], types.edge_type[2])
         self._train = TripletLoader(self.train_items, batch_size, seed)
         self._ranking = {
             name: RankingLoader(held, self.train_items, eval_batch_size)
             for name, held in items.items()
             if name != 'train'
         }
+
+    @cached_property
+    def node_hashes(self) -> dict[str, str]:
+        r"""Hashes of the ids and the texts of nodes, see
+        :func:`~pyg_irllrec.utils.trained_nodes.hash_nodes`."""
+        return hash_nodes(self._graph, self._sides)
 
     def train_dataloader(self) -> TripletLoader:
         r"""Triplets of shape :math:`(3, B)`."""

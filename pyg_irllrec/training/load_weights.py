@@ -8,6 +8,7 @@ from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.fingerprint import check_same_model, fingerprint
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_instance
+from pyg_irllrec.utils.trained_nodes import remember_nodes
 
 _PREFIX = 'model.'  # Of LitRecommender.
 
@@ -51,9 +52,12 @@ def load_weights(
             f"{path} must hold the weights of 'model', built alike: they differ in "
             f'{", ".join(differ[:3])}{", ..." if len(differ) > 3 else ""}'
         )
+    nodes: dict[str, str] = {}
     if check_data:
-        before = checkpoint.get('fingerprint')
+        before = checkpoint.get('fingerprint', {})
         check_same_model(before, fingerprint(model), str(path))
+        nodes = before.get('nodes') or {}
+    remember_nodes(model, nodes)
     model.load_state_dict(state)
 
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
 import torch
 from torch_geometric.data import HeteroData
 
+from pyg_irllrec import build_model
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.explain import IntentExplainer
 from pyg_irllrec.nn import LightGCN, Recommender
 from pyg_irllrec.utils import bipartite_edge_index
+from pyg_irllrec.utils.trained_nodes import hash_nodes, remember_nodes
 from tests.explain.data import ITEMS, TRAIN, build, graph
 
 
@@ -171,3 +174,47 @@ def test_swapped_arguments():
         IntentExplainer(graph(), build())
     with pytest.raises(ValueError, match=r"'data' needs .* a HeteroData, got Recommen"):
         IntentExplainer(build(), build())
+
+
+def with_vectors():
+    data = graph()
+    for side in ('user', 'item'):
+        data[side].profile = torch.randn(data[side].num_nodes, 3)
+        data[side].intent = torch.randn(data[side].num_nodes, 3)
+    return data
+
+
+@pytest.mark.parametrize('name', ['profile', 'intent'])
+def test_vectors_that_the_model_was_not_built_from(name):
+    data = with_vectors()
+    model = build_model(data, alignment='intents')
+    IntentExplainer(model.bfloat16(), data)
+    other = copy.copy(data)
+    other['item'][name] = data['item'][name].flip(0)
+    with pytest.raises(ValueError, match=rf'vectors .* got others in .*\.{name}'):
+        IntentExplainer(model, other)
+
+
+def test_texts_of_items_that_alpharec_was_not_built_from():
+    data = with_vectors()
+    model = build_model(data, 'alpharec', alignment='none')
+    IntentExplainer(model, data)
+    data['item'].profile = data['item'].profile.flip(0)
+    with pytest.raises(ValueError, match=r"got others in data\['item'\]\.profile"):
+        IntentExplainer(model, data)
+
+
+@pytest.mark.parametrize('name', ['id', 'text'])
+def test_ids_and_texts_of_another_training(name):
+    data, model = graph(), build()
+    data['item'].id = torch.arange(5)
+    remember_nodes(model, hash_nodes(data, ('user', 'item')))
+    IntentExplainer(model, data)
+    other = copy.copy(data)
+    value = data['item'][name]
+    other['item'][name] = value.flip(0) if name == 'id' else value[::-1]
+    with pytest.raises(ValueError, match=rf"the {name}s that 'model' was trained with"):
+        IntentExplainer(model, other)
+    del other['item'][name]
+    if name == 'id':  # Without, nodes are shown by their numbers.
+        IntentExplainer(model, other)

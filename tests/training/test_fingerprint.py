@@ -43,7 +43,16 @@ def test_holds_what_json_has_and_nothing_that_training_changes():
     before = fingerprint(build(), module())
     assert json.loads(json.dumps(before)) == before
     assert list(before) == [
-        *('version', 'train', 'val', 'test', 'batch_size', 'data_seed', 'graph'),
+        *(
+            'version',
+            'train',
+            'val',
+            'test',
+            'nodes',
+            'batch_size',
+            'data_seed',
+            'graph',
+        ),
         'dtype',
         *('edge_weight', 'profile', 'intent', 'model'),
     ]
@@ -86,6 +95,19 @@ def test_another_part_of_the_data_is_named(kind, word):
     else:
         with pytest.raises(ValueError, match=r'^it was trained with (an)?other '):
             check_same_model(before, now, 'it')
+
+
+def test_other_ids_are_another_run():
+    data, given = copy.copy(DATA), copy.copy(DATA)
+    given['user'].id = [f'u{k}' for k in range(30)]
+    data['user'].id = given['user'].id[::-1]
+    data['user'].profile_text = given['user'].profile_text[::-1]
+    before = fingerprint(build(), module(given))
+    with pytest.raises(ValueError, match='begun with other ids of users:'):
+        check_same_run(before, fingerprint(build(), module(data)), 'the run')
+    check_same_model(before, fingerprint(build(), module(data)), 'it')
+    data['user'].id = given['user'].id  # Corrected texts are the same run.
+    check_same_run(before, fingerprint(build(), module(data)), 'the run')
 
 
 def test_settings_are_named():

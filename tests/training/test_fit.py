@@ -573,6 +573,35 @@ def test_held_out_pairs_that_a_backbone_was_built_from(tmp_path):
         run(tmp_path / 'honest', build_from(train), epochs=1)
 
 
+def test_a_model_that_was_trained_goes_on_with_a_warning(tmp_path):
+    model = build()
+    run(tmp_path / '1', model, epochs=1)
+    with pytest.warns(UserWarning, match='has been trained by fit'):
+        run(tmp_path / '2', model, epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        run(tmp_path / '2', model, epochs=2, resume=True)
+        model.reset_parameters()
+        run(tmp_path / '3', model, epochs=1)
+
+
+def test_threads_train_one_after_the_other(tmp_path):
+    """Torch's generator, from which edges are dropped, is one for all."""
+    expected = run(tmp_path / 'alone', build(), epochs=3).history[-1]['loss']
+    models, found = [build(), build()], {}
+
+    def train(number):
+        result = run(tmp_path / str(number), models[number], epochs=3)
+        found[number] = result.history[-1]['loss']
+
+    threads = [threading.Thread(target=train, args=(k,)) for k in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {0: expected, 1: expected}
+
+
 def test_a_termination_stops_cleanly(tmp_path, monkeypatch):
     expected = run(tmp_path / 'whole', epochs=3)
     start = LitRecommender.on_train_epoch_start
