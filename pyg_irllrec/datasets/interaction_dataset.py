@@ -51,8 +51,9 @@ class InteractionDataset(StoredDataset):
     :obj:`"7"`, :obj:`7.0` and :obj:`"7.0"` are one id. Otherwise they are strings
     (:obj:`"007"` is one), of which :obj:`"7.0"` is still :obj:`"7"`. Blanks at
     the ends are removed, and composed and decomposed letters are the same. An id is
-    missing where it is null, empty, or a word such as :obj:`"NULL"`, :obj:`"NaN"` or :obj:`"N/A"`; that is an error. Files are read in
-    batches: memory has to hold the distinct ids, and about 100 bytes per interaction.
+    missing where it is null, empty, or a word such as :obj:`"NULL"`, :obj:`"NaN"` or
+    :obj:`"N/A"`; that is an error. Files are read in batches: memory has to hold the
+    distinct ids, and about 100 bytes per interaction.
 
     **Texts** are joined by id, never by the order of rows. Several columns are joined
     to one text by :obj:`". "`, as in :obj:`"Toy Story (1995). Adventure"`. Surrounding
