@@ -52,6 +52,8 @@ _THOUGHT = re.compile(
     r'think|thought|reason|monolog|draft|scratch|reflect|analy[sz]|deliberat|'
     r'brainstorm|\bcot\b'
 )
+# Headings of what may end with the answer, as one without a heading of its own.
+_REASONS = re.compile(r'(?:my |the )?(?:reasoning|reasons?|analysis)')
 _ANSWER = frozenset(
     'answer answers output response result results final json tool call calls '
     'function content reply solution intent intents object data arguments args '
@@ -138,7 +140,9 @@ def strip_thoughts(answer: str) -> Optional[str]:
         if opened is None or not _is_mentioned(answer, opened, kept):
             return None
         start = opened.start
-    elif not state.is_visible:
+    elif not state.is_visible and not (
+        state.is_in_reasons and _ends_with_object(answer[start:])
+    ):
         start = len(answer)
     return '\n'.join([*kept, answer[start:]])
 
@@ -176,7 +180,8 @@ class _State:
         self._depth = int(is_opened)
         self._opening: Optional[_Mark] = None
         self._is_announced = is_opened
-        self._in_channel = self._in_section = False
+        self._in_channel = False
+        self._section = 'answer'
         self._fences = 0
         self._tags: list[bool] = []
 
@@ -187,7 +192,11 @@ class _State:
     @property
     def is_visible(self) -> bool:
         in_answer = not self._tags or self._tags[-1]
-        return in_answer and not self.is_unfinished and not self._in_section
+        return in_answer and not self.is_unfinished and self._section == 'answer'
+
+    @property
+    def is_in_reasons(self) -> bool:
+        return self._section == 'reasons' and not self._tags
 
     @property
     def lone_opening(self) -> Optional[_Mark]:
@@ -220,7 +229,7 @@ class _State:
         elif mark.kind == 'end tag':
             self._tags.pop()
         elif mark.kind == 'section':
-            self._in_section = mark.name == 'thought'
+            self._section = mark.name
         elif mark.kind == 'fence':
             self._fences += 1 if mark.name else -1
         return before
@@ -267,7 +276,8 @@ def _read_mark(found: re.Match[str]) -> Optional[_Mark]:
     elif found['heading'] or found['bold']:
         title = found['heading'] or found['bold']
         if means_thought(title):
-            kind, name = 'section', 'thought'
+            is_reasons = _REASONS.fullmatch(_spaced(title)) is not None
+            kind, name = 'section', 'reasons' if is_reasons else 'thought'
         elif means_answer(title):
             kind, name = 'section', 'answer'
     elif found['fence'] is not None:
@@ -332,6 +342,14 @@ def _mean_pair(opened: _Mark) -> str:
         return 'answer'
     is_layout = opened.kind == 'tag' and _spaced(opened.name) in _LAYOUT
     return 'layout' if is_layout else 'thought'
+
+
+def _ends_with_object(section: str) -> bool:
+    r"""Whether a section is prose and then, on lines of its own, one object."""
+    prose, _, rest = section.partition('\n{')
+    prose = re.sub(r'```\w*', '', prose)
+    has_prose = '{' not in prose and re.search(r'\w', prose) is not None
+    return has_prose and is_whole_object('{' + rest.rstrip('` \t\r\n'))
 
 
 def _is_mentioned(answer: str, mark: _Mark, kept: list[str]) -> bool:

@@ -60,6 +60,8 @@ def values(text):
         f'### Thinking\n{DRAFT}\n#### Likes\n{DRAFT}\n### Answer\n{OK}',
         f'**Reasoning:** {DRAFT}\n**Answer:** {OK}',
         f'{OK}\n\n**Reasoning:** calm',
+        f'**Reasoning:** They like calm.\n\n```json\n{OK}\n```\n',
+        f'### Analysis\n1. **Likes:** calm\n\n{OK}',
         f'Thinking...\n{DRAFT}\n...done thinking.\n\n{OK}',
         f'```thinking\n```json\n{DRAFT}\n```\n```\n```json\n{OK}\n```',
     ],
@@ -97,6 +99,11 @@ def test_what_was_answered(answer):
         '### Thinking\n{}\n### Answer\nno',
         '**Reasoning:** {}\n**Answer:** none',
         '**My thoughts** {}',
+        '### Thinking\nMaybe:\n{}',
+        '### Reasoning\n{}',
+        '**Reasoning:** maybe {}',
+        '**Reasoning:** maybe\n{}\nbut no',
+        '**Reasoning:** maybe {}\n{}',
     ],
 )
 def test_what_was_thought(around):
