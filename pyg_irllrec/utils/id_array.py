@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Set
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,7 +24,7 @@ def as_id_array(ids: Any) -> npt.NDArray[Any]:
     """
     if isinstance(ids, Tensor):
         ids = _from_tensor(ids)
-    if not is_iterable(ids) or isinstance(ids, Set):  # A set has no order.
+    if not is_iterable(ids) or isinstance(ids, (set, frozenset)):  # A set has no order.
         raise ValueError(
             f"'ids' must be a list of ids, an array or a tensor, got "
             f'{type(ids).__name__}'

@@ -25,6 +25,7 @@ from pyg_irllrec.utils.id_array import as_id_array, to_strings
         pd.Index(['7', '-1']),
         pa.array(['7', '-1']),
         pa.chunked_array([[7], [-1]]),
+        {7: 'a', -1: 'b'}.keys(),
         (each for each in (7, -1)),
     ],
 )

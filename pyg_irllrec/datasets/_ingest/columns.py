@@ -48,7 +48,9 @@ def to_texts(values: Any, cell: CellLocation) -> Any:
     r"""Converts a column to an Arrow array of :obj:`large_string`. Missing values, NaN
     and blank texts are null."""
     values = decode(values, cell)
+    if pa.types.is_map(values.type):  # Which Python has as a list of pairs.
+        cell.fail(f'must hold texts, numbers or lists of them, got {values.type}')
     if not pa.types.is_large_string(values.type):
-        values = text_array(values.to_pylist(maps_as_pydicts='lossy'), cell)
+        values = text_array(values.to_pylist(), cell)
     values = pc.utf8_trim_whitespace(values)
     return pc.if_else(pc.equal(values, ''), None, values)

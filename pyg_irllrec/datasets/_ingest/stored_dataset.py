@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -61,7 +61,9 @@ class StoredDataset(InMemoryDataset):
             ValueError: If an id is missing, of another type or unknown.
         """
         all_ids = self._ids(side)
-        if not is_iterable(ids) or isinstance(ids, Set):  # A set has no order.
+        if not is_iterable(ids) or isinstance(
+            ids, (set, frozenset)
+        ):  # A set has no order.
             raise ValueError(
                 f"'ids' must be a list of ids or a tensor, got {type(ids).__name__}"
             )

@@ -290,7 +290,7 @@ def test_an_integer_stays_one_beside_a_float(read, values):
         (pa.array([{'b': 1}, {'b': 2}]), 'row 0: .*got a record'),
         (['a', b'b'], 'row 1: .*got bytes'),
         (pa.array([b'a', b'b']), 'row 0: .*got bytes'),
-        (pa.array([[('a', 1)], []], pa.map_(pa.string(), pa.int64())), 'got a record'),
+        (pa.array([[('a', 1)], []], pa.map_(pa.string(), pa.int64())), 'got map'),
         (['a', ['\ud800']], 'row 1: .*half a surrogate pair'),
         (5, 'must be a sequence of values, got int'),
     ],
