@@ -16,7 +16,7 @@ from pyg_irllrec.cli.argument_types import positive_int, separator
 from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.datasets._ingest.file_kind import file_kind
 from pyg_irllrec.text import TfidfEncoder
-from pyg_irllrec.text.intents.intent_file import manifest_path
+from pyg_irllrec.text.intents.intent_file import manifest_path, read_manifest
 from pyg_irllrec.transforms import (
     AddIntents,
     BinarizeRatings,
@@ -217,7 +217,7 @@ def make_graph(
 
 def record_intent_options(path: Path, args: argparse.Namespace) -> None:
     r"""Adds the options of the data to the manifest of extracted intents."""
-    manifest = json.loads(manifest_path(path).read_text(encoding='utf-8'))
+    manifest = read_manifest(path)
     manifest['data_options'] = {name: getattr(args, name) for name in CHOICES}
     with atomic_write(manifest_path(path)) as file:
         json.dump(manifest, file, indent=1)
@@ -229,12 +229,14 @@ def check_intent_options(path: Path, args: argparse.Namespace) -> None:
     which intents were extracted."""
     if not manifest_path(path).is_file():
         return  # AddIntents refuses it.
-    try:
-        manifest = json.loads(manifest_path(path).read_text(encoding='utf-8'))
-    except ValueError:
-        return  # Likewise.
+    before = read_manifest(path).get('data_options', {})
+    if not isinstance(before, dict):
+        raise ValueError(
+            f"{manifest_path(path)} is damaged: 'data_options' must be an object, got "
+            f'{before!r:.80}: write it with extract_intents.py'
+        )
     check_same_options(
-        manifest.get('data_options', {}),
+        before,
         {name: getattr(args, name) for name in CHOICES},
         f'the intents of {path} were extracted',
     )

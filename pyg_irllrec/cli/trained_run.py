@@ -4,7 +4,6 @@ laid out, and how a trained model is read from one."""
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from pyg_irllrec.cli.training_options import required_texts
 from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.presets import get_preset
-from pyg_irllrec.text.intents.intent_file import manifest_path
+from pyg_irllrec.text.intents.intent_file import manifest_path, read_manifest
 from pyg_irllrec.training import RunFolder, load_weights
 from pyg_irllrec.utils import map_interactions
 from pyg_irllrec.utils.files import atomic_write
@@ -80,18 +79,13 @@ def hash_intents(path: Optional[Path]) -> Optional[str]:
     """
     if path is None:
         return None
-    if not manifest_path(path).is_file():
-        raise FileNotFoundError(
-            f'{manifest_path(path)} must lie beside {path.name}, got no such file'
-        )
-    try:
-        manifest = json.loads(manifest_path(path).read_text(encoding='utf-8'))
-        return str(manifest['intents_sha256'])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    found = read_manifest(path).get('intents_sha256')
+    if not isinstance(found, str):
         raise ValueError(
-            f'{manifest_path(path)} is damaged: it must hold an object with '
-            "'intents_sha256', as extract_intents.py writes it"
-        ) from None
+            f"{manifest_path(path)} is damaged: it must hold 'intents_sha256', as "
+            'extract_intents.py writes it'
+        )
+    return found
 
 
 def copy_intents(path: Path, target: Path) -> None:

@@ -16,7 +16,11 @@ from pyg_irllrec.cli.data_options import (
     read_dataset,
     record_intent_options,
 )
-from pyg_irllrec.text.intents.intent_file import load_intents, save_intents
+from pyg_irllrec.text.intents.intent_file import (
+    load_intents,
+    manifest_path,
+    save_intents,
+)
 from tests.examples.data import write_table
 
 pytest.importorskip('pyarrow')
@@ -116,3 +120,18 @@ def test_options_that_differ_are_named(tmp_path):
     with pytest.raises(ValueError, match=message):
         check_intent_options(path, args)
     check_same_options({'user': 'a'}, {'item': 'b'}, 'it was trained')
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['[]', 'null', '{', '[' * 10**5, '{"data_options": null}', '{"data_options": [1]}'],
+)
+def test_a_damaged_manifest(tmp_path, text):
+    path, args = tmp_path / 'intents.jsonl', parse(*NAMED)
+    save_intents(path, [], {})
+    manifest_path(path).write_text(text)
+    with pytest.raises(ValueError, match=r'manifest\.json is damaged'):
+        check_intent_options(path, args)
+    if 'options' not in text:
+        with pytest.raises(ValueError, match=r'manifest\.json is damaged'):
+            record_intent_options(path, args)

@@ -39,16 +39,19 @@ def test_a_folder_without_a_run(tmp_path):
 @pytest.mark.parametrize('place', ['.', 'model'])
 def test_a_run_that_these_commands_did_not_begin(tmp_path, place):
     RunFolder(tmp_path / place).open({'seed': 0, 'backbone': 'sgl'})
-    with pytest.raises(
-        ValueError, match=r'config\.json must be one of own_data'
-    ):
+    with pytest.raises(ValueError, match=r'config\.json must be one of own_data'):
         open_trained_run(tmp_path, {})
 
 
-@pytest.mark.parametrize('text', ['{', '[]', 'null', '{}', '"x"', '[' * 10**5])
+@pytest.mark.parametrize(
+    'text', ['{', '[]', 'null', '{}', '{"intents_sha256": 3}', '"x"', '[' * 10**5]
+@pytest.mark.parametrize(
+    'text',
+    ['{', '[]', 'null', '{}', '{"intents_sha256": 3}', '"x"', '[' * 10**5],
+)
 def test_a_damaged_manifest(tmp_path, text):
     path = tmp_path / 'intents.jsonl'
     save_intents(path, [], {'model': 'none'})
     manifest_path(path).write_text(text)
-    with pytest.raises(ValueError, match='is damaged: it must hold an object with'):
+    with pytest.raises(ValueError, match='is damaged: '):
         hash_intents(path)

@@ -73,12 +73,7 @@ def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> Int
                 f'{each} does not exist: write it with IntentExtractor'
             )
     content = path.read_bytes()
-    try:
-        manifest = parse_json_object(manifest_path(path).read_bytes())
-    except ValueError as error:
-        raise ValueError(
-            f'{printable(manifest_path(path))} is damaged: {printable(error)}'
-        ) from None
+    manifest = read_manifest(path)
     if manifest.get('intents_sha256') != hashlib.sha256(content).hexdigest():
         raise ValueError(
             f'{path} does not match {manifest_path(path).name}: one of them was '
@@ -111,6 +106,27 @@ def _read_records(path: Path, content: bytes) -> list[IntentRecord]:
 def manifest_path(path: Path) -> Path:
     r"""The path of the manifest."""
     return path.with_suffix('.manifest.json')
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    r"""The manifest of a file of intents.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged.
+    """
+    manifest = manifest_path(path)
+    if not manifest.is_file():
+        raise FileNotFoundError(
+            f'{printable(manifest)} must lie beside {printable(path.name)}, got no '
+            'such file'
+        )
+    try:
+        return parse_json_object(manifest.read_bytes())
+    except ValueError as error:
+        raise ValueError(
+            f'{printable(manifest)} is damaged: {printable(error)}'
+        ) from None
 
 
 def check_path(path: PathLike) -> Path:
