@@ -61,9 +61,8 @@ class StoredDataset(InMemoryDataset):
             ValueError: If an id is missing, of another type or unknown.
         """
         all_ids = self._ids(side)
-        if not is_iterable(ids) or isinstance(
-            ids, (set, frozenset)
-        ):  # A set has no order.
+        has_order = not isinstance(ids, (set, frozenset))
+        if not is_iterable(ids) or not has_order:
             raise ValueError(
                 f"'ids' must be a list of ids or a tensor, got {type(ids).__name__}"
             )
