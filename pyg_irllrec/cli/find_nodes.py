@@ -24,6 +24,10 @@ def find_nodes(
     Raises:
         ValueError: If an id is unknown.
     """
+    if len(ids) == 0:
+        raise ValueError(
+            f'{option} must name ids that are in the graph, which has none'
+        )
     given = [clean_id(str(name)) for name in names]
     nodes = {str(name): node for node, name in enumerate(ids)}
     for name in given:

@@ -27,6 +27,7 @@ from pyg_irllrec.nn import Recommender
 from pyg_irllrec.presets import get_preset
 from pyg_irllrec.text.intents.intent_file import manifest_path, read_manifest
 from pyg_irllrec.training import RunFolder, load_weights
+from pyg_irllrec.training.fingerprint import BUILD_ALIKE
 from pyg_irllrec.utils import map_interactions
 from pyg_irllrec.utils.files import atomic_write
 
@@ -198,8 +199,16 @@ def _open_own(folder: Path, run: RunFolder, given: Mapping[str, Any]) -> Trained
     data = make_graph(dataset, args, intents)
     preset = get_preset(args.backbone, 'own', args.alignment)
     model = build_model(data, args.backbone, args.alignment, preset)
-    load_weights(model, run.best_path)
+    _load(model, run.best_path)
     return TrainedRun(model, data, map_interactions(dataset[0], data))
+
+
+def _load(model: Recommender, path: Path) -> None:
+    try:
+        load_weights(model, path)
+    except ValueError as error:
+        advice = 'the data or the package are others by now: train a new run'
+        raise ValueError(str(error).replace(BUILD_ALIKE, advice)) from None
 
 
 def _check_same_files(
@@ -228,5 +237,5 @@ def _open_bundled(run: RunFolder, given: Mapping[str, Any]) -> TrainedRun:
     data = load_dataset(args.dataset, root, texts, args.data_seed)
     preset = get_preset(args.backbone, args.dataset, args.alignment, args.preset)
     model = build_model(data, args.backbone, args.alignment, preset)
-    load_weights(model, run.best_path)
+    _load(model, run.best_path)
     return TrainedRun(model, data, data['user', 'rates', 'item'].edge_index)

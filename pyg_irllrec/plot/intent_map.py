@@ -14,6 +14,7 @@ from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_choice, check_count
 from pyg_irllrec.utils.node_data import check_sides
 from pyg_irllrec.utils.optional import import_optional
+from pyg_irllrec.utils.printable import printable
 
 
 def draw_intent_map(
@@ -90,28 +91,34 @@ def _draw_side(
     meaning = [', '.join(sorted(prototypes[k].words)) for k in lead]
     largest = [name for name, _ in Counter(meaning).most_common(10)]
     rest = ~np.isin(meaning, largest)
-    axes.scatter(*at[rest].T, s=10, c='lightgrey', linewidths=0, label='others')
+    axes.scatter(*at[rest].T, s=10, c='lightgrey', linewidths=0, label='-')
     for number, name in enumerate(largest):
         mine = at[np.array(meaning) == name]
-        axes.scatter(*mine.T, s=16, color=f'C{number}', linewidths=0, label=name)
+        axes.scatter(*mine.T, s=16, color=f'C{number}', linewidths=0, label='-')
     axes.set(xticks=[], yticks=[])
-    axes.set_title(f'{side.capitalize()}s, by the latent intent that they lean to most')
-    axes.legend(
+    # Text is shown as it is: to matplotlib, dollars are formulas.
+    title = f'{side.capitalize()}s, by the latent intent that they lean to most'
+    axes.set_title(printable(title), parse_math=False)
+    legend = axes.legend(
         loc='upper center',
         bbox_to_anchor=(0.5, -0.01),
         ncols=2,
         frameon=False,
         markerscale=2,
     )
+    for text, name in zip(legend.get_texts(), ['others', *largest], strict=True):
+        text.set_text(printable(name))
+        text.set_parse_math(False)
 
 
 def _mark(axes: Any, point: FloatArray, label: str) -> None:
     axes.scatter(*point, s=120, facecolors='none', edgecolors='black', zorder=3)
     axes.annotate(
-        label,
+        printable(label),
         point,
         xytext=(7, 5),
         textcoords='offset points',
         weight='bold',
+        parse_math=False,
         bbox={'boxstyle': 'round,pad=0.1', 'fc': 'white', 'ec': 'none', 'alpha': 0.7},
     )

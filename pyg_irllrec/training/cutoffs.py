@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyg_irllrec.utils.argument_checks import check_instance
+import numpy as np
+from torch import Tensor
+
 from pyg_irllrec.utils.checks import check_count
 
 
@@ -18,8 +20,26 @@ def fitting_cutoffs(num_items: int, ks: Sequence[int] = (5, 10, 20)) -> tuple[in
         ValueError: If a number is not one of 1 or above.
     """
     check_count('num_items', num_items)
-    check_count('num_items', num_items)
-    check_instance('ks', ks, Sequence)
-    for k in ks:
+    return tuple(k for k in as_cutoffs(ks) if k <= num_items) or (num_items,)
+
+
+def as_cutoffs(ks: object) -> tuple[int, ...]:
+    r"""Cut-offs as plain integers, in their order.
+
+    Args:
+        ks (sequence of int): The cut-offs, which may also be a set, an array or a
+            tensor.
+
+    Raises:
+        ValueError: If there are none, or one is no integer of 1 or above.
+    """
+    values = ks.tolist() if isinstance(ks, (Tensor, np.ndarray)) else ks
+    if isinstance(values, (set, frozenset)):
+        values = sorted(values, key=str)
+    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
+        raise ValueError(f"'ks' must be a list of cut-offs, such as (20,), got {ks!r}")
+    if len(values) == 0:
+        raise ValueError("'ks' must hold at least one cut-off, such as (20,), got none")
+    for k in values:
         check_count('ks', k)
-    return tuple(k for k in ks if k <= num_items) or (num_items,)
+    return tuple(int(k) for k in values)

@@ -19,6 +19,12 @@ from pyg_irllrec.utils.digest import (
 STATE = 'changed by training'
 """The value of what is no setting. It agrees with all others."""
 
+BUILD_ALIKE = (
+    'build the model from the data and with the options of the training (to use other '
+    'data on purpose, load_weights(model, path, check_data=False))'
+)
+"""The advice to whoever builds a model in Python."""
+
 _WORDS = {
     'train': 'other training interactions',
     'val': 'other validation interactions',
@@ -140,11 +146,7 @@ def check_same_model(before: object, now: dict[str, Any], what: str) -> None:
     """
     old, new = (_of_embedding(each) for each in (_checked(before, what), now))
     if differ := _differences(old, new):
-        raise ValueError(
-            f'{what} was trained with {"; ".join(differ)}: build the model from the '
-            'data and with the options of the training (to use other data on purpose, '
-            'load_weights(model, path, check_data=False))'
-        )
+        raise ValueError(f'{what} was trained with {"; ".join(differ)}: {BUILD_ALIKE}')
 
 
 def _checked(before: object, what: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 from weakref import WeakKeyDictionary
 
 import torch
@@ -33,7 +33,6 @@ from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.lit_recommender import LitRecommender
 from pyg_irllrec.training.load_weights import load_weights
 from pyg_irllrec.training.progress_bar import EpochProgressBar
-from pyg_irllrec.training.ranking import RankingMetrics
 from pyg_irllrec.training.run_folder import RunFolder
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_name
@@ -80,7 +79,7 @@ def fit(
     patience: int = 5,
     ks: Optional[Sequence[int]] = None,
     seed: int = 0,
-    device: str = 'auto',
+    device: Union[str, torch.device] = 'auto',
     precision: str = '32-true',
     resume: bool = False,
     progress: bool = True,
@@ -118,7 +117,7 @@ def fit(
             batches and negatives have that of
             :class:`~pyg_irllrec.training.InteractionDataModule`.
             (default: :obj:`0`)
-        device (str): :obj:`"auto"`, :obj:`"cpu"`, :obj:`"cuda"` or
+        device (str or torch.device): :obj:`"auto"`, :obj:`"cpu"`, :obj:`"cuda"` or
             :obj:`"cuda:N"`. (default: :obj:`"auto"`)
         precision (str): Lightning's: :obj:`"32-true"`, or :obj:`"bf16-mixed"` for
             text towers in :obj:`bfloat16`; losses and propagation stay in
@@ -155,8 +154,7 @@ def fit(
         )
     check_graph(model, data)
     if ks is not None and data.val_items is None and data.test_items is None:
-        RankingMetrics(ks)  # Checks them; there is nothing to rank.
-        ks = fitting_cutoffs(model.num_items, ks)
+        ks = fitting_cutoffs(model.num_items, ks)  # There is nothing to rank.
     lit = LitRecommender(model, lr=lr, ks=ks, seed=seed)
     lit.settings |= {
         'check_every': check_every,
@@ -268,7 +266,7 @@ def _make_callbacks(out: Path, patience: int, validates: bool) -> list[Callback]
     return [stopping, best, last]
 
 
-def parse_device(device: str) -> torch.device:
+def parse_device(device: Union[str, torch.device]) -> torch.device:
     r"""The torch device of a name.
 
     Raises:
@@ -278,7 +276,7 @@ def parse_device(device: str) -> torch.device:
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     allowed = "'auto', 'cpu', 'cuda' or 'cuda:N'"
     try:
-        check_name('device', device)
+        check_name('device', device := str(device))
         target = torch.device(device)
     except (RuntimeError, ValueError):
         raise ValueError(f"'device' must be {allowed}, got {device!r}") from None
@@ -305,11 +303,9 @@ def _write(result: FitResult, out: Path) -> None:
         writer.writeheader()
         writer.writerows(result.history)
     with atomic_write(out / 'metrics.json') as file:
-        json.dump(
-            {k: v for k, v in result._asdict().items() if k != 'history'},
-            file,
-            indent=2,
-        )
+        values = result._asdict()
+        del values['history']
+        json.dump(values, file, indent=2)
         file.write('\n')
 
 

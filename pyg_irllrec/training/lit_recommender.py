@@ -16,7 +16,7 @@ from pyg_irllrec.nn.models.recommendation import check_pairs
 from pyg_irllrec.training._check_checkpoint import check_optimizer, check_progress
 from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
-from pyg_irllrec.training.cutoffs import fitting_cutoffs
+from pyg_irllrec.training.cutoffs import as_cutoffs, fitting_cutoffs
 from pyg_irllrec.training.fingerprint import (
     check_same_model,
     check_same_run,
@@ -69,7 +69,7 @@ class LitRecommender(LightningModule):
         check_instance('model', model, Recommender)
         check_positive('lr', lr)
         check_seed(seed)
-        ks = fitting_cutoffs(model.num_items) if ks is None else ks
+        ks = fitting_cutoffs(model.num_items) if ks is None else as_cutoffs(ks)
         metrics = RankingMetrics(ks)
         if max(ks) > model.num_items:
             raise ValueError(
@@ -84,7 +84,7 @@ class LitRecommender(LightningModule):
         self.metrics = metrics
         self.settings: dict[str, Any] = {
             'lr': self.lr,
-            'ks': [int(k) for k in ks],
+            'ks': list(ks),
             'seed': self.seed,
         }
         self.fingerprint: dict[str, Any] = {}

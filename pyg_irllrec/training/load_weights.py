@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Optional
+
 import torch
 from torch import Tensor
 
@@ -45,12 +47,15 @@ def load_weights(
     own = {name: _kind(value) for name, value in model.state_dict().items()}
     theirs = {name: _kind(value) for name, value in state.items()}
     if own != theirs:
-        differ = sorted(
-            name for name in own | theirs if own.get(name) != theirs.get(name)
-        )
+        differ = [
+            f'{name} ({_show(theirs.get(name))}, not {_show(own.get(name))})'
+            for name in sorted(own | theirs)
+            if own.get(name) != theirs.get(name)
+        ]
         raise ValueError(
             f"{path} must hold the weights of 'model', built alike: they differ in "
-            f'{", ".join(differ[:3])}{", ..." if len(differ) > 3 else ""}'
+            f'{", ".join(differ[:3])}{", ..." if len(differ) > 3 else ""}. A graph '
+            'with other users or items takes a new training'
         )
     nodes: dict[str, str] = {}
     if check_data:
@@ -59,6 +64,12 @@ def load_weights(
         nodes = before.get('nodes') or {}
     remember_nodes(model, nodes)
     model.load_state_dict(state)
+
+
+def _show(kind: Optional[tuple[torch.Size, bool, bool]]) -> str:
+    if kind is None:
+        return 'none'
+    return str(tuple(kind[0])) + ('' if any(kind[1:]) else ' of integers')
 
 
 def _kind(weight: Tensor) -> tuple[torch.Size, bool, bool]:

@@ -16,6 +16,7 @@ from torch_geometric.metrics import (
 
 from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional.top_k_items import top_k_items
+from pyg_irllrec.training.cutoffs import as_cutoffs
 from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_choice, check_count, check_vectors
@@ -97,14 +98,7 @@ class RankingMetrics(LinkPredMetricCollection):
         ks: Sequence[int] = (5, 10, 20),
         metrics: Sequence[str] = ('recall', 'ndcg'),
     ) -> None:
-        if not isinstance(ks, Sequence) or isinstance(ks, str) or len(ks) == 0:
-            raise ValueError(
-                "'ks' must hold at least one cut-off, such as (20,), got "
-                f'{"none" if isinstance(ks, Sequence) else repr(ks)}'
-            )
-        for k in ks:
-            check_count('ks', k)
-        ks = [int(k) for k in ks]  # Plain ones: top_k_items takes no others.
+        ks = as_cutoffs(ks)
         if not isinstance(metrics, Sequence) or isinstance(metrics, str) or not metrics:
             raise ValueError(
                 f"'metrics' must be a sequence of {', '.join(map(repr, METRICS))}, got "

@@ -16,6 +16,8 @@ def test_unknown_ids():
         find_nodes('--why', ['5', '9'], [5, 6, 7], [4, 5])
     with pytest.raises(ValueError, match='got 4, which has too few'):
         find_nodes('--why', ['4'], [5, 6, 7], [4, 5])
+    with pytest.raises(ValueError, match='in the graph, which has none'):
+        find_nodes('--why', ['4'], [])
 
 
 def test_ids_are_cleaned_as_in_tables():

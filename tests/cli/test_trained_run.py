@@ -45,9 +45,6 @@ def test_a_run_that_these_commands_did_not_begin(tmp_path, place):
 
 @pytest.mark.parametrize(
     'text', ['{', '[]', 'null', '{}', '{"intents_sha256": 3}', '"x"', '[' * 10**5]
-@pytest.mark.parametrize(
-    'text',
-    ['{', '[]', 'null', '{}', '{"intents_sha256": 3}', '"x"', '[' * 10**5],
 )
 def test_a_damaged_manifest(tmp_path, text):
     path = tmp_path / 'intents.jsonl'

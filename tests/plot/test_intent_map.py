@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import sys
 
 import pytest
@@ -25,6 +26,28 @@ def test_marks_nodes_by_their_labels(explain):
     labels = [[text.get_text() for text in axes.texts] for axes in figure.axes]
     assert labels == [['anna', '7'], []]
     assert [axes.get_title().split()[0] for axes in figure.axes] == ['Users,', 'Items,']
+
+
+def test_text_is_shown_as_it_is(monkeypatch):
+    """Dollars are no formulas, and a line in front hides nothing."""
+    data = SyntheticIntents(num_users=30, num_items=20)[0]
+    model = build_model(data, LightGCN(30, 20, 8, num_intents=2), 'none')
+    explain = IntentExplainer(model, data)
+    names = iter([r'$\frac$', '_hidden', '$x_{', 'a\ud800'])
+    for side in ('user', 'item'):
+        found = [
+            each._replace(words=[next(names)]) for each in explain.prototypes(side)
+        ]
+        monkeypatch.setitem(explain._prototypes, side, found)
+    figure = draw_intent_map(explain, {'item': {0: '$x_{9^$', 1: 'b\ud800\n'}})
+    figure.savefig(io.BytesIO())
+    shown = [
+        text.get_text()
+        for axes in figure.axes
+        for text in [*axes.texts, *axes.get_legend().get_texts()]
+    ]
+    expected = {r'$\frac$', '_hidden', '$x_{', r'a\ud800', '$x_{9^$', r'b\ud800\n'}
+    assert set(shown) == expected | {'others'}
 
 
 def test_some_nodes_of_one_side(explain):
