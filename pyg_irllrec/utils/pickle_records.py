@@ -41,7 +41,7 @@ class PickledObject:
 
 
 class PickledDict(list[tuple[Any, Any]]):
-    r"""The items of a dictionary. Its keys are not hashed: that can take indefinitely."""
+    r"""The items of a dictionary. Its keys are not hashed: that may never end."""
 
 
 def read_pickle_records(
