@@ -9,8 +9,8 @@ Interactions and texts may be CSV or Parquet. Under --out: data/ (interactions a
 texts, read once), model/ (checkpoints, of which best.ckpt is the model), metrics.json,
 and recommendations.csv with the columns user, item, rank, score. An id there that a
 spreadsheet could run as a formula has an apostrophe in front; recommendations.json
-holds what the table was made from. Without --timestamp
-the split is random, by user. With --item-text profiles are aligned: those of users come
+holds what the table was made from. An earlier run in --out is moved beside it, once the
+new one is ready to train. Without --timestamp the split is random, by user. With --item-text profiles are aligned: those of users come
 from their training items alone. With --intents, a file of examples/extract_intents.py
 with the same options of the data, intents are aligned too. --alignment overrides this.
 """

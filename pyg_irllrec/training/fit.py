@@ -330,10 +330,13 @@ def _peak_memory_mb(device: torch.device) -> float:
     return peak / 2**20 if sys.platform == 'darwin' else peak / 2**10
 
 
+_USAGE = 'fit(model, data, out)'
+
+
 def _check_model(model: object) -> None:
     if isinstance(model, Recommender):
         return
-    advice = 'fit(model, data, out)'
+    advice = _USAGE
     if isinstance(model, Backbone):
         advice = 'wrap it, Recommender(backbone, edge_index)'
     elif isinstance(model, LitRecommender):
@@ -346,7 +349,7 @@ def _check_model(model: object) -> None:
 def _check_data(data: object) -> None:
     if isinstance(data, InteractionDataModule):
         return
-    advice = 'fit(model, data, out)'
+    advice = _USAGE
     if isinstance(data, HeteroData):
         advice = 'wrap it, InteractionDataModule(data)'
     elif isinstance(data, (list, tuple)):
@@ -359,8 +362,7 @@ def _check_data(data: object) -> None:
 def _check_folder(out: object) -> Path:
     if not isinstance(out, (str, os.PathLike)):
         raise ValueError(
-            f"'out' must be the path of a folder, got {type(out).__name__}: "
-            'fit(model, data, out)'
+            f"'out' must be the path of a folder, got {type(out).__name__}: {_USAGE}"
         )
     folder = Path(os.path.realpath(as_path('out', out)))
     for path in (folder, *folder.parents):
