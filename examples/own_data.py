@@ -10,9 +10,12 @@ texts, read once), model/ (checkpoints, of which best.ckpt is the model), metric
 and recommendations.csv with the columns user, item, rank, score. An id there that a
 spreadsheet could run as a formula has an apostrophe in front; recommendations.json
 holds what the table was made from. An earlier run in --out is moved beside it, once the
-new one is ready to train. Without --timestamp the split is random, by user. With --item-text profiles are aligned: those of users come
-from their training items alone. With --intents, a file of examples/extract_intents.py
-with the same options of the data, intents are aligned too. --alignment overrides this.
+new one is ready to train.
+
+Without --timestamp the split is random, by user. With --item-text profiles are aligned:
+those of users come from their training items alone. With --intents, a file of
+examples/extract_intents.py with the same options of the data, intents are aligned too.
+--alignment overrides this.
 """
 
 from __future__ import annotations
@@ -116,7 +119,8 @@ def train_on(
     if args.intents is not None:  # They may be those of the earlier run.
         copy_intents(args.intents, own_run_paths(staged).intents)
     aside = folder.open(config, args.resume)
-    if aside is not None and not args.resume:
+    # A move that was killed has left data without a model.
+    if not args.resume and (aside or (paths.data / 'processed').exists()):
         aside = move_own_run(args.out, aside)
     announce_run(folder, aside, args.resume)
     if not folder.has_checkpoint:

@@ -101,13 +101,13 @@ def copy_intents(path: Path, target: Path) -> None:
             shutil.copyfileobj(old, new)
 
 
-def move_own_run(folder: Path, model: Path) -> Path:
+def move_own_run(folder: Path, model: Optional[Path]) -> Path:
     r"""Moves what a run on own data has left to a folder of its own, in which it is
     a run as before.
 
     Args:
         folder (pathlib.Path): The folder of the run.
-        model (pathlib.Path): Where its model lies.
+        model (pathlib.Path, optional): Where its model lies, if there is one.
 
     Returns:
         The new folder, beside the one of the run.
@@ -117,7 +117,7 @@ def move_own_run(folder: Path, model: Path) -> Path:
         number += 1
     paths, moved = own_run_paths(folder), own_run_paths(aside)
     for source, target in (
-        (model, moved.model),
+        *(() if model is None else ((model, moved.model),)),
         (paths.data / 'processed', moved.data / 'processed'),
         (paths.intents, moved.intents),
         (manifest_path(paths.intents), manifest_path(moved.intents)),

@@ -5,6 +5,8 @@ import pytest
 from pyg_irllrec.cli.trained_run import (
     copy_intents,
     hash_intents,
+    keep_data,
+    move_own_run,
     open_trained_run,
     own_run_paths,
 )
@@ -52,3 +54,47 @@ def test_a_damaged_manifest(tmp_path, text):
     manifest_path(path).write_text(text)
     with pytest.raises(ValueError, match='is damaged: '):
         hash_intents(path)
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_a_run_is_moved_with_all_that_it_has(tmp_path):
+    folder = tmp_path / 'run'
+    files = ('data/processed/x', 'intents.jsonl', 'intents.manifest.json')
+    for name in (*files, 'metrics.json', 'recommendations.csv', 'model.1/best.ckpt'):
+        write(folder / name, name)
+    write(folder / 'data' / 'ratings.csv', 'mine')  # No run wrote it.
+    assert move_own_run(folder, folder / 'model.1') == tmp_path / 'run.1'
+    moved = {
+        str(path.relative_to(tmp_path / 'run.1')): path.read_text()
+        for path in (tmp_path / 'run.1').rglob('*')
+        if path.is_file()
+    }
+    assert moved.keys() == {
+        *files,
+        *('metrics.json', 'recommendations.csv', 'model/best.ckpt'),
+    }
+    assert [path.name for path in folder.rglob('*') if path.is_file()] == [
+        'ratings.csv'
+    ]
+    # A move that was killed is gone on with, to another place.
+    write(folder / 'data/processed/x', 'left')
+    assert move_own_run(folder, None) == tmp_path / 'run.2'
+    assert (tmp_path / 'run.1/data/processed/x').read_text() == 'data/processed/x'
+
+
+def test_data_and_intents_are_kept(tmp_path):
+    folder, staged = tmp_path / 'run', tmp_path / 'run' / '.new'
+    for name in ('data/processed/x', 'intents.jsonl', 'intents.manifest.json'):
+        write(staged / name, 'new')
+        write(folder / name, 'old')
+    write(folder / 'data/processed/y', 'old')
+    keep_data(folder, staged)
+    assert not (folder / 'data/processed/y').exists()
+    assert (folder / 'data/processed/x').read_text() == 'new'
+    assert (folder / 'intents.manifest.json').read_text() == 'new'
+    keep_data(folder, staged)  # There is nothing more.
+    assert (folder / 'intents.jsonl').read_text() == 'new'
