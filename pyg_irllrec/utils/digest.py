@@ -171,7 +171,8 @@ def _show_function(value: FunctionType, depth: int) -> str:
     text = value.__name__ + (f' {_show(held, depth)}' if any(held) else '')
     if '<' not in value.__qualname__:
         return text
-    code = hashlib.sha256(_show_code(value.__code__).encode()).hexdigest()
+    shown = _show_code(value.__code__, depth)
+    code = hashlib.sha256(shown.encode('utf-8', 'surrogatepass')).hexdigest()
     return f'{text} {code[:8]}'
 
 
@@ -183,9 +184,9 @@ def _is_set(cell: CellType) -> bool:
     return True
 
 
-def _show_code(code: CodeType) -> str:
+def _show_code(code: CodeType, depth: int) -> str:
     constants = [
-        _show_code(part) if isinstance(part, CodeType) else repr(part)
+        _show_code(part, depth) if isinstance(part, CodeType) else _show(part, depth)
         for part in code.co_consts
     ]
     return f'{code.co_code.hex()} {code.co_names} {constants}'

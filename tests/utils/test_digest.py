@@ -183,3 +183,17 @@ def test_vectors_of_another_precision(dtype):
     other = x.to(dtype)
     other[3] = other[4]
     assert not same_sketch(rounded, sketch(other))
+
+
+def test_the_code_of_a_function_is_shown_alike_in_every_process():
+    """The order of a set of texts is another in each."""
+    functions = [
+        eval(f'lambda x: x in {{{names}}}')
+        for names in ("'a', 'b', 'c', 'd', 'e', 'f'", "'f', 'e', 'd', 'c', 'b', 'a'")
+    ]
+    found = []
+    for function in functions:
+        module = Dropout()
+        module.act = function
+        found.append(describe_module(module)['act'])
+    assert found[0] == found[1]
