@@ -64,7 +64,10 @@ OBJECTS = public_objects()
 def callables(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """The object, and the public methods of a class that this package defines."""
     is_protocol = getattr(value, '_is_protocol', False) or typing.is_typeddict(value)
-    if not is_protocol:
+    # An exception without arguments of its own has those of Python's.
+    is_bare = inspect.isclass(value) and '__init__' not in vars(value)
+    is_error = is_bare and issubclass(value, Exception)
+    if not is_protocol and not is_error:
         yield name, value
     if inspect.isclass(value):
         for key, member in vars(value).items():

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from enum import Enum
-from functools import partial
+from functools import cache, partial
 from numbers import Integral, Real
 from pathlib import PurePath
 from types import CellType, CodeType, FunctionType, SimpleNamespace
@@ -30,7 +30,6 @@ _ANGLES = (1.4142135623730951, 1.7320508075688772, 2.23606797749979, 2.645751311
 _TOLERANCE = 1e-5  # Encoders differ by rounding between machines and threads.
 _MAX_DEPTH = 8
 _OF_MODULES = vars(Module()).keys()
-_MESSAGE_PASSING = MessagePassing()
 _PLAIN = (bool, str, Real, FunctionType, partial, Enum, torch.dtype, np.dtype)
 
 
@@ -113,8 +112,20 @@ def _is_setting(part: Module, name: str, value: object) -> bool:
         return False
     if not name.startswith('_'):
         return True
-    own = vars(_MESSAGE_PASSING) if isinstance(part, MessagePassing) else {}
-    return name not in own and _is_plain(value)
+    if isinstance(part, MessagePassing) and name in _names_of_message_passing():
+        return False
+    return _is_plain(value)
+
+
+class _BareMessagePassing(MessagePassing):
+    pass
+
+
+@cache
+def _names_of_message_passing() -> frozenset[str]:
+    # Of a class of its own: the first instance of a class writes methods into it, and
+    # those of MessagePassing itself are everybody's.
+    return frozenset(vars(_BareMessagePassing()))
 
 
 def _is_plain(value: object) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import Dropout, Linear, Sequential
+from torch_geometric.nn import GCNConv, MessagePassing
 
 from pyg_irllrec.utils import UserItems, bipartite_edge_index
 from pyg_irllrec.utils.digest import (
@@ -197,3 +198,12 @@ def test_the_code_of_a_function_is_shown_alike_in_every_process():
         module.act = function
         found.append(describe_module(module)['act'])
     assert found[0] == found[1]
+
+
+def test_pyg_layers_are_described_and_left_as_they_are():
+    before = vars(MessagePassing).copy()
+    conv = GCNConv(3, 2, add_self_loops=False)
+    found = describe_module(conv)
+    assert vars(MessagePassing) == before
+    assert found['add_self_loops'] == 'False'
+    assert not any(name.startswith('_') for name in found)
