@@ -259,6 +259,34 @@ BOMBS = {
 }
 
 
+REASONS = {
+    'holds objects, not numbers': pickle.dumps(np.array([1, None], object)),
+    'indices must be integers, got float64': pickle.dumps(
+        sparse('csr', (3, 3), indices=np.array([0.0, 1.0, 2.0]))
+    ),
+    r'its diagonals have the shape \(3,\)': pickle.dumps(
+        sparse('dia', (3, 3), data=np.ones(3))
+    ),
+    'a mark is missing': b'Nt.',
+    'an array is missing': b'cnumpy.core.multiarray\n_reconstruct\n'
+    b'(cnumpy\nndarray\n(I0\ntC\x01btR.',
+    'an encoding other than latin1': pickle.dumps(
+        np.frombuffer(b'A' * 8), protocol=0
+    ).replace(b'latin1', b'utf-8'),
+    'holds object, not numbers': old_dok([(0, 1)], [1.5], (3, 2)).replace(
+        b'F1.5', b'L1%sL' % (b'0' * 30)
+    ),
+}
+
+
+@pytest.mark.parametrize('reason', REASONS)
+def test_the_reason_is_given(tmp_path, reason):
+    path = tmp_path / 'bad.pkl'
+    path.write_bytes(REASONS[reason])
+    with pytest.raises(ValueError, match=f'or it is damaged: .*{reason}'):
+        load_pickled_array(path)
+
+
 @pytest.mark.parametrize('name', BOMBS)
 def test_bombs(tmp_path, name):
     path = tmp_path / 'bomb.pkl'
