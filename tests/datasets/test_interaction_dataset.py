@@ -793,6 +793,17 @@ def test_other_data_is_refused_unless_forced(read, tmp_path):
     assert names_in(tmp_path / 'root') == ['processed']
 
 
+def test_a_changed_file_of_the_same_size_and_time_is_other_data(read, tmp_path):
+    read(**ALL)
+    path = tmp_path / 'given.csv'
+    before = path.stat()
+    path.write_text(RATINGS.replace('u10', 'u11'))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    with pytest.raises(ValueError, match=r'built from other data .*given.csv'):
+        InteractionDataset.from_csv(path, tmp_path / 'root', **ALL)
+
+
 def test_frames_are_told_by_their_content(tmp_path):
     frame = pd.DataFrame({'who': ['u', 'v'], 'what': [1, 2], 'other': [1, 2]})
     first = InteractionDataset.from_frame(frame, tmp_path, **COLUMNS)
