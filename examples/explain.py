@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> None:
         k = min(args.k, model.num_items)
         best = model.recommend(torch.tensor(users), k, exclude=exclude).item
         chosen = [[item for item in row if item >= 0] for row in best.tolist()]
+        if short := sum(len(row) < k for row in chosen):
+            print(f'{short} of {len(users)} users have fewer than {k} items left')
     for user, row in zip(users, chosen, strict=True):
         show_user(explain, user, row)
     if not explain.prototypes('user'):

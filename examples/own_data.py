@@ -148,6 +148,8 @@ def train_on(
         args.out / 'recommendations.csv', users, best, *ids, made_from
     )
     show(best, users, data)
+    if short := int((best.item < 0).any(dim=1).sum()):
+        print(f'\n{short} of {len(users)} users have fewer than {k} items left')
 
 
 def choose_users(

@@ -51,7 +51,8 @@ def build_model(
     rev_edge_type: Optional[EdgeType] = None,
 ) -> Recommender:
     r"""Builds a recommender for a graph: its training interactions, and the text
-    embeddings of its nodes that the alignment reads.
+    embeddings of its nodes that the alignment reads. Ratings and weights of
+    interactions are not read: each counts once.
 
     .. code-block:: python
 

@@ -11,6 +11,8 @@ from pyg_irllrec.utils.adjacency import source_and_target
 from pyg_irllrec.utils.user_items import UserItems
 from pyg_irllrec.utils.warn_caller import warn_caller
 
+_LEAST_SHARE = 0.1
+
 
 def check_graph(model: Recommender, data: InteractionDataModule) -> None:
     r"""Looks for held-out interactions in what a model learns from beside the triplets:
@@ -19,7 +21,9 @@ def check_graph(model: Recommender, data: InteractionDataModule) -> None:
     count where some are. Those that are trained on too are not counted: the data module
     does."""
     held_out = {'validation': data.val_items, 'test': data.test_items}
-    for place, seen in _find_interactions(model):
+    for number, (place, seen) in enumerate(_find_interactions(model)):
+        if number == 0:
+            _check_trained(data.train_items, seen)
         for name, held in held_out.items():
             if held is None:
                 continue
@@ -34,6 +38,16 @@ def check_graph(model: Recommender, data: InteractionDataModule) -> None:
             if count == total:
                 raise ValueError(f"'model' must not have what is held out: {message}")
             warn_caller(message)
+
+
+def _check_trained(train: UserItems, graph: UserItems) -> None:
+    # RandomLinkSplit may keep most of them out of the graph, but not nearly all.
+    count, total = int(train.intersect(graph).sum()), train.item.numel()
+    if count < _LEAST_SHARE * total:
+        warn_caller(
+            f"{count} of {total} training interactions are edges of the model's graph: "
+            "build 'model' from the data that it is trained on"
+        )
 
 
 def _find_interactions(model: Recommender) -> Iterator[tuple[str, UserItems]]:

@@ -14,6 +14,7 @@ from pyg_irllrec.utils.adjacency import (
     to_edge_index,
 )
 from pyg_irllrec.utils.graph_cache import check_size, sorted_graph
+from pyg_irllrec.utils.warn_caller import warn_caller
 
 
 def normalised_graph(
@@ -21,7 +22,8 @@ def normalised_graph(
 ) -> tuple[EdgeIndex, Tensor]:
     r"""A copy of the undirected user-item graph, users first, in the form in which
     products with it are fast, with 32-bit ids where they suffice, and its weights:
-    those given or those of :func:`~pyg_irllrec.utils.symmetric_norm`.
+    those given or those of :func:`~pyg_irllrec.utils.symmetric_norm`. A warning counts
+    edges within one side.
 
     Raises:
         ValueError: If the graph is empty, has another size, names other nodes or has
@@ -44,6 +46,13 @@ def normalised_graph(
                 f'users, from {num_users} on, got no edge from {what}: '
                 'make it with bipartite_edge_index(interactions, num_users, num_items)'
             )
+    within = int((from_user == to_user).sum())
+    if within > 0:
+        warn_caller(
+            f'{within} of {edge_index.size(1)} edges join two users or two items, which '
+            f'interactions do not: with {num_users} users, items have ids from '
+            f'{num_users} on. Were the numbers of users and items swapped?'
+        )
     if edge_weight is None:
         edge_weight = symmetric_norm(edge_index, num_nodes)
     bad = (~torch.isfinite(edge_weight)).nonzero().flatten()

@@ -57,6 +57,7 @@ def test_fewer_items_than_the_cutoffs(tmp_path):
         rows = list(csv.DictReader(file))
     # Two of seven items are new to each.
     assert len(rows) == 2 * 9
+    assert '9 of 9 users have fewer than 7 items left' in done.stdout
 
 
 HOSTILE = (

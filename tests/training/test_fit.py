@@ -432,6 +432,21 @@ def test_held_out_pairs_in_the_graph_of_the_model(tmp_path):
     assert not (tmp_path / str(test.size(1))).exists()
 
 
+def test_triplets_of_other_data_than_the_graph(tmp_path):
+    other = copy.copy(DATA)
+    shift = torch.tensor([[0], [3]])
+    edge_index = (DATA[RATES].edge_index + shift) % torch.tensor(
+        [[DATA['user'].num_nodes], [DATA['item'].num_nodes]]
+    )
+    other[RATES].edge_index = edge_index[:, :5]
+    model = build_model(other, alignment='none')
+    with pytest.warns(UserWarning, match='training interactions are edges of the mod'):
+        fit(
+            *(model, InteractionDataModule(DATA), tmp_path),
+            **{'epochs': 1, 'device': 'cpu', 'progress': False},
+        )
+
+
 def moments(change):
     def apply(checkpoint):
         for state in checkpoint['optimizer_states'][0]['state'].values():
@@ -445,7 +460,7 @@ def moments(change):
     [
         ('optimizer_states', moments(lambda x: x.update(exp_avg=torch.zeros(2)))),
         ('optimizer_states', moments(lambda x: x['exp_avg'].fill_(torch.nan))),
-        ('optimizer_states', moments(lambda x: x['exp_avg_sq'].fill_(-1))),
+        ('optimizer_states', moments(lambda x: x['exp_avg_sq'][..., 0].fill_(-1))),
         ('optimizer_states', moments(lambda x: x.pop('step'))),
         ('optimizer_states', lambda x: x.update(optimizer_states=[])),
         ('optimizer_states', lambda x: x.update(optimizer_states=[{}])),

@@ -48,6 +48,12 @@ def test_wrong_graphs(pairs, message):
         normalised_graph(torch.tensor(pairs, dtype=torch.long), None, 5, 7)
 
 
+def test_edges_within_a_side_are_counted():
+    pairs = torch.tensor([[0, 1, 2, 2, 3, 4], [2, 3, 4, 0, 1, 2]])
+    with pytest.warns(UserWarning, match='2 of 6 edges join two users or two items'):
+        normalised_graph(pairs, None, 2, 3)  # Of three users and two items.
+
+
 def test_a_matrix_of_another_size_is_refused():
     for size in (6, 20):
         adj = torch.eye(size).to_sparse_csr()
