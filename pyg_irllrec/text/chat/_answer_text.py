@@ -81,6 +81,12 @@ class UnfinishedThoughts(ValueError):
         )
 
 
+END_THOUGHTS = (
+    "raise 'max_tokens', turn thinking off, or correct the model's chat template"
+)
+NO_ANSWER = f'the model wrote thoughts and no answer: {END_THOUGHTS}'
+
+
 class FoundObject(NamedTuple):
     r"""An object in a text."""
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from pyg_irllrec.text.chat._answer_text import (
+    NO_ANSWER,
     UnfinishedThoughts,
     is_whole_object,
     strip_thoughts,
@@ -237,13 +238,13 @@ class LocalChat:
         # With them, as in some models they are what marks the thoughts.
         written = self.llm.tokenizer.decode(tokens, skip_special_tokens=False)
         text = strip_thoughts(written)
-        answer = written if text is None else text
-        for special in getattr(self.llm.tokenizer, 'all_special_tokens', ()):
-            answer = answer.replace(special, '')
-        reply = ChatReply(answer.strip(), prompt_tokens, len(tokens))
+        answer = self._without_specials(written if text is None else text)
+        reply = ChatReply(answer, prompt_tokens, len(tokens))
         problem = None
         if text is None:
             problem = str(UnfinishedThoughts())
+        elif not answer and self._without_specials(written):
+            problem = NO_ANSWER
         elif tokens and tokens[-1] not in self._end_tokens():
             if not is_whole_object(answer):
                 problem = (
@@ -255,6 +256,11 @@ class LocalChat:
                 f'{_model_name(self.llm)}: {problem}', 'refused', reply=reply
             )
         return reply
+
+    def _without_specials(self, text: str) -> str:
+        for special in getattr(self.llm.tokenizer, 'all_special_tokens', ()):
+            text = text.replace(special, '')
+        return text.strip()
 
     @contextmanager
     def _greedy_decoding(self, pad: int, ends: list[int]) -> Iterator[None]:

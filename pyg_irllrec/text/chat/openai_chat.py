@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from pyg_irllrec.text._api_key import ApiKey
 from pyg_irllrec.text._base_url import check_base_url
 from pyg_irllrec.text._endpoint import Endpoint, EndpointError, find_error
-from pyg_irllrec.text.chat._answer_text import is_whole_object
+from pyg_irllrec.text.chat._answer_text import NO_ANSWER, is_whole_object
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.chat_model import Conversation
 from pyg_irllrec.text.chat.chat_reply import ChatReply
@@ -40,13 +41,18 @@ _FILTERED = re.compile(
     r'content_filter\w*|safety|\w+_safety|refusal|sensitive|recitation|blocklist|'
     r'prohibited_content|spii|guardrail\w*|moderation|blocked'
 )
+# Of messages that a server repeats, or that a tool returns.
+_OTHER_ROLES = ('user', 'human', 'system', 'developer', 'tool', 'function')
+_VERSION = re.compile(r'([-:@_](preview|exp|\d{2,}))+')
+_MIN_VERSION_DIGITS = 3  # Of "gpt-4-0613"; "gpt-3-5" is another model than "gpt-3".
 
 
 class OpenAIChat:
     r"""A chat model behind an endpoint with OpenAI's chat completions API, which is
     OpenAI's or your own (vLLM, Ollama, llama.cpp, ...). It uses the :obj:`openai`
     client (extra :obj:`llm`) and may be called from many threads. It does not retry:
-    :class:`~pyg_irllrec.text.IntentExtractor` does.
+    :class:`~pyg_irllrec.text.IntentExtractor` does. It warns once if another model
+    answers than :obj:`model`; dates and versions behind the name make no difference.
 
     The key is sent to the endpoint and never shown: not in errors, :obj:`repr` or
     :meth:`describe`. A model with an :obj:`api_key` cannot be pickled.
@@ -114,6 +120,7 @@ class OpenAIChat:
             **options,
         }
         self.options = {k: v for k, v in request.items() if v is not None}
+        self._has_warned = False
         self._endpoint = Endpoint(base_url, key, timeout, _MAX_RESPONSE_BYTES)
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[ChatReply]:
@@ -161,6 +168,7 @@ class OpenAIChat:
                 f'its response must be a chat completion, got: {json.dumps(response)}',
                 'passing',
             )
+        self._compare_model(response.get('model'))
         usage = response.get('usage')
         usage = usage if isinstance(usage, dict) else {}
         text = _read_text(message)
@@ -173,6 +181,18 @@ class OpenAIChat:
         if (problem := _find_problem(choice, message, text)) is not None:
             raise self._error(*problem, reply)
         return reply
+
+    def _compare_model(self, answering: Any) -> None:
+        r"""Warns once if another model answers than was asked for."""
+        if self._has_warned or not isinstance(answering, str) or not answering.strip():
+            return
+        if not _is_same_model(self.model, answering):
+            self._has_warned = True
+            warnings.warn(
+                f'{self.base_url}: the model {self.model!r} was asked for, and the '
+                f'response names {self._endpoint.show(answering)[:100]!r}',
+                stacklevel=2,
+            )
 
     def _error(
         self, reason: str, kind: str, reply: Optional[ChatReply] = None
@@ -195,7 +215,25 @@ def _find_problem(
     return None if problem is None else (problem, 'refused')
 
 
+def _is_same_model(asked: str, answering: str) -> bool:
+    r"""Whether two names mean one model, such as :obj:`"openai/gpt-4o"` and
+    :obj:`"gpt-4o-2024-08-06"`."""
+    short, long = sorted(map(_base_name, (asked, answering)), key=len)
+    version = long.removeprefix(short)
+    if not long.startswith(short) or _VERSION.fullmatch(version) is None:
+        return short == long
+    return len(re.findall(r'\d', version)) >= _MIN_VERSION_DIGITS
+
+
+def _base_name(model: str) -> str:
+    name = re.split(r'[/\\]', model.strip().rstrip('/\\').lower())[-1]
+    return re.sub(r'(\.gguf|[-:@]latest|:free)$', '', name)
+
+
 def _find_cause(reason: Any, message: dict[str, Any], text: str) -> Optional[str]:
+    role = message.get('role')
+    if isinstance(role, str) and role.strip().lower() in _OTHER_ROLES:
+        return f"the answer must have the role 'assistant', got {role!r}"
     if (refusal := _read_refusal(message)) is not None:
         return f'the model declined: {refusal}'
     shown = f'(finish_reason {reason!r:.80})'
@@ -218,10 +256,7 @@ def _find_cause(reason: Any, message: dict[str, Any], text: str) -> Optional[str
     if text.strip():
         return None
     if any(message.get(name) for name in _THOUGHTS) or _has_thoughts(message):
-        return (
-            "the model wrote thoughts and no answer: raise 'max_tokens', or turn "
-            'thinking off'
-        )
+        return NO_ANSWER
     return f'the model returned no text {shown}'
 
 

@@ -37,6 +37,7 @@ from pyg_irllrec.utils.checks import check_count, check_not_negative, check_posi
 from pyg_irllrec.utils.optional import import_optional
 
 _MAX_FAILURES_IN_A_ROW = 25
+_MAX_QUOTED = 100
 _LIMITS = ('max_tokens', 'max_completion_tokens')
 _SHUTDOWN_SECONDS = 5.0  # For answers that are on their way when a run ends early.
 
@@ -330,7 +331,7 @@ class IntentExtractor:
                 reason = str(error)
                 break  # A second answer would end within thoughts too.
             except ValueError as error:
-                reason = f'the answer is invalid: {error}'
+                reason = f'the answer is invalid: {error}{_quote(reply)}'
                 question = [*question, *_repair_messages(reply, error)]
         return JournalEntry(
             intents,
@@ -494,6 +495,15 @@ def _describe_evidence(evidence: Sequence[Evidence]) -> Optional[dict[str, Any]]
     r"""The options that the evidence was chosen with, if it has a description."""
     describe = getattr(evidence, 'describe', None)
     return None if describe is None else as_json('evidence.describe()', describe())
+
+
+def _quote(reply: str) -> str:
+    r"""The first words of an answer, which may be a refusal or an error."""
+    words = to_single_line(
+        ((strip_thoughts(reply) or '').strip() or reply)[: 10 * _MAX_QUOTED]
+    )
+    shown = words[:_MAX_QUOTED] + ('...' if len(words) > _MAX_QUOTED else '')
+    return f' (the answer: {shown!r})' if shown else ''
 
 
 def _repair_messages(reply: str, error: ValueError) -> Conversation:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pyg_irllrec.text._to_single_line import to_single_line
 from pyg_irllrec.text.chat._answer_text import (
+    END_THOUGHTS,
     FoundObject,
     UnfinishedThoughts,
     find_objects,
@@ -184,11 +185,15 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
 
     from pyg_irllrec.text.intents._answer_schema import Answer
 
-    text = strip_thoughts(_unquote(answer))
+    answer = _unquote(answer)
+    text = strip_thoughts(answer)
     if text is None:
         raise UnfinishedThoughts
     try:
-        parsed = Answer.model_validate(_choose_object(find_objects(text)))
+        found = find_objects(text)
+        if not found:
+            raise ValueError(_explain_absence(answer, text))
+        parsed = Answer.model_validate(_choose_object(found))
     except ValidationError as error:
         # Without the input, which may be long.
         reasons = [
@@ -215,6 +220,20 @@ def _unquote(text: str) -> str:
     except (ValueError, RecursionError):
         return text
     return value if isinstance(value, str) else text
+
+
+def _explain_absence(answer: str, text: str) -> str:
+    r"""Why an answer without an object outside of thoughts is none."""
+    wanted = 'the answer must hold a JSON object'
+    if not answer.strip():
+        return f'{wanted}, got no text'
+    if not text.strip():
+        got = 'one' if find_objects(answer) else 'none'
+        where = f'{got} within thoughts or tags and nothing behind them'
+        return f'{wanted}, got {where}: {END_THOUGHTS}'
+    if find_objects(answer):
+        return f'{wanted}, got none outside thoughts and tags'
+    return f'{wanted}, got none'
 
 
 def _choose_object(found: list[FoundObject]) -> dict[str, Any]:

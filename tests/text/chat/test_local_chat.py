@@ -218,6 +218,13 @@ def test_thoughts_without_an_end_are_no_answer():
     assert caught.value.kind == 'refused' and caught.value.reply.answer_tokens == 17
 
 
+@pytest.mark.parametrize('written', ['{"a": 1}</think>\n', '<think>hm</think>'])
+def test_thoughts_with_nothing_behind_them_are_no_answer(written):
+    with pytest.raises(ChatError, match='thoughts and no answer: raise') as caught:
+        build(lambda prompt: written)([user('?')])
+    assert caught.value.kind == 'refused' and caught.value.reply == ''
+
+
 def test_an_answer_that_is_cut_off_is_no_answer():
     with pytest.raises(ChatError, match="cut off at 4 tokens: raise 'max_") as caught:
         build(max_tokens=4)([user('one')])

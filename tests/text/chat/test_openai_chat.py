@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 import traceback
+import warnings
 import zlib
 
 import pytest
@@ -195,6 +196,10 @@ def chosen(content='{"a": 1', reason='stop', usage=None, **message):
         (chosen(None, 'length'), "raise 'max_tokens'"),
         (chosen(None, refusal='I will not.'), 'the model declined: I will not'),
         (chosen([{'type': 'refusal', 'refusal': 'No.'}]), 'the model declined: No'),
+        *(
+            (chosen('x', role=r), f"have the role .*got '{r}'")
+            for r in ('user', 'tool')
+        ),
         (chosen('', reasoning_content='{"a": 1}'), 'thoughts and no answer: raise'),
         (chosen(None, reasoning='{"a": 1}'), 'thoughts and no answer: raise'),
         (chosen('', reasoning_details=[{'text': 'x'}]), 'thoughts and no answer'),
@@ -235,6 +240,7 @@ def test_what_is_no_answer_has_a_cause(server, body, message):
         ),
         (chosen('{"a": 1}  \n\n', 'length'), '{"a": 1}  \n\n'),  # It is whole.
         (chosen('x', 'tool_calls', tool_calls=[None, {'function': 3}]), 'x'),
+        *((chosen('x', role=role), 'x') for role in (None, '', 'Assistant', 'model')),
         (chosen('x', 3, refusal='', reasoning=7), 'x'),
     ],
 )
@@ -344,6 +350,59 @@ def test_the_words_of_a_server_in_any_form(server, body, message):
     assert error.kind == 'refused' and message in str(error)
     assert len(str(error)) < 400 and '\n' not in str(error)
     str(error).encode()
+
+
+def answered_by(server, asked, answering):
+    server.script = [lambda request: (200, {}, chosen('x') | {'model': answering})] * 2
+    chat = OpenAIChat(asked, server.url)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        assert chat([ASK, ASK]) == ['x', 'x']
+    # Not of sockets that are collected meanwhile.
+    return [str(w.message) for w in caught if w.category is UserWarning]
+
+
+@pytest.mark.parametrize(
+    ('asked', 'answering'),
+    [
+        ('gpt-4o', 'gpt-4o-2024-08-06'),
+        ('gpt-4o-2024-08-06', 'gpt-4o'),
+        ('openai/GPT-4', 'gpt-4-0613'),
+        ('claude-3-5-sonnet-latest', 'claude-3-5-sonnet-20241022'),
+        ('command-r', 'command-r-08-2024'),
+        ('gemini-2.5-pro', 'models/gemini-2.5-pro-preview-05-06'),
+        ('llama3', 'llama3:latest'),
+        ('qwen', '/models/qwen.gguf'),
+        ('small', None),
+        ('small', 3),
+        ('small', ' '),
+    ],
+)
+def test_a_version_of_the_model_is_the_model(server, asked, answering):
+    assert answered_by(server, asked, answering) == []
+
+
+@pytest.mark.parametrize(
+    ('asked', 'answering'),
+    [
+        ('gpt-4', 'gpt-3.5-turbo'),
+        ('gpt-4o', 'gpt-4o-mini'),
+        ('gpt-4o', 'gpt-4o-mini-2024-07-18'),
+        ('claude-opus-4', 'claude-opus-4-1-20250805'),
+        ('gpt-4o-2024-05-13', 'gpt-4o-2024-08-06'),
+        ('o1', 'o1-preview'),
+    ],
+)
+def test_another_model_is_named_once(server, asked, answering):
+    (message,) = answered_by(server, asked, answering)
+    assert message.endswith(
+        f'{asked!r} was asked for, and the response names {answering!r}'
+    )
+
+
+def test_the_name_of_another_model_is_shown_in_one_line_without_the_key(server):
+    (message,) = answered_by(server, 'small', f'odd\n\x1b{KEY}')
+    assert message.endswith("'odd ***'")
 
 
 def test_a_redirect_is_not_followed(server):

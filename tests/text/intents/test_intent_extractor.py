@@ -221,6 +221,25 @@ CUT_OFF = ChatError('cut off', 'refused', reply=ChatReply('{"intents', 70, 9))
         (None, 'returned no text', 0, 0),
         (ChatReply('{"intents": ["\ud800"]} \0', 5, 5), 'answer is invalid', 2, 20),
         (ChatReply('[' * 10**5, 5, 5), 'got none', 2, 20),
+        (
+            ChatReply("<think>hm</think>\nI'm\x1b\ud800 sorry.", 5, 5),
+            'got none (the answer: "I\'m sorry.")',
+            2,
+            20,
+        ),
+        (
+            ChatReply('{"error": "model overloaded"}', 5, 5),
+            'not permitted (the answer: \'{"error": "model overloaded"}\')',
+            2,
+            20,
+        ),
+        (ChatReply('no ' * 10**5, 5, 5), f"'{'no ' * 33}n...')", 2, 20),
+        (
+            ChatReply(f'{answer("draft")}</think>\n', 5, 5),
+            "nothing behind them: raise 'max_tokens'",
+            2,
+            20,
+        ),
         (ChatReply('{"a":' * 10**5, 5, 5), 'must be whole', 2, 20),
     ],
 )

@@ -117,7 +117,14 @@ def test_a_good_answer_is_not_refused(answer):
     ('answer', 'message'),
     [
         (f'<think>Draft: {DRAFT} but wait, the', 'thoughts do not end: raise max_tok'),
-        (f'{DRAFT}</think>', 'must hold a JSON object, got none'),
+        (
+            f'{DRAFT}</think>\n',
+            "got one within thoughts or tags and nothing behind them: raise 'max_",
+        ),
+        ('hm</think>', 'got none within thoughts or tags and nothing behind them'),
+        (f'{DRAFT}</think> Done.', 'got none outside thoughts and tags$'),
+        ("I'm sorry.", 'must hold a JSON object, got none$'),
+        (' ', 'must hold a JSON object, got no text$'),
         (f'{DRAFT} or rather {OK}', 'several that differ'),
         (f'{DRAFT} or rather {{"intents": []}}', 'several that differ'),
         (f'{{"draft": {DRAFT}, "then', 'must be whole'),
