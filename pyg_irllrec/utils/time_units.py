@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
@@ -20,14 +21,33 @@ UNIT_NAMES = {
 # In seconds: the years 1973 and 2286. A time between them is of one unit only.
 _LEAST, _MOST = 10**8, 10**10
 _NAT = -(2**63)  # What numpy and pandas write where a time is missing.
-# The widths of dates that are written as one number, from the month on.
-_WRITTEN_DATES = {
-    'YYYYMM': (12,),
-    'YYYYMMDD': (12, 31),
-    'YYYYMMDDHH': (12, 31, 23),
-    'YYYYMMDDHHMM': (12, 31, 23, 59),
-    'YYYYMMDDHHMMSS': (12, 31, 23, 59, 59),
+# The parts of dates that are written as one number: their width, least and most. A
+# month or day may be 0 where it is unknown.
+_PARTS = {
+    'YYYY': (10**4, 1900, 2100),
+    'MM': (100, 0, 12),
+    'DD': (100, 0, 31),
+    'hh': (100, 0, 23),
+    'mm': (100, 0, 59),
+    'ss': (100, 0, 59),
 }
+_PROBE = 1 << 10
+# By size they are in the order of time where the year comes first, and in none where
+# it does not.
+_WRITTEN_DATES = (
+    'YYYY MM',
+    'YYYY MM DD',
+    'YYYY MM DD hh',
+    'YYYY MM DD hh mm',
+    'YYYY MM DD hh mm ss',
+    'MM YYYY',
+    'DD MM YYYY',
+    'MM DD YYYY',
+    'DD MM YYYY hh mm',
+    'MM DD YYYY hh mm',
+    'DD MM YYYY hh mm ss',
+    'MM DD YYYY hh mm ss',
+)
 
 
 class WrittenDates(NamedTuple):
@@ -66,28 +86,37 @@ def find_written_dates(parts: Sequence[Any]) -> Optional[WrittenDates]:
     """
     low = min(part.min() for part in parts)
     high = max(part.max() for part in parts)
-    for form, widths in _WRITTEN_DATES.items():
-        year = 100 ** len(widths)
-        if high < 1900 * year or low >= 2101 * year:
+    for form in _WRITTEN_DATES:
+        first, *rest = (_PARTS[name] for name in form.split())
+        scale = math.prod(width for width, _, _ in rest)
+        # The first part is not 0, which a shorter form has.
+        least, end = max(first[1], 1) * scale, (first[2] + 1) * scale
+        if high < least or low >= end:
             continue
-        dates = [_written_dates(part, widths) for part in parts]
+        dates = []
+        for part in parts:
+            inside = part[(part >= least) & (part < end)]
+            # Where most are dates, some of a few are: times in milliseconds are spared.
+            probe = inside[:: len(inside) // _PROBE + 1]
+            has_dates = len(_written_dates(probe, rest)) > 0
+            dates.append(_written_dates(inside if has_dates else probe, rest))
         count = sum(map(len, dates))
         if 2 * count > sum(int((part != 0).sum()) for part in parts):
             example = next(int(part[0]) for part in dates if len(part))
-            return WrittenDates(form, count, example)
+            return WrittenDates(form.replace(' ', '').upper(), count, example)
     return None
 
 
-def _written_dates(values: Any, widths: tuple[int, ...]) -> Any:
-    r"""Those numbers that are dates. A month or day may be 0 where it is unknown."""
-    year = 100 ** len(widths)
-    values = values[(values >= 1900 * year) & (values < 2101 * year)]
-    rest = values
-    fits = values == values
-    for width in reversed(widths):
-        fits &= rest % 100 < width + 1
-        rest = rest // 100
-    return values[fits]
+def _written_dates(values: Any, parts: Sequence[tuple[int, int, int]]) -> Any:
+    r"""Those numbers that are dates, by all parts but the first. The foremost part is
+    the first to go by: few times pass it."""
+    scale = math.prod(width for width, _, _ in parts)
+    for width, least, most in parts:
+        above = values // scale
+        scale //= width
+        part = values // scale - above * width  # Faster than the remainder.
+        values = values[(part >= least) & (part < most + 1)]
+    return values
 
 
 def check_one_unit(time: Tensor) -> None:
@@ -98,6 +127,12 @@ def check_one_unit(time: Tensor) -> None:
     if int(time.min()) == _NAT:
         raise ValueError("'time' must hold times, got one that is missing (NaT)")
     dates = find_written_dates([time])
+    if dates is not None and not dates.form.startswith('Y'):
+        raise ValueError(
+            f"'time' must be in the order of time, got {dates.number} dates that are "
+            f'written as numbers with the year last ({dates.form}, such as '
+            f'{dates.example}): write them in seconds since 1970'
+        )
     if dates is not None and dates.number < time.numel():
         raise ValueError(
             f"'time' must be in one unit, got {dates.number} dates that are written as "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import warnings
@@ -265,6 +266,10 @@ def test_a_unit_that_was_found_is_reported(tmp_path):
         ([20240100, 20240200], {}, r'dates written as numbers \(YYYYMMDD\)'),
         ([20240102.0, 0.0], {}, r'dates written as numbers \(YYYYMMDD\)'),
         ([0, 202412], {}, r'dates written as numbers \(YYYYMM\)'),
+        ([2012024, 31122023], {}, r'dates written as numbers \(DDMMYYYY\)'),
+        ([12312023, 1132024], {}, r'dates written as numbers \(MMDDYYYY\)'),
+        ([0.1, 0.9], {}, r"fractions .* multiply them, or write dates .*got '?0\.1"),
+        ([45293, 45293.5], {}, r"fractions of a second are dropped.*got '?45293\.5"),
         ([1, 5 * 10**13], {}, 'fits no unit: pass .time_unit., got .50000000000000'),
         ([1, 5 * 10**10], {}, 'fits no unit'),
         ([1577934245000, 1577934245001], {'time_unit': 's'}, 'years 1 to 9999 in sec'),
@@ -297,6 +302,8 @@ def test_times_that_are_odd_and_right(tmp_path, door):
             ([20240102, 20249999], 's'),  # No dates.
             ([0, 1577934245], 's'),
             ([20240102, 20240103], 's'),
+            ([45293.0, 1.0], 'auto'),
+            ([1577934245.5, 0.5], 'auto'),
         ]
     ):
         table = {'who': ['u', 'v'], 'what': [1, 2], 'when': when}
@@ -307,7 +314,7 @@ def test_times_that_are_odd_and_right(tmp_path, door):
             timestamp='when',
             time_unit=unit if number == 3 else 'auto',
         )
-        assert content(dataset)['time'] == when
+        assert content(dataset)['time'] == [math.floor(each) for each in when]
 
 
 # --- Repeated rows ---

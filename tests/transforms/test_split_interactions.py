@@ -361,6 +361,24 @@ def test_written_dates_among_other_times_would_leak(by, odd):
     SplitInteractions(by)(data)  # Their order is right.
 
 
+@pytest.mark.parametrize('by', ['time', 'leave_one_out'])
+@pytest.mark.parametrize('dates', [[2012024, 31122023, 1022024], [122023, 12024, 0]])
+def test_written_dates_with_the_year_last_would_leak(by, dates):
+    data = hetero([(0, 0), (0, 1), (0, 2)])
+    data[RATES].time = torch.tensor(dates)
+    with pytest.raises(ValueError, match=r'dates .* with the year last'):
+        SplitInteractions(by)(data)
+    SplitInteractions('random')(data)
+
+
+@pytest.mark.parametrize('by', ['time', 'leave_one_out'])
+def test_fractions_of_times_would_be_dropped(by):
+    data = hetero([(0, 0), (0, 1), (0, 2)])
+    data[RATES].time = torch.tensor([0.1, 0.9, 0.5])
+    with pytest.raises(ValueError, match="'time' must hold integers"):
+        SplitInteractions(by)(data)
+
+
 def test_ids_of_a_given_test_set_are_checked():
     for pair, side in (((NUM_USERS, 0), 'users'), ((0, NUM_ITEMS), 'items')):
         data = hetero([(0, 1), (0, 2), (1, 3)])

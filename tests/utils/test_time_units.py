@@ -39,6 +39,18 @@ def test_what_is_small_is_in_seconds():
         ([2024010223], 'YYYYMMDDHH'),
         ([202401022359], 'YYYYMMDDHHMM'),
         ([20240102235959], 'YYYYMMDDHHMMSS'),
+        ([2012024, 31122023], 'DDMMYYYY'),  # The first zero is lost.
+        ([1132024, 12312023], 'MMDDYYYY'),
+        ([2012024.0, 31122023.0], 'DDMMYYYY'),
+        ([12024, 122023], 'MMYYYY'),
+        ([20120242359, 311220230000], 'DDMMYYYYHHMM'),
+        ([11320242359, 123120230000], 'MMDDYYYYHHMM'),
+        ([2012024235959, 31122023000000], 'DDMMYYYYHHMMSS'),
+        ([1132024235959, 12312023000000], 'MMDDYYYYHHMMSS'),
+        ([32012024], None),
+        ([13132024], None),
+        ([2012101, 31121899], None),
+        ([1995, 2024], None),  # No month.
         ([20240102, 1], None),
         ([20241302], None),
         ([20240132], None),
@@ -55,11 +67,18 @@ def test_most_of_the_numbers_are_written_dates(kind, values, form):
     assert find_written_dates([kind([each]) for each in values]) == found
 
 
+def test_many_written_dates_are_counted_exactly():
+    dates = np.tile([2012024, 31122023, 0, 7], 5000)
+    assert find_written_dates([dates]) == ('DDMMYYYY', 10_000, 2012024)
+
+
 @pytest.mark.parametrize(
     ('time', 'message'),
     [
         ([1_577_934_245_000, 1_577_934_246], 'got 1577934245000, .*milliseconds.*1577'),
         ([20240102, 20240103, 5], r'got 2 dates .*\(YYYYMMDD, such as 20240102\)'),
+        ([2012024, 31122023], r'got 2 dates .*last \(DDMMYYYY, such as 2012024\)'),
+        ([1132024, 12312023, 0], r'got 2 dates .*last \(MMDDYYYY, such as 1132024\)'),
         ([-(2**63), 5], "'time' must hold times, got one that is missing"),
     ],
 )

@@ -101,6 +101,8 @@ class TimeColumn:
             cell.fail(
                 "holds a time that fits no unit: pass 'time_unit'", row, values[row]
             )
+        if most < unit_range('s')[0]:
+            self._check_fractions()
         if unit != 's':
             for values, cell in self._parts:
                 size = np.abs(values)
@@ -123,6 +125,19 @@ class TimeColumn:
                 "write '2024-01-02', or pass 'time_unit' if they are times",
                 values,
             )
+
+    def _check_fractions(self) -> None:
+        r"""Raises a :class:`ValueError` for fractions: these times are no seconds since
+        1970 but those of a start, or days, whose order is in the fractions, too."""
+        for values, cell in self._parts:
+            if values.dtype.kind == 'f':
+                cell.fail_where(
+                    pa.array(values != np.floor(values)),
+                    'holds numbers with fractions that are no seconds since 1970, and '
+                    'fractions of a second are dropped: multiply them, or write dates '
+                    "(or pass 'time_unit' to drop them)",
+                    values,
+                )
 
 
 def _read(values: Any, cell: CellLocation) -> tuple[npt.NDArray[Any], str]:
