@@ -26,6 +26,7 @@ from pyg_irllrec.text.encoders.encoding_error import EncodingError
 from pyg_irllrec.typing import PathLike, TextEncoder
 from pyg_irllrec.utils.argument_checks import as_path, check_encoder, check_flag
 from pyg_irllrec.utils.checks import check_count
+from pyg_irllrec.utils.warn_caller import warn_caller
 
 
 class CachedEncoder:
@@ -86,8 +87,19 @@ class CachedEncoder:
         self.progress = progress
         self.description = description
         self._salt()  # Raises for a wrong description.
-        with VectorTable(self.path):
+        with self._open():
             pass
+
+    def _open(self) -> VectorTable:
+        r"""The file, after a rescue where it is damaged."""
+        try:
+            return VectorTable(self.path)
+        except DamagedDatabase:
+            self._rescue()
+            return VectorTable(self.path)
+
+    def _rescue(self) -> None:
+        warn_caller(rescue_rows(self.path, TABLE, is_sound))
 
     def describe(self) -> dict[str, Any]:
         r"""The description of the encoder: the cache changes no vector."""
@@ -105,7 +117,7 @@ class CachedEncoder:
         try:
             vectors, reasons = self._encode(distinct, keys)
         except DamagedDatabase:
-            warnings.warn(rescue_rows(self.path, TABLE, is_sound), stacklevel=2)
+            self._rescue()
             vectors, reasons = self._encode(distinct, keys)
         if len(distinct) < len(texts) and vectors.size > 0:
             vectors = vectors[[row_of[text] for text in texts]]
@@ -120,7 +132,7 @@ class CachedEncoder:
         self, texts: list[str], keys: list[bytes]
     ) -> tuple[npt.NDArray[np.float32], dict[int, str]]:
         r"""The vectors, and by row why a text has none."""
-        with VectorTable(self.path) as table:
+        with self._open() as table:
             vectors, missing = self._read_vectors(table, keys)
             return self._encode_missing(table, texts, keys, vectors, missing)
 

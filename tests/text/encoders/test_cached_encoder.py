@@ -271,6 +271,19 @@ def test_a_damaged_file_is_rescued(encoder, path):
     assert (path.parent / 'cache.db.damaged-1').read_bytes() == content
 
 
+@pytest.mark.parametrize('pages', [6, 9])
+def test_a_file_that_was_cut_off_is_rescued(encoder, path, pages):
+    texts = [f'text {row}' for row in range(300)]
+    cached(encoder, path)(texts)
+    path.write_bytes(path.read_bytes()[: 4096 * pages])
+    later = HashEncoder()
+    with pytest.warns(UserWarning, match=r'cache\.db was damaged: \d+ entries') as seen:
+        again = cached(later, path)
+    assert [each.filename for each in seen] == [__file__]
+    np.testing.assert_array_equal(again(texts), encoder.expected(texts))
+    assert 0 < len(later.texts) < 300
+
+
 def test_goes_on_after_sigkill(encoder, path):
     number, read = 200, 5
     pipe, end = multiprocessing.Pipe(duplex=False)
