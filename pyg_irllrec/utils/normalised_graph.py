@@ -49,8 +49,8 @@ def normalised_graph(
     within = int((from_user == to_user).sum())
     if within > 0:
         warn_caller(
-            f'{within} of {edge_index.size(1)} edges join two users or two items, as no '
-            f'interaction does: with {num_users} users, items have ids from '
+            f'{within} of {edge_index.size(1)} edges join two users or two items, and '
+            f'no user with an item: with {num_users} users, items have ids from '
             f'{num_users} on. Were the numbers of users and items swapped?'
         )
     if edge_weight is None:
