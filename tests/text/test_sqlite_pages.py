@@ -24,7 +24,9 @@ VALUES = [
     b'',
     b'\0',
 ]
-LONG = [b'x' * size for size in (400, 489, 490, 4057, 4058, 4061, 5000, 99_999)]
+# In pages of 4096 bytes, a record of 8153 fills the first one to its last byte.
+SIZES = (400, 489, 490, 4057, 4058, 4061, 5000, *range(8140, 8154), 99_999)
+LONG = [b'x' * size for size in SIZES]
 
 
 @pytest.fixture
@@ -47,10 +49,12 @@ def rows_of(path):
 
 @pytest.mark.parametrize('page_size', [512, 4096, 32768])
 def test_all_rows_of_a_file(path, page_size):
-    rows = [(k, value) for k, value in enumerate([*VALUES, *LONG] * 9)]
+    rows = [(k, value) for k, value in enumerate([*VALUES, *LONG] * 9 + [None] * 2000)]
     with closing(connect(path, page_size)) as db, db:
         db.executemany('INSERT INTO t VALUES (?, ?)', rows)
     assert rows_of(path) == {k + 1: row for k, row in enumerate(rows)}
+    path.with_name('a.sqlite-wal').touch()
+    assert len(rows_of(path)) == len(rows)
 
 
 def test_rows_that_are_in_the_log_alone(path):
@@ -75,3 +79,11 @@ def test_a_damaged_file_gives_rows_or_none(path):
         path.write_bytes(changed[: rng.choice([len(changed), rng.randrange(1, 9999)])])
         for number, row in read_rows(path):
             assert isinstance(number, int) and isinstance(row, tuple)
+
+
+def test_the_largest_numbers_of_rows(path):
+    numbers = [2**55, 2**56 - 1, 2**56, 2**62 + 5]
+    with closing(connect(path)) as db, db:
+        for number in numbers:
+            db.execute('INSERT INTO t (rowid, a, b) VALUES (?, ?, 1)', (number, number))
+    assert rows_of(path) == {number: (number, 1) for number in numbers}

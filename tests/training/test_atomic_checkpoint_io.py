@@ -6,7 +6,7 @@ import zipfile
 import pytest
 import torch
 
-from pyg_irllrec.training import AtomicCheckpointIO
+from pyg_irllrec.training import AtomicCheckpointIO, atomic_checkpoint_io
 
 PARTS = {
     'state_dict': {'a': torch.ones(2)},
@@ -110,6 +110,38 @@ def test_a_storage_that_claims_more_than_it_has(path):
     """Torch reads beyond the end of it."""
     repack(path, **{'data.pkl': claim})
     with pytest.raises(ValueError, match='part 0 claims 8589934588 bytes'):
+        AtomicCheckpointIO().load_checkpoint(path)
+
+
+def test_two_parts_of_one_name(path):
+    """Torch might read the other one than was checked."""
+    with zipfile.ZipFile(path, 'a') as archive:
+        archive.writestr('archive/Data.pkl', b'N.')
+    with pytest.raises(ValueError, match='two of its parts have one name'):
+        AtomicCheckpointIO().load_checkpoint(path)
+
+
+def test_a_weight_that_is_expanded_comes_back(tmp_path):
+    path = tmp_path / 'a.ckpt'
+    state = {'a': torch.ones(1).expand(1000)}
+    AtomicCheckpointIO().save_checkpoint(PARTS | {'state_dict': state}, path)
+    loaded = AtomicCheckpointIO().load_checkpoint(path)
+    assert loaded['state_dict']['a'].tolist() == [1.0] * 1000
+
+
+def test_a_type_of_numbers_that_has_no_storage_of_its_own_comes_back(tmp_path):
+    path, value = tmp_path / 'a.ckpt', torch.arange(3).to(torch.uint16)
+    AtomicCheckpointIO().save_checkpoint(PARTS | {'x': value}, path)
+    loaded = AtomicCheckpointIO().load_checkpoint(path)['x']
+    assert loaded.dtype == torch.uint16 and loaded.tolist() == [0, 1, 2]
+
+
+def test_a_file_that_cannot_be_read_is_not_damaged(path, monkeypatch):
+    def refuse(path):
+        raise PermissionError('not yours')
+
+    monkeypatch.setattr(atomic_checkpoint_io, 'check_torch_archive', refuse)
+    with pytest.raises(PermissionError, match='not yours'):
         AtomicCheckpointIO().load_checkpoint(path)
 
 

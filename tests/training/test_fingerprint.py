@@ -11,6 +11,7 @@ from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.presets import BACKBONES
 from pyg_irllrec.training import InteractionDataModule, fingerprint
 from pyg_irllrec.training.fingerprint import check_same_model, check_same_run
+from pyg_irllrec.utils.digest import hash_graph
 
 RATES = ('user', 'rates', 'item')
 DATA = SyntheticIntents(30, 20, num_intents=4)[0]
@@ -42,6 +43,8 @@ def changed(kind: str):
 def test_holds_what_json_has_and_nothing_that_training_changes():
     before = fingerprint(build(), module())
     assert json.loads(json.dumps(before)) == before
+    model = build()
+    assert before['graph'] == hash_graph(model.edge_index, 30 + 20)
     assert list(before) == [
         *(
             'version',

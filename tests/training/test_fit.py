@@ -33,6 +33,7 @@ from pyg_irllrec.transforms import SplitInteractions
 from pyg_irllrec.utils import bipartite_edge_index, files
 from pyg_irllrec.utils.files import WriteError
 from pyg_irllrec.utils.folder_lock import FolderLock
+from pyg_irllrec.utils.trained_nodes import check_trained_nodes
 
 RATES = ('user', 'rates', 'item')
 DATA = SyntheticIntents(60, 50, num_intents=4)[0]
@@ -462,6 +463,7 @@ def moments(change):
         ('optimizer_states', moments(lambda x: x['exp_avg'].fill_(torch.nan))),
         ('optimizer_states', moments(lambda x: x['exp_avg_sq'][..., 0].fill_(-1))),
         ('optimizer_states', moments(lambda x: x.pop('step'))),
+        ('optimizer_states', lambda x: x['optimizer_states'][0]['state'][1].clear()),
         ('optimizer_states', lambda x: x.update(optimizer_states=[])),
         ('optimizer_states', lambda x: x.update(optimizer_states=[{}])),
         (
@@ -554,6 +556,18 @@ def test_what_training_changes_is_no_setting(tmp_path):
     other.backbone.num_layers = 1  # Which is one.
     with pytest.raises(ValueError, match='num_layers 3, not 1'):
         load_weights(other, tmp_path / 'run' / 'best.ckpt')
+
+
+def test_the_nodes_of_the_training_are_remembered(tmp_path):
+    model, data = build(), copy.copy(DATA)
+    data['item'].id = list(range(50))
+    fit(
+        *(model, InteractionDataModule(data), tmp_path),
+        **{'epochs': 1, 'device': 'cpu', 'progress': False},
+    )
+    data['item'].id = list(range(50))[::-1]
+    with pytest.raises(ValueError, match=r"'data' must hold the ids .* trained with"):
+        check_trained_nodes(model, data, ('user', 'item'))
 
 
 @pytest.mark.parametrize('direction', ['to items', 'to users'])

@@ -216,6 +216,15 @@ def test_print():
     )
 
 
+def test_wrong_types():
+    data = SyntheticIntents(40, 30)[0]
+    with pytest.raises(ValueError, match="'unsplit' must be True or False"):
+        InteractionDataModule(data, unsplit='no')
+    data[OWN].val_edge_label_index = data[OWN].val_edge_label_index.t()
+    with pytest.raises(ValueError, match="'val_edge_label_index' must"):
+        InteractionDataModule(data)
+
+
 @pytest.mark.parametrize(
     ('split', 'name'),
     [
@@ -307,6 +316,7 @@ def test_one_set_for_validation_and_test_is_refused(val, test):
     ('val', 'test', 'words'),
     [
         (VAL, [*VAL[:2], (0, 5)], '2 of 3 test interactions are also held out for val'),
+        (VAL, [VAL[0], (0, 5)], '1 of 2 test interactions are also held out for val'),
         (VAL, [(0, 1), TRAIN[0]], '1 of 2 held-out interactions are also trained on'),
         ([*TRAIN[:2], VAL[0]], [(0, 1)], '2 of 3 held-out .* are also trained on'),
     ],

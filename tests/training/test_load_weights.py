@@ -99,6 +99,8 @@ def test_files_that_are_none(tmp_path):
     torch.save(build(0).state_dict(), tmp_path / 'state.pt')
     with pytest.raises(ValueError, match=r'a state_dict: model\.load_state_dict'):
         load_weights(build(0), tmp_path / 'state.pt')
+    with pytest.raises(ValueError, match="'check_data' must be"):
+        load_weights(build(0), tmp_path / 'state.pt', check_data='no')
     (tmp_path / 'best.ckpt').write_bytes(b'not a checkpoint')
     with pytest.raises(ValueError, match='is not a checkpoint, or it is damaged'):
         load_weights(build(0), tmp_path / 'best.ckpt')

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import csv
+import itertools
 import json
+import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +20,7 @@ from pyg_irllrec.training import (
     LitRecommender,
     RankingMetrics,
     fit,
+    lit_recommender,
 )
 from pyg_irllrec.utils import bipartite_edge_index
 
@@ -113,7 +117,9 @@ def test_the_best_recall_at_the_largest_cutoff_decides(tmp_path, monkeypatch, ks
         assert torch.equal(value, model.state_dict()[name])
         assert torch.equal(last[name], script.weights[4][name])
         assert not torch.equal(value, last[name])
-    written = json.loads((tmp_path / 'metrics.json').read_text())
+    text = (tmp_path / 'metrics.json').read_text()
+    assert text.startswith('{\n  "test": {\n') and text.endswith('}\n')
+    written = json.loads(text)
     assert written['best_epoch'] == 4 and written['test']['recall@2'] == 0.75
     with open(tmp_path / 'history.csv') as file:
         rows = [
@@ -144,6 +150,56 @@ def test_a_resumed_run_counts_on(tmp_path, monkeypatch):
     assert [row['epoch'] for row in result.history] == [1, 2, 3, 4]
     assert result.best_epoch == 1 and len(script.recalls) == 2
     assert saved(tmp_path / 'best.ckpt')[0] == 1
+
+
+def test_the_time_of_a_step(tmp_path, monkeypatch):
+    ticks = itertools.count(100.0, 0.5)
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks))
+    monkeypatch.setattr(lit_recommender, 'time', clock)
+    assert run(tmp_path, epochs=1).seconds_per_step == 0.5
+
+
+def test_a_run_killed_right_after_its_best_checkpoint_goes_on(tmp_path, monkeypatch):
+    options, last = {'check_every': 1, 'lr': 0.1}, tmp_path / 'last.ckpt'
+    model = build()
+    Script(monkeypatch, model, [0.25, 0.0])
+    run(tmp_path, model, epochs=1, **options)
+    before = last.read_bytes()
+    for _ in range(2):
+        model = build()
+        Script(monkeypatch, model, [0.5, 0.125])
+        result = run(tmp_path, model, epochs=2, resume=True, **options)
+        assert result.best_epoch == 2 and len(result.history) == 2
+        last.write_bytes(before)
+
+
+@pytest.mark.parametrize(('epochs', 'rows'), [(6, [3, 6]), (7, [3, 6, 7])])
+def test_without_validation_a_row_takes_its_place(tmp_path, epochs, rows):
+    data = graph()
+    del data[RATES].val_edge_label_index
+    options = {'ks': (1, 2), 'device': 'cpu', 'progress': False}
+    module = InteractionDataModule(data)
+    result = fit(build(), module, tmp_path, epochs=epochs, check_every=3, **options)
+    assert [row['epoch'] for row in result.history] == rows
+
+
+def test_a_warning_of_the_model_is_seen(tmp_path, monkeypatch):
+    model = build()
+    loss = model.loss
+
+    def warning(triplets, **options):
+        warnings.warn('odd triplets', stacklevel=1)
+        return loss(triplets, **options)
+
+    monkeypatch.setattr(model, 'loss', warning)
+    with pytest.warns(UserWarning, match='odd triplets'):
+        run(tmp_path, model, epochs=1)
+
+
+def test_nothing_is_written_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path / 'run', epochs=1)
+    assert [path.name for path in tmp_path.iterdir()] == ['run']
 
 
 def record_losses(monkeypatch, model):

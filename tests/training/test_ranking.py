@@ -113,6 +113,12 @@ def test_wrong_arguments():
     none = UserItems(torch.empty(2, 0).long(), 1, 4)
     with pytest.raises(ValueError, match="'label' must hold at least one"):
         evaluate(torch.ones(1, 2), torch.ones(4, 2), none, none)
+    for name in ('label', 'exclude'):
+        with pytest.raises(ValueError, match=f"'{name}' must be a UserItems"):
+            evaluate(
+                *(torch.ones(1, 2), torch.ones(4, 2)),
+                **{'label': none, 'exclude': none, name: [[0], [0]]},
+            )
     with pytest.raises(ValueError, match="'ks' must hold at least one cut-off"):
         RankingMetrics(())
     for ks, message in (

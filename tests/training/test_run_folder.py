@@ -12,6 +12,7 @@ def test_an_earlier_run_is_moved_aside(tmp_path):
     run = RunFolder(tmp_path / 'runs' / 'mine')
     assert run.open({'seed': 0, 'root': Path('data')}) is None
     assert run.read_config() == {'seed': 0, 'root': str(Path('data').resolve())}
+    assert run.config_path.read_text().startswith('{\n  "seed": 0,\n')
     assert not run.has_checkpoint
     (run.path / 'last.ckpt').write_bytes(b'weights')
     assert run.has_checkpoint
@@ -95,6 +96,10 @@ def test_places_may_be_others(tmp_path):
     run.open({'seed': 0, 'root': 'a'})
     run.open({'seed': 0, 'root': 'b'}, resume=True, places=('root',))
     assert run.read_config() == {'seed': 0, 'root': 'b'}
+    run.open({'seed': 0, 'root': 'b'}, resume=True, places=('root', 'seed'))
+    run.open({'seed': 1, 'root': 'b'}, resume=True, places=('root', 'seed'))
+    assert run.read_config() == {'seed': 1, 'root': 'b'}
+    run.open({'seed': 0, 'root': 'b'}, resume=True, places=('seed',))
     with pytest.raises(ValueError, match="with root='b'"):
         run.open({'seed': 0, 'root': 'c'}, resume=True)
     with pytest.raises(ValueError, match='with root='):
@@ -110,6 +115,8 @@ def test_bad_input(tmp_path):
     for config in ({'lr': float('nan')}, {(1, 2): 3}, [1]):
         with pytest.raises(ValueError, match="'config' must be a dictionary of values"):
             run.open(config)
+    with pytest.raises(ValueError, match="'resume' must be"):
+        run.open({}, resume='no')
     assert list(tmp_path.iterdir()) == []
     run.config_path.write_text('[1]')
     with pytest.raises(

@@ -18,6 +18,7 @@ def loader(interactions: Tensor) -> TripletLoader:
 def test_every_interaction_once_with_a_true_negative(loader, interactions):
     batches = list(loader)
     assert len(batches) == len(loader) == 3
+    assert TripletLoader(loader.interactions).batch_size == 4096
     assert [tuple(batch.shape) for batch in batches] == [(3, 4), (3, 4), (3, 1)]
     triplets = torch.cat(batches, dim=1)
     pairs = set(map(tuple, interactions.t().tolist()))
@@ -42,6 +43,8 @@ def test_an_epoch_depends_on_the_seed_and_its_number_alone(loader):
 def test_wrong_interactions():
     with pytest.raises(ValueError, match="'interactions' must hold at least one"):
         TripletLoader(UserItems(torch.empty(2, 0).long(), 2, 2))
+    with pytest.raises(ValueError, match="'interactions' must be"):
+        TripletLoader([[0], [0]])
     with pytest.raises(ValueError, match='user 1 has all 2'):
         TripletLoader(UserItems(torch.tensor([[0, 1, 1], [0, 0, 1]]), 2, 2))
     with pytest.raises(

@@ -128,6 +128,7 @@ def test_what_was_thought(around):
         f'analysisWe draft {DRAFT}',
         f'[THINK]{DRAFT}',
         f'Here is my thought process: {DRAFT}',
+        f'{OK}\nI kept <think> off. <|channel|>analysis<|message|>So this is it.',
     ],
 )
 def test_thoughts_that_do_not_end_are_no_answer(answer):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pyg_irllrec.text.chat.chat_error import ChatError
-from pyg_irllrec.text.chat.local_chat import LocalChat
+from pyg_irllrec.text.chat.local_chat import LocalChat, _hash_weights
 from pyg_irllrec.text.intents.intent_extractor import IntentExtractor
 from pyg_irllrec.text.intents.intent_file import load_intents
 from tests.text.chat_data import answer, some_evidence
@@ -61,6 +61,7 @@ class FakeModel:
         assert not torch.is_grad_enabled()
         config = self.generation_config
         assert config.do_sample is False and not hasattr(config, 'num_beams')
+        assert config.eos_token_id == [END, 2]
         assert input_ids[attention_mask == 0].eq(PAD).all()
         # What is padded is padded on the left: the answer follows the prompt.
         assert attention_mask[:, -1].all()
@@ -425,6 +426,19 @@ def test_a_real_model_is_asked_for_the_likeliest_tokens(llama, own):
         assert written(LocalChat(llama, max_tokens=12), asked) == expected
     finally:
         llama.llm.generation_config = kept
+
+
+class WithState(torch.nn.Module):
+    def get_extra_state(self):
+        return 1
+
+
+def test_a_hash_sees_the_weights_behind_other_state():
+    model = torch.nn.Sequential(WithState(), torch.nn.Linear(2, 2))
+    before = _hash_weights(model)
+    with torch.no_grad():
+        model[1].bias += 1
+    assert _hash_weights(model) != before
 
 
 def test_a_real_model_that_makes_no_sense(llama, tmp_path):

@@ -506,12 +506,17 @@ def test_a_packed_answer(environment):
 
 
 @pytest.mark.parametrize(
-    'head', [b'Content-Encoding: gzip', b'Content-Encoding: br', b'Content-Length: 9']
+    ('head', 'reason'),
+    [
+        (b'Content-Encoding: gzip', 'is damaged'),
+        (b'Content-Encoding: br', 'is compressed by br'),
+        (b'Content-Length: 9', 'closed'),
+    ],
 )
-def test_a_damaged_answer(environment, head):
+def test_a_damaged_answer(environment, head, reason):
     sent = HEAD + head + b'\r\n\r\nabc'
     with RawServer(lambda connection: connection.sendall(sent)) as url:
-        with pytest.raises(ChatError) as caught:
+        with pytest.raises(ChatError, match=reason) as caught:
             OpenAIChat('small', url)([ASK])
     assert caught.value.kind == 'passing'
 

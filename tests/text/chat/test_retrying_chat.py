@@ -71,7 +71,8 @@ def test_the_time_between_retries_doubles_up_to_a_minute():
         longest = min(60, 2**attempt)
         assert longest / 2 <= seconds <= longest
     assert len(waits) == 9
-    assert chat._retry_delay(5000, ChatError('busy')) <= 60
+    chat._random.uniform = lambda least, most: most
+    assert chat._retry_delay(5000, ChatError('busy')) == 60
 
 
 def test_the_time_that_a_server_asks_for():
@@ -100,6 +101,14 @@ def test_the_budget_of_tokens_is_corrected_by_what_was_used(used, fails):
     chat.ask(ASK)
     (seconds,) = waits
     assert used - 2 <= seconds <= used  # At a token a second.
+
+
+def test_a_call_is_one_request():
+    chat, _, waits = retrying('x', 'x', rpm=60)
+    chat.ask(ASK)
+    chat.ask(ASK)
+    (seconds,) = waits
+    assert 0.5 <= seconds <= 1
 
 
 @pytest.mark.parametrize('count', [10**30, 10**15, -5, '7', float('nan')])

@@ -239,6 +239,7 @@ def changed(change):
         (lambda body: body['data'][0].update(index=0), 'must number its embeddings'),
         (lambda body: body['data'][0].update(index=[2]), 'must number its embeddings'),
         (lambda body: body['data'][0].update(index='2'), 'must number its embeddings'),
+        (lambda body: body['data'][0].pop('index'), 'must number its embeddings'),
         (lambda body: body['data'].append(3), "under 'data', got none"),
         (lambda body: body.update(data={}), "under 'data', got none"),
         (
@@ -340,6 +341,8 @@ def test_wrong_arguments(options, message):
     with pytest.raises(ValueError, match=message) as caught:
         OpenAIEncoder('small', **options)
     assert 'secret' not in str(caught.value)
+    with pytest.raises(ValueError, match="'model' must"):
+        OpenAIEncoder('')
 
 
 def test_wrong_texts(server):

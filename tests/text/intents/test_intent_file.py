@@ -26,6 +26,7 @@ def test_records_come_back(path):
     records, manifest = load_intents(path, expect={'model': {'model': 'm'}})
     assert records == RECORDS and set(manifest) == {'model', 'intents_sha256'}
     assert path.read_bytes().isascii() and path.read_bytes().count(b'\n') == 2
+    assert path.with_suffix('.manifest.json').read_text().endswith('\n}\n')
 
 
 def test_what_does_not_belong_together(path):

@@ -24,6 +24,7 @@ def test_intents():
         Intent('calm', 'likes quiet', (3,)),
     )
     assert read(given(), steps=['likes', '']) == read(given())
+    assert read(given(name='a', reason='b'))[0][:2] == ('a', 'b')
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,7 @@ def test_what_is_no_json_is_refused(answer):
 
 
 OK = json.dumps({'intents': [given(name='<think> {')]})
+TURNED = json.dumps({'intents': [dict(reversed(given(name='<think> {').items()))]})
 DRAFT = json.dumps({'intents': [given(name='WRONG DRAFT')]})
 FORM = json.dumps({'intents': [given(name='a few words', reason='...')]})
 
@@ -93,6 +95,7 @@ FORM = json.dumps({'intents': [given(name='a few words', reason='...')]})
         f'```json\n{OK}\n```\nI joined {{1, 2}}.',
         f'{OK}\n{OK}',
         f'{OK}\n{OK.replace(": ", ":")}',
+        f'{OK}\n{TURNED}',
         f'I have read {{1}} and {{"a": 2}}:\n{OK}',
         f'{{{OK}}}',  # As templates of Python escape it.
         f'{{"intents": [{{"name": "cut\n{OK}',
@@ -141,6 +144,7 @@ def test_a_good_answer_is_not_refused(answer):
         (f'{{steps: 1, "old": {DRAFT}, "intents": []}}', 'must be whole'),
         (FORM, r'intents\.0 must be filled in'),
         (f'{FORM[:-2]}, {DRAFT[13:]}', r'intents\.0 must be filled in'),
+        (f'{FORM[:-2]}, {DRAFT[13:]}\n{OK}', 'several that differ'),
         (DRAFT[:-1] + ', "intents": []}', r'intents \(given twice\)'),
         (DRAFT.replace('[2, 1]', '[1e400]'), r'intents\.0\.evidence\.0'),
         (DRAFT.replace('[2, 1]', f'[{"9" * 5000}]'), r'intents\.0\.evidence\.0'),
@@ -163,6 +167,14 @@ def test_a_record_is_itself_again():
     assert IntentRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
     failed = IntentRecord('item', 3, 'failed', (), 'why')
     assert IntentRecord.from_dict(failed.to_dict()) == failed
+
+
+def test_a_record_cites_texts_that_it_has():
+    record = IntentRecord('user', 1, 'ok', read(given()), '', (('item', 3),) * 2)
+    value = json.loads(json.dumps(record.to_dict()))
+    value['intents'][0]['evidence'] = [1, 3]
+    with pytest.raises(ValueError, match='from 1 to 2, one per source, got 3'):
+        IntentRecord.from_dict(value)
 
 
 def test_without_pydantic(monkeypatch):

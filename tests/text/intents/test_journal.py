@@ -148,3 +148,11 @@ def test_a_file_that_never_was_a_journal_stays_as_it_is(path, content):
     with pytest.raises(ValueError, match="'journal' must be a SQLite database"):
         read(path)
     assert path.read_bytes() == content and len(list(path.parent.iterdir())) == 1
+
+
+def test_a_count_below_zero_is_damaged_whatever_its_checksum(path):
+    with Journal(path) as journal:
+        for key, place in zip(KEYS, (2, 3, 4)):
+            journal.write(key, ENTRY._make([*ENTRY[:place], -1, *ENTRY[place + 1 :]]))
+    with pytest.warns(UserWarning, match='3 of 3 entries'):
+        assert read(path) == {}
