@@ -37,7 +37,7 @@ class CsvTable:
         check_encoding(encoding)
         self.path = check_file(path)
         self.name = str(path)
-        with read_errors(self.name, _ERROR):
+        with read_errors(self.name, _ERROR, encoding):
             check_content(self.path, encoding)
             with open_text(self.path, encoding, 'replace') as text:
                 first_line = text.readline(_MOST_NAMES)
@@ -66,12 +66,12 @@ class CsvTable:
         )
 
     def columns(self) -> list[str]:
-        with read_errors(self.name, _ERROR):
+        with read_errors(self.name, _ERROR, self._read.encoding):
             names: list[str] = self._open().schema.names
         return names
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
-        with read_errors(self.name, _ERROR):
+        with read_errors(self.name, _ERROR, self._read.encoding):
             self._check_quotes()
             yield from self._open(columns)
 

@@ -67,7 +67,7 @@ class JsonLinesTable:
         r"""The objects, without empty lines."""
         decode = json.JSONDecoder(object_pairs_hook=_distinct).decode
         number = 0
-        with read_errors(self.name, _ERROR):
+        with read_errors(self.name, _ERROR, self._encoding):
             check_content(self.path, self._encoding)
             with open_text(self.path, self._encoding) as text:
                 for line in text:

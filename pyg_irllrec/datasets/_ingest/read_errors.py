@@ -3,20 +3,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Optional
 
 import pyarrow as pa
 
 
 @contextmanager
-def read_errors(name: str, kind: str) -> Iterator[None]:
+def read_errors(name: str, kind: str, encoding: Optional[str] = None) -> Iterator[None]:
     r"""Turns an error of Arrow into a :class:`ValueError` in one line that names the
-    file."""
+    file, and the encoding where it is the cause."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError, UnicodeError) as error:
         reason = ' '.join(str(error).replace('Row #', 'line ').split())[:200]
-        if isinstance(error, UnicodeError) or 'invalid UTF8' in reason:
-            reason += " (pass the 'encoding' of the file)"
+        wrong = isinstance(error, UnicodeError) or 'invalid UTF8' in reason
+        if encoding is not None and wrong:
+            raise ValueError(
+                f'{name} is not in {encoding}: {reason} (pass the '
+                "'encoding' that it is in)"
+            ) from None
         raise ValueError(f'{name} is not {kind}, or it is damaged: {reason}') from None
 
 

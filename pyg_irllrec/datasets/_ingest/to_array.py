@@ -58,6 +58,8 @@ def as_column(column: Any, cell: CellLocation) -> Any:
     dtype = getattr(column, 'dtype', None)
     if not isinstance(dtype, np.dtype):
         return column
+    if dtype.kind == 'T':  # NumPy's StringDType, which Arrow lacks.
+        return column.astype(object)
     if dtype.kind == 'f' and dtype.itemsize > 8:
         cell.fail(f'must hold numbers of 64 bits at most, got {dtype}')
     if dtype.newbyteorder('=') in _COARSE:

@@ -38,7 +38,10 @@ def test_encodings(read, encoding):
         ('utf-32', r"t\.csv is in UTF-32: pass encoding='utf-32'"),
         ('utf-16-le', r"zero bytes: .*pass encoding='utf-16-le'"),
         ('utf-16-be', r"zero bytes: .*pass encoding='utf-16-be'"),
-        ('latin-1', r"line 2: .*invalid UTF8 data \(pass the 'encoding' of the file"),
+        (
+            'latin-1',
+            r"t\.csv is not in utf-8: .*line 2: .*\(pass the 'encoding' that it",
+        ),
     ],
 )
 def test_a_wrong_encoding_is_named(read, tmp_path, encoding, message):
@@ -47,6 +50,14 @@ def test_a_wrong_encoding_is_named(read, tmp_path, encoding, message):
     with pytest.raises(ValueError, match=message.replace('csv', 'csv.gz')):
         read(gzip.compress(TEXT.encode(encoding)), 't.csv.gz')
     assert not (tmp_path / 'root').exists()
+
+
+@pytest.mark.parametrize('wrong', ['utf-16', 'utf-32', 'ascii'])
+def test_an_encoding_that_was_passed_and_is_wrong_is_named(read, wrong):
+    with pytest.raises(
+        ValueError, match=rf"t\.csv is not in {wrong}: .*'encoding' that"
+    ):
+        read(TEXT.encode(), encoding=wrong)
 
 
 @pytest.mark.parametrize(

@@ -299,3 +299,14 @@ def test_what_is_no_text_is_named(read, values, message):
     items = {'what': [1, 2], 'title': values}
     with pytest.raises(ValueError, match=rf"'items', .*{message}"):
         read({'who': [1, 2], 'what': [1, 2]}, items=items, item_text='title')
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, 'StringDType'), reason='NumPy below 2')
+def test_strings_of_numpy_of_any_length(read):
+    texts = np.dtypes.StringDType(na_object=None)
+    frame = {'who': np.array(['b', 'a'], texts), 'what': np.array(['1', '2'], texts)}
+    items = {'what': frame['what'], 'title': np.array(['Heat', None], texts)}
+    dataset = read(frame, items=items, item_text='title')
+    assert dataset.user_ids == ['a', 'b'] and dataset.item_ids.tolist() == [1, 2]
+    assert list(dataset[0]['item'].text) == ['Heat', '']
+    assert dataset.nodes_of('user', frame['who']).tolist() == [1, 0]
