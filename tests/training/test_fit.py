@@ -29,6 +29,7 @@ from pyg_irllrec.training import (
     load_weights,
     parse_device,
 )
+from pyg_irllrec.training.fit import _peak_memory_mb
 from pyg_irllrec.transforms import SplitInteractions
 from pyg_irllrec.utils import bipartite_edge_index, files
 from pyg_irllrec.utils.files import WriteError
@@ -556,6 +557,11 @@ def test_what_training_changes_is_no_setting(tmp_path):
     other.backbone.num_layers = 1  # Which is one.
     with pytest.raises(ValueError, match='num_layers 3, not 1'):
         load_weights(other, tmp_path / 'run' / 'best.ckpt')
+
+
+def test_memory_is_counted_in_megabytes(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'max_memory_allocated', lambda device: 3 * 2**20)
+    assert _peak_memory_mb(torch.device('cuda')) == 3
 
 
 def test_the_nodes_of_the_training_are_remembered(tmp_path):
