@@ -245,10 +245,11 @@ def train_step() -> str:
 
 
 def info_nce() -> str:
-    rows = rows_of('info_nce')
+    rows, large = rows_of('info_nce'), rows_of('info_nce_large')
     return (
-        f'{command("info_nce")}, {machine("info_nce")}:\n\n{peers(rows)}'
-        f'{missed(info_nce_benchmark.targets(rows))}'
+        f'{command("info_nce")}, {machine("info_nce")}; the largest case of '
+        f'{command("info_nce_large")}, on another day:\n\n{peers(rows + large)}'
+        f'{missed(info_nce_benchmark.targets(rows + large))}'
     )
 
 
@@ -340,7 +341,7 @@ def intent_quality() -> str:
 
 
 def exact_contrast() -> str:
-    rows = by(rows_of('info_nce'), impl='chunked')
+    rows = by(rows_of('info_nce') + rows_of('info_nce_large'), impl='chunked')
     rows = [row for row in rows if row['case'].startswith('n=')]  # All with all.
     times = ', '.join(f'{seconds(row["seconds"])} for {row["case"]}' for row in rows)
     return (
@@ -359,10 +360,16 @@ def chaos() -> str:
         if (found := by(rows, fault=fault))
     ]
     total = [str(sum(row[name] for row in rows)) for name in names]
+    notes = ''.join(
+        f'\n\n{row["job"]}, {row["fault"]}: {row["note"]}.'
+        for row in rows
+        if 'note' in row
+    )
     jobs = ', '.join(dict.fromkeys(row['job'].replace('_', ' ') for row in rows))
     head = ('fault', *names)
     return (
         f'{command("chaos")}, jobs: {jobs}:\n\n{table(head, [*lines, ["all", *total]])}'
+        f'{notes}'
     )
 
 

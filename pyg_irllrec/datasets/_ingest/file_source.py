@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from pathlib import Path
 
 from pyg_irllrec.datasets._ingest.read_errors import check_file
@@ -17,16 +18,18 @@ class FileSource:
         return {
             'name': self.path.name,
             'bytes': self.path.stat().st_size,
-            'sha256': self._sha256(),
+            'sha256': self._sha256,
         }
 
     def matches(self, record: Record) -> bool:
         # The size first: it costs nothing. Its time may be that of another file.
         if self.path.stat().st_size != record.get('bytes'):
             return False
-        return self._sha256() == record.get('sha256')
+        return self._sha256 == record.get('sha256')
 
+    @cached_property
     def _sha256(self) -> str:
+        # Once per object, which lives as long as the call that opens a dataset.
         sha256 = hashlib.sha256()
         with open(self.path, 'rb') as file:
             while block := file.read(1 << 20):

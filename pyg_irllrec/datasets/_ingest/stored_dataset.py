@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import InMemoryDataset
 
-from pyg_irllrec.datasets._ingest.store import open_store, read_manifest
+from pyg_irllrec.datasets._ingest.store import check_files, open_store, read_manifest
 from pyg_irllrec.typing import SIDES, Ids
 from pyg_irllrec.utils.argument_checks import is_iterable
 from pyg_irllrec.utils.checks import check_choice, check_integer
@@ -22,6 +22,7 @@ class StoredDataset(InMemoryDataset):
 
     def _open(self, folder: Path) -> None:
         self.manifest = read_manifest(folder)
+        check_files(folder, self.manifest)
         # Without a transform: ids are those of all nodes that were written.
         self._stored = open_store(folder, self.counts)
         self.data, self.slices = self.collate([self._stored])
