@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import pickle
@@ -120,6 +121,7 @@ def test_what_is_a_fault(door, monkeypatch, broken, message):
 def test_a_process_that_dies_is_a_fault_and_the_next_mutant_is_tried(door, tmp_path):
     def die(folder):
         if b'a' not in (folder / 'in.txt').read_bytes():
+            faulthandler.disable()  # Of pytest, which would print the stack.
             os.kill(os.getpid(), 11)
 
     door(die)
