@@ -29,7 +29,7 @@ from pyg_irllrec.text.intents.intent_file import manifest_path, read_manifest
 from pyg_irllrec.training import RunFolder, load_weights
 from pyg_irllrec.training.fingerprint import BUILD_ALIKE
 from pyg_irllrec.utils import map_interactions
-from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.files import atomic_write, free_path
 
 OWN_RUN_RESULTS = ('metrics.json', 'recommendations.csv', 'recommendations.json')
 """What a run on own data ends with, beside its model."""
@@ -112,9 +112,8 @@ def move_own_run(folder: Path, model: Optional[Path]) -> Path:
     Returns:
         The new folder, beside the one of the run.
     """
-    number, folder = 1, folder.resolve()
-    while (aside := folder.with_name(f'{folder.name}.{number}')).exists():
-        number += 1
+    folder = folder.resolve()
+    aside = free_path(folder)
     paths, moved = own_run_paths(folder), own_run_paths(aside)
     for source, target in (
         *(() if model is None else ((model, moved.model),)),
@@ -123,9 +122,7 @@ def move_own_run(folder: Path, model: Optional[Path]) -> Path:
         (manifest_path(paths.intents), manifest_path(moved.intents)),
         *((folder / name, aside / name) for name in OWN_RUN_RESULTS),
     ):
-        if source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.rename(target)
+        _move(source, target)
     return aside
 
 
@@ -137,11 +134,16 @@ def keep_data(folder: Path, staged: Path) -> None:
         (there.intents, here.intents),
         (manifest_path(there.intents), manifest_path(here.intents)),
     ):
-        if source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if target.is_dir():
-                shutil.rmtree(target)
-            source.replace(target)
+        if source.exists() and target.is_dir():
+            shutil.rmtree(target)
+        _move(source, target)
+
+
+def _move(source: Path, target: Path) -> None:
+    r"""Moves a file or a folder, if it is there."""
+    if source.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
 
 
 def open_trained_run(folder: Path, given: Mapping[str, Any]) -> TrainedRun:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
 from pyg_irllrec.text._sqlite_pages import read_rows
+from pyg_irllrec.utils.files import free_path
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -158,9 +159,7 @@ def rescue_rows(
 
 
 def _copy_aside(path: Path) -> Path:
-    number = 1
-    while (kept := path.with_name(f'{path.name}.damaged-{number}')).exists():
-        number += 1
+    kept = free_path(path, 'damaged-')
     for suffix in ('', '-wal'):
         source = path.with_name(path.name + suffix)
         if source.exists():

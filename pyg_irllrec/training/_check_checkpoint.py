@@ -6,11 +6,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from pyg_irllrec.utils.checks import is_number
 
 
 def check_parts(checkpoint: Any, path: str) -> None:
@@ -31,9 +32,8 @@ def _is_count(value: object, least: int = 0) -> bool:
     return type(value) is int and value >= least
 
 
-def _is_number(value: object) -> bool:
-    is_real = isinstance(value, Real) and not isinstance(value, bool)
-    return is_real and math.isfinite(value)  # type: ignore[arg-type]
+def _is_finite(value: object) -> bool:
+    return is_number(value) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _has_settings(checkpoint: dict[str, Any]) -> bool:
@@ -56,7 +56,7 @@ def _has_history(checkpoint: dict[str, Any]) -> bool:
     return isinstance(rows, list) and all(
         isinstance(row, dict)
         and _is_count(row.get('epoch'), 1)
-        and all(isinstance(name, str) and _is_number(row[name]) for name in row)
+        and all(isinstance(name, str) and _is_finite(row[name]) for name in row)
         for row in rows
     )
 

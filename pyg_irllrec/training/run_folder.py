@@ -9,7 +9,7 @@ from typing import Any, Optional
 from pyg_irllrec.training._run_lock import close_folder, open_folder
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import as_path, check_flag
-from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.files import atomic_write, free_path
 from pyg_irllrec.utils.folder_lock import FolderLock
 from pyg_irllrec.utils.json_object import parse_json_object
 
@@ -144,9 +144,7 @@ class RunFolder:
         if not (self.config_path.exists() or self.has_results):
             return None
         self._check_own()
-        number = 1
-        while (aside := self.path.with_name(f'{self.path.name}.{number}')).exists():
-            number += 1
+        aside = free_path(self.path)
         lock.move_folder(aside)
         return aside
 

@@ -20,7 +20,7 @@ def as_path(name: str, value: object) -> Path:
             f'{type(value).__name__}'
         )
     try:
-        bad = value == '' or b'\0' in os.fsencode(value)
+        bad = b'\0' in os.fsencode(value)
     except UnicodeEncodeError:
         bad = True
     if bad or value == '':  # Which pathlib takes for the current folder.

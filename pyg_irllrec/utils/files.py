@@ -53,6 +53,15 @@ def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
         ) from error
 
 
+def free_path(path: Path, mark: str = '') -> Path:
+    r"""The first of :obj:`path.1`, :obj:`path.2` and so on, with a mark before the
+    number, that is not there yet."""
+    number = 1
+    while (free := path.with_name(f'{path.name}.{mark}{number}')).exists():
+        number += 1
+    return free
+
+
 def _remove_stale(path: Path) -> None:
     r"""Removes what killed writers of a file have left for more than a day."""
     for part in path.parent.glob(f'.{glob.escape(path.name)}.*.tmp'):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pyg_irllrec.utils import files
-from pyg_irllrec.utils.files import WriteError, atomic_write
+from pyg_irllrec.utils.files import WriteError, atomic_write, free_path
 
 
 def test_writes_whole_or_not_at_all(tmp_path):
@@ -86,3 +86,12 @@ def test_other_errors_pass(tmp_path):
         with pytest.raises(type(error)), atomic_write(tmp_path / 'file'):
             raise error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_free_path_is_the_first_that_is_not_there(tmp_path):
+    path = tmp_path / 'run'
+    assert free_path(path) == tmp_path / 'run.1'
+    for name in ('run.1', 'run.2', 'run.4', 'run.damaged-1'):
+        (tmp_path / name).touch()
+    assert free_path(path) == tmp_path / 'run.3'
+    assert free_path(path, 'damaged-') == tmp_path / 'run.damaged-2'
