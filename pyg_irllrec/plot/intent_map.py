@@ -39,7 +39,7 @@ def draw_intent_map(
         The :class:`matplotlib.figure.Figure`; its :obj:`savefig` writes it.
 
     Raises:
-        ValueError: If the model has no intents, or a side or node is none of its own.
+        ValueError: If the model has no intents, or it has no such side or node.
         ImportError: If matplotlib is not installed.
     """
     check_instance('explain', explain, IntentExplainer)

@@ -31,7 +31,7 @@ def as_cutoffs(ks: object) -> tuple[int, ...]:
             tensor.
 
     Raises:
-        ValueError: If there are none, or one is no integer of 1 or above.
+        ValueError: If there are none, or one is not an integer of 1 or above.
     """
     values = ks.tolist() if isinstance(ks, (Tensor, np.ndarray)) else ks
     if isinstance(values, (set, frozenset)):
