@@ -1,0 +1,268 @@
+r"""Real data as graphs, from folders that lie beside the repository and not in it.
+
+:func:`load` reads one dataset under a root: :obj:`irllrec/{amazon,movie,yelp}` (the
+authors' matrices), :obj:`xrec/{amazon,yelp}` (XRec's splits and profiles),
+:obj:`ml-latest-small`, :obj:`ml-100k`, :obj:`lastfm-2k` and :obj:`goodreads`. Sentence
+vectors lie beside them as :obj:`minilm_item.npz` and :obj:`minilm_user.npz`.
+:obj:`synthetic`, the embedded dataset, needs no root.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.datasets import IRLLRecDataset, SyntheticIntents
+from pyg_irllrec.transforms import (
+    BinarizeRatings,
+    KCore,
+    ProfileVectors,
+    SplitInteractions,
+)
+from pyg_irllrec.typing import RATES, SIDES, IntArray
+
+HELD_OUT = ('val_edge_label_index', 'test_edge_label_index')
+SPLITS = ('given', 'random', 'time', 'leave_one_out')
+TEXTS = ('real', 'shuffled')
+FROM_TRAINING = ('yelp',)
+"""Where users' texts were written from the training items of the given split: with any
+other, they would leak, and are made anew."""
+
+
+def load(
+    name: str,
+    root: Optional[Path] = None,
+    *,
+    split: str = 'given',
+    seed: int = 0,
+    text: Optional[str] = 'real',
+    noise: float = 0.0,
+    keep: float = 1.0,
+) -> HeteroData:
+    r"""A graph with training interactions, those held out for validation and test, and
+    vectors of texts, :obj:`profile` and :obj:`intent`, where there are texts. Users
+    without texts get the mean of their training items' vectors; where there are no
+    intents, they are the profiles.
+
+    Args:
+        name (str): A key of :obj:`READERS`.
+        root (Path, optional): The folder of all datasets. (default: :obj:`None`)
+        split (str): One of :obj:`SPLITS`. Data without a split of its own is split at
+            random where it is to be :obj:`"given"`. (default: :obj:`"given"`)
+        seed (int): The seed of the split, the permutation of texts, and what is added
+            and removed. (default: :obj:`0`)
+        text (str, optional): :obj:`"real"`, :obj:`"shuffled"` (each side's rows are
+            permuted: the vectors are as they were, but those of other nodes) or
+            :obj:`None`. (default: :obj:`"real"`)
+        noise (float): Random interactions to train on beside the real ones, as a share
+            of them. (default: :obj:`0.0`)
+        keep (float): The share of training interactions that are kept.
+            (default: :obj:`1.0`)
+
+    Raises:
+        FileNotFoundError: If the data is not under :obj:`root`.
+        ValueError: If the data has no time and is to be split by it.
+    """
+    data = READERS[name](Path(root or '.'))
+    if name in FROM_TRAINING and (split, noise, keep) != ('given', 0.0, 1.0):
+        for side, kind in (('user', 'profile'), ('user', 'intent'), ('item', 'intent')):
+            del data[side][kind]
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # Of cold items, which stay.
+        data = _split(data, split, seed)
+    _change_training(data, noise, keep, seed)
+    data = _complete_texts(data)
+    if text is None:
+        for side in SIDES:
+            for kind in ('profile', 'intent'):
+                data[side].pop(kind, None)
+    elif text == 'shuffled':
+        _shuffle_texts(data, seed)
+    return data
+
+
+def is_split(data: HeteroData) -> bool:
+    return all(key in data[RATES] for key in HELD_OUT)
+
+
+def _split(data: HeteroData, split: str, seed: int) -> HeteroData:
+    rates = data[RATES]
+    if is_split(data):
+        if split == 'given':
+            return data
+        rates.edge_index = torch.cat(
+            [rates.edge_index, *(rates.pop(key) for key in HELD_OUT)], dim=1
+        )
+    return SplitInteractions('random' if split == 'given' else split, seed=seed)(data)
+
+
+def _change_training(data: HeteroData, noise: float, keep: float, seed: int) -> None:
+    if noise == 0 and keep == 1:
+        return
+    generator = torch.Generator().manual_seed(seed)
+    rates = data[RATES]
+    edges = rates.edge_index
+    count = edges.size(1)
+    if keep < 1:
+        order = torch.randperm(count, generator=generator)
+        edges = edges[:, order[: max(1, round(keep * count))]]
+    if noise > 0:
+        sizes = data['user'].num_nodes, data['item'].num_nodes
+        drawn = torch.stack(
+            [
+                torch.randint(
+                    size, (round(noise * edges.size(1)),), generator=generator
+                )
+                for size in sizes
+            ]
+        )
+        taken = torch.cat([edges, *(rates[key] for key in HELD_OUT)], dim=1)
+        known = torch.isin(_key(drawn, sizes[1]), _key(taken, sizes[1]))
+        edges = torch.cat([edges, drawn[:, ~known]], dim=1)
+        edges = edges[:, np.unique(_key(edges, sizes[1]), return_index=True)[1]]
+    for key in set(rates.keys()) - {'edge_index', *HELD_OUT}:
+        del rates[key]  # Time, of interactions that are others now.
+    rates.edge_index = edges
+
+
+def _key(edges: Tensor, num_items: int) -> Tensor:
+    return edges[0] * num_items + edges[1]
+
+
+def _complete_texts(data: HeteroData) -> HeteroData:
+    if 'profile' not in data['item']:
+        return data
+    if 'profile' not in data['user']:
+        data = ProfileVectors()(data)
+    for side in SIDES:
+        if 'intent' not in data[side]:
+            data[side].intent = data[side].profile
+    return data
+
+
+def _shuffle_texts(data: HeteroData, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for side in SIDES:
+        order = torch.randperm(data[side].num_nodes, generator=generator)
+        for kind in ('profile', 'intent'):
+            data[side][kind] = data[side][kind][order]
+
+
+# What is read, by name.
+
+
+def _synthetic(root: Path) -> HeteroData:
+    return SyntheticIntents()[0]
+
+
+def _irllrec(name: str) -> Callable[[Path], HeteroData]:
+    return lambda root: IRLLRecDataset(_folder(root / 'irllrec'), name)[0]
+
+
+def _xrec(name: str) -> Callable[[Path], HeteroData]:
+    def read(root: Path) -> HeteroData:
+        folder = _folder(root / 'xrec' / name)
+        vectors = {side: _vectors(folder, side) for side in SIDES}
+        data = HeteroData()
+        for side, (ids, profile) in vectors.items():
+            data[side].num_nodes = ids.size
+            data[side].profile = profile
+        for part, key in zip(('train', 'val', 'test'), ('edge_index', *HELD_OUT)):
+            table = pd.read_csv(folder / f'norm_textsub_{part}.tsv', sep='\t')
+            rows = [_find(vectors[side][0], table[side].to_numpy()) for side in SIDES]
+            data[RATES][key] = torch.from_numpy(np.stack(rows))
+        return data
+
+    return read
+
+
+def _ml_latest_small(root: Path) -> HeteroData:
+    folder = _folder(root / 'ml-latest-small')
+    table = pd.read_csv(folder / 'ratings.csv')
+    return _liked(table.set_axis(['user', 'item', 'rating', 'time'], axis=1), folder)
+
+
+def _ml_100k(root: Path) -> HeteroData:
+    folder = _folder(root / 'ml-100k')
+    names = ['user', 'item', 'rating', 'time']
+    table = pd.read_csv(folder / 'u.data', sep='\t', names=names)
+    return _liked(table, folder)
+
+
+def _liked(table: Any, folder: Path) -> HeteroData:
+    data = BinarizeRatings(4)(_graph(table, folder))
+    return KCore(1)(data)
+
+
+def _lastfm_2k(root: Path) -> HeteroData:
+    folder = _folder(root / 'lastfm-2k')
+    table = pd.read_csv(folder / 'user_artists.dat', sep='\t')[['userID', 'artistID']]
+    return _graph(table.set_axis(['user', 'item'], axis=1), folder)
+
+
+def _goodreads(root: Path) -> HeteroData:
+    # The users' interest words are left: they were written from held-out books as well.
+    folder = _folder(root / 'goodreads')
+    return _graph(pd.read_csv(folder / 'norm_interactions.tsv', sep='\t'), folder)
+
+
+def _graph(table: Any, folder: Path) -> HeteroData:
+    r"""Nodes in the order of their ids, interactions in the order of nodes."""
+    table = table.sort_values(['user', 'item'], kind='stable')
+    data = HeteroData()
+    rows, ids = [], {}
+    for side in SIDES:
+        ids[side], row = np.unique(table[side].to_numpy(), return_inverse=True)
+        data[side].num_nodes = ids[side].size
+        rows.append(torch.from_numpy(row))
+    data[RATES].edge_index = torch.stack(rows)
+    if 'rating' in table:
+        data[RATES].rating = torch.tensor(table['rating'].to_numpy(np.float32))
+        data[RATES].time = torch.tensor(table['time'].to_numpy(np.int64))
+    known, vectors = _vectors(folder, 'item')
+    data['item'].profile = vectors[_find(known, ids['item'])]
+    return data
+
+
+def _vectors(folder: Path, side: str) -> tuple[IntArray, Tensor]:
+    r"""Sorted ids, and a row per id."""
+    with np.load(folder / f'minilm_{side}.npz') as file:
+        order = np.argsort(file['ids'])
+        vectors = torch.from_numpy(file['embedding'].astype(np.float32)[order])
+        return file['ids'][order], vectors
+
+
+def _find(known: IntArray, ids: IntArray) -> IntArray:
+    place = np.searchsorted(known, ids).clip(max=known.size - 1)
+    if missing := np.unique(ids[known[place] != ids]).tolist():
+        raise ValueError(f'{len(missing)} ids have no vector: {missing[:5]} ...')
+    return place
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise FileNotFoundError(f'there is no {path}: pass the folder of all datasets')
+    return path
+
+
+READERS: dict[str, Callable[[Path], HeteroData]] = {
+    'amazon': _irllrec('amazon'),
+    'movie': _irllrec('movie'),
+    'yelp': _irllrec('yelp'),
+    'xrec-amazon': _xrec('amazon'),
+    'xrec-yelp': _xrec('yelp'),
+    'ml-latest-small': _ml_latest_small,
+    'ml-100k': _ml_100k,
+    'lastfm-2k': _lastfm_2k,
+    'goodreads': _goodreads,
+    'synthetic': _synthetic,
+}
+"""What reads each dataset, from the root."""
