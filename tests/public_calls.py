@@ -102,7 +102,8 @@ def training_calls(folder: Path) -> Calls:
         'InteractionDataModule': (
             InteractionDataModule,
             {'data': DATA, 'val_data': None, 'test_data': None, 'unsplit': False}
-            | {'batch_size': 8, 'eval_batch_size': 8, 'seed': 0, **TYPES},
+            | {'batch_size': 8, 'eval_batch_size': 8, 'seed': 0, **TYPES}
+            | {'batch_by': 'user'},
         ),
         'LitRecommender': (
             LitRecommender,
@@ -134,7 +135,8 @@ def training_calls(folder: Path) -> Calls:
         'RankingMetrics': (RankingMetrics, {'ks': (2,), 'metrics': ('recall',)}),
         'TripletLoader': (
             TripletLoader,
-            {'interactions': TRAIN, 'batch_size': 4, 'seed': 0},
+            {'interactions': TRAIN, 'batch_size': 4, 'seed': 0}
+            | {'batch_by': 'user'},
         ),
         'fitting_cutoffs': (fitting_cutoffs, {'num_items': 10, 'ks': (5,)}),
         'parse_device': (parse_device, {'device': 'cpu'}),

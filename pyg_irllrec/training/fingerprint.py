@@ -34,6 +34,7 @@ _WORDS = {
 }
 _SETTINGS = {
     'batch_size': "the data module's batch_size",
+    'batch_by': "the data module's batch_by",
     'data_seed': "the data module's seed",
     'version': 'the version of pyg_irllrec',
     'dtype': "the model's dtype",
@@ -45,8 +46,8 @@ def fingerprint(
 ) -> dict[str, Any]:
     r"""What a run is made from, in values that are short and that JSON has:
     :obj:`train`, :obj:`val` and :obj:`test` (hashes of the interactions, in any order),
-    :obj:`nodes` (hashes of the ids and the texts of nodes), :obj:`batch_size` and
-    :obj:`data_seed`; :obj:`graph` (a hash of the edges that the
+    :obj:`nodes` (hashes of the ids and the texts of nodes), :obj:`batch_size`,
+    :obj:`batch_by` and :obj:`data_seed`; :obj:`graph` (a hash of the edges that the
     model propagates on), :obj:`edge_weight` and the texts of the model by name, such as
     :obj:`profile` and :obj:`intent` (numbers that stay alike under rounding);
     :obj:`dtype`, :obj:`model` (the class and the settings of every part), and
@@ -74,7 +75,8 @@ def fingerprint(
             found[name] = None if items is None else hash_interactions(items)
         found['nodes'] = data.node_hashes
         loader = data.train_dataloader()
-        found |= {'batch_size': int(loader.batch_size), 'data_seed': int(loader.seed)}
+        found |= {'batch_size': int(loader.batch_size), 'batch_by': loader.batch_by}
+        found['data_seed'] = int(loader.seed)
     found['graph'] = hash_graph(model.edge_index, model.num_users + model.num_items)
     kinds = {str(weight.dtype) for weight in model.parameters()}
     found['dtype'] = ', '.join(sorted(kinds)).replace('torch.', '')
@@ -171,6 +173,7 @@ def _of_embedding(found: dict[str, Any]) -> dict[str, Any]:
         'val',
         'test',
         'batch_size',
+        'batch_by',
         'data_seed',
         'model',
     )

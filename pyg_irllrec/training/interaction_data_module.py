@@ -77,6 +77,9 @@ class InteractionDataModule(LightningDataModule):
             split, with nothing held out: a model for production.
             (default: :obj:`False`)
         batch_size (int): The number of triplets per batch. (default: :obj:`4096`)
+        batch_by (str): :obj:`"interaction"` or :obj:`"user"`, what is shuffled into
+            batches, see :class:`~pyg_irllrec.training.TripletLoader`.
+            (default: :obj:`"interaction"`)
         eval_batch_size (int): How many users are ranked at once.
             (default: :obj:`128`)
         seed (int): The seed of shuffling and negatives. (default: :obj:`0`)
@@ -102,6 +105,7 @@ class InteractionDataModule(LightningDataModule):
         rev_edge_type: Optional[EdgeType] = None,
         unsplit: bool = False,
         batch_size: int = 4096,
+        batch_by: str = 'interaction',
         eval_batch_size: int = 128,
         seed: int = 0,
     ) -> None:
@@ -137,7 +141,7 @@ class InteractionDataModule(LightningDataModule):
         self.val_items: Optional[UserItems] = items.get('val')
         self.test_items: Optional[UserItems] = items.get('test')
         self._graph, self._sides = data, (types.edge_type[0], types.edge_type[2])
-        self._train = TripletLoader(self.train_items, batch_size, seed)
+        self._train = TripletLoader(self.train_items, batch_size, seed, batch_by)
         self._ranking = {
             name: RankingLoader(held, self.train_items, eval_batch_size)
             for name, held in items.items()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.argument_checks import check_instance
-from pyg_irllrec.utils.checks import check_count, check_seed
+from pyg_irllrec.utils.checks import check_choice, check_count, check_seed
 
 
 class TripletLoader:
@@ -23,6 +24,14 @@ class TripletLoader:
         interactions (UserItems): The training interactions.
         batch_size (int): The number of triplets per batch. (default: :obj:`4096`)
         seed (int): The seed. (default: :obj:`0`)
+        batch_by (str): What is shuffled. (default: :obj:`"interaction"`)
+
+            - :obj:`"interaction"` mixes the interactions of all users.
+            - :obj:`"user"` keeps all interactions of a user in one batch, as a loss
+              that ranks all items for each user of a batch wants it, see
+              :class:`~pyg_irllrec.nn.SoftmaxLoss`. There are as many batches, of
+              :obj:`batch_size` triplets or fewer on average; that of a user with more
+              is larger.
 
     Raises:
         ValueError: If there are no interactions, a user has interacted with every
@@ -30,11 +39,16 @@ class TripletLoader:
     """
 
     def __init__(
-        self, interactions: UserItems, batch_size: int = 4096, seed: int = 0
+        self,
+        interactions: UserItems,
+        batch_size: int = 4096,
+        seed: int = 0,
+        batch_by: str = 'interaction',
     ) -> None:
         check_instance('interactions', interactions, UserItems)
         check_count('batch_size', batch_size)
         check_seed(seed)
+        check_choice('batch_by', batch_by, ('interaction', 'user'))
         if interactions.item.numel() == 0:
             raise ValueError(
                 "'interactions' must hold at least one interaction, got none"
@@ -48,6 +62,7 @@ class TripletLoader:
         self.interactions = interactions
         self.batch_size = batch_size
         self.seed = seed
+        self.batch_by = batch_by
         self.epoch = 0
         users = torch.arange(interactions.num_users, device=interactions.degree.device)
         self._user = users.repeat_interleave(interactions.degree)
@@ -63,16 +78,48 @@ class TripletLoader:
         return self
 
     def __len__(self) -> int:
-        return -(-self._user.numel() // self.batch_size)
+        num_batches = -(-self._user.numel() // self.batch_size)
+        if self.batch_by == 'interaction':
+            return num_batches
+        return min(num_batches, int(self.interactions.degree.count_nonzero()))
 
     def __iter__(self) -> Iterator[Tensor]:
         device = self._user.device
         generator = torch.Generator(device).manual_seed(
             derive_seed(self.seed, self.epoch, 'triplets')
         )
-        order = torch.randperm(self._user.numel(), generator=generator, device=device)
-        user = self._user[order]
+        if self.batch_by == 'user':
+            user, item, sizes = self._whole_users(generator)
+        else:
+            order = torch.randperm(
+                self._user.numel(), generator=generator, device=device
+            )
+            user, item = self._user[order], self.interactions.item[order]
+            sizes = self.batch_size
         negative = self.interactions.sample_negatives(user, generator)
-        triplets = torch.stack([user, self.interactions.item[order], negative])
         self.epoch += 1
-        yield from triplets.split(self.batch_size, dim=1)
+        yield from torch.stack([user, item, negative]).split(sizes, dim=1)
+
+    def _whole_users(
+        self, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, list[int]]:
+        r"""All interactions, those of a user together, and how many each batch has.
+        The number of batches is that of every epoch, and none is empty."""
+        users = self.interactions.degree.nonzero().flatten()
+        order = torch.randperm(
+            users.numel(), generator=generator, device=generator.device
+        )
+        users = users[order]
+        row, item = self.interactions.lookup(users)
+        degree = self.interactions.degree[users]
+        first = degree.cumsum(0) - degree
+        num_batches = len(self)
+        batch = torch.arange(num_batches, device=users.device)
+        # A batch starts at the first user at or after its share of the interactions,
+        # behind the start of the one before, and leaves a user to each one after.
+        start = torch.searchsorted(first, batch * row.numel() // num_batches)
+        start = (start - batch).cummax(0).values + batch
+        start = torch.minimum(start, users.numel() - num_batches + batch)
+        bounds = [*first[start].tolist(), row.numel()]
+        sizes = [end - begin for begin, end in pairwise(bounds)]
+        return users[row], item, sizes

@@ -53,6 +53,7 @@ def test_holds_what_json_has_and_nothing_that_training_changes():
             'test',
             'nodes',
             'batch_size',
+            'batch_by',
             'data_seed',
             'graph',
         ),
@@ -115,9 +116,10 @@ def test_other_ids_are_another_run():
 
 def test_settings_are_named():
     before = fingerprint(build(), module())
-    now = fingerprint(build(), module(batch_size=32, seed=5))
+    now = fingerprint(build(), module(batch_size=32, batch_by='user'))
     with pytest.raises(
-        ValueError, match=r'batch_size 64, not 32; the data module.s seed 0, not 5:'
+        ValueError,
+        match=r'batch_size 64, not 32; the data module.s batch_by interaction, not us',
     ):
         check_same_run(before, now, 'the run')
     check_same_model(before, now, 'it')

@@ -39,8 +39,9 @@ def found(items):
 
 def test_masks_training_items_in_validation_and_test():
     data = SyntheticIntents(40, 30)[0]
-    module = InteractionDataModule(data, batch_size=16)
-    assert module.train_dataloader().batch_size == 16
+    module = InteractionDataModule(data, batch_size=16, batch_by='user')
+    loader = module.train_dataloader()
+    assert (loader.batch_size, loader.batch_by) == (16, 'user')
     for loader, label in (
         (module.val_dataloader(), data[OWN].val_edge_label_index),
         (module.test_dataloader(), data[OWN].test_edge_label_index),
