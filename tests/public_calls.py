@@ -388,7 +388,8 @@ def transform_calls(folder: Path) -> Calls:
         ),
         'ReduceText': (
             DATA,
-            {'dim': 2, 'target': 'profile', 'seed': 0, 'sides': ('item',)},
+            {'dim': 2, 'target': 'profile', 'seed': 0, 'sides': ('item',)}
+            | {'whiten': True, 'shrinkage': 0.1, 'fit_on': 'item'},
         ),
         'RemapIds': (loose, {}),
         'SplitInteractions': (

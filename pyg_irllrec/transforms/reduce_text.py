@@ -1,26 +1,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from sklearn.decomposition import TruncatedSVD
+from sklearn.decomposition import PCA, TruncatedSVD
+from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
-from pyg_irllrec.utils.argument_checks import check_name
-from pyg_irllrec.utils.checks import check_count, check_seed
+from pyg_irllrec.utils.argument_checks import as_names, check_flag, check_name
+from pyg_irllrec.utils.checks import (
+    check_choice,
+    check_count,
+    check_fraction,
+    check_seed,
+)
 from pyg_irllrec.utils.node_data import check_sides, read_vectors
 from pyg_irllrec.utils.warn_caller import warn_caller
 
 
 @functional_transform('irllrec_reduce_text')
 class ReduceText(InteractionTransform):
-    r"""Narrows the vectors of users and items by one truncated SVD over all of them,
-    so that they go on sharing a space (functional name: :obj:`irllrec_reduce_text`).
+    r"""Narrows the vectors of users and items by one linear map, so that they go on
+    sharing a space (functional name: :obj:`irllrec_reduce_text`): a truncated SVD, or
+    with :obj:`whiten` PCA whitening,
+
+    .. math::
+        \mathbf{y} = \mathbf{S}^{-1/2} \mathbf{V}^{\top} (\mathbf{x} -
+        \boldsymbol{\mu}), \qquad s_j = (1 - \rho) \lambda_j + \rho
+        \bar{\lambda},
+
+    with the mean :math:`\boldsymbol{\mu}`, the principal axes :math:`\mathbf{V}` and
+    the variances :math:`\lambda_j` along them. Vectors of language models point
+    into a narrow cone, in which all cosines are alike; whitened ones use every
+    direction.
+
     The share of variance that is kept is :obj:`data.profile_explained_variance`,
     after :obj:`target`; below a half there is a warning.
 
@@ -30,6 +49,16 @@ class ReduceText(InteractionTransform):
             floating-point type. They come back in :obj:`float32`, of shape
             :math:`(N, \text{dim})`. (default: :obj:`"profile"`)
         seed (int): The seed of the randomised SVD. (default: :obj:`0`)
+        whiten (bool): Whether every component gets unit variance. Zeros, the vectors
+            of nodes without a text, are not counted and stay zeros.
+            (default: :obj:`False`)
+        shrinkage (float): The share :math:`\rho` of the mean variance
+            :math:`\bar{\lambda}` of the components in the variance that each is
+            divided by. It keeps the noise of weak components small.
+            (default: :obj:`0.0`)
+        fit_on (str or sequence of str, optional): The types of nodes that the map is
+            fitted on, of those of :obj:`sides`, such as :obj:`"item"`. It is applied
+            to all. (default: :obj:`None`, all)
         sides (sequence of str, optional): The types of nodes that have vectors.
             (default: :obj:`None`, users and items, found by their interactions)
         edge_type (tuple, optional): The type of the interactions by which
@@ -40,7 +69,7 @@ class ReduceText(InteractionTransform):
 
     Raises:
         ValueError: If vectors are missing, not finite or of several widths, or if
-            :obj:`dim` is above their width or number.
+            :obj:`dim` is above their width or the number of those that are fitted.
     """
 
     def __init__(
@@ -48,6 +77,9 @@ class ReduceText(InteractionTransform):
         dim: int,
         target: str = 'profile',
         seed: int = 0,
+        whiten: bool = False,
+        shrinkage: float = 0.0,
+        fit_on: Union[str, Sequence[str], None] = None,
         sides: Optional[Sequence[str]] = None,
         edge_type: Optional[EdgeType] = None,
         rev_edge_type: Optional[EdgeType] = None,
@@ -58,38 +90,69 @@ class ReduceText(InteractionTransform):
         self.target = target
         check_seed(seed, bits=32)
         self.seed = seed
+        check_flag('whiten', whiten)
+        self.whiten = whiten
+        check_fraction('shrinkage', shrinkage)
+        if shrinkage > 0 and not whiten:
+            raise ValueError(
+                f"'shrinkage' must be 0 unless whiten=True, got {shrinkage!r}"
+            )
+        self.shrinkage = shrinkage
+        self.fit_on = None if fit_on is None else as_names('fit_on', fit_on)
+        if self.fit_on == ():
+            raise ValueError("'fit_on' must name a type of nodes, or be None, got none")
         self.sides = None if sides is None else check_sides(sides)
         super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
         r"""The graph with narrower vectors."""
         sides = self._find_sides(data, self.sides)
-        parts = [read_vectors(data, side, self.target) for side in sides]
-        widths = [part.size(1) for part in parts]
+        for side in self.fit_on or ():
+            check_choice('fit_on', side, sides)
+        vectors = {side: read_vectors(data, side, self.target) for side in sides}
+        widths = [part.size(1) for part in vectors.values()]
         if len(set(widths)) > 1:
             raise ValueError(
                 f"'{self.target}' must have one width for {', '.join(sides)}, got "
                 f'{", ".join(map(str, widths))}'
             )
-        stacked = torch.cat(parts).cpu().numpy()
-        if self.dim > min(stacked.shape):
+        rows = torch.cat([vectors[side] for side in self.fit_on or sides]).cpu()
+        if self.whiten:
+            rows = rows[(rows != 0).any(dim=1)]
+        if self.dim > min(rows.shape):
             raise ValueError(
-                f"'dim' must be at most {min(stacked.shape)}, as '{self.target}' has "
-                f'{stacked.shape[0]} rows of width {stacked.shape[1]}, got {self.dim}'
+                f"'dim' must be at most {min(rows.shape)}, as '{self.target}' has "
+                f'{rows.size(0)} rows of width {rows.size(1)}, got {self.dim}'
             )
-        svd = TruncatedSVD(self.dim, random_state=self.seed)
-        with np.errstate(divide='ignore', invalid='ignore'):
-            reduced = torch.from_numpy(svd.fit_transform(stacked)).float()
-        kept = float(svd.explained_variance_ratio_.sum())
-        kept = kept if np.isfinite(kept) else 1.0  # All rows are one: nothing is lost.
+        mean, axes, kept = self._fit(rows.numpy())
         if kept < 0.5:
             warn_caller(
                 f'{self.dim} dimensions keep {kept:.0%} of the variance of '
                 f"'{self.target}': a larger 'dim' keeps more"
             )
         setattr(data, f'{self.target}_explained_variance', kept)
-        for side, part, old in zip(
-            sides, reduced.split([len(part) for part in parts]), parts
-        ):
-            data[side][self.target] = part.clone().to(old.device)
+        for side, old in vectors.items():
+            new = (old.cpu() - mean) @ axes
+            if self.whiten:
+                new[(old == 0).all(dim=1).cpu()] = 0
+            data[side][self.target] = new.to(old.device)
         return data
+
+    def _fit(self, rows: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor, float]:
+        r"""What is taken from each row, what it is multiplied by, and the share of
+        variance that is kept."""
+        with np.errstate(divide='ignore', invalid='ignore'):
+            if self.whiten:
+                model = PCA(self.dim, random_state=self.seed).fit(rows)
+                mean, axes = model.mean_, model.components_.T
+                variance = model.explained_variance_
+                shrunk = variance + self.shrinkage * (variance.mean() - variance)
+                # Along what has no variance but that of rounding, there is nothing.
+                is_sound = shrunk > 1e-10 * np.square(rows).mean()
+                axes = np.where(is_sound, axes / np.sqrt(shrunk), 0)
+            else:
+                model = TruncatedSVD(self.dim, random_state=self.seed).fit(rows)
+                mean, axes = np.zeros(rows.shape[1]), model.components_.T
+        kept = float(model.explained_variance_ratio_.sum())
+        kept = kept if np.isfinite(kept) else 1.0  # All rows are one: nothing is lost.
+        return torch.from_numpy(mean).float(), torch.from_numpy(axes).float(), kept

@@ -87,6 +87,54 @@ def test_vectors_that_are_all_one(data):
     assert stacked(out).isfinite().all()
 
 
+def test_whitened_components_have_unit_variance_and_no_correlation(data):
+    for side in ('user', 'item'):
+        data[side].profile[0] = 0  # Nodes without a text.
+        data[side].profile[1:] += 7
+    out = ReduceText(10, whiten=True)(data)
+    assert not out['user'].profile[0].any() and not out['item'].profile[0].any()
+    rows = torch.cat([out[side].profile[1:] for side in ('user', 'item')])
+    torch.testing.assert_close(rows.T.cov(), torch.eye(10), atol=1e-2, rtol=0)
+    torch.testing.assert_close(rows.mean(dim=0), torch.zeros(10), atol=1e-3, rtol=0)
+    assert out.profile_explained_variance == pytest.approx(1)
+
+
+def test_whitening_that_is_fitted_on_one_side(data):
+    alone = ReduceText(2, whiten=True, sides='item')(data)
+    expected = alone['item'].profile
+    data['user'].profile = data['item'].profile[:3].repeat(10, 1) * 5
+    out = ReduceText(2, whiten=True, fit_on='item')(data)
+    torch.testing.assert_close(out['item'].profile, expected)
+    mean = data['item'].profile.mean(dim=0)
+    moved = (data['user'].profile - mean).norm(dim=1)
+    assert torch.equal(out['user'].profile.norm(dim=1).argmax(), moved.argmax())
+    assert out['user'].profile.std() > 2
+
+
+def test_shrinkage_leaves_weak_components_weak(data):
+    def variances(shrinkage):
+        out = ReduceText(10, whiten=True, shrinkage=shrinkage)(data)
+        return stacked(out).double().var(dim=0)
+
+    rows = stacked(data).double()
+    raw = torch.linalg.eigvalsh(rows.T.cov()).flip(0)
+    expected = raw / (0.5 * raw + 0.5 * raw.mean())
+    torch.testing.assert_close(variances(0.5), expected, rtol=1e-2, atol=1e-6)
+    assert variances(0.0).min() > 0.9 and variances(0.5).min() < 0.01
+
+
+@pytest.mark.parametrize('rank', [0, 1])
+def test_whitening_of_vectors_without_variance(data, rank):
+    for side in ('user', 'item'):
+        place = torch.randn(len(data[side].profile), rank)
+        data[side].profile = 3 + place @ torch.ones(rank, 10)
+    out = ReduceText(4, whiten=True)(data)
+    variance = stacked(out).var(dim=0)
+    torch.testing.assert_close(
+        variance, torch.tensor([1.0] * rank + [0.0] * (4 - rank)), atol=1e-2, rtol=0
+    )
+
+
 def test_wrong_arguments(data):
     with pytest.raises(
         ValueError, match="'dim' must be an integer of 1 or above, got 0"
@@ -96,6 +144,15 @@ def test_wrong_arguments(data):
         ValueError, match=r"'dim' must be at most 10, as 'profile' has 50 rows of width"
     ):
         ReduceText(11)(data)
+    with pytest.raises(ValueError, match="'shrinkage' must be 0 unless whiten=True"):
+        ReduceText(2, shrinkage=0.5)
+    with pytest.raises(ValueError, match="'fit_on' must be one of 'user', 'item', got"):
+        ReduceText(2, fit_on='film')(data)
+    with pytest.raises(ValueError, match="'fit_on' must name a type of nodes"):
+        ReduceText(2, fit_on=[])
+    data['item'].profile[4:] = 0
+    with pytest.raises(ValueError, match="'dim' must be at most 4, as 'profile' has 4"):
+        ReduceText(5, whiten=True, fit_on='item')(data)
     data['user'].profile[3, 0] = float('inf')
     with pytest.raises(ValueError, match=r"'user'.*must be finite.*first: row 3"):
         ReduceText(2)(data)
