@@ -38,3 +38,6 @@ SIDES = ('user', 'item')
 
 RATES: EdgeType = ('user', 'rates', 'item')
 """The edge type of interactions in our own datasets."""
+
+INTENT = 'intent'
+"""The node type of the intents of :class:`~pyg_irllrec.transforms.IntentNodes`."""

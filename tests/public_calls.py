@@ -135,8 +135,7 @@ def training_calls(folder: Path) -> Calls:
         'RankingMetrics': (RankingMetrics, {'ks': (2,), 'metrics': ('recall',)}),
         'TripletLoader': (
             TripletLoader,
-            {'interactions': TRAIN, 'batch_size': 4, 'seed': 0}
-            | {'batch_by': 'user'},
+            {'interactions': TRAIN, 'batch_size': 4, 'seed': 0} | {'batch_by': 'user'},
         ),
         'fitting_cutoffs': (fitting_cutoffs, {'num_items': 10, 'ks': (5,)}),
         'parse_device': (parse_device, {'device': 'cpu'}),
@@ -258,6 +257,13 @@ def backbone_calls(folder: Path) -> Calls:
             | {'method': 'forward', 'hetero': False, 'weighted': False}
             | {'layout': 'edge_index'},
         ),
+        'IntentNodeBackbone': (
+            nn.IntentNodeBackbone,
+            {'backbone': nn.LightGCN(12, 13, 4), 'num_items': 10}
+            | {'user_edges': PAIRS % 3, 'item_edges': PAIRS % 3, 'weight': 1.0}
+            | {'user_weight': torch.ones(PAIRS.size(1))}
+            | {'item_weight': torch.ones(PAIRS.size(1))},
+        ),
         'LightGCN.forward': (
             backbone,
             {'edge_index': GRAPH, 'edge_weight': None, 'x': X},
@@ -375,6 +381,11 @@ def transform_calls(folder: Path) -> Calls:
         'EncodeText': (
             DATA,
             {**sources, 'encoder': text.TfidfEncoder(), 'sides': ('item',)},
+        ),
+        'IntentNodes': (
+            DATA,
+            {'num_intents': 2, 'source': 'profile', 'users_by': 'items', 'seed': 0}
+            | {'per_item': 2, 'per_user': 2, 'temperature': 0.1, 'unsplit': False},
         ),
         'KCore': (loose, {'k': 1, 'k_item': 1}),
         'ProfileTexts': (

@@ -5,6 +5,7 @@ from .binarize_ratings import BinarizeRatings
 from .drop_edges import DropEdges
 from .drop_nodes import DropNodes
 from .encode_text import EncodeText
+from .intent_nodes import IntentNodes
 from .k_core import KCore
 from .profile_texts import ProfileTexts
 from .profile_vectors import ProfileVectors
@@ -19,6 +20,7 @@ __all__ = [
     'DropEdges',
     'DropNodes',
     'EncodeText',
+    'IntentNodes',
     'KCore',
     'ProfileTexts',
     'ProfileVectors',

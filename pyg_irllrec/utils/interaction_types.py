@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_irllrec.typing import EdgeType
+from pyg_irllrec.typing import INTENT, EdgeType
 from pyg_irllrec.utils.edge_store import (
     check_hetero,
     edge_store,
@@ -42,7 +42,8 @@ def find_interaction_types(
     r"""Finds the interactions of a graph, whatever its node types are called.
 
     Interactions are the only edge type with an :obj:`edge_index` between two node
-    types, or the only two that are each other's reverse. Of these two, the one from
+    types, or the only two that are each other's reverse, beside the edges of intents
+    that :class:`~pyg_irllrec.transforms.IntentNodes` makes. Of these two, the one from
     users to items
 
     1. starts at :obj:`"user"`,
@@ -104,6 +105,7 @@ def find_edge_type(data: HeteroData) -> EdgeType:
         for edge_type in data.edge_types
         if edge_type[0] != edge_type[2] and 'edge_index' in data[edge_type]
     ]
+    found = [each for each in found if INTENT not in (each[0], each[2])] or found
     if not found:
         raise ValueError(
             "'data' must hold an 'edge_index' from users to items, two types of nodes, "

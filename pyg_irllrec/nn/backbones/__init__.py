@@ -7,6 +7,7 @@ from .bigcf import BIGCF
 from .contrastive_backbone import ContrastiveBackbone
 from .dccf import DCCF
 from .embedding_backbone import EmbeddingBackbone
+from .intent_node_backbone import IntentNodeBackbone
 from .light_gcn import LightGCN
 from .module_backbone import ModuleBackbone
 from .sgl import SGL
@@ -22,6 +23,7 @@ __all__ = [
     'BackboneOutput',
     'ContrastiveBackbone',
     'EmbeddingBackbone',
+    'IntentNodeBackbone',
     'LightGCN',
     'ModuleBackbone',
     'SimGCL',
