@@ -15,6 +15,7 @@ from .backbones import (
     SimGCL,
     TwoViewBackbone,
 )
+from .baselines import EASE, ItemKNN, Popularity
 from .conv import IntentLGConv
 from .intent_prototypes import IntentPrototypes
 from .loss import (
@@ -22,15 +23,17 @@ from .loss import (
     InteractionTextMatchingLoss,
     LossOutput,
     PairwiseAlignmentLoss,
+    SoftmaxLoss,
     TranslationAlignmentLoss,
 )
-from .models import IRLLRec, Recommendation, Recommender, RLMRecGen
+from .models import IRLLRec, Ranker, Recommendation, Recommender, RLMRecGen
 from .momentum_encoder import MomentumEncoder
 from .text_projector import TextProjector
 
 __all__ = [
     'BIGCF',
     'DCCF',
+    'EASE',
     'SGL',
     'AlphaRec',
     'Backbone',
@@ -43,15 +46,19 @@ __all__ = [
     'IntentNodeBackbone',
     'IntentPrototypes',
     'InteractionTextMatchingLoss',
+    'ItemKNN',
     'LightGCN',
     'LossOutput',
     'ModuleBackbone',
     'MomentumEncoder',
     'PairwiseAlignmentLoss',
+    'Popularity',
     'RLMRecGen',
+    'Ranker',
     'Recommendation',
     'Recommender',
     'SimGCL',
+    'SoftmaxLoss',
     'TextProjector',
     'TranslationAlignmentLoss',
     'TwoViewBackbone',

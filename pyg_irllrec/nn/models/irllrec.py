@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Optional
 
 import torch
@@ -10,6 +11,7 @@ from torch_geometric.typing import Adj
 
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.loss import IntentAlignmentLoss
+from pyg_irllrec.nn.models.ranker import Ranker
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.momentum_encoder import MomentumEncoder
 from pyg_irllrec.nn.text_projector import TextProjector
@@ -58,6 +60,11 @@ class IRLLRec(Recommender):
         l2_teacher (bool): Whether the frozen teacher counts in the L2 term, as it
             does in the authors' code. It has no gradient, so that only the
             printed loss changes. (default: :obj:`False`)
+        ranking (torch.nn.Module, optional): The ranking loss, see
+            :class:`~pyg_irllrec.nn.Recommender`. (default: :obj:`None`, that of the
+            backbone)
+        companions (sequence of Ranker): Rankers to blend with, likewise.
+            (default: :obj:`()`)
 
     The terms of the text in :meth:`loss` are :obj:`"profile"`, :obj:`"intent"`,
     :obj:`"translation"` and :obj:`"matching"`.
@@ -89,8 +96,15 @@ class IRLLRec(Recommender):
         momentum: float = 0.999,
         l2_weight: float = 1e-6,
         l2_teacher: bool = False,
+        ranking: Optional[Module] = None,
+        companions: Sequence[Ranker] = (),
     ) -> None:
-        super().__init__(backbone, edge_index, edge_weight, l2_weight=l2_weight)
+        super().__init__(
+            *(backbone, edge_index, edge_weight),
+            l2_weight=l2_weight,
+            ranking=ranking,
+            companions=companions,
+        )
         for name, text in (('profile', profile), ('intent', intent)):
             if text is not None:
                 check_vectors(name, text, backbone.num_nodes)

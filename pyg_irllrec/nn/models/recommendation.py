@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral
 from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor
 
-from pyg_irllrec.functional.top_k_items import top_k_items
 from pyg_irllrec.utils.adjacency import check_node_ids, source_and_target
-from pyg_irllrec.utils.checks import check_ids
+from pyg_irllrec.utils.checks import check_ids, check_matrix
 from pyg_irllrec.utils.user_items import UserItems
+
+Scorer = Callable[[Tensor], Tensor]
+"""Scores all items for a batch of users: ids of shape :math:`(B)` to :math:`(B, I)`."""
 
 
 class Recommendation(NamedTuple):
@@ -22,22 +25,47 @@ class Recommendation(NamedTuple):
 
 
 def recommend(
-    user_embedding: Tensor,
-    item_embedding: Tensor,
+    scorer: Scorer,
+    num_items: int,
     users: Tensor,
     k: int,
     exclude: Optional[UserItems],
     batch_size: int,
 ) -> Recommendation:
-    r"""The best :obj:`k` items of each user by inner product."""
+    r"""The :obj:`k` items of highest score for each user."""
     exclude = None if exclude is None else exclude.to(users.device)
     items, scores = [], []
     for batch in users.split(min(batch_size, max(users.numel(), 1))):
-        pairs = None if exclude is None else exclude.lookup(batch)
-        score, item = top_k_items(user_embedding[batch], item_embedding, k, pairs)
-        items.append(item.where(score > -torch.inf, item.new_tensor(-1)))
-        scores.append(score)
+        score = check_scores(scorer(batch), batch.numel(), num_items)
+        if exclude is not None:
+            score = mask(score, exclude.lookup(batch))
+        best = score.topk(k, dim=-1)
+        found = best.values > -torch.inf
+        items.append(best.indices.where(found, best.indices.new_tensor(-1)))
+        scores.append(best.values)
     return Recommendation(torch.cat(items), torch.cat(scores))
+
+
+def check_scores(score: object, num_users: int, num_items: int) -> Tensor:
+    r"""The scores as they are.
+
+    Raises:
+        ValueError: If they are not one per user and item.
+    """
+    if not isinstance(score, Tensor) or score.shape != (num_users, num_items):
+        got = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
+        raise ValueError(
+            f"'score' must return a score per user and item, of shape ({num_users}, "
+            f'{num_items}), got {got}'
+        )
+    check_matrix('score', score, may_be_empty=True)
+    return score
+
+
+def mask(score: Tensor, pairs: tuple[Tensor, Tensor]) -> Tensor:
+    r"""Scores with :math:`-\infty` at these rows and items. A copy: a scorer may return
+    what it keeps."""
+    return score.index_put(pairs, score.new_tensor(-torch.inf))
 
 
 def check_pairs(name: str, pairs: object, num_users: int, num_items: int) -> Tensor:

@@ -1,39 +1,50 @@
 from __future__ import annotations
 
-from typing import ClassVar, Optional, Union
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Optional
 
 import torch
 from torch import Tensor
-from torch.nn import Module
+from torch.nn import Module, ModuleList
 from torch.nn.parameter import is_lazy
+from torch_geometric.nn.inits import reset
 from torch_geometric.typing import Adj
 
-from pyg_irllrec.functional._precision import widened
-from pyg_irllrec.nn._arguments import repr_arguments
+from pyg_irllrec.functional._precision import at_least_float32, widened
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.loss import LossOutput
-from pyg_irllrec.nn.models.recommendation import (
-    Recommendation,
-    check_pairs,
-    check_queries,
-    recommend,
-)
+from pyg_irllrec.nn.models._blend import best_blend, blend, standardise
+from pyg_irllrec.nn.models._measure import measure
+from pyg_irllrec.nn.models.ranker import Ranker
+from pyg_irllrec.nn.models.recommendation import Scorer
 from pyg_irllrec.utils.adjacency import source_and_target
-from pyg_irllrec.utils.checks import check_count, check_not_negative, check_triplets
+from pyg_irllrec.utils.checks import check_index, check_not_negative, check_triplets
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.normalised_graph import normalised_graph
 from pyg_irllrec.utils.user_items import UserItems
 
 
-class Recommender(Module):
+class Recommender(Ranker):
     r"""A backbone with its graph, that is trained and recommends:
 
     .. math::
         \mathcal{L} = \mathcal{L}_{\text{ranking}} + \mathcal{L}_{\text{backbone}} +
         \lambda \sum_{\theta} \|\theta\|^2
 
-    The graph belongs to the model: it moves with it but is not saved with it.
+    It ranks by the inner products of embeddings. With :obj:`companions`, rankers in
+    closed form that make other errors, it ranks by a blend of all,
+
+    .. math::
+        s_{ui} = \sum_k w_k \frac{s^{(k)}_{ui} - \text{mean}_j\, s^{(k)}_{uj}}
+        {\text{std}_j\, s^{(k)}_{uj}}
+
+    where the graph comes first and the weights :math:`w` (:obj:`blend_weight`) are
+    those that :meth:`calibrate` chooses, the graph alone until then. Companions take no
+    part in training.
+
+    The graph belongs to the model: it moves with it but is not saved with it, nor is
+    what companions are computed from.
     :class:`~pyg_irllrec.nn.IRLLRec` and :class:`~pyg_irllrec.nn.RLMRecGen` add text.
     :class:`torch.nn.parallel.DistributedDataParallel` synchronises gradients of its own
     call alone: those of :obj:`ddp.module.loss(triplets)` stay apart. Train with
@@ -50,6 +61,13 @@ class Recommender(Module):
             :obj:`edge_index`. Missing weights become the symmetric
             normalisation, once. (default: :obj:`None`)
         l2_weight (float): :math:`\lambda`. (default: :obj:`1e-6`)
+        ranking (torch.nn.Module, optional): The ranking loss, a function of the
+            embeddings of all users :math:`(U, d)`, those of all items :math:`(I, d)`
+            and triplets :math:`(3, B)` that returns a scalar.
+            (default: :obj:`None`, :meth:`~pyg_irllrec.nn.Backbone.ranking_loss` of the
+            backbone)
+        companions (sequence of Ranker): Rankers without parameters to blend with, such
+            as :class:`~pyg_irllrec.nn.EASE`. (default: :obj:`()`)
 
     Raises:
         ValueError: If the graph or an option does not fit.
@@ -57,6 +75,7 @@ class Recommender(Module):
 
     edge_index: Tensor
     edge_weight: Tensor
+    blend_weight: Optional[Tensor]
 
     _own_terms: ClassVar[tuple[str, ...]] = ('ranking', 'l2')
 
@@ -67,18 +86,24 @@ class Recommender(Module):
         edge_weight: Optional[Tensor] = None,
         *,
         l2_weight: float = 1e-6,
+        ranking: Optional[Module] = None,
+        companions: Sequence[Ranker] = (),
     ) -> None:
-        super().__init__()
         if not isinstance(backbone, Backbone):
             raise ValueError(
                 "'backbone' must be a Backbone, got "
                 f'{type(backbone).__name__}: wrap a module in ModuleBackbone'
             )
+        super().__init__(backbone.num_users, backbone.num_items)
         check_not_negative('l2_weight', l2_weight)
+        _check_ranking(ranking)
+        _check_companions(companions, backbone)
         self.backbone = backbone
-        self.num_users = backbone.num_users
-        self.num_items = backbone.num_items
         self.l2_weight = l2_weight
+        self.ranking = ranking
+        self.companions = ModuleList(companions)
+        weight = _graph_alone(len(companions)) if companions else None
+        self.register_buffer('blend_weight', weight)
         edge_index, edge_weight = normalised_graph(
             edge_index, edge_weight, backbone.num_users, backbone.num_items
         )
@@ -90,12 +115,22 @@ class Recommender(Module):
 
     def reset_parameters(self) -> None:
         r"""Draws all parameters anew: under the same seed, those of a new model, with
-        the limit of :class:`~pyg_irllrec.nn.ModuleBackbone`."""
+        the limit of :class:`~pyg_irllrec.nn.ModuleBackbone`. What :meth:`calibrate` has
+        chosen is forgotten."""
         self.backbone.reset_parameters()
+        reset(self.ranking)
+        reset(self.companions)
+        if self.blend_weight is not None:
+            self.blend_weight = _graph_alone(len(self.companions)).to(self.device)
+
+    @property
+    def device(self) -> torch.device:
+        r"""Where its graph lies."""
+        return self.edge_index.device
 
     def forward(self, edge_label_index: Optional[Tensor] = None) -> Tensor:
         r"""The scores of pairs of users and items, the inner products of their
-        embeddings.
+        embeddings, or those of the blend.
 
         Args:
             edge_label_index (torch.Tensor, optional): User and item ids, each from
@@ -108,18 +143,55 @@ class Recommender(Module):
         Raises:
             ValueError: If an id is out of range.
         """
-        if edge_label_index is None:
-            source, target = source_and_target(self.edge_index)
-            rates = (source < self.num_users) & (target >= self.num_users)
-            users, items = source[rates], target[rates] - self.num_users
-        else:
-            users, items = source_and_target(
-                check_pairs(
-                    'edge_label_index', edge_label_index, self.num_users, self.num_items
-                ).long()
-            )
-        user, item = self.get_embeddings()
-        return (user[users] * item[items]).sum(dim=-1)
+        if edge_label_index is not None:
+            return super().forward(edge_label_index)
+        source, target = source_and_target(self.edge_index)
+        rates = (source < self.num_users) & (target >= self.num_users)
+        return self.score_pairs(source[rates], target[rates] - self.num_users)
+
+    def score_pairs(self, user: Tensor, item: Tensor) -> Tensor:
+        r"""The scores of checked pairs."""
+        if self.blends:
+            return super().score_pairs(user, item)
+        users, items = self.get_embeddings()
+        return (users[user] * items[item]).sum(dim=-1)
+
+    @property
+    def blends(self) -> bool:
+        r"""Whether a companion has a weight."""
+        return self.blend_weight is not None and bool(self.blend_weight[1:].any())
+
+    def score(self, users: Tensor) -> Tensor:
+        r"""The scores of all items for a batch of users. To score several, take
+        :meth:`scorer`, which embeds the graph once.
+
+        Args:
+            users (torch.Tensor): User ids, of shape :math:`(B)`.
+
+        Raises:
+            ValueError: If :obj:`users` holds no ids of users.
+        """
+        check_index('users', users, self.num_users, may_be_empty=True)
+        return self.scorer()(users)
+
+    def scorer(self) -> Scorer:
+        r"""What scores one batch of users after another, by embeddings of the graph
+        that are computed once."""
+        graph = _inner_products(*self.get_embeddings())
+        weight = self.blend_weight
+        if weight is None or not self.blends:
+            return graph
+        scorers = [graph, *(each.scorer() for each in self._rankers())]
+        weights = weight.tolist()
+
+        def score(users: Tensor) -> Tensor:
+            parts = [
+                standardise(scorer(users)) if weight != 0 else None
+                for scorer, weight in zip(scorers, weights)
+            ]
+            return blend(parts, weights)
+
+        return score
 
     def get_embeddings(self) -> tuple[Tensor, Tensor]:
         r"""The embeddings that score, of users :math:`(U, d)` and items
@@ -207,11 +279,19 @@ class Recommender(Module):
     ) -> dict[str, Tensor]:
         user, positive, negative = triplets
         embedding = output.embedding
-        ranking = self.backbone.ranking_loss(
-            embedding[user],
-            embedding[positive + self.num_users],
-            embedding[negative + self.num_users],
-        )
+        if self.ranking is not None:
+            ranking = self.ranking(*self._sides(embedding), triplets)
+            if not isinstance(ranking, Tensor) or ranking.dim() != 0:
+                raise ValueError(
+                    "'ranking' must return a tensor without dimensions, got "
+                    f'{_shape_of(ranking)}'
+                )
+        else:
+            ranking = self.backbone.ranking_loss(
+                embedding[user],
+                embedding[positive + self.num_users],
+                embedding[negative + self.num_users],
+            )
         own = self.backbone.auxiliary_loss(output, triplets)
         if taken := own.keys() & set(self._own_terms):
             raise ValueError(
@@ -224,60 +304,98 @@ class Recommender(Module):
         r"""What L2 counts besides all that is trained."""
         return []
 
+    @property
+    def needs_calibration(self) -> bool:
+        r"""Whether there are companions, whose weights follow the embeddings."""
+        return len(self.companions) > 0
+
+    def _rankers(self) -> list[Ranker]:
+        return [each for each in self.companions if isinstance(each, Ranker)]
+
     @torch.no_grad()
-    def recommend(
-        self,
-        users: Tensor,
-        k: int,
-        *,
-        exclude: Union[Tensor, UserItems, None] = None,
-        batch_size: int = 128,
-    ) -> Recommendation:
-        r"""The best items of each user, in evaluation mode.
+    def calibrate(self, label: UserItems, exclude: UserItems, *, k: int = 20) -> None:
+        r"""Chooses :obj:`blend_weight` by Recall@k and NDCG@k on validation alone, each
+        divided by its best value among single rankers. From the best single ranker it
+        moves towards others as long as that gains, so that what does not help has the
+        weight 0. Companions that are to be calibrated are so first. Without companions
+        there is nothing to choose.
 
         Args:
-            users (torch.Tensor): User ids, of shape :math:`(B)`.
-            k (int): The number of items.
-            exclude (torch.Tensor or UserItems, optional): Interactions that must
-                not be recommended, usually those of training: user and item ids
-                of shape :math:`(2, |\mathcal{E}|)`. (default: :obj:`None`)
-            batch_size (int): How many users are scored at once: memory is
-                :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
+            label (UserItems): The interactions held out for validation.
+            exclude (UserItems): The interactions to mask, those of training.
+            k (int): The cut-off; the number of items where that is smaller.
+                (default: :obj:`20`)
 
         Raises:
-            ValueError: If an id is out of range, :obj:`k` is not from 1 to the
-                number of items, or :obj:`exclude` is something else.
+            ValueError: If the interactions are of other numbers of users or items, or
+                none is held out.
         """
-        try:
-            users = torch.as_tensor(users, device=self.edge_index.device)
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise ValueError(f"'users' must be a vector of ids: {error}") from None
-        check_queries(users, k, self.num_users, self.num_items)
-        check_count('batch_size', batch_size)
-        exclude = self._check_exclude(exclude)
+        self._check_validation(label, exclude, k)
+        if self.blend_weight is None:
+            return
         with evaluating(self):
-            user, item = self.get_embeddings()
-        return recommend(user, item, users.long(), k, exclude, batch_size)
+            scorers = [_inner_products(*self.get_embeddings())]
+            for companion in self._rankers():
+                if companion.needs_calibration:
+                    companion.calibrate(label, exclude, k=k)
+                scorers.append(companion.scorer())
 
-    def _check_exclude(self, exclude: object) -> Optional[UserItems]:
-        sizes = self.num_users, self.num_items
-        if isinstance(exclude, Tensor):
-            return UserItems(check_pairs('exclude', exclude, *sizes), *sizes)
-        if exclude is None:
-            return None
-        if not isinstance(exclude, UserItems):
-            raise ValueError(
-                "'exclude' must be user and item ids of shape (2, num_interactions) or "
-                f'UserItems, got {type(exclude).__name__}: pass the edge_index of its '
-                'interactions'
-            )
-        if (exclude.num_users, exclude.num_items) != sizes:
-            raise ValueError(
-                f"'exclude' must have the {sizes[0]} users and {sizes[1]} items of the "
-                f'model, got {exclude!r}'
-            )
-        return exclude
+            def measure_blends(weights: list[list[float]]) -> Tensor:
+                def variants(users: Tensor) -> Iterable[Tensor]:
+                    parts = [standardise(scorer(users)) for scorer in scorers]
+                    return (blend(parts, weight) for weight in weights)
 
-    def extra_repr(self) -> str:
-        r"""The arguments."""
-        return repr_arguments(self)
+                return measure(variants, len(weights), label, exclude, k, self.device)
+
+            weight = best_blend(measure_blends, len(scorers))
+        self.blend_weight.copy_(torch.tensor(weight))
+
+
+def _inner_products(user: Tensor, item: Tensor) -> Scorer:
+    user, item = at_least_float32(user), at_least_float32(item)
+
+    def score(users: Tensor) -> Tensor:
+        # Rounded to eight bits of mantissa, scores tie.
+        with torch.autocast(user.device.type, enabled=False):
+            return user[users] @ item.t()
+
+    return score
+
+
+def _graph_alone(num_companions: int) -> Tensor:
+    return torch.tensor([1.0] + [0.0] * num_companions)
+
+
+def _check_ranking(ranking: object) -> None:
+    if ranking is not None and not isinstance(ranking, Module):
+        raise ValueError(
+            "'ranking' must be a module, such as SoftmaxLoss(), or None, got "
+            f'{type(ranking).__name__}'
+        )
+
+
+def _check_companions(companions: object, backbone: Backbone) -> None:
+    if not isinstance(companions, (list, tuple)):
+        raise ValueError(
+            "'companions' must be a sequence of rankers, such as [EASE(...)], got "
+            f'{type(companions).__name__}'
+        )
+    sizes = backbone.num_users, backbone.num_items
+    for place, each in enumerate(companions):
+        name = f'companions[{place}]'
+        if not isinstance(each, Ranker) or any(True for _ in each.parameters()):
+            raise ValueError(
+                f"'{name}' must be a Ranker without parameters, such as EASE, got "
+                f'{type(each).__name__}'
+            )
+        if (each.num_users, each.num_items) != sizes:
+            raise ValueError(
+                f"'{name}' must have the users and items of 'backbone', {sizes[0]} and "
+                f'{sizes[1]}, got {each.num_users} and {each.num_items}'
+            )
+
+
+def _shape_of(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f'one of shape {tuple(value.shape)}'
+    return type(value).__name__

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Optional
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
+from torch.nn import Module, Parameter
 from torch.nn.init import xavier_uniform_
 from torch_geometric.typing import Adj
 
@@ -14,6 +15,7 @@ from pyg_irllrec.functional.info_nce import (
     unchecked_info_nce,
 )
 from pyg_irllrec.nn.backbones.backbone import Backbone
+from pyg_irllrec.nn.models.ranker import Ranker
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.checks import (
@@ -60,6 +62,11 @@ class RLMRecGen(Recommender):
         impl (str): The implementation of the text term, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
         l2_weight (float): :math:`\lambda`. (default: :obj:`1e-6`)
+        ranking (torch.nn.Module, optional): The ranking loss, see
+            :class:`~pyg_irllrec.nn.Recommender`. (default: :obj:`None`, that of the
+            backbone)
+        companions (sequence of Ranker): Rankers to blend with, likewise.
+            (default: :obj:`()`)
 
     Raises:
         ValueError: If the graph, the texts, the backbone or an option do not fit.
@@ -82,8 +89,15 @@ class RLMRecGen(Recommender):
         max_rows: Optional[int] = 4096,
         impl: str = 'auto',
         l2_weight: float = 1e-6,
+        ranking: Optional[Module] = None,
+        companions: Sequence[Ranker] = (),
     ) -> None:
-        super().__init__(backbone, edge_index, edge_weight, l2_weight=l2_weight)
+        super().__init__(
+            *(backbone, edge_index, edge_weight),
+            l2_weight=l2_weight,
+            ranking=ranking,
+            companions=companions,
+        )
         check_vectors('profile', profile, backbone.num_nodes)
         check_not_negative('weight', weight)
         check_temperature('temperature', temperature)

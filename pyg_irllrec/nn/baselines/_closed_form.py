@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Optional
+
+import torch
+from torch import Tensor
+
+from pyg_irllrec.nn.models._measure import measure
+from pyg_irllrec.nn.models.ranker import Ranker
+from pyg_irllrec.utils.checks import check_index, check_not_negative
+from pyg_irllrec.utils.user_items import UserItems
+
+_BLOCK = 1024  # Items whose co-occurrences are counted at once.
+_OPEN = -1.0  # An option that is neither given nor chosen.
+
+Options = dict[str, float]
+
+
+class ClosedForm(Ranker):
+    r"""A ranker that follows from interactions without training. It is solved when it
+    first scores, on the device where it is then, and anew after its options or its
+    device have changed.
+
+    The interactions belong to the model: they move with it but are not saved with it,
+    and neither is the solution. The state of the model is its options alone: build it
+    from the same interactions, then load them.
+    """
+
+    interactions: Tensor
+
+    _grids: ClassVar[dict[str, tuple[float, ...]]] = {}
+    """What :meth:`calibrate` chooses from, by option, in ascending order."""
+    _defaults: ClassVar[Options] = {}
+    """The values of open options until :meth:`calibrate`, each on its grid."""
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        interactions: Tensor,
+        options: dict[str, Optional[float]],
+    ) -> None:
+        super().__init__(num_users, num_items)
+        for name, value in options.items():
+            if value is not None:
+                check_not_negative(name, value)
+        items = UserItems(interactions, num_users, num_items)
+        users = torch.arange(num_users, device=items.item.device)
+        pairs = torch.stack([users.repeat_interleave(items.degree), items.item])
+        self.register_buffer('interactions', pairs, persistent=False)
+        self._given = {
+            name: _OPEN if value is None else float(value)
+            for name, value in options.items()
+        }
+        self._solution: Optional[tuple[object, UserItems, Any]] = None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        r"""Forgets what :meth:`calibrate` has chosen."""
+        # Not a buffer, which would change its precision with the model.
+        self._chosen = torch.tensor([*self._given.values()], dtype=torch.float64)
+
+    @property
+    def options(self) -> Options:
+        r"""The values in use: those given, those that :meth:`calibrate` has chosen, and
+        defaults for what is open."""
+        return {
+            name: self._defaults[name] if value == _OPEN else value
+            for name, value in zip(self._given, self._chosen.tolist())
+        }
+
+    @property
+    def needs_calibration(self) -> bool:
+        r"""Whether an option is open."""
+        return bool((self._chosen == _OPEN).any())
+
+    def calibrate(self, label: UserItems, exclude: UserItems, *, k: int = 20) -> None:
+        r"""Chooses the options that were not given, by the sum of Recall@k and NDCG@k
+        on validation alone: one after another on its grid, uphill from where it is,
+        until none gains.
+
+        Args:
+            label (UserItems): The interactions held out for validation.
+            exclude (UserItems): The interactions to mask, those of training.
+            k (int): The cut-off; the number of items where that is smaller.
+                (default: :obj:`20`)
+
+        Raises:
+            ValueError: If the interactions are of other numbers of users or items, or
+                none is held out.
+        """
+        self._check_validation(label, exclude, k)
+        known: dict[tuple[float, ...], float] = {}
+
+        def gain(options: Options) -> float:
+            key = tuple(options.values())
+            if key not in known:
+                self._choose(options)
+                found = measure(
+                    lambda users: [self.score(users)],
+                    *(1, label, exclude, k, self.device),
+                )
+                known[key] = float(found.sum())
+            return known[key]
+
+        before: Options = {}
+        best = self.options
+        while best != before:
+            before = best
+            for name, value in self._given.items():
+                if value == _OPEN:
+                    best = _climb(best, name, self._grids[name], gain)
+        self._choose(best)
+
+    def _choose(self, options: Options) -> None:
+        self._chosen = torch.tensor([*options.values()], dtype=torch.float64)
+
+    def score(self, users: Tensor) -> Tensor:
+        r"""The scores of all items for a batch of users.
+
+        Args:
+            users (torch.Tensor): User ids, of shape :math:`(B)`.
+
+        Raises:
+            ValueError: If :obj:`users` holds no ids of users.
+        """
+        check_index('users', users, self.num_users, may_be_empty=True)
+        items, solution = self._solved()
+        row, item = items.lookup(users.long())
+        return self._score(solution, row, item, users.numel())
+
+    def _solved(self) -> tuple[UserItems, Any]:
+        key = (self.device, tuple(self.options.values()))
+        if self._solution is None or self._solution[0] != key:
+            self._solution = None  # Two of them may not fit.
+            sizes = self.num_users, self.num_items
+            with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+                items = UserItems(self.interactions, *sizes)
+                self._solution = (key, items, self._solve())
+        return self._solution[1:]
+
+    def _solve(self) -> Any:
+        r"""What :meth:`_score` reads, from the interactions and the options."""
+        raise NotImplementedError
+
+    def _score(self, solution: Any, row: Tensor, item: Tensor, num_rows: int) -> Tensor:
+        r"""The scores of users whose items are given as pairs of row and item, sorted
+        by row."""
+        raise NotImplementedError
+
+    def _cooccurrences(self) -> Iterator[tuple[slice, Tensor]]:
+        r"""How many users two items share, a block of rows of
+        :math:`\mathbf{X}^{\top} \mathbf{X}` at a time."""
+        user, item = self.interactions
+        ones = torch.ones(user.numel(), device=user.device)
+        sizes = (self.num_users, self.num_items)
+        x = torch.sparse_coo_tensor(self.interactions, ones, sizes)
+        item, order = item.sort()
+        user = user[order]
+        for start in range(0, self.num_items, _BLOCK):
+            stop = min(start + _BLOCK, self.num_items)
+            ends = item.new_tensor([start, stop])
+            first, last = torch.searchsorted(item, ends).tolist()
+            rows = torch.stack([item[first:last] - start, user[first:last]])
+            shape = (stop - start, self.num_users)
+            part = torch.sparse_coo_tensor(rows, ones[first:last], shape)
+            yield slice(start, stop), torch.sparse.mm(part, x).to_dense()
+
+    def get_extra_state(self) -> Tensor:
+        r"""The options, as a part of :meth:`state_dict`."""
+        return self._chosen.clone()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        r"""Takes the options of another.
+
+        Raises:
+            ValueError: If it has other options.
+        """
+        if not isinstance(state, Tensor) or state.shape != self._chosen.shape:
+            raise ValueError(
+                f"'state' must hold the {self._chosen.numel()} options of a "
+                f'{type(self).__name__}, got {state!r}'
+            )
+        self._chosen = state.detach().cpu().double()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, '_solution': None}  # Solved anew where it is read.
+
+
+def _climb(
+    options: Options,
+    name: str,
+    grid: tuple[float, ...],
+    gain: Callable[[Options], float],
+) -> Options:
+    r"""The options with the best value of one of them that is uphill from here."""
+    place = grid.index(options[name])
+    for step in (1, -1):
+        best = options
+        while 0 <= place + step < len(grid):
+            other = {**best, name: grid[place + step]}
+            if gain(other) <= gain(best):
+                break
+            best, place = other, place + step
+        if best != options:
+            return best
+    return options

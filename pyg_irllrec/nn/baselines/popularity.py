@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pyg_irllrec.nn.baselines._closed_form import ClosedForm
+
+
+class Popularity(ClosedForm):
+    r"""The same ranking for everybody: items by the number of their interactions.
+
+    The interactions are not saved with the model, see :class:`~pyg_irllrec.nn.EASE`.
+
+    Args:
+        num_users (int): The number of users.
+        num_items (int): The number of items.
+        interactions (torch.Tensor): User and item ids of *training* interactions, of
+            shape :math:`(2, |\mathcal{E}|)`; repeated ones count once.
+
+    Raises:
+        ValueError: If an id is out of range.
+    """
+
+    def __init__(self, num_users: int, num_items: int, interactions: Tensor) -> None:
+        super().__init__(num_users, num_items, interactions, {})
+
+    def _solve(self) -> Tensor:
+        counts = torch.bincount(self.interactions[1], minlength=self.num_items)
+        return counts.float()
+
+    def _score(
+        self, solution: Tensor, row: Tensor, item: Tensor, num_rows: int
+    ) -> Tensor:
+        return solution.repeat(num_rows, 1)
