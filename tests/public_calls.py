@@ -194,6 +194,12 @@ def functional_calls(folder: Path) -> Calls:
             | {'symmetric': False},
         ),
         'bpr_loss': (F.bpr_loss, {**rows, 'reduction': 'mean'}),
+        'softmax_loss': (
+            F.softmax_loss,
+            {'user': X[:12], 'item': X[12:], 'pairs': TRIPLETS, 'temperature': 0.1}
+            | {'normalize': True, 'known': TRAIN, 'item_bias': ones[:10]}
+            | {'impl': 'auto'},
+        ),
         'matching_loss': (
             F.matching_loss,
             {'student': X, 'teacher': X, 'reduction': 'mean'},
@@ -332,6 +338,15 @@ def nn_calls(folder: Path) -> Calls:
         'TranslationAlignmentLoss.forward': (
             nn.TranslationAlignmentLoss(),
             {**pairs, 'generator': None},
+        ),
+        'SoftmaxLoss': (
+            nn.SoftmaxLoss,
+            {'temperature': 0.1, 'normalize': True, 'known': 'batch', 'impl': 'auto'}
+            | {'item_bias': X[:10, 0]},
+        ),
+        'SoftmaxLoss.forward': (
+            nn.SoftmaxLoss(),
+            {'user': X[:12], 'item': X[12:], 'triplets': TRIPLETS},
         ),
         'InteractionTextMatchingLoss.forward': (
             nn.InteractionTextMatchingLoss(),

@@ -8,6 +8,7 @@ from .intent_propagate import intent_propagate
 from .matching_loss import matching_loss
 from .node_dropout import node_dropout
 from .propagate import propagate
+from .softmax_loss import softmax_loss
 from .top_k_items import top_k_items
 from .unit_norm import unit_norm
 
@@ -21,6 +22,7 @@ __all__ = [
     'matching_loss',
     'node_dropout',
     'propagate',
+    'softmax_loss',
     'top_k_items',
     'unit_norm',
 ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Union
 
 import torch
 from torch import Tensor
@@ -88,6 +89,7 @@ class TripletLoader:
         generator = torch.Generator(device).manual_seed(
             derive_seed(self.seed, self.epoch, 'triplets')
         )
+        sizes: Union[int, list[int]] = self.batch_size
         if self.batch_by == 'user':
             user, item, sizes = self._whole_users(generator)
         else:
@@ -95,7 +97,6 @@ class TripletLoader:
                 self._user.numel(), generator=generator, device=device
             )
             user, item = self._user[order], self.interactions.item[order]
-            sizes = self.batch_size
         negative = self.interactions.sample_negatives(user, generator)
         self.epoch += 1
         yield from torch.stack([user, item, negative]).split(sizes, dim=1)

@@ -1,8 +1,9 @@
-r"""Losses that align a graph with text."""
+r"""Losses that rank, and losses that align a graph with text."""
 
 from .intent_alignment_loss import IntentAlignmentLoss, LossOutput
 from .interaction_text_matching_loss import InteractionTextMatchingLoss
 from .pairwise_alignment_loss import PairwiseAlignmentLoss
+from .softmax_loss import SoftmaxLoss
 from .translation_alignment_loss import TranslationAlignmentLoss
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     'InteractionTextMatchingLoss',
     'LossOutput',
     'PairwiseAlignmentLoss',
+    'SoftmaxLoss',
     'TranslationAlignmentLoss',
 ]

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pyg_irllrec.functional._kernels.info_nce_chunked import blocks
+from pyg_irllrec.functional._kernels.softmax_loss_eager import lookup, masked_logit
+from pyg_irllrec.functional._second_order import refuse_second_order
+from pyg_irllrec.functional._unit import through_unit, unit
+
+
+def softmax_loss_chunked(
+    user: Tensor,
+    item: Tensor,
+    users: Tensor,
+    items: Tensor,
+    item_bias: Optional[Tensor],
+    known: Optional[tuple[Tensor, Tensor]],
+    mask_pairs: bool,
+    temperature: float,
+    normalize: bool,
+) -> Tensor:
+    r"""Blocks of the users of a batch, each user once, against all items:
+    :math:`O((U + I) d + B)` memory. Gradients are taken while a block is at hand: three
+    matrix products and one exponential for forward and backward together."""
+    rowptr, known_item = (None, None) if known is None else known
+    needs_grad = torch.is_grad_enabled() and (user.requires_grad or item.requires_grad)
+    loss: Tensor
+    loss, *_ = _mean(
+        user.contiguous(),
+        item.contiguous(),
+        users,
+        items,
+        item_bias,
+        rowptr,
+        known_item,
+        mask_pairs,
+        temperature,
+        normalize,
+        needs_grad,
+    )
+    return loss
+
+
+@torch.library.custom_op('pyg_irllrec::softmax_loss', mutates_args=())
+def _mean(
+    user: Tensor,
+    item: Tensor,
+    users: Tensor,
+    items: Tensor,
+    item_bias: Optional[Tensor],
+    rowptr: Optional[Tensor],
+    known_item: Optional[Tensor],
+    mask_pairs: bool,
+    temperature: float,
+    normalize: bool,
+    needs_grad: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""The mean loss, and its gradients by users and by items."""
+    num_pairs, num_items, dim = users.numel(), item.size(0), item.size(1)
+    cpu = item.device.type == 'cpu'
+    users, order = users.sort()
+    items = items[order]
+    rows, row = users.unique_consecutive(return_inverse=True)
+    query, keys = user[rows], item
+    if normalize:
+        query, query_norm = unit(query)
+        keys, keys_norm = unit(keys)
+    bias = None if item_bias is None else item_bias.to(keys.dtype)
+
+    streams, height = blocks(rows.numel(), num_items, dim, cpu)
+    step = streams * height
+    num_blocks = -(-rows.numel() // step)
+    x = F.pad(query / temperature, (0, 0, 0, num_blocks * step - rows.numel()))
+    pairs = _Cells(row, items, num_items, step, num_blocks)
+    masked = [pairs] if mask_pairs else []
+    if rowptr is not None and known_item is not None:
+        others = lookup(rowptr, known_item, rows)
+        masked.append(_Cells(*others, num_items, step, num_blocks))
+
+    key_streams = keys.expand(streams, num_items, dim)
+    tile = x.new_empty(streams, height, num_items)
+    loss = x.new_empty(num_pairs)
+    grad_query = x.new_empty(x.shape if needs_grad else 0)
+    grad_keys = x.new_zeros((streams, num_items, dim) if needs_grad else 0)
+    for block in range(num_blocks):
+        part = slice(block * step, (block + 1) * step)
+        chunk = x[part].view(streams, height, dim)
+        if bias is None:
+            torch.bmm(chunk, key_streams.transpose(1, 2), out=tile)
+        else:
+            torch.baddbmm(bias, chunk, key_streams.transpose(1, 2), out=tile)
+        cells = tile.view(-1)
+        own, of_row = pairs.at(block), row[pairs.of(block)] - part.start
+        positive = cells[own]
+        for each in masked:
+            cells[each.at(block)] = masked_logit(x.dtype)
+        if not needs_grad:
+            gap = tile.logsumexp(dim=2).view(-1)[of_row] - positive
+            loss[pairs.of(block)] = -F.logsigmoid(-gap) if masked else gap
+            continue
+        # The largest of the shares is 1 / I at least: its logarithm is sound.
+        high = tile.amax(dim=2)
+        # Only the CPU kernel is known to read a row before it overwrites it.
+        share = torch.softmax(tile, dim=2, out=tile if cpu else None)
+        lse = high.sub_(share.amax(dim=2).log_()).view(-1)
+        gap = lse[of_row] - positive
+        if masked:
+            loss[pairs.of(block)] = -F.logsigmoid(-gap)
+            pull = gap.sigmoid_()
+        else:
+            loss[pairs.of(block)] = gap
+            pull = torch.ones_like(gap)
+        weight = lse.zero_().index_add_(0, of_row, pull)
+        # Rows are multiplied with their weight below.
+        pull = pull.div_(weight.clamp(min=1e-30)[of_row])
+        share.view(-1).index_add_(0, own, pull, alpha=-1)
+        weight = weight.view(streams, height, 1)
+        grad_query[part] = torch.bmm(share, key_streams).mul_(weight).flatten(0, 1)
+        grad_keys.baddbmm_(share.transpose(1, 2), chunk.mul_(weight))
+    if not needs_grad:
+        return loss.mean(), x.new_empty(0), x.new_empty(0)
+
+    grad_query = grad_query[: rows.numel()].div_(temperature * num_pairs)
+    grad_item = grad_keys.sum(dim=0).div_(num_pairs)
+    if normalize:
+        through_unit(grad_query, query, query_norm)
+        through_unit(grad_item, keys, keys_norm)
+    grad_user = torch.zeros_like(user).index_copy_(0, rows, grad_query)
+    return loss.mean(), grad_user, grad_item
+
+
+class _Cells:
+    r"""Places in the matrix of users and items, sorted by user, by block of users."""
+
+    def __init__(
+        self, row: Tensor, item: Tensor, num_items: int, step: int, num_blocks: int
+    ) -> None:
+        first = torch.arange(num_blocks + 1, device=row.device) * step
+        self.bounds: list[int] = torch.searchsorted(row, first).tolist()
+        self.cell = (row % step) * num_items + item
+
+    def of(self, block: int) -> slice:
+        r"""Which of them lie in a block."""
+        return slice(self.bounds[block], self.bounds[block + 1])
+
+    def at(self, block: int) -> Tensor:
+        r"""Where they lie in it."""
+        return self.cell[self.of(block)]
+
+
+@_mean.register_fake
+def _(user, item, *inputs):  # type: ignore[no-untyped-def]
+    needs_grad = inputs[-1]
+    grads = (
+        torch.empty_like(x) if needs_grad else x.new_empty(0) for x in (user, item)
+    )
+    return (item.new_empty(()), *grads)
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*output[1:])
+
+
+def _backward(ctx: Any, upstream: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
+    if torch.is_grad_enabled():
+        refuse_second_order("impl='chunked'")
+    if upstream is None:
+        return (None,) * 11
+    grad_user, grad_item = (value * upstream for value in ctx.saved_tensors)
+    return (grad_user, grad_item, *(None,) * 9)
+
+
+_mean.register_autograd(_backward, setup_context=_setup)

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from typing import Optional, Union
+
+import torch
+from torch import Tensor
+
+from pyg_irllrec.functional._kernels.softmax_loss_chunked import softmax_loss_chunked
+from pyg_irllrec.functional._kernels.softmax_loss_eager import softmax_loss_eager
+from pyg_irllrec.functional._precision import at_least_float32
+from pyg_irllrec.functional.info_nce import check_temperature
+from pyg_irllrec.utils.argument_checks import check_flag
+from pyg_irllrec.utils.checks import (
+    check_choice,
+    check_finite,
+    check_ids,
+    check_length,
+    check_matrix,
+    check_same_precision,
+    check_vector,
+)
+from pyg_irllrec.utils.user_items import UserItems
+
+IMPLEMENTATIONS = {'eager': softmax_loss_eager, 'chunked': softmax_loss_chunked}
+
+
+def softmax_loss(
+    user: Tensor,
+    item: Tensor,
+    pairs: Tensor,
+    *,
+    temperature: float = 0.1,
+    normalize: bool = True,
+    known: Union[UserItems, str, None] = None,
+    item_bias: Optional[Tensor] = None,
+    impl: str = 'auto',
+) -> Tensor:
+    r"""The mean cross entropy of choosing the item of a pair among all items, from the
+    `"On the Effectiveness of Sampled Softmax Loss for Item Recommendation"
+    <https://arxiv.org/abs/2201.02327>`_ paper (Equation 3), exactly and without
+    sampling:
+
+    .. math::
+        \mathcal{L} = -\frac{1}{B} \sum_{(u, i)} \log \frac{\exp(s_{ui})}
+        {\exp(s_{ui}) + \sum_{j \neq i,\, j \notin \mathcal{K}_u} \exp(s_{uj})},
+        \qquad
+        s_{uj} = \frac{\cos(\mathbf{z}_u, \mathbf{z}_j)}{\tau} + b_j
+
+    Each user of the batch is scored once, however many pairs there are: a batch of
+    whole users is the cheapest, see :class:`~pyg_irllrec.training.TripletLoader`.
+    Half-precision input is computed, and returned, in :obj:`float32`.
+
+    Args:
+        user (torch.Tensor): The embeddings of all users.
+        item (torch.Tensor): The embeddings of all items.
+        pairs (torch.Tensor): Ids of users and of items that they chose, each from zero.
+            More rows, such as the negatives of triplets, are not read.
+        temperature (float): :math:`\tau`. (default: :obj:`0.1`)
+        normalize (bool): Whether scores are cosines; else they are inner products.
+            (default: :obj:`True`)
+        known (UserItems or str, optional): The interactions :math:`\mathcal{K}` that do
+            not compete with others of the same user, beside the pairs themselves, or
+            :obj:`"batch"` for the pairs alone. (default: :obj:`None`, all items
+            compete)
+        item_bias (torch.Tensor, optional): What each item's logit is raised by,
+            :math:`b_j`. It has no gradient. (default: :obj:`None`, nothing)
+        impl (str): The implementation. (default: :obj:`"auto"`)
+
+            - :obj:`"eager"` holds all logits of the users in the batch, and has
+              derivatives of every order.
+            - :obj:`"chunked"` takes blocks of users, on every device, in
+              :math:`O((U + I) d + B)` memory. It has first derivatives only.
+            - :obj:`"auto"` is :obj:`"eager"` for up to :math:`2^{16}` logits, else
+              :obj:`"chunked"`.
+
+    Shapes:
+        - **user:** :math:`(U, d)`, **item:** :math:`(I, d)`
+        - **pairs:** :math:`(2, B)` or :math:`(3, B)`
+        - **item_bias:** :math:`(I)`
+        - **output:** a scalar
+
+    Raises:
+        ValueError: If a shape, dtype, id or option is not as above.
+    """
+    check_embeddings(user, item)
+    check_pairs(pairs, user.size(0), item.size(0))
+    check_temperature('temperature', temperature)
+    check_flag('normalize', normalize)
+    check_known(known, (user.size(0), item.size(0)))
+    check_item_bias(item_bias)
+    check_length('item_bias', item_bias, item.size(0))
+    check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
+    return unchecked_softmax_loss(
+        user,
+        item,
+        pairs,
+        temperature=temperature,
+        normalize=normalize,
+        known=known,
+        item_bias=item_bias,
+        impl=impl,
+    )
+
+
+def check_embeddings(user: Tensor, item: Tensor) -> None:
+    r"""Raises a :class:`ValueError` unless these are embeddings of users and items of
+    one width."""
+    check_matrix('user', user)
+    check_matrix('item', item)
+    if item.size(1) != user.size(1):
+        raise ValueError(
+            f"'item' must be as wide as 'user', {user.size(1)}, got {item.size(1)}"
+        )
+    check_same_precision('item', item, 'user', user)
+
+
+def check_pairs(pairs: Tensor, num_users: int, num_items: int) -> None:
+    r"""Raises a :class:`ValueError` unless the first two rows hold ids of users and of
+    items. Where they lie on a CPU, the ids are looked at too."""
+    if not isinstance(pairs, Tensor):
+        raise ValueError(f"'pairs' must be a tensor, got {type(pairs).__name__}")
+    if pairs.dim() != 2 or pairs.size(0) not in (2, 3) or pairs.size(1) == 0:
+        raise ValueError(
+            "'pairs' must have shape (2, batch_size) or (3, batch_size), got "
+            f'{tuple(pairs.shape)}'
+        )
+    check_ids('pairs', pairs)
+    if not pairs.is_cpu or torch.compiler.is_compiling():
+        return
+    low, high = pairs.amin(dim=1).tolist(), pairs.amax(dim=1).tolist()
+    for row, (side, count) in enumerate((('users', num_users), ('items', num_items))):
+        if low[row] < 0 or high[row] >= count:
+            raise ValueError(
+                f"'pairs[{row}]' must hold ids of {side} from 0 to {count - 1}, got "
+                f'ids from {low[row]} to {high[row]}'
+            )
+
+
+def check_known(known: object, sizes: Optional[tuple[int, int]] = None) -> None:
+    r"""Raises a :class:`ValueError` unless these are interactions of so many users and
+    items, :obj:`"batch"` or :obj:`None`."""
+    if known is None or (isinstance(known, str) and known == 'batch'):
+        return
+    if not isinstance(known, UserItems):
+        raise ValueError(f"'known' must be UserItems, 'batch' or None, got {known!r}")
+    if sizes is not None and (known.num_users, known.num_items) != sizes:
+        raise ValueError(
+            f"'known' must have {sizes[0]} users and {sizes[1]} items, as 'user' and "
+            f"'item' have, got {known!r}"
+        )
+
+
+def check_item_bias(value: Optional[Tensor]) -> None:
+    r"""Raises a :class:`ValueError` unless there is no bias, or a vector of finite
+    numbers. It reads values, which only a CPU has at hand."""
+    if value is None:
+        return
+    check_vector('item_bias', value)
+    if value.is_cpu and not torch.compiler.is_compiling():
+        check_finite('item_bias', value.unsqueeze(1))
+
+
+def unchecked_softmax_loss(
+    user: Tensor,
+    item: Tensor,
+    pairs: Tensor,
+    *,
+    temperature: float,
+    normalize: bool,
+    known: Union[UserItems, str, None],
+    item_bias: Optional[Tensor],
+    impl: str,
+) -> Tensor:
+    r"""The same for callers that have checked their input."""
+    user, item = at_least_float32(user), at_least_float32(item)
+    if item_bias is not None:
+        item_bias = item_bias.detach()
+    interactions = None
+    if isinstance(known, UserItems):
+        interactions = known.rowptr, known.item
+    if impl == 'auto':
+        # The compiler cannot see how many users a batch has.
+        small = pairs.size(1) * item.size(0) <= 2**16
+        impl = 'eager' if small and not torch.compiler.is_compiling() else 'chunked'
+    with torch.autocast(user.device.type, enabled=False):
+        return IMPLEMENTATIONS[impl](
+            user,
+            item,
+            pairs[0].long(),
+            pairs[1].long(),
+            item_bias,
+            interactions,
+            known is not None,
+            temperature,
+            normalize,
+        )

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyg_irllrec.functional import softmax_loss
+from pyg_irllrec.nn import SoftmaxLoss
+from pyg_irllrec.utils import UserItems
+
+TRIPLETS = torch.tensor([[0, 2, 0], [1, 3, 0], [4, 4, 4]])
+USER, ITEM = torch.randn(3, 2), torch.randn(5, 2)
+
+
+@pytest.mark.parametrize('known', [None, 'batch', UserItems(TRIPLETS[:2], 3, 5)])
+def test_is_the_functional(known):
+    bias = torch.randn(5)
+    options = {'temperature': 0.3, 'normalize': False, 'known': known}
+    loss = SoftmaxLoss(item_bias=bias, **options)
+    expected = softmax_loss(USER, ITEM, TRIPLETS[:2], item_bias=bias, **options)
+    assert torch.equal(loss(USER, ITEM, TRIPLETS), expected)
+    assert not loss.state_dict()
+    assert 'temperature=0.3, normalize=False' in repr(loss)
+
+
+def test_defaults_mask_the_batch():
+    expected = softmax_loss(USER, ITEM, TRIPLETS, temperature=0.1, known='batch')
+    assert torch.equal(SoftmaxLoss()(USER, ITEM, TRIPLETS), expected)
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match="'known' must be UserItems, 'batch' or None"):
+        SoftmaxLoss(known='all')
+    with pytest.raises(ValueError, match="'triplets' must have shape"):
+        SoftmaxLoss()(USER, ITEM, TRIPLETS[:2])
+    with pytest.raises(ValueError, match="'known' must have 3 users and 5 items"):
+        SoftmaxLoss(known=UserItems(TRIPLETS[:2], 3, 6))(USER, ITEM, TRIPLETS)
+    with pytest.raises(ValueError, match=r"'item_bias' must have shape \(5,\)"):
+        SoftmaxLoss(item_bias=torch.ones(4))(USER, ITEM, TRIPLETS)
