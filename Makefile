@@ -18,7 +18,7 @@ WHEELS = $(CACHE)/wheels/$(shell $(PYTHON) -c 'import hashlib, platform; \
 
 # Two rules must not install into one environment at once.
 .NOTPARALLEL:
-.PHONY: demo test lint types test-sparse test-triton mutants clean
+.PHONY: demo test lint types test-sparse test-triton quality mutants clean
 
 demo: $(VENV)/.installed-train-plot
 	$(BIN)/python examples/demo.py
@@ -45,6 +45,11 @@ test-sparse:
 	$(MAKE) VENV=.venv-sparse .venv-sparse/.installed-extensions test \
 		PYTEST='-k "SparseTensor or sparse_tensor or adjacency_formats" \
 		tests/functional tests/nn tests/transforms tests/utils'
+
+# What recommends best: hours, for a schedule. Without QUALITY, whether it runs at all;
+# QUALITY='--root DIR --out RUNS --data movie --jobs 2' for the table of a dataset.
+quality: $(VENV)/.installed-quality
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m benchmarks.quality $(or $(QUALITY),--smoke)
 
 # Whether the tests bite: hours, for a schedule. MUTANTS='--sample 150' for a sample.
 mutants: $(VENV)/.installed-test

@@ -350,7 +350,8 @@ def write(path: Path, name: str, rows: list[dict[str, Any]]) -> None:
 def command() -> str:
     """What was called, without the folders of this machine."""
     words = ['-m', f'benchmarks.{Path(sys.argv[0]).stem}', *sys.argv[1:]]
-    for option, shown in (('--root', 'DIR'), ('--json', 'FILE'), ('--png', 'FILE')):
+    places = {'--root': 'DIR', '--out': 'RUNS', '--json': 'FILE', '--png': 'FILE'}
+    for option, shown in places.items():
         if option in words:
             words[words.index(option) + 1] = shown
     return ' '.join(['python', *words])

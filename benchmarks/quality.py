@@ -1,118 +1,187 @@
-r"""Trains backbones with alignments over several seeds and tabulates the test metrics.
+r"""What recommends best: closed forms and graph models, with and without texts.
 
-    python -m benchmarks.quality --dataset synthetic --seeds 0 1 2 3 4
-    python -m benchmarks.quality --dataset amazon --root DIR --alignments none
-    python -m benchmarks.quality --backbones sgl dccf --epochs 10
+    python -m benchmarks.quality --root DIR --out RUNS
+    python -m benchmarks.quality --root DIR --out RUNS --what noise --data ml-100k
+    python -m benchmarks.quality --root DIR --out RUNS --report --json FILE --png FILE
+    python -m benchmarks.quality --smoke
 
-Each run has a process of its own, so that its peak memory is its own. Prints a table
-for people and writes, with --json, one for machines. On two cores: amazon without text
-about 10 minutes per seed, synthetic 5, five backbones for ten epochs an hour.
+Every arm on every dataset is tuned with the same number of trials on the validation
+part of the first seed, then run once per seed and tested at its best validation epoch.
+Each run is one JSON under --out: what is there is not run again, so that the same
+command goes on where it was killed, and --part 1/3, 2/3 and 3/3 share the work.
+--report runs nothing and shows what is there; cells that were not run stay empty. Arms
+are written as in benchmarks/_quality_arms.py. --smoke tries all of it on a small
+embedded dataset, in a minute.
+
+What is compared, by --what:
+
+- table: closed forms, LightGCN without and with texts, alone and in a blend
+- backbones: every backbone without texts, with profiles and with shuffled ones
+- ablation: both losses, and the parts of the alignment
+- noise, sparsity: random interactions added to training, training interactions removed
+- cold: as table; its Recall by quarters of users
+- width, intents: the sizes of embeddings and of prototypes
+- shuffled: real and shuffled texts, wherever texts are read
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from benchmarks import harness
-from pyg_irllrec.assemble import build_model
+from benchmarks import harness, real_data
+from benchmarks._quality_arms import Arm, parse_arm
+from benchmarks._quality_report import collect, draw, report
+from benchmarks._quality_store import Case, Store
 from pyg_irllrec.cli.argument_types import positive_int
-from pyg_irllrec.cli.load_dataset import DATASET_NAMES, load_dataset
 from pyg_irllrec.cli.run_command import run_command
-from pyg_irllrec.cli.training_options import choose_translation, required_texts
-from pyg_irllrec.presets import ALIGNMENTS, BACKBONES, VARIANTS, get_preset
-from pyg_irllrec.training import InteractionDataModule, fit, fitting_cutoffs
 
-METRICS = ('recall@20', 'ndcg@20')
+CLOSED = ('popularity', 'itemknn', 'ease', 'ease-profile', 'ease-shuffled')
+TABLE = (
+    *CLOSED,
+    'lightgcn-bpr-none',
+    'lightgcn-softmax-none',
+    'lightgcn-softmax-profile',
+    'lightgcn-softmax-shuffled',
+    'lightgcn-softmax-none-blend',
+    'lightgcn-softmax-profile-blend',
+    'lightgcn-softmax-shuffled-blend',
+)
+BACKBONES = ('lightgcn', 'sgl', 'simgcl', 'dccf', 'bigcf')
+ROBUST = ('ease', 'ease-profile', 'lightgcn-softmax-none', 'lightgcn-softmax-profile')
 
-Row = dict[str, Any]
+ARMS: dict[str, tuple[str, ...]] = {
+    'table': TABLE,
+    'backbones': tuple(
+        f'{backbone}-softmax-{text}'
+        for backbone in BACKBONES
+        for text in ('none', 'profile', 'shuffled')
+    ),
+    'ablation': tuple(
+        f'lightgcn-{loss}-{text}'
+        for loss in ('bpr', 'softmax')
+        for text in ('none', 'profile', 'intents', 'full')
+    ),
+    'noise': ROBUST,
+    'sparsity': ROBUST,
+    'cold': TABLE,
+    'width': tuple(
+        f'lightgcn-softmax-{text}-d{width}'
+        for width in (32, 64, 128, 256)
+        for text in ('none', 'profile')
+    ),
+    'intents': tuple(f'lightgcn-softmax-full-k{count}' for count in (8, 32, 128)),
+    'shuffled': (
+        'ease',
+        'ease-profile',
+        'ease-shuffled',
+        'lightgcn-softmax-none',
+        'lightgcn-softmax-profile',
+        'lightgcn-softmax-shuffled',
+        'lightgcn-softmax-full',
+        'lightgcn-softmax-fullshuffled',
+    ),
+}
+"""The arms by what is asked."""
+
+SMOKE = (
+    *TABLE,
+    'lightgcn-softmax-full-d16-k8',
+    'sgl-bpr-none-d16',
+)
+TEXTLESS = ('amazon', 'movie')
+
+Cell = tuple[Case, Arm]
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    return run_command(lambda: run_all(args))
+    return run_command(lambda: smoke(args) if args.smoke else run_all(args))
+
+
+def smoke(args: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        args.out = Path(folder)
+        args.data, args.seeds, args.trials, args.epochs = ['toy'], [0, 1], 2, 2
+        args.arms = args.arms or SMOKE
+        run_all(args)
 
 
 def run_all(args: argparse.Namespace) -> None:
-    rows = []
-    runs = product(args.backbones, args.seeds, args.alignments)
-    for backbone, seed, alignment in runs:
-        with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
-            row = pool.submit(run, args, backbone, seed, alignment).result()
-        rows.append(row)
-        shown = ', '.join(f'{name} {row["test"][name]:.4f}' for name in METRICS)
-        print(f'{backbone}, seed {seed}, {alignment}: {shown}', file=sys.stderr)
-    print(table(rows, args.backbones, args.alignments, args.seeds))
+    store = Store(args.out, args.root, args.trials, args.epochs, args.device)
+    cells = cells_of(args)
+    if not args.report:
+        run_cells(store, cells[args.part[0] :: args.part[1]], args.seeds, args.jobs)
+    rows = collect(store, cells, args.seeds)
+    print(report(rows))
     if args.json is not None:
         harness.write(args.json, 'quality', rows)
+    if args.png is not None:
+        draw(rows, args.png)
 
 
-def run(args: argparse.Namespace, backbone: str, seed: int, alignment: str) -> Row:
-    texts = required_texts(backbone, alignment)
-    data = load_dataset(args.dataset, args.root, texts)
-    preset = get_preset(backbone, args.dataset, alignment, args.preset)
-    choose_translation(preset, args.translation)
-    torch.manual_seed(seed)
-    model = build_model(data, backbone, alignment, preset)
-    with tempfile.TemporaryDirectory() as folder:
-        result = fit(
-            model,
-            InteractionDataModule(data, seed=seed, **preset['data']),
-            folder,
-            epochs=args.epochs,
-            ks=fitting_cutoffs(model.num_items),
-            seed=seed,
-            device=args.device,
-            progress=False,
-            **preset['fit'],
-        )
-    fields = result._asdict()
-    del fields['history']
-    # What two runs must share to be compared; the settings are those of the row.
-    made_from = fields.pop('fingerprint')
-    kept = ('version', 'train', 'val', 'test')
-    fields['fingerprint'] = {name: made_from[name] for name in kept}
-    return {
-        'dataset': args.dataset,
-        'backbone': backbone,
-        'alignment': alignment,
-        'seed': seed,
-        **fields,
+def cells_of(args: argparse.Namespace) -> list[Cell]:
+    """All cases with all arms that can be run on them, dataset by dataset."""
+    changes: dict[str, Sequence[dict[str, float]]] = {
+        'noise': [{'noise': share} for share in (0.0, 0.1, 0.3)],
+        'sparsity': [{'keep': share} for share in (1.0, 0.5, 0.25)],
     }
-
-
-def table(
-    rows: Sequence[Row],
-    backbones: Sequence[str],
-    alignments: Sequence[str],
-    seeds: Sequence[int],
-) -> str:
-    """A line per seed, and the mean of each backbone."""
-    by_run = {
-        (row['backbone'], row['seed'], row['alignment']): row['test'] for row in rows
-    }
-    columns = list(product(alignments, METRICS))
-    lines = [
-        '| backbone | seed | ' + ' | '.join(f'{a} {m}' for a, m in columns) + ' |',
-        '|---' * (len(columns) + 2) + '|',
+    cases = [
+        Case(name, args.split, **change)
+        for name, change in product(args.data, changes.get(args.what, [{}]))
     ]
-    for backbone in backbones:
-        values = [[by_run[backbone, s, a][m] for a, m in columns] for s in seeds]
-        means = [statistics.mean(column) for column in zip(*values)]
-        for seed, line in zip([*seeds, 'mean'], [*values, means]):
-            numbers = ' | '.join(f'{value:.4f}' for value in line)
-            lines.append(f'| {backbone} | {seed} | {numbers} |')
-    return '\n'.join(lines)
+    arms = [parse_arm(name) for name in args.arms or ARMS[args.what]]
+    return [
+        (case, arm)
+        for case in cases
+        for arm in arms
+        if arm.text == 'none' or case.data not in TEXTLESS
+    ]
+
+
+def run_cells(
+    store: Store, cells: Sequence[Cell], seeds: Sequence[int], jobs: int
+) -> None:
+    if jobs == 1:
+        for cell in cells:
+            print(run_cell(store, seeds, cell), file=sys.stderr, flush=True)
+        return
+    with ProcessPoolExecutor(
+        jobs,
+        mp_context=get_context('spawn'),
+        initializer=torch.set_num_threads,
+        initargs=(1,),
+    ) as pool:
+        waiting = [pool.submit(partial(run_cell, store, seeds), cell) for cell in cells]
+        for done in as_completed(waiting):
+            print(done.result(), file=sys.stderr, flush=True)
+
+
+def run_cell(store: Store, seeds: Sequence[int], cell: Cell) -> str:
+    """Tunes an arm and runs it for all seeds."""
+    case, arm = cell
+    shown = f'{case.name}, {arm.name}'
+    try:
+        params = store.tune(case, arm, seeds[0])
+    except FileNotFoundError as error:
+        return f'{shown}: left out, {error}'
+    if params is None:
+        return f'{shown}: left out, every trial failed'
+    runs = [
+        store.run(case, arm, params, seed)
+        for seed in (seeds if case.draws(arm) else seeds[:1])
+    ]
+    recalls = [f'{run["test"]["recall"]:.4f}' for run in runs if 'test' in run]
+    return f'{shown}: Recall@20 {", ".join(recalls)}'
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -120,17 +189,31 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('--dataset', choices=DATASET_NAMES, default='synthetic')
-    add('--root', type=Path, metavar='DIR', help="the authors' datasets")
-    add('--backbones', nargs='+', choices=tuple(BACKBONES), default=['lightgcn'])
-    add('--alignments', nargs='+', choices=ALIGNMENTS, default=['none', 'full'])
-    add('--seeds', nargs='+', type=int, default=[0, 1, 2])
-    add('--preset', choices=VARIANTS, default='sound')
-    add('--translation', choices=('exact', 'moments'), default='exact')
-    add('--epochs', type=positive_int, default=1000, help='at most (default: 1000)')
-    add('--device', default='auto')
+    add('--what', choices=tuple(ARMS), default='table')
+    add('--data', nargs='+', choices=tuple(real_data.READERS), default=['synthetic'])
+    add('--split', choices=real_data.SPLITS, default='given')
+    add('--arms', nargs='+', metavar='ARM', help='in place of those of --what')
+    add('--root', type=Path, metavar='DIR', help='the folder of all datasets')
+    add('--out', type=Path, metavar='RUNS', default=Path('runs/quality'))
+    add('--seeds', nargs='+', type=int, default=[0, 1, 2, 3, 4])
+    add('--trials', type=positive_int, default=10, help='per arm (default: 10)')
+    add('--epochs', type=positive_int, default=200, help='at most (default: 200)')
+    add('--jobs', type=positive_int, default=1, help='processes of one thread')
+    add('--part', type=part, default=(0, 1), metavar='I/N', help='of the cells')
+    add('--device', default='cpu')
+    add('--report', action='store_true', help='run nothing, show what is there')
+    add('--smoke', action='store_true', help='does it run at all?')
     add('--json', type=Path, metavar='FILE', help='write the rows')
+    add('--png', type=Path, metavar='FILE', help='draw the table')
     return parser.parse_args(argv)
+
+
+def part(text: str) -> tuple[int, int]:
+    """I/N as the place of the first cell and the step to the next."""
+    first, _, count = text.partition('/')
+    if not (first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):
+        raise argparse.ArgumentTypeError(f'must be like 1/3, got {text!r}')
+    return int(first) - 1, int(count)
 
 
 if __name__ == '__main__':

@@ -4,7 +4,8 @@ r"""Real data as graphs, from folders that lie beside the repository and not in 
 authors' matrices), :obj:`xrec/{amazon,yelp}` (XRec's splits and profiles),
 :obj:`ml-latest-small`, :obj:`ml-100k`, :obj:`lastfm-2k` and :obj:`goodreads`. Sentence
 vectors lie beside them as :obj:`minilm_item.npz` and :obj:`minilm_user.npz`.
-:obj:`synthetic`, the embedded dataset, needs no root.
+:obj:`synthetic`, the embedded dataset, and :obj:`toy`, a small one of its kind, need no
+root.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from pyg_irllrec.typing import RATES, SIDES, IntArray
 HELD_OUT = ('val_edge_label_index', 'test_edge_label_index')
 SPLITS = ('given', 'random', 'time', 'leave_one_out')
 TEXTS = ('real', 'shuffled')
+GIVEN = ('amazon', 'movie', 'yelp', 'xrec-amazon', 'xrec-yelp', 'synthetic', 'toy')
+"""What comes split."""
 FROM_TRAINING = ('yelp',)
 """Where users' texts were written from the training items of the given split: with any
 other, they would leak, and are made anew."""
@@ -116,13 +119,9 @@ def _change_training(data: HeteroData, noise: float, keep: float, seed: int) -> 
         edges = edges[:, order[: max(1, round(keep * count))]]
     if noise > 0:
         sizes = data['user'].num_nodes, data['item'].num_nodes
+        shape = (round(noise * edges.size(1)),)
         drawn = torch.stack(
-            [
-                torch.randint(
-                    size, (round(noise * edges.size(1)),), generator=generator
-                )
-                for size in sizes
-            ]
+            [torch.randint(size, shape, generator=generator) for size in sizes]
         )
         taken = torch.cat([edges, *(rates[key] for key in HELD_OUT)], dim=1)
         known = torch.isin(_key(drawn, sizes[1]), _key(taken, sizes[1]))
@@ -161,6 +160,10 @@ def _shuffle_texts(data: HeteroData, seed: int) -> None:
 
 def _synthetic(root: Path) -> HeteroData:
     return SyntheticIntents()[0]
+
+
+def _toy(root: Path) -> HeteroData:
+    return SyntheticIntents(60, 40, num_intents=4)[0]
 
 
 def _irllrec(name: str) -> Callable[[Path], HeteroData]:
@@ -264,5 +267,6 @@ READERS: dict[str, Callable[[Path], HeteroData]] = {
     'lastfm-2k': _lastfm_2k,
     'goodreads': _goodreads,
     'synthetic': _synthetic,
+    'toy': _toy,
 }
 """What reads each dataset, from the root."""

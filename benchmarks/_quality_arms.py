@@ -1,0 +1,312 @@
+r"""The arms of :mod:`benchmarks.quality`: what is tuned, and how one is trained.
+
+An arm is written as words joined by dashes: :obj:`ease`, :obj:`ease-profile`,
+:obj:`lightgcn-softmax-none`, :obj:`sgl-bpr-full-d32`, :obj:`auto`. They are
+
+- the model: a closed form or a backbone, or :obj:`auto`, the package's default;
+- for a backbone its ranking loss, a key of :obj:`LOSSES`;
+- the texts it reads, a key of :obj:`TEXTS`;
+- :obj:`dN`, its width (default: 64), :obj:`kN`, its number of intents, and
+  :obj:`blend`, with EASE on the same texts as a companion, tuned alone before.
+
+A hyper-parameter is written as PART.ARGUMENT, where the part is one of a preset, or
+:obj:`companion`, or :obj:`model` of a closed form.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional, Union
+
+import torch
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from torch_geometric.data import HeteroData
+from torch_geometric.metrics import (
+    LinkPredAveragePopularity,
+    LinkPredCoverage,
+    LinkPredMetricCollection,
+    LinkPredMRR,
+    LinkPredNDCG,
+    LinkPredPrecision,
+    LinkPredRecall,
+)
+
+from pyg_irllrec.nn import (
+    EASE,
+    IntentAlignmentLoss,
+    IRLLRec,
+    ItemKNN,
+    Popularity,
+    Ranker,
+    SoftmaxLoss,
+)
+from pyg_irllrec.presets import ALIGNMENT_TEXTS, BACKBONES, Preset, get_preset
+from pyg_irllrec.training import InteractionDataModule, fit
+from pyg_irllrec.typing import RATES, SIDES
+from pyg_irllrec.utils import UserItems, bipartite_edge_index
+
+Params = dict[str, Union[float, int, str]]
+Space = dict[str, BaseDistribution]
+Metrics = dict[str, float]
+
+CLOSED = {'popularity': Popularity, 'itemknn': ItemKNN, 'ease': EASE}
+LOSSES = ('bpr', 'softmax')
+TEXTS: dict[str, tuple[str, Optional[str]]] = {
+    'none': ('none', None),
+    'profile': ('profile', 'real'),
+    'intents': ('intents', 'real'),
+    'full': ('full', 'real'),
+    'shuffled': ('profile', 'shuffled'),
+    'fullshuffled': ('full', 'shuffled'),
+}
+"""The alignment and the texts of a graph, by word."""
+
+K = 20
+GROUPS = 4
+
+
+@dataclass(frozen=True)
+class Arm:
+    name: str
+    model: str
+    loss: str = ''
+    text: str = 'none'
+    width: int = 64
+    num_intents: Optional[int] = None
+    blend: bool = False
+
+    @property
+    def closed(self) -> bool:
+        return self.model in CLOSED
+
+    @property
+    def alignment(self) -> str:
+        return TEXTS[self.text][0]
+
+    @property
+    def reads(self) -> Optional[str]:
+        """The texts that the graph is to have."""
+        return 'real' if self.model == 'auto' else TEXTS[self.text][1]
+
+
+def companion_of(arm: Arm) -> Arm:
+    """The closed form in a blend: EASE on the same texts, as it was tuned."""
+    text = 'shuffled' if arm.reads == 'shuffled' else 'profile'
+    return parse_arm('ease' if arm.text == 'none' else f'ease-{text}')
+
+
+def parse_arm(name: str) -> Arm:
+    model, *words = name.split('-')
+    arm: dict[str, Any] = {}
+    for word in words:
+        if word in TEXTS:
+            arm['text'] = word
+        elif word in LOSSES and model in BACKBONES:
+            arm['loss'] = word
+        elif word == 'blend' and model in BACKBONES:
+            arm['blend'] = True
+        elif word[:1] in 'dk' and word[1:].isdecimal() and model in BACKBONES:
+            arm['width' if word[0] == 'd' else 'num_intents'] = int(word[1:])
+        else:
+            raise ValueError(f'the arm {name!r} has an unknown word, {word!r}')
+    if model not in (*CLOSED, *BACKBONES, 'auto'):
+        raise ValueError(f'the arm {name!r} has an unknown model, {model!r}')
+    if model in BACKBONES and 'loss' not in arm:
+        raise ValueError(f'the arm {name!r} lacks its loss: {" or ".join(LOSSES)}')
+    return Arm(name, model, **arm)
+
+
+# What is tuned.
+
+
+def log(low: float, high: float) -> FloatDistribution:
+    return FloatDistribution(low, high, log=True)
+
+
+EASE_SPACE: Space = {'model.l2_weight': log(5, 3000)}
+EASE_TEXT_SPACE: Space = {
+    'model.text_weight': log(1, 3000),
+    'model.text_l2_weight': log(0.1, 100),
+}
+GRAPH_SPACE: Space = {
+    'fit.lr': log(5e-4, 1e-2),
+    'model.l2_weight': log(1e-8, 1e-4),
+    'backbone.num_layers': IntDistribution(1, 3),
+    'data.batch_size': CategoricalDistribution([1024, 4096]),
+}
+SOFTMAX_SPACE: Space = {'ranking.temperature': log(0.05, 0.3)}
+CONTRAST_SPACE: Space = {'backbone.contrast_weight': log(1e-3, 0.5)}
+PROFILE_SPACE: Space = {
+    'loss.profile_weight': log(1e-3, 1),
+    'loss.profile_temperature': log(0.1, 1),
+}
+INTENT_SPACE: Space = {'loss.intent_weight': log(1e-4, 1)}
+FULL_SPACE: Space = {
+    'loss.translation_weight': log(1e-5, 1e-1),
+    'loss.matching_weight': log(1e-5, 1e-1),
+}
+
+
+def space_of(arm: Arm) -> Space:
+    if arm.model in ('popularity', 'auto'):
+        return {}
+    if arm.model == 'itemknn':
+        return {
+            'model.exponent': FloatDistribution(0, 0.7),
+            'model.num_neighbors': IntDistribution(10, 500, log=True),
+        }
+    if arm.model == 'ease':
+        return EASE_SPACE if arm.text == 'none' else EASE_SPACE | EASE_TEXT_SPACE
+    space = dict(GRAPH_SPACE)
+    if arm.loss == 'softmax':
+        space |= SOFTMAX_SPACE
+    if 'contrast_weight' in get_preset(arm.model, 'own', 'none')['backbone']:
+        space |= CONTRAST_SPACE
+    if arm.alignment != 'none':
+        space |= PROFILE_SPACE
+    if arm.alignment in ('intents', 'full'):
+        space |= INTENT_SPACE
+    if arm.alignment == 'full':
+        space |= FULL_SPACE
+    return space
+
+
+def defaults_of(arm: Arm) -> Params:
+    """What is tried first: the preset of own data, where it has a value."""
+    if arm.model not in BACKBONES:
+        return {}
+    preset = get_preset(arm.model, 'own', arm.alignment)
+    names = (name.split('.') for name in space_of(arm))
+    return {
+        f'{part}.{name}': preset[part][name]
+        for part, name in names
+        if name in preset.get(part, {})
+    }
+
+
+# How it is trained.
+
+
+class Trained(NamedTuple):
+    model: Ranker
+    interactions: InteractionDataModule
+    best_epoch: Optional[int]
+    seconds: float
+
+
+def train(
+    arm: Arm, data: HeteroData, params: Params, seed: int, epochs: int, device: str
+) -> Trained:
+    """A model that has seen training interactions, and validation for its weights."""
+    start = time.perf_counter()
+    if arm.closed:
+        interactions = InteractionDataModule(data, seed=seed)
+        model = closed_form(arm, data, part_of(params, 'model'))
+        return Trained(model, interactions, None, time.perf_counter() - start)
+    preset = preset_of(arm, params)
+    torch.manual_seed(seed)
+    model = graph_model(arm, data, params, preset)
+    interactions = InteractionDataModule(data, seed=seed, **preset['data'])
+    with tempfile.TemporaryDirectory() as folder:
+        result = fit(
+            model,
+            interactions,
+            folder,
+            epochs=epochs,
+            ks=(K,),
+            seed=seed,
+            device=device,
+            progress=False,
+            **preset['fit'],
+        )
+    seconds = time.perf_counter() - start
+    return Trained(model, interactions, result.best_epoch, seconds)
+
+
+def closed_form(arm: Arm, data: HeteroData, options: dict[str, Any]) -> Ranker:
+    sizes = data['user'].num_nodes, data['item'].num_nodes
+    if arm.text != 'none':
+        options = {'item_text': data['item'].profile, **options}
+    return CLOSED[arm.model](*sizes, data[RATES].edge_index, **options)
+
+
+def part_of(params: Params, part: str) -> dict[str, Any]:
+    names = (name.split('.') for name in params)
+    return {name: params[f'{of}.{name}'] for of, name in names if of == part}
+
+
+def graph_model(arm: Arm, data: HeteroData, params: Params, preset: Preset) -> IRLLRec:
+    sizes = data['user'].num_nodes, data['item'].num_nodes
+    texts = {
+        kind: torch.cat([data[side][kind] for side in SIDES])
+        for kind in ALIGNMENT_TEXTS[arm.alignment]
+    }
+    ranking, companions = None, []
+    if arm.loss == 'softmax':
+        ranking = SoftmaxLoss(**part_of(params, 'ranking'))
+    if arm.blend:
+        companion = companion_of(arm)
+        companions = [closed_form(companion, data, part_of(params, 'companion'))]
+    return IRLLRec(
+        BACKBONES[arm.model](*sizes, **preset['backbone']),
+        bipartite_edge_index(data[RATES].edge_index, *sizes),
+        alignment=IntentAlignmentLoss(**preset['loss']),
+        ranking=ranking,
+        companions=companions,
+        **texts,
+        **preset['model'],
+    )
+
+
+def preset_of(arm: Arm, params: Params) -> Preset:
+    preset = get_preset(arm.model, 'own', arm.alignment)
+    preset['backbone']['embedding_dim'] = arm.width
+    if arm.num_intents is not None:
+        preset['backbone']['num_intents'] = arm.num_intents
+    if arm.loss == 'softmax':
+        preset['data']['batch_by'] = 'user'
+    for part, arguments in preset.items():
+        arguments |= part_of(params, part)
+    return preset
+
+
+# What is measured.
+
+
+@torch.no_grad()
+def measure(model: Ranker, label: UserItems, exclude: UserItems) -> Metrics:
+    """The metrics of all users with labels, and Recall and NDCG of each quarter of
+    them, from those with the fewest training interactions to those with the most."""
+    users = label.degree.nonzero().flatten()
+    k = min(K, label.num_items)
+    top = model.recommend(users, k, exclude=exclude).item
+    popularity = torch.bincount(exclude.item, minlength=label.num_items).float()
+    every = {
+        'recall': LinkPredRecall(k),
+        'ndcg': LinkPredNDCG(k),
+        'precision': LinkPredPrecision(k),
+        'mrr': LinkPredMRR(k),
+        'coverage': LinkPredCoverage(k, label.num_items),
+        'popularity': LinkPredAveragePopularity(k, popularity),
+    }
+    found = _count(every, top, label, users)
+    order = exclude.degree[users].argsort(stable=True)
+    for number, rows in enumerate(order.tensor_split(GROUPS), start=1):
+        some = {'recall': LinkPredRecall(k), 'ndcg': LinkPredNDCG(k)}
+        if rows.numel() > 0:
+            group = _count(some, top[rows], label, users[rows])
+            found |= {f'{name}/{number}': value for name, value in group.items()}
+    return found
+
+
+def _count(metrics: dict[str, Any], top: Any, label: UserItems, users: Any) -> Metrics:
+    counted = LinkPredMetricCollection(metrics)
+    counted.update(top, torch.stack(label.lookup(users)))
+    return {name: float(value) for name, value in counted.compute().items()}

@@ -1,0 +1,166 @@
+r"""The runs of :mod:`benchmarks.quality`, one JSON each: what is there is not run
+again, and a run that was killed has left nothing."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+import optuna
+import torch
+from optuna.samplers import TPESampler
+
+from benchmarks import real_data
+from benchmarks._quality_arms import (
+    Arm,
+    Params,
+    companion_of,
+    defaults_of,
+    measure,
+    space_of,
+    train,
+)
+from pyg_irllrec.utils.files import atomic_write
+
+Run = dict[str, Any]
+
+
+class Case(NamedTuple):
+    """The data that arms are compared on."""
+
+    data: str
+    split: str = 'given'
+    noise: float = 0.0
+    keep: float = 1.0
+
+    @property
+    def name(self) -> str:
+        words = [self.data]
+        if self.split != 'given':
+            words.append(self.split)
+        if self.noise > 0:
+            words.append(f'noise{self.noise:g}')
+        if self.keep < 1:
+            words.append(f'keep{self.keep:g}')
+        return '-'.join(words)
+
+    def draws(self, arm: Arm) -> bool:
+        """Whether anything depends on the seed."""
+        same_data = self.data in real_data.GIVEN and self[1:] == Case('')[1:]
+        return not (same_data and arm.closed and arm.reads != 'shuffled')
+
+
+class Store(NamedTuple):
+    """What all runs have in common."""
+
+    out: Path
+    root: Optional[Path]
+    trials: int
+    epochs: int
+    device: str = 'cpu'
+
+    def path(self, case: Case, arm: Arm, params: Params, seed: int) -> Path:
+        # A closed form has no epochs: its runs are those of any budget.
+        settings = [params, 0 if arm.closed else self.epochs]
+        key = sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+        return self.out / case.name / arm.name / f'{key}-{seed}.json'
+
+    def chosen_path(self, case: Case, arm: Arm) -> Path:
+        name = f'chosen-{self.trials}-{0 if arm.closed else self.epochs}.json'
+        return self.out / case.name / arm.name / name
+
+    def run(self, case: Case, arm: Arm, params: Params, seed: int) -> Run:
+        """The run, from its file where there is one."""
+        path = self.path(case, arm, params, seed)
+        if (found := read(path)) is not None:
+            return found
+        data = real_data.load(
+            case.data,
+            self.root,
+            split=case.split,
+            seed=seed,
+            text=arm.reads,
+            noise=case.noise,
+            keep=case.keep,
+        )
+        run: Run = {'case': case.name, 'arm': arm.name, 'params': params, 'seed': seed}
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # Sparse tensors, cold items.
+            try:
+                run |= _train(self, arm, data, params, seed)
+            except ValueError as error:
+                if 'finite' not in str(error):
+                    raise
+                run['error'] = str(error)  # Training has diverged.
+        write(path, run)
+        return run
+
+    def tune(self, case: Case, arm: Arm, seed: int) -> Optional[Params]:
+        """The best parameters by validation, of as many trials as every arm has.
+        Trials that are on file are told to the sampler again, so that a search that
+        was killed goes on as it would have."""
+        path = self.chosen_path(case, arm)
+        if (found := read(path)) is not None:
+            return found['params']
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(
+            direction='maximize', sampler=TPESampler(seed=0, multivariate=True)
+        )
+        space = space_of(arm)
+        fixed = self._companion(case, arm, seed)
+        study.enqueue_trial(defaults_of(arm))
+        for _ in range(self.trials if space else 1):
+            trial = study.ask(space)
+            run = self.run(case, arm, trial.params | fixed, seed)
+            study.tell(trial, objective(run))
+        if study.best_value < 0:
+            return None
+        best = study.best_params | fixed
+        write(path, {'params': best, 'val': study.best_value, 'seed': seed})
+        return best
+
+    def _companion(self, case: Case, arm: Arm, seed: int) -> Params:
+        if not arm.blend:
+            return {}
+        found = self.tune(case, companion_of(arm), seed) or {}
+        return {
+            f'companion.{name.removeprefix("model.")}': value
+            for name, value in found.items()
+        }
+
+
+def objective(run: Run) -> float:
+    """What is tuned for: validation alone. A run that failed is below all others."""
+    if 'error' in run:
+        return -1.0
+    return float(run['val']['recall'] + run['val']['ndcg'])
+
+
+def _train(store: Store, arm: Arm, data: Any, params: Params, seed: int) -> Run:
+    trained = train(arm, data, params, seed, store.epochs, store.device)
+    model, items = trained.model.to('cpu').eval(), trained.interactions
+    held = {'val': items.val_items, 'test': items.test_items}
+    return {
+        'best_epoch': trained.best_epoch,
+        'seconds': round(trained.seconds, 2),
+        'torch': torch.__version__,
+        **{
+            name: measure(model, each, items.train_items) for name, each in held.items()
+        },
+    }
+
+
+def read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        return None
+
+
+def write(path: Path, value: Run) -> None:
+    with atomic_write(path) as file:
+        json.dump(value, file, indent=1)
+        file.write('\n')
