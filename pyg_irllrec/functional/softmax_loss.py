@@ -7,12 +7,15 @@ from torch import Tensor
 
 from pyg_irllrec.functional._kernels.softmax_loss_chunked import softmax_loss_chunked
 from pyg_irllrec.functional._kernels.softmax_loss_eager import softmax_loss_eager
+from pyg_irllrec.functional._kernels.softmax_loss_sampled import softmax_loss_sampled
 from pyg_irllrec.functional._precision import at_least_float32
-from pyg_irllrec.functional.info_nce import check_temperature
+from pyg_irllrec.functional.info_nce import check_temperature, check_weights
 from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import (
     check_choice,
+    check_count,
     check_finite,
+    check_generator,
     check_ids,
     check_length,
     check_matrix,
@@ -33,12 +36,15 @@ def softmax_loss(
     normalize: bool = True,
     known: Union[UserItems, str, None] = None,
     item_bias: Optional[Tensor] = None,
+    num_samples: Optional[int] = None,
+    sample_weight: Optional[Tensor] = None,
     impl: str = 'auto',
+    generator: Optional[torch.Generator] = None,
 ) -> Tensor:
     r"""The mean cross entropy of choosing the item of a pair among all items, from the
     `"On the Effectiveness of Sampled Softmax Loss for Item Recommendation"
-    <https://arxiv.org/abs/2201.02327>`_ paper (Equation 3), exactly and without
-    sampling:
+    <https://arxiv.org/abs/2201.02327>`_ paper (Equation 3), exactly, or
+    with items that are drawn:
 
     .. math::
         \mathcal{L} = -\frac{1}{B} \sum_{(u, i)} \log \frac{\exp(s_{ui})}
@@ -64,7 +70,14 @@ def softmax_loss(
             compete)
         item_bias (torch.Tensor, optional): What each item's logit is raised by,
             :math:`b_j`. It has no gradient. (default: :obj:`None`, nothing)
-        impl (str): The implementation. (default: :obj:`"auto"`)
+        num_samples (int, optional): How many items are drawn, with replacement, to
+            stand for all others in the denominators of a batch, each weighed by the
+            inverse of how often it is expected; only with :obj:`known`. Memory is that
+            many logits per user of the batch. (default: :obj:`None`, all items compete)
+        sample_weight (torch.Tensor, optional): How often each item is drawn, up to a
+            factor: often those of many interactions. (default: :obj:`None`, alike)
+        impl (str): The implementation without :obj:`num_samples`.
+            (default: :obj:`"auto"`)
 
             - :obj:`"eager"` holds all logits of the users in the batch, and has
               derivatives of every order.
@@ -72,11 +85,13 @@ def softmax_loss(
               :math:`O((U + I) d + B)` memory. It has first derivatives only.
             - :obj:`"auto"` is :obj:`"eager"` for up to :math:`2^{16}` logits, else
               :obj:`"chunked"`.
+        generator (torch.Generator, optional): Where items are drawn from.
+            (default: :obj:`None`, torch's own)
 
     Shapes:
         - **user:** :math:`(U, d)`, **item:** :math:`(I, d)`
         - **pairs:** :math:`(2, B)` or :math:`(3, B)`
-        - **item_bias:** :math:`(I)`
+        - **item_bias**, **sample_weight:** :math:`(I)`
         - **output:** a scalar
 
     Raises:
@@ -89,6 +104,9 @@ def softmax_loss(
     check_known(known, (user.size(0), item.size(0)))
     check_item_bias(item_bias)
     check_length('item_bias', item_bias, item.size(0))
+    check_sampling(num_samples, sample_weight, known)
+    check_length('sample_weight', sample_weight, item.size(0))
+    check_generator(generator)
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
     return unchecked_softmax_loss(
         user,
@@ -98,7 +116,10 @@ def softmax_loss(
         normalize=normalize,
         known=known,
         item_bias=item_bias,
+        num_samples=num_samples,
+        sample_weight=sample_weight,
         impl=impl,
+        generator=generator,
     )
 
 
@@ -160,6 +181,25 @@ def check_item_bias(value: Optional[Tensor]) -> None:
         check_finite('item_bias', value.unsqueeze(1))
 
 
+def check_sampling(
+    num_samples: Optional[int], sample_weight: Optional[Tensor], known: object
+) -> None:
+    r"""Raises a :class:`ValueError` unless these are :obj:`None` or fit each other."""
+    if num_samples is None:
+        if sample_weight is not None:
+            raise ValueError("'sample_weight' must be None without 'num_samples'")
+        return
+    check_count('num_samples', num_samples)
+    if known is None:
+        raise ValueError(
+            "'known' must be UserItems or 'batch' with 'num_samples', got None: an "
+            'item could be drawn as its own rival'
+        )
+    if sample_weight is not None:
+        check_vector('sample_weight', sample_weight)
+        check_weights('sample_weight', sample_weight, max(1, sample_weight.numel()))
+
+
 def unchecked_softmax_loss(
     user: Tensor,
     item: Tensor,
@@ -169,7 +209,10 @@ def unchecked_softmax_loss(
     normalize: bool,
     known: Union[UserItems, str, None],
     item_bias: Optional[Tensor],
+    num_samples: Optional[int],
+    sample_weight: Optional[Tensor],
     impl: str,
+    generator: Optional[torch.Generator] = None,
 ) -> Tensor:
     r"""The same for callers that have checked their input."""
     user, item = at_least_float32(user), at_least_float32(item)
@@ -182,15 +225,10 @@ def unchecked_softmax_loss(
         # The compiler cannot see how many users a batch has.
         small = pairs.size(1) * item.size(0) <= 2**16
         impl = 'eager' if small and not torch.compiler.is_compiling() else 'chunked'
+    users, items = pairs[:2].long()
+    given = user, item, users, items, item_bias, interactions
     with torch.autocast(user.device.type, enabled=False):
-        return IMPLEMENTATIONS[impl](
-            user,
-            item,
-            pairs[0].long(),
-            pairs[1].long(),
-            item_bias,
-            interactions,
-            known is not None,
-            temperature,
-            normalize,
-        )
+        if num_samples is not None:
+            sampling = num_samples, sample_weight, generator
+            return softmax_loss_sampled(*given, temperature, normalize, *sampling)
+        return IMPLEMENTATIONS[impl](*given, known is not None, temperature, normalize)

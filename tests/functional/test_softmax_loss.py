@@ -58,6 +58,39 @@ def test_a_user_who_knows_everything_loses_nothing():
     assert loss == 0 and torch.equal(user.grad, torch.zeros_like(user))
 
 
+@pytest.mark.parametrize('weight', [None, torch.tensor([4.0, 1.0, 3.0, 2.0, 1.0])])
+@pytest.mark.parametrize('known', ['batch', UserItems(torch.tensor([[0], [4]]), 3, 5)])
+def test_drawn_items_stand_for_all(known, weight, generator):
+    user, item, _ = scores()
+    user, item = user.requires_grad_(), item.requires_grad_()
+    options = {'temperature': 0.5, 'known': known, 'item_bias': rows(5, seed=2)}
+    loss = softmax_loss(
+        *(user, item, PAIRS),
+        **{**options, 'num_samples': 10**6, 'sample_weight': weight},
+        generator=generator,
+    )
+    expected = softmax_loss(user, item, PAIRS, **options)
+    torch.testing.assert_close(loss, expected, rtol=5e-3, atol=0)
+    for value, other in zip(
+        torch.autograd.grad(loss, [user, item]),
+        torch.autograd.grad(expected, [user, item]),
+    ):
+        assert (value - other).norm() < 1e-2 * other.norm()
+
+
+def test_few_items_are_drawn_without_bias(generator):
+    user, item, logits = scores()
+    pairs = torch.tensor([[0], [1]])
+    options = {'temperature': 0.5, 'known': 'batch', 'num_samples': 2}
+    losses = [
+        softmax_loss(user, item, pairs, generator=generator, **options)
+        for _ in range(5000)
+    ]
+    others = torch.stack(losses).exp().mean() - 1
+    expected = logits[0, [0, 2, 3, 4]].exp().sum() / logits[0, 1].exp()
+    torch.testing.assert_close(others, expected, rtol=3e-2, atol=0)
+
+
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 def test_half_precision_is_computed_in_float32(dtype):
     user, item = rows(3, 2).to(dtype).requires_grad_(), rows(5, 2, seed=1).to(dtype)
@@ -84,10 +117,21 @@ def test_half_precision_is_computed_in_float32(dtype):
         ({'known': UserItems(PAIRS, 4, 5)}, "'known' must have 3 users and 5 items"),
         ({'item_bias': rows(4)}, r"'item_bias' must have shape \(5,\), got \(4,\)"),
         ({'item_bias': rows(5).log()}, "'item_bias' must be finite, got NaN"),
+        ({'num_samples': 0}, "'num_samples' must be an integer of 1 or above, got 0"),
+        ({'num_samples': 3, 'known': None}, "'known' must be UserItems or 'batch' wit"),
+        ({'sample_weight': rows(5)}, "'sample_weight' must be None without 'num_sam"),
+        (
+            {'sample_weight': -torch.ones(5), 'num_samples': 3},
+            "'sample_weight' must be 0 or above",
+        ),
+        (
+            {'sample_weight': torch.ones(4), 'num_samples': 3},
+            r"'sample_weight' must have shape \(5,\)",
+        ),
         ({'impl': 'torch'}, "'impl' must be one of 'auto', 'eager', 'chunked', got"),
     ],
 )
 def test_wrong_arguments(change, message):
-    given = {'user': rows(3, 2), 'item': rows(5, 2), 'pairs': PAIRS}
+    given = {'user': rows(3, 2), 'item': rows(5, 2), 'pairs': PAIRS, 'known': 'batch'}
     with pytest.raises(ValueError, match=message):
         softmax_loss(**{**given, **change})

@@ -11,6 +11,7 @@ from pyg_irllrec.functional.softmax_loss import (
     check_embeddings,
     check_item_bias,
     check_known,
+    check_sampling,
     unchecked_softmax_loss,
 )
 from pyg_irllrec.nn._arguments import repr_arguments
@@ -44,6 +45,10 @@ class SoftmaxLoss(Module):
             training, :math:`b_j`, of shape :math:`(I)`: :math:`\beta` times the
             logarithm of its share of all interactions makes up for its popularity.
             (default: :obj:`None`, nothing)
+        num_samples (int, optional): How many items are drawn to stand for all others;
+            only with :obj:`known`. (default: :obj:`None`, all items compete)
+        sample_weight (torch.Tensor, optional): How often each item is drawn, up to a
+            factor, of shape :math:`(I)`. (default: :obj:`None`, alike)
         impl (str): The implementation, see
             :func:`~pyg_irllrec.functional.softmax_loss`. (default: :obj:`"auto"`)
 
@@ -52,6 +57,7 @@ class SoftmaxLoss(Module):
     """
 
     item_bias: Optional[Tensor]
+    sample_weight: Optional[Tensor]
 
     def __init__(
         self,
@@ -60,6 +66,8 @@ class SoftmaxLoss(Module):
         normalize: bool = True,
         known: Union[UserItems, str, None] = 'batch',
         item_bias: Optional[Tensor] = None,
+        num_samples: Optional[int] = None,
+        sample_weight: Optional[Tensor] = None,
         impl: str = 'auto',
     ) -> None:
         super().__init__()
@@ -67,12 +75,14 @@ class SoftmaxLoss(Module):
         check_flag('normalize', normalize)
         check_known(known)
         check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
-        if item_bias is not None:
-            check_item_bias(item_bias)
+        check_item_bias(item_bias)
+        check_sampling(num_samples, sample_weight, known)
         self.temperature = temperature
         self.normalize = normalize
         self.known = known
+        self.num_samples = num_samples
         self.impl = impl
+        self.register_buffer('sample_weight', sample_weight, persistent=False)
         self.register_buffer('item_bias', item_bias, persistent=False)
 
     def forward(self, user: Tensor, item: Tensor, triplets: Tensor) -> Tensor:
@@ -92,6 +102,7 @@ class SoftmaxLoss(Module):
         check_triplets(triplets, *sizes)
         check_known(self.known, sizes)
         check_length('item_bias', self.item_bias, sizes[1])
+        check_length('sample_weight', self.sample_weight, sizes[1])
         if isinstance(self.known, UserItems):
             self.known = self.known.to(item.device)
         return unchecked_softmax_loss(
@@ -102,6 +113,8 @@ class SoftmaxLoss(Module):
             normalize=self.normalize,
             known=self.known,
             item_bias=self.item_bias,
+            num_samples=self.num_samples,
+            sample_weight=self.sample_weight,
             impl=self.impl,
         )
 

@@ -27,6 +27,16 @@ def test_defaults_mask_the_batch():
     assert torch.equal(SoftmaxLoss()(USER, ITEM, TRIPLETS), expected)
 
 
+def test_draws_items():
+    options = {'known': 'batch', 'num_samples': 2, 'sample_weight': torch.rand(5)}
+    loss = SoftmaxLoss(**options)
+    torch.manual_seed(0)
+    found = loss(USER, ITEM, TRIPLETS)
+    torch.manual_seed(0)
+    expected = softmax_loss(USER, ITEM, TRIPLETS, temperature=0.1, **options)
+    assert torch.equal(found, expected)
+
+
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="'known' must be UserItems, 'batch' or None"):
         SoftmaxLoss(known='all')
@@ -34,5 +44,8 @@ def test_wrong_arguments():
         SoftmaxLoss()(USER, ITEM, TRIPLETS[:2])
     with pytest.raises(ValueError, match="'known' must have 3 users and 5 items"):
         SoftmaxLoss(known=UserItems(TRIPLETS[:2], 3, 6))(USER, ITEM, TRIPLETS)
+    with pytest.raises(ValueError, match=r"'sample_weight' must have shape \(5,\)"):
+        options = {'num_samples': 2, 'sample_weight': torch.ones(4)}
+        SoftmaxLoss(**options)(USER, ITEM, TRIPLETS)
     with pytest.raises(ValueError, match=r"'item_bias' must have shape \(5,\)"):
         SoftmaxLoss(item_bias=torch.ones(4))(USER, ITEM, TRIPLETS)
