@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from pyg_irllrec.nn import Ranker
+from pyg_irllrec.utils import UserItems
+
+pytest.importorskip('optuna')
+
+from benchmarks import (
+    _quality_arms,
+    _quality_report,
+    _quality_store,
+    quality,
+)
+from benchmarks._quality_arms import measure, parse_arm
+from benchmarks._quality_report import Comparison, compare, holm
+from benchmarks._quality_store import Case, Store
+
+ARMS = ('ease', 'ease-shuffled', 'lightgcn-softmax-none-d8', 'lightgcn-bpr-profile-d8')
+COMMAND = ('--data', 'toy', '--seeds', '0', '1', '--trials', '2', '--epochs', '2')
+
+
+def run(out, *more):
+    return quality.main([*COMMAND, '--out', str(out), '--arms', *ARMS, *more])
+
+
+@pytest.fixture(scope='module')
+def out(tmp_path_factory):
+    """All runs of a small command."""
+    folder = tmp_path_factory.mktemp('quality')
+    assert run(folder) == 0
+    return folder
+
+
+def test_runs_are_not_run_again(out, monkeypatch, capsys, tmp_path):
+    runs = {path: path.read_bytes() for path in out.rglob('*.json')}
+    monkeypatch.setattr(_quality_store, 'train', lambda *_: pytest.fail('trained'))
+    monkeypatch.setattr('sys.argv', ['quality.py', '--out', str(out)])
+    written = [tmp_path / 'rows.json', tmp_path / 'picture.png']
+    assert run(out, '--json', str(written[0]), '--png', str(written[1])) == 0
+    assert {path: path.read_bytes() for path in out.rglob('*.json')} == runs
+    text = capsys.readouterr().out
+    report = json.loads(written[0].read_text())
+    assert str(out) not in report['command']
+    assert [row['arm'] for row in report['rows']] == list(ARMS)
+    for row in report['rows']:
+        assert row['seeds'] == [0, 1]
+        mean = sum(row['test']['recall']) / 2
+        assert 0 < mean <= 1 and f'| {row["arm"]} | {mean:.4f}' in text
+    assert 'toy | ease-shuffled vs ease |' in text
+    assert written[1].read_bytes().startswith(b'\x89PNG')
+
+
+def test_cells_that_were_not_run_are_empty(out, capsys):
+    more = ('--report', '--data', 'toy', 'synthetic', '--seeds', '0', '1', '2')
+    assert run(out, *more) == 0
+    text = capsys.readouterr().out
+    assert 'synthetic' not in text and '| lightgcn-softmax-none-d8 | ' in text
+    rows = _quality_report.collect(
+        Store(out, None, 2, 2), [(Case('toy'), parse_arm(arm)) for arm in ARMS], [0, 5]
+    )
+    assert [row['seeds'] for row in rows] == [[0, 5], [0], [0], [0]]
+    assert _quality_report.collect(Store(out, None, 3, 2), [], [0]) == []
+
+
+def test_a_search_that_was_killed_goes_on_as_it_would_have(out, tmp_path, monkeypatch):
+    case, arm = Case('toy'), parse_arm('lightgcn-softmax-none-d8')
+    store = Store(tmp_path, None, 2, 2)
+    train = _quality_store.train
+    seen = []
+
+    def killed(arm, data, params, *rest):
+        seen.append(params)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return train(arm, data, params, *rest)
+
+    monkeypatch.setattr(_quality_store, 'train', killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.tune(case, arm, 0)
+    best = store.tune(case, arm, 0)
+    assert len(seen) == 3 and seen[1] == seen[2] != seen[0]
+    assert best == Store(out, None, 2, 2).tune(case, arm, 0)
+    assert seen[0]['fit.lr'] == 1e-3  # The preset comes first.
+
+
+def test_the_test_chooses_nothing(tmp_path, monkeypatch):
+    """The better a trial is in the test, the worse it is in validation."""
+
+    def run(store, arm, data, params, seed):
+        value = params['model.l2_weight']
+        return {
+            'val': {'recall': 1 / value, 'ndcg': 1 / value},
+            'test': {'recall': value, 'ndcg': value},
+        }
+
+    monkeypatch.setattr(_quality_store, '_train', run)
+    arm, store = parse_arm('ease'), Store(tmp_path, None, 5, 1)
+    best = store.tune(Case('toy'), arm, 0)
+    runs = [json.loads(path.read_text()) for path in tmp_path.rglob('*-0.json')]
+    tried = [run['params'] for run in runs if 'test' in run]
+    assert len(tried) == 5
+    assert best == min(tried, key=lambda params: params['model.l2_weight'])
+
+
+def test_a_run_that_diverges_is_the_worst(tmp_path, monkeypatch):
+    def train(*args):
+        raise ValueError('scores must be finite, got nan for user 0')
+
+    monkeypatch.setattr(_quality_store, 'train', train)
+    arm, store = parse_arm('ease'), Store(tmp_path, None, 2, 1)
+    assert 'left out, every trial failed' in quality.run_cell(
+        store, [0], (Case('toy'), arm)
+    )
+
+    def broken(*args):
+        raise ValueError("'num_layers' must be a count")
+
+    monkeypatch.setattr(_quality_store, 'train', broken)
+    with pytest.raises(ValueError, match='num_layers'):
+        store.run(Case('toy'), arm, {'model.l2_weight': 1.0}, 0)
+
+
+def test_absent_data_is_left_out(tmp_path):
+    cell = Case('movie'), parse_arm('ease')
+    line = quality.run_cell(Store(tmp_path, tmp_path, 1, 1), [0], cell)
+    assert line.startswith('movie, ease: left out, there is no ')
+
+
+def test_a_blend_has_the_companion_that_was_tuned(tmp_path):
+    arm, store = parse_arm('lightgcn-bpr-profile-blend-d8'), Store(tmp_path, None, 1, 1)
+    params = store.tune(Case('toy'), arm, 0)
+    alone = store.tune(Case('toy'), parse_arm('ease-profile'), 0)
+    assert {f'companion.{name[6:]}': value for name, value in alone.items()} == {
+        name: value for name, value in params.items() if name.startswith('companion')
+    }
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('easy', 'unknown model'),
+        ('lightgcn-none', 'lacks its loss'),
+        ('ease-softmax', "unknown word, 'softmax'"),
+        ('lightgcn-bpr-none-x3', "unknown word, 'x3'"),
+    ],
+)
+def test_unknown_arms_are_refused(name, message):
+    with pytest.raises(ValueError, match=message):
+        parse_arm(name)
+
+
+@pytest.mark.parametrize('what', quality.ARMS)
+def test_every_question_has_arms(what):
+    args = quality.parse_args(['--what', what, '--data', 'amazon', 'xrec-yelp'])
+    cells = quality.cells_of(args)
+    assert len(cells) == len(set(cells)) > 1
+    arms = {arm for case, arm in cells if case.data == 'amazon'}
+    assert all(arm.text == 'none' for arm in arms)  # It has no texts.
+    for _, arm in cells:
+        defaults = _quality_arms.defaults_of(arm)
+        assert defaults.keys() <= _quality_arms.space_of(arm).keys()
+
+
+def test_parts_are_all():
+    args = quality.parse_args(['--what', 'table', '--data', 'xrec-yelp'])
+    cells = quality.cells_of(args)
+    parts = [quality.part(f'{number}/3') for number in (1, 2, 3)]
+    shared = [cell for first, step in parts for cell in cells[first::step]]
+    assert len(shared) == len(cells) and set(shared) == set(cells)
+    for wrong in ('0/3', '4/3', '2', 'a/b'):
+        with pytest.raises(SystemExit):
+            quality.parse_args(['--part', wrong])
+
+
+class Fixed(Ranker):
+    """Item 0 first, for all."""
+
+    def score(self, users):
+        return -torch.arange(30.0).expand(users.numel(), -1)
+
+
+def test_measures():
+    exclude = UserItems(torch.tensor([[0, 1, 1], [29, 0, 28]]), 2, 30)
+    label = UserItems(torch.tensor([[0, 0, 1], [0, 25, 2]]), 2, 30)
+    found = measure(Fixed(2, 30), label, exclude)
+    assert found['recall'] == pytest.approx((0.5 + 1) / 2)
+    assert found['mrr'] == pytest.approx((1 + 1 / 2) / 2)
+    assert found['precision'] == pytest.approx(1 / 20)
+    assert found['coverage'] == pytest.approx(21 / 30)  # 0 to 19, and 20.
+    assert found['popularity'] == pytest.approx(1 / 20 / 2)
+    assert (found['recall/1'], found['recall/2']) == pytest.approx((0.5, 1))
+
+
+def row(arm, values, seeds=(0, 1, 2)):
+    test = {'recall': list(values), 'ndcg': list(values)}
+    return {'case': 'toy', 'arm': arm, 'seeds': list(seeds), 'test': test}
+
+
+def test_comparisons_are_of_the_same_seeds():
+    rows = [
+        row('ease', [0.1, 0.1, 0.1]),
+        row('lightgcn-bpr-none', [0.2, 0.3, 0.4]),
+        row('lightgcn-bpr-profile', [0.31, 0.42], seeds=(1, 2)),
+        row('lightgcn-bpr-none-blend', [0.3, 0.3, 0.3]),
+    ]
+    found = {(each.new, each.old): each for each in compare(rows)}
+    text = found['lightgcn-bpr-profile', 'lightgcn-bpr-none']
+    assert text.seeds == 2 and text.difference == pytest.approx(0.73 / 0.7 - 1)
+    assert 0 < text.p < 1
+    blend = found['lightgcn-bpr-none-blend', 'ease']
+    assert blend.difference == pytest.approx(2) and blend.p is None
+    assert len(found) == 2
+
+
+def test_p_values_are_corrected():
+    values = [0.01, 0.04, None, 0.03]
+    found = [Comparison('', '', '', '', 0.0, 5, p) for p in values]
+    corrected = [each.p for each in holm(found)]
+    assert corrected == [pytest.approx(0.03), pytest.approx(0.06), None, 0.06]
