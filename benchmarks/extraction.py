@@ -205,7 +205,7 @@ def recorded(journal: Path) -> set[str]:
         return set()
     db = sqlite3.connect(journal, timeout=60)
     try:
-        rows = db.execute('SELECT intents FROM outcomes').fetchall()
+        rows = db.execute('SELECT content FROM outcomes').fetchall()
     except sqlite3.OperationalError:  # Killed before its table was made.
         rows = []
     finally:

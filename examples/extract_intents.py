@@ -1,4 +1,5 @@
-r"""Texts in, intents out: what each user acts for, and what each item serves, in words.
+r"""Texts in, intents out: what each user acts for, and what each item serves, in words;
+or profiles: what each user likes, and what each item offers (--what profiles).
 
     python examples/extract_intents.py --interactions ratings.csv --user userId \
         --item movieId --timestamp timestamp --items movies.csv \
@@ -17,8 +18,8 @@ key comes from OPENAI_API_KEY; an endpoint that needs none takes any.
 Evidence comes from training interactions alone, which examples/own_data.py splits
 alike, given the same options of the data. Beside --out are its manifest
 (.manifest.json), the answers so far (.sqlite) and the interactions (.data/). Stopped at
-any moment, the same command continues. It returns 1 where intents of a node are still
-missing.
+any moment, the same command continues. It returns 1 where intents, or the profile, of
+a node are still missing.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     )
     extract = IntentExtractor(
         build_chat(args, evidence),
+        what=args.what,
         prompts=read_prompts(args),
         max_intents=args.max_intents,
         concurrency=args.concurrency,
@@ -103,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 def build_chat(args: argparse.Namespace, evidence: Sequence[Evidence]) -> ChatModel:
     if args.llm == 'extractive':
-        return ExtractiveModel(evidence, args.max_intents)
+        return ExtractiveModel(evidence, args.max_intents, what=args.what)
     if args.llm == 'local':
         from torch_geometric.llm.models import LLM
 
@@ -120,9 +122,11 @@ def read_prompts(args: argparse.Namespace) -> dict[str, Prompt]:
 def show(path: Path, most: int = 3) -> None:
     records = load_intents(path).records
     for side in dict.fromkeys(record.side for record in records):
-        found = [r for r in records if r.side == side and r.intents]
+        found = [r for r in records if r.side == side and r.status == 'ok']
         for record in found[:most]:
             print(f'\n{side} {printable(record.id)}')
+            if record.profile:
+                print(f'  {printable(record.profile)}')
             for intent in record.intents:
                 print(f'  {printable(intent.name)}: {printable(intent.reason)}')
     for record in [r for r in records if r.status == 'failed'][:1]:
@@ -137,6 +141,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     add_data_options(parser, texts_required=True)
     add = parser.add_argument
+    add('--what', choices=('intents', 'profiles'), default='intents')
     add('--llm', required=True, metavar='extractive|local|URL')
     add('--model', metavar='NAME', help='of the model, local or behind the URL')
     add('--sides', nargs='+', choices=('user', 'item'), default=['user', 'item'])
@@ -159,7 +164,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='of 1000 tokens',
     )
     add('--dry-run', action='store_true', help='count calls, tokens and cost')
-    add('--out', type=Path, required=True, metavar='intents.jsonl')
+    add('--out', type=Path, required=True, metavar='FILE.jsonl')
     add('--quiet', action='store_true', help='no progress bars')
     args = parser.parse_args(argv)
     check_data_options(parser, args)

@@ -194,11 +194,16 @@ def functional_calls(folder: Path) -> Calls:
             | {'symmetric': False},
         ),
         'bpr_loss': (F.bpr_loss, {**rows, 'reduction': 'mean'}),
+        'alignment_uniformity_loss': (
+            F.alignment_uniformity_loss,
+            {'user': X[:12], 'item': X[12:], 'pairs': PAIRS, 'uniformity_weight': 1.0},
+        ),
         'softmax_loss': (
             F.softmax_loss,
             {'user': X[:12], 'item': X[12:], 'pairs': TRIPLETS, 'temperature': 0.1}
             | {'normalize': True, 'known': TRAIN, 'item_bias': ones[:10]}
-            | {'impl': 'auto'},
+            | {'num_samples': 5, 'sample_weight': ones[:10], 'impl': 'auto'}
+            | {'generator': None},
         ),
         'matching_loss': (
             F.matching_loss,
@@ -294,6 +299,8 @@ def nn_calls(folder: Path) -> Calls:
     backbone = nn.LightGCN(12, 10, 4, num_intents=2)
     model = nn.IRLLRec(backbone, GRAPH, profile=TEXT, intent=TEXT)
     prototypes = nn.IntentPrototypes(4, 2)
+    ones = torch.ones(10)
+    ranking = {'user': X[:12], 'item': X[12:], 'triplets': TRIPLETS}
     options = {'temperature': 0.2, 'duplicates': False, 'impl': 'auto'}
     pairs = {'text': X, 'embedding': X}
     wrapped = {'backbone': backbone, 'edge_index': GRAPH, 'edge_weight': None}
@@ -339,15 +346,15 @@ def nn_calls(folder: Path) -> Calls:
             nn.TranslationAlignmentLoss(),
             {**pairs, 'generator': None},
         ),
+        'DirectAULoss': (nn.DirectAULoss, {'uniformity_weight': 1.0}),
+        'DirectAULoss.forward': (nn.DirectAULoss(), ranking),
+        'BPRLoss.forward': (nn.BPRLoss(), ranking),
         'SoftmaxLoss': (
             nn.SoftmaxLoss,
             {'temperature': 0.1, 'normalize': True, 'known': 'batch', 'impl': 'auto'}
-            | {'item_bias': X[:10, 0]},
+            | {'item_bias': X[:10, 0], 'num_samples': 5, 'sample_weight': ones},
         ),
-        'SoftmaxLoss.forward': (
-            nn.SoftmaxLoss(),
-            {'user': X[:12], 'item': X[12:], 'triplets': TRIPLETS},
-        ),
+        'SoftmaxLoss.forward': (nn.SoftmaxLoss(), ranking),
         'InteractionTextMatchingLoss.forward': (
             nn.InteractionTextMatchingLoss(),
             {'student': X, 'teacher': X},
@@ -382,11 +389,18 @@ def transform_calls(folder: Path) -> Calls:
         del loose[RATES][f'{split}_edge_label_index']
     loose[RATES].rating = torch.ones(PAIRS.size(1))
     text.save_intents(folder / 'a.jsonl', [], {})
+    text.save_intents(folder / 'b.jsonl', [], {'what': 'profiles'})
     sources = {'source': 'profile_text', 'target': 'new'}
     right: dict[str, tuple[Any, dict[str, Any]]] = {
         'AddIntents': (
             DATA,
             {'path': folder / 'a.jsonl', 'target': 'new', 'missing': 'blank'}
+            | {'expect': {}, 'check_evidence': False, 'unsplit': False}
+            | {'sides': ('user',)},
+        ),
+        'AddProfiles': (
+            DATA,
+            {'path': folder / 'b.jsonl', 'target': 'new', 'missing': 'blank'}
             | {'expect': {}, 'check_evidence': False, 'unsplit': False}
             | {'sides': ('user',)},
         ),
@@ -558,15 +572,17 @@ def text_calls(folder: Path) -> Calls:
         ),
         'LocalChat': (text.LocalChat, {'llm': llm, 'max_tokens': 5, 'batch_size': 1}),
         'Prompt': (text.Prompt, {'path': folder / 'none.md'}),
-        'Prompt.packaged': (text.Prompt.packaged, {'side': 'user'}),
+        'Prompt.packaged': (text.Prompt.packaged, {'side': 'user', 'what': 'profiles'}),
         'Prompt.messages': (prompt.messages, {'texts': WORDS, 'max_intents': 2}),
         'ExtractiveModel': (
             text.ExtractiveModel,
-            {'evidence': evidence, 'num_intents': 2, 'min_share': 0.1},
+            {'evidence': evidence, 'num_intents': 2, 'min_share': 0.1}
+            | {'what': 'profiles'},
         ),
         'IntentExtractor': (
             text.IntentExtractor,
             {'model': honest(), 'prompts': {'user': prompt}, 'max_intents': 2}
+            | {'what': 'profiles'}
             | {'concurrency': 1, 'max_retries': 0, 'backoff': 1.0, 'rpm': 1.0}
             | {'tpm': 1.0, 'prompt_price': 0.0, 'answer_price': 0.0}
             | {'progress': False},

@@ -1,6 +1,7 @@
 r"""Transforms of interactions, graphs and texts, as PyG has them."""
 
 from .add_intents import AddIntents
+from .add_profiles import AddProfiles
 from .binarize_ratings import BinarizeRatings
 from .drop_edges import DropEdges
 from .drop_nodes import DropNodes
@@ -16,6 +17,7 @@ from .symmetric_adjacency import SymmetricAdjacency
 
 __all__ = [
     'AddIntents',
+    'AddProfiles',
     'BinarizeRatings',
     'DropEdges',
     'DropNodes',

@@ -59,6 +59,16 @@ def test_without_a_language_model(folder):
     assert 'user u0' in done.stdout and 'item 0' in done.stdout
 
 
+def test_profiles(folder):
+    out = ('--what', 'profiles', '--out', 'profiles.jsonl')
+    done = call(folder, '--llm', 'extractive', *out)
+    assert done.returncode == 0, done.stderr
+    records, manifest = load_intents(folder / 'profiles.jsonl')
+    assert manifest['what'] == 'profiles' and {r.status for r in records} == {'ok'}
+    assert not any(r.intents for r in records)
+    assert f'user u0\n  {records[0].profile}\n' in done.stdout
+
+
 def test_an_endpoint_end_to_end(folder):
     with ChatServer(failing=0.1, seed=1) as server:
         asked = ('--llm', server.url, '--model', 'small', '--price', '0.1', '0.2')

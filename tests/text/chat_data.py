@@ -27,6 +27,10 @@ def answer(
     return json.dumps({'steps': ['one', 'two'], 'intents': [intent]})
 
 
+def profile_answer(profile: str) -> str:
+    return json.dumps({'reasoning': 'what they share', 'profile': profile})
+
+
 class FakeModel:
     """Answers each conversation by a function of it."""
 
@@ -60,7 +64,7 @@ def recorded(journal: Path) -> set[str]:
         return set()
     db = sqlite3.connect(journal, timeout=60)
     try:
-        rows = db.execute('SELECT intents FROM outcomes').fetchall()
+        rows = db.execute('SELECT content FROM outcomes').fetchall()
     except sqlite3.OperationalError:  # Killed before its table was made.
         rows = []
     finally:

@@ -26,8 +26,15 @@ class AnsweredIntent(_Strict):
     evidence: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
 
 
-class Answer(_Strict):
-    r"""An answer of the model. Its steps are reasoning, and are not kept."""
+class AnsweredIntents(_Strict):
+    r"""An answer that holds intents. Its steps are reasoning, and are not kept."""
 
     steps: Optional[Annotated[list[_Step], Field(max_length=10)]] = None
     intents: Annotated[list[AnsweredIntent], Field(min_length=1)]
+
+
+class AnsweredProfile(_Strict):
+    r"""An answer that is a profile. Its reasoning is not kept."""
+
+    reasoning: Optional[_Step] = None
+    profile: Annotated[str, StringConstraints(min_length=1, max_length=1000)]

@@ -17,25 +17,27 @@ from pyg_irllrec.text._sqlite_file import (
 from pyg_irllrec.text.intents.intent_record import Intent
 
 _TABLE = (
-    'outcomes (key BLOB PRIMARY KEY, intents TEXT NOT NULL, reason TEXT NOT NULL, '
+    'outcomes (key BLOB PRIMARY KEY, content TEXT NOT NULL, reason TEXT NOT NULL, '
     'calls INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL, '
     'answer_tokens INTEGER NOT NULL, checksum INTEGER NOT NULL)'
 )
 
 
 class JournalEntry(NamedTuple):
-    r"""The answer to a question, in all runs: intents, or the reason of a failure."""
+    r"""The answer to a question, in all runs: intents or a profile, or the reason of a
+    failure."""
 
     intents: tuple[Intent, ...]
     reason: str = ''
     calls: int = 0
     prompt_tokens: int = 0
     answer_tokens: int = 0
+    profile: str = ''
 
     @property
     def failed(self) -> bool:
         r"""Whether the question has to be asked again."""
-        return not self.intents
+        return not self.intents and not self.profile
 
 
 class Journal(SQLiteFile):
@@ -89,10 +91,11 @@ class Journal(SQLiteFile):
         r"""Stores an entry. It replaces an earlier one, and adds to its counts."""
         with self._lock, self._named_errors(), self._db as db:
             old = db.execute('SELECT * FROM outcomes WHERE key = ?', (key,)).fetchone()
-            counts: tuple[int, ...] = entry[2:]
+            counts: tuple[int, ...] = entry[2:5]
             if old is not None and _is_sound(old):
                 counts = tuple(map(sum, zip(counts, old[3:6])))
-            row = (key, json.dumps(entry.intents), entry.reason, *counts)
+            content = json.dumps(entry.profile or entry.intents)
+            row = (key, content, entry.reason, *counts)
             db.execute(
                 'INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?)',
                 (*row, _checksum(row)),
@@ -122,6 +125,10 @@ def _checksum(content: tuple[Any, ...]) -> int:
 
 
 def _unpack(row: tuple[bytes, str, str, int, int, int, int]) -> JournalEntry:
-    _, intents, reason, *counts, _ = row
-    found = (Intent(name, why, tuple(rows)) for name, why, rows in json.loads(intents))
-    return JournalEntry(tuple(found), reason, *counts)
+    _, content, reason, calls, prompt_tokens, answer_tokens, _ = row
+    entry = JournalEntry((), reason, calls, prompt_tokens, answer_tokens)
+    found = json.loads(content)
+    if isinstance(found, str):
+        return entry._replace(profile=found)
+    intents = (Intent(name, why, tuple(numbers)) for name, why, numbers in found)
+    return entry._replace(intents=tuple(intents))

@@ -12,19 +12,19 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from pyg_irllrec.text.chat.chat_model import Conversation
 from pyg_irllrec.text.intents.evidence import Evidence
-from pyg_irllrec.text.intents.prompt import read_evidence
+from pyg_irllrec.text.intents.prompt import WRITTEN, read_evidence
 from pyg_irllrec.utils.argument_checks import each_of
-from pyg_irllrec.utils.checks import check_count, check_fraction
+from pyg_irllrec.utils.checks import check_choice, check_count, check_fraction
 
 _WORD = re.compile(r'[^\W\d_](?:[^\W_]|[\'’-](?=[^\W_])){2,}')
 _EVIDENCE_WORDS = frozenset({'rating', 'review'})  # Written by choose_evidence.
 
 
 class ExtractiveModel:
-    r"""Intents without a language model, a network or a key. Each intent is a term of
-    the evidence that is salient by TF-IDF, and its reason the terms that occur with
-    it. It replaces a chat model in tests and demos, and :meth:`describe` records that
-    it is no language model.
+    r"""Intents or profiles without a language model, a network or a key. Each intent is
+    a term of the evidence that is salient by TF-IDF, and its reason the terms that
+    occur with it. It replaces a chat model in tests and demos, and :meth:`describe`
+    records that it is no language model.
 
     Terms of few nodes, such as the names in a title, are left out, unless a node has
     no others.
@@ -36,6 +36,9 @@ class ExtractiveModel:
             (default: :obj:`5`)
         min_share (float): The smallest share of the users, and of the items, whose
             evidence has a term; at least two nodes of each. (default: :obj:`0.005`)
+        what (str): What it answers, :obj:`"intents"` or :obj:`"profiles"`, each the
+            most salient terms, four for each intent that there could be.
+            (default: :obj:`"intents"`)
 
     Raises:
         ValueError: If an option is out of range.
@@ -46,7 +49,10 @@ class ExtractiveModel:
         evidence: Iterable[Evidence],
         num_intents: int = 5,
         min_share: float = 0.005,
+        what: str = 'intents',
     ) -> None:
+        check_choice('what', what, WRITTEN)
+        self.what = what
         check_count('num_intents', num_intents)
         check_fraction('min_share', min_share)
         self.num_intents = num_intents
@@ -84,6 +90,7 @@ class ExtractiveModel:
             'note': 'salient terms of the evidence by TF-IDF, not a language model',
             'num_intents': self.num_intents,
             'min_share': self.min_share,
+            'what': self.what,
             'corpus_sha256': self._sha256,
         }
 
@@ -97,6 +104,9 @@ class ExtractiveModel:
             for term, n in frequency.items()
         }
         best = sorted(score, key=lambda term: (-score[term], term))
+        if self.what == 'profiles':
+            words = ', '.join(best[: 4 * self.num_intents])
+            return json.dumps({'profile': words[:1000] or texts[0][:80]})
         intents = [
             {
                 'name': term,

@@ -29,11 +29,21 @@ from pyg_irllrec.text.encoders._encoder_output import as_json
 from pyg_irllrec.text.intents._journal import Journal, JournalEntry
 from pyg_irllrec.text.intents.evidence import Evidence, evidence_sha256
 from pyg_irllrec.text.intents.intent_file import check_path, save_intents
-from pyg_irllrec.text.intents.intent_record import Intent, IntentRecord, read_answer
-from pyg_irllrec.text.intents.prompt import Prompt
+from pyg_irllrec.text.intents.intent_record import (
+    Intent,
+    IntentRecord,
+    read_answer,
+    read_profile,
+)
+from pyg_irllrec.text.intents.prompt import WRITTEN, Prompt
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import check_flag, check_instance
-from pyg_irllrec.utils.checks import check_count, check_not_negative, check_positive
+from pyg_irllrec.utils.checks import (
+    check_choice,
+    check_count,
+    check_not_negative,
+    check_positive,
+)
 from pyg_irllrec.utils.optional import import_optional
 
 _MAX_FAILURES_IN_A_ROW = 25
@@ -46,8 +56,8 @@ _Results = queue.SimpleQueue[Union[tuple[int, JournalEntry], BaseException]]
 
 
 class IntentExtractor:
-    r"""Asks a chat model for the intents in each node's evidence, and writes one
-    :class:`~pyg_irllrec.text.IntentRecord` per node.
+    r"""Asks a chat model for the intents in each node's evidence, or for a profile of
+    the node, and writes one :class:`~pyg_irllrec.text.IntentRecord` per node.
 
     .. code-block:: python
 
@@ -55,6 +65,9 @@ class IntentExtractor:
         extract = IntentExtractor(OpenAIChat('gpt-4o-mini'), concurrency=32)
         extract.estimate(evidence, 'intents.jsonl')  # calls, tokens and cost
         extract(evidence, 'intents.jsonl')
+
+    :class:`~pyg_irllrec.transforms.AddIntents` and
+    :class:`~pyg_irllrec.transforms.AddProfiles` put the texts on the graph.
 
     **Interruption.** A run can be stopped at any moment, by Ctrl-C or SIGKILL, and the
     next call continues from there: each valid answer is stored at once in the journal,
@@ -75,11 +88,14 @@ class IntentExtractor:
 
     Args:
         model (ChatModel): The model, with a method :obj:`describe()`.
+        what (str): What to ask for: :obj:`"intents"`, why users act and items are
+            chosen, or :obj:`"profiles"`, what users like and items offer, in a short
+            text each. (default: :obj:`"intents"`)
         prompts (dict, optional): The prompt of each node type.
             (default: :obj:`None`, :meth:`~pyg_irllrec.text.Prompt.packaged` by
             :obj:`Evidence.role`)
-        max_intents (int): The largest number of intents per node.
-            (default: :obj:`5`)
+        max_intents (int): The largest number of intents per node, which profiles have
+            no use for. (default: :obj:`5`)
         concurrency (int): The largest number of calls at once. (default: :obj:`8`)
         max_retries (int): The largest number of retries per call. (default: :obj:`6`)
         backoff (float): The seconds before the first retry, unless the server asks for
@@ -103,6 +119,7 @@ class IntentExtractor:
         self,
         model: ChatModel,
         *,
+        what: str = 'intents',
         prompts: Optional[Mapping[str, Prompt]] = None,
         max_intents: int = 5,
         concurrency: int = 8,
@@ -115,6 +132,7 @@ class IntentExtractor:
         progress: bool = True,
     ) -> None:
         import_optional('pydantic', type(self).__name__, 'llm')
+        check_choice('what', what, WRITTEN)
         check_count('max_intents', max_intents)
         check_count('concurrency', concurrency)
         check_count('max_retries', max_retries, least=0)
@@ -135,6 +153,7 @@ class IntentExtractor:
         ):
             check_not_negative(name, value)
         self.model = model
+        self.what = what
         self.prompts = prompts
         self.max_intents = max_intents
         self.concurrency = concurrency
@@ -287,7 +306,7 @@ class IntentExtractor:
         with tqdm(
             total=total,
             initial=total - count,
-            desc='Asking for intents',
+            desc=f'Asking for {self.what}',
             disable=not self.progress or count == 0,
         ) as bar:
             for _ in range(count):
@@ -313,8 +332,8 @@ class IntentExtractor:
         question = self._question(evidence)
         replies: list[ChatReply] = []
         intents: tuple[Intent, ...] = ()
-        reason = ''
-        while len(replies) < 2 and not intents:
+        profile = reason = ''
+        while len(replies) < 2 and not intents and not profile:
             try:
                 reply = chat.ask(question)
             except ChatError as error:
@@ -326,7 +345,10 @@ class IntentExtractor:
                 break
             replies.append(reply)
             try:
-                intents = read_answer(reply, len(evidence.texts), self.max_intents)
+                if self.what == 'profiles':
+                    profile = read_profile(reply)
+                else:
+                    intents = read_answer(reply, len(evidence.texts), self.max_intents)
             except UnfinishedThoughts as error:
                 reason = str(error)
                 break  # A second answer would end within thoughts too.
@@ -335,10 +357,11 @@ class IntentExtractor:
                 question = [*question, *_repair_messages(reply, error)]
         return JournalEntry(
             intents,
-            '' if intents else to_single_line(reason),
+            '' if intents or profile else to_single_line(reason),
             len(replies),
             sum(each.prompt_tokens or 0 for each in replies),
             sum(each.answer_tokens or 0 for each in replies),
+            profile,
         )
 
     def _question(self, evidence: Evidence) -> Conversation:
@@ -350,7 +373,7 @@ class IntentExtractor:
             return self.prompts[evidence.side]
         role = evidence.role or evidence.side
         if role not in self._packaged:
-            self._packaged[role] = Prompt.packaged(role)
+            self._packaged[role] = Prompt.packaged(role, self.what)
         return self._packaged[role]
 
     def _question_keys(
@@ -378,7 +401,7 @@ class IntentExtractor:
                 )
             if each.side not in salts:
                 shared = json.dumps(
-                    [model, prompt.describe(), self.max_intents], sort_keys=True
+                    [model, prompt.describe(), self._describe_wanted()], sort_keys=True
                 )
                 salts[each.side] = hashlib.sha256(shared.encode()).digest()
             digest = hashlib.sha256(salts[each.side] + each.sha256.encode()).digest()
@@ -402,10 +425,15 @@ class IntentExtractor:
             'prompts': {
                 side: prompt.describe() for side, prompt in sorted(prompts.items())
             },
-            'max_intents': self.max_intents,
+            **self._describe_wanted(),
             'evidence': _describe_evidence(evidence),
             'evidence_sha256': evidence_sha256(evidence),
         }
+
+    def _describe_wanted(self) -> dict[str, Any]:
+        if self.what == 'profiles':
+            return {'what': self.what}
+        return {'what': self.what, 'max_intents': self.max_intents}
 
     def _cost(self, counts: Mapping[str, int]) -> Optional[float]:
         if self.prompt_price == self.answer_price == 0:
@@ -416,8 +444,8 @@ class IntentExtractor:
 
     def __repr__(self) -> str:
         return (
-            f'{type(self).__name__}({self.model!r}, max_intents={self.max_intents}, '
-            f'concurrency={self.concurrency})'
+            f'{type(self).__name__}({self.model!r}, what={self.what!r}, '
+            f'max_intents={self.max_intents}, concurrency={self.concurrency})'
         )
 
 
@@ -488,6 +516,7 @@ def _record(evidence: Evidence, entry: Optional[JournalEntry]) -> IntentRecord:
         entry.reason,
         evidence.sources,
         evidence.sha256,
+        entry.profile,
     )
 
 

@@ -30,9 +30,12 @@ _RECORD: dict[str, type] = {
     'reason': str,
     'sources': list,
     'evidence_sha256': str,
+    'profile': str,
 }
 _MAX_LABEL_WORDS = 3
-_PLACEHOLDERS = ('a few words', 'one sentence', 'one sentence that says why')
+_PLACEHOLDERS = (
+    *('a few words', 'one sentence', 'one sentence that says why', 'the profile'),
+)
 
 
 class Intent(NamedTuple):
@@ -48,19 +51,20 @@ class Intent(NamedTuple):
 
 @dataclass(frozen=True)
 class IntentRecord:
-    r"""The intents of a node.
+    r"""What was written about a node: its intents, or its profile.
 
     Args:
         side (str): The type of the node, such as :obj:`"user"`.
         id (int or str): Its original id.
         status (str): :obj:`"ok"`; :obj:`"no evidence"` where the node has no texts and
             no model was asked; or :obj:`"failed"`.
-        intents (tuple of Intent): The intents, at least one where the status is
-            :obj:`"ok"`.
+        intents (tuple of Intent): The intents. Where the status is :obj:`"ok"`, there
+            is at least one, or a profile.
         reason (str): The reason of a failure. (default: :obj:`""`)
         sources (tuple): The node of each text of the evidence, as a pair of type and
             original id. (default: :obj:`()`)
         evidence_sha256 (str): A hash of the texts. (default: :obj:`""`)
+        profile (str): The profile. (default: :obj:`""`)
     """
 
     side: str
@@ -70,6 +74,7 @@ class IntentRecord:
     reason: str = ''
     sources: tuple[tuple[str, NodeId], ...] = ()
     evidence_sha256: str = ''
+    profile: str = ''
 
     def to_dict(self) -> dict[str, Any]:
         r"""The record as a dictionary for JSON."""
@@ -81,6 +86,7 @@ class IntentRecord:
             **({'reason': self.reason} if self.reason else {}),
             'sources': self.sources,
             'evidence_sha256': self.evidence_sha256,
+            **({'profile': self.profile} if self.profile else {}),
         }
 
     @classmethod
@@ -90,7 +96,7 @@ class IntentRecord:
         Raises:
             ValueError: If it has other names, or values of other types.
         """
-        _check_names('a record', value, _RECORD, ('reason',))
+        _check_names('a record', value, _RECORD, ('reason', 'profile'))
         _check_type('id', value['id'], (int, str))
         if value['status'] not in STATUSES:
             raise ValueError(
@@ -98,10 +104,16 @@ class IntentRecord:
                 f'{value["status"]!r:.80}'
             )
         intents = tuple(_to_intent(each) for each in value['intents'])
-        if value['status'] == 'ok' and not intents:
-            raise ValueError("'intents' must hold an intent where 'status' is 'ok'")
-        if value['status'] != 'ok' and intents:
-            raise ValueError("'intents' must be empty unless 'status' is 'ok'")
+        written = bool(intents) + bool(value.get('profile'))
+        if value['status'] == 'ok' and written != 1:
+            raise ValueError(
+                "'intents' must hold an intent where 'status' is 'ok', or 'profile' a "
+                f'text, got {"both" if written else "neither"}'
+            )
+        if value['status'] != 'ok' and written:
+            raise ValueError(
+                "'intents' and 'profile' must be empty unless 'status' is 'ok'"
+            )
         sources = tuple(_to_source(each) for each in value['sources'])
         cited = [number for intent in intents for number in intent.evidence]
         if sources and max(cited, default=0) > len(sources):
@@ -180,11 +192,43 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
             answer by the message.
         ImportError: If pydantic is not installed.
     """
+    intents = tuple(
+        Intent(
+            to_single_line(i.name),
+            to_single_line(i.reason),
+            tuple(sorted(set(i.evidence))),
+        )
+        for i in _parse(answer, 'intents').intents
+    )
+    _check_intents(intents, num_texts, max_intents)
+    return intents
+
+
+def read_profile(answer: str) -> str:
+    r"""Reads the profile in a model's answer, :obj:`{"reasoning": "...", "profile":
+    "..."}`, as :func:`read_answer` reads intents.
+
+    Args:
+        answer (str): The answer.
+
+    Raises:
+        ValueError: If the answer is anything else.
+        ImportError: If pydantic is not installed.
+    """
+    profile = to_single_line(_parse(answer, 'profile').profile)
+    if not profile or _is_placeholder(profile):
+        raise ValueError('profile must be filled in, got the words of the form')
+    return profile
+
+
+def _parse(answer: str, key: str) -> Any:
+    r"""The object with :obj:`key` in an answer, in its schema."""
     import_optional('pydantic', 'read_answer', 'llm')
     from pydantic import ValidationError
 
-    from pyg_irllrec.text.intents._answer_schema import Answer
+    from pyg_irllrec.text.intents._answer_schema import AnsweredIntents, AnsweredProfile
 
+    schema = AnsweredIntents if key == 'intents' else AnsweredProfile
     answer = _unquote(answer)
     text = strip_thoughts(answer)
     if text is None:
@@ -193,7 +237,7 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
         found = find_objects(text)
         if not found:
             raise ValueError(_explain_absence(answer, text))
-        parsed = Answer.model_validate(_choose_object(found))
+        return schema.model_validate(_choose_object(found, key))
     except ValidationError as error:
         # Without the input, which may be long.
         reasons = [
@@ -201,16 +245,6 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
             for each in error.errors(include_input=False, include_url=False)[:3]
         ]
         raise ValueError(to_single_line('; '.join(reasons))[:500]) from None
-    intents = tuple(
-        Intent(
-            to_single_line(i.name),
-            to_single_line(i.reason),
-            tuple(sorted(set(i.evidence))),
-        )
-        for i in parsed.intents
-    )
-    _check_intents(intents, num_texts, max_intents)
-    return intents
 
 
 def _unquote(text: str) -> str:
@@ -236,8 +270,8 @@ def _explain_absence(answer: str, text: str) -> str:
     return f'{wanted}, got none'
 
 
-def _choose_object(found: list[FoundObject]) -> dict[str, Any]:
-    r"""The object with the intents."""
+def _choose_object(found: list[FoundObject], key: str) -> dict[str, Any]:
+    r"""The object with :obj:`key`."""
     answers: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     is_cut = False
@@ -245,8 +279,8 @@ def _choose_object(found: list[FoundObject]) -> dict[str, Any]:
         if each.value is None:
             is_cut = True
         elif not _is_draft_label(each.label):
-            value = _unwrap(each.value)
-            if 'intents' in value and not _is_form(value['intents']):
+            value = _unwrap(each.value, key)
+            if key in value and not _is_form(value[key]):
                 answers.append(value)
                 is_cut = False
             else:
@@ -256,9 +290,9 @@ def _choose_object(found: list[FoundObject]) -> dict[str, Any]:
             'the JSON object of the answer must be whole, got one that is cut off or '
             'malformed'
         )
-    if len({json.dumps(each['intents'], sort_keys=True) for each in answers}) > 1:
+    if len({json.dumps(each[key], sort_keys=True) for each in answers}) > 1:
         raise ValueError(
-            "the answer must hold one JSON object with 'intents', got several that "
+            f"the answer must hold one JSON object with '{key}', got several that "
             'differ'
         )
     if not answers and not others:
@@ -268,13 +302,13 @@ def _choose_object(found: list[FoundObject]) -> dict[str, Any]:
     return (answers or others)[-1]
 
 
-def _unwrap(value: dict[str, Any]) -> dict[str, Any]:
+def _unwrap(value: dict[str, Any], key: str) -> dict[str, Any]:
     r"""The object under a key such as :obj:`"result"`, if it is the one."""
-    while 'intents' not in value:
+    while key not in value:
         inner = [
             each
-            for key, each in value.items()
-            if isinstance(each, dict) and means_answer(key)
+            for name, each in value.items()
+            if isinstance(each, dict) and means_answer(name)
         ]
         if len(inner) != 1:
             break
@@ -290,18 +324,14 @@ def _is_draft_label(label: str) -> bool:
     return 0 < len(words) <= _MAX_LABEL_WORDS and means_thought(words[-1])
 
 
-def _is_form(intents: Any) -> bool:
-    r"""Whether these are the intents of the form that the prompt gives."""
-    return (
-        isinstance(intents, list)
-        and all(
-            isinstance(each, dict)
-            and (
-                _is_placeholder(each.get('name')) or _is_placeholder(each.get('reason'))
-            )
-            for each in intents
-        )
-        and intents != []
+def _is_form(written: Any) -> bool:
+    r"""Whether this is what the form in the prompt holds."""
+    if not isinstance(written, list):
+        return _is_placeholder(written)
+    return written != [] and all(
+        isinstance(each, dict)
+        and (_is_placeholder(each.get('name')) or _is_placeholder(each.get('reason')))
+        for each in written
     )
 
 

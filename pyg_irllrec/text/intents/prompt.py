@@ -11,7 +11,10 @@ from pyg_irllrec.text._to_single_line import to_single_line
 from pyg_irllrec.text.chat.chat_model import Conversation
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import as_path, each_of
-from pyg_irllrec.utils.checks import check_count
+from pyg_irllrec.utils.checks import check_choice, check_count
+
+WRITTEN = ('intents', 'profiles')
+"""What a model can be asked to write about a node."""
 
 _FENCE = ('<evidence>', '</evidence>')
 _FOLDER = Path(__file__).parent / 'prompts'
@@ -43,7 +46,8 @@ class Prompt:
     :obj:`{evidence}` must occur once. It is replaced by numbered texts between
     :obj:`<evidence>` and :obj:`</evidence>`, one per line, each a JSON string in which
     :obj:`<` and :obj:`>` are escaped, so that no text can end the fence. The prompt
-    must ask for answers like those of the packaged prompts.
+    must ask for answers like those of the packaged prompts. A prompt for profiles holds
+    no :obj:`{max_intents}`.
 
     Args:
         path (str or Path): The file. :meth:`packaged` opens the prompts of this
@@ -83,22 +87,29 @@ class Prompt:
         self._user = parts['user']
 
     @classmethod
-    def packaged(cls, side: str) -> Prompt:
-        r"""The prompt for users (:obj:`"user"`) or for items (:obj:`"item"`).
+    def packaged(cls, side: str, what: str = 'intents') -> Prompt:
+        r"""A prompt of this package.
+
+        Args:
+            side (str): Whom it asks about, users (:obj:`"user"`) or items
+                (:obj:`"item"`).
+            what (str): What it asks for, :obj:`"intents"` or :obj:`"profiles"`.
+                (default: :obj:`"intents"`)
 
         Raises:
-            ValueError: If this package has no prompt for :obj:`side`.
+            ValueError: If this package has no such prompt.
         """
-        names = sorted(path.stem for path in _FOLDER.glob('*.md'))
+        check_choice('what', what, WRITTEN)
+        names = sorted(path.stem for path in (_FOLDER / what).glob('*.md'))
         if side not in names:
             raise ValueError(
                 f"'prompts' must hold a prompt for {side!r}: the package has prompts "
                 f'for {", ".join(names)}'
             )
-        return cls(_FOLDER / f'{side}.md')
+        return cls(_FOLDER / what / f'{side}.md')
 
     def messages(self, texts: Sequence[str], max_intents: int) -> Conversation:
-        r"""Returns the conversation that asks for the intents in some texts.
+        r"""Returns the conversation that asks about some texts.
 
         Args:
             texts (sequence of str): The texts.

@@ -36,6 +36,15 @@ def test_salient_terms():
     assert intents[1]['reason'] == 'alone'
 
 
+def test_profiles_are_salient_terms():
+    model = ExtractiveModel(CORPUS, 2, what='profiles')
+    assert model.describe()['what'] == 'profiles'
+    messages = [Prompt.packaged('user').messages(CORPUS[k].texts, 5) for k in (0, 2)]
+    first, second = map(json.loads, model(messages))
+    assert first == {'profile': 'horror, alien, aliens, comedy'}
+    assert second == {'profile': '12 | 1999'}
+
+
 def test_an_intent_is_shared():
     corpus = [Evidence('user', k, ('Mary at war', 'Comedy at sea')) for k in range(9)]
     titles = ('Mary at war', 'Comedy at war', 'Comedy at sea')

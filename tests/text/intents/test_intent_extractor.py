@@ -27,6 +27,7 @@ from tests.text.chat_data import (
     answer,
     first_text,
     honest,
+    profile_answer,
     recorded,
     some_evidence,
 )
@@ -154,7 +155,7 @@ def test_a_damaged_answer_is_asked_for_again(out):
     extractor(honest())(evidence, out)
     content = out.read_bytes()
     with sqlite3.connect(out.with_suffix('.sqlite')) as db:
-        db.execute("UPDATE outcomes SET intents = '[]' WHERE intents LIKE '%text 2%'")
+        db.execute("UPDATE outcomes SET content = '[]' WHERE content LIKE '%text 2%'")
     db.close()
     model = honest()
     extractor(model)(evidence, out)
@@ -167,6 +168,53 @@ def test_a_million_nodes_are_never_in_memory_as_texts(out):
             raise AssertionError
 
     extractor(honest())(Lazy(some_evidence(3)), out)
+
+
+# Profiles.
+
+
+def profiles(name='fake'):
+    return FakeModel(lambda c: profile_answer(f'Likes {first_text(c)}.'), name)
+
+
+def test_profiles_by_the_same_machinery(out):
+    evidence = [*some_evidence(3), Evidence('user', 'none', ())]
+    assert extractor(profiles(), what='profiles').estimate(evidence, out)['calls'] == 3
+    manifest = extractor(profiles(), what='profiles')(evidence, out)
+    records, read = load_intents(out)
+    assert [r.profile for r in records] == [
+        *(f'Likes user text {k}.' for k in range(3)),
+        '',
+    ]
+    assert [r.status for r in records] == ['ok'] * 3 + ['no evidence']
+    assert records[1].sources and not records[1].intents
+    assert read['what'] == 'profiles' and 'max_intents' not in read
+    assert manifest['prompts']['user'] == Prompt.packaged('user', 'profiles').describe()
+    content, model = out.read_bytes(), profiles()
+    extractor(model, what='profiles', max_intents=2)(evidence, out)
+    assert model.conversations == [] and out.read_bytes() == content
+
+
+def test_intents_are_no_answer_where_a_profile_is_asked_for(out):
+    answers = [answer('x'), profile_answer('mended'), answer('y'), answer('z')]
+    model = FakeModel(lambda conversation: answers.pop(0))
+    extract = extractor(model, what='profiles', concurrency=1)
+    manifest = extract(some_evidence(2), out)
+    first, second = load_intents(out).records
+    assert first.profile == 'mended' and manifest['counts']['calls'] == 4
+    assert second.status == 'failed' and 'profile: Field required' in second.reason
+
+
+def test_one_journal_holds_both(out):
+    evidence = some_evidence(2)
+    extractor(honest())(evidence, out)
+    prompts = {'user': Prompt.packaged('user')}  # The same one, by mistake.
+    extractor(profiles(), what='profiles', prompts=prompts)(evidence, out)
+    assert load_intents(out).records[0].profile == 'Likes user text 0.'
+    model = honest()
+    extractor(model)(evidence, out)
+    assert model.conversations == []
+    assert load_intents(out).records[0].intents[0].name == 'user text 0'
 
 
 # Answers that do not fit.

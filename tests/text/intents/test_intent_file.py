@@ -79,7 +79,7 @@ def without(value, name):
         ([1], 'must hold a JSON object, got a list'),
         ({}, 'must have the fields side, id, status'),
         (without(RECORD, 'sources'), 'must have the fields side, id, status'),
-        (RECORD | {'more': 1}, 'must have the fields .* evidence_sha256, got'),
+        (RECORD | {'more': 1}, 'must have the fields .* evidence_sha256, profile, got'),
         (RECORD | {'id': 1.5}, "'id' must be an integer or a text, got 1.5"),
         (RECORD | {'id': True}, "'id' must be an integer or a text, got True"),
         (RECORD | {'id': None}, "'id' must be an integer or a text, got None"),
@@ -92,7 +92,7 @@ def without(value, name):
         (RECORD | {'intents': [without(INTENT, 'name')]}, 'must have the fields name'),
         (RECORD | {'intents': [INTENT | {'evidence': [0]}]}, 'numbers from 1, got 0'),
         (RECORD | {'intents': [INTENT | {'evidence': ['1']}]}, 'must be an integer'),
-        (RECORD | {'status': 'failed'}, "'intents' must be empty unless"),
+        (RECORD | {'status': 'failed'}, "'intents' and 'profile' must be empty unless"),
         (
             RECORD | {'sources': [['a', 1]], 'intents': [INTENT | {'evidence': [99]}]},
             'from 1 to 1, one per source, got 99',

@@ -5,7 +5,12 @@ import sys
 
 import pytest
 
-from pyg_irllrec.text.intents.intent_record import Intent, IntentRecord, read_answer
+from pyg_irllrec.text.intents.intent_record import (
+    Intent,
+    IntentRecord,
+    read_answer,
+    read_profile,
+)
 
 pytest.importorskip('pydantic')
 
@@ -181,3 +186,55 @@ def test_without_pydantic(monkeypatch):
     monkeypatch.setitem(sys.modules, 'pydantic', None)
     with pytest.raises(ImportError, match=r"pip install 'pyg_irllrec\[llm\]'"):
         read_answer('{}', 1, 1)
+
+
+@pytest.mark.parametrize(
+    'answer',
+    [
+        '{"reasoning": "x", "profile": "Likes tea."}',
+        'Here it is: {"profile": "Likes\\n  tea."} Enjoy!',
+        '<think>{"profile": "draft"}</think>{"profile": "Likes tea."}',
+        '{"profile": "the profile"} {"profile": "Likes tea."}',
+        '{"result": {"profile": "Likes tea."}}',
+    ],
+)
+def test_profiles_around_which_there_are_other_things(answer):
+    assert read_profile(answer) == 'Likes tea.'
+
+
+@pytest.mark.parametrize(
+    ('answer', 'message'),
+    [
+        ('{"profile": ""}', 'profile: String should have at least 1'),
+        ('{"profile": "the profile"}', 'must be filled in, got the words of the form'),
+        ('{"profile": 5}', 'profile: Input should be a valid string'),
+        (json.dumps({'profile': 'x' * 1001}), 'profile: String should have at most 10'),
+        (
+            '{"profile": "a"} {"profile": "b"}',
+            "with 'profile', got several that differ",
+        ),
+        ('{"intents": []}', 'profile: Field required'),
+        ('{"profile": "a', 'must be whole, got one that is cut off'),
+        ('no', 'must hold a JSON object, got none'),
+    ],
+)
+def test_answers_that_hold_no_profile(answer, message):
+    with pytest.raises(ValueError, match=message):
+        read_profile(answer)
+
+
+def test_records_of_profiles():
+    record = IntentRecord('user', 1, 'ok', (), '', (('item', 3),), 'ab', 'Likes tea.')
+    assert IntentRecord.from_dict(record.to_dict()) == record
+    assert 'profile' not in IntentRecord('user', 1, 'failed', (), 'why').to_dict()
+    for bad, message in (
+        ({'profile': ''}, "or 'profile' a text, got neither"),
+        ({'status': 'failed'}, "'profile' must be empty unless 'status' is 'ok'"),
+        ({'profile': 3}, "'profile' must be a text, got 3"),
+        (
+            {'intents': [{'name': 'a', 'reason': 'b', 'evidence': [1]}]},
+            "or 'profile' a text, got both",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            IntentRecord.from_dict(record.to_dict() | bad)

@@ -46,10 +46,22 @@ def test_counts_of_a_question_add_up(path):
         }
 
 
+def test_profiles(path):
+    entry = JournalEntry((), '', 1, 20, 5, 'Likes "tea"; 喝茶.')
+    with Journal(path) as journal:
+        journal.write(KEYS[0], JournalEntry((), 'no', 1, 10, 1))
+        journal.write(KEYS[0], entry)
+        journal.write(KEYS[1], ENTRY)
+    found = read(path)
+    assert found[KEYS[0]] == entry._replace(calls=2, prompt_tokens=30, answer_tokens=6)
+    assert not found[KEYS[0]].failed
+    assert found[KEYS[1]] == ENTRY
+
+
 @pytest.mark.parametrize(
     'change_of',
     [
-        "intents = '[]'",
+        "content = '[]'",
         "reason = 'x'",
         "calls = 'abc'",
         'calls = 3',
@@ -59,7 +71,7 @@ def test_counts_of_a_question_add_up(path):
         'checksum = checksum + 1',
         "checksum = 'abc'",
         "reason = CAST(x'ff' AS TEXT)",
-        "intents = x'00'",
+        "content = x'00'",
     ],
 )
 def test_a_damaged_entry_is_named_and_asked_for_again(path, change_of):
@@ -76,7 +88,7 @@ def test_an_entry_of_another_question_is_damaged(path):
     fill(path)
     change(
         path,
-        'UPDATE outcomes SET (intents, checksum) = (SELECT intents, checksum + 0 FROM '
+        'UPDATE outcomes SET (content, checksum) = (SELECT content, checksum + 0 FROM '
         'outcomes WHERE key != ?1 LIMIT 1) WHERE key = ?1',
     )
     with pytest.warns(UserWarning, match='1 of 3 entries'):

@@ -26,6 +26,19 @@ def test_packaged_prompts(side):
     assert 'Go step by step' in user['content'] and '{evidence}' not in user['content']
 
 
+@pytest.mark.parametrize('side', ['user', 'item'])
+def test_packaged_prompts_for_profiles(side):
+    prompt = Prompt.packaged(side, 'profiles')
+    assert prompt.name == f'{side} profile'
+    assert prompt.sha256 != Prompt.packaged(side).sha256
+    system, user = prompt.messages(['a'], 4)
+    assert 'never an instruction' in system['content']
+    assert '<evidence>\n[1] "a"\n</evidence>' in user['content']
+    assert '"reasoning"' in user['content'] and 'intent' not in user['content']
+    with pytest.raises(ValueError, match="'what' must be one of 'intents', 'profiles'"):
+        Prompt.packaged(side, 'poems')
+
+
 def test_a_prompt_of_ones_own(tmp_path):
     path = tmp_path / 'mine.md'
     path.write_text(FORM)
