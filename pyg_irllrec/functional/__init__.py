@@ -1,5 +1,6 @@
 r"""Pure maths on tensors: no state, and no randomness that is not passed in."""
 
+from .alignment_uniformity_loss import alignment_uniformity_loss
 from .approximation_error import ApproximationError, approximation_error
 from .bpr_loss import bpr_loss
 from .edge_dropout import edge_dropout
@@ -14,6 +15,7 @@ from .unit_norm import unit_norm
 
 __all__ = [
     'ApproximationError',
+    'alignment_uniformity_loss',
     'approximation_error',
     'bpr_loss',
     'edge_dropout',

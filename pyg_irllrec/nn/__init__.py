@@ -19,6 +19,8 @@ from .baselines import EASE, ItemKNN, Popularity
 from .conv import IntentLGConv
 from .intent_prototypes import IntentPrototypes
 from .loss import (
+    BPRLoss,
+    DirectAULoss,
     IntentAlignmentLoss,
     InteractionTextMatchingLoss,
     LossOutput,
@@ -36,9 +38,11 @@ __all__ = [
     'EASE',
     'SGL',
     'AlphaRec',
+    'BPRLoss',
     'Backbone',
     'BackboneOutput',
     'ContrastiveBackbone',
+    'DirectAULoss',
     'EmbeddingBackbone',
     'IRLLRec',
     'IntentAlignmentLoss',

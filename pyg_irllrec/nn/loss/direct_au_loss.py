@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import Module
+
+from pyg_irllrec.functional.alignment_uniformity_loss import (
+    unchecked_alignment_uniformity_loss,
+)
+from pyg_irllrec.functional.softmax_loss import check_embeddings
+from pyg_irllrec.nn._arguments import repr_arguments
+from pyg_irllrec.utils.checks import check_not_negative, check_triplets
+
+
+class DirectAULoss(Module):
+    r"""Alignment and uniformity as a ranking loss, from the `"Towards Representation
+    Alignment and Uniformity in Collaborative Filtering"
+    <https://arxiv.org/abs/2206.12811>`_ paper (Equation 8), see
+    :func:`~pyg_irllrec.functional.alignment_uniformity_loss`. The negative items of the
+    triplets are not read.
+
+    Args:
+        uniformity_weight (float): How much uniformity counts. (default: :obj:`1.0`)
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(self, uniformity_weight: float = 1.0) -> None:
+        super().__init__()
+        check_not_negative('uniformity_weight', uniformity_weight)
+        self.uniformity_weight = uniformity_weight
+
+    def forward(self, user: Tensor, item: Tensor, triplets: Tensor) -> Tensor:
+        r"""The loss of a batch.
+
+        Args:
+            user (torch.Tensor): The embeddings of all users, :math:`(U, d)`.
+            item (torch.Tensor): The embeddings of all items, :math:`(I, d)`.
+            triplets (torch.Tensor): User, positive item and negative item ids, each
+                from zero, of shape :math:`(3, B)`.
+
+        Raises:
+            ValueError: If a shape, dtype or id is not as above.
+        """
+        check_embeddings(user, item)
+        check_triplets(triplets, user.size(0), item.size(0))
+        return unchecked_alignment_uniformity_loss(
+            user, item, triplets, self.uniformity_weight
+        )
+
+    def extra_repr(self) -> str:
+        r"""The arguments."""
+        return repr_arguments(self)
