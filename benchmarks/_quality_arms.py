@@ -178,17 +178,25 @@ def space_of(arm: Arm) -> Space:
     return space
 
 
+DEFAULTS: Params = {
+    'model.exponent': 0.3,
+    'model.num_neighbors': 200,
+    'model.l2_weight': 200.0,
+    'model.text_weight': 200.0,
+    'model.text_l2_weight': 10.0,
+    'ranking.temperature': 0.1,
+}
+"""Of classes, where no preset has a value."""
+
+
 def defaults_of(arm: Arm) -> Params:
-    """What is tried first: the preset of own data, where it has a value."""
-    if arm.model not in BACKBONES:
-        return {}
-    preset = get_preset(arm.model, 'own', arm.alignment)
-    names = (name.split('.') for name in space_of(arm))
-    return {
-        f'{part}.{name}': preset[part][name]
-        for part, name in names
-        if name in preset.get(part, {})
-    }
+    """What is tried first."""
+    space = space_of(arm)
+    values = dict(DEFAULTS)
+    if arm.model in BACKBONES:
+        for part, arguments in get_preset(arm.model, 'own', arm.alignment).items():
+            values |= {f'{part}.{name}': value for name, value in arguments.items()}
+    return {name: value for name, value in values.items() if name in space}
 
 
 # How it is trained.

@@ -34,9 +34,7 @@ def collect(
                     'arm': arm.name,
                     'params': chosen['params'],
                     'seeds': list(runs),
-                    'seconds': statistics.fmean(
-                        run['seconds'] for run in runs.values()
-                    ),
+                    'seconds': [run['seconds'] for run in runs.values()],
                     'best_epoch': [run['best_epoch'] for run in runs.values()],
                     'val': values_of(runs, 'val'),
                     'test': values_of(runs, 'test'),
@@ -91,6 +89,16 @@ def cold_table(rows: Sequence[Row]) -> str:
         test = shown.get((arm, case), {})
         groups = [test.get(f'recall/{number}') for number in range(1, GROUPS + 1)]
         return ' / '.join(f'{statistics.fmean(each):.4f}' for each in groups if each)
+
+    return grid(rows, cell)
+
+
+def seconds_table(rows: Sequence[Row]) -> str:
+    shown = {(row['arm'], row['case']): row['seconds'] for row in rows}
+
+    def cell(arm: str, case: str) -> str:
+        seconds = shown.get((arm, case))
+        return '' if seconds is None else f'{statistics.fmean(seconds):.3g}'
 
     return grid(rows, cell)
 
@@ -207,6 +215,7 @@ def report(rows: Sequence[Row]) -> str:
         'Precision@20 / MRR@20 / coverage@20 / popularity of what is recommended:\n\n'
         + table(rows, OTHERS),
         'Recall@20 by quarter of users, least active first:\n\n' + cold_table(rows),
+        'Seconds of one run:\n\n' + seconds_table(rows),
     ]
     if found := compare(rows):
         parts.append(

@@ -27,6 +27,10 @@ from pyg_irllrec.utils.files import atomic_write
 
 Run = dict[str, Any]
 
+NO_MODEL = ('must be finite', "'max_bytes' must", "'l2_weight' must be larger")
+"""What errors have in common that depend on hyper-parameters: training has diverged, or
+EASE needs more memory or a larger weight. They are results, others are faults."""
+
 
 class Case(NamedTuple):
     """The data that arms are compared on."""
@@ -92,9 +96,9 @@ class Store(NamedTuple):
             try:
                 run |= _train(self, arm, data, params, seed)
             except ValueError as error:
-                if 'finite' not in str(error):
+                if not any(word in str(error) for word in NO_MODEL):
                     raise
-                run['error'] = str(error)  # Training has diverged.
+                run['error'] = str(error)
         write(path, run)
         return run
 

@@ -23,6 +23,8 @@ from benchmarks import intent_propagate as intent_propagate_benchmark
 from benchmarks import sampling_eval as sampling_eval_benchmark
 from benchmarks import scale as scale_benchmark
 from benchmarks import train_step as train_step_benchmark
+from benchmarks._quality_report import compare, comparison_table
+from benchmarks._quality_report import table as quality_table
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')))
@@ -190,6 +192,19 @@ def by_seed(name: str) -> str:
         [seed, *(f'{value:.4f}' for value in values)] for seed, values in found.items()
     ]
     return table(('seed', *(f'{a} {m}' for a, m in columns)), lines)
+
+
+def quality() -> str:
+    rows = rows_of('quality')
+    called = command('quality').replace(' --report', '')
+    return (
+        f'{called}, Recall@20 / NDCG@20 on the test part:\n\n'
+        f'{quality_table(rows)}\n\n'
+        '![Recall and NDCG of every arm on every dataset]'
+        '(benchmarks/results/quality.png)\n\n'
+        "Paired t-tests over seeds, Holm's correction over all of them:\n\n"
+        f'{comparison_table(compare(rows))}'
+    )
 
 
 def quality_amazon() -> str:
@@ -405,6 +420,7 @@ FIGURES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
         parity,
+        quality,
         quality_amazon,
         quality_synthetic,
         quality_backbones,

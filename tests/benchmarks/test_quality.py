@@ -162,8 +162,10 @@ def test_every_question_has_arms(what):
     arms = {arm for case, arm in cells if case.data == 'amazon'}
     assert all(arm.text == 'none' for arm in arms)  # It has no texts.
     for _, arm in cells:
-        defaults = _quality_arms.defaults_of(arm)
-        assert defaults.keys() <= _quality_arms.space_of(arm).keys()
+        space = _quality_arms.space_of(arm)
+        for name, value in _quality_arms.defaults_of(arm).items():
+            choices = getattr(space[name], 'choices', ())
+            assert value in choices or space[name].low <= value <= space[name].high
 
 
 def test_parts_are_all():
