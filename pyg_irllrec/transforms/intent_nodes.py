@@ -5,7 +5,7 @@ from typing import Optional
 import torch
 from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import embedding_bag, normalize
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 
@@ -165,12 +165,9 @@ def _mean_of_items(edges: Tensor, share: Tensor, size: tuple[int, int]) -> Tenso
     r"""The mean share of the items of each user, each counted once, of shape
     :math:`(U, K)`."""
     pair = (edges[0] * size[1] + edges[1]).unique()
-    user, item = pair // size[1], pair % size[1]
-    count = torch.bincount(user, minlength=size[0])
-    start = torch.cat([count.new_zeros(1), count.cumsum(0)])
-    weight = (1 / count.clamp(min=1)).to(share)[user]
-    matrix = torch.sparse_csr_tensor(start, item, weight, size, check_invariants=False)
-    return matrix @ share
+    count = torch.bincount(pair // size[1], minlength=size[0])
+    start = count.cumsum(0) - count
+    return embedding_bag(pair % size[1], share, start, mode='mean')
 
 
 def _largest(share: Tensor, most: int) -> tuple[Tensor, Tensor]:
