@@ -27,6 +27,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from torch.nn import Module
 from torch_geometric.data import HeteroData
 from torch_geometric.metrics import (
     LinkPredAveragePopularity,
@@ -40,7 +41,10 @@ from torch_geometric.metrics import (
 
 from pyg_irllrec.nn import (
     EASE,
+    Backbone,
+    DirectAULoss,
     IntentAlignmentLoss,
+    IntentNodeBackbone,
     IRLLRec,
     ItemKNN,
     Popularity,
@@ -49,6 +53,7 @@ from pyg_irllrec.nn import (
 )
 from pyg_irllrec.presets import ALIGNMENT_TEXTS, BACKBONES, Preset, get_preset
 from pyg_irllrec.training import InteractionDataModule, fit
+from pyg_irllrec.transforms import IntentNodes
 from pyg_irllrec.typing import RATES, SIDES
 from pyg_irllrec.utils import UserItems, bipartite_edge_index
 
@@ -57,16 +62,22 @@ Space = dict[str, BaseDistribution]
 Metrics = dict[str, float]
 
 CLOSED = {'popularity': Popularity, 'itemknn': ItemKNN, 'ease': EASE}
-LOSSES = ('bpr', 'softmax')
+LOSSES: dict[str, Optional[type[Module]]] = {
+    'bpr': None,  # The backbone's own.
+    'softmax': SoftmaxLoss,
+    'directau': DirectAULoss,
+}
 TEXTS: dict[str, tuple[str, Optional[str]]] = {
     'none': ('none', None),
     'profile': ('profile', 'real'),
     'intents': ('intents', 'real'),
     'full': ('full', 'real'),
+    'nodes': ('none', 'real'),
     'shuffled': ('profile', 'shuffled'),
-    'fullshuffled': ('full', 'shuffled'),
+    'shuffledfull': ('full', 'shuffled'),
+    'shufflednodes': ('none', 'shuffled'),
 }
-"""The alignment and the texts of a graph, by word."""
+"""The alignment and the texts of a graph, by word. With nodes, intents are nodes."""
 
 K = 20
 GROUPS = 4
@@ -85,6 +96,10 @@ class Arm:
     @property
     def closed(self) -> bool:
         return self.model in CLOSED
+
+    @property
+    def has_nodes(self) -> bool:
+        return self.text.endswith('nodes')
 
     @property
     def alignment(self) -> str:
@@ -141,8 +156,16 @@ GRAPH_SPACE: Space = {
     'backbone.num_layers': IntDistribution(1, 3),
     'data.batch_size': CategoricalDistribution([1024, 4096]),
 }
-SOFTMAX_SPACE: Space = {'ranking.temperature': log(0.05, 0.3)}
+LOSS_SPACES: dict[str, Space] = {
+    'bpr': {},
+    'softmax': {'ranking.temperature': log(0.05, 0.3)},
+    'directau': {'ranking.uniformity_weight': log(0.1, 10)},
+}
 CONTRAST_SPACE: Space = {'backbone.contrast_weight': log(1e-3, 0.5)}
+NODES_SPACE: Space = {
+    'nodes.num_intents': CategoricalDistribution([16, 64, 256]),
+    'nodes.weight': log(0.1, 3),
+}
 PROFILE_SPACE: Space = {
     'loss.profile_weight': log(1e-3, 1),
     'loss.profile_temperature': log(0.1, 1),
@@ -164,9 +187,9 @@ def space_of(arm: Arm) -> Space:
         }
     if arm.model == 'ease':
         return EASE_SPACE if arm.text == 'none' else EASE_SPACE | EASE_TEXT_SPACE
-    space = dict(GRAPH_SPACE)
-    if arm.loss == 'softmax':
-        space |= SOFTMAX_SPACE
+    space = GRAPH_SPACE | LOSS_SPACES[arm.loss]
+    if arm.has_nodes:
+        space |= NODES_SPACE
     if 'contrast_weight' in get_preset(arm.model, 'own', 'none')['backbone']:
         space |= CONTRAST_SPACE
     if arm.alignment != 'none':
@@ -184,7 +207,10 @@ DEFAULTS: Params = {
     'model.l2_weight': 200.0,
     'model.text_weight': 200.0,
     'model.text_l2_weight': 10.0,
+    'nodes.num_intents': 64,
+    'nodes.weight': 1.0,
     'ranking.temperature': 0.1,
+    'ranking.uniformity_weight': 1.0,
 }
 """Of classes, where no preset has a value."""
 
@@ -256,20 +282,41 @@ def graph_model(arm: Arm, data: HeteroData, params: Params, preset: Preset) -> I
         kind: torch.cat([data[side][kind] for side in SIDES])
         for kind in ALIGNMENT_TEXTS[arm.alignment]
     }
-    ranking, companions = None, []
-    if arm.loss == 'softmax':
-        ranking = SoftmaxLoss(**part_of(params, 'ranking'))
+    nodes = part_of(params, 'nodes') if arm.has_nodes else None
+    loss = LOSSES[arm.loss]
+    companions = []
     if arm.blend:
         companion = companion_of(arm)
         companions = [closed_form(companion, data, part_of(params, 'companion'))]
     return IRLLRec(
-        BACKBONES[arm.model](*sizes, **preset['backbone']),
+        build_backbone(arm, data, nodes, preset['backbone']),
         bipartite_edge_index(data[RATES].edge_index, *sizes),
         alignment=IntentAlignmentLoss(**preset['loss']),
-        ranking=ranking,
+        ranking=None if loss is None else loss(**part_of(params, 'ranking')),
         companions=companions,
         **texts,
         **preset['model'],
+    )
+
+
+def build_backbone(
+    arm: Arm,
+    data: HeteroData,
+    nodes: Optional[dict[str, Any]],
+    arguments: dict[str, Any],
+) -> Backbone:
+    num_users, num_items = data['user'].num_nodes, data['item'].num_nodes
+    if nodes is None:
+        return BACKBONES[arm.model](num_users, num_items, **arguments)
+    count = min(nodes['num_intents'], num_items // 4)
+    data = IntentNodes(count)(data)
+    wants, serves = (data[side, 'has', 'intent'] for side in SIDES)
+    return IntentNodeBackbone(
+        BACKBONES[arm.model](num_users, num_items + count, **arguments),
+        num_items,
+        *(wants.edge_index, serves.edge_index),
+        *(wants.edge_weight, serves.edge_weight),
+        weight=nodes['weight'],
     )
 
 
@@ -278,7 +325,7 @@ def preset_of(arm: Arm, params: Params) -> Preset:
     preset['backbone']['embedding_dim'] = arm.width
     if arm.num_intents is not None:
         preset['backbone']['num_intents'] = arm.num_intents
-    if arm.loss == 'softmax':
+    if arm.loss != 'bpr':
         preset['data']['batch_by'] = 'user'
     for part, arguments in preset.items():
         arguments |= part_of(params, part)

@@ -25,7 +25,7 @@ def collect(
     """A row per cell with runs: the test metrics of its seeds."""
     rows = []
     for case, arm in cells:
-        chosen = read(store.chosen_path(case, arm))
+        chosen = read(store.chosen_path(case, arm, seeds[0]))
         runs = {} if chosen is None else runs_of(store, case, arm, chosen, seeds)
         if runs:
             rows.append(

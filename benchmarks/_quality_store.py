@@ -72,8 +72,9 @@ class Store(NamedTuple):
         key = sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
         return self.out / case.name / arm.name / f'{key}-{seed}.json'
 
-    def chosen_path(self, case: Case, arm: Arm) -> Path:
-        name = f'chosen-{self.trials}-{0 if arm.closed else self.epochs}.json'
+    def chosen_path(self, case: Case, arm: Arm, seed: int) -> Path:
+        epochs = 0 if arm.closed else self.epochs
+        name = f'chosen-{self.trials}-{epochs}-{seed}.json'
         return self.out / case.name / arm.name / name
 
     def run(self, case: Case, arm: Arm, params: Params, seed: int) -> Run:
@@ -106,7 +107,7 @@ class Store(NamedTuple):
         """The best parameters by validation, of as many trials as every arm has.
         Trials that are on file are told to the sampler again, so that a search that
         was killed goes on as it would have."""
-        path = self.chosen_path(case, arm)
+        path = self.chosen_path(case, arm, seed)
         if (found := read(path)) is not None:
             return found['params']
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -123,7 +124,7 @@ class Store(NamedTuple):
         if study.best_value < 0:
             return None
         best = study.best_params | fixed
-        write(path, {'params': best, 'val': study.best_value, 'seed': seed})
+        write(path, {'params': best, 'val': study.best_value})
         return best
 
     def _companion(self, case: Case, arm: Arm, seed: int) -> Params:

@@ -17,7 +17,7 @@ What is compared, by --what:
 
 - table: closed forms, LightGCN without and with texts, alone and in a blend
 - backbones: every backbone without texts, with profiles and with shuffled ones
-- ablation: both losses, and the parts of the alignment
+- ablation: the losses, the parts of the alignment, and intents as nodes
 - noise, sparsity: random interactions added to training, training interactions removed
 - cold: as table; its Recall by quarters of users
 - width, intents: the sizes of embeddings and of prototypes
@@ -68,8 +68,8 @@ ARMS: dict[str, tuple[str, ...]] = {
     ),
     'ablation': tuple(
         f'lightgcn-{loss}-{text}'
-        for loss in ('bpr', 'softmax')
-        for text in ('none', 'profile', 'intents', 'full')
+        for loss in ('bpr', 'softmax', 'directau')
+        for text in ('none', 'profile', 'intents', 'full', 'nodes')
     ),
     'noise': ROBUST,
     'sparsity': ROBUST,
@@ -88,7 +88,9 @@ ARMS: dict[str, tuple[str, ...]] = {
         'lightgcn-softmax-profile',
         'lightgcn-softmax-shuffled',
         'lightgcn-softmax-full',
-        'lightgcn-softmax-fullshuffled',
+        'lightgcn-softmax-shuffledfull',
+        'lightgcn-softmax-nodes',
+        'lightgcn-softmax-shufflednodes',
     ),
 }
 """The arms by what is asked."""
@@ -97,6 +99,7 @@ SMOKE = (
     *TABLE,
     'lightgcn-softmax-full-d16-k8',
     'sgl-bpr-none-d16',
+    'lightgcn-directau-nodes-d16',
 )
 TEXTLESS = ('amazon', 'movie')
 

@@ -20,7 +20,13 @@ from benchmarks._quality_arms import measure, parse_arm
 from benchmarks._quality_report import Comparison, compare, holm
 from benchmarks._quality_store import Case, Store
 
-ARMS = ('ease', 'ease-shuffled', 'lightgcn-softmax-none-d8', 'lightgcn-bpr-profile-d8')
+ARMS = (
+    'ease',
+    'ease-shuffled',
+    'lightgcn-softmax-none-d8',
+    'lightgcn-bpr-profile-d8',
+    'lightgcn-directau-nodes-d8',
+)
 COMMAND = ('--data', 'toy', '--seeds', '0', '1', '--trials', '2', '--epochs', '2')
 
 
@@ -63,7 +69,7 @@ def test_cells_that_were_not_run_are_empty(out, capsys):
     rows = _quality_report.collect(
         Store(out, None, 2, 2), [(Case('toy'), parse_arm(arm)) for arm in ARMS], [0, 5]
     )
-    assert [row['seeds'] for row in rows] == [[0, 5], [0], [0], [0]]
+    assert [row['seeds'] for row in rows] == [[0, 5], [0], [0], [0], [0]]
     assert _quality_report.collect(Store(out, None, 3, 2), [], [0]) == []
 
 
