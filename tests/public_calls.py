@@ -236,7 +236,7 @@ def functional_calls(folder: Path) -> Calls:
 
 def backbone_calls(folder: Path) -> Calls:
     sizes = {'num_users': 12, 'num_items': 10, 'embedding_dim': 4}
-    common = {**sizes, 'num_intents': 2, 'impl': 'auto'}
+    common = {**sizes, 'num_intents': 2, 'intent_temperature': 0.1, 'impl': 'auto'}
     layered = {**common, 'num_layers': 2}
     contrast = {**layered, 'contrast_weight': 0.1, 'temperature': 0.2}
     repeats = {**contrast, 'duplicates': False}
@@ -284,6 +284,10 @@ def backbone_calls(folder: Path) -> Calls:
             {'edge_index': GRAPH, 'edge_weight': torch.ones(GRAPH.size(1))},
         ),
         'LightGCN.intents': (backbone.intents, {'x': X}),
+        'LightGCN.prototype_loss': (
+            backbone.prototype_loss,
+            {'x': X, 'cluster': torch.arange(22) % 2},
+        ),
         'LightGCN.interaction_intent': (
             backbone.interaction_intent,
             {'layers': [X], 'edge_index': GRAPH},
@@ -309,7 +313,8 @@ def nn_calls(folder: Path) -> Calls:
         'IRLLRec': (
             nn.IRLLRec,
             {**wrapped, 'profile': TEXT, 'intent': TEXT, 'alignment': None}
-            | {'momentum': 0.9, 'l2_weight': 0.0, 'l2_teacher': False},
+            | {'momentum': 0.9, 'l2_weight': 0.0, 'l2_teacher': False}
+            | {'prototype_weight': 0.0},
         ),
         'RLMRecGen': (
             nn.RLMRecGen,
@@ -361,9 +366,10 @@ def nn_calls(folder: Path) -> Calls:
         ),
         'IntentPrototypes': (
             nn.IntentPrototypes,
-            {'embedding_dim': 4, 'num_intents': 2},
+            {'embedding_dim': 4, 'num_intents': 2, 'temperature': 0.1},
         ),
         'IntentPrototypes.forward': (prototypes, {'x': X}),
+        'IntentPrototypes.logits': (prototypes.logits, {'x': X}),
         'IntentPrototypes.assign': (prototypes.assign, {'x': X}),
         'IntentLGConv': (nn.IntentLGConv, {'impl': 'auto'}),
         'IntentLGConv.forward': (

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Optional
 
 import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
 from torch.nn.init import xavier_uniform_
 
+from pyg_irllrec.functional import unit_norm
+from pyg_irllrec.functional.info_nce import check_temperature
 from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.utils.checks import check_count
 
@@ -19,24 +21,39 @@ class IntentPrototypes(Module):
     .. math::
         \mathbf{H} = \text{softmax}(\mathbf{X} \mathbf{C}) \mathbf{C}^{\top}
 
+    Embeddings are short, so inner products leave all shares alike. With a temperature,
+    shares are :math:`\text{softmax}(\cos(\mathbf{x}, \mathbf{c}_k) / \tau)`, which
+    lengths do not change.
+
     Args:
         embedding_dim (int): The width :math:`d` of nodes and intents.
         num_intents (int): The number :math:`K` of intents.
+        temperature (float, optional): :math:`\tau`. (default: :obj:`None`, inner
+            products, as in the paper)
 
     Raises:
-        ValueError: If a size is out of range, or nodes have another width.
+        ValueError: If an argument is out of range, or nodes have another width.
 
     Shapes:
         - **input:** :math:`(*, d)`
         - **output:** :math:`(*, d)`
     """
 
-    def __init__(self, embedding_dim: int, num_intents: int) -> None:
+    def __init__(
+        self,
+        embedding_dim: int,
+        num_intents: int,
+        *,
+        temperature: Optional[float] = None,
+    ) -> None:
         super().__init__()
         check_count('embedding_dim', embedding_dim)
         check_count('num_intents', num_intents)
+        if temperature is not None:
+            check_temperature('temperature', temperature)
         self.embedding_dim = embedding_dim
         self.num_intents = num_intents
+        self.temperature = temperature
         self.weight = Parameter(torch.empty(embedding_dim, num_intents))
         self.reset_parameters()
 
@@ -45,35 +62,34 @@ class IntentPrototypes(Module):
         anew (Xavier-uniform)."""
         xavier_uniform_(self.weight)
 
-    def assign(self, x: Tensor) -> Tensor:
-        r"""Each node's share of every intent, :math:`\text{softmax}(\mathbf{X}
-        \mathbf{C})`, of shape :math:`(*, K)`."""
+    def logits(self, x: Tensor) -> Tensor:
+        r"""How near each node is to every intent, of shape :math:`(*, K)`: inner
+        products, or cosines over the temperature."""
         if (
             not isinstance(x, Tensor)
             or x.shape[-1:] != self.weight.shape[:1]
             or not x.is_floating_point()
         ):
-            self._refuse(x)
-        return (x @ self.weight).softmax(dim=-1)
+            got = type(x).__name__
+            if isinstance(x, Tensor):
+                got = f'shape {tuple(x.shape)} of {x.dtype}'
+            raise ValueError(
+                "'x' must be a floating-point tensor of width "
+                f"{self.embedding_dim}, 'embedding_dim', got {got}"
+            )
+        if self.temperature is None:
+            return x @ self.weight
+        directions = unit_norm(self.weight.t()).t() / self.temperature
+        return unit_norm(x) @ directions
+
+    def assign(self, x: Tensor) -> Tensor:
+        r"""Each node's share of every intent, the softmax of :meth:`logits`, of shape
+        :math:`(*, K)`."""
+        return self.logits(x).softmax(dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
         r"""The mixture of intents of each node."""
-        if (
-            not isinstance(x, Tensor)
-            or x.shape[-1:] != self.weight.shape[:1]
-            or not x.is_floating_point()
-        ):
-            self._refuse(x)
-        return (x @ self.weight).softmax(dim=-1) @ self.weight.t()
-
-    def _refuse(self, x: object) -> NoReturn:
-        got = type(x).__name__
-        if isinstance(x, Tensor):
-            got = f'shape {tuple(x.shape)} of {x.dtype}'
-        raise ValueError(
-            f"'x' must be a floating-point tensor of width {self.embedding_dim}, "
-            f"'embedding_dim', got {got}"
-        )
+        return self.assign(x) @ self.weight.t()
 
     def extra_repr(self) -> str:
         r"""The arguments."""

@@ -16,6 +16,26 @@ def test_mixes_prototypes_by_their_shares():
     torch.testing.assert_close(prototypes(x), share @ prototypes.weight.t())
 
 
+def test_with_a_temperature_lengths_do_not_count():
+    prototypes = IntentPrototypes(4, 3, temperature=0.2)
+    assert str(prototypes).endswith('temperature=0.2)')
+    x = torch.randn(5, 4)
+    share = prototypes.assign(x)
+    cosine = torch.nn.functional.cosine_similarity(
+        x.unsqueeze(1), prototypes.weight.t().unsqueeze(0), dim=2
+    )
+    torch.testing.assert_close(share, (cosine / 0.2).softmax(dim=-1))
+    torch.testing.assert_close(prototypes(x), share @ prototypes.weight.t())
+    torch.testing.assert_close(prototypes.assign(9 * x), share)
+    assert prototypes.assign(torch.zeros(1, 4)).std() == 0
+
+
+@pytest.mark.parametrize('temperature', [0.0, -1.0, 'x', float('nan')])
+def test_wrong_temperatures(temperature):
+    with pytest.raises(ValueError, match="'temperature' must be"):
+        IntentPrototypes(4, 3, temperature=temperature)
+
+
 def test_seeded():
     torch.manual_seed(1)
     first = IntentPrototypes(4, 3)
@@ -31,7 +51,7 @@ def test_wrong_sizes(dim, number):
 
 def test_nodes_of_another_width():
     prototypes = IntentPrototypes(8, 2)
-    for call in (prototypes, prototypes.assign):
+    for call in (prototypes, prototypes.assign, prototypes.logits):
         for x, got in ((torch.randn(3, 4), r'shape \(3, 4\)'), ([1.0], 'list')):
             with pytest.raises(ValueError, match=f"'x' .* of width 8, .* got {got}"):
                 call(x)

@@ -52,6 +52,9 @@ class AlphaRec(Backbone):
         num_layers (int): The number of layers :math:`L`. (default: :obj:`2`)
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
+        intent_temperature (float, optional): The temperature of
+            :class:`~pyg_irllrec.nn.IntentPrototypes`.
+            (default: :obj:`None`, their inner products)
         temperature (float): :math:`\tau`. (default: :obj:`0.15`)
         hidden_channels (int, optional): The width between the two layers of the MLP.
             (default: :obj:`None`, half the sum of :math:`D_t` and :math:`d`)
@@ -78,13 +81,19 @@ class AlphaRec(Backbone):
         *,
         num_layers: int = 2,
         num_intents: int = 0,
+        intent_temperature: Optional[float] = None,
         temperature: float = 0.15,
         hidden_channels: Optional[int] = None,
         normalize: bool = True,
         impl: str = 'auto',
     ) -> None:
         super().__init__(
-            num_users, num_items, embedding_dim, num_intents=num_intents, impl=impl
+            num_users,
+            num_items,
+            embedding_dim,
+            num_intents=num_intents,
+            intent_temperature=intent_temperature,
+            impl=impl,
         )
         check_vectors('item_text', item_text, num_items, 'per item')
         check_count('num_layers', num_layers)

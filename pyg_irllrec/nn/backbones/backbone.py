@@ -6,10 +6,12 @@ from typing import Any, Optional
 import torch
 from torch import Tensor
 from torch.nn import Module
+from torch.nn.functional import cross_entropy
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional._precision import widened
 from pyg_irllrec.functional.bpr_loss import unchecked_bpr_loss
+from pyg_irllrec.functional.info_nce import check_temperature
 from pyg_irllrec.functional.intent_propagate import unchecked_intent_propagate
 from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
@@ -18,6 +20,8 @@ from pyg_irllrec.nn.intent_prototypes import IntentPrototypes
 from pyg_irllrec.utils.adjacency import symmetric_norm
 from pyg_irllrec.utils.checks import (
     check_count,
+    check_index,
+    check_length,
     check_matrix,
     check_rows,
     check_same_shape,
@@ -41,6 +45,9 @@ class Backbone(Module):
         embedding_dim (int): The width :math:`d` of the embeddings.
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
+        intent_temperature (float, optional): The temperature of
+            :class:`~pyg_irllrec.nn.IntentPrototypes`.
+            (default: :obj:`None`, their inner products)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
 
@@ -55,6 +62,7 @@ class Backbone(Module):
         embedding_dim: int,
         *,
         num_intents: int = 0,
+        intent_temperature: Optional[float] = None,
         impl: str = 'auto',
     ) -> None:
         super().__init__()
@@ -62,16 +70,23 @@ class Backbone(Module):
         check_count('num_items', num_items)
         check_count('embedding_dim', embedding_dim)
         check_count('num_intents', num_intents, least=0)
+        if intent_temperature is not None:
+            check_temperature('intent_temperature', intent_temperature)
         self.num_users = num_users
         self.num_items = num_items
         self.num_nodes = num_users + num_items
         self.embedding_dim = embedding_dim
         self.num_intents = num_intents
+        self.intent_temperature = intent_temperature
         self.user_prototypes: Optional[IntentPrototypes] = None
         self.item_prototypes: Optional[IntentPrototypes] = None
         if num_intents > 0:
-            self.user_prototypes = IntentPrototypes(embedding_dim, num_intents)
-            self.item_prototypes = IntentPrototypes(embedding_dim, num_intents)
+            self.user_prototypes, self.item_prototypes = (
+                IntentPrototypes(
+                    embedding_dim, num_intents, temperature=intent_temperature
+                )
+                for _ in range(2)
+            )
         self.impl = impl
         self.intent_conv: Module = IntentLGConv(impl=impl)
 
@@ -168,9 +183,7 @@ class Backbone(Module):
         :math:`\text{softmax}(\mathbf{X} \mathbf{C}) \mathbf{C}^{\top}`, of shape
         :math:`(|\mathcal{V}|, d)`."""
         if self.user_prototypes is None or self.item_prototypes is None:
-            raise ValueError(
-                f'this {type(self).__name__} has no intents (num_intents=0)'
-            )
+            raise self._without_intents()
         if (
             not isinstance(x, Tensor)
             or x.dim() != 2
@@ -181,6 +194,35 @@ class Backbone(Module):
         user, item = x[: self.num_users], x[self.num_users :]
         mixed = [self.user_prototypes(user), self.item_prototypes(item)]
         return torch.cat(mixed).to(x.dtype)  # Which autocast has narrowed.
+
+    def prototype_loss(self, x: Tensor, cluster: Tensor) -> Tensor:
+        r"""How far the prototypes are from standing for clusters of nodes: the mean
+        of :math:`-\log` of each node's share of the prototype of its cluster, summed
+        over both sides.
+
+        Args:
+            x (torch.Tensor): Embeddings of shape :math:`(|\mathcal{V}|, d)`.
+            cluster (torch.Tensor): The number of each node's cluster, below
+                :obj:`num_intents`, of shape :math:`(|\mathcal{V}|)`.
+
+        Raises:
+            ValueError: If there are no prototypes, or a shape or number is not as
+                above.
+        """
+        if self.user_prototypes is None or self.item_prototypes is None:
+            raise self._without_intents()
+        check_rows('x', x, self.num_nodes)
+        check_index('cluster', cluster, self.num_intents)
+        check_length('cluster', cluster, self.num_nodes)
+        sides = [self.num_users, self.num_items]
+        user, item = x.split(sides)
+        of_user, of_item = cluster.long().split(sides)
+        return cross_entropy(self.user_prototypes.logits(user), of_user) + (
+            cross_entropy(self.item_prototypes.logits(item), of_item)
+        )
+
+    def _without_intents(self) -> ValueError:
+        return ValueError(f'this {type(self).__name__} has no intents (num_intents=0)')
 
     def interaction_intent(
         self, layers: Sequence[Tensor], edge_index: Adj

@@ -44,6 +44,9 @@ class BIGCF(ContrastiveBackbone):
         num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
         num_intents (int): The number of intent prototypes per side.
             (default: :obj:`128`)
+        intent_temperature (float, optional): The temperature of
+            :class:`~pyg_irllrec.nn.IntentPrototypes`.
+            (default: :obj:`None`, their inner products)
         interaction_intents (bool): Whether to compute interaction intents, which only
             alignment needs. (default: :obj:`True`)
         center_weight (float): The weight of :math:`\|\mathbf{C}\|^2`.
@@ -70,6 +73,7 @@ class BIGCF(ContrastiveBackbone):
         *,
         num_layers: int = 3,
         num_intents: int = 128,
+        intent_temperature: Optional[float] = None,
         interaction_intents: bool = True,
         center_weight: float = 1e-5,
         eps: float = 0.0,
@@ -88,6 +92,7 @@ class BIGCF(ContrastiveBackbone):
             embedding_dim,
             num_layers=num_layers,
             num_intents=num_intents,
+            intent_temperature=intent_temperature,
             contrast_weight=contrast_weight,
             temperature=temperature,
             duplicates=duplicates,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Optional
+
 from torch import Tensor
 
 from pyg_irllrec.functional.info_nce import check_temperature
@@ -21,6 +23,9 @@ class ContrastiveBackbone(EmbeddingBackbone):
         num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
+        intent_temperature (float, optional): The temperature of
+            :class:`~pyg_irllrec.nn.IntentPrototypes`.
+            (default: :obj:`None`, their inner products)
         contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
         temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.2`)
         duplicates (bool): Whether a node that stands several times in a batch
@@ -40,6 +45,7 @@ class ContrastiveBackbone(EmbeddingBackbone):
         *,
         num_layers: int = 3,
         num_intents: int = 0,
+        intent_temperature: Optional[float] = None,
         contrast_weight: float = 0.1,
         temperature: float = 0.2,
         duplicates: bool = False,
@@ -54,6 +60,7 @@ class ContrastiveBackbone(EmbeddingBackbone):
             embedding_dim,
             num_layers=num_layers,
             num_intents=num_intents,
+            intent_temperature=intent_temperature,
             impl=impl,
         )
         self.contrast_weight = contrast_weight

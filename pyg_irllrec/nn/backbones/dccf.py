@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Optional
+
 import torch
 from torch import Tensor
 
@@ -38,6 +40,9 @@ class DCCF(ContrastiveBackbone):
         num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
         num_intents (int): The number of intent prototypes per side.
             (default: :obj:`128`)
+        intent_temperature (float, optional): The temperature of
+            :class:`~pyg_irllrec.nn.IntentPrototypes`.
+            (default: :obj:`None`, their inner products)
         contrast_weight (float): The weight of the contrast. (default: :obj:`1e-3`)
         temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.1`)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
@@ -55,6 +60,7 @@ class DCCF(ContrastiveBackbone):
         *,
         num_layers: int = 3,
         num_intents: int = 128,
+        intent_temperature: Optional[float] = None,
         contrast_weight: float = 1e-3,
         temperature: float = 0.1,
         impl: str = 'auto',
@@ -66,6 +72,7 @@ class DCCF(ContrastiveBackbone):
             embedding_dim,
             num_layers=num_layers,
             num_intents=num_intents,
+            intent_temperature=intent_temperature,
             contrast_weight=contrast_weight,
             temperature=temperature,
             impl=impl,

@@ -40,6 +40,9 @@ class EmbeddingBackbone(Backbone):
         num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
+        intent_temperature (float, optional): The temperature of
+            :class:`~pyg_irllrec.nn.IntentPrototypes`.
+            (default: :obj:`None`, their inner products)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
 
@@ -55,11 +58,17 @@ class EmbeddingBackbone(Backbone):
         *,
         num_layers: int = 3,
         num_intents: int = 0,
+        intent_temperature: Optional[float] = None,
         impl: str = 'auto',
     ) -> None:
         check_count('num_layers', num_layers)
         super().__init__(
-            num_users, num_items, embedding_dim, num_intents=num_intents, impl=impl
+            num_users,
+            num_items,
+            embedding_dim,
+            num_intents=num_intents,
+            intent_temperature=intent_temperature,
+            impl=impl,
         )
         self.num_layers = num_layers
         # Without the draws of Embedding.reset_parameters.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Optional
+
 from torch import Tensor
 
 from pyg_irllrec.functional import edge_dropout
@@ -34,6 +36,9 @@ class LightGCN(EmbeddingBackbone):
         num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
+        intent_temperature (float, optional): The temperature of
+            :class:`~pyg_irllrec.nn.IntentPrototypes`.
+            (default: :obj:`None`, their inner products)
         edge_dropout (float): The probability to leave out a directed edge of the
             propagation in a training step, see
             :func:`~pyg_irllrec.functional.edge_dropout`. (default: :obj:`0.0`)
@@ -52,6 +57,7 @@ class LightGCN(EmbeddingBackbone):
         *,
         num_layers: int = 3,
         num_intents: int = 0,
+        intent_temperature: Optional[float] = None,
         edge_dropout: float = 0.0,
         impl: str = 'auto',
     ) -> None:
@@ -62,6 +68,7 @@ class LightGCN(EmbeddingBackbone):
             embedding_dim,
             num_layers=num_layers,
             num_intents=num_intents,
+            intent_temperature=intent_temperature,
             impl=impl,
         )
         self.edge_dropout = edge_dropout

@@ -45,6 +45,9 @@ class ModuleBackbone(Backbone):
             tables of their own. (default: :obj:`None`, :obj:`embedding_dim`)
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
+        intent_temperature (float, optional): The temperature of
+            :class:`~pyg_irllrec.nn.IntentPrototypes`.
+            (default: :obj:`None`, their inner products)
         method (str): The method of the module to call. (default: :obj:`"forward"`)
         hetero (bool): Whether the module takes and returns dictionaries by type, as
             after :func:`torch_geometric.nn.to_hetero`: node types :obj:`"user"` and
@@ -76,6 +79,7 @@ class ModuleBackbone(Backbone):
         *,
         in_channels: Optional[int] = None,
         num_intents: int = 0,
+        intent_temperature: Optional[float] = None,
         method: str = 'forward',
         hetero: bool = False,
         weighted: bool = False,
@@ -83,7 +87,12 @@ class ModuleBackbone(Backbone):
         impl: str = 'auto',
     ) -> None:
         super().__init__(
-            num_users, num_items, embedding_dim, num_intents=num_intents, impl=impl
+            num_users,
+            num_items,
+            embedding_dim,
+            num_intents=num_intents,
+            intent_temperature=intent_temperature,
+            impl=impl,
         )
         in_channels = embedding_dim if in_channels is None else in_channels
         check_count('in_channels', in_channels, least=0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Optional
+
 from torch import Tensor
 
 from pyg_irllrec.functional import edge_dropout, node_dropout
@@ -28,6 +30,9 @@ class SGL(TwoViewBackbone):
         num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
+        intent_temperature (float, optional): The temperature of
+            :class:`~pyg_irllrec.nn.IntentPrototypes`.
+            (default: :obj:`None`, their inner products)
         augmentation (str): What :math:`\mathbf{M}` leaves out: edges
             (:obj:`"edge"`), nodes with all their edges (:obj:`"node"`), or other
             edges in each layer (:obj:`"walk"`, random walk).
@@ -59,6 +64,7 @@ class SGL(TwoViewBackbone):
         *,
         num_layers: int = 3,
         num_intents: int = 0,
+        intent_temperature: Optional[float] = None,
         augmentation: str = 'edge',
         dropout: float = 0.2,
         contrast_weight: float = 0.1,
@@ -76,6 +82,7 @@ class SGL(TwoViewBackbone):
             embedding_dim,
             num_layers=num_layers,
             num_intents=num_intents,
+            intent_temperature=intent_temperature,
             contrast_weight=contrast_weight,
             temperature=temperature,
             duplicates=duplicates,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Optional
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -32,6 +34,9 @@ class SimGCL(TwoViewBackbone):
         num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
+        intent_temperature (float, optional): The temperature of
+            :class:`~pyg_irllrec.nn.IntentPrototypes`.
+            (default: :obj:`None`, their inner products)
         noise (float): The length :math:`\epsilon` of a node's noise.
             (default: :obj:`0.1`)
         contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
@@ -60,6 +65,7 @@ class SimGCL(TwoViewBackbone):
         *,
         num_layers: int = 3,
         num_intents: int = 0,
+        intent_temperature: Optional[float] = None,
         noise: float = 0.1,
         contrast_weight: float = 0.1,
         temperature: float = 0.2,
@@ -75,6 +81,7 @@ class SimGCL(TwoViewBackbone):
             embedding_dim,
             num_layers=num_layers,
             num_intents=num_intents,
+            intent_temperature=intent_temperature,
             contrast_weight=contrast_weight,
             temperature=temperature,
             duplicates=duplicates,

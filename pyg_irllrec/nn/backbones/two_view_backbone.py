@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Optional
 
 from torch import Tensor
 
@@ -37,6 +37,9 @@ class TwoViewBackbone(ContrastiveBackbone):
         num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
+        intent_temperature (float, optional): The temperature of
+            :class:`~pyg_irllrec.nn.IntentPrototypes`.
+            (default: :obj:`None`, their inner products)
         contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
         temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.2`)
         duplicates (bool): Whether a node that stands several times in a batch
@@ -66,6 +69,7 @@ class TwoViewBackbone(ContrastiveBackbone):
         *,
         num_layers: int = 3,
         num_intents: int = 0,
+        intent_temperature: Optional[float] = None,
         contrast_weight: float = 0.1,
         temperature: float = 0.2,
         duplicates: bool = False,
@@ -79,6 +83,7 @@ class TwoViewBackbone(ContrastiveBackbone):
             embedding_dim,
             num_layers=num_layers,
             num_intents=num_intents,
+            intent_temperature=intent_temperature,
             contrast_weight=contrast_weight,
             temperature=temperature,
             duplicates=duplicates,

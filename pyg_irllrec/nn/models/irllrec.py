@@ -11,12 +11,13 @@ from torch_geometric.typing import Adj
 
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.loss import IntentAlignmentLoss
+from pyg_irllrec.nn.models.cluster_texts import cluster_texts
 from pyg_irllrec.nn.models.ranker import Ranker
 from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.nn.momentum_encoder import MomentumEncoder
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.argument_checks import check_flag
-from pyg_irllrec.utils.checks import check_vectors
+from pyg_irllrec.utils.checks import check_not_negative, check_vectors
 from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 _NEEDS_INTENTS = (
@@ -60,6 +61,12 @@ class IRLLRec(Recommender):
         l2_teacher (bool): Whether the frozen teacher counts in the L2 term, as it
             does in the authors' code. It has no gradient, so that only the
             printed loss changes. (default: :obj:`False`)
+        prototype_weight (float): The weight of a term that makes each intent prototype
+            stand for a cluster of texts, the same one for users as for items:
+            :meth:`~pyg_irllrec.nn.Backbone.prototype_loss` for the clusters that
+            k-means finds among the texts of nodes and their neighbours. Give the
+            backbone an :obj:`intent_temperature`, such as 0.1, with it. The clusters
+            are saved with the model. (default: :obj:`0.0`, none)
         ranking (torch.nn.Module, optional): The ranking loss, see
             :class:`~pyg_irllrec.nn.Recommender`. (default: :obj:`None`, that of the
             backbone)
@@ -67,7 +74,7 @@ class IRLLRec(Recommender):
             (default: :obj:`()`)
 
     The terms of the text in :meth:`loss` are :obj:`"profile"`, :obj:`"intent"`,
-    :obj:`"translation"` and :obj:`"matching"`.
+    :obj:`"translation"`, :obj:`"matching"` and :obj:`"prototype"`.
 
     Raises:
         ValueError: If the graph, the texts or an option do not fit.
@@ -75,6 +82,7 @@ class IRLLRec(Recommender):
 
     profile: Optional[Tensor]
     intent: Optional[Tensor]
+    cluster: Optional[Tensor]
 
     _own_terms = (
         *Recommender._own_terms,
@@ -82,6 +90,7 @@ class IRLLRec(Recommender):
         'intent',
         'translation',
         'matching',
+        'prototype',
     )
 
     def __init__(
@@ -96,6 +105,7 @@ class IRLLRec(Recommender):
         momentum: float = 0.999,
         l2_weight: float = 1e-6,
         l2_teacher: bool = False,
+        prototype_weight: float = 0.0,
         ranking: Optional[Module] = None,
         companions: Sequence[Ranker] = (),
     ) -> None:
@@ -118,6 +128,8 @@ class IRLLRec(Recommender):
         if reads_intents and not backbone.has_intents:
             raise ValueError(_NEEDS_INTENTS)
         self.alignment = alignment
+        check_not_negative('prototype_weight', prototype_weight)
+        self.prototype_weight = prototype_weight
         check_flag('l2_teacher', l2_teacher)
         self.l2_teacher = l2_teacher
         self.register_buffer('profile', profile, persistent=False)
@@ -131,6 +143,25 @@ class IRLLRec(Recommender):
         if intent is not None:
             projector = TextProjector(intent.size(1), dim)
             self.intent_projector = MomentumEncoder(projector, momentum)
+        self.register_buffer('cluster', self._cluster())
+
+    def _cluster(self) -> Optional[Tensor]:
+        r"""What prototypes are to stand for, if they are."""
+        if self.prototype_weight == 0:
+            return None
+        texts = [text for text in (self.profile, self.intent) if text is not None]
+        if not texts or self.backbone.num_intents == 0:
+            raise ValueError(
+                "'prototype_weight' above 0 needs texts and a backbone with "
+                f'prototypes, got {len(texts)} texts and '
+                f'num_intents={self.backbone.num_intents}: '
+                "pass 'profile' or 'intent', and LightGCN(..., num_intents=16, "
+                'intent_temperature=0.1)'
+            )
+        return cluster_texts(
+            *(texts, self.num_users, self.edge_index, self.edge_weight),
+            num_clusters=self.backbone.num_intents,
+        )
 
     def reset_parameters(self) -> None:
         r"""Draws all parameters anew, those of the text towers too; the teacher becomes
@@ -175,7 +206,11 @@ class IRLLRec(Recommender):
             teacher_intent=teacher_intent,
             generator=generator,
         )
-        return {**self._backbone_terms(output, triplets), **alignment.terms}
+        terms = {**self._backbone_terms(output, triplets), **alignment.terms}
+        if self.cluster is not None:
+            loss = self.backbone.prototype_loss(output.embedding, self.cluster)
+            terms['prototype'] = self.prototype_weight * loss
+        return terms
 
     def _reads_intents(self) -> bool:
         if self.intent_projector is None:

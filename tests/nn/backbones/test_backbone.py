@@ -69,6 +69,46 @@ def test_no_prototypes_no_intents():
         backbone.intents(torch.randn(13, 4))
 
 
+def test_prototypes_are_to_stand_for_clusters():
+    backbone = Backbone(6, 7, 4, num_intents=3, intent_temperature=0.5)
+    assert backbone.item_prototypes.temperature == 0.5
+    x, cluster = torch.randn(13, 4), torch.arange(13) % 3
+    shares = (
+        backbone.user_prototypes.assign(x[:6]),
+        backbone.item_prototypes.assign(x[6:]),
+    )
+    own = [
+        share[range(len(share)), rows]
+        for share, rows in zip(shares, cluster.split([6, 7]))
+    ]
+    expected = sum(-share.log().mean() for share in own)
+    torch.testing.assert_close(backbone.prototype_loss(x, cluster), expected)
+
+
+@pytest.mark.parametrize(
+    ('cluster', 'message'),
+    [
+        (torch.zeros(12).long(), r'shape \(13,\)'),
+        (torch.full((13,), 3), 'from 0 to 2'),
+        (torch.zeros(13), 'must hold integers'),
+    ],
+)
+def test_wrong_clusters(cluster, message):
+    backbone = Backbone(6, 7, 4, num_intents=3)
+    with pytest.raises(ValueError, match=f"'cluster' .*{message}"):
+        backbone.prototype_loss(torch.randn(13, 4), cluster)
+
+
+def test_without_prototypes_none_stand_for_clusters():
+    with pytest.raises(ValueError, match='this Backbone has no intents'):
+        Backbone(6, 7, 4).prototype_loss(torch.randn(13, 4), torch.zeros(13).long())
+
+
+def test_wrong_temperatures_are_named_as_given():
+    with pytest.raises(ValueError, match="'intent_temperature' must be"):
+        Backbone(6, 7, 4, intent_temperature=0)
+
+
 class Halved(torch.nn.Module):
     def forward(self, x, edge_index, intent):
         return x / 2

@@ -321,3 +321,31 @@ def test_custom_alignment(edge_index):
     alignment = IntentAlignmentLoss(matching_weight=0, translation_weight=0)
     model = build(edge_index, alignment=alignment, **texts())
     assert set(model.loss(TRIPLETS).terms) == {'ranking', 'l2', 'profile', 'intent'}
+
+
+def test_prototypes_stand_for_clusters_of_texts(edge_index):
+    model = build(edge_index, prototype_weight=0.5, **texts())
+    assert model.cluster.unique().numel() == 3
+    embedding = torch.cat(model.get_embeddings())
+    expected = 0.5 * model.backbone.prototype_loss(embedding, model.cluster)
+    torch.testing.assert_close(model.loss(TRIPLETS).terms['prototype'], expected)
+    assert 'cluster' in model.state_dict()
+    assert 'cluster' not in build(edge_index, **texts()).state_dict()
+
+
+def test_clusters_draw_nothing_and_are_the_same_again(edge_index):
+    plain, clustered, again = (
+        build(edge_index, prototype_weight=weight, **texts()) for weight in (0, 1, 1)
+    )
+    assert torch.equal(clustered.cluster, again.cluster)
+    own = dict(clustered.named_parameters())
+    assert all(torch.equal(x, own[name]) for name, x in plain.named_parameters())
+
+
+def test_clusters_need_texts_and_prototypes(edge_index):
+    with pytest.raises(ValueError, match='got 0 texts and num_intents=3'):
+        build(edge_index, prototype_weight=0.1)
+    backbone = LightGCN(NUM_USERS, NUM_ITEMS, DIM)
+    profile = texts()['profile']
+    with pytest.raises(ValueError, match='got 1 texts and num_intents=0'):
+        IRLLRec(backbone, edge_index, profile=profile, prototype_weight=0.1)
