@@ -357,7 +357,12 @@ def nn_calls(folder: Path) -> Calls:
         'SoftmaxLoss': (
             nn.SoftmaxLoss,
             {'temperature': 0.1, 'normalize': True, 'known': 'batch', 'impl': 'auto'}
-            | {'item_bias': X[:10, 0], 'num_samples': 5, 'sample_weight': ones},
+            | {
+                'popularity': ones,
+                'popularity_weight': 0.5,
+                'num_samples': 5,
+                'sample_weight': ones,
+            },
         ),
         'SoftmaxLoss.forward': (nn.SoftmaxLoss(), ranking),
         'InteractionTextMatchingLoss.forward': (

@@ -9,14 +9,19 @@ from pyg_irllrec.functional.info_nce import check_temperature
 from pyg_irllrec.functional.softmax_loss import (
     IMPLEMENTATIONS,
     check_embeddings,
-    check_item_bias,
     check_known,
     check_sampling,
     unchecked_softmax_loss,
 )
 from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.utils.argument_checks import check_flag
-from pyg_irllrec.utils.checks import check_choice, check_length, check_triplets
+from pyg_irllrec.utils.checks import (
+    check_choice,
+    check_finite,
+    check_length,
+    check_triplets,
+    is_number,
+)
 from pyg_irllrec.utils.user_items import UserItems
 
 
@@ -29,7 +34,7 @@ class SoftmaxLoss(Module):
         \mathcal{L} = -\frac{1}{B} \sum_{(u, i)} \log \frac{\exp(s_{ui})}
         {\exp(s_{ui}) + \sum_{j \neq i,\, j \notin \mathcal{K}_u} \exp(s_{uj})},
         \qquad
-        s_{uj} = \frac{\cos(\mathbf{z}_u, \mathbf{z}_j)}{\tau} + b_j
+        s_{uj} = \frac{\cos(\mathbf{z}_u, \mathbf{z}_j)}{\tau} - \beta \log(1 + n_j)
 
     Args:
         temperature (float): :math:`\tau`. (default: :obj:`0.1`)
@@ -41,10 +46,12 @@ class SoftmaxLoss(Module):
             :obj:`batch_by="user"`, see
             :class:`~pyg_irllrec.training.InteractionDataModule`. With :obj:`None` all
             items compete. (default: :obj:`"batch"`)
-        item_bias (torch.Tensor, optional): What each item's logit is raised by in
-            training, :math:`b_j`, of shape :math:`(I)`: :math:`\beta` times the
-            logarithm of its share of all interactions makes up for its popularity.
-            (default: :obj:`None`, nothing)
+        popularity_weight (float): :math:`\beta`. Above zero, training lowers the logits
+            of popular items, so that the model learns to score them higher; below zero,
+            lower. (default: :obj:`0.0`)
+        popularity (torch.Tensor, optional): The number of interactions of each item,
+            :math:`n_j`, of shape :math:`(I)`; only needed for
+            :obj:`popularity_weight`. (default: :obj:`None`)
         num_samples (int, optional): How many items are drawn to stand for all others;
             only with :obj:`known`. (default: :obj:`None`, all items compete)
         sample_weight (torch.Tensor, optional): How often each item is drawn, up to a
@@ -56,7 +63,7 @@ class SoftmaxLoss(Module):
         ValueError: If an argument is out of range.
     """
 
-    item_bias: Optional[Tensor]
+    popularity: Optional[Tensor]
     sample_weight: Optional[Tensor]
 
     def __init__(
@@ -65,7 +72,8 @@ class SoftmaxLoss(Module):
         *,
         normalize: bool = True,
         known: Union[UserItems, str, None] = 'batch',
-        item_bias: Optional[Tensor] = None,
+        popularity_weight: float = 0.0,
+        popularity: Optional[Tensor] = None,
         num_samples: Optional[int] = None,
         sample_weight: Optional[Tensor] = None,
         impl: str = 'auto',
@@ -75,7 +83,18 @@ class SoftmaxLoss(Module):
         check_flag('normalize', normalize)
         check_known(known)
         check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
-        check_item_bias(item_bias)
+        if not is_number(popularity_weight) or not -10 <= popularity_weight <= 10:
+            raise ValueError(
+                "'popularity_weight' must be a number from -10 to 10, got "
+                f'{popularity_weight!r}'
+            )
+        if popularity is not None:
+            _check_counts(popularity)
+        elif popularity_weight != 0:
+            raise ValueError(
+                "'popularity' must hold the number of interactions of each item with "
+                "a 'popularity_weight', got None"
+            )
         check_sampling(num_samples, sample_weight, known)
         self.temperature = temperature
         self.normalize = normalize
@@ -83,7 +102,8 @@ class SoftmaxLoss(Module):
         self.num_samples = num_samples
         self.impl = impl
         self.register_buffer('sample_weight', sample_weight, persistent=False)
-        self.register_buffer('item_bias', item_bias, persistent=False)
+        self.popularity_weight = popularity_weight
+        self.register_buffer('popularity', popularity, persistent=False)
 
     def forward(self, user: Tensor, item: Tensor, triplets: Tensor) -> Tensor:
         r"""The mean loss of a batch.
@@ -101,10 +121,13 @@ class SoftmaxLoss(Module):
         sizes = user.size(0), item.size(0)
         check_triplets(triplets, *sizes)
         check_known(self.known, sizes)
-        check_length('item_bias', self.item_bias, sizes[1])
+        check_length('popularity', self.popularity, sizes[1])
         check_length('sample_weight', self.sample_weight, sizes[1])
         if isinstance(self.known, UserItems):
             self.known = self.known.to(item.device)
+        item_bias = None
+        if self.popularity is not None and self.popularity_weight != 0:
+            item_bias = -self.popularity_weight * self.popularity.log1p()
         return unchecked_softmax_loss(
             user,
             item,
@@ -112,7 +135,7 @@ class SoftmaxLoss(Module):
             temperature=self.temperature,
             normalize=self.normalize,
             known=self.known,
-            item_bias=self.item_bias,
+            item_bias=item_bias,
             num_samples=self.num_samples,
             sample_weight=self.sample_weight,
             impl=self.impl,
@@ -121,3 +144,14 @@ class SoftmaxLoss(Module):
     def extra_repr(self) -> str:
         r"""The arguments."""
         return repr_arguments(self)
+
+
+def _check_counts(value: Tensor) -> None:
+    r"""Raises a :class:`ValueError` unless these are finite numbers from zero on."""
+    if not isinstance(value, Tensor) or value.dim() != 1 or value.is_complex():
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"'popularity' must be a vector of real numbers, got {got}")
+    check_length('popularity', value, value.numel())
+    check_finite('popularity', value.unsqueeze(1))
+    if bool((value < 0).any()):
+        raise ValueError(f"'popularity' must be 0 or above, got {float(value.min())}")

@@ -13,9 +13,10 @@ USER, ITEM = torch.randn(3, 2), torch.randn(5, 2)
 
 @pytest.mark.parametrize('known', [None, 'batch', UserItems(TRIPLETS[:2], 3, 5)])
 def test_is_the_functional(known):
-    bias = torch.randn(5)
     options = {'temperature': 0.3, 'normalize': False, 'known': known}
-    loss = SoftmaxLoss(item_bias=bias, **options)
+    count = torch.tensor([3, 0, 1, 2, 4])
+    loss = SoftmaxLoss(popularity_weight=0.5, popularity=count, **options)
+    bias = -0.5 * (1 + count).log()
     expected = softmax_loss(USER, ITEM, TRIPLETS[:2], item_bias=bias, **options)
     assert torch.equal(loss(USER, ITEM, TRIPLETS), expected)
     assert not loss.state_dict()
@@ -47,5 +48,13 @@ def test_wrong_arguments():
     with pytest.raises(ValueError, match=r"'sample_weight' must have shape \(5,\)"):
         options = {'num_samples': 2, 'sample_weight': torch.ones(4)}
         SoftmaxLoss(**options)(USER, ITEM, TRIPLETS)
-    with pytest.raises(ValueError, match=r"'item_bias' must have shape \(5,\)"):
-        SoftmaxLoss(item_bias=torch.ones(4))(USER, ITEM, TRIPLETS)
+    with pytest.raises(ValueError, match="'popularity' must hold the number of intera"):
+        SoftmaxLoss(popularity_weight=0.5)
+    with pytest.raises(
+        ValueError, match=r"'popularity_weight' must be a number from -10 to"
+    ):
+        SoftmaxLoss(popularity_weight=float('nan'))
+    with pytest.raises(ValueError, match="'popularity' must be 0 or abov"):
+        SoftmaxLoss(popularity=torch.tensor([1.0, -1.0]))
+    with pytest.raises(ValueError, match=r"'popularity' must have shape \(5,\)"):
+        SoftmaxLoss(popularity=torch.ones(4))(USER, ITEM, TRIPLETS)
