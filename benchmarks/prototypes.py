@@ -45,6 +45,8 @@ from pyg_irllrec.typing import RATES, SIDES
 CLEAR = 0.7
 """The share from which on an intent is clear."""
 
+ARMS = ('paper', 'clusters')
+
 Row = dict[str, Any]
 
 
@@ -66,7 +68,7 @@ def run_all(args: argparse.Namespace) -> None:
     }
     for seed in args.seeds:
         for arm in args.arms:
-            rows += run(arm, arms[arm], data, seed, args.num_intents)
+            rows += run(arm, arms[arm], data, seed, args)
             print(f'{arm}, seed {seed}: {rows[-1]}', file=sys.stderr, flush=True)
     print(table(rows))
     if args.json is not None:
@@ -74,12 +76,16 @@ def run_all(args: argparse.Namespace) -> None:
 
 
 def run(
-    arm: str, options: dict[str, Any], data: HeteroData, seed: int, num_intents: int
+    arm: str,
+    options: dict[str, Any],
+    data: HeteroData,
+    seed: int,
+    args: argparse.Namespace,
 ) -> list[Row]:
     r"""A trained model, and k-means of its embeddings."""
     preset = get_preset('lightgcn', 'synthetic', 'full')
     preset['backbone'] |= {
-        'num_intents': num_intents,
+        'num_intents': args.num_intents,
         'intent_temperature': options['intent_temperature'],
     }
     preset['model'] |= {'prototype_weight': options['prototype_weight']}
@@ -95,6 +101,7 @@ def run(
             model,
             InteractionDataModule(data, seed=seed, **preset['data']),
             folder,
+            epochs=args.epochs,
             seed=seed,
             device='cpu',
             progress=False,
@@ -111,7 +118,7 @@ def run(
         'val recall@20': max(row['recall@20'] for row in result.history),
         'best_epoch': result.best_epoch,
         **options,
-        'num_intents': num_intents,
+        'num_intents': args.num_intents,
     }
     rows.append(reference(f'{arm}: k-means of embeddings', data, clustered) | found)
     rows.append(reference(f'{arm}: prototypes', data, leads) | found)
@@ -210,10 +217,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add('--seeds', nargs='+', type=int, default=[0, 1, 2, 3, 4])
-    add('--arms', nargs='+', default=['paper', 'clusters'])
+    add('--arms', nargs='+', choices=ARMS, default=ARMS)
     add('--num-intents', type=positive_int, default=16)
     add('--temperature', type=float, default=0.1)
-    add('--weight', type=float, default=0.01)
+    add('--weight', type=float, default=0.03)
+    add('--epochs', type=positive_int, default=1000, help='at most (default: 1000)')
     add('--json', type=Path, metavar='FILE', help='write the rows')
     return parser.parse_args(argv)
 

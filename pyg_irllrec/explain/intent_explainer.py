@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, Optional, Union
 
 import torch
@@ -45,11 +46,13 @@ class IntentExplainer:
     A :obj:`side` is a node type of the data: with interactions of the type
     :obj:`('user', 'rates', 'movie')`, movies are :obj:`explain.node('movie', 17)`.
 
-    A node's share of the prototypes is :math:`\text{softmax}(\mathbf{z}^{\top}
-    \mathbf{C})` of the embedding :math:`\mathbf{z}` that scores. Where embeddings are
-    short all shares are alike, so a node's prototypes are ordered by their *lift*, its
-    share over the mean share. It describes what a model has learned, not what caused a
-    score.
+    A node's share of the prototypes is that of
+    :meth:`~pyg_irllrec.nn.IntentPrototypes.assign` for the embedding that scores. By
+    inner products, all shares of short embeddings are alike, so a node's prototypes are
+    ordered by their *lift*, its share over the mean share. Prototypes follow the texts
+    where they were trained to, by :obj:`prototype_weight` of
+    :class:`~pyg_irllrec.nn.IRLLRec`. All this describes what a model has learned, not
+    what caused a score.
 
     Args:
         model (Recommender): The model. It is read once, here, in evaluation mode. Of
@@ -141,8 +144,9 @@ class IntentExplainer:
                 check_finite(f'{side} embeddings of model', embedding)
                 # In float32: of a bfloat16 model, shares would tie.
                 x = embedding.float()
-                axes = x.new_empty(x.size(1), 0) if intent is None else intent.weight
-                share = (x @ axes.float()).softmax(dim=1)
+                share = x.new_empty(len(x), 0)
+                if intent is not None:
+                    share = deepcopy(intent).float().assign(x)
                 self._embedding[side], self._share[side] = x.cpu(), share.cpu()
         self._mean = {side: share.mean(dim=0) for side, share in self._share.items()}
         self._prototypes: dict[str, list[PrototypeExplanation]] = {}

@@ -29,6 +29,16 @@ def test_shares_and_lifts():
     assert lift[1, 1] > 1 > lift[1, 0]
 
 
+def test_shares_by_cosines_where_prototypes_have_a_temperature():
+    model = build()
+    model.backbone.user_prototypes.temperature = 0.5
+    share = IntentExplainer(model, graph()).share('user')
+    expected = model.backbone.user_prototypes.assign(model.eval().get_embeddings()[0])
+    torch.testing.assert_close(share, expected)
+    first = math.exp(2) / (math.exp(2) + 1)  # At a cosine of 1, whatever the length.
+    assert share[0].tolist() == pytest.approx([first, 1 - first])
+
+
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float64])
 def test_a_model_of_another_precision(dtype):
     data = SyntheticIntents(40, 60, num_intents=4)[0]
