@@ -90,6 +90,7 @@ class Store(NamedTuple):
             text=arm.reads,
             noise=case.noise,
             keep=case.keep,
+            intents=arm.alignment in ('intents', 'full'),
         )
         run: Run = {'case': case.name, 'arm': arm.name, 'params': params, 'seed': seed}
         with warnings.catch_warnings():

@@ -10,6 +10,8 @@ root.
 
 from __future__ import annotations
 
+import json
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +24,16 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.datasets import IRLLRecDataset, SyntheticIntents
+from pyg_irllrec.text import (
+    ExtractiveModel,
+    IntentExtractor,
+    TfidfEncoder,
+    choose_evidence,
+)
 from pyg_irllrec.transforms import (
+    AddIntents,
     BinarizeRatings,
+    EncodeText,
     KCore,
     ProfileVectors,
     SplitInteractions,
@@ -35,6 +45,10 @@ SPLITS = ('given', 'random', 'time', 'leave_one_out')
 TEXTS = ('real', 'shuffled')
 GIVEN = ('amazon', 'movie', 'yelp', 'xrec-amazon', 'xrec-yelp', 'synthetic', 'toy')
 """What comes split."""
+TEXT_FIELDS = (
+    *('title', 'name', 'genres', 'tags'),
+    *('plot', 'profile', 'gpt_description'),
+)
 FROM_TRAINING = ('yelp',)
 """Where users' texts were written from the training items of the given split: with any
 other, they would leak, and are made anew."""
@@ -49,11 +63,11 @@ def load(
     text: Optional[str] = 'real',
     noise: float = 0.0,
     keep: float = 1.0,
+    intents: bool = False,
 ) -> HeteroData:
     r"""A graph with training interactions, those held out for validation and test, and
     vectors of texts, :obj:`profile` and :obj:`intent`, where there are texts. Users
-    without texts get the mean of their training items' vectors; where there are no
-    intents, they are the profiles.
+    without texts get the mean of their training items' vectors.
 
     Args:
         name (str): A key of :obj:`READERS`.
@@ -69,6 +83,9 @@ def load(
             of them. (default: :obj:`0.0`)
         keep (float): The share of training interactions that are kept.
             (default: :obj:`1.0`)
+        intents (bool): Whether intents that the data lacks are extracted from texts and
+            training interactions, without a language model. Else they are the profiles.
+            (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If the data is not under :obj:`root`.
@@ -82,7 +99,7 @@ def load(
         warnings.simplefilter('ignore')  # Of cold items, which stay.
         data = _split(data, split, seed)
     _change_training(data, noise, keep, seed)
-    data = _complete_texts(data)
+    data = _complete_texts(data, intents)
     if text is None:
         for side in SIDES:
             for kind in ('profile', 'intent'):
@@ -136,15 +153,27 @@ def _key(edges: Tensor, num_items: int) -> Tensor:
     return edges[0] * num_items + edges[1]
 
 
-def _complete_texts(data: HeteroData) -> HeteroData:
+def _complete_texts(data: HeteroData, intents: bool) -> HeteroData:
     if 'profile' not in data['item']:
         return data
     if 'profile' not in data['user']:
         data = ProfileVectors()(data)
+    if intents and 'intent' not in data['item'] and 'text' in data['item']:
+        data = _extract_intents(data)
     for side in SIDES:
         if 'intent' not in data[side]:
             data[side].intent = data[side].profile
     return data
+
+
+def _extract_intents(data: HeteroData) -> HeteroData:
+    evidence = choose_evidence(data)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'intents.jsonl'
+        extract = IntentExtractor(ExtractiveModel(evidence), progress=False)
+        extract(evidence, path)
+        data = AddIntents(path)(data)
+    return EncodeText(TfidfEncoder(), 'intent_text', 'intent')(data)
 
 
 def _shuffle_texts(data: HeteroData, seed: int) -> None:
@@ -178,6 +207,9 @@ def _xrec(name: str) -> Callable[[Path], HeteroData]:
         for side, (ids, profile) in vectors.items():
             data[side].num_nodes = ids.size
             data[side].profile = profile
+        data['item'].text = _read_texts(
+            folder / 'norm_item_text.jsonl', vectors['item'][0]
+        )
         for part, key in zip(('train', 'val', 'test'), ('edge_index', *HELD_OUT)):
             table = pd.read_csv(folder / f'norm_textsub_{part}.tsv', sep='\t')
             rows = [_find(vectors[side][0], table[side].to_numpy()) for side in SIDES]
@@ -190,34 +222,37 @@ def _xrec(name: str) -> Callable[[Path], HeteroData]:
 def _ml_latest_small(root: Path) -> HeteroData:
     folder = _folder(root / 'ml-latest-small')
     table = pd.read_csv(folder / 'ratings.csv')
-    return _liked(table.set_axis(['user', 'item', 'rating', 'time'], axis=1), folder)
+    table = table.set_axis(['user', 'item', 'rating', 'time'], axis=1)
+    return _liked(table, folder / 'norm_item_text.jsonl')
 
 
 def _ml_100k(root: Path) -> HeteroData:
     folder = _folder(root / 'ml-100k')
     names = ['user', 'item', 'rating', 'time']
     table = pd.read_csv(folder / 'u.data', sep='\t', names=names)
-    return _liked(table, folder)
+    return _liked(table, folder / 'norm_item_text.jsonl')
 
 
-def _liked(table: Any, folder: Path) -> HeteroData:
-    data = BinarizeRatings(4)(_graph(table, folder))
+def _liked(table: Any, texts: Path) -> HeteroData:
+    data = BinarizeRatings(4)(_graph(table, texts))
     return KCore(1)(data)
 
 
 def _lastfm_2k(root: Path) -> HeteroData:
     folder = _folder(root / 'lastfm-2k')
     table = pd.read_csv(folder / 'user_artists.dat', sep='\t')[['userID', 'artistID']]
-    return _graph(table.set_axis(['user', 'item'], axis=1), folder)
+    table = table.set_axis(['user', 'item'], axis=1)
+    return _graph(table, folder / 'norm_item_text.jsonl')
 
 
 def _goodreads(root: Path) -> HeteroData:
     # The users' interest words are left: they were written from held-out books as well.
     folder = _folder(root / 'goodreads')
-    return _graph(pd.read_csv(folder / 'norm_interactions.tsv', sep='\t'), folder)
+    table = pd.read_csv(folder / 'norm_interactions.tsv', sep='\t')
+    return _graph(table, folder / 'norm_items.jsonl')
 
 
-def _graph(table: Any, folder: Path) -> HeteroData:
+def _graph(table: Any, texts: Path) -> HeteroData:
     r"""Nodes in the order of their ids, interactions in the order of nodes."""
     table = table.sort_values(['user', 'item'], kind='stable')
     data = HeteroData()
@@ -230,9 +265,21 @@ def _graph(table: Any, folder: Path) -> HeteroData:
     if 'rating' in table:
         data[RATES].rating = torch.tensor(table['rating'].to_numpy(np.float32))
         data[RATES].time = torch.tensor(table['time'].to_numpy(np.int64))
-    known, vectors = _vectors(folder, 'item')
+    known, vectors = _vectors(texts.parent, 'item')
     data['item'].profile = vectors[_find(known, ids['item'])]
+    data['item'].text = _read_texts(texts, ids['item'])
     return data
+
+
+def _read_texts(path: Path, ids: IntArray) -> list[str]:
+    r"""What a file has on each item, in words."""
+    texts = {}
+    for line in path.read_text(encoding='utf-8').splitlines():
+        record = json.loads(line)
+        values = [record[key] for key in TEXT_FIELDS if key in record]
+        words = [', '.join(each) if isinstance(each, list) else each for each in values]
+        texts[record['item']] = '. '.join(filter(None, words))
+    return [texts.get(each, '') for each in ids.tolist()]
 
 
 def _vectors(folder: Path, side: str) -> tuple[IntArray, Tensor]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,16 @@ def write_vectors(folder, side, ids):
     np.savez(folder / f'minilm_{side}.npz', ids=np.array(ids), embedding=vectors)
 
 
+def write_texts(folder, ids):
+    genres = ('Western', 'Musical', 'Horror')
+    lines = [
+        {'item': k, 'title': f'Film {k}', 'genres': [genres[k % 3], 'Drama'], 'year': k}
+        for k in ids
+    ]
+    text = ''.join(json.dumps(line) + '\n' for line in lines)
+    (folder / 'norm_item_text.jsonl').write_text(text)
+
+
 @pytest.fixture
 def root(tmp_path):
     """Four users, 2 to 5, and three items, 30 to 10, of XRec; a film without ratings,
@@ -32,6 +44,7 @@ def root(tmp_path):
         (folder / f'norm_textsub_{part}.tsv').write_text('\n'.join(lines) + '\n')
     write_vectors(folder, 'user', [2, 3, 4, 5])
     write_vectors(folder, 'item', [30, 20, 10])
+    write_texts(folder, [30, 10])
     folder = tmp_path / 'ml-latest-small'
     folder.mkdir()
     rows = [[user, film, 4 + (film == 9) * -3, film] for user in (7, 8)
@@ -39,6 +52,7 @@ def root(tmp_path):
     header = ['userId', 'movieId', 'rating', 'timestamp']
     write_table(folder / 'ratings.csv', header, rows)
     write_vectors(folder, 'item', list(range(10)))
+    write_texts(folder, range(10))
     return tmp_path
 
 
@@ -49,6 +63,11 @@ def test_nodes_are_those_of_the_vectors(root):
     assert data[RATES].val_edge_label_index.tolist() == [[2], [1]]
     assert data[RATES].test_edge_label_index.tolist() == [[0], [0]]
     assert data['item'].profile.argmax(dim=1).tolist() == [2, 1, 0]
+    assert data['item'].text == [
+        'Film 10. Musical, Drama',
+        '',
+        'Film 30. Western, Drama',
+    ]
     assert data['user'].intent is data['user'].profile
 
 
@@ -67,6 +86,15 @@ def test_liked_films_are_split(root, split):
         seen = data['user'].profile[user].nonzero().flatten().tolist()
         trained = rates.edge_index[1][rates.edge_index[0] == user] + 1
         assert set(seen) == set(trained[trained < 8].tolist())
+
+
+def test_intents_are_extracted_from_training(root):
+    pytest.importorskip('pydantic')
+    data = real_data.load('ml-latest-small', root, intents=True)
+    assert data['item'].intent.size(0) == 8
+    assert data['user'].intent.shape != data['user'].profile.shape
+    assert 'drama' in data['item'].intent_text[0].lower()
+    assert data['user'].intent.size(1) == data['item'].intent.size(1)
 
 
 def test_what_is_split_is_split_anew():
