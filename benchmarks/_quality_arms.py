@@ -7,7 +7,8 @@ An arm is written as words joined by dashes: :obj:`ease`, :obj:`ease-profile`,
 - for a backbone its ranking loss, a key of :obj:`LOSSES`;
 - the texts it reads, a key of :obj:`TEXTS`;
 - :obj:`dN`, its width (default: 64), :obj:`kN`, its number of intents, and
-  :obj:`blend`, with EASE on the same texts as a companion, tuned alone before.
+  :obj:`blend`, with EASE on the same texts as a companion, tuned alone before;
+- :obj:`recipe`: what the authors ship for the dataset (else for amazon), untuned.
 
 A hyper-parameter is written as PART.ARGUMENT, where the part is one of a preset, or
 :obj:`companion`, or :obj:`model` of a closed form.
@@ -51,7 +52,13 @@ from pyg_irllrec.nn import (
     Ranker,
     SoftmaxLoss,
 )
-from pyg_irllrec.presets import ALIGNMENT_TEXTS, BACKBONES, Preset, get_preset
+from pyg_irllrec.presets import (
+    ALIGNMENT_TEXTS,
+    AUTHORS_DATASETS,
+    BACKBONES,
+    Preset,
+    get_preset,
+)
 from pyg_irllrec.training import InteractionDataModule, fit
 from pyg_irllrec.transforms import IntentNodes
 from pyg_irllrec.typing import RATES, SIDES
@@ -92,6 +99,7 @@ class Arm:
     width: int = 64
     num_intents: Optional[int] = None
     blend: bool = False
+    recipe: bool = False
 
     @property
     def closed(self) -> bool:
@@ -125,8 +133,8 @@ def parse_arm(name: str) -> Arm:
             arm['text'] = word
         elif word in LOSSES and model in BACKBONES:
             arm['loss'] = word
-        elif word == 'blend' and model in BACKBONES:
-            arm['blend'] = True
+        elif word in ('blend', 'recipe') and model in BACKBONES:
+            arm[word] = True
         elif word[:1] in 'dk' and word[1:].isdecimal() and model in BACKBONES:
             arm['width' if word[0] == 'd' else 'num_intents'] = int(word[1:])
         else:
@@ -178,7 +186,7 @@ FULL_SPACE: Space = {
 
 
 def space_of(arm: Arm) -> Space:
-    if arm.model in ('popularity', 'auto'):
+    if arm.model in ('popularity', 'auto') or arm.recipe:
         return {}
     if arm.model == 'itemknn':
         return {
@@ -236,15 +244,22 @@ class Trained(NamedTuple):
 
 
 def train(
-    arm: Arm, data: HeteroData, params: Params, seed: int, epochs: int, device: str
+    arm: Arm,
+    name: str,
+    data: HeteroData,
+    params: Params,
+    seed: int,
+    epochs: int,
+    device: str,
 ) -> Trained:
-    """A model that has seen training interactions, and validation for its weights."""
+    """A model of a dataset. It has seen training interactions, and those of validation
+    to choose its epoch and the weights of a blend."""
     start = time.perf_counter()
     if arm.closed:
         interactions = InteractionDataModule(data, seed=seed)
         model = closed_form(arm, data, part_of(params, 'model'))
         return Trained(model, interactions, None, time.perf_counter() - start)
-    preset = preset_of(arm, params)
+    preset = recipe_of(arm, name) if arm.recipe else preset_of(arm, params)
     torch.manual_seed(seed)
     model = graph_model(arm, data, params, preset)
     interactions = InteractionDataModule(data, seed=seed, **preset['data'])
@@ -318,6 +333,11 @@ def build_backbone(
         *(wants.edge_weight, serves.edge_weight),
         weight=nodes['weight'],
     )
+
+
+def recipe_of(arm: Arm, name: str) -> Preset:
+    name = name if name in AUTHORS_DATASETS else 'own'
+    return get_preset(arm.model, name, arm.alignment, 'authors')
 
 
 def preset_of(arm: Arm, params: Params) -> Preset:

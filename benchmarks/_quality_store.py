@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Optional
 import optuna
 import torch
 from optuna.samplers import TPESampler
+from torch_geometric.data import HeteroData
 
 from benchmarks import real_data
 from benchmarks._quality_arms import (
@@ -96,7 +97,7 @@ class Store(NamedTuple):
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # Sparse tensors, cold items.
             try:
-                run |= _train(self, arm, data, params, seed)
+                run |= _train(self, case, arm, data, params, seed)
             except ValueError as error:
                 if not any(word in str(error) for word in NO_MODEL):
                     raise
@@ -145,8 +146,10 @@ def objective(run: Run) -> float:
     return float(run['val']['recall'] + run['val']['ndcg'])
 
 
-def _train(store: Store, arm: Arm, data: Any, params: Params, seed: int) -> Run:
-    trained = train(arm, data, params, seed, store.epochs, store.device)
+def _train(
+    store: Store, case: Case, arm: Arm, data: HeteroData, params: Params, seed: int
+) -> Run:
+    trained = train(arm, case.data, data, params, seed, store.epochs, store.device)
     model, items = trained.model.to('cpu').eval(), trained.interactions
     held = {'val': items.val_items, 'test': items.test_items}
     return {

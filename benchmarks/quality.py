@@ -17,6 +17,7 @@ What is compared, by --what:
 
 - table: closed forms, LightGCN without and with texts, alone and in a blend
 - backbones: every backbone without texts, with profiles and with shuffled ones
+- recipe: every backbone as its authors run it, untuned (with --epochs 1000)
 - ablation: the losses, the parts of the alignment, and intents as nodes
 - noise, sparsity: random interactions added to training, training interactions removed
 - cold: as table; its Recall by quarters of users
@@ -65,6 +66,11 @@ ARMS: dict[str, tuple[str, ...]] = {
         f'{backbone}-softmax-{text}'
         for backbone in BACKBONES
         for text in ('none', 'profile', 'shuffled')
+    ),
+    'recipe': tuple(
+        f'{backbone}-bpr-{text}-recipe'
+        for backbone in BACKBONES
+        for text in ('none', 'profile', 'full')
     ),
     'ablation': tuple(
         f'lightgcn-{loss}-{text}'

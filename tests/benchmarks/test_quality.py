@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pyg_irllrec.nn import Ranker
+from pyg_irllrec.presets import get_preset
 from pyg_irllrec.utils import UserItems
 
 pytest.importorskip('optuna')
@@ -79,11 +80,11 @@ def test_a_search_that_was_killed_goes_on_as_it_would_have(out, tmp_path, monkey
     train = _quality_store.train
     seen = []
 
-    def killed(arm, data, params, *rest):
+    def killed(arm, name, data, params, *rest):
         seen.append(params)
         if len(seen) == 2:
             raise KeyboardInterrupt
-        return train(arm, data, params, *rest)
+        return train(arm, name, data, params, *rest)
 
     monkeypatch.setattr(_quality_store, 'train', killed)
     with pytest.raises(KeyboardInterrupt):
@@ -97,7 +98,7 @@ def test_a_search_that_was_killed_goes_on_as_it_would_have(out, tmp_path, monkey
 def test_the_test_chooses_nothing(tmp_path, monkeypatch):
     """The better a trial is in the test, the worse it is in validation."""
 
-    def run(store, arm, data, params, seed):
+    def run(store, case, arm, data, params, seed):
         value = params['model.l2_weight']
         return {
             'val': {'recall': 1 / value, 'ndcg': 1 / value},
@@ -144,6 +145,14 @@ def test_a_blend_has_the_companion_that_was_tuned(tmp_path):
     assert {f'companion.{name[6:]}': value for name, value in alone.items()} == {
         name: value for name, value in params.items() if name.startswith('companion')
     }
+
+
+def test_a_recipe_is_that_of_the_dataset():
+    arm = parse_arm('lightgcn-bpr-full-recipe')
+    assert _quality_arms.space_of(arm) == {}
+    for name, preset in (('yelp', 'yelp'), ('toy', 'own')):
+        recipe = _quality_arms.recipe_of(arm, name)
+        assert recipe == get_preset('lightgcn', preset, 'full', 'authors')
 
 
 @pytest.mark.parametrize(
