@@ -25,6 +25,7 @@ from pyg_irllrec.training import (
     RunFolder,
     TripletLoader,
     evaluate,
+    evaluate_ranker,
     fingerprint,
     fit,
     fitting_cutoffs,
@@ -128,11 +129,19 @@ def training_calls(folder: Path) -> Calls:
             {'user': torch.randn(12, 4), 'item': torch.randn(10, 4), 'ks': (2,)}
             | {'label': TEST, 'exclude': TRAIN, 'batch_size': 4},
         ),
+        'evaluate_ranker': (
+            evaluate_ranker,
+            {'ranker': nn.Popularity(12, 10, PAIRS), 'label': TEST, 'exclude': TRAIN}
+            | {'ks': (2,), 'batch_size': 4, 'metrics': ('recall',)},
+        ),
         'RankingLoader': (
             RankingLoader,
             {'label': TEST, 'exclude': TRAIN, 'batch_size': 4},
         ),
-        'RankingMetrics': (RankingMetrics, {'ks': (2,), 'metrics': ('recall',)}),
+        'RankingMetrics': (
+            RankingMetrics,
+            {'ks': (2,), 'metrics': ('recall', 'coverage'), 'train': TRAIN},
+        ),
         'TripletLoader': (
             TripletLoader,
             {'interactions': TRAIN, 'batch_size': 4, 'seed': 0} | {'batch_by': 'user'},
@@ -309,7 +318,10 @@ def nn_calls(folder: Path) -> Calls:
     pairs = {'text': X, 'embedding': X}
     wrapped = {'backbone': backbone, 'edge_index': GRAPH, 'edge_weight': None}
     return {
-        'Recommender': (nn.Recommender, {**wrapped, 'l2_weight': 0.0}),
+        'Recommender': (
+            nn.Recommender,
+            {**wrapped, 'l2_weight': 0.0, 'ranking': None, 'companions': ()},
+        ),
         'IRLLRec': (
             nn.IRLLRec,
             {**wrapped, 'profile': TEXT, 'intent': TEXT, 'alignment': None}
@@ -324,6 +336,11 @@ def nn_calls(folder: Path) -> Calls:
         'Recommender.recommend': (
             model.recommend,
             {'users': torch.tensor([0]), 'k': 2, 'exclude': PAIRS, 'batch_size': 4},
+        ),
+        'Recommender.score': (model.score, {'users': torch.tensor([0])}),
+        'Recommender.calibrate': (
+            model.calibrate,
+            {'label': TEST, 'exclude': TRAIN, 'k': 2},
         ),
         'Recommender.forward': (model, {'edge_label_index': PAIRS}),
         'Recommender.loss': (model.loss, {'triplets': TRIPLETS}),
@@ -638,7 +655,35 @@ def utils_calls(folder: Path) -> Calls:
     }
 
 
+def baseline_calls(folder: Path) -> Calls:
+    given = {'num_users': 12, 'num_items': 10, 'interactions': PAIRS}
+    ease = nn.EASE(12, 10, PAIRS)
+    return {
+        'Ranker': (nn.Ranker, {'num_users': 12, 'num_items': 10}),
+        'Popularity': (nn.Popularity, given),
+        'ItemKNN': (
+            nn.ItemKNN,
+            {**given, 'exponent': 0.5, 'shrinkage': 1.0, 'num_neighbors': 3},
+        ),
+        'EASE': (
+            nn.EASE,
+            {**given, 'l2_weight': 10.0, 'item_text': TEXT[:10], 'text_weight': 1.0}
+            | {'text_l2_weight': 1.0, 'max_bytes': 10**6},
+        ),
+        'EASE.score': (ease.score, {'users': torch.tensor([0])}),
+        'EASE.forward': (ease, {'edge_label_index': PAIRS}),
+        'EASE.recommend': (
+            ease.recommend,
+            {'users': torch.tensor([0]), 'k': 2, 'exclude': TRAIN, 'batch_size': 4},
+        ),
+        'EASE.calibrate': (
+            ease.calibrate,
+            {'label': TEST, 'exclude': TRAIN, 'k': 2},
+        ),
+    }
+
+
 GROUPS: tuple[Callable[[Path], Calls], ...] = (
     *(training_calls, explain_calls, functional_calls, backbone_calls, nn_calls),
-    *(transform_calls, dataset_calls, text_calls, utils_calls),
+    *(transform_calls, dataset_calls, text_calls, utils_calls, baseline_calls),
 )

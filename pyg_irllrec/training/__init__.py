@@ -9,7 +9,13 @@ from .interaction_data_module import InteractionDataModule
 from .lit_recommender import LitRecommender
 from .load_weights import load_weights
 from .progress_bar import EpochProgressBar
-from .ranking import RankingBatch, RankingLoader, RankingMetrics, evaluate
+from .ranking import (
+    RankingBatch,
+    RankingLoader,
+    RankingMetrics,
+    evaluate,
+    evaluate_ranker,
+)
 from .run_folder import RunFolder
 from .triplet_loader import TripletLoader
 
@@ -25,6 +31,7 @@ __all__ = [
     'RunFolder',
     'TripletLoader',
     'evaluate',
+    'evaluate_ranker',
     'fingerprint',
     'fit',
     'fitting_cutoffs',

@@ -87,7 +87,10 @@ def fit(
     r"""Trains a model by the authors' protocol and tests its best checkpoint:
     validate every :obj:`check_every` epochs, stop after :obj:`patience` checks
     without a better Recall at the largest cut-off. The model ends with the best
-    weights, on the device it was trained on, and torch's generator as it was.
+    weights, on the device it was trained on, and torch's generator as it was. Where it
+    has companions, their weights are then chosen on validation
+    (:meth:`~pyg_irllrec.nn.Recommender.calibrate`) and saved in :obj:`best.ckpt`, and
+    the test is one of the blend; without validation they stay as they are.
 
     Where nothing is held out for validation, it trains for all :obj:`epochs`, and the
     last weights are the best: choose them by a run with validation.
@@ -216,6 +219,8 @@ def _train(
         if not validates:
             io = AtomicCheckpointIO()
             io.save_checkpoint(io.load_checkpoint(last), best)
+        if lit.model.needs_calibration and validates:
+            _calibrate(lit.model.to(target), data, best)
         if tests:
             trainer.test(lit, data, ckpt_path=best, verbose=False)
         else:
@@ -241,6 +246,19 @@ def _train(
         peak_memory_mb=memory,
         fingerprint=lit.fingerprint,
     )
+
+
+def _calibrate(model: Recommender, data: InteractionDataModule, best: Path) -> None:
+    r"""Chooses how the model and its companions are blended with its best weights, and
+    adds that to their checkpoint."""
+    load_weights(model, best)
+    assert data.val_items is not None
+    model.calibrate(data.val_items, data.train_items)
+    io = AtomicCheckpointIO()
+    checkpoint = io.load_checkpoint(best)
+    for name, value in model.state_dict().items():
+        checkpoint['state_dict'][f'model.{name}'] = value
+    io.save_checkpoint(checkpoint, best)
 
 
 def _make_callbacks(out: Path, patience: int, validates: bool) -> list[Callback]:

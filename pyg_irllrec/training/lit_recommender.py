@@ -12,7 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from pyg_irllrec.nn import Recommender
-from pyg_irllrec.nn.models.recommendation import check_pairs
+from pyg_irllrec.nn.models.recommendation import Scorer, check_pairs
 from pyg_irllrec.training._check_checkpoint import check_optimizer, check_progress
 from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
@@ -95,6 +95,7 @@ class LitRecommender(LightningModule):
         self._started: float | None = None
         self._sums: dict[str, Tensor] = {}
         self._embeddings: tuple[Tensor, Tensor] | None = None
+        self._scorer: Scorer | None = None
 
     def forward(self, edge_label_index: Tensor) -> Tensor:
         r"""The scores of user and item ids of shape :math:`(2, B)`."""
@@ -139,15 +140,22 @@ class LitRecommender(LightningModule):
         return loss.total
 
     def on_validation_epoch_start(self) -> None:
-        r"""Embeds the graph once for all batches."""
+        r"""Embeds the graph once for all batches. While it is trained, it ranks by the
+        graph alone, as the weights of companions are chosen afterwards."""
         self._mean_terms()  # Where training has diverged there is nothing to rank.
-        self._embeddings = self.model.get_embeddings()
+        if self.model.blends and self.trainer.state.fn != TrainerFn.FITTING:
+            self._scorer = self.model.scorer()
+        else:
+            self._embeddings = self.model.get_embeddings()
         self.metrics.reset()
 
     def validation_step(self, batch: RankingBatch, batch_idx: int) -> None:
         r"""Ranks all items for a batch of users."""
-        assert self._embeddings is not None
-        self.metrics.rank(*self._embeddings, batch)
+        if self._scorer is not None:
+            self.metrics.rank_scores(self._scorer(batch.user), batch)
+        else:
+            assert self._embeddings is not None
+            self.metrics.rank(*self._embeddings, batch)
 
     def on_validation_epoch_end(self) -> None:
         r"""Logs the metrics and adds a row to the history."""
@@ -160,7 +168,7 @@ class LitRecommender(LightningModule):
             logger=False,
         )
         self._record(values)
-        self._embeddings = None
+        self._forget()
 
     def on_train_epoch_end(self) -> None:
         r"""Adds a row to the history where there is no validation to do so."""
@@ -194,11 +202,15 @@ class LitRecommender(LightningModule):
         r"""Logs the metrics of the test."""
         for name, value in self.metrics.compute().items():
             self.log(f'test/{name}', value)
-        self._embeddings = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._embeddings = self._scorer = None
 
     def on_predict_epoch_start(self) -> None:
-        r"""Embeds the graph once for all batches."""
-        self._embeddings = self.model.get_embeddings()
+        r"""Embeds the graph once for all batches, unless companions score too."""
+        if not self.model.blends:
+            self._embeddings = self.model.get_embeddings()
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         r"""The scores of a batch of pairs, which
@@ -223,14 +235,16 @@ class LitRecommender(LightningModule):
                 f', got {type(batch).__name__}: predict with '
                 'DataLoader(edge_label_index.split(1024, dim=1), batch_size=None)'
             )
-        assert self._embeddings is not None
+        sizes = self.model.num_users, self.model.num_items
+        pairs = check_pairs('batch', batch, *sizes).long()
+        if self._embeddings is None:
+            return self.model.score_pairs(pairs[0], pairs[1])
         user, item = self._embeddings
-        pairs = check_pairs('batch', batch, user.size(0), item.size(0)).long()
         return (user[pairs[0]] * item[pairs[1]]).sum(dim=-1)
 
     def on_predict_epoch_end(self) -> None:
         r"""Lets go of the embeddings."""
-        self._embeddings = None
+        self._forget()
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]

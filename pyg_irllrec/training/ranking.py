@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor
 from torch_geometric.metrics import (
+    LinkPredAveragePopularity,
+    LinkPredCoverage,
     LinkPredMetric,
     LinkPredMetricCollection,
     LinkPredMRR,
@@ -16,10 +18,13 @@ from torch_geometric.metrics import (
 
 from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional.top_k_items import top_k_items
+from pyg_irllrec.nn import Ranker
+from pyg_irllrec.nn.models.recommendation import check_scores, mask
 from pyg_irllrec.training.cutoffs import as_cutoffs
 from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_choice, check_count, check_vectors
+from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.warn_caller import warn_caller
 
 METRICS: dict[str, type[LinkPredMetric]] = {
@@ -28,7 +33,10 @@ METRICS: dict[str, type[LinkPredMetric]] = {
     'precision': LinkPredPrecision,
     'mrr': LinkPredMRR,
 }
-"""The ranking metrics by name."""
+"""The metrics of a user's ranking by name."""
+
+CATALOGUE_METRICS = ('coverage', 'popularity')
+"""The metrics of which items are recommended at all."""
 
 
 class RankingBatch(NamedTuple):
@@ -84,30 +92,40 @@ class RankingMetrics(LinkPredMetricCollection):
     - :obj:`"precision"` is hits / k
     - :obj:`"mrr"` is 1 / the rank of the first hit, 0 without one. (The authors' code
       adds this up over all hits.)
+    - :obj:`"coverage"` is the share of items that are recommended to anybody
+    - :obj:`"popularity"` is the mean, over what is recommended, of the logarithm of 1 +
+      the training interactions of an item
 
     Args:
         ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
         metrics (sequence of str): Their names. (default: :obj:`("recall", "ndcg")`)
+        train (UserItems, optional): The training interactions, which coverage and
+            popularity count items of. (default: :obj:`None`)
 
     Raises:
-        ValueError: If there is no cut-off or no metric, or one that there is not.
+        ValueError: If there is no cut-off or no metric, or one that there is not, or
+            :obj:`train` is missing.
     """
 
     def __init__(
         self,
         ks: Sequence[int] = (5, 10, 20),
         metrics: Sequence[str] = ('recall', 'ndcg'),
+        train: Optional[UserItems] = None,
     ) -> None:
         ks = as_cutoffs(ks)
+        known = (*METRICS, *CATALOGUE_METRICS)
         if not isinstance(metrics, Sequence) or isinstance(metrics, str) or not metrics:
             raise ValueError(
-                f"'metrics' must be a sequence of {', '.join(map(repr, METRICS))}, got "
+                f"'metrics' must be a sequence of {', '.join(map(repr, known))}, got "
                 f'{metrics!r}'
             )
         for name in metrics:
-            check_choice('metrics', name, tuple(METRICS))
+            check_choice('metrics', name, known)
+        if train is not None:
+            check_instance('train', train, UserItems)
         super().__init__(
-            {f'{name}@{k}': METRICS[name](k) for name in metrics for k in ks}
+            {f'{name}@{k}': _metric(name, k, train) for name in metrics for k in ks}
         )
 
     def rank(self, user: Tensor, item: Tensor, batch: RankingBatch) -> None:
@@ -119,8 +137,22 @@ class RankingMetrics(LinkPredMetricCollection):
         """
         chosen = at_least_float32(user[batch.user])
         top = top_k_items(chosen, at_least_float32(item), self.max_k, batch.exclude)
-        _check_scores(top.values, batch.user)
-        self.update(top.indices, torch.stack(batch.label))
+        self._count(top.values, top.indices, batch)
+
+    def rank_scores(self, score: Tensor, batch: RankingBatch) -> None:
+        r"""Ranks all items by their scores, of shape :math:`(B, I)` for the :math:`B`
+        users of a batch, and counts the hits.
+
+        Raises:
+            ValueError: If a score is NaN or infinite.
+        """
+        score = at_least_float32(score)
+        top = mask(score, batch.exclude).topk(self.max_k, dim=-1)
+        self._count(top.values, top.indices, batch)
+
+    def _count(self, scores: Tensor, items: Tensor, batch: RankingBatch) -> None:
+        _check_scores(scores, batch.user)
+        self.update(items, torch.stack(batch.label))
 
 
 @torch.no_grad()
@@ -144,8 +176,8 @@ def evaluate(
         batch_size (int): How many users are ranked at once: memory is
             :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
         metrics (sequence of str): What is measured, of :obj:`"recall"`, :obj:`"ndcg"`,
-            :obj:`"precision"` and :obj:`"mrr"`, see :class:`RankingMetrics`.
-            (default: :obj:`("recall", "ndcg")`)
+            :obj:`"precision"`, :obj:`"mrr"`, :obj:`"coverage"` and :obj:`"popularity"`,
+            see :class:`RankingMetrics`. (default: :obj:`("recall", "ndcg")`)
 
     Returns:
         :obj:`"recall@k"` and so on, for every metric and cut-off.
@@ -159,11 +191,82 @@ def evaluate(
     check_instance('exclude', exclude, UserItems)
     check_vectors('user', user, label.num_users, each='per user')
     check_vectors('item', item, label.num_items, each='per item')
-    counted = RankingMetrics(ks, metrics).to(user.device)
+    counted = RankingMetrics(ks, metrics, exclude).to(user.device)
     loader = RankingLoader(label.to(user.device), exclude.to(user.device), batch_size)
     for batch in loader:
         counted.rank(user, item, batch)
     return {name: float(value) for name, value in counted.compute().items()}
+
+
+@torch.no_grad()
+def evaluate_ranker(
+    ranker: Ranker,
+    label: UserItems,
+    exclude: UserItems,
+    ks: Sequence[int] = (5, 10, 20),
+    batch_size: int = 128,
+    metrics: Sequence[str] = ('recall', 'ndcg'),
+) -> dict[str, float]:
+    r"""Ranks all items for every user with labels by the scores of any ranker, in
+    evaluation mode, on its device.
+
+    Args:
+        ranker (Ranker): A :class:`~pyg_irllrec.nn.Recommender`, a baseline such as
+            :class:`~pyg_irllrec.nn.EASE`, or another.
+        label (UserItems): The held-out interactions.
+        exclude (UserItems): The interactions to mask, those of training.
+        ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
+        batch_size (int): How many users are ranked at once: memory is
+            :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
+        metrics (sequence of str): What is measured, see :func:`evaluate`.
+            (default: :obj:`("recall", "ndcg")`)
+
+    Returns:
+        :obj:`"recall@k"` and so on, for every metric and cut-off.
+
+    Raises:
+        ValueError: If sizes differ, a score is not finite, there are no labels, or all
+            of them are masked. Where some are, a warning counts them.
+    """
+    check_instance('ranker', ranker, Ranker)
+    check_instance('label', label, UserItems)
+    check_instance('exclude', exclude, UserItems)
+    sizes = ranker.num_users, ranker.num_items
+    if (label.num_users, label.num_items) != sizes:
+        raise ValueError(
+            f"'label' must have the users and items of 'ranker', {sizes[0]} and "
+            f'{sizes[1]}, got {label.num_users} and {label.num_items}'
+        )
+    device = ranker.device
+    counted = RankingMetrics(ks, metrics, exclude).to(device)
+    if counted.max_k > ranker.num_items:
+        raise ValueError(
+            f"'ks' must not be above the number of items, {ranker.num_items}, got "
+            f'{counted.max_k}: take fitting_cutoffs(num_items)'
+        )
+    loader = RankingLoader(label.to(device), exclude.to(device), batch_size)
+    with evaluating(ranker):
+        scorer = ranker.scorer()
+        for batch in loader:
+            score = check_scores(scorer(batch.user), batch.user.numel(), sizes[1])
+            counted.rank_scores(score, batch)
+    return {name: float(value) for name, value in counted.compute().items()}
+
+
+def _metric(
+    name: str, k: int, train: Optional[UserItems]
+) -> LinkPredMetric | LinkPredCoverage | LinkPredAveragePopularity:
+    if name in METRICS:
+        return METRICS[name](k)
+    if train is None:
+        raise ValueError(
+            f"'train' must hold the training interactions for the metric {name!r}, got "
+            'None'
+        )
+    if name == 'coverage':
+        return LinkPredCoverage(k, train.num_items)
+    counts = torch.bincount(train.item, minlength=train.num_items)
+    return LinkPredAveragePopularity(k, counts.float().log1p())
 
 
 def _check_scores(values: Tensor, user: Tensor) -> None:

@@ -19,12 +19,13 @@ from torch_geometric.data import HeteroData
 import pyg_irllrec
 from pyg_irllrec import build_model
 from pyg_irllrec.datasets import SyntheticIntents
-from pyg_irllrec.nn import AlphaRec, IRLLRec, LightGCN, Recommender
+from pyg_irllrec.nn import EASE, AlphaRec, IRLLRec, LightGCN, Popularity, Recommender
 from pyg_irllrec.training import (
     InteractionDataModule,
     LitRecommender,
     RunFolder,
     evaluate,
+    evaluate_ranker,
     fit,
     load_weights,
     parse_device,
@@ -703,3 +704,67 @@ def test_a_checkpoint_whose_parameters_come_in_another_order(tmp_path):
     torch.save(checkpoint, tmp_path / 'last.ckpt')
     with pytest.raises(ValueError, match='in another order'):
         run(tmp_path, epochs=2, resume=True)
+
+
+def with_companions(seed=0):
+    train = DATA[RATES].edge_index
+    return build(seed, companions=[EASE(60, 50, train), Popularity(60, 50, train)])
+
+
+def test_companions_are_blended_by_validation_and_saved(tmp_path):
+    plain = run(tmp_path / 'plain')
+    model = with_companions()
+    result = run(tmp_path / 'blend', model)
+    # They take no part in training and in the choice of the checkpoint.
+    assert result.history == plain.history and result.best_epoch == plain.best_epoch
+    module = InteractionDataModule(DATA)
+    label, train = module.test_items, module.train_items
+    assert model.blends and not model.companions[0].needs_calibration
+    assert evaluate_ranker(model, label, train) == pytest.approx(result.test, abs=1e-6)
+    assert result.test != plain.test
+    saved = with_companions(seed=1)
+    load_weights(saved, tmp_path / 'blend' / 'best.ckpt')
+    assert torch.equal(saved.blend_weight, model.blend_weight)
+    users = torch.arange(60)
+    assert torch.equal(saved.eval().score(users), model.eval().score(users))
+    last = with_companions()
+    load_weights(last, tmp_path / 'blend' / 'last.ckpt')
+    assert not last.blends
+    values = [
+        sum(evaluate_ranker(each, module.val_items, train, (20,)).values())
+        for each in (model, *model.companions)
+    ]
+    assert values[0] >= max(values[1:])
+
+
+@pytest.mark.parametrize('epochs', [2, 4])
+def test_a_blend_is_resumed(tmp_path, epochs):
+    whole, resumed = with_companions(), with_companions()
+    expected = run(tmp_path / 'whole', whole)
+    run(tmp_path / 'parts', with_companions(), epochs=epochs)
+    result = run(tmp_path / 'parts', resumed, resume=True)
+    assert result.test == expected.test and result.history == expected.history
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name])
+    # The model of an earlier call, too.
+    result = run(tmp_path / 'parts', resumed, resume=True)
+    assert result.test == expected.test
+
+
+def test_without_validation_the_blend_stays(tmp_path):
+    data = copy.copy(DATA)
+    del data[RATES].val_edge_label_index
+    model = with_companions()
+    model.blend_weight.copy_(torch.tensor([0.0, 1.0, 0.0]))
+    module = InteractionDataModule(data, batch_size=64)
+    result = fit(model, module, tmp_path, epochs=1, device='cpu', progress=False)
+    assert model.blend_weight.tolist() == [0, 1, 0]
+    ease = EASE(60, 50, DATA[RATES].edge_index)
+    assert result.test == evaluate_ranker(ease, module.test_items, module.train_items)
+
+
+def test_a_companion_must_not_have_what_is_held_out(tmp_path):
+    both = (DATA[RATES].edge_index, DATA[RATES].test_edge_label_index)
+    companion = EASE(60, 50, torch.cat(both, dim=1))
+    with pytest.raises(ValueError, match=r"test .* 'interactions' of .*companions\.0"):
+        run(tmp_path, build(companions=[companion]))

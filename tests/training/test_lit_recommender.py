@@ -11,22 +11,27 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
 
 from pyg_irllrec.datasets import SyntheticIntents
-from pyg_irllrec.nn import IRLLRec, LightGCN
-from pyg_irllrec.training import InteractionDataModule, LitRecommender
+from pyg_irllrec.nn import EASE, IRLLRec, LightGCN
+from pyg_irllrec.training import (
+    InteractionDataModule,
+    LitRecommender,
+    evaluate_ranker,
+)
 from pyg_irllrec.utils import bipartite_edge_index
 
 DATA = SyntheticIntents(20, 15, num_intents=2)[0]
 PAIRS = DATA['user', 'rates', 'item'].edge_index
 
 
-def build(**options) -> LitRecommender:
+def build(companions=(), **options) -> LitRecommender:
     torch.manual_seed(0)
     texts = {
         kind: torch.cat([DATA['user'][kind], DATA['item'][kind]])
         for kind in ('profile', 'intent')
     }
     backbone = LightGCN(20, 15, 4, num_layers=1, num_intents=2)
-    model = IRLLRec(backbone, bipartite_edge_index(PAIRS, 20, 15), **texts)
+    edge_index = bipartite_edge_index(PAIRS, 20, 15)
+    model = IRLLRec(backbone, edge_index, companions=companions, **texts)
     return LitRecommender(model, **{'ks': (5,), **options})
 
 
@@ -46,6 +51,19 @@ def test_predicts_the_scores_of_batches_of_pairs():
     loader = DataLoader(PAIRS.split(8, dim=1), batch_size=None)
     scores = torch.cat(trainer().predict(lit, loader))
     torch.testing.assert_close(scores, lit.model.eval()(PAIRS))
+
+
+def test_a_blend_predicts_and_is_validated():
+    lit = build(companions=[EASE(20, 15, PAIRS)])
+    lit.model.blend_weight.copy_(torch.tensor([0.3, 0.7]))
+    loader = DataLoader(PAIRS.split(8, dim=1), batch_size=None)
+    scores = torch.cat(trainer().predict(lit, loader))
+    torch.testing.assert_close(scores, lit.model.eval()(PAIRS))
+    data = InteractionDataModule(DATA)
+    (found,) = trainer().validate(lit, data, verbose=False)
+    expected = evaluate_ranker(lit.model, data.val_items, data.train_items, (5,))
+    assert found['val/recall@5'] == pytest.approx(expected['recall@5'])
+    assert lit._scorer is None
 
 
 def test_predicting_embeds_the_graph_once(monkeypatch):

@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from pyg_irllrec.training import RankingLoader, RankingMetrics, evaluate
+from pyg_irllrec.nn import EASE, LightGCN, Popularity, Ranker, Recommender
+from pyg_irllrec.testing import BackboneTests
+from pyg_irllrec.training import (
+    RankingLoader,
+    RankingMetrics,
+    evaluate,
+    evaluate_ranker,
+)
 from pyg_irllrec.utils import UserItems
 
 
@@ -152,3 +159,72 @@ def test_labels_that_are_masked_are_counted():
         evaluate(user, item, exclude, label, (2,))
     with pytest.raises(ValueError, match='numbers of users and items, 1 and 3, got 2'):
         RankingLoader(label, UserItems(torch.tensor([[0], [0]]), 2, 3))
+
+
+GRAPH, PAIRS = BackboneTests().edge_index, BackboneTests().interactions
+TAKEN = UserItems(PAIRS, 6, 7)
+LABEL = UserItems(torch.tensor([[0, 0, 1, 3], [4, 5, 1, 6]]), 6, 7)
+
+
+def test_a_recommender_is_evaluated_as_its_embeddings_are():
+    model = Recommender(LightGCN(6, 7, 4), GRAPH)
+    expected = evaluate(*model.get_embeddings(), LABEL, TAKEN, (1, 3))
+    assert evaluate_ranker(model, LABEL, TAKEN, (1, 3), 2) == expected
+    assert model.training and all(value >= 0 for value in expected.values())
+
+
+def test_any_ranker_is_evaluated():
+    model = EASE(6, 7, PAIRS)
+    score = model.score(torch.arange(6))
+    expected = evaluate(score, torch.eye(7), LABEL, TAKEN, (2,), metrics=('mrr',))
+    found = evaluate_ranker(model, LABEL, TAKEN, (2,), metrics=('mrr',))
+    assert found == expected and found.keys() == {'mrr@2'}
+
+
+def test_what_is_recommended_at_all():
+    label = UserItems(torch.tensor([[0, 1], [3, 3]]), 2, 4)
+    train = UserItems(torch.tensor([[0, 1, 1], [0, 0, 1]]), 2, 4)
+    # Of what is not masked, both rank 2 first, then user 0 ranks 1 and user 1 ranks 3.
+    user, item = torch.ones(2, 1), torch.tensor([[9.0], [3.0], [4.0], [1.0]])
+    options = {'ks': (1, 2), 'metrics': ('coverage', 'popularity')}
+    expected = {
+        'coverage@1': 0.25,
+        'coverage@2': 0.75,
+        'popularity@1': 0.0,
+        'popularity@2': pytest.approx(math.log(2) / 4),
+    }
+    assert evaluate(user, item, label, train, **options) == expected
+    model = Popularity(2, 4, torch.tensor([[0, 1, 0, 0, 1, 1], [2, 2, 0, 1, 1, 3]]))
+    assert evaluate_ranker(model, label, train, **options)['coverage@2'] >= 0.5
+    with pytest.raises(ValueError, match=r"'train' must hold .* metric 'coverage', "):
+        RankingMetrics(**options)
+
+
+class Odd(Ranker):
+    def __init__(self, value):
+        super().__init__(6, 7)
+        self.value = value
+
+    def score(self, users):
+        return self.value
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'ranker': torch.ones(6, 4)}, "'ranker' must be a Ranker, got Tensor"),
+        ({'label': PAIRS}, "'label' must be a UserItems, got Tensor"),
+        ({'exclude': PAIRS}, "'exclude' must be a UserItems, got Tensor"),
+        (
+            {'label': UserItems(PAIRS, 6, 8)},
+            "'label' must have .* 6 and 7, got 6 and 8",
+        ),
+        ({'ks': (8,)}, "'ks' must not be above the number of items, 7, got 8"),
+        ({'ranker': Odd(torch.ones(3, 6))}, r'of shape \(3, 7\), got \(3, 6\)'),
+        ({'ranker': Odd(torch.full((3, 7), torch.nan))}, 'scores must be finite, got'),
+    ],
+)
+def test_what_cannot_be_evaluated(change, message):
+    right = {'ranker': Popularity(6, 7, PAIRS), 'label': LABEL, 'exclude': TAKEN}
+    with pytest.raises(ValueError, match=message):
+        evaluate_ranker(**{**right, 'ks': (2,), **change})

@@ -9,7 +9,17 @@ from torch.nn.parallel import DistributedDataParallel
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import summary
 
-from pyg_irllrec.nn import Backbone, BackboneOutput, IRLLRec, LightGCN, Recommender
+from pyg_irllrec.nn import (
+    EASE,
+    Backbone,
+    BackboneOutput,
+    IRLLRec,
+    LightGCN,
+    Popularity,
+    Recommender,
+    RLMRecGen,
+)
+from pyg_irllrec.nn.models._blend import standardise
 from pyg_irllrec.testing import BackboneTests
 from pyg_irllrec.utils import UserItems
 
@@ -278,3 +288,163 @@ def test_ddp_scores_and_trains(process_group):
     for ours, theirs in zip(model.parameters(), plain.parameters()):
         torch.testing.assert_close(ours.grad, theirs.grad)
     assert torch.equal(model.edge_index.as_tensor(), GRAPH.as_tensor().int())
+
+
+class Square(nn.Module):
+    """A ranking loss that shows what it is given."""
+
+    def __init__(self, scale=2.0) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(scale))
+
+    def reset_parameters(self) -> None:
+        nn.init.constant_(self.scale, 2.0)
+
+    def forward(self, user, item, triplets):
+        assert user.shape == (6, 4) and item.shape == (7, 4)
+        return self.scale * (user[triplets[0]] - item[triplets[1]]).square().sum()
+
+
+@pytest.mark.parametrize('cls', [Recommender, IRLLRec, RLMRecGen])
+def test_a_ranking_loss_takes_the_place_of_that_of_the_backbone(cls):
+    texts = {} if cls is Recommender else {'profile': TESTS.texts()['profile']}
+    model = cls(LightGCN(6, 7, 4), GRAPH, ranking=Square(), **texts).eval()
+    total, terms = model.loss(TRIPLETS)
+    user, item = model.get_embeddings()
+    expected = 2 * (user[TRIPLETS[0]] - item[TRIPLETS[1]]).square().sum()
+    torch.testing.assert_close(terms['ranking'], expected)
+    total.backward()
+    assert model.ranking.scale.grad is not None
+    with torch.no_grad():
+        model.ranking.scale.zero_()
+    model.reset_parameters()
+    assert model.ranking.scale == 2
+
+
+@pytest.mark.parametrize(
+    ('ranking', 'message'),
+    [
+        (torch.ones(()), "'ranking' must be a module, .*got Tensor"),
+        (nn.Bilinear(4, 4, 1), None),
+    ],
+)
+def test_a_ranking_loss_that_is_none(ranking, message):
+    if message:
+        with pytest.raises(ValueError, match=message):
+            Recommender(LightGCN(6, 7, 4), GRAPH, ranking=ranking)
+        return
+    ranking.forward = lambda user, item, triplets: user.sum(dim=1)
+    model = Recommender(LightGCN(6, 7, 4), GRAPH, ranking=ranking)
+    with pytest.raises(ValueError, match=r"'ranking' must return .* shape \(6,\)"):
+        model.loss(TRIPLETS)
+
+
+EVERYONE = torch.arange(6)
+
+
+def blended(cls=Recommender, **options) -> Recommender:
+    torch.manual_seed(0)
+    companions = [EASE(6, 7, PAIRS, l2_weight=1.0), Popularity(6, 7, PAIRS)]
+    backbone = LightGCN(6, 7, 4, num_layers=2)
+    return cls(backbone, GRAPH, companions=companions, **options)
+
+
+@pytest.mark.parametrize('cls', [Recommender, IRLLRec, RLMRecGen])
+def test_ranks_by_the_graph_until_it_is_calibrated(cls):
+    texts = {'profile': TESTS.texts()['profile']} if cls is RLMRecGen else {}
+    model = blended(cls, **texts)
+    assert model.blend_weight.tolist() == [1, 0, 0] and not model.blends
+    user, item = model.get_embeddings()
+    torch.testing.assert_close(model.score(EVERYONE), user @ item.t())
+
+
+def test_ranks_by_the_blend():
+    model = blended()
+    user, item = model.get_embeddings()
+    parts = [user @ item.t(), *(each.score(EVERYONE) for each in model.companions)]
+    model.blend_weight.copy_(torch.tensor([0.5, 0.2, 0.3]))
+    expected = sum(w * standardise(part) for w, part in zip((0.5, 0.2, 0.3), parts))
+    torch.testing.assert_close(model.score(EVERYONE), expected)
+    torch.testing.assert_close(model(PAIRS), expected[PAIRS[0], PAIRS[1]])
+    found = model.recommend(EVERYONE, 2, batch_size=4)
+    torch.testing.assert_close(found.score, expected.topk(2).values)
+    model.blend_weight.copy_(torch.tensor([0.0, 1.0, 0.0]))
+    torch.testing.assert_close(model.score(EVERYONE), standardise(parts[1]))
+    with pytest.raises(ValueError, match="'users' must hold numbers from 0 to 5"):
+        model.score(torch.tensor([6]))
+
+
+def test_companions_are_not_saved_but_their_weights_are():
+    model = blended()
+    model.blend_weight.copy_(torch.tensor([0.5, 0.5, 0.0]))
+    state = model.state_dict()
+    plain = build().state_dict()
+    extra = {name for name in state if name not in plain}
+    assert extra == {
+        'blend_weight',
+        *(f'companions.{place}._extra_state' for place in (0, 1)),
+    }
+    other = blended()
+    other.load_state_dict(state)
+    assert torch.equal(other.score(EVERYONE), model.score(EVERYONE))
+    other.reset_parameters()
+    assert other.blend_weight.tolist() == [1, 0, 0]
+    losses = [each.loss(TRIPLETS).total for each in (model, build())]
+    assert torch.equal(*losses)
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'weight'),
+    [
+        # What the graph ranks first, what EASE does, and what is popular.
+        (0, [1, 0, 0]),
+        (1, [0, 1, 0]),
+        (2, [0, 0, 1]),
+    ],
+)
+def test_calibrates_on_validation(wanted, weight):
+    model = blended()
+    scorers = [model.scorer(), *(each.scorer() for each in model.companions)]
+    taken = UserItems(PAIRS, 6, 7)
+    free = torch.zeros(6, 7).index_put((PAIRS[0], PAIRS[1]), torch.tensor(-torch.inf))
+    best = (scorers[wanted](EVERYONE) + free).topk(1).indices.flatten()
+    label = UserItems(torch.stack([EVERYONE, best]), 6, 7)
+    model.calibrate(label, taken, k=1)
+    assert model.blend_weight.tolist() == weight
+    assert model.training
+
+
+def test_calibrates_companions_that_are_open_once(monkeypatch):
+    calls = []
+    taken, label = UserItems(PAIRS, 6, 7), UserItems(PAIRS.flip(1)[:, :3], 6, 7)
+    none = UserItems(PAIRS[:, :0], 6, 7)
+    companions = [EASE(6, 7, PAIRS), EASE(6, 7, PAIRS, l2_weight=2.0)]
+    model = Recommender(LightGCN(6, 7, 4), GRAPH, companions=companions)
+    calibrate = EASE.calibrate
+    monkeypatch.setattr(
+        EASE,
+        'calibrate',
+        lambda self, *args, **kw: calls.append(self) or calibrate(self, *args, **kw),
+    )
+    for _ in range(2):
+        model.calibrate(label, none)
+    assert calls == companions[:1] and not companions[0].needs_calibration
+    plain = build()
+    plain.calibrate(label, none)
+    assert plain.blend_weight is None and not plain.needs_calibration
+    with pytest.raises(ValueError, match="'label' must be a UserItems"):
+        plain.calibrate(PAIRS, taken)
+
+
+@pytest.mark.parametrize(
+    ('companions', 'message'),
+    [
+        (3, "'companions' must be a sequence of rankers, .*got int"),
+        ([nn.Identity()], r"'companions\[0\]' must be a Ranker without par.*Identity"),
+        ([build()], r"'companions\[0\]' must be a Ranker without par.*Recommender"),
+        ([EASE(6, 8, PAIRS)], r"'companions\[0\]' must have .* 6 and 7, got 6 and 8"),
+    ],
+)
+def test_wrong_companions(companions, message):
+    with pytest.raises(ValueError, match=message):
+        Recommender(LightGCN(6, 7, 4), GRAPH, companions=companions)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import copy
+import io
+
+import pytest
+import torch
+
+from pyg_irllrec.nn import EASE, ItemKNN, Popularity
+from pyg_irllrec.nn.baselines import _closed_form
+from pyg_irllrec.training import evaluate_ranker
+from pyg_irllrec.utils import UserItems
+from tests.nn.baselines.data import EVERYONE, ITEMS, PAIRS, TRAIN, USERS, VAL
+
+KNOWN = PAIRS[:, ::2]
+
+
+def peak(monkeypatch, **best):
+    """Validation that is the better, the nearer the options are to these."""
+
+    def measure(variants, num_variants, label, exclude, k, device):
+        model = variants.__closure__[0].cell_contents
+        assert (num_variants, label, exclude, k) == (1, VAL, TRAIN, 3)
+        assert len(variants(EVERYONE)) == 1
+        far = sum(abs(model.options[name] - value) for name, value in best.items())
+        return torch.tensor([[1.0, -far]])
+
+    monkeypatch.setattr(_closed_form, 'measure', measure)
+
+
+@pytest.mark.parametrize(
+    ('cls', 'best'),
+    [
+        (EASE, {'l2_weight': 20.0}),
+        (EASE, {'l2_weight': 5e3}),
+        (EASE, {'l2_weight': 200.0}),
+        (ItemKNN, {'exponent': 0.1}),
+    ],
+)
+def test_calibrates_what_is_open(cls, best, monkeypatch):
+    model = cls(USERS, ITEMS, KNOWN)
+    assert model.needs_calibration and model.options.items() <= cls._defaults.items()
+    peak(monkeypatch, **best)
+    model.calibrate(VAL, TRAIN, k=3)
+    assert not model.needs_calibration and model.options == best
+    expected = cls(USERS, ITEMS, KNOWN, **best).score(EVERYONE)
+    assert torch.equal(model.score(EVERYONE), expected)
+    model.reset_parameters()
+    assert model.needs_calibration
+
+
+def test_calibrates_several_and_keeps_what_is_given(monkeypatch):
+    text = torch.randn(ITEMS, 3, generator=torch.Generator().manual_seed(0))
+    model = EASE(USERS, ITEMS, KNOWN, item_text=text, text_l2_weight=3.0)
+    peak(monkeypatch, l2_weight=50.0, text_weight=500.0)
+    model.calibrate(VAL, TRAIN, k=3)
+    expected = {'l2_weight': 50.0, 'text_weight': 500.0, 'text_l2_weight': 3.0}
+    assert model.options == expected
+
+
+def test_validation_is_measured():
+    model, best = EASE(USERS, ITEMS, KNOWN), []
+    for value in EASE._grids['l2_weight']:
+        other = EASE(USERS, ITEMS, KNOWN, l2_weight=value)
+        best.append(sum(evaluate_ranker(other, VAL, TRAIN, (3,)).values()))
+    model.calibrate(VAL, TRAIN, k=3)
+    at = EASE._grids['l2_weight'].index(model.options['l2_weight'])
+    assert best[at] >= max(best[max(at - 1, 0) : at + 2])
+
+
+def test_what_is_given_stays():
+    model = EASE(USERS, ITEMS, KNOWN, l2_weight=3.0)
+    assert not model.needs_calibration and model.l2_weight == 3.0
+    model.calibrate(VAL, TRAIN)
+    assert model.options == {'l2_weight': 3.0}
+
+
+def test_the_state_is_what_was_chosen(monkeypatch):
+    model = EASE(USERS, ITEMS, KNOWN)
+    peak(monkeypatch, l2_weight=20.0)
+    model.calibrate(VAL, TRAIN, k=3)
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    assert file.tell() < 3000
+    file.seek(0)
+    other = EASE(USERS, ITEMS, KNOWN)
+    before = other.score(EVERYONE)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    assert other.options == model.options != EASE(USERS, ITEMS, KNOWN).options
+    assert torch.equal(other.score(EVERYONE), model.score(EVERYONE))
+    assert not torch.equal(other.score(EVERYONE), before)
+    with pytest.raises(ValueError, match="'state' must hold the 0 options of a Popula"):
+        Popularity(USERS, ITEMS, KNOWN).load_state_dict(model.state_dict())
+
+
+def test_a_copy_is_solved_anew():
+    model = EASE(USERS, ITEMS, KNOWN)
+    score = model.score(EVERYONE)
+    other = copy.deepcopy(model)
+    assert model._solution is not None and other._solution is None
+    assert torch.equal(other.score(EVERYONE), score)
+
+
+def test_it_is_solved_once(monkeypatch):
+    calls = []
+    solve = EASE._solve
+    monkeypatch.setattr(EASE, '_solve', lambda self: calls.append(1) or solve(self))
+    model = EASE(USERS, ITEMS, KNOWN).half()
+    model.recommend(EVERYONE, 2, batch_size=3)
+    model.recommend(EVERYONE, 2)
+    assert len(calls) == 1 and model.score(EVERYONE).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ('start', 'values', 'found'),
+    [(2, [0, 1, 2, 3], 3), (2, [9, 4, 2, 1], 0), (1, [1, 2, 1, 9], 1), (0, [1, 1], 0)],
+)
+def test_climbs(start, values, found):
+    grid = tuple(map(float, range(len(values))))
+    options = {'x': float(start), 'y': 1.0}
+    best = _closed_form._climb(options, 'x', grid, lambda o: values[int(o['x'])])
+    assert best == {'x': found, 'y': 1.0}
+
+
+def test_wrong_interactions():
+    with pytest.raises(ValueError, match=r'interactions\[1\] \(items\)'):
+        EASE(USERS, 3, PAIRS)
+    with pytest.raises(ValueError, match="'users' must hold numbers from 0 to 39"):
+        EASE(USERS, ITEMS, PAIRS).score(torch.tensor([USERS]))
+    with pytest.raises(ValueError, match="'label' must have the 40 users and 12 items"):
+        EASE(USERS, ITEMS, PAIRS).calibrate(UserItems(PAIRS, USERS, ITEMS + 1), TRAIN)
