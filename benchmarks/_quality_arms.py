@@ -258,6 +258,7 @@ def train(
     if arm.closed:
         interactions = InteractionDataModule(data, seed=seed)
         model = closed_form(arm, data, part_of(params, 'model'))
+        model.score(torch.tensor([0]))  # It is solved when it first scores.
         return Trained(model, interactions, None, time.perf_counter() - start)
     preset = recipe_of(arm, name) if arm.recipe else preset_of(arm, params)
     torch.manual_seed(seed)

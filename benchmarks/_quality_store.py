@@ -4,6 +4,7 @@ again, and a run that was killed has left nothing."""
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from hashlib import sha256
 from pathlib import Path
@@ -103,6 +104,8 @@ class Store(NamedTuple):
                     raise
                 run['error'] = str(error)
         write(path, run)
+        seconds = run.get('seconds', 'failed')
+        print(f'  {case.name}, {arm.name}, seed {seed}: {seconds}', file=sys.stderr)
         return run
 
     def tune(self, case: Case, arm: Arm, seed: int) -> Optional[Params]:

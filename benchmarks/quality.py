@@ -207,7 +207,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--seeds', nargs='+', type=int, default=[0, 1, 2, 3, 4])
     add('--trials', type=positive_int, default=10, help='per arm (default: 10)')
     add('--epochs', type=positive_int, default=200, help='at most (default: 200)')
-    add('--jobs', type=positive_int, default=1, help='processes of one thread')
+    add('--jobs', type=positive_int, default=1, help='processes of one thread each')
     add('--part', type=part, default=(0, 1), metavar='I/N', help='of the cells')
     add('--device', default='cpu')
     add('--report', action='store_true', help='run nothing, show what is there')
