@@ -16,6 +16,15 @@ from pyg_irllrec.utils.node_data import check_sides
 from pyg_irllrec.utils.optional import import_optional
 from pyg_irllrec.utils.printable import printable
 
+_MOST = 12  # Meanings of a side that get a colour.
+_PALETTE = (
+    *('#1f77b4', '#ff7f0e', '#2ca02c', '#d62728', '#9467bd', '#8c564b', '#e377c2'),
+    *('#bcbd22', '#17becf', '#000000', '#98df8a', '#aec7e8', '#ffbb78', '#ff9896'),
+    *('#c5b0d5', '#c49c94', '#f7b6d2', '#dbdb8d', '#9edae5', '#393b79', '#637939'),
+    *('#8c6d31', '#843c39', '#7b4173'),
+)
+"""Two sides' worth."""
+
 
 def draw_intent_map(
     explain: IntentExplainer,
@@ -25,7 +34,8 @@ def draw_intent_map(
     max_nodes: int = 2000,
 ) -> Any:
     r"""Draws the nodes of each side in the plane, coloured by the latent intent that
-    they lean to most, with its words.
+    they lean to most, with its words. Intents of the same words have the same colour on
+    both sides.
 
     Args:
         explain (IntentExplainer): The explained model.
@@ -64,13 +74,14 @@ def draw_intent_map(
             )
     figures = import_optional('matplotlib.figure', 'draw_intent_map', 'plot')
     figure = figures.Figure(figsize=(7 * len(sides), 8.5), layout='constrained')
+    colours: dict[str, Any] = {}
     panels = figure.subplots(1, len(sides), squeeze=False)[0]
     for axes, side in zip(panels, sides, strict=True):
         labels = marked.get(side, {})
         embedding = explain.embedding(side)
         shown = _sample(len(embedding), list(labels), max_nodes)
         (points,) = project_to_plane([embedding[shown]])
-        _draw_side(axes, explain, side, points, shown)
+        _draw_side(axes, explain, side, points, shown, colours)
         for point, label in zip(points, labels.values(), strict=False):
             _mark(axes, point, str(label))
     return figure
@@ -83,18 +94,24 @@ def _sample(num_nodes: int, first: list[int], most: int) -> list[int]:
 
 
 def _draw_side(
-    axes: Any, explain: IntentExplainer, side: str, at: FloatArray, shown: list[int]
+    axes: Any,
+    explain: IntentExplainer,
+    side: str,
+    at: FloatArray,
+    shown: list[int],
+    colours: dict[str, Any],
 ) -> None:
-    r"""The ten meanings that lead most nodes get a colour."""
+    r"""The meanings that lead most nodes get a colour, the same one on both sides."""
     lead = explain.lift(side)[shown].argmax(dim=1).tolist()
     prototypes = explain.prototypes(side)
     meaning = [', '.join(sorted(prototypes[k].words)) for k in lead]
-    largest = [name for name, _ in Counter(meaning).most_common(10)]
+    largest = [name for name, _ in Counter(meaning).most_common(_MOST)]
     rest = ~np.isin(meaning, largest)
     axes.scatter(*at[rest].T, s=10, c='lightgrey', linewidths=0, label='-')
-    for number, name in enumerate(largest):
+    for name in largest:
         mine = at[np.array(meaning) == name]
-        axes.scatter(*mine.T, s=16, color=f'C{number}', linewidths=0, label='-')
+        colour = colours.setdefault(name, _PALETTE[len(colours) % len(_PALETTE)])
+        axes.scatter(*mine.T, s=16, color=colour, linewidths=0, label='-')
     axes.set(xticks=[], yticks=[])
     # Text is shown as it is: to matplotlib, dollars are formulas.
     title = f'{side.capitalize()}s, by the latent intent that they lean to most'

@@ -50,6 +50,27 @@ def test_text_is_shown_as_it_is(monkeypatch):
     assert set(shown) == expected | {'others'}
 
 
+def test_the_same_words_have_the_same_colour_on_both_sides(monkeypatch):
+    data = SyntheticIntents(num_users=60, num_items=50)[0]
+    model = build_model(data, LightGCN(60, 50, 8, num_intents=4), 'none')
+    explain = IntentExplainer(model, data)
+    for side, names in (('user', 'abcd'), ('item', 'dcba')):
+        found = [
+            each._replace(words=[name])
+            for each, name in zip(explain.prototypes(side), names)
+        ]
+        monkeypatch.setitem(explain._prototypes, side, found)
+    colours = []
+    for axes in draw_intent_map(explain).axes:
+        names = [text.get_text() for text in axes.get_legend().get_texts()]
+        drawn = [tuple(group.get_facecolor()[0]) for group in axes.collections[1:]]
+        assert len(set(drawn)) == len(drawn) > 1
+        colours.append(dict(zip(names[1:], drawn)))
+    user, item = colours
+    assert user.keys() & item.keys()
+    assert all(user[name] == item[name] for name in user.keys() & item.keys())
+
+
 def test_some_nodes_of_one_side(explain):
     figure = draw_intent_map(explain, {'item': {19: 'x'}}, sides=['item'], max_nodes=5)
     (axes,) = figure.axes
