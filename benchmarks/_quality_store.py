@@ -104,8 +104,8 @@ class Store(NamedTuple):
                     raise
                 run['error'] = str(error)
         write(path, run)
-        seconds = run.get('seconds', 'failed')
-        print(f'  {case.name}, {arm.name}, seed {seed}: {seconds}', file=sys.stderr)
+        end = f'{run["seconds"]} s' if 'seconds' in run else run['error']
+        print(f'  {case.name}, {arm.name}, seed {seed}: {end}', file=sys.stderr)
         return run
 
     def tune(self, case: Case, arm: Arm, seed: int) -> Optional[Params]:
