@@ -118,8 +118,9 @@ def test_the_graph_is_sorted_once_and_again_when_it_changes(graph, monkeypatch):
         model.get_embeddings()
     model.loss(BackboneTests.triplets).total.backward()
     assert len(calls) == 1
-    other = wrap(lightgcn(), weight=2.0).double()
-    expected = wrap(lightgcn(), weight=2.0).double().get_embedding(graph.clone())
+    edges = EDGES % 2, ITEM_EDGES % 2  # Other ones, as many.
+    other = IntentNodeBackbone(lightgcn(), 7, *edges).double()
+    expected = other.get_embedding(graph.clone())
     found = other.get_embedding(model.edge_index)
     torch.testing.assert_close(found, expected)
     edges = BackboneTests.interactions.clone()
@@ -137,6 +138,17 @@ def test_copies_and_files_start_without_what_is_kept(graph):
         torch.testing.assert_close(other.get_embeddings(), expected)
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     assert len(set(names)) == len(list(model.parameters()))
+
+
+def test_losses_are_those_of_the_backbone(graph):
+    torch.manual_seed(0)
+    terms = Recommender(wrap(SGL(6, 9, 4)), graph).loss(BackboneTests.triplets).terms
+    assert terms['contrast'] > 0
+    alpha_rec = AlphaRec(6, 9, torch.randn(9, 3), BackboneTests.interactions, 4)
+    rows = torch.randn(3, 5, 4)
+    loss = wrap(alpha_rec).ranking_loss(*rows)
+    assert torch.equal(loss, alpha_rec.ranking_loss(*rows))
+    assert loss != lightgcn().ranking_loss(*rows)
 
 
 def test_hooks_are_heard(graph):
