@@ -84,19 +84,19 @@ class Store(NamedTuple):
         path = self.path(case, arm, params, seed)
         if (found := read(path)) is not None:
             return found
-        data = real_data.load(
-            case.data,
-            self.root,
-            split=case.split,
-            seed=seed,
-            text=arm.reads,
-            noise=case.noise,
-            keep=case.keep,
-            intents=arm.alignment in ('intents', 'full'),
-        )
         run: Run = {'case': case.name, 'arm': arm.name, 'params': params, 'seed': seed}
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # Sparse tensors, cold items.
+            data = real_data.load(
+                case.data,
+                self.root,
+                split=case.split,
+                seed=seed,
+                text=arm.reads,
+                noise=case.noise,
+                keep=case.keep,
+                intents=arm.alignment in ('intents', 'full'),
+            )
             try:
                 run |= _train(self, case, arm, data, params, seed)
             except ValueError as error:
