@@ -101,6 +101,7 @@ def test_the_test_chooses_nothing(tmp_path, monkeypatch):
     def run(store, case, arm, data, params, seed):
         value = params['model.l2_weight']
         return {
+            'seconds': 0.0,
             'val': {'recall': 1 / value, 'ndcg': 1 / value},
             'test': {'recall': value, 'ndcg': value},
         }
