@@ -105,7 +105,7 @@ def run(
             seed=seed,
             device='cpu',
             progress=False,
-            **preset['fit'],
+            **preset['fit'] | {'patience': args.patience},
         )
     explain = IntentExplainer(model, data)
     count = data['user'].intent_share.size(1)
@@ -221,6 +221,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--num-intents', type=positive_int, default=16)
     add('--temperature', type=float, default=0.1)
     add('--weight', type=float, default=0.03)
+    add('--patience', type=positive_int, default=5, help='checks without a gain')
     add('--epochs', type=positive_int, default=1000, help='at most (default: 1000)')
     add('--json', type=Path, metavar='FILE', help='write the rows')
     return parser.parse_args(argv)
