@@ -92,6 +92,7 @@ def training_calls(folder: Path) -> Calls:
             {
                 **{'model': model, 'data': module, 'lr': 1e-3, 'check_every': 1},
                 **{'patience': 1, 'ks': (2,), 'seed': 0, 'precision': '32-true'},
+                **{'average': 0.5},
                 **{'resume': False, **quick},
             },
         ),

@@ -36,7 +36,7 @@ from pyg_irllrec.training.progress_bar import EpochProgressBar
 from pyg_irllrec.training.run_folder import RunFolder
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_name
-from pyg_irllrec.utils.checks import check_choice, check_count
+from pyg_irllrec.utils.checks import check_choice, check_count, check_fraction
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.trained_nodes import remember_nodes
 from pyg_irllrec.utils.warn_caller import warn_caller
@@ -77,6 +77,7 @@ def fit(
     lr: float = 1e-3,
     check_every: int = 3,
     patience: int = 5,
+    average: float = 0.0,
     ks: Optional[Sequence[int]] = None,
     seed: int = 0,
     device: Union[str, torch.device] = 'auto',
@@ -114,6 +115,11 @@ def fit(
         check_every (int): Epochs between validations. (default: :obj:`3`)
         patience (int): Checks without a gain before it stops.
             (default: :obj:`5`)
+        average (float): The decay of an exponential moving average of the weights, such
+            as 0.99, taken after every step. It is validated, saved and tested in place
+            of the weights, beside which it takes the memory of a second model with its
+            graph and texts; 0 takes none. It needs Lightning 2.6.
+            (default: :obj:`0.0`)
         ks (sequence of int, optional): The cut-offs. (default: :obj:`None`, those of
             :func:`~pyg_irllrec.training.fitting_cutoffs`)
         seed (int): The seed of the draws that the model makes in training. Those of
@@ -147,6 +153,7 @@ def fit(
     check_count('patience', patience)
     # Checkpoints hold plain types, no numbers of NumPy.
     epochs, check_every, patience = int(epochs), int(check_every), int(patience)
+    check_fraction('average', average)
     check_choice('precision', precision, ('32-true', 'bf16-mixed'))
     target = parse_device(device)
     items = data.train_items
@@ -163,6 +170,7 @@ def fit(
         'check_every': check_every,
         'patience': patience,
         'precision': precision,
+        'average': float(average),
     }
     out = _check_folder(out)
     with training_in(out), _ONE_AT_A_TIME:
@@ -189,7 +197,7 @@ def _train(
     last, best = out / 'last.ckpt', out / 'best.ckpt'
     validates, tests = data.val_items is not None, data.test_items is not None
     mixed = lit.settings['precision'] == 'bf16-mixed'
-    callbacks = _make_callbacks(out, lit.settings['patience'], validates)
+    callbacks = _make_callbacks(out, lit.settings, validates)
     if progress:
         callbacks.append(EpochProgressBar())
     devices = [target] if target.type == 'cuda' else []
@@ -219,12 +227,13 @@ def _train(
         if not validates:
             io = AtomicCheckpointIO()
             io.save_checkpoint(io.load_checkpoint(last), best)
+        load_weights(lit.model, best)
         if lit.model.needs_calibration and validates:
             _calibrate(lit.model.to(target), data, best)
         if tests:
-            trainer.test(lit, data, ckpt_path=best, verbose=False)
-        else:
-            load_weights(lit.model, best)
+            # Given the checkpoint, it would load the weights that were averaged, and
+            # not their average.
+            trainer.test(lit, data, verbose=False)
 
     lit.model.to(target)
     remember_nodes(lit.model, data.node_hashes)
@@ -249,29 +258,34 @@ def _train(
 
 
 def _calibrate(model: Recommender, data: InteractionDataModule, best: Path) -> None:
-    r"""Chooses how the model and its companions are blended with its best weights, and
-    adds that to their checkpoint."""
-    load_weights(model, best)
+    r"""Chooses how the model, with its best weights, is blended with its companions,
+    and adds that to their checkpoint."""
     assert data.val_items is not None
     model.calibrate(data.val_items, data.train_items)
     io = AtomicCheckpointIO()
     checkpoint = io.load_checkpoint(best)
     for name, value in model.state_dict().items():
-        checkpoint['state_dict'][f'model.{name}'] = value
+        checkpoint['state_dict'][f'model.{name}'] = value.cpu()
     io.save_checkpoint(checkpoint, best)
 
 
-def _make_callbacks(out: Path, patience: int, validates: bool) -> list[Callback]:
+def _make_callbacks(
+    out: Path, settings: dict[str, Any], validates: bool
+) -> list[Callback]:
     last = _ModelCheckpoint(
         dirpath=out,
         filename='last',
         enable_version_counter=False,
         save_on_train_epoch_end=True,
     )
+    averaging = _make_averaging(settings['average'])
     if not validates:
-        return [last]
+        return [*averaging, last]
     stopping = _EarlyStopping(
-        'val_recall', mode='max', patience=patience, check_on_train_epoch_end=False
+        'val_recall',
+        mode='max',
+        patience=settings['patience'],
+        check_on_train_epoch_end=False,
     )
     best = _ModelCheckpoint(
         dirpath=out,
@@ -281,7 +295,20 @@ def _make_callbacks(out: Path, patience: int, validates: bool) -> list[Callback]
         enable_version_counter=False,
         save_on_train_epoch_end=False,
     )
-    return [stopping, best, last]
+    return [*averaging, stopping, best, last]
+
+
+def _make_averaging(decay: float) -> list[Callback]:
+    if decay == 0:
+        return []
+    try:
+        from lightning.pytorch.callbacks import EMAWeightAveraging
+    except ImportError:
+        raise ImportError(
+            "'average' above 0 needs Lightning 2.6 or newer: pip install --upgrade "
+            'lightning'
+        ) from None
+    return [EMAWeightAveraging(decay=decay, use_buffers=False)]
 
 
 def parse_device(device: Union[str, torch.device]) -> torch.device:
@@ -417,6 +444,8 @@ def _check_unused(out: Path) -> None:
 _RESUMED = ('loops', 'callbacks', 'optimizer_states', 'lr_schedulers')
 """What Lightning reads of a checkpoint beside its weights."""
 
+_AVERAGED = ('current_model_state', 'averaging_state')
+"""What it reads besides where weights are averaged."""
 
 _RESTORE = 'restore it, or begin a new run in another folder'
 
@@ -428,9 +457,11 @@ def _check_resumable(
     if not last.is_file():
         raise FileNotFoundError(f'{out} holds no last.ckpt to resume from')
     checkpoint = _read_to_resume(last)
-    missing = [name for name in _RESUMED if name not in checkpoint]
+    lit.check_settings(checkpoint['settings'])
+    needed = _RESUMED + (_AVERAGED if lit.settings['average'] > 0 else ())
+    missing = [name for name in needed if name not in checkpoint]
     callbacks = checkpoint.get('callbacks', {})
-    for callback in _make_callbacks(out, lit.settings['patience'], validates):
+    for callback in _make_callbacks(out, lit.settings, validates):
         # Without its state, it would begin anew without a word.
         if not missing and not (
             isinstance(callbacks, dict) and callback.state_key in callbacks

@@ -304,7 +304,7 @@ class LitRecommender(LightningModule):
         """
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         if fitting:
-            self._check_settings(checkpoint['settings'])
+            self.check_settings(checkpoint['settings'])
         before, path = checkpoint.get('fingerprint'), self.trainer.ckpt_path
         if fitting:
             folder = f' in {Path(path).parent}' if path else ''
@@ -312,16 +312,13 @@ class LitRecommender(LightningModule):
         else:
             now = with_state(fingerprint(self.model), self.fingerprint)
             check_same_model(before, now, str(path or 'the checkpoint'))
-        own, theirs = (
-            # In order, since the optimizer finds parameters by their number alone.
-            [(name, value.shape) for name, value in state.items()]
-            for state in (self.state_dict(), checkpoint['state_dict'])
-        )
-        if own != theirs:
-            raise ValueError(
-                'the checkpoint holds a model of other parts or sizes, or in another '
-                'order, than the one to be resumed'
-            )
+        own = _shapes(self.state_dict())
+        for name in ('state_dict', 'current_model_state'):
+            if name in checkpoint and _shapes(checkpoint[name]) != own:
+                raise ValueError(
+                    'the checkpoint holds a model of other parts or sizes, or in '
+                    'another order, than the one to be resumed'
+                )
         if fitting:
             self._check_progress(checkpoint, str(path or 'the checkpoint'))
         self.history = checkpoint['history']
@@ -342,13 +339,20 @@ class LitRecommender(LightningModule):
             found = checkpoint.get('optimizer_states')
             check_optimizer(found, self.configure_optimizers(), path)
 
-    def _check_settings(self, before: dict[str, Any]) -> None:
+    def check_settings(self, before: dict[str, Any]) -> None:
+        r"""Raises a :class:`ValueError` unless these :attr:`settings` of a checkpoint
+        are those of this run."""
         for name, value in before.items():
             if self.settings.get(name) != value:
                 raise ValueError(
                     f'the run was begun with {name}={value}: resume it with the same, '
                     f'got {name}={self.settings.get(name)}'
                 )
+
+
+def _shapes(state: dict[str, Tensor]) -> list[tuple[str, torch.Size]]:
+    r"""In order, since the optimizer finds parameters by their number alone."""
+    return [(name, value.shape) for name, value in state.items()]
 
 
 def _version(value: Tensor) -> int:

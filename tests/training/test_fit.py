@@ -768,3 +768,57 @@ def test_a_companion_must_not_have_what_is_held_out(tmp_path):
     companion = EASE(60, 50, torch.cat(both, dim=1))
     with pytest.raises(ValueError, match=r"test .* 'interactions' of .*companions\.0"):
         run(tmp_path, build(companions=[companion]))
+
+
+def test_averages_weights(tmp_path):
+    """A step per epoch: the average begins with the weights of the first."""
+    states = []
+    for epochs in (1, 2):
+        model, out = build(), tmp_path / str(epochs)
+        module = InteractionDataModule(DATA, batch_size=10**6)
+        options = {'check_every': 1, 'average': 0.75, 'device': 'cpu', 'lr': 0.1}
+        result = fit(model, module, out, epochs=epochs, progress=False, **options)
+        states.append(torch.load(out / 'last.ckpt', weights_only=True))
+    name = 'model.backbone.user_embedding.weight'
+    first, second = (state['current_model_state'][name] for state in states)
+    assert torch.equal(states[0]['state_dict'][name], first)
+    average = states[1]['state_dict'][name]
+    torch.testing.assert_close(average, 0.75 * first + 0.25 * second)
+    # It is what is validated, tested and kept.
+    best = torch.load(tmp_path / '2' / 'best.ckpt', weights_only=True)
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, best['state_dict'][f'model.{key}'])
+    embeddings = model.eval().get_embeddings()
+    for items, expected in (
+        (module.test_items, result.test),
+        (module.val_items, result.history[result.best_epoch - 1]),
+    ):
+        found = evaluate(*embeddings, items, module.train_items)
+        assert (
+            found.items() <= {k: pytest.approx(v) for k, v in expected.items()}.items()
+        )
+
+
+def test_an_averaged_run_is_resumed(tmp_path):
+    options = {'average': 0.9, 'lr': 1e-2}
+    whole, resumed = with_companions(), with_companions()
+    expected = run(tmp_path / 'whole', whole, **options)
+    run(tmp_path / 'parts', with_companions(), epochs=2, **options)
+    with pytest.raises(ValueError, match=r'was begun with average=0\.9'):
+        run(tmp_path / 'parts', build(), resume=True, lr=1e-2)
+    result = run(tmp_path / 'parts', resumed, resume=True, **options)
+    assert result.test == expected.test and result.history == expected.history
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name])
+    path = tmp_path / 'parts' / 'last.ckpt'
+    checkpoint = torch.load(path, weights_only=True)
+    for part, message in (
+        ({}, 'must be the last checkpoint .* got none of its current_model_state'),
+        ({'current_model_state': {}}, 'holds a model of other parts or sizes'),
+    ):
+        del checkpoint['current_model_state']
+        checkpoint |= part
+        torch.save(checkpoint, path)
+        with pytest.raises(ValueError, match=message):
+            run(tmp_path / 'parts', with_companions(), resume=True, epochs=6, **options)
+        checkpoint['current_model_state'] = None
