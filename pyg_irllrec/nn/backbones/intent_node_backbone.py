@@ -109,6 +109,7 @@ class IntentNodeBackbone(Backbone):
         self.backbone = backbone
         self.weight = weight
         self.num_intents = backbone.num_intents
+        self.intent_temperature = backbone.intent_temperature
         # Not registered as modules of this one too: each weight has one name.
         self.__dict__['user_prototypes'] = backbone.user_prototypes
         self.__dict__['item_prototypes'] = backbone.item_prototypes
@@ -155,13 +156,17 @@ class IntentNodeBackbone(Backbone):
         )
 
     def get_embedding(
-        self, edge_index: Adj, edge_weight: Optional[Tensor] = None
+        self,
+        edge_index: Adj,
+        edge_weight: Optional[Tensor] = None,
+        x: Optional[Tensor] = None,
     ) -> Tensor:
         r"""The embeddings of :meth:`forward` alone."""
         if not is_plain(self, IntentNodeBackbone):
-            return super().get_embedding(edge_index, edge_weight)
+            return super().get_embedding(edge_index, edge_weight, x)
+        given = {} if x is None else {'x': self._with_intents(x)}
         joined = self._join(edge_index, edge_weight)
-        return self.backbone.get_embedding(*joined)[: self.num_nodes]
+        return self.backbone.get_embedding(*joined, **given)[: self.num_nodes]
 
     def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         r"""That of the backbone."""
