@@ -340,7 +340,7 @@ class LitRecommender(LightningModule):
             check_optimizer(found, self.configure_optimizers(), path)
 
     def check_settings(self, before: dict[str, Any]) -> None:
-        r"""Raises a :class:`ValueError` unless these :attr:`settings` of a checkpoint
+        r"""Raises a :class:`ValueError` unless these :obj:`settings` of a checkpoint
         are those of this run."""
         for name, value in before.items():
             if self.settings.get(name) != value:

@@ -33,7 +33,7 @@ class ItemKNN(ClosedForm):
         shrinkage (float): :math:`h`, which makes similarities of few users smaller.
             (default: :obj:`0.0`)
         num_neighbors (int): The most similar items that each item has.
-            (default: :obj:`200`)
+            (default: :obj:`500`)
 
     Raises:
         ValueError: If an id or an option is out of range.
@@ -50,7 +50,7 @@ class ItemKNN(ClosedForm):
         *,
         exponent: Optional[float] = None,
         shrinkage: float = 0.0,
-        num_neighbors: int = 200,
+        num_neighbors: int = 500,
     ) -> None:
         super().__init__(num_users, num_items, interactions, {'exponent': exponent})
         check_not_negative('shrinkage', shrinkage)
