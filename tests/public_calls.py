@@ -405,6 +405,8 @@ def nn_calls(folder: Path) -> Calls:
             {'in_channels': 3, 'out_channels': 2, 'hidden_channels': 4},
         ),
         'TextProjector.forward': (nn.TextProjector(4, 2), {'x': X}),
+        'FeatureMap': (nn.FeatureMap, {'in_channels': 3, 'out_channels': 2}),
+        'FeatureMap.forward': (nn.FeatureMap(4, 2), {'x': X}),
         'MomentumEncoder': (
             nn.MomentumEncoder,
             {'encoder': torch.nn.Linear(4, 2), 'momentum': 0.9},

@@ -17,6 +17,7 @@ from .backbones import (
 )
 from .baselines import EASE, ItemKNN, Popularity
 from .conv import IntentLGConv
+from .feature_map import FeatureMap
 from .intent_prototypes import IntentPrototypes
 from .loss import (
     BPRLoss,
@@ -44,6 +45,7 @@ __all__ = [
     'ContrastiveBackbone',
     'DirectAULoss',
     'EmbeddingBackbone',
+    'FeatureMap',
     'IRLLRec',
     'IntentAlignmentLoss',
     'IntentLGConv',

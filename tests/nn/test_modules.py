@@ -31,6 +31,7 @@ MODULES = {
     'DCCF': lambda: nn.DCCF(*SIZES, num_intents=2),
     'EASE': lambda: nn.EASE(6, 7, TESTS.interactions, item_text=ITEM_TEXT),
     'EmbeddingBackbone': lambda: nn.EmbeddingBackbone(*SIZES, num_layers=2),
+    'FeatureMap': lambda: nn.FeatureMap(3, 4),
     'IRLLRec': lambda: nn.IRLLRec(backbone(), GRAPH, **TEXTS, l2_weight=0.1),
     'IntentAlignmentLoss': nn.IntentAlignmentLoss,
     'IntentLGConv': nn.IntentLGConv,

@@ -151,10 +151,14 @@ class Backbone(Module):
         raise NotImplementedError
 
     def get_embedding(
-        self, edge_index: Adj, edge_weight: Optional[Tensor] = None
+        self,
+        edge_index: Adj,
+        edge_weight: Optional[Tensor] = None,
+        x: Optional[Tensor] = None,
     ) -> Tensor:
         r"""The embeddings of :meth:`forward` alone: all that evaluation needs."""
-        output: BackboneOutput = self(edge_index, edge_weight)
+        given = {} if x is None else {'x': x}
+        output: BackboneOutput = self(edge_index, edge_weight, **given)
         return output.embedding
 
     def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:

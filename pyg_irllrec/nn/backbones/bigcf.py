@@ -122,12 +122,15 @@ class BIGCF(ContrastiveBackbone):
         return BackboneOutput(embedding, intent, (shared,))
 
     def get_embedding(
-        self, edge_index: Adj, edge_weight: Optional[Tensor] = None
+        self,
+        edge_index: Adj,
+        edge_weight: Optional[Tensor] = None,
+        x: Optional[Tensor] = None,
     ) -> Tensor:
         r"""The embeddings of :meth:`forward` alone, in training with noise."""
         if self.training:
-            return Backbone.get_embedding(self, edge_index, edge_weight)
-        return super().get_embedding(edge_index, edge_weight)
+            return Backbone.get_embedding(self, edge_index, edge_weight, x)
+        return super().get_embedding(edge_index, edge_weight, x)
 
     def _interaction_intent(
         self, layers: list[Tensor], edge_index: Tensor

@@ -14,7 +14,7 @@ from pyg_irllrec.functional.propagate import unchecked_propagate
 from pyg_irllrec.nn._plain_module import is_plain
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
-from pyg_irllrec.utils.checks import check_count
+from pyg_irllrec.utils.checks import check_count, check_rows
 from pyg_irllrec.utils.graph_cache import prepare_graph
 
 Encode = TypeVar('Encode', bound=Callable[..., BackboneOutput])
@@ -109,7 +109,10 @@ class EmbeddingBackbone(Backbone):
         return BackboneOutput(sum_tensors(layers), intent)
 
     def get_embedding(
-        self, edge_index: Adj, edge_weight: Optional[Tensor] = None
+        self,
+        edge_index: Adj,
+        edge_weight: Optional[Tensor] = None,
+        x: Optional[Tensor] = None,
     ) -> Tensor:
         r"""The embeddings of :meth:`forward` alone. Where a call of the backbone runs
         :meth:`encode` of this package and nothing else, views and interaction intents
@@ -120,8 +123,11 @@ class EmbeddingBackbone(Backbone):
             and cls.forward is Backbone.forward
             and is_plain(self, cls)
         ):
-            return super().get_embedding(edge_index, edge_weight)
-        x = self.node_features()
+            return super().get_embedding(edge_index, edge_weight, x)
+        if x is None:
+            x = self.node_features()
+        else:
+            check_rows('x', x, self.num_nodes)
         return sum_tensors(
             self.layers(x, *self.normalise(edge_index, edge_weight, x.dtype))
         )

@@ -10,6 +10,7 @@ from torch_geometric.nn.inits import reset
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.nn.backbones.backbone import Backbone
+from pyg_irllrec.nn.feature_map import FeatureMap
 from pyg_irllrec.nn.loss import IntentAlignmentLoss
 from pyg_irllrec.nn.models.cluster_texts import cluster_texts
 from pyg_irllrec.nn.models.ranker import Ranker
@@ -67,6 +68,13 @@ class IRLLRec(Recommender):
             k-means finds among the texts of nodes and their neighbours. Give the
             backbone an :obj:`intent_temperature`, such as 0.1, with it. The clusters
             are saved with the model. (default: :obj:`0.0`, none)
+        features (torch.Tensor, optional): Text embeddings that take part in the
+            propagation, users first, likewise: through a linear map, which is trained,
+            they are added to the features of the backbone. They serve best whitened,
+            with 64 to 128 dimensions: :class:`~pyg_irllrec.transforms.ReduceText`.
+            (default: :obj:`None`)
+        normalize (bool): Whether to score by cosines, see
+            :class:`~pyg_irllrec.nn.Recommender`. (default: :obj:`False`)
         ranking (torch.nn.Module, optional): The ranking loss, see
             :class:`~pyg_irllrec.nn.Recommender`. (default: :obj:`None`, that of the
             backbone)
@@ -83,6 +91,7 @@ class IRLLRec(Recommender):
     profile: Optional[Tensor]
     intent: Optional[Tensor]
     cluster: Optional[Tensor]
+    features: Optional[Tensor]
 
     _own_terms = (
         *Recommender._own_terms,
@@ -106,16 +115,23 @@ class IRLLRec(Recommender):
         l2_weight: float = 1e-6,
         l2_teacher: bool = False,
         prototype_weight: float = 0.0,
+        features: Optional[Tensor] = None,
+        normalize: bool = False,
         ranking: Optional[Module] = None,
         companions: Sequence[Ranker] = (),
     ) -> None:
         super().__init__(
             *(backbone, edge_index, edge_weight),
             l2_weight=l2_weight,
+            normalize=normalize,
             ranking=ranking,
             companions=companions,
         )
-        for name, text in (('profile', profile), ('intent', intent)):
+        for name, text in (
+            ('profile', profile),
+            ('intent', intent),
+            ('features', features),
+        ):
             if text is not None:
                 check_vectors(name, text, backbone.num_nodes)
         alignment = IntentAlignmentLoss() if alignment is None else alignment
@@ -134,8 +150,17 @@ class IRLLRec(Recommender):
         self.l2_teacher = l2_teacher
         self.register_buffer('profile', profile, persistent=False)
         self.register_buffer('intent', intent, persistent=False)
+        self.register_buffer('features', features, persistent=False)
 
         dim = backbone.embedding_dim
+        self.feature_map: Optional[FeatureMap] = None
+        if features is not None:
+            if backbone.node_features() is None:
+                raise ValueError(
+                    "'features' must be None for a backbone without features of its "
+                    f'own, {type(backbone).__name__}, whose node_features() is None'
+                )
+            self.feature_map = FeatureMap(features.size(1), dim)
         self.profile_projector: Optional[TextProjector] = None
         self.intent_projector: Optional[MomentumEncoder] = None
         if profile is not None:
@@ -167,8 +192,23 @@ class IRLLRec(Recommender):
         r"""Draws all parameters anew, those of the text towers too; the teacher becomes
         an exact copy again."""
         super().reset_parameters()
-        for module in (self.profile_projector, self.intent_projector, self.alignment):
+        for module in (
+            self.feature_map,
+            self.profile_projector,
+            self.intent_projector,
+            self.alignment,
+        ):
             reset(module)
+
+    def _node_features(self) -> Optional[Tensor]:
+        # The map is not there yet when lazy modules learn their sizes.
+        feature_map = self._modules.get('feature_map')
+        if feature_map is None:
+            return None
+        x = self.backbone.node_features()
+        assert x is not None
+        added: Tensor = feature_map(self.features)
+        return x + added.to(x.dtype)
 
     def update_teacher(self) -> None:
         r"""Moves the teacher of the intent tower one step, if a term reads it."""

@@ -10,6 +10,7 @@ from torch.nn.parameter import is_lazy
 from torch_geometric.nn.inits import reset
 from torch_geometric.typing import Adj
 
+from pyg_irllrec.functional import unit_norm
 from pyg_irllrec.functional._precision import at_least_float32, widened
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
@@ -19,6 +20,7 @@ from pyg_irllrec.nn.models._measure import measure
 from pyg_irllrec.nn.models.ranker import Ranker
 from pyg_irllrec.nn.models.recommendation import Scorer
 from pyg_irllrec.utils.adjacency import source_and_target
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_index, check_not_negative, check_triplets
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.normalised_graph import normalised_graph
@@ -61,6 +63,9 @@ class Recommender(Ranker):
             :obj:`edge_index`. Missing weights become the symmetric
             normalisation, once. (default: :obj:`None`)
         l2_weight (float): :math:`\lambda`. (default: :obj:`1e-6`)
+        normalize (bool): Whether to score by cosines, that is, by embeddings of unit
+            length: what :class:`~pyg_irllrec.nn.SoftmaxLoss` trains, which leaves
+            lengths as they come. (default: :obj:`False`, inner products)
         ranking (torch.nn.Module, optional): The ranking loss, a function of the
             embeddings of all users :math:`(U, d)`, those of all items :math:`(I, d)`
             and triplets :math:`(3, B)` that returns a scalar.
@@ -86,6 +91,7 @@ class Recommender(Ranker):
         edge_weight: Optional[Tensor] = None,
         *,
         l2_weight: float = 1e-6,
+        normalize: bool = False,
         ranking: Optional[Module] = None,
         companions: Sequence[Ranker] = (),
     ) -> None:
@@ -96,10 +102,12 @@ class Recommender(Ranker):
             )
         super().__init__(backbone.num_users, backbone.num_items)
         check_not_negative('l2_weight', l2_weight)
+        check_flag('normalize', normalize)
         _check_ranking(ranking)
         _check_companions(companions, backbone)
         self.backbone = backbone
         self.l2_weight = l2_weight
+        self.normalize = normalize
         self.ranking = ranking
         self.companions = ModuleList(companions)
         weight = _graph_alone(len(companions)) if companions else None
@@ -196,9 +204,21 @@ class Recommender(Ranker):
     def get_embeddings(self) -> tuple[Tensor, Tensor]:
         r"""The embeddings that score, of users :math:`(U, d)` and items
         :math:`(I, d)`. Call :meth:`eval` first for those without dropout."""
-        embedding = self.backbone.get_embedding(self.edge_index, self.edge_weight)
+        x = self._node_features()
+        given = {} if x is None else {'x': x}
+        embedding = self.backbone.get_embedding(
+            self.edge_index, self.edge_weight, **given
+        )
         self.backbone.check_output('embeddings', embedding)
-        return self._sides(widened(embedding))
+        return self._sides(self._scored(widened(embedding)))
+
+    def _node_features(self) -> Optional[Tensor]:
+        r"""What is propagated in place of the features of the backbone, if anything."""
+        return None
+
+    def _scored(self, embedding: Tensor) -> Tensor:
+        r"""The embeddings whose inner products score."""
+        return unit_norm(embedding) if self.normalize else embedding
 
     def loss(
         self,
@@ -251,6 +271,7 @@ class Recommender(Ranker):
         return self._backbone_terms(self._embed_graph(), triplets)
 
     def _embed_graph(self, x: Optional[Tensor] = None) -> BackboneOutput:
+        x = self._node_features() if x is None else x
         given = {} if x is None else {'x': x}
         output: BackboneOutput = self.backbone(
             self.edge_index, self.edge_weight, **given
@@ -278,7 +299,7 @@ class Recommender(Ranker):
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:
         user, positive, negative = triplets
-        embedding = output.embedding
+        embedding = self._scored(output.embedding)
         if self.ranking is not None:
             ranking = self.ranking(*self._sides(embedding), triplets)
             if not isinstance(ranking, Tensor) or ranking.dim() != 0:

@@ -349,3 +349,39 @@ def test_clusters_need_texts_and_prototypes(edge_index):
     profile = texts()['profile']
     with pytest.raises(ValueError, match='got 1 texts and num_intents=0'):
         IRLLRec(backbone, edge_index, profile=profile, prototype_weight=0.1)
+
+
+def test_features_are_added_to_what_is_propagated(edge_index):
+    features = texts()['profile']
+    model = build(edge_index, features=features).eval()
+    x = model.backbone.node_features() + features @ model.feature_map.weight.t()
+    expected = model.backbone(edge_index, x=x).embedding
+    torch.testing.assert_close(torch.cat(model.get_embeddings()), expected)
+    loss = model.loss(TRIPLETS)
+    u, i, j = TRIPLETS
+    user, item = expected[:NUM_USERS], expected[NUM_USERS:]
+    torch.testing.assert_close(
+        loss.terms['ranking'], bpr_loss(user[u], item[i], item[j])
+    )
+    loss.total.backward()
+    assert model.feature_map.weight.grad.abs().sum() > 0
+
+
+def test_features_need_a_backbone_with_features_of_its_own(edge_index):
+    class NoFeatures(LightGCN):
+        def node_features(self):
+            return None
+
+    with pytest.raises(ValueError, match="'features' must be None for a backbone"):
+        IRLLRec(
+            NoFeatures(NUM_USERS, NUM_ITEMS, DIM),
+            edge_index,
+            features=texts()['profile'],
+        )
+
+
+def test_scores_by_cosines(edge_index):
+    plain = build(edge_index)
+    model = build(edge_index, normalize=True)
+    for found, expected in zip(model.get_embeddings(), plain.get_embeddings()):
+        torch.testing.assert_close(found, torch.nn.functional.normalize(expected))

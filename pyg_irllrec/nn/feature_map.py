@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import Linear
+from torch.nn.init import normal_
+
+from pyg_irllrec.utils.checks import check_count
+
+
+class FeatureMap(Linear):
+    r"""The linear map that adds text embeddings to the features of nodes:
+    :math:`\mathbf{E}_0 + \mathbf{T} \mathbf{W}`. For texts of unit length its rows
+    begin with a length of 0.1, small beside what training makes of them.
+
+    Args:
+        in_channels (int): The width of the text embeddings.
+        out_channels (int): The width :math:`d` of the features.
+
+    Shapes:
+        - **input:** :math:`(*, F_{in})`
+        - **output:** :math:`(*, F_{out})`
+
+    Raises:
+        ValueError: If a width is below 1, or texts have another width.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        check_count('in_channels', in_channels)
+        check_count('out_channels', out_channels)
+        super().__init__(in_channels, out_channels, bias=False)
+
+    def reset_parameters(self) -> None:
+        r"""Draws the weights anew (normal)."""
+        normal_(self.weight, std=0.1 * self.out_features**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        r"""Maps text embeddings, in the dtype of the weights."""
+        if not isinstance(x, Tensor) or x.shape[-1:] != (self.in_features,):
+            got = x.shape if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(
+                f"'x' must be a tensor of shape (*, {self.in_features}), got {got}"
+            )
+        return super().forward(x.to(self.weight.dtype))
