@@ -15,6 +15,7 @@ TESTS = BackboneTests()
 GRAPH, TEXTS = TESTS.edge_index, TESTS.texts()
 ITEM_TEXT = TEXTS['profile'][6:]
 SIZES = (6, 7, 4)
+INTENT_EDGES = torch.tensor([[0, 1, 2], [0, 1, 1]])
 
 
 def backbone():
@@ -26,15 +27,20 @@ MODULES = {
         6, 7, ITEM_TEXT, TESTS.interactions, 4, num_intents=2
     ),
     'BIGCF': lambda: nn.BIGCF(*SIZES, num_intents=2, eps=1e-8),
+    'BPRLoss': nn.BPRLoss,
     'Backbone': lambda: nn.Backbone(*SIZES, num_intents=2),
     'ContrastiveBackbone': lambda: nn.ContrastiveBackbone(*SIZES, num_intents=2),
     'DCCF': lambda: nn.DCCF(*SIZES, num_intents=2),
+    'DirectAULoss': lambda: nn.DirectAULoss(0.5),
     'EASE': lambda: nn.EASE(6, 7, TESTS.interactions, item_text=ITEM_TEXT),
     'EmbeddingBackbone': lambda: nn.EmbeddingBackbone(*SIZES, num_layers=2),
     'FeatureMap': lambda: nn.FeatureMap(3, 4),
     'IRLLRec': lambda: nn.IRLLRec(backbone(), GRAPH, **TEXTS, l2_weight=0.1),
     'IntentAlignmentLoss': nn.IntentAlignmentLoss,
     'IntentLGConv': nn.IntentLGConv,
+    'IntentNodeBackbone': lambda: nn.IntentNodeBackbone(
+        nn.LightGCN(6, 7 + 2, 4), 7, INTENT_EDGES, INTENT_EDGES
+    ),
     'IntentPrototypes': lambda: nn.IntentPrototypes(4, 2),
     'InteractionTextMatchingLoss': nn.InteractionTextMatchingLoss,
     'ItemKNN': lambda: nn.ItemKNN(6, 7, TESTS.interactions, shrinkage=0.5),
@@ -50,6 +56,7 @@ MODULES = {
     'Recommender': lambda: nn.Recommender(backbone(), GRAPH),
     'SGL': lambda: nn.SGL(*SIZES, augmentation='node', duplicates=True),
     'SimGCL': lambda: nn.SimGCL(*SIZES, noise=0.3, contrast_impl='eager'),
+    'SoftmaxLoss': lambda: nn.SoftmaxLoss(0.2, normalize=False),
     'TextProjector': lambda: nn.TextProjector(3, 4),
     'TranslationAlignmentLoss': nn.TranslationAlignmentLoss,
     'TwoViewBackbone': lambda: nn.TwoViewBackbone(*SIZES, negatives='batch'),
@@ -98,8 +105,10 @@ def test_reset_parameters_gives_a_new_module(name):
         ('EmbeddingBackbone', 'embedding_dim=4, num_layers=2)'),
         ('IRLLRec', 'num_items=7\n  (backbone): LightGCN(num_users=6'),
         ('IRLLRec', 'l2_weight=0.1, '),
+        ('DirectAULoss', 'DirectAULoss(uniformity_weight=0.5)'),
         ('EASE', 'EASE(num_users=6, num_items=7)'),
         ('ItemKNN', 'ItemKNN(num_users=6, num_items=7, shrinkage=0.5)'),
+        ('IntentNodeBackbone', '(backbone): LightGCN(num_users=6, num_items=9'),
         ('IntentPrototypes', 'IntentPrototypes(embedding_dim=4, num_intents=2)'),
         (
             'LightGCN',
@@ -112,6 +121,7 @@ def test_reset_parameters_gives_a_new_module(name):
         ('Recommender', '(backbone): LightGCN(num_users=6'),
         ('SGL', "augmentation='node', duplicates=True)"),
         ('SimGCL', "noise=0.3, contrast_impl='eager')"),
+        ('SoftmaxLoss', 'SoftmaxLoss(temperature=0.2, normalize=False)'),
         ('TextProjector', 'TextProjector(in_channels=3, out_channels=4, hidden'),
         ('TwoViewBackbone', "embedding_dim=4, negatives='batch')"),
     ],
@@ -145,7 +155,8 @@ def test_a_backbone_names_its_arguments_and_refuses_others(name):
             assert parameter.default is not parameter.empty
         assert f'        {key} (' in cls.__doc__, f'{key} is not documented'
     others = {'module', 'item_text', 'interactions'}
-    assert [key for key in by_position if key not in others] == sizes
+    if cls is not nn.IntentNodeBackbone:  # It has the sizes of another backbone.
+        assert [key for key in by_position if key not in others] == sizes
     given = dict.fromkeys(by_position, 1)
     with pytest.raises(TypeError, match=f"^{name}.*unexpected.*'layers'"):
         cls(**given, layers=2)
@@ -176,12 +187,15 @@ def test_a_backbone_holds_the_arguments_that_it_was_given(name):
         elif key in CHOICES:
             choice = CHOICES[key]
             given[key] = choice[default] if isinstance(choice, dict) else choice
-    given.setdefault('embedding_dim', 4)
     required = {
         'AlphaRec': (6, 7, ITEM_TEXT, TESTS.interactions),
+        'IntentNodeBackbone': (nn.LightGCN(6, 7 + 2, 4), 7, INTENT_EDGES, INTENT_EDGES),
         'ModuleBackbone': (torch.nn.Identity(), 6, 7),
     }.get(name, (6, 7))
+    if 'embedding_dim' in parameters:
+        given.setdefault('embedding_dim', 4)
     module = getattr(nn, name)(*required, **given)
     held = {key: getattr(module, key) for key in given if hasattr(module, key)}
     assert held == {key: given[key] for key in held}
-    assert held.keys() >= given.keys() & {'num_layers', 'impl', 'temperature', 'noise'}
+    read = {'num_layers', 'impl', 'temperature', 'noise', 'weight'}
+    assert held.keys() >= given.keys() & read
