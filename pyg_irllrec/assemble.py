@@ -2,7 +2,7 @@ r"""A recommender from a graph, a backbone, an alignment and a preset."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from inspect import signature
 from typing import Any, Optional, Union
 
@@ -11,22 +11,28 @@ from torch import Tensor
 from torch.nn import Module
 from torch_geometric.data import HeteroData
 
+from pyg_irllrec.functional import unit_norm
 from pyg_irllrec.nn import (
     AlphaRec,
     Backbone,
     IntentAlignmentLoss,
     IRLLRec,
+    Ranker,
     Recommender,
     RLMRecGen,
+    SoftmaxLoss,
 )
 from pyg_irllrec.presets import (
     ALIGNMENT_TEXTS,
     ALIGNMENTS,
     BACKBONES,
+    BASELINES,
     PARTS,
     Preset,
+    auto_preset,
     get_preset,
 )
+from pyg_irllrec.transforms import ReduceText
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils import bipartite_edge_index
 from pyg_irllrec.utils.argument_checks import check_name
@@ -42,7 +48,7 @@ BuildBackbone = Callable[[int, int], Backbone]
 def build_model(
     data: HeteroData,
     backbone: Union[str, Backbone, BuildBackbone] = 'lightgcn',
-    alignment: str = 'full',
+    alignment: str = 'auto',
     preset: Optional[Preset] = None,
     *,
     profile: str = 'profile',
@@ -56,8 +62,8 @@ def build_model(
 
     .. code-block:: python
 
-        preset = get_preset('lightgcn', 'own', 'none')
-        model = build_model(data, 'lightgcn', 'none', preset)
+        preset = choose_preset(data)
+        model = build_model(data, preset=preset)
         interactions = InteractionDataModule(data, **preset['data'])
         fit(model, interactions, 'runs/mine', **preset['fit'])
 
@@ -67,15 +73,17 @@ def build_model(
         backbone (str, Backbone or callable): A key of
             :obj:`~pyg_irllrec.presets.BACKBONES`, a backbone, or a function of the
             numbers of users and items that returns one. (default: :obj:`"lightgcn"`)
-        alignment (str): What the embeddings are aligned with: :obj:`"none"` (the plain
-            backbone), :obj:`"profile"` (RLMRec-Con), :obj:`"reconstruction"`
-            (RLMRec-Gen), :obj:`"intents"` (profiles and intents, pairwise) or
-            :obj:`"full"` (IRLLRec). (default: :obj:`"full"`)
-        preset (dict, optional): The hyper-parameters, of which :obj:`"backbone"` (of a
-            backbone by name), :obj:`"loss"` and :obj:`"model"` are read. It must be of
-            the alignment: :obj:`"intents"` has no translation and matching terms,
-            :obj:`"full"` has either or both. (default: :obj:`None`,
-            :func:`~pyg_irllrec.presets.get_preset` for :obj:`"own"` data)
+        alignment (str): What is made of texts: :obj:`"auto"`
+            (:func:`~pyg_irllrec.presets.auto_preset`), or what embeddings are aligned
+            with: :obj:`"none"` (the plain backbone), :obj:`"profile"` (RLMRec-Con),
+            :obj:`"reconstruction"` (RLMRec-Gen), :obj:`"intents"` (profiles and
+            intents, pairwise) or :obj:`"full"` (IRLLRec). (default: :obj:`"auto"`)
+        preset (dict, optional): The hyper-parameters, of which all parts but
+            :obj:`"data"` and :obj:`"fit"` are read (:obj:`"backbone"` for a backbone by
+            name). It must be of the alignment: :obj:`"intents"` has no translation and
+            matching terms, :obj:`"full"` has either or both. Any alignment may have a
+            :obj:`"ranking"` loss, :obj:`"features"` and :obj:`"companions"`.
+            (default: :obj:`None`, :func:`choose_preset`)
         profile (str): The attribute of nodes that holds the embeddings of profiles, of
             shape :math:`(N, D_t)`. (default: :obj:`"profile"`)
         intent (str): The attribute that holds the embeddings of intents, likewise.
@@ -95,7 +103,8 @@ def build_model(
     check_name('intent', intent)
     _check_backbone(backbone)
     name = backbone if isinstance(backbone, str) else 'lightgcn'
-    preset = get_preset(name, 'own', alignment) if preset is None else preset
+    if preset is None:
+        preset = choose_preset(data, name, alignment, edge_type, rev_edge_type)
     _check_preset(preset)
     weights = _read_loss(preset, alignment)
     model: type[Recommender] = RLMRecGen if alignment == 'reconstruction' else IRLLRec
@@ -127,10 +136,88 @@ def build_model(
     else:
         encoder = _build_backbone(backbone, num_users, num_items, arguments)
     edge_index = bipartite_edge_index(interactions, num_users, num_items)
+    text = None
+    if profile in data[sides[1]]:
+        text = read_vectors(data, sides[1], profile)
+    ranking = _read_part(preset, 'ranking', SoftmaxLoss, f'alignment={alignment!r}')
+    blend: dict[str, Any] = {
+        'ranking': SoftmaxLoss(**ranking) if ranking else None,
+        'companions': _companions(preset, (num_users, num_items), interactions, text),
+    }
     if alignment == 'reconstruction':
-        return RLMRecGen(encoder, edge_index, **texts, **options)
+        return RLMRecGen(encoder, edge_index, **texts, **blend, **options)
     loss = IntentAlignmentLoss(**weights)
-    return IRLLRec(encoder, edge_index, alignment=loss, **texts, **options)
+    texts['features'] = _read_features(data, sides, attributes.values(), preset)
+    return IRLLRec(encoder, edge_index, alignment=loss, **texts, **blend, **options)
+
+
+def choose_preset(
+    data: HeteroData,
+    backbone: str = 'lightgcn',
+    alignment: str = 'auto',
+    edge_type: Optional[EdgeType] = None,
+    rev_edge_type: Optional[EdgeType] = None,
+) -> Preset:
+    r"""The hyper-parameters for a graph that nobody has tuned for: those of
+    :func:`~pyg_irllrec.presets.auto_preset` for its size, or of another alignment for
+    :obj:`"own"` data.
+
+    Args:
+        data (HeteroData): The graph.
+        backbone (str): A key of :obj:`~pyg_irllrec.presets.BACKBONES`.
+            (default: :obj:`"lightgcn"`)
+        alignment (str): As for :func:`build_model`. (default: :obj:`"auto"`)
+        edge_type (tuple, optional): The type of the interactions.
+            (default: :obj:`None`, found in :obj:`data`)
+        rev_edge_type (tuple, optional): The type of their reverse.
+            (default: :obj:`None`, found in :obj:`data`)
+
+    Raises:
+        ValueError: If a name is unknown, or there are no interactions.
+    """
+    check_choice('alignment', alignment, ALIGNMENTS)
+    check_hetero(data, "'data'")
+    if alignment != 'auto':
+        return get_preset(backbone, 'own', alignment)
+    edge_type, _ = find_interaction_types(data, edge_type, rev_edge_type)
+    num_interactions = read_edges(data[edge_type]).size(1)
+    return auto_preset(backbone, *num_nodes(data, edge_type), num_interactions)
+
+
+def _companions(
+    preset: Preset, sizes: tuple[int, int], interactions: Tensor, text: Optional[Tensor]
+) -> list[Ranker]:
+    companions: list[Ranker] = []
+    for name, given in preset.get('companions', {}).items():
+        check_choice("preset['companions']", name, tuple(BASELINES))
+        if not isinstance(given, dict):
+            raise ValueError(
+                f"preset['companions'][{name!r}] must be a dictionary of arguments of "
+                f'the baseline, got {given!r}'
+            )
+        read = {'item_text': text} if name == 'ease' and text is not None else {}
+        companions.append(BASELINES[name](*sizes, interactions, **read, **given))
+    return companions
+
+
+def _read_features(
+    data: HeteroData, sides: tuple[str, str], names: Collection[str], preset: Preset
+) -> Optional[Tensor]:
+    r"""The texts that both sides have, reduced, in rows of unit length."""
+    options = _read_part(preset, 'features', ReduceText, "'features'")
+    parts = []
+    for name in names:
+        if not options or any(name not in data[side] for side in sides):
+            continue
+        texts = HeteroData()
+        for side in sides:
+            texts[side].num_nodes = data[side].num_nodes
+            texts[side][name] = read_vectors(data, side, name)
+        most = min(texts[sides[1]][name].shape)
+        given = options | {'dim': min(options.get('dim', most), most)}
+        texts = ReduceText(**given, target=name, sides=sides)(texts)
+        parts.append(torch.cat([texts[side][name] for side in sides]))
+    return unit_norm(torch.cat(parts, dim=1)) if parts else None
 
 
 def _check_backbone(backbone: object) -> None:
@@ -170,13 +257,18 @@ _OWN = {
         'profile',
         'intent',
         'alignment',
+        'features',
+        'ranking',
+        'companions',
     ),
+    'ranking': ('popularity', 'sample_weight'),
+    'features': ('target', 'sides', 'edge_type', 'rev_edge_type'),
 }
 """What build_model passes by itself, by part of a preset."""
 
 
 def _read_part(
-    preset: Preset, part: str, cls: type[Module], needed_by: str
+    preset: Preset, part: str, cls: type[Any], needed_by: str
 ) -> dict[str, Any]:
     r"""The arguments of a class, a copy."""
     given: object = preset.get(part, {})

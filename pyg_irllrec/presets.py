@@ -6,28 +6,48 @@ A preset is a dictionary of keyword arguments by receiver, each usable with :obj
 - :obj:`"loss"`: :class:`~pyg_irllrec.nn.IntentAlignmentLoss`
 - :obj:`"model"`: :class:`~pyg_irllrec.nn.IRLLRec`, or
   :class:`~pyg_irllrec.nn.RLMRecGen` for :obj:`"reconstruction"`
+- :obj:`"ranking"`: :class:`~pyg_irllrec.nn.SoftmaxLoss`; empty for the ranking loss of
+  the backbone, BPR
+- :obj:`"features"`: :class:`~pyg_irllrec.transforms.ReduceText`, for texts that take
+  part in the propagation; empty for none
+- :obj:`"companions"`: arguments of each baseline to blend with, by its key in
+  :obj:`BASELINES`
 - :obj:`"data"`: :class:`~pyg_irllrec.training.InteractionDataModule`
 - :obj:`"fit"`: :func:`~pyg_irllrec.training.fit`
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Optional, Union
 
 from pyg_irllrec.nn import (
     BIGCF,
     DCCF,
+    EASE,
     SGL,
     AlphaRec,
     Backbone,
+    ItemKNN,
     LightGCN,
+    Popularity,
+    Ranker,
     SimGCL,
 )
-from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.checks import check_choice, check_count
 
 Preset = dict[str, dict[str, Any]]
 
-PARTS = ('backbone', 'loss', 'model', 'data', 'fit')
+PARTS = (
+    'backbone',
+    'loss',
+    'model',
+    'ranking',
+    'features',
+    'companions',
+    'data',
+    'fit',
+)
 """The keys of a preset."""
 
 AUTHORS_DATASETS = ('amazon', 'yelp', 'steam', 'movie')
@@ -38,15 +58,17 @@ DATASETS = (*AUTHORS_DATASETS, 'synthetic', 'own')
 data, :obj:`"own"`."""
 
 ALIGNMENT_TEXTS: dict[str, tuple[str, ...]] = {
+    'auto': (),
     'none': (),
     'profile': ('profile',),
     'reconstruction': ('profile',),
     'intents': ('profile', 'intent'),
     'full': ('profile', 'intent'),
 }
-"""The text embeddings of nodes that each alignment reads: none (the plain backbone),
-profile (RLMRec-Con), reconstruction (RLMRec-Gen), intents (profiles and intents,
-pairwise) and full (IRLLRec)."""
+"""The text embeddings of nodes that each alignment needs: auto (none, but it reads
+those that there are, see :func:`auto_preset`), none (the plain backbone), profile
+(RLMRec-Con), reconstruction (RLMRec-Gen), intents (profiles and intents, pairwise) and
+full (IRLLRec)."""
 
 ALIGNMENTS = tuple(ALIGNMENT_TEXTS)
 
@@ -59,6 +81,13 @@ BACKBONES: dict[str, type[Backbone]] = {
     'alpharec': AlphaRec,
 }
 """All backbones by name."""
+
+BASELINES: dict[str, Callable[..., Ranker]] = {
+    'popularity': Popularity,
+    'item_knn': ItemKNN,
+    'ease': EASE,
+}
+"""All baselines by name."""
 
 VARIANTS = ('sound', 'authors')
 
@@ -253,11 +282,12 @@ alignment: one value for all datasets, or one per dataset in the order of
 def get_preset(
     backbone: str = 'lightgcn',
     dataset: str = 'own',
-    alignment: str = 'full',
+    alignment: str = 'auto',
     variant: str = 'sound',
 ) -> Preset:
     r"""The hyper-parameters of any backbone with any alignment on any dataset, as a
-    fresh copy.
+    fresh copy. Those of :obj:`"auto"` follow from the data alone, see
+    :func:`auto_preset`: here they are those of data of medium size.
 
     :obj:`"synthetic"` starts from Yelp, :obj:`"own"` from Amazon. :obj:`"own"` takes
     the translation term by moments, which is linear in the number of nodes; and for
@@ -268,7 +298,7 @@ def get_preset(
     Args:
         backbone (str): A key of :obj:`BACKBONES`. (default: :obj:`"lightgcn"`)
         dataset (str): One of :obj:`DATASETS`. (default: :obj:`"own"`)
-        alignment (str): One of :obj:`ALIGNMENTS`. (default: :obj:`"full"`)
+        alignment (str): One of :obj:`ALIGNMENTS`. (default: :obj:`"auto"`)
         variant (str): :obj:`"sound"`, see :func:`sound_preset`, or :obj:`"authors"`,
             see :func:`authors_preset`. (default: :obj:`"sound"`)
 
@@ -279,6 +309,8 @@ def get_preset(
     check_choice('dataset', dataset, DATASETS)
     check_choice('alignment', alignment, ALIGNMENTS)
     check_choice('variant', variant, VARIANTS)
+    if alignment == 'auto':
+        return auto_preset(backbone)
     nearest = {'synthetic': 'yelp', 'own': 'amazon'}
     preset = (sound_preset if variant == 'sound' else authors_preset)(
         backbone, nearest.get(dataset, dataset), alignment
@@ -291,6 +323,53 @@ def get_preset(
     elif dataset == 'own':
         _adapt_to_own_data(preset, backbone, alignment)
     return preset
+
+
+def auto_preset(
+    backbone: str = 'lightgcn',
+    num_users: int = 10_000,
+    num_items: int = 10_000,
+    num_interactions: int = 100_000,
+) -> Preset:
+    r"""What serves best on data that nobody has tuned for (:obj:`docs/quality.md`): a
+    softmax over all items as ranking loss, texts as features of the propagation where
+    there are any, and a blend with :class:`~pyg_irllrec.nn.EASE`, which reads them too.
+    The weights of the blend are chosen on validation, where a part that does not help
+    gets none. Beyond 15 000 items, where EASE takes gigabytes,
+    :class:`~pyg_irllrec.nn.ItemKNN` takes its place.
+
+    Args:
+        backbone (str): A key of :obj:`BACKBONES`. (default: :obj:`"lightgcn"`)
+        num_users (int): The number of users. (default: :obj:`10000`)
+        num_items (int): The number of items. (default: :obj:`10000`)
+        num_interactions (int): The number of training interactions.
+            (default: :obj:`100000`)
+
+    Raises:
+        ValueError: If the backbone is unknown or a number is below 1.
+    """
+    check_choice('backbone', backbone, tuple(BACKBONES))
+    check_count('num_users', num_users)
+    check_count('num_items', num_items)
+    check_count('num_interactions', num_interactions)
+    small = num_items < 5000
+    arguments: dict[str, Any] = {'embedding_dim': 128 if small else 256}
+    if backbone != 'alpharec':
+        arguments['num_layers'] = 2
+    return {
+        'backbone': arguments,
+        'loss': {},
+        'model': {'l2_weight': 1e-7, 'normalize': True},
+        'ranking': {'temperature': 0.2 if small else 0.15},
+        'features': {'dim': 128, 'whiten': True},
+        'companions': {'ease' if num_items <= 15_000 else 'item_knn': {}},
+        # Eight steps an epoch: each propagates over the whole graph.
+        'data': {
+            'batch_size': min(max(num_interactions // 8, 1024), 16384),
+            'batch_by': 'user',
+        },
+        'fit': {'lr': 1e-3 if small else 2e-3, 'check_every': 2, 'patience': 5},
+    }
 
 
 def _adapt_to_own_data(preset: Preset, backbone: str, alignment: str) -> None:
@@ -359,6 +438,9 @@ def authors_preset(backbone: str, dataset: str, alignment: str) -> Preset:
         'backbone': arguments,
         'loss': authors_loss(config, backbone),
         'model': model,
+        'ranking': {},
+        'features': {},
+        'companions': {},
         'data': {'batch_size': 1024 if alone else 4096},
         'fit': {
             'lr': 1e-3,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Optional
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_irllrec.assemble import build_model
+from pyg_irllrec.assemble import build_model, choose_preset
 from pyg_irllrec.cli.data_options import (
     CHOICES,
     FILES,
@@ -199,7 +199,7 @@ def _open_own(folder: Path, run: RunFolder, given: Mapping[str, Any]) -> Trained
                 'others'
             )
     data = make_graph(dataset, args, intents)
-    preset = get_preset(args.backbone, 'own', args.alignment)
+    preset = choose_preset(data, args.backbone, args.alignment)
     model = build_model(data, args.backbone, args.alignment, preset)
     _load(model, run.best_path)
     return TrainedRun(model, data, map_interactions(dataset[0], data))

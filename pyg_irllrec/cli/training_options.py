@@ -16,7 +16,7 @@ from pyg_irllrec.utils.printable import printable
 def add_training_options(
     parser: argparse.ArgumentParser,
     *,
-    alignment: Optional[str],
+    alignment: str,
     translation: str,
     epochs: int,
 ) -> None:
@@ -24,8 +24,7 @@ def add_training_options(
 
     Args:
         parser (argparse.ArgumentParser): The parser.
-        alignment (str, optional): The default of :obj:`--alignment`; :obj:`None` where
-            it follows from the texts that are given.
+        alignment (str): The default of :obj:`--alignment`.
         translation (str): The default of :obj:`--translation`.
         epochs (int): The default of :obj:`--epochs`.
     """
@@ -35,7 +34,7 @@ def add_training_options(
         '--alignment',
         choices=ALIGNMENTS,
         default=alignment,
-        help=f'(default: {alignment or "as the texts allow"})',
+        help=f'(default: {alignment})',
     )
     add(
         '--translation',
