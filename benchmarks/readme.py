@@ -23,15 +23,20 @@ from benchmarks import intent_propagate as intent_propagate_benchmark
 from benchmarks import sampling_eval as sampling_eval_benchmark
 from benchmarks import scale as scale_benchmark
 from benchmarks import train_step as train_step_benchmark
-from benchmarks._quality_report import compare, comparison_table
+from benchmarks._quality_report import (
+    MAIN,
+    compare,
+    comparison_table,
+    grid,
+    seconds_table,
+)
 from benchmarks._quality_report import table as quality_table
+from benchmarks.prototypes import table as prototypes_table
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')))
 RESULTS = Path(__file__).parent / 'results'
-REGION = re.compile(
-    r'(?<=<!-- figures: )(?P<name>\w+)(?P<head> -->\n).*?(?P<end>\n<!-- end -->)', re.S
-)
+REGION = re.compile(r'(?<=<!-- figures: )(?P<name>\w+) -->\n.*?\n?<!-- end -->', re.S)
 EQUAL = 1e-5
 """Above this error, numbers are not called the same."""
 
@@ -58,7 +63,7 @@ def render_text(text: str, up: str = '') -> str:
         if name not in FIGURES:
             raise SystemExit(f'error: there are no figures {name!r}')
         figures = FIGURES[name]().replace('](benchmarks/', f']({up}benchmarks/')
-        return f'{name}{region["head"]}{figures}{region["end"]}'
+        return f'{name} -->\n{figures}\n<!-- end -->'
 
     return REGION.sub(write, text)
 
@@ -178,77 +183,67 @@ def parity() -> str:
     )
 
 
-def by_seed(name: str) -> str:
-    rows = rows_of(name)
-    alignments = list(dict.fromkeys(row['alignment'] for row in rows))
-    metrics = ('recall@20', 'ndcg@20')
-    columns = [(each, metric) for each in alignments for metric in metrics]
-    found: dict[str, list[float]] = {}
-    for row in rows:
-        for metric in metrics:
-            found.setdefault(str(row['seed']), []).append(row['test'][metric])
-    found['mean'] = [mean(column) for column in zip(*found.values())]
-    lines = [
-        [seed, *(f'{value:.4f}' for value in values)] for seed, values in found.items()
-    ]
-    return table(('seed', *(f'{a} {m}' for a, m in columns)), lines)
+def prototypes() -> str:
+    rows = rows_of('prototypes')
+    seeds = len({row['seed'] for row in rows if 'seed' in row})
+    (bayes,) = by(rows, arm="Bayes' rule")
+    return (
+        f'{command("prototypes")}, mean of {seeds} seeds:\n\n'
+        f'{prototypes_table(rows)}\n\n'
+        "Bayes' rule, applied to the process that made the data, finds the largest "
+        f'intent of users with an NMI of {bayes["user nmi"]:.2f}: from this training '
+        'part no more can be expected of users, many of whom mix intents.'
+    )
 
 
 def quality() -> str:
+    """What the README has room for: means, the best of each dataset in bold."""
     rows = rows_of('quality')
-    called = command('quality').replace(' --report', '')
+    seeds = sorted({len(row['seeds']) for row in rows})
+    most = 'seed' if seeds == [1] else 'seeds'
     return (
-        f'{called}, Recall@20 / NDCG@20 on the test part:\n\n'
-        f'{quality_table(rows)}\n\n'
+        f'{quality_command()}, Recall@20 / NDCG@20 on the test part, mean of '
+        f'{" or ".join(map(str, seeds))} {most}, the best of each dataset in bold:\n\n'
+        f'{best_table(rows)}\n\n'
         '![Recall and NDCG of every arm on every dataset]'
-        '(benchmarks/results/quality.png)\n\n'
-        "Paired t-tests over seeds, Holm's correction over all of them:\n\n"
-        f'{comparison_table(compare(rows))}'
+        '(benchmarks/results/quality.png)'
     )
 
 
-def quality_amazon() -> str:
-    rows = rows_of('quality_amazon')
-    epochs = ', '.join(str(row['best_epoch']) for row in rows)
-    steps = [1e3 * row['seconds_per_step'] for row in rows]
-    memory = max(row['peak_memory_mb'] for row in rows)
-    # Published: arXiv:2310.15950, Table 1.
+def quality_tests() -> str:
+    """The same runs with their deviations, tests and seconds."""
+    rows = rows_of('quality')
     return (
-        f'{command("quality_amazon")}:\n\n{by_seed("quality_amazon")}\n\n'
-        '[RLMRec](https://arxiv.org/abs/2310.15950) reports .1411 and .0856 for '
-        'LightGCN on the same matrices (Table 1, 5 seeds). '
-        f'Best epochs {epochs}; {min(steps):.0f} to {max(steps):.0f} ms per training '
-        f'step (on one thread, beside other work), {megabytes(memory)} at most.'
+        f'{quality_command()}, Recall@20 / NDCG@20 on the test part, mean ± deviation '
+        f'of the seeds:\n\n{quality_table(rows)}\n\n'
+        "Paired t-tests over seeds, Holm's correction over all of them:\n\n"
+        f'{comparison_table(compare(rows))}\n\n'
+        'Seconds to train, after the search for hyper-parameters:\n\n'
+        f'{seconds_table(rows)}'
     )
 
 
-def quality_synthetic() -> str:
-    return f'{command("quality_synthetic")}:\n\n{by_seed("quality_synthetic")}'
+def quality_command() -> str:
+    return command('quality').replace(' --report', '')
 
 
-def quality_backbones() -> str:
-    rows = rows_of('quality_backbones')
-    metrics = ('recall@20', 'ndcg@20')
-    alignments = ('none', 'full')
-    lines = []
-    for backbone in dict.fromkeys(row['backbone'] for row in rows):
-        values = [
-            f'{mean(row["test"][metric] for row in by(rows, backbone=backbone, alignment=each)):.4f}'  # noqa: E501
-            for each in alignments
-            for metric in metrics
-        ]
-        none, full = (
-            [
-                row['test']['recall@20']
-                for row in by(rows, backbone=backbone, alignment=a)
-            ]
-            for a in alignments
-        )
-        good = sum(after >= before for before, after in zip(none, full))
-        lines.append([backbone, *values, f'{good} of {len(none)}'])
-    heads = (f'{each} {metric}' for each in alignments for metric in metrics)
-    head = ('backbone', *heads, 'seeds on which full is at least as good')
-    return f'{command("quality_backbones")}:\n\n{table(head, lines)}'
+def best_table(rows: list[Row]) -> str:
+    means = {
+        (row['arm'], row['case'], metric): f'{mean(row["test"][metric]):.4f}'
+        for row in rows
+        for metric in MAIN
+    }
+
+    def cell(arm: str, case: str) -> str:
+        shown = []
+        for metric in MAIN:
+            value = means.get((arm, case, metric))
+            if value is not None:
+                others = [v for key, v in means.items() if key[1:] == (case, metric)]
+                shown.append(f'**{value}**' if value == max(others) else value)
+        return ' / '.join(shown)
+
+    return grid(rows, cell)
 
 
 def train_step() -> str:
@@ -323,38 +318,6 @@ def extraction() -> str:
     )
 
 
-def intent_quality() -> str:
-    rows = rows_of('intent_quality')
-    seeds = sorted({row['seed'] for row in rows})
-    recall = {
-        variant: [row['recall@20'] for row in by(rows, variant=variant)]
-        for variant in dict.fromkeys(row['variant'] for row in rows)
-    }
-    lines = []
-    for variant, values in recall.items():
-        ndcg = mean(row['ndcg@20'] for row in by(rows, variant=variant))
-        numbers = [*values, mean(values), mean(values[1:]), ndcg]
-        lines.append([variant, *(f'{value:.4f}' for value in numbers)])
-    head = (
-        'Recall@20',
-        *(f'seed {seed}' for seed in seeds),
-        'mean',
-        'mean without seed 0',
-        'NDCG@20, mean',
-    )
-    gains = []
-    for variant in ('intents', 'full', 'amazon'):
-        each = [a - b for a, b in zip(recall[variant], recall['profile'])]
-        error = statistics.stdev(each) / len(each) ** 0.5
-        gains.append(f'{variant} {mean(each):+.4f} (standard error {error:.4f})')
-    return (
-        f'{command("intent_quality")}:\n\n{table(head, lines)}\n\n'
-        f'Recall@20 against profiles alone, of the same seeds: {", ".join(gains)}. The '
-        'weight of intents was chosen on the validation part of seed 0, by a search '
-        'that is not in this repository.'
-    )
-
-
 def exact_contrast() -> str:
     rows = by(rows_of('info_nce') + rows_of('info_nce_large'), impl='chunked')
     rows = [row for row in rows if row['case'].startswith('n=')]  # All with all.
@@ -420,10 +383,9 @@ FIGURES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
         parity,
+        prototypes,
         quality,
-        quality_amazon,
-        quality_synthetic,
-        quality_backbones,
+        quality_tests,
         train_step,
         info_nce,
         intent_propagate,
@@ -432,7 +394,6 @@ FIGURES: dict[str, Callable[[], str]] = {
         scale,
         data_pipeline,
         extraction,
-        intent_quality,
         exact_contrast,
         chaos,
         fuzz,

@@ -15,7 +15,7 @@ from tests.benchmarks.toy_benchmark import run
 
 ROOT = Path(__file__).parents[2]
 SPEED = ('info_nce', 'intent_propagate', 'sampling_eval', 'train_step')
-OTHERS = ('approximation', 'data_pipeline', 'extraction', 'intent_quality', 'parity')
+OTHERS = ('approximation', 'data_pipeline', 'extraction', 'parity', 'prototypes')
 
 
 def test_peers_are_timed_compared_and_written(tmp_path, capsys, monkeypatch):
