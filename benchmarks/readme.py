@@ -199,12 +199,14 @@ def prototypes() -> str:
 def quality() -> str:
     """What the README has room for: means, the best of each dataset in bold."""
     rows = rows_of('quality')
-    seeds = sorted({len(row['seeds']) for row in rows})
-    most = 'seed' if seeds == [1] else 'seeds'
+    most = max(len(row['seeds']) for row in rows)
+    fewer = ''
+    if any(len(row['seeds']) < most for row in rows):
+        fewer = ' (where fewer were run, their number is in brackets)'
     return (
-        f'{quality_command()}, Recall@20 / NDCG@20 on the test part, mean of '
-        f'{" or ".join(map(str, seeds))} {most}, the best of each dataset in bold:\n\n'
-        f'{best_table(rows)}\n\n'
+        f'{quality_command()}, Recall@20 / NDCG@20 on the test part, mean of {most} '
+        f'seeds{fewer}, the best of each dataset in bold:\n\n'
+        f'{best_table(rows, most)}\n\n'
         '![Recall and NDCG of every arm on every dataset]'
         '(benchmarks/results/quality.png)'
     )
@@ -218,7 +220,7 @@ def quality_tests() -> str:
         f'of the seeds:\n\n{quality_table(rows)}\n\n'
         "Paired t-tests over seeds, Holm's correction over all of them:\n\n"
         f'{comparison_table(compare(rows))}\n\n'
-        'Seconds to train, after the search for hyper-parameters:\n\n'
+        'Seconds to train one model:\n\n'
         f'{seconds_table(rows)}'
     )
 
@@ -227,21 +229,24 @@ def quality_command() -> str:
     return command('quality').replace(' --report', '')
 
 
-def best_table(rows: list[Row]) -> str:
-    means = {
-        (row['arm'], row['case'], metric): f'{mean(row["test"][metric]):.4f}'
+def best_table(rows: list[Row], seeds: int) -> str:
+    """Means; how many seeds they are of, where these are fewer than :obj:`seeds`."""
+    shown = {
+        (row['arm'], row['case']): [f'{mean(row["test"][name]):.4f}' for name in MAIN]
         for row in rows
-        for metric in MAIN
     }
+    count = {(row['arm'], row['case']): len(row['seeds']) for row in rows}
 
     def cell(arm: str, case: str) -> str:
-        shown = []
-        for metric in MAIN:
-            value = means.get((arm, case, metric))
-            if value is not None:
-                others = [v for key, v in means.items() if key[1:] == (case, metric)]
-                shown.append(f'**{value}**' if value == max(others) else value)
-        return ' / '.join(shown)
+        if (arm, case) not in shown:
+            return ''
+        columns = zip(*(values for key, values in shown.items() if key[1] == case))
+        values = [
+            f'**{value}**' if value == max(column) else value
+            for value, column in zip(shown[arm, case], columns)
+        ]
+        text = ' / '.join(values)
+        return text if (n := count[arm, case]) == seeds else f'{text} ({n})'
 
     return grid(rows, cell)
 

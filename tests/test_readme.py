@@ -132,6 +132,37 @@ def test_a_changed_figure_is_found():
         readme.render_text('<!-- figures: fame -->\n\n<!-- end -->')
 
 
+def test_figures_of_quality(tmp_path, monkeypatch):
+    """The best in bold, fewer seeds in brackets, what was not run empty."""
+    found = {
+        ('one', 'ease'): ([0.1, 0.1], [0.4, 0.4]),
+        ('one', 'ease-profile'): ([0.2, 0.4], [0.1, 0.2]),
+        ('two', 'ease'): ([0.5], [0.6]),
+    }
+    rows = [
+        {
+            'case': case,
+            'arm': arm,
+            'seeds': list(range(len(recall))),
+            'seconds': [2.0] * len(recall),
+            'test': {'recall': recall, 'ndcg': ndcg},
+        }
+        for (case, arm), (recall, ndcg) in found.items()
+    ]
+    command = 'python -m benchmarks.quality --out RUNS --report --json FILE --png FILE'
+    report = {'command': command, 'rows': rows}
+    (tmp_path / 'quality.json').write_text(json.dumps(report))
+    monkeypatch.setattr(readme, 'RESULTS', tmp_path)
+    short, long = readme.quality(), readme.quality_tests()
+    for text in (short, long):
+        assert text.startswith('`python -m benchmarks.quality --out RUNS` ([JSON]')
+    assert 'mean of 2 seeds (where fewer' in short
+    assert '| ease | 0.1000 / **0.4000** | **0.5000** / **0.6000** (1) |' in short
+    assert '| ease-profile | **0.3000** / 0.1500 |  |' in short
+    assert '| ease-profile | 0.3000 ± 0.1414 / 0.1500 ± 0.0707 |  |' in long
+    assert '| one | ease-profile vs ease | +200.0% (p ' in long
+
+
 def test_the_shortest_example_has_its_length():
     example = README.parent / 'examples' / 'pyg_movielens.py'
     assert len(example.read_text().splitlines()) == 24
