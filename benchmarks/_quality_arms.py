@@ -3,7 +3,8 @@ r"""The arms of :mod:`benchmarks.quality`: what is tuned, and how one is trained
 An arm is written as words joined by dashes: :obj:`ease`, :obj:`ease-profile`,
 :obj:`lightgcn-softmax-none`, :obj:`sgl-bpr-full-d32`, :obj:`auto`. They are
 
-- the model: a closed form or a backbone, or :obj:`auto`, the package's default;
+- the model: a closed form or a backbone, or :obj:`auto`, the package's default, which
+  is not tuned but for its companion, and reads all texts unless :obj:`none` follows;
 - for a backbone its ranking loss, a key of :obj:`LOSSES`;
 - the texts it reads, a key of :obj:`TEXTS`;
 - :obj:`dN`, its width (default: 64), :obj:`kN`, its number of intents, and
@@ -28,6 +29,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from torch import Tensor
 from torch.nn import Module
 from torch_geometric.data import HeteroData
 from torch_geometric.metrics import (
@@ -40,6 +42,8 @@ from torch_geometric.metrics import (
     LinkPredRecall,
 )
 
+from pyg_irllrec.assemble import build_model, choose_preset
+from pyg_irllrec.functional import unit_norm
 from pyg_irllrec.nn import (
     EASE,
     Backbone,
@@ -50,6 +54,7 @@ from pyg_irllrec.nn import (
     ItemKNN,
     Popularity,
     Ranker,
+    Recommender,
     SoftmaxLoss,
 )
 from pyg_irllrec.presets import (
@@ -60,7 +65,7 @@ from pyg_irllrec.presets import (
     get_preset,
 )
 from pyg_irllrec.training import InteractionDataModule, fit
-from pyg_irllrec.transforms import IntentNodes
+from pyg_irllrec.transforms import IntentNodes, ReduceText
 from pyg_irllrec.typing import RATES, SIDES
 from pyg_irllrec.utils import UserItems, bipartite_edge_index
 
@@ -79,12 +84,15 @@ TEXTS: dict[str, tuple[str, Optional[str]]] = {
     'profile': ('profile', 'real'),
     'intents': ('intents', 'real'),
     'full': ('full', 'real'),
+    'features': ('none', 'real'),
     'nodes': ('none', 'real'),
     'shuffled': ('profile', 'shuffled'),
     'shuffledfull': ('full', 'shuffled'),
+    'shuffledfeatures': ('none', 'shuffled'),
     'shufflednodes': ('none', 'shuffled'),
 }
-"""The alignment and the texts of a graph, by word. With nodes, intents are nodes."""
+"""The alignment and the texts of a graph, by word. With features, texts are propagated;
+with nodes, intents are nodes."""
 
 K = 20
 GROUPS = 4
@@ -110,13 +118,17 @@ class Arm:
         return self.text.endswith('nodes')
 
     @property
+    def has_features(self) -> bool:
+        return self.text.endswith('features')
+
+    @property
     def alignment(self) -> str:
-        return TEXTS[self.text][0]
+        return 'auto' if self.model == 'auto' else TEXTS[self.text][0]
 
     @property
     def reads(self) -> Optional[str]:
         """The texts that the graph is to have."""
-        return 'real' if self.model == 'auto' else TEXTS[self.text][1]
+        return TEXTS[self.text][1]
 
 
 def companion_of(arm: Arm) -> Arm:
@@ -128,6 +140,8 @@ def companion_of(arm: Arm) -> Arm:
 def parse_arm(name: str) -> Arm:
     model, *words = name.split('-')
     arm: dict[str, Any] = {}
+    if model == 'auto':
+        arm = {'text': 'profile', 'blend': True}
     for word in words:
         if word in TEXTS:
             arm['text'] = word
@@ -260,9 +274,17 @@ def train(
         model = closed_form(arm, data, part_of(params, 'model'))
         model.score(torch.tensor([0]))  # It is solved when it first scores.
         return Trained(model, interactions, None, time.perf_counter() - start)
-    preset = recipe_of(arm, name) if arm.recipe else preset_of(arm, params)
+    if arm.model == 'auto':
+        preset = choose_preset(data)
+        for options in preset['companions'].values():
+            options |= part_of(params, 'companion')
+    else:
+        preset = recipe_of(arm, name) if arm.recipe else preset_of(arm, params)
     torch.manual_seed(seed)
-    model = graph_model(arm, data, params, preset)
+    if arm.model == 'auto':
+        model = build_model(data, preset=preset)
+    else:
+        model = graph_model(arm, data, params, preset)
     interactions = InteractionDataModule(data, seed=seed, **preset['data'])
     with tempfile.TemporaryDirectory() as folder:
         result = fit(
@@ -292,7 +314,9 @@ def part_of(params: Params, part: str) -> dict[str, Any]:
     return {name: params[f'{of}.{name}'] for of, name in names if of == part}
 
 
-def graph_model(arm: Arm, data: HeteroData, params: Params, preset: Preset) -> IRLLRec:
+def graph_model(
+    arm: Arm, data: HeteroData, params: Params, preset: Preset
+) -> Recommender:
     sizes = data['user'].num_nodes, data['item'].num_nodes
     texts = {
         kind: torch.cat([data[side][kind] for side in SIDES])
@@ -310,9 +334,17 @@ def graph_model(arm: Arm, data: HeteroData, params: Params, preset: Preset) -> I
         alignment=IntentAlignmentLoss(**preset['loss']),
         ranking=None if loss is None else loss(**part_of(params, 'ranking')),
         companions=companions,
+        features=features_of(data) if arm.has_features else None,
+        normalize=arm.loss == 'softmax',
         **texts,
         **preset['model'],
     )
+
+
+def features_of(data: HeteroData) -> Tensor:
+    dim = min(128, *data['item'].profile.shape)
+    data = ReduceText(dim, whiten=True)(data)
+    return unit_norm(torch.cat([data[side].profile for side in SIDES]))
 
 
 def build_backbone(

@@ -15,8 +15,8 @@ embedded dataset, in a minute.
 
 What is compared, by --what:
 
-- table: closed forms, LightGCN without and with texts, alone and in a blend
-- backbones: every backbone without texts, with profiles and with shuffled ones
+- table: closed forms, LightGCN without and with texts, and the package's default
+- backbones: every backbone without texts, with texts and with shuffled ones
 - recipe: every backbone as its authors run it, untuned (with --epochs 1000)
 - ablation: the losses, the parts of the alignment, and intents as nodes
 - noise, sparsity: random interactions added to training, training interactions removed
@@ -51,21 +51,21 @@ TABLE = (
     *CLOSED,
     'lightgcn-bpr-none',
     'lightgcn-softmax-none',
-    'lightgcn-softmax-profile',
-    'lightgcn-softmax-shuffled',
-    'lightgcn-softmax-none-blend',
-    'lightgcn-softmax-profile-blend',
-    'lightgcn-softmax-shuffled-blend',
+    'lightgcn-softmax-features',
+    'lightgcn-softmax-shuffledfeatures',
+    'auto-none',
+    'auto',
+    'auto-shuffled',
 )
 BACKBONES = ('lightgcn', 'sgl', 'simgcl', 'dccf', 'bigcf')
-ROBUST = ('ease', 'ease-profile', 'lightgcn-softmax-none', 'lightgcn-softmax-profile')
+ROBUST = ('ease', 'ease-profile', 'auto-none', 'auto')
 
 ARMS: dict[str, tuple[str, ...]] = {
     'table': TABLE,
     'backbones': tuple(
         f'{backbone}-softmax-{text}'
         for backbone in BACKBONES
-        for text in ('none', 'profile', 'shuffled')
+        for text in ('none', 'features', 'shuffledfeatures')
     ),
     'recipe': tuple(
         f'{backbone}-bpr-{text}-recipe'
@@ -75,7 +75,7 @@ ARMS: dict[str, tuple[str, ...]] = {
     'ablation': tuple(
         f'lightgcn-{loss}-{text}'
         for loss in ('bpr', 'softmax', 'directau')
-        for text in ('none', 'profile', 'intents', 'full', 'nodes')
+        for text in ('none', 'features', 'profile', 'intents', 'full', 'nodes')
     ),
     'noise': ROBUST,
     'sparsity': ROBUST,
@@ -83,7 +83,7 @@ ARMS: dict[str, tuple[str, ...]] = {
     'width': tuple(
         f'lightgcn-softmax-{text}-d{width}'
         for width in (32, 64, 128, 256)
-        for text in ('none', 'profile')
+        for text in ('none', 'features')
     ),
     'intents': tuple(f'lightgcn-softmax-full-k{count}' for count in (8, 32, 128)),
     'shuffled': (
@@ -91,6 +91,8 @@ ARMS: dict[str, tuple[str, ...]] = {
         'ease-profile',
         'ease-shuffled',
         'lightgcn-softmax-none',
+        'lightgcn-softmax-features',
+        'lightgcn-softmax-shuffledfeatures',
         'lightgcn-softmax-profile',
         'lightgcn-softmax-shuffled',
         'lightgcn-softmax-full',
@@ -103,6 +105,7 @@ ARMS: dict[str, tuple[str, ...]] = {
 
 SMOKE = (
     *TABLE,
+    'lightgcn-softmax-profile-blend',
     'lightgcn-softmax-full-d16-k8',
     'sgl-bpr-none-d16',
     'lightgcn-directau-nodes-d16',

@@ -104,7 +104,17 @@ def build_model(
     _check_backbone(backbone)
     name = backbone if isinstance(backbone, str) else 'lightgcn'
     if preset is None:
-        preset = choose_preset(data, name, alignment, edge_type, rev_edge_type)
+        preset = choose_preset(
+            data,
+            name,
+            alignment,
+            profile=profile,
+            intent=intent,
+            edge_type=edge_type,
+            rev_edge_type=rev_edge_type,
+        )
+        if not isinstance(backbone, str):  # It may have no prototypes.
+            preset['model'].pop('prototype_weight', None)
     _check_preset(preset)
     weights = _read_loss(preset, alignment)
     model: type[Recommender] = RLMRecGen if alignment == 'reconstruction' else IRLLRec
@@ -147,7 +157,8 @@ def build_model(
     if alignment == 'reconstruction':
         return RLMRecGen(encoder, edge_index, **texts, **blend, **options)
     loss = IntentAlignmentLoss(**weights)
-    texts['features'] = _read_features(data, sides, attributes.values(), preset)
+    if encoder.node_features() is not None:
+        texts['features'] = _read_features(data, sides, attributes.values(), preset)
     return IRLLRec(encoder, edge_index, alignment=loss, **texts, **blend, **options)
 
 
@@ -155,6 +166,9 @@ def choose_preset(
     data: HeteroData,
     backbone: str = 'lightgcn',
     alignment: str = 'auto',
+    *,
+    profile: str = 'profile',
+    intent: str = 'intent',
     edge_type: Optional[EdgeType] = None,
     rev_edge_type: Optional[EdgeType] = None,
 ) -> Preset:
@@ -167,6 +181,10 @@ def choose_preset(
         backbone (str): A key of :obj:`~pyg_irllrec.presets.BACKBONES`.
             (default: :obj:`"lightgcn"`)
         alignment (str): As for :func:`build_model`. (default: :obj:`"auto"`)
+        profile (str): The attribute of nodes that holds the embeddings of profiles.
+            (default: :obj:`"profile"`)
+        intent (str): The attribute that holds the embeddings of intents.
+            (default: :obj:`"intent"`)
         edge_type (tuple, optional): The type of the interactions.
             (default: :obj:`None`, found in :obj:`data`)
         rev_edge_type (tuple, optional): The type of their reverse.
@@ -181,7 +199,10 @@ def choose_preset(
         return get_preset(backbone, 'own', alignment)
     edge_type, _ = find_interaction_types(data, edge_type, rev_edge_type)
     num_interactions = read_edges(data[edge_type]).size(1)
-    return auto_preset(backbone, *num_nodes(data, edge_type), num_interactions)
+    users, items = (data[side] for side in (edge_type[0], edge_type[2]))
+    has_texts = any(name in users and name in items for name in (profile, intent))
+    sizes = num_nodes(data, edge_type)
+    return auto_preset(backbone, *sizes, num_interactions, has_texts)
 
 
 def _companions(

@@ -34,6 +34,7 @@ from pyg_irllrec.nn import (
     Ranker,
     SimGCL,
 )
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_choice, check_count
 
 Preset = dict[str, dict[str, Any]]
@@ -90,6 +91,9 @@ BASELINES: dict[str, Callable[..., Ranker]] = {
 """All baselines by name."""
 
 VARIANTS = ('sound', 'authors')
+
+_READ_PROTOTYPES = ('lightgcn', 'sgl', 'simgcl')
+"""The backbones whose embeddings do not hold mixtures of prototypes."""
 
 Values = Union[float, tuple[Optional[float], ...]]
 
@@ -292,8 +296,7 @@ def get_preset(
     :obj:`"synthetic"` starts from Yelp, :obj:`"own"` from Amazon. :obj:`"own"` takes
     the translation term by moments, which is linear in the number of nodes; and for
     LightGCN the L2 weight of the model without texts and, with intents, its dropout and
-    a quarter of Amazon's weight of intents, which outweighed the ranking on MovieLens
-    (:obj:`benchmarks/intent_quality.py`).
+    a quarter of Amazon's weight of intents, which outweighed the ranking on MovieLens.
 
     Args:
         backbone (str): A key of :obj:`BACKBONES`. (default: :obj:`"lightgcn"`)
@@ -317,9 +320,13 @@ def get_preset(
     )
     if dataset == 'synthetic':
         preset['data']['batch_size'] = 1024
-        preset['fit'] |= {'check_every': 2, 'patience': 5}
+        preset['fit'] |= {'check_every': 2, 'patience': 10}
         if 'num_intents' in preset['backbone']:
             preset['backbone']['num_intents'] = 16
+        if 'intent' in ALIGNMENT_TEXTS[alignment] and backbone in _READ_PROTOTYPES:
+            # Prototypes that mean something: see benchmarks/prototypes.py.
+            preset['backbone']['intent_temperature'] = 0.1
+            preset['model']['prototype_weight'] = 0.03
     elif dataset == 'own':
         _adapt_to_own_data(preset, backbone, alignment)
     return preset
@@ -330,13 +337,15 @@ def auto_preset(
     num_users: int = 10_000,
     num_items: int = 10_000,
     num_interactions: int = 100_000,
+    has_texts: bool = False,
 ) -> Preset:
     r"""What serves best on data that nobody has tuned for (:obj:`docs/quality.md`): a
-    softmax over all items as ranking loss, texts as features of the propagation where
-    there are any, and a blend with :class:`~pyg_irllrec.nn.EASE`, which reads them too.
-    The weights of the blend are chosen on validation, where a part that does not help
-    gets none. Beyond 15 000 items, where EASE takes gigabytes,
-    :class:`~pyg_irllrec.nn.ItemKNN` takes its place.
+    softmax over all items as ranking loss; where there are texts, these as features of
+    the propagation and, for LightGCN, latent intents that stand for their clusters; and
+    a blend with :class:`~pyg_irllrec.nn.EASE`, which reads texts too. The weights of
+    the blend are chosen on validation, where a part that does not help gets none.
+    Beyond 15 000 items, where EASE takes gigabytes, :class:`~pyg_irllrec.nn.ItemKNN`
+    takes its place.
 
     Args:
         backbone (str): A key of :obj:`BACKBONES`. (default: :obj:`"lightgcn"`)
@@ -344,6 +353,8 @@ def auto_preset(
         num_items (int): The number of items. (default: :obj:`10000`)
         num_interactions (int): The number of training interactions.
             (default: :obj:`100000`)
+        has_texts (bool): Whether there are texts of both users and items.
+            (default: :obj:`False`)
 
     Raises:
         ValueError: If the backbone is unknown or a number is below 1.
@@ -352,16 +363,26 @@ def auto_preset(
     check_count('num_users', num_users)
     check_count('num_items', num_items)
     check_count('num_interactions', num_interactions)
+    check_flag('has_texts', has_texts)
     small = num_items < 5000
     arguments: dict[str, Any] = {'embedding_dim': 128 if small else 256}
     if backbone != 'alpharec':
         arguments['num_layers'] = 2
+    model: dict[str, Any] = {'l2_weight': 1e-7, 'normalize': True}
+    if has_texts and backbone == 'lightgcn':
+        # Latent intents for clusters of texts: they help, and explain.
+        arguments |= {
+            'num_intents': 32,
+            'intent_temperature': 0.1,
+            'interaction_intents': False,
+        }
+        model['prototype_weight'] = 0.01
     return {
         'backbone': arguments,
-        'loss': {},
-        'model': {'l2_weight': 1e-7, 'normalize': True},
+        'loss': {'translation_weight': 0.0, 'matching_weight': 0.0},
+        'model': model,
         'ranking': {'temperature': 0.2 if small else 0.15},
-        'features': {'dim': 128, 'whiten': True},
+        'features': {'dim': 128, 'whiten': True} if has_texts else {},
         'companions': {'ease' if num_items <= 15_000 else 'item_knn': {}},
         # Eight steps an epoch: each propagates over the whole graph.
         'data': {
@@ -410,14 +431,14 @@ def authors_preset(backbone: str, dataset: str, alignment: str) -> Preset:
     Args:
         backbone (str): A key of :obj:`AUTHORS`.
         dataset (str): One of :obj:`AUTHORS_DATASETS`.
-        alignment (str): One of :obj:`ALIGNMENTS`.
+        alignment (str): One of :obj:`ALIGNMENTS` but :obj:`"auto"`.
 
     Raises:
         ValueError: If a name is unknown.
     """
     check_choice('backbone', backbone, tuple(AUTHORS))
     check_choice('dataset', dataset, AUTHORS_DATASETS)
-    check_choice('alignment', alignment, ALIGNMENTS)
+    check_choice('alignment', alignment, ALIGNMENTS[1:])  # Auto is not theirs.
     config = _authors_config(backbone, dataset, alignment)
     arguments = authors_backbone(backbone, config)
     with_intents = alignment in ('intents', 'full')

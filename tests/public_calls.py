@@ -259,7 +259,10 @@ def backbone_calls(folder: Path) -> Calls:
         'EmbeddingBackbone': (nn.EmbeddingBackbone, layered),
         'ContrastiveBackbone': (nn.ContrastiveBackbone, repeats),
         'TwoViewBackbone': (nn.TwoViewBackbone, views),
-        'LightGCN': (nn.LightGCN, {**layered, 'edge_dropout': 0.5}),
+        'LightGCN': (
+            nn.LightGCN,
+            {**layered, 'edge_dropout': 0.5, 'interaction_intents': True},
+        ),
         'SGL': (nn.SGL, {**views, 'augmentation': 'edge', 'dropout': 0.2}),
         'SimGCL': (nn.SimGCL, {**views, 'noise': 0.1}),
         'DCCF': (nn.DCCF, contrast),

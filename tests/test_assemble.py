@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import product
 
 import pytest
 import torch
@@ -9,12 +10,21 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn import GraphSAGE
 
 import pyg_irllrec
-from pyg_irllrec.assemble import build_model
+from pyg_irllrec.assemble import build_model, choose_preset
 from pyg_irllrec.datasets import SyntheticIntents
-from pyg_irllrec.nn import AlphaRec, LightGCN, ModuleBackbone, RLMRecGen
-from pyg_irllrec.presets import ALIGNMENTS, BACKBONES, get_preset
+from pyg_irllrec.nn import (
+    AlphaRec,
+    ItemKNN,
+    LightGCN,
+    ModuleBackbone,
+    Popularity,
+    RLMRecGen,
+    SoftmaxLoss,
+)
+from pyg_irllrec.presets import ALIGNMENTS, BACKBONES, auto_preset, get_preset
 
 TERMS = {
+    'auto': set(),
     'none': set(),
     'profile': {'profile'},
     'reconstruction': {'reconstruction'},
@@ -41,7 +51,7 @@ def test_every_backbone_with_every_alignment(data, backbone):
             model = build_model(data, backbone, alignment, preset)
             total, terms = model.loss(triplets(data))
             total.backward()
-            own = {'contrast', 'center'}
+            own = {'contrast', 'center', 'prototype'}
             assert terms.keys() - own == {'ranking', 'l2'} | TERMS[alignment]
             for name, weight in model.named_parameters():
                 assert weight.grad is not None and weight.grad.isfinite().all(), name
@@ -58,6 +68,88 @@ def test_backbones_of_your_own(data):
     assert build_model(data, sage, 'none').backbone is sage
     # A class is a function of the sizes.
     assert build_model(data, LightGCN, 'none').backbone.embedding_dim == 32
+
+
+def test_auto_reads_the_texts_that_there_are(data):
+    model = build_model(data)
+    assert model.features.shape == (100, 2 * min(128, 40, data['item'].profile.size(1)))
+    torch.testing.assert_close(model.features.norm(dim=1), torch.ones(100))
+    (ease,) = model.companions
+    torch.testing.assert_close(
+        ease.item_text, torch.nn.functional.normalize(data['item'].profile)
+    )
+    assert isinstance(model.ranking, SoftmaxLoss) and model.normalize
+    bare = copy.copy(data)
+    for side, name in product(('user', 'item'), ('profile', 'intent')):
+        del bare[side][name]
+    model = build_model(bare)
+    assert model.features is None and model.companions[0].item_text is None
+    assert not model.backbone.num_intents and 'prototype' not in model._terms(
+        triplets(data), None
+    )
+
+
+def test_auto_without_texts_of_users(data):
+    data = copy.copy(data)
+    del data['user'].profile, data['user'].intent
+    model = build_model(data)
+    assert model.features is None
+    assert model.companions[0].item_text is not None
+
+
+def test_auto_with_a_backbone_without_features():
+    class NoFeatures(LightGCN):
+        def node_features(self) -> None:
+            return None
+
+    data = SyntheticIntents(num_users=60, num_items=40)[0]
+    assert build_model(data, NoFeatures).features is None
+
+
+def test_the_preset_follows_the_data(data):
+    count = data['user', 'rates', 'item'].edge_index.size(1)
+    assert choose_preset(data) == auto_preset('lightgcn', 60, 40, count, True)
+    assert choose_preset(data, 'sgl', 'none') == get_preset('sgl', 'own', 'none')
+
+
+def test_any_alignment_may_be_ranked_otherwise_and_blended(data):
+    preset = get_preset('lightgcn', 'own', 'full') | {
+        'ranking': {'temperature': 0.3},
+        'features': {'dim': 5},
+        'companions': {'item_knn': {'exponent': 0.5}, 'popularity': {}},
+    }
+    model = build_model(data, alignment='full', preset=preset)
+    assert model.ranking.temperature == 0.3
+    assert model.features.shape == (100, 10)
+    knn, popularity = model.companions
+    assert isinstance(knn, ItemKNN) and knn.options == {'exponent': 0.5}
+    assert isinstance(popularity, Popularity)
+
+
+@pytest.mark.parametrize(
+    ('part', 'value', 'message'),
+    [
+        ('companions', {'als': {}}, "'companions'.*must be one of 'popularity'"),
+        (
+            'companions',
+            {'ease': 3},
+            "'ease'.* must be a dictionary",
+        ),
+        (
+            'ranking',
+            {'tau': 1},
+            "'ranking'.* arguments of SoftmaxLoss",
+        ),
+        (
+            'features',
+            {'width': 1},
+            "'features'.* arguments of ReduceText",
+        ),
+    ],
+)
+def test_parts_of_the_preset_are_checked(data, part, value, message):
+    with pytest.raises(ValueError, match=message):
+        build_model(data, preset=choose_preset(data) | {part: value})
 
 
 def test_texts_under_other_names(data):
@@ -132,7 +224,7 @@ def test_a_preset_of_another_alignment(data, alignment, other, message):
 def test_a_preset_with_other_texts_than_the_alignment_reads(data):
     preset = get_preset('lightgcn', 'synthetic', 'full')
     terms = build_model(data, alignment='profile', preset=preset).loss(triplets(data))
-    assert terms[1].keys() == {'ranking', 'l2', 'profile'}
+    assert terms[1].keys() == {'ranking', 'l2', 'profile', 'prototype'}
 
 
 def test_bad_input(data):
@@ -147,7 +239,7 @@ def test_bad_input(data):
     none = {'alignment': 'none'}
     for graph, arguments, message in (
         (data, {'backbone': 'ngcf'}, "'backbone' must be one of 'lightgcn'"),
-        (data, {'alignment': 'all'}, "'alignment' must be one of 'none'"),
+        (data, {'alignment': 'all'}, "'alignment' must be one of 'auto'"),
         (data, none | {'backbone': GraphSAGE(8, 8, 1)}, 'ModuleBackbone'),
         (data, none | {'backbone': lambda u, i: None}, 'got NoneType'),
         (data, none | {'backbone': 3}, 'got int'),
@@ -170,7 +262,11 @@ def test_bad_input(data):
             {'backbone': LightGCN, 'alignment': 'full'},
             "'intent' texts need a backbone that computes intents",
         ),
-        (bare, {}, r"'full' needs text embeddings, data\['user'\].profile, got none"),
+        (
+            bare,
+            {'alignment': 'full'},
+            r"'full' needs text .*, data\['user'\].profile, got none",
+        ),
         (bare, none | {'backbone': 'alpharec'}, "backbone='alpharec' needs text"),
         (uneven, {'alignment': 'profile'}, 'must be equally wide, got 2 and 3'),
     ):

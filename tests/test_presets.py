@@ -18,9 +18,12 @@ from pyg_irllrec.presets import (
     authors_backbone,
     authors_loss,
     authors_preset,
+    auto_preset,
     get_preset,
     sound_preset,
 )
+
+PUBLISHED = [name for name in ALIGNMENTS if name != 'auto']
 
 
 @pytest.mark.parametrize('variant', VARIANTS)
@@ -41,21 +44,21 @@ def test_is_plain_data_that_fits_its_receivers(backbone, variant):
             assert loss.needs_all_intents() == (alignment == 'full')
             values['fit']['lr'] = values['backbone']['embedding_dim'] = 1
             again = get_preset(backbone, dataset, alignment, variant)
-            assert again['fit']['lr'] == 1e-3
-            assert again['backbone']['embedding_dim'] == 32
+            assert again['fit']['lr'] != 1
+            assert again['backbone']['embedding_dim'] != 1
 
 
 def test_a_dataset_of_the_authors_has_their_own_preset():
     for backbone in AUTHORS:
         for dataset in AUTHORS_DATASETS:
-            for alignment in ALIGNMENTS:
+            for alignment in PUBLISHED:
                 names = backbone, dataset, alignment
                 assert get_preset(*names) == sound_preset(*names)
                 assert get_preset(*names, 'authors') == authors_preset(*names)
 
 
 def test_own_data_starts_from_amazon():
-    amazon, own = (get_preset('lightgcn', name) for name in ('amazon', 'own'))
+    amazon, own = (get_preset('lightgcn', name, 'full') for name in ('amazon', 'own'))
     assert own['loss'] == amazon['loss'] | {
         'intent_weight': 5e-3,
         'translation_impl': 'moments',
@@ -64,9 +67,36 @@ def test_own_data_starts_from_amazon():
     assert own['data'] == {'batch_size': 1024}
     assert own['model'] == amazon['model'] | {'l2_weight': 1e-6}
     assert own['fit'] == amazon['fit'] | {'check_every': 2}
-    assert get_preset() == own
+    assert get_preset() == auto_preset()
     sgl = get_preset('sgl', 'own', 'intents')
     assert sgl['loss'] == get_preset('sgl', 'amazon', 'intents')['loss']
+
+
+def test_auto_follows_the_size_of_the_data():
+    small, large = auto_preset('lightgcn', 900, 4999, 30_000), auto_preset()
+    widths = [preset['backbone']['embedding_dim'] for preset in (small, large)]
+    assert widths == [128, 256]
+    assert small['ranking'] != large['ranking']
+    sizes = [(4, 4, 5), (900, 4999, 30_000), (10**6, 10**5, 10**7)]
+    batches = [auto_preset('sgl', *size)['data']['batch_size'] for size in sizes]
+    assert batches == [1024, 3750, 16384]
+    for num_items, companion in ((15_000, 'ease'), (15_001, 'item_knn')):
+        preset = auto_preset('sgl', num_items=num_items)
+        assert list(preset['companions']) == [companion]
+
+
+@pytest.mark.parametrize('name', ['num_users', 'num_items', 'num_interactions'])
+def test_auto_of_nothing(name):
+    with pytest.raises(ValueError, match=f"'{name}' must be"):
+        auto_preset(**{name: 0})
+
+
+def test_prototypes_of_the_embedded_dataset_stand_for_clusters():
+    for backbone in BACKBONES:
+        preset = get_preset(backbone, 'synthetic', 'full')
+        reads = backbone in ('lightgcn', 'sgl', 'simgcl')
+        assert ('prototype_weight' in preset['model']) == reads
+        assert ('intent_temperature' in preset['backbone']) == reads
 
 
 TABLE = json.loads((Path(__file__).parent / 'data/authors_presets.json').read_text())
@@ -123,7 +153,7 @@ def place(preset, backbone, name):
 def test_equals_every_value_that_the_authors_ship(backbone):
     compared = 0
     for dataset in AUTHORS_DATASETS:
-        for alignment in ALIGNMENTS:
+        for alignment in PUBLISHED:
             model = TABLE['models'].get(backbone + SUFFIXES[alignment])
             if model is None:
                 assert (backbone, alignment) != ('alpharec', 'none')
@@ -196,7 +226,7 @@ def test_the_nested_term_is_unfolded():
     [
         (('lightgcn', 'books', 'none'), "'dataset' must be one of 'amazon', 'yelp'"),
         (('ngcf', 'yelp', 'none'), "'backbone' must be one of 'lightgcn', 'sgl'"),
-        (('sgl', 'yelp', 'all'), "'alignment' must be one of 'none', 'profile'"),
+        (('sgl', 'yelp', 'auto'), "'alignment' must be one of 'none', 'profile'"),
     ],
 )
 def test_unknown_names(arguments, message):

@@ -140,6 +140,8 @@ class IntentExplainer:
         prototypes = model.backbone.user_prototypes, model.backbone.item_prototypes
         with torch.no_grad(), evaluating(model):
             embeddings = model.get_embeddings()
+            self._scorer = model.scorer() if model.blends else None
+            self._device = model.device
             for side, embedding, intent in zip(self.sides, embeddings, prototypes):
                 check_finite(f'{side} embeddings of model', embedding)
                 # In float32: of a bfloat16 model, shares would tie.
@@ -255,7 +257,7 @@ class IntentExplainer:
         explained_user = self.node(user_type, user, num_prototypes)
         explained_item = self.node(item_type, item, num_prototypes)
         items = self._embedding[item_type]
-        scores = items @ self._embedding[user_type][user]
+        scores = self._scores(user)
         chosen = self._train[1, self._train[0] == user].unique()
         excluded = self._exclude[1, self._exclude[0] == user]
         rank = 0
@@ -274,6 +276,14 @@ class IntentExplainer:
         return RecommendationExplanation(
             explained_user, explained_item, score, rank, similar
         )
+
+    def _scores(self, user: int) -> Tensor:
+        r"""The scores of all items for a user, of the blend where there is one."""
+        if self._scorer is None:
+            user_type, item_type = self.sides
+            return self._embedding[item_type] @ self._embedding[user_type][user]
+        with torch.no_grad():
+            return self._scorer(torch.tensor([user], device=self._device))[0].cpu()
 
     def _check_node(self, side: str, node: object) -> int:
         r"""The number of a node, checked."""

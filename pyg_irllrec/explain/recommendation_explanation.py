@@ -13,7 +13,7 @@ class RecommendationExplanation(NamedTuple):
     item: NodeExplanation
     """The item."""
     score: float
-    """Their inner product, by which items are ranked."""
+    """What items are ranked by: their inner product, or that of a blend."""
     rank: int
     """The place of the item among all items that may be recommended to the user, from
     1; 0 for one that may not, such as a training item."""

@@ -9,8 +9,9 @@ from pyg_irllrec.utils.checks import check_count
 
 class FeatureMap(Linear):
     r"""The linear map that adds text embeddings to the features of nodes:
-    :math:`\mathbf{E}_0 + \mathbf{T} \mathbf{W}`. For texts of unit length its rows
-    begin with a length of 0.1, small beside what training makes of them.
+    :math:`\mathbf{E}_0 + \mathbf{T} \mathbf{W}`. It begins by keeping lengths: texts of
+    unit length outweigh the tables, which begin shorter, so that what a text holds need
+    not be learned again for each node.
 
     Args:
         in_channels (int): The width of the text embeddings.
@@ -31,7 +32,7 @@ class FeatureMap(Linear):
 
     def reset_parameters(self) -> None:
         r"""Draws the weights anew (normal)."""
-        normal_(self.weight, std=0.1 * self.out_features**-0.5)
+        normal_(self.weight, std=self.out_features**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         r"""Maps text embeddings, in the dtype of the weights."""

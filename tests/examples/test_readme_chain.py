@@ -116,13 +116,13 @@ def test_explains_what_is_asked(chain):
     assert (folder / 'x.png').is_file()
 
 
-def test_explains_a_run_without_intents(chain):
+def test_explains_a_run_with_texts_alone(chain):
     folder, _ = chain
     args = ('--run', 'runs/books', '--recommend-for', 'anna', '--k', 2)
     done = run_example('explain', *args, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert '\n  1. ' in done.stdout and ' like ' in done.stdout
-    assert 'The run has no intents' in done.stdout and 'leans' not in done.stdout
+    assert 'leans to' in done.stdout and 'intents in words' not in done.stdout
 
 
 @pytest.mark.parametrize(

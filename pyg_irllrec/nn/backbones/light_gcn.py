@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Optional
 
 from torch import Tensor
+from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional import edge_dropout
 from pyg_irllrec.nn.backbones.embedding_backbone import (
     EmbeddingBackbone,
     propagate_layers,
 )
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_fraction
 
 
@@ -39,6 +42,9 @@ class LightGCN(EmbeddingBackbone):
         intent_temperature (float, optional): The temperature of
             :class:`~pyg_irllrec.nn.IntentPrototypes`.
             (default: :obj:`None`, their inner products)
+        interaction_intents (bool): Whether to compute interaction intents, which only
+            the alignment of intents reads; prototypes alone cost nothing.
+            (default: :obj:`True`)
         edge_dropout (float): The probability to leave out a directed edge of the
             propagation in a training step, see
             :func:`~pyg_irllrec.functional.edge_dropout`. (default: :obj:`0.0`)
@@ -58,10 +64,12 @@ class LightGCN(EmbeddingBackbone):
         num_layers: int = 3,
         num_intents: int = 0,
         intent_temperature: Optional[float] = None,
+        interaction_intents: bool = True,
         edge_dropout: float = 0.0,
         impl: str = 'auto',
     ) -> None:
         check_fraction('edge_dropout', edge_dropout)
+        check_flag('interaction_intents', interaction_intents)
         super().__init__(
             num_users,
             num_items,
@@ -71,7 +79,21 @@ class LightGCN(EmbeddingBackbone):
             intent_temperature=intent_temperature,
             impl=impl,
         )
+        self.interaction_intents = interaction_intents
         self.edge_dropout = edge_dropout
+
+    @property
+    def has_intents(self) -> bool:
+        r"""Whether :meth:`forward` gives interaction intents."""
+        return self.interaction_intents and super().has_intents
+
+    def interaction_intent(
+        self, layers: Sequence[Tensor], edge_index: Adj
+    ) -> Optional[Tensor]:
+        r"""The interaction intents of layers, if they are to be computed."""
+        if not self.interaction_intents:
+            return None
+        return super().interaction_intent(layers, edge_index)
 
     def layers(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor

@@ -174,14 +174,15 @@ class IRLLRec(Recommender):
         r"""What prototypes are to stand for, if they are."""
         if self.prototype_weight == 0:
             return None
-        texts = [text for text in (self.profile, self.intent) if text is not None]
+        given = (self.profile, self.intent, self.features)
+        texts = [text for text in given if text is not None]
         if not texts or self.backbone.num_intents == 0:
             raise ValueError(
                 "'prototype_weight' above 0 needs texts and a backbone with "
                 f'prototypes, got {len(texts)} texts and '
                 f'num_intents={self.backbone.num_intents}: '
-                "pass 'profile' or 'intent', and LightGCN(..., num_intents=16, "
-                'intent_temperature=0.1)'
+                "pass 'profile', 'intent' or 'features', and LightGCN(..., "
+                'num_intents=16, intent_temperature=0.1)'
             )
         return cluster_texts(
             *(texts, self.num_users, self.edge_index, self.edge_weight),

@@ -6,7 +6,7 @@ import torch
 from pyg_irllrec.functional import intent_propagate
 from pyg_irllrec.nn import LightGCN
 from pyg_irllrec.testing import BackboneTests, replay_draws
-from pyg_irllrec.utils import symmetric_norm
+from pyg_irllrec.utils import bipartite_edge_index, symmetric_norm
 from tests.conftest import DIM, NUM_ITEMS, NUM_USERS
 
 NUM_NODES = NUM_USERS + NUM_ITEMS
@@ -121,3 +121,13 @@ def test_wrong_arguments(change):
     (name,) = change
     with pytest.raises(ValueError, match=f"'{name}' must be"):
         LightGCN(**arguments)
+
+
+def test_prototypes_without_interaction_intents():
+    torch.manual_seed(0)
+    model = LightGCN(6, 7, 4, num_intents=3, interaction_intents=False)
+    assert not model.has_intents
+    edge_index = bipartite_edge_index(torch.tensor([[0, 1, 5], [0, 2, 6]]), 6, 7)
+    output = model(edge_index)
+    assert output.interaction_intent is None
+    assert model.prototype_loss(output.embedding, torch.zeros(13).long()) > 0
