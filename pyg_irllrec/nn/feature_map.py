@@ -9,8 +9,8 @@ from pyg_irllrec.utils.checks import check_count
 
 class FeatureMap(Linear):
     r"""The linear map that adds text embeddings to the features of nodes:
-    :math:`\mathbf{E}_0 + \mathbf{T} \mathbf{W}`. It begins by keeping lengths: texts of
-    unit length outweigh the tables, which begin shorter, so that what a text holds need
+    :math:`\mathbf{E}_0 + \mathbf{T} \mathbf{W}`. Texts of unit length begin with a length
+    of 2: they outweigh the tables, which begin shorter, so that what a text holds need
     not be learned again for each node.
 
     Args:
@@ -32,7 +32,7 @@ class FeatureMap(Linear):
 
     def reset_parameters(self) -> None:
         r"""Draws the weights anew (normal)."""
-        normal_(self.weight, std=self.out_features**-0.5)
+        normal_(self.weight, std=2 * self.out_features**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         r"""Maps text embeddings, in the dtype of the weights."""
