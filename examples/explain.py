@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    names = (*FILES, *CHOICES, 'intents')
+    names = (*FILES, *CHOICES, 'intents', 'profiles')
     given = {name: value for name, value in vars(args).items() if name in names}
     model, data, exclude = open_trained_run(args.run, given)
     ids = {side: read_ids(data, side) for side in SIDES}
@@ -158,13 +158,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='latent intents per side that are shown (default: 5)',
     )
     add('--out', type=Path, metavar='PNG', help='(default: DIR/intent_map.png)')
-    add(
-        '--intents',
-        type=Path,
-        default=argparse.SUPPRESS,
-        metavar='FILE',
-        help='the intents of the run, given again',
-    )
+    for what in ('intents', 'profiles'):
+        add(
+            f'--{what}',
+            type=Path,
+            default=argparse.SUPPRESS,
+            metavar='FILE',
+            help=f'the {what} of the run, given again',
+        )
     add_data_options(parser, required=False)
     return parser.parse_args(argv)
 

@@ -37,7 +37,7 @@ from pyg_irllrec.cli.data_options import (
     add_data_options,
     check_data_options,
     read_dataset,
-    record_intent_options,
+    record_extraction_options,
     split_steps,
 )
 from pyg_irllrec.cli.run_command import run_command
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(extract.estimate(evidence, args.out), indent=1))
         return 0
     manifest = extract(evidence, args.out)
-    record_intent_options(args.out, args)
+    record_extraction_options(args.out, args)
     counts = manifest['counts']
     print(', '.join(f'{name}: {count}' for name, count in counts.items()))
     if manifest['cost']:

@@ -15,8 +15,9 @@ new one is ready to train.
 Without --timestamp the split is random, by user. The model is a graph recommender,
 blended with EASE as validation shows. With --item-text it reads texts: those of users
 come from their training items alone. With --intents, a file of
-examples/extract_intents.py with the same options of the data, it reads intents too.
---alignment takes the methods of the papers instead.
+examples/extract_intents.py with the same options of the data, it reads intents too;
+with --profiles, one of --what profiles, profiles by a language model in place of joined
+texts. --alignment takes the methods of the papers instead.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from pyg_irllrec.cli.data_options import (
 from pyg_irllrec.cli.find_nodes import find_nodes
 from pyg_irllrec.cli.run_command import run_command
 from pyg_irllrec.cli.trained_run import (
-    copy_intents,
+    copy_extracted,
     keep_data,
     move_own_run,
     own_run_config,
@@ -107,7 +108,7 @@ def train_on(
     dataset: InteractionDataset, args: argparse.Namespace, staged: Path
 ) -> None:
     paths = own_run_paths(args.out)
-    data = make_graph(dataset, args, args.intents)
+    data = make_graph(dataset, args, args.intents, args.profiles)
     users, k = choose_users(args, dataset[0], data), choose_k(args, data)
     preset = choose_preset(data, args.backbone, args.alignment)
     choose_translation(preset, args.translation)
@@ -115,9 +116,10 @@ def train_on(
     torch.manual_seed(args.seed)
     model = build_model(data, args.backbone, args.alignment, preset)
     folder = RunFolder(paths.model)
-    config = own_run_config(args, args.intents)
-    if args.intents is not None:  # They may be those of the earlier run.
-        copy_intents(args.intents, own_run_paths(staged).intents)
+    config, new = own_run_config(args), own_run_paths(staged)
+    for path, copy in ((args.intents, new.intents), (args.profiles, new.profiles)):
+        if path is not None:  # It may be that of the earlier run.
+            copy_extracted(path, copy)
     aside = folder.open(config, args.resume)
     # A move that was killed has left data without a model.
     if not args.resume and (aside or (paths.data / 'processed').exists()):
@@ -190,6 +192,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--out', type=Path, required=True, metavar='DIR')
     add('--intents', type=Path, metavar='FILE', help='of extract_intents.py, .jsonl')
     add(
+        '--profiles',
+        type=Path,
+        metavar='FILE',
+        help='of extract_intents.py --what profiles, .jsonl',
+    )
+    add(
         '--recommend-for',
         nargs='+',
         default=[],
@@ -207,8 +215,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def check_alignment(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     given = {'profile': bool(args.item_text), 'intent': args.intents is not None}
-    if given['intent'] and not given['profile']:
-        parser.error('--intents needs --item-text')
+    for option, path in (('--intents', args.intents), ('--profiles', args.profiles)):
+        if path is not None and not args.item_text:
+            parser.error(f'{option} needs --item-text')
     needed = required_texts(args.backbone, args.alignment)
     for text, option in (('profile', '--item-text'), ('intent', '--intents')):
         if text in needed and not given[text]:

@@ -19,6 +19,7 @@ from pyg_irllrec.text import TfidfEncoder
 from pyg_irllrec.text.intents.intent_file import manifest_path, read_manifest
 from pyg_irllrec.transforms import (
     AddIntents,
+    AddProfiles,
     BinarizeRatings,
     EncodeText,
     KCore,
@@ -187,6 +188,7 @@ def make_graph(
     dataset: InteractionDataset,
     args: argparse.Namespace,
     intents: Optional[Path] = None,
+    profiles: Optional[Path] = None,
 ) -> HeteroData:
     r"""The graph to train on: split, with the vectors of profiles and intents, where
     there are texts and intents.
@@ -197,17 +199,21 @@ def make_graph(
         intents (pathlib.Path, optional): The file that
             :class:`~pyg_irllrec.text.IntentExtractor` has written.
             (default: :obj:`None`)
+        profiles (pathlib.Path, optional): Likewise, of profiles, which take the place
+            of those that are joined from texts. (default: :obj:`None`)
 
     Raises:
-        ValueError: If nothing is left to train on, or the intents were extracted with
-            other options or from other data.
+        ValueError: If nothing is left to train on, or intents or profiles were
+            extracted with other options or from other data.
     """
-    if intents is not None:
-        check_intent_options(intents, args)
+    for what, path in (('intents', intents), ('profiles', profiles)):
+        if path is not None:
+            check_extraction_options(path, args, what)
     steps = split_steps(args)
     # After the split: no profile may contain a held-out item.
     if args.item_text:
-        steps += [ProfileTexts(), EncodeText(TfidfEncoder())]
+        write = ProfileTexts() if profiles is None else AddProfiles(profiles)
+        steps += [write, EncodeText(TfidfEncoder())]
     if intents is not None:
         encode = EncodeText(TfidfEncoder(), 'intent_text', 'intent')
         steps += [AddIntents(intents), encode]
@@ -215,8 +221,9 @@ def make_graph(
     return graph
 
 
-def record_intent_options(path: Path, args: argparse.Namespace) -> None:
-    r"""Adds the options of the data to the manifest of extracted intents."""
+def record_extraction_options(path: Path, args: argparse.Namespace) -> None:
+    r"""Adds the options of the data to the manifest of extracted intents or
+    profiles."""
     manifest = read_manifest(path)
     manifest['data_options'] = {name: getattr(args, name) for name in CHOICES}
     with atomic_write(manifest_path(path)) as file:
@@ -224,11 +231,17 @@ def record_intent_options(path: Path, args: argparse.Namespace) -> None:
         file.write('\n')
 
 
-def check_intent_options(path: Path, args: argparse.Namespace) -> None:
+def check_extraction_options(path: Path, args: argparse.Namespace, what: str) -> None:
     r"""Raises a :class:`ValueError` that names the options that differ from those with
-    which intents were extracted."""
+    which intents or profiles were extracted.
+
+    Args:
+        path (pathlib.Path): The file.
+        args (argparse.Namespace): The options of :func:`add_data_options`.
+        what (str): What the file should hold, :obj:`"intents"` or :obj:`"profiles"`.
+    """
     if not manifest_path(path).is_file():
-        return  # AddIntents refuses it.
+        return  # AddIntents and AddProfiles refuse it.
     before = read_manifest(path).get('data_options', {})
     if not isinstance(before, dict):
         raise ValueError(
@@ -238,7 +251,7 @@ def check_intent_options(path: Path, args: argparse.Namespace) -> None:
     check_same_options(
         before,
         {name: getattr(args, name) for name in CHOICES},
-        f'the intents of {path} were extracted',
+        f'the {what} of {path} were extracted',
     )
 
 

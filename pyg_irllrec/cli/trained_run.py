@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -35,6 +35,8 @@ OWN_RUN_RESULTS = ('metrics.json', 'recommendations.csv', 'recommendations.json'
 """What a run on own data ends with, beside its model."""
 
 _MODEL = ('backbone', 'alignment', 'translation', 'seed')
+_HASHES = {'intents': 'intents_sha256', 'profiles': 'profiles_sha256'}
+"""The names of the hashes of what a language model wrote."""
 
 
 class TrainedRun(NamedTuple):
@@ -55,24 +57,32 @@ class OwnRunPaths(NamedTuple):
     """The interactions and texts, read once."""
     intents: Path
     """The intents that it was trained with, if any."""
+    profiles: Path
+    """The profiles by a language model, if any."""
     model: Path
     """The folder of the training run."""
 
 
 def own_run_paths(folder: Path) -> OwnRunPaths:
     r"""The paths within the folder of a run on own data."""
-    return OwnRunPaths(folder / 'data', folder / 'intents.jsonl', folder / 'model')
+    return OwnRunPaths(
+        folder / 'data',
+        folder / 'intents.jsonl',
+        folder / 'profiles.jsonl',
+        folder / 'model',
+    )
 
 
-def own_run_config(args: argparse.Namespace, intents: Optional[Path]) -> dict[str, Any]:
+def own_run_config(args: argparse.Namespace) -> dict[str, Any]:
     r"""What a run on own data must be resumed with."""
     names = (*CHOICES, *_MODEL)
     config = {name: getattr(args, name) for name in names}
-    return config | {'intents_sha256': hash_intents(intents)}
+    hashes = {_HASHES[what]: hash_extracted(getattr(args, what)) for what in _HASHES}
+    return config | hashes
 
 
-def hash_intents(path: Optional[Path]) -> Optional[str]:
-    r"""The hash of a file of intents, as its manifest has it.
+def hash_extracted(path: Optional[Path]) -> Optional[str]:
+    r"""The hash of a file of intents or profiles, as its manifest has it.
 
     Raises:
         FileNotFoundError: If there is no manifest.
@@ -89,8 +99,9 @@ def hash_intents(path: Optional[Path]) -> Optional[str]:
     return found
 
 
-def copy_intents(path: Path, target: Path) -> None:
-    r"""Copies a file of intents and its manifest, so that a run has all it needs."""
+def copy_extracted(path: Path, target: Path) -> None:
+    r"""Copies a file of intents or profiles and its manifest, so that a run has all it
+    needs."""
     if path.resolve() == target.resolve():
         return
     for source, copy in (
@@ -118,8 +129,7 @@ def move_own_run(folder: Path, model: Optional[Path]) -> Path:
     for source, target in (
         *(() if model is None else ((model, moved.model),)),
         (paths.data / 'processed', moved.data / 'processed'),
-        (paths.intents, moved.intents),
-        (manifest_path(paths.intents), manifest_path(moved.intents)),
+        *_extracted(paths, moved),
         *((folder / name, aside / name) for name in OWN_RUN_RESULTS),
     ):
         _move(source, target)
@@ -127,16 +137,24 @@ def move_own_run(folder: Path, model: Optional[Path]) -> Path:
 
 
 def keep_data(folder: Path, staged: Path) -> None:
-    r"""Moves data and intents that were read elsewhere to where a run keeps its own."""
+    r"""Moves what was read elsewhere, data and files of a language model, to where a
+    run keeps its own."""
     here, there = own_run_paths(folder), own_run_paths(staged)
     for source, target in (
         (there.data / 'processed', here.data / 'processed'),
-        (there.intents, here.intents),
-        (manifest_path(there.intents), manifest_path(here.intents)),
+        *_extracted(there, here),
     ):
         if source.exists() and target.is_dir():
             shutil.rmtree(target)
         _move(source, target)
+
+
+def _extracted(old: OwnRunPaths, new: OwnRunPaths) -> Iterator[tuple[Path, Path]]:
+    r"""Where files of a language model and their manifests lie, and are to lie."""
+    for what in _HASHES:
+        source, target = getattr(old, what), getattr(new, what)
+        yield source, target
+        yield manifest_path(source), manifest_path(target)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -183,7 +201,7 @@ def _read_config(run: RunFolder, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _open_own(folder: Path, run: RunFolder, given: Mapping[str, Any]) -> TrainedRun:
-    config = _read_config(run, (*CHOICES, *_MODEL, 'intents_sha256'))
+    config = _read_config(run, (*CHOICES, *_MODEL, *_HASHES.values()))
     options = {name: given[name] for name in given if name in CHOICES}
     check_same_options(config, options, f'the run {folder} was trained')
     args = argparse.Namespace(**config)
@@ -191,14 +209,16 @@ def _open_own(folder: Path, run: RunFolder, given: Mapping[str, Any]) -> Trained
     if any(name in given for name in FILES):
         _check_same_files(paths.data, args, given)
     dataset = InteractionDataset(paths.data)
-    intents = None if config['intents_sha256'] is None else paths.intents
-    for path in (intents, given.get('intents')):
-        if path is not None and hash_intents(path) != config['intents_sha256']:
-            raise ValueError(
-                f'{path} must hold the intents that {folder} was trained with, got '
-                'others'
-            )
-    data = make_graph(dataset, args, intents)
+    kept: dict[str, Optional[Path]] = {}
+    for what, name in _HASHES.items():
+        kept[what] = None if config[name] is None else getattr(paths, what)
+        for path in (kept[what], given.get(what)):
+            if path is not None and hash_extracted(path) != config[name]:
+                raise ValueError(
+                    f'{path} must hold the {what} that {folder} was trained with, got '
+                    'others'
+                )
+    data = make_graph(dataset, args, **kept)
     preset = choose_preset(data, args.backbone, args.alignment)
     model = build_model(data, args.backbone, args.alignment, preset)
     _load(model, run.best_path)

@@ -10,11 +10,11 @@ from pyg_irllrec.cli.data_options import (
     CHOICES,
     add_data_options,
     check_data_options,
-    check_intent_options,
+    check_extraction_options,
     check_same_options,
     make_graph,
     read_dataset,
-    record_intent_options,
+    record_extraction_options,
 )
 from pyg_irllrec.text.intents.intent_file import (
     load_intents,
@@ -106,19 +106,25 @@ def test_options_that_need_others(args, message, capsys):
 
 def test_options_that_differ_are_named(tmp_path):
     path, args = tmp_path / 'intents.jsonl', parse(*NAMED)
-    check_intent_options(path, args)  # What is not there is refused elsewhere.
+    check_extraction_options(
+        path, args, 'intents'
+    )  # What is not there is refused elsewhere.
     save_intents(path, [], {})
-    check_intent_options(path, args)  # Intents of another command have no options.
-    record_intent_options(path, args)
+    check_extraction_options(
+        path, args, 'intents'
+    )  # Intents of another command have no options.
+    record_extraction_options(path, args)
     assert load_intents(path).manifest['data_options']['user'] == 'who'
-    check_intent_options(path, args)
+    check_extraction_options(path, args, 'intents')
     args.timestamp, args.item_text = 'when', ['title', 'kind']
+    with pytest.raises(ValueError, match=r'the profiles of .* extracted with no --ti'):
+        check_extraction_options(path, args, 'profiles')
     message = (
         'extracted with no --timestamp no --item-text: give the same here, got '
         '--timestamp when --item-text title kind'
     )
     with pytest.raises(ValueError, match=message):
-        check_intent_options(path, args)
+        check_extraction_options(path, args, 'intents')
     check_same_options({'user': 'a'}, {'item': 'b'}, 'it was trained')
 
 
@@ -131,7 +137,7 @@ def test_a_damaged_manifest(tmp_path, text):
     save_intents(path, [], {})
     manifest_path(path).write_text(text)
     with pytest.raises(ValueError, match=r'manifest\.json is damaged'):
-        check_intent_options(path, args)
+        check_extraction_options(path, args, 'intents')
     if 'options' not in text:
         with pytest.raises(ValueError, match=r'manifest\.json is damaged'):
-            record_intent_options(path, args)
+            record_extraction_options(path, args)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pyg_irllrec.cli.trained_run import (
-    copy_intents,
-    hash_intents,
+    copy_extracted,
+    hash_extracted,
     keep_data,
     move_own_run,
     open_trained_run,
@@ -22,14 +22,14 @@ def test_intents_are_copied_with_their_manifest(tmp_path):
     path = tmp_path / 'intents.jsonl'
     save_intents(path, [], {'model': 'none'})
     target = own_run_paths(tmp_path / 'run').intents
-    copy_intents(path, target)
+    copy_extracted(path, target)
     assert load_intents(target) == load_intents(path)
-    assert hash_intents(target) == hash_intents(path)
-    copy_intents(target, target)  # Of a run that is resumed with its own.
+    assert hash_extracted(target) == hash_extracted(path)
+    copy_extracted(target, target)  # Of a run that is resumed with its own.
     assert load_intents(target) == load_intents(path)
-    assert hash_intents(None) is None
+    assert hash_extracted(None) is None
     with pytest.raises(FileNotFoundError, match='must lie beside'):
-        hash_intents(tmp_path / 'x.jsonl')
+        hash_extracted(tmp_path / 'x.jsonl')
 
 
 def test_a_folder_without_a_run(tmp_path):
@@ -53,7 +53,7 @@ def test_a_damaged_manifest(tmp_path, text):
     save_intents(path, [], {'model': 'none'})
     manifest_path(path).write_text(text)
     with pytest.raises(ValueError, match='is damaged: '):
-        hash_intents(path)
+        hash_extracted(path)
 
 
 def write(path, text):
@@ -63,7 +63,10 @@ def write(path, text):
 
 def test_a_run_is_moved_with_all_that_it_has(tmp_path):
     folder = tmp_path / 'run'
-    files = ('data/processed/x', 'intents.jsonl', 'intents.manifest.json')
+    files = (
+        *('data/processed/x', 'intents.jsonl', 'intents.manifest.json'),
+        *('profiles.jsonl', 'profiles.manifest.json'),
+    )
     for name in (*files, 'metrics.json', 'recommendations.csv', 'model.1/best.ckpt'):
         write(folder / name, name)
     write(folder / 'data' / 'ratings.csv', 'mine')  # No run wrote it.

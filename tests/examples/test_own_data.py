@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pyg_irllrec.text.intents.intent_file import load_intents
 from pyg_irllrec.utils.folder_lock import FolderLock
 from tests.examples.data import write_books, write_table
 from tests.examples.run_example import Done, run_example
@@ -103,6 +104,54 @@ def test_ids_that_a_spreadsheet_or_a_terminal_would_act_on(tmp_path):
     assert names == {'data', 'model', 'metrics.json'} | {
         f'recommendations.{kind}' for kind in ('csv', 'json')
     }
+
+
+def extract(folder: Path, what: str) -> None:
+    """Profiles or intents in the file that is named after them."""
+    options = (*COLUMNS, *RATED, *TEXTS, '--llm', 'extractive', '--quiet')
+    written = ('--what', what, '--out', f'{what}.jsonl')
+    done = run_example('extract_intents', *options, *written, cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
+def test_profiles_of_a_language_model(folder):
+    pytest.importorskip('matplotlib')
+    for what in ('profiles', 'intents'):
+        extract(folder, what)
+    asked = (*COLUMNS, *RATED, *TEXTS)
+    # Neither those of other options, nor a file of something else.
+    for args, message in (
+        (('--profiles', 'profiles.jsonl', '--k-core', 2), 'the profiles of profiles.'),
+        (('--profiles', 'intents.jsonl'), 'must hold profiles'),
+        (('--intents', 'profiles.jsonl'), 'must hold intents'),
+    ):
+        done = call(folder, *asked, *args)
+        assert done.returncode == 2 and message in done.stderr, done.stderr
+    assert not (folder / 'out' / 'model').exists()
+    both = ('--profiles', 'profiles.jsonl', '--intents', 'intents.jsonl')
+    done = call(folder, *asked, *both, '--recommend-for', 'anna')
+    assert done.returncode == 0, done.stderr
+    records = load_intents(folder / 'profiles.jsonl').records
+    (anna,) = (r for r in records if r.side == 'user' and r.id == 'anna')
+    # The run keeps its own.
+    (folder / 'moved').mkdir()
+    for path in (*folder.glob('profiles.*'), *folder.glob('intents.*')):
+        path.rename(folder / 'moved' / path.name)
+    explain = ('--run', 'out', '--recommend-for', 'anna', '--k', 1)
+    done = run_example('explain', *explain, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert anna.profile[:60] in done.stdout and 'intents in words' in done.stdout
+    other = ('--profiles', 'moved/intents.jsonl')
+    done = run_example('explain', *explain, *other, cwd=folder)
+    assert done.returncode == 2 and 'must hold the profiles that' in done.stderr
+    # Without profiles, it is another run, which moves them with the first.
+    done = call(folder, *asked, '--intents', 'moved/intents.jsonl', '--resume')
+    assert done.returncode == 2 and 'profiles_sha256' in done.stderr
+    assert call(folder, *asked).returncode == 0
+    assert not (folder / 'out' / 'profiles.jsonl').exists()
+    explain = ('--run', 'out.1', *explain[2:])
+    done = run_example('explain', *explain, cwd=folder)
+    assert done.returncode == 0 and anna.profile[:60] in done.stdout, done.stderr
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -213,6 +262,8 @@ def nothing(folder: Path) -> None:
         (nothing, (*COLUMNS, '--k', '41'), '--k must be at most the number of items'),
         (nothing, (*COLUMNS, '--intents', 'x.jsonl'), '--intents needs --item-text'),
         (nothing, (*COLUMNS, *TEXTS, '--intents', 'x.jsonl'), 'x.jsonl'),
+        (nothing, (*COLUMNS, '--profiles', 'x.jsonl'), '--profiles needs --item-text'),
+        (nothing, (*COLUMNS, *TEXTS, '--profiles', 'x.jsonl'), 'x.jsonl'),
         (nothing, (*COLUMNS, *TEXTS, '--alignment', 'full'), 'needs --intents'),
         (nothing, (*COLUMNS, '--backbone', 'alpharec'), 'needs --item-text'),
         (nothing, (*COLUMNS, '--items-id', 'isbn'), '--items-id needs --items'),
