@@ -16,10 +16,10 @@ _LEAST_SHARE = 0.1
 
 def check_graph(model: Recommender, data: InteractionDataModule) -> None:
     r"""Looks for held-out interactions in what a model learns from beside the triplets:
-    the edges of its graph, in either direction, and the :obj:`interactions` that a
-    part of it keeps. A :class:`ValueError` where all are there, a warning with their
-    count where some are. Those that are trained on too are not counted: the data module
-    does."""
+    the edges of its graph, in either direction, and the :obj:`interactions` or
+    :obj:`known` that a part of it keeps. A :class:`ValueError` where all are there, a
+    warning with their count where some are. Those that are trained on too are not
+    counted: the data module does."""
     held_out = {'validation': data.val_items, 'test': data.test_items}
     for number, (place, seen) in enumerate(_find_interactions(model)):
         if number == 0:
@@ -60,7 +60,9 @@ def _find_interactions(model: Recommender) -> Iterator[tuple[str, UserItems]]:
     sizes = model.num_users, model.num_items
     yield "edges of the model's graph", UserItems(torch.cat(pairs, dim=1), *sizes)
     for path, part in model.named_modules():
-        kept = getattr(part, 'interactions', None)
-        if isinstance(kept, Tensor):
-            place = f"among the 'interactions' of the model's {path}"
-            yield place, UserItems(kept.cpu(), *sizes)
+        for name in ('interactions', 'known'):
+            kept = getattr(part, name, None)
+            if isinstance(kept, Tensor):
+                kept = UserItems(kept.cpu(), *sizes)
+            if isinstance(kept, UserItems):
+                yield f"among the '{name}' of the model's {path}", kept

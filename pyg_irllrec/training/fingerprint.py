@@ -138,15 +138,15 @@ def check_same_run(before: object, now: dict[str, Any], what: str) -> None:
 
 
 def check_same_model(before: object, now: dict[str, Any], what: str) -> None:
-    r"""Raises a :class:`ValueError` unless a model embeds its nodes as the one whose
-    weights it gets: by the same graph, texts and backbone.
+    r"""Raises a :class:`ValueError` unless a model scores as the one whose weights it
+    gets: by the same graph, texts, backbone and companions.
 
     Args:
         before (dict): The :func:`fingerprint` that the checkpoint holds.
         now (dict): That of the model that is given.
         what (str): What is compared, such as :obj:`"runs/mine/best.ckpt"`.
     """
-    old, new = (_of_embedding(each) for each in (_checked(before, what), now))
+    old, new = (_of_scores(each) for each in (_checked(before, what), now))
     if differ := _differences(old, new):
         raise ValueError(f'{what} was trained with {"; ".join(differ)}: {BUILD_ALIKE}')
 
@@ -163,7 +163,7 @@ def _checked(before: object, what: str) -> dict[str, Any]:
     raise ValueError(f'{what} holds no fingerprint of what it was made from')
 
 
-def _of_embedding(found: dict[str, Any]) -> dict[str, Any]:
+def _of_scores(found: dict[str, Any]) -> dict[str, Any]:
     r"""The part of a fingerprint that decides what weights mean."""
     apart = (
         'version',
@@ -180,7 +180,8 @@ def _of_embedding(found: dict[str, Any]) -> dict[str, Any]:
     model = {
         name: value
         for name, value in found['model'].items()
-        if name.split('.')[0] == 'backbone' and name.split('.')[-1] != 'impl'
+        if name.split('.')[0] in ('backbone', 'companions', 'normalize')
+        and name.split('.')[-1] not in ('impl', 'max_bytes', '_given')
     }
     return {name: found[name] for name in found if name not in apart} | {'model': model}
 

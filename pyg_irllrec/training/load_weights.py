@@ -25,10 +25,10 @@ def load_weights(
     Args:
         model (Recommender): The model.
         path (str or Path): The checkpoint. It is read without running code.
-        check_data (bool): Whether the graph, the texts and the backbone's settings must
-            be those of the training. :obj:`False` loads the weights into a model on
-            other data of the same sizes, such as a graph with newer interactions.
-            (default: :obj:`True`)
+        check_data (bool): Whether the graph, the texts and the settings that decide
+            scores must be those of the training. :obj:`False` loads the weights into a
+            model on other data of the same sizes, such as a graph with newer
+            interactions. (default: :obj:`True`)
 
     Raises:
         FileNotFoundError: If there is no such file.

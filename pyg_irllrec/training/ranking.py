@@ -19,7 +19,7 @@ from torch_geometric.metrics import (
 from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional.top_k_items import top_k_items
 from pyg_irllrec.nn import Ranker
-from pyg_irllrec.nn.models.recommendation import check_scores, mask
+from pyg_irllrec.nn.models.recommendation import check_best, check_scores, mask
 from pyg_irllrec.training.cutoffs import as_cutoffs
 from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.argument_checks import check_instance
@@ -151,7 +151,7 @@ class RankingMetrics(LinkPredMetricCollection):
         self._count(top.values, top.indices, batch)
 
     def _count(self, scores: Tensor, items: Tensor, batch: RankingBatch) -> None:
-        _check_scores(scores, batch.user)
+        check_best(scores, batch.user)
         self.update(items, torch.stack(batch.label))
 
 
@@ -267,19 +267,6 @@ def _metric(
         return LinkPredCoverage(k, train.num_items)
     counts = torch.bincount(train.item, minlength=train.num_items)
     return LinkPredAveragePopularity(k, counts.float().log1p())
-
-
-def _check_scores(values: Tensor, user: Tensor) -> None:
-    r"""Refuses what cannot be ranked. NaN and infinity come first among the top."""
-    best = values[:, 0]
-    wrong = best.isnan() | best.isposinf()
-    if bool(wrong.any()):
-        place = int(wrong.nonzero()[0])
-        raise ValueError(
-            f'scores must be finite, got {best[place].item()} for user '
-            f'{int(user[place])}: the embeddings hold NaN or are too large (if they '
-            'are being trained, training has diverged: lower the learning rate)'
-        )
 
 
 def _check_disjoint(label: UserItems, exclude: UserItems) -> None:

@@ -153,6 +153,8 @@ def _show(value: object, depth: int = 0) -> str:
         value = torch.from_numpy(value.astype(value.dtype.newbyteorder('=')))
     if isinstance(value, Tensor):
         return str(describe_tensor(value))
+    if isinstance(value, UserItems):
+        return hash_interactions(value)
     if depth < _MAX_DEPTH:
         if isinstance(value, Mapping):
             pairs = (

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_irllrec.nn import LightGCN, Recommender
+from pyg_irllrec.nn import LightGCN, Recommender, SoftmaxLoss
 from pyg_irllrec.training import InteractionDataModule
 from pyg_irllrec.training._check_graph import check_graph
-from pyg_irllrec.utils import bipartite_edge_index
+from pyg_irllrec.utils import UserItems, bipartite_edge_index
 
 RATES = ('user', 'rates', 'item')
 
@@ -45,3 +47,22 @@ def test_edges_between_users_or_between_items_are_no_interactions():
     with pytest.warns(UserWarning, match='4 of 8 edges join two'):
         model = Recommender(LightGCN(2, 4, 2), edge_index)
     check_graph(model, InteractionDataModule(data))
+
+
+def test_what_a_loss_leaves_out_of_its_rivals_is_looked_at():
+    data = HeteroData()
+    data['user'].num_nodes, data['item'].num_nodes = 2, 4
+    train, test = torch.tensor([[0, 1], [0, 3]]), torch.tensor([[0, 1], [1, 0]])
+    data[RATES].edge_index, data[RATES].test_edge_label_index = train, test
+    module, edge_index = InteractionDataModule(data), bipartite_edge_index(train, 2, 4)
+    seen = torch.cat([train, test[:, :1]], dim=1)
+    for pairs, count in ((seen, 1), (train, 0)):
+        loss = SoftmaxLoss(known=UserItems(pairs, 2, 4))
+        model = Recommender(LightGCN(2, 4, 2), edge_index, ranking=loss)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter('always')
+            check_graph(model, module)
+        assert len(found) == count
+        for each in found:
+            message = "1 of 2 test interactions are among the 'known' of the model's ra"
+            assert message in str(each.message)

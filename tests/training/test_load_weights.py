@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from pyg_irllrec.datasets import SyntheticIntents
-from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN, Recommender
+from pyg_irllrec.nn import (
+    EASE,
+    IntentAlignmentLoss,
+    IRLLRec,
+    ItemKNN,
+    LightGCN,
+    Recommender,
+)
 from pyg_irllrec.training import InteractionDataModule, fit, load_weights
 from pyg_irllrec.utils import bipartite_edge_index
 
@@ -81,6 +88,32 @@ def test_what_only_training_reads_may_differ(trained):
     mine = build(1)
     mine.alignment.translation.temperature = mine.l2_weight = 0.5
     load_weights(mine, path)
+
+
+@pytest.mark.parametrize(
+    ('others', 'message'),
+    [
+        ({'normalize': False}, "the model's normalize True, not False"),
+        ({'companion': EASE}, r"the model's companions\.0 ItemKNN, not EASE"),
+        ({'num_neighbors': 3}, r"the model's companions\.0\.num_neighbors 500, not 3"),
+    ],
+)
+def test_a_model_that_scores_otherwise(tmp_path, others, message):
+    pairs = DATA['user', 'rates', 'item'].edge_index
+
+    def model(normalize=True, companion=ItemKNN, **options):
+        return Recommender(
+            LightGCN(60, 50, 8),
+            bipartite_edge_index(pairs, 60, 50),
+            normalize=normalize,
+            companions=[companion(60, 50, pairs, **options)],
+        )
+
+    data = InteractionDataModule(DATA, batch_size=64)
+    fit(model(), data, tmp_path, epochs=1, device='cpu', progress=False)
+    load_weights(model(), tmp_path / 'best.ckpt')
+    with pytest.raises(ValueError, match=f'was trained with {message}'):
+        load_weights(model(**others), tmp_path / 'best.ckpt')
 
 
 def test_a_checkpoint_of_nothing_known(trained, tmp_path):

@@ -125,6 +125,7 @@ def scaled(factor):
         (torch.ones(3), torch.zeros(3)),
         (torch.arange(2**24, 2**24 + 5), torch.arange(2**24 + 1, 2**24 + 6)),
         (np.ones(3), np.zeros(3)),
+        (UserItems(torch.eye(2).long(), 2, 2), UserItems(torch.eye(2).long(), 2, 3)),
         (torch.float16, torch.float32),
         (np.dtype('f4'), np.dtype('f8')),
         (Colour.RED, Colour.BLUE),

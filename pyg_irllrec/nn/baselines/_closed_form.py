@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Optional
 
@@ -87,8 +88,8 @@ class ClosedForm(Ranker):
                 (default: :obj:`20`)
 
         Raises:
-            ValueError: If the interactions are of other numbers of users or items, or
-                none is held out.
+            ValueError: If the interactions are of other numbers of users or items, none
+                is held out, or a score is NaN or infinite.
         """
         self._check_validation(label, exclude, k)
         known: dict[tuple[float, ...], float] = {}
@@ -96,12 +97,14 @@ class ClosedForm(Ranker):
         def gain(options: Options) -> float:
             key = tuple(options.values())
             if key not in known:
-                self._choose(options)
-                found = measure(
-                    lambda users: [self.score(users)],
-                    *(1, label, exclude, k, self.device),
-                )
-                known[key] = float(found.sum())
+                known[key] = -math.inf
+                if self._is_solvable(options):
+                    self._choose(options)
+                    found = measure(
+                        lambda users: [self.score(users)],
+                        *(1, label, exclude, k, self.device),
+                    )
+                    known[key] = float(found.sum())
             return known[key]
 
         before: Options = {}
@@ -112,6 +115,10 @@ class ClosedForm(Ranker):
                 if value == _OPEN:
                     best = _climb(best, name, self._grids[name], gain)
         self._choose(best)
+
+    def _is_solvable(self, options: Options) -> bool:
+        r"""Whether there is enough memory to solve it with these options."""
+        return True
 
     def _choose(self, options: Options) -> None:
         self._chosen = torch.tensor([*options.values()], dtype=torch.float64)

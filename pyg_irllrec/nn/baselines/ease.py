@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from pyg_irllrec.functional.unit_norm import unit_norm
-from pyg_irllrec.nn.baselines._closed_form import ClosedForm
+from pyg_irllrec.nn.baselines._closed_form import ClosedForm, Options
 from pyg_irllrec.utils.checks import check_count, check_positive, check_vectors
 
 _MATRICES = 3  # Of items x items that are in memory at once.
@@ -110,22 +110,20 @@ class EASE(ClosedForm):
         self.text_l2_weight = text_l2_weight
         self.max_bytes = max_bytes
         self.register_buffer('item_text', item_text, persistent=False)
-        self._check_memory(torch.float32)
+        self._check_memory(self._precision(self.options))
 
     def _solve(self) -> Tensor:
         options = self.options
         l2_weight = options['l2_weight']
         text_weight = options.get('text_weight', 0.0)
+        dtype = self._precision(options)
+        self._check_memory(dtype)
         size = (self.num_items, self.num_items)
         gram = torch.empty(size, device=self.device)
         for rows, shared in self._cooccurrences():
             gram[rows] = shared
-        # Rows of a matrix without negative numbers bound its largest eigenvalue.
-        ridge = l2_weight + text_weight
-        if float(gram.sum(dim=1).max()) > _MAX_CONDITION * ridge:
-            self._check_memory(torch.float64)
-            gram = gram.double()
-        gram.diagonal().add_(ridge)
+        gram = gram.to(dtype)
+        gram.diagonal().add_(l2_weight + text_weight)
         inverse = _inverse(gram)
         del gram
         # B without the constraint is P (G + mu S) = 1 - lambda P - mu P (1 - S).
@@ -148,8 +146,24 @@ class EASE(ClosedForm):
         counts = torch.bincount(row, minlength=num_rows)
         return embedding_bag(item, solution, counts.cumsum(0) - counts, mode='sum')
 
+    def _is_solvable(self, options: Options) -> bool:
+        return self._memory(self._precision(options)) <= self.max_bytes
+
+    def _precision(self, options: Options) -> torch.dtype:
+        r"""The dtype that is precise enough to solve it with these options."""
+        user, item = self.interactions
+        degree = torch.bincount(user, minlength=self.num_users).double()
+        sums = degree.new_zeros(self.num_items).index_add_(0, item, degree[user])
+        # The sums of the rows of X^T X, which bound its largest eigenvalue.
+        ridge = options['l2_weight'] + options.get('text_weight', 0.0)
+        needs_more = float(sums.max()) > _MAX_CONDITION * ridge
+        return torch.float64 if needs_more else torch.float32
+
+    def _memory(self, dtype: torch.dtype) -> int:
+        return _MATRICES * self.num_items**2 * dtype.itemsize
+
     def _check_memory(self, dtype: torch.dtype) -> None:
-        needed = _MATRICES * self.num_items**2 * dtype.itemsize
+        needed = self._memory(dtype)
         if needed > self.max_bytes:
             advice = 'take ItemKNN, or fewer items (transforms.KCore)'
             if dtype is torch.float64:

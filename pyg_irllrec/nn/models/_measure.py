@@ -10,7 +10,7 @@ from torch_geometric.metrics import (
     LinkPredRecall,
 )
 
-from pyg_irllrec.nn.models.recommendation import check_scores, mask
+from pyg_irllrec.nn.models.recommendation import check_best, check_scores, mask
 from pyg_irllrec.utils.user_items import UserItems
 
 Variants = Callable[[Tensor], Iterable[Tensor]]
@@ -40,6 +40,8 @@ def measure(
         wanted, masked = torch.stack(label.lookup(users)), exclude.lookup(users)
         for metric, score in zip(metrics, variants(users)):
             check_scores(score, users.numel(), label.num_items)
-            metric.update(mask(score, masked).topk(k, dim=-1).indices, wanted)
+            top = mask(score, masked).topk(k, dim=-1)
+            check_best(top.values, users)
+            metric.update(top.indices, wanted)
     values = [[float(value) for value in each.compute().values()] for each in metrics]
     return torch.tensor(values, dtype=torch.float64)

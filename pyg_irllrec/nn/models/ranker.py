@@ -70,7 +70,7 @@ class Ranker(Module):
             users (torch.Tensor): User ids, of shape :math:`(B)`.
 
         Returns:
-            Floating-point scores, of shape :math:`(B, I)`.
+            Finite floating-point scores, of shape :math:`(B, I)`.
         """
         raise NotImplementedError
 
@@ -137,7 +137,8 @@ class Ranker(Module):
 
         Raises:
             ValueError: If an id is out of range, :obj:`k` is not from 1 to the
-                number of items, or :obj:`exclude` is something else.
+                number of items, :obj:`exclude` is something else, or a score is NaN or
+                infinite.
         """
         try:
             users = torch.as_tensor(users, device=self.device)
@@ -168,8 +169,8 @@ class Ranker(Module):
                 (default: :obj:`20`)
 
         Raises:
-            ValueError: If the interactions are of other numbers of users or items, or
-                none is held out.
+            ValueError: If the interactions are of other numbers of users or items, none
+                is held out, or a score is NaN or infinite.
         """
         self._check_validation(label, exclude, k)
 

@@ -40,6 +40,7 @@ def recommend(
         if exclude is not None:
             score = mask(score, exclude.lookup(batch))
         best = score.topk(k, dim=-1)
+        check_best(best.values, batch)
         found = best.values > -torch.inf
         items.append(best.indices.where(found, best.indices.new_tensor(-1)))
         scores.append(best.values)
@@ -60,6 +61,20 @@ def check_scores(score: object, num_users: int, num_items: int) -> Tensor:
         )
     check_matrix('score', score, may_be_empty=True)
     return score
+
+
+def check_best(values: Tensor, user: Tensor) -> None:
+    r"""Raises a :class:`ValueError` where the scores of a user cannot be ranked: NaN
+    and infinity come first among the best."""
+    best = values[:, 0]
+    wrong = best.isnan() | best.isposinf()
+    if bool(wrong.any()):
+        place = int(wrong.nonzero()[0])
+        raise ValueError(
+            f'scores must be finite, got {best[place].item()} for user '
+            f'{int(user[place])}: the embeddings hold NaN or are too large (if they '
+            'are being trained, training has diverged: lower the learning rate)'
+        )
 
 
 def mask(score: Tensor, pairs: tuple[Tensor, Tensor]) -> Tensor:

@@ -348,8 +348,8 @@ class Recommender(Ranker):
                 (default: :obj:`20`)
 
         Raises:
-            ValueError: If the interactions are of other numbers of users or items, or
-                none is held out.
+            ValueError: If the interactions are of other numbers of users or items, none
+                is held out, or a score is NaN or infinite.
         """
         self._check_validation(label, exclude, k)
         if self.blend_weight is None:

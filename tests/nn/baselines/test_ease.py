@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pyg_irllrec.nn import EASE
+from pyg_irllrec.utils import UserItems
 from tests.nn.baselines.data import EVERYONE, ITEMS, PAIRS, USERS, X
 
 TEXT = torch.randn(ITEMS, 3, generator=torch.Generator().manual_seed(1))
@@ -61,9 +62,8 @@ def test_a_small_weight_is_solved_in_double_precision():
     expected = torch.zeros(USERS, ITEMS)
     expected[:, :2] = 1
     torch.testing.assert_close(model.score(EVERYONE), expected, atol=1e-4, rtol=0)
-    model = EASE(USERS, ITEMS, same, l2_weight=1e-6, max_bytes=3 * 4 * ITEMS**2)
     with pytest.raises(ValueError, match=r"'max_bytes' must be .*float64.*raise 'l2_w"):
-        model.score(EVERYONE)
+        EASE(USERS, ITEMS, same, l2_weight=1e-6, max_bytes=3 * 4 * ITEMS**2)
     with pytest.raises(ValueError, match="'l2_weight' must be larger"):
         EASE(USERS, ITEMS, same, l2_weight=1e-30).score(EVERYONE)
 
@@ -74,6 +74,19 @@ def test_refuses_what_does_not_fit_before_it_takes_memory():
     with pytest.raises(ValueError, match="'max_bytes' must be at least 1728"):
         EASE(USERS, ITEMS, PAIRS, max_bytes=1727)
     EASE(USERS, ITEMS, PAIRS, max_bytes=1728)
+
+
+def test_does_not_choose_what_takes_too_much_memory(monkeypatch):
+    monkeypatch.setattr('pyg_irllrec.nn.baselines.ease._MAX_CONDITION', 1.0)
+    largest = float((X.t() @ X).sum(dim=1).max())
+    assert 20 < largest < 200
+    monkeypatch.setitem(EASE._grids, 'l2_weight', (1.0, 200.0))
+    exclude = UserItems(PAIRS[:, :0], USERS, ITEMS)
+    seen = UserItems(PAIRS, USERS, ITEMS)  # The less l2_weight, the more it repeats.
+    for max_bytes, expected in ((3456, 1.0), (1728, 200.0)):
+        model = EASE(USERS, ITEMS, PAIRS, max_bytes=max_bytes)
+        model.calibrate(seen, exclude, k=3)
+        assert model.options == {'l2_weight': expected}
 
 
 @pytest.mark.parametrize(

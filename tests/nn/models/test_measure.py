@@ -29,3 +29,13 @@ def test_the_cutoff_is_at_most_the_number_of_items():
         lambda _: [torch.eye(3)[:1]], 1, label, none, 20, torch.device('cpu')
     )
     assert found[0, 0] == 1
+
+
+def test_refuses_what_cannot_be_ranked():
+    score = torch.zeros(1, ITEMS)
+    score[0, 2] = torch.nan
+    with pytest.raises(ValueError, match='scores must be finite, got nan for user 2'):
+        measure(
+            lambda users: [score.expand(len(users), -1)],
+            *(1, VAL, TRAIN, 3, torch.device('cpu')),
+        )

@@ -77,6 +77,14 @@ def test_a_score_that_is_none(scores, message):
         Fixed(scores).recommend([0], 2)
 
 
+@pytest.mark.parametrize('value', [torch.nan, torch.inf])
+def test_scores_that_cannot_be_ranked(value):
+    scores = SCORES.clone()
+    scores[3, 1] = value
+    with pytest.raises(ValueError, match=f'must be finite, got {value} for user 3'):
+        Fixed(scores).recommend([0, 3], 2)
+
+
 def test_where_it_is():
     assert Ranker(2, 3).device == torch.device('cpu')
     assert Fixed(SCORES.to('meta')).device == torch.device('meta')
