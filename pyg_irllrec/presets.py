@@ -345,7 +345,9 @@ def auto_preset(
     a blend with :class:`~pyg_irllrec.nn.EASE`, which reads texts too. The weights of
     the blend are chosen on validation, where a part that does not help gets none.
     Beyond 15 000 items, where EASE takes gigabytes, :class:`~pyg_irllrec.nn.ItemKNN`
-    takes its place.
+    takes its place; beyond 50 000 the softmax is over drawn items; beyond 200 000 nodes
+    embeddings are narrower. These forms are for want of time and memory: their quality
+    was not measured.
 
     Args:
         backbone (str): A key of :obj:`BACKBONES`. (default: :obj:`"lightgcn"`)
@@ -365,7 +367,10 @@ def auto_preset(
     check_count('num_interactions', num_interactions)
     check_flag('has_texts', has_texts)
     small = num_items < 5000
-    arguments: dict[str, Any] = {'embedding_dim': 128 if small else 256}
+    large = num_users + num_items > 200_000
+    arguments: dict[str, Any] = {
+        'embedding_dim': 128 if small else 64 if large else 256
+    }
     if backbone != 'alpharec':
         arguments['num_layers'] = 2
     model: dict[str, Any] = {'l2_weight': 1e-7, 'normalize': True}
@@ -377,16 +382,21 @@ def auto_preset(
             'interaction_intents': False,
         }
         model['prototype_weight'] = 0.01
+    ranking: dict[str, Any] = {'temperature': 0.2 if small else 0.15}
+    if num_items > 50_000:  # Scores of all items would cost more than propagation.
+        ranking['num_samples'] = 8192
     return {
         'backbone': arguments,
         'loss': {'translation_weight': 0.0, 'matching_weight': 0.0},
         'model': model,
-        'ranking': {'temperature': 0.2 if small else 0.15},
+        'ranking': ranking,
         'features': {'dim': 128, 'whiten': True} if has_texts else {},
         'companions': {'ease' if num_items <= 15_000 else 'item_knn': {}},
         # Eight steps an epoch: each propagates over the whole graph.
         'data': {
-            'batch_size': min(max(num_interactions // 8, 1024), 16384),
+            'batch_size': min(
+                max(num_interactions // 8, 1024), 131072 if large else 16384
+            ),
             'batch_by': 'user',
         },
         'fit': {'lr': 1e-3 if small else 2e-3, 'check_every': 2, 'patience': 5},

@@ -74,12 +74,14 @@ def test_own_data_starts_from_amazon():
 
 def test_auto_follows_the_size_of_the_data():
     small, large = auto_preset('lightgcn', 900, 4999, 30_000), auto_preset()
-    widths = [preset['backbone']['embedding_dim'] for preset in (small, large)]
-    assert widths == [128, 256]
+    huge = auto_preset('lightgcn', 10**6, 10**5, 10**7)
+    widths = [preset['backbone']['embedding_dim'] for preset in (small, large, huge)]
+    assert widths == [128, 256, 64]
+    assert 'num_samples' in huge['ranking'] and 'num_samples' not in large['ranking']
     assert small['ranking'] != large['ranking']
     sizes = [(4, 4, 5), (900, 4999, 30_000), (10**6, 10**5, 10**7)]
     batches = [auto_preset('sgl', *size)['data']['batch_size'] for size in sizes]
-    assert batches == [1024, 3750, 16384]
+    assert batches == [1024, 3750, 131072]
     for num_items, companion in ((15_000, 'ease'), (15_001, 'item_knn')):
         preset = auto_preset('sgl', num_items=num_items)
         assert list(preset['companions']) == [companion]
