@@ -9,9 +9,9 @@ from pyg_irllrec.utils.checks import check_count
 
 class FeatureMap(Linear):
     r"""The linear map that adds text embeddings to the features of nodes:
-    :math:`\mathbf{E}_0 + \mathbf{T} \mathbf{W}`. Texts of unit length begin with a length
-    of 2: they outweigh the tables, which begin shorter, so that what a text holds need
-    not be learned again for each node.
+    :math:`\mathbf{E}_0 + \mathbf{T} \mathbf{W}`. Texts of unit length begin with a
+    length of 2: they outweigh the tables, which begin shorter, so that what a text
+    holds need not be learned again for each node.
 
     Args:
         in_channels (int): The width of the text embeddings.
