@@ -16,7 +16,11 @@ from pyg_irllrec.cli.argument_types import positive_int, separator
 from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.datasets._ingest.file_kind import file_kind
 from pyg_irllrec.text import TfidfEncoder
-from pyg_irllrec.text.intents.intent_file import manifest_path, read_manifest
+from pyg_irllrec.text.intents.intent_file import (
+    check_path,
+    manifest_path,
+    read_manifest,
+)
 from pyg_irllrec.transforms import (
     AddIntents,
     AddProfiles,
@@ -26,6 +30,7 @@ from pyg_irllrec.transforms import (
     ProfileTexts,
     SplitInteractions,
 )
+from pyg_irllrec.typing import SIDES
 from pyg_irllrec.utils.files import atomic_write
 
 FILES = ('interactions', 'items')
@@ -212,11 +217,13 @@ def make_graph(
     steps = split_steps(args)
     # After the split: no profile may contain a held-out item.
     if args.item_text:
-        write = ProfileTexts() if profiles is None else AddProfiles(profiles)
+        write = (
+            ProfileTexts() if profiles is None else AddProfiles(profiles, sides=SIDES)
+        )
         steps += [write, EncodeText(TfidfEncoder())]
     if intents is not None:
         encode = EncodeText(TfidfEncoder(), 'intent_text', 'intent')
-        steps += [AddIntents(intents), encode]
+        steps += [AddIntents(intents, sides=SIDES), encode]
     graph: HeteroData = Compose(steps)(dataset[0])
     return graph
 
@@ -240,6 +247,7 @@ def check_extraction_options(path: Path, args: argparse.Namespace, what: str) ->
         args (argparse.Namespace): The options of :func:`add_data_options`.
         what (str): What the file should hold, :obj:`"intents"` or :obj:`"profiles"`.
     """
+    check_path(path)
     if not manifest_path(path).is_file():
         return  # AddIntents and AddProfiles refuse it.
     before = read_manifest(path).get('data_options', {})

@@ -25,7 +25,11 @@ from pyg_irllrec.cli.training_options import required_texts
 from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.presets import get_preset
-from pyg_irllrec.text.intents.intent_file import manifest_path, read_manifest
+from pyg_irllrec.text.intents.intent_file import (
+    check_path,
+    manifest_path,
+    read_manifest,
+)
 from pyg_irllrec.training import RunFolder, load_weights
 from pyg_irllrec.training.fingerprint import BUILD_ALIKE
 from pyg_irllrec.utils import map_interactions
@@ -86,11 +90,11 @@ def hash_extracted(path: Optional[Path]) -> Optional[str]:
 
     Raises:
         FileNotFoundError: If there is no manifest.
-        ValueError: If it is damaged.
+        ValueError: If it is damaged, or :obj:`path` does not end in :obj:`.jsonl`.
     """
     if path is None:
         return None
-    found = read_manifest(path).get('intents_sha256')
+    found = read_manifest(check_path(path)).get('intents_sha256')
     if not isinstance(found, str):
         raise ValueError(
             f"{manifest_path(path)} is damaged: it must hold 'intents_sha256', as "

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pyg_irllrec.cli.trained_run import (
@@ -30,6 +32,8 @@ def test_intents_are_copied_with_their_manifest(tmp_path):
     assert hash_extracted(None) is None
     with pytest.raises(FileNotFoundError, match='must lie beside'):
         hash_extracted(tmp_path / 'x.jsonl')
+    with pytest.raises(ValueError, match=r'must end in \.jsonl'):
+        hash_extracted(Path('.'))
 
 
 def test_a_folder_without_a_run(tmp_path):

@@ -106,11 +106,11 @@ def test_ids_that_a_spreadsheet_or_a_terminal_would_act_on(tmp_path):
     }
 
 
-def extract(folder: Path, what: str) -> None:
+def extract(folder: Path, what: str, *args: object) -> None:
     """Profiles or intents in the file that is named after them."""
     options = (*COLUMNS, *RATED, *TEXTS, '--llm', 'extractive', '--quiet')
     written = ('--what', what, '--out', f'{what}.jsonl')
-    done = run_example('extract_intents', *options, *written, cwd=folder)
+    done = run_example('extract_intents', *options, *written, *args, cwd=folder)
     assert done.returncode == 0, done.stderr
 
 
@@ -152,6 +152,14 @@ def test_profiles_of_a_language_model(folder):
     explain = ('--run', 'out.1', *explain[2:])
     done = run_example('explain', *explain, cwd=folder)
     assert done.returncode == 0 and anna.profile[:60] in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize('what', ['profiles', 'intents'])
+def test_texts_of_items_alone_are_refused(folder, what):
+    extract(folder, what, '--sides', 'item')
+    done = call(folder, *COLUMNS, *RATED, *TEXTS, f'--{what}', f'{what}.jsonl')
+    assert done.returncode == 2
+    assert f"must hold {what} of each node of 'user'" in done.stderr
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -264,6 +272,7 @@ def nothing(folder: Path) -> None:
         (nothing, (*COLUMNS, *TEXTS, '--intents', 'x.jsonl'), 'x.jsonl'),
         (nothing, (*COLUMNS, '--profiles', 'x.jsonl'), '--profiles needs --item-text'),
         (nothing, (*COLUMNS, *TEXTS, '--profiles', 'x.jsonl'), 'x.jsonl'),
+        (nothing, (*COLUMNS, *TEXTS, '--profiles', '.'), 'must end in .jsonl'),
         (nothing, (*COLUMNS, *TEXTS, '--alignment', 'full'), 'needs --intents'),
         (nothing, (*COLUMNS, '--backbone', 'alpharec'), 'needs --item-text'),
         (nothing, (*COLUMNS, '--items-id', 'isbn'), '--items-id needs --items'),
