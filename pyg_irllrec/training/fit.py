@@ -91,7 +91,8 @@ def fit(
     weights, on the device it was trained on, and torch's generator as it was. Where it
     has companions, their weights are then chosen on validation
     (:meth:`~pyg_irllrec.nn.Recommender.calibrate`) and saved in :obj:`best.ckpt`, and
-    the test is one of the blend; without validation they stay as they are.
+    the test is one of the blend; without validation they stay as they are, and a
+    warning states it where companions have none.
 
     Where nothing is held out for validation, it trains for all :obj:`epochs`, and the
     last weights are the best: choose them by a run with validation.
@@ -179,6 +180,7 @@ def fit(
         else:
             _check_unused(out)
             _warn_of_trained(model)
+            _warn_of_companions(model, data)
         result = _train(lit, data, out, epochs, target, resume, progress)
         _write(result, out)
     return result
@@ -429,6 +431,16 @@ def _warn_of_trained(model: Recommender) -> None:
             "'model' has been trained by fit() and goes on from its weights: build "
             'another one, or draw them anew with model.reset_parameters(), for a new '
             'run'
+        )
+
+
+def _warn_of_companions(model: Recommender, data: InteractionDataModule) -> None:
+    if model.needs_calibration and data.val_items is None and not model.blends:
+        warn_caller(
+            "the companions of 'model' have no weight, and nothing is held out to "
+            'choose one: take those of a model that was fitted with validation, '
+            'model.blend_weight.copy_(other.blend_weight) and '
+            'model.companions.load_state_dict(other.companions.state_dict())'
         )
 
 

@@ -208,8 +208,10 @@ class LitRecommender(LightningModule):
         self._embeddings = self._scorer = None
 
     def on_predict_epoch_start(self) -> None:
-        r"""Embeds the graph once for all batches, unless companions score too."""
-        if not self.model.blends:
+        r"""Embeds the graph once for all batches."""
+        if self.model.blends:
+            self._scorer = self.model.scorer()
+        else:
             self._embeddings = self.model.get_embeddings()
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
@@ -238,7 +240,7 @@ class LitRecommender(LightningModule):
         sizes = self.model.num_users, self.model.num_items
         pairs = check_pairs('batch', batch, *sizes).long()
         if self._embeddings is None:
-            return self.model.score_pairs(pairs[0], pairs[1])
+            return self.model.score_pairs(pairs[0], pairs[1], self._scorer)
         user, item = self._embeddings
         return (user[pairs[0]] * item[pairs[1]]).sum(dim=-1)
 

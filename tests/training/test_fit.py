@@ -757,10 +757,16 @@ def test_without_validation_the_blend_stays(tmp_path):
     model = with_companions()
     model.blend_weight.copy_(torch.tensor([0.0, 1.0, 0.0]))
     module = InteractionDataModule(data, batch_size=64)
-    result = fit(model, module, tmp_path, epochs=1, device='cpu', progress=False)
+    options = {'epochs': 1, 'device': 'cpu', 'progress': False}
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        warnings.filterwarnings('ignore', message='Sparse ')
+        result = fit(model, module, tmp_path / 'chosen', **options)
     assert model.blend_weight.tolist() == [0, 1, 0]
     ease = EASE(60, 50, DATA[RATES].edge_index)
     assert result.test == evaluate_ranker(ease, module.test_items, module.train_items)
+    with pytest.warns(UserWarning, match="the companions of 'model' have no weight"):
+        fit(with_companions(), module, tmp_path / 'open', **options)
 
 
 def test_a_companion_must_not_have_what_is_held_out(tmp_path):

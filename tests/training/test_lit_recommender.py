@@ -66,8 +66,10 @@ def test_a_blend_predicts_and_is_validated():
     assert lit._scorer is None
 
 
-def test_predicting_embeds_the_graph_once(monkeypatch):
-    lit, calls = build(), []
+@pytest.mark.parametrize('weight', [0.0, 0.7])
+def test_predicting_embeds_the_graph_once(weight, monkeypatch):
+    lit, calls = build(companions=[EASE(20, 15, PAIRS)]), []
+    lit.model.blend_weight[1] = weight
     embed = lit.model.get_embeddings
     monkeypatch.setattr(lit.model, 'get_embeddings', lambda: calls.append(1) or embed())
     trainer().predict(lit, DataLoader(PAIRS.split(8, dim=1), batch_size=None))

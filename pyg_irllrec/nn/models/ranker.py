@@ -96,14 +96,16 @@ class Ranker(Module):
         pairs = check_pairs('edge_label_index', edge_label_index, *sizes)
         return self.score_pairs(*source_and_target(pairs.long()))
 
-    def score_pairs(self, user: Tensor, item: Tensor) -> Tensor:
+    def score_pairs(
+        self, user: Tensor, item: Tensor, scorer: Optional[Scorer] = None
+    ) -> Tensor:
         r"""The scores of checked pairs, from those of all items for each user of
-        theirs."""
+        theirs. Several calls can share a :meth:`scorer`."""
         users, row = user.unique(return_inverse=True)
         if users.numel() == 0:
             return torch.empty(0, device=self.device)
         order = row.argsort(stable=True)
-        scorer = self.scorer()
+        scorer = self.scorer() if scorer is None else scorer
         counts = torch.bincount(row)
         scores, start = [], 0
         for batch, size in zip(users.split(_BATCH_SIZE), counts.split(_BATCH_SIZE)):

@@ -157,10 +157,12 @@ class Recommender(Ranker):
         rates = (source < self.num_users) & (target >= self.num_users)
         return self.score_pairs(source[rates], target[rates] - self.num_users)
 
-    def score_pairs(self, user: Tensor, item: Tensor) -> Tensor:
+    def score_pairs(
+        self, user: Tensor, item: Tensor, scorer: Optional[Scorer] = None
+    ) -> Tensor:
         r"""The scores of checked pairs."""
-        if self.blends:
-            return super().score_pairs(user, item)
+        if scorer is not None or self.blends:
+            return super().score_pairs(user, item, scorer)
         users, items = self.get_embeddings()
         return (users[user] * items[item]).sum(dim=-1)
 
