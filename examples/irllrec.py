@@ -4,7 +4,8 @@ r"""Trains IRLLRec over any backbone, with any alignment, on one dataset.
     python examples/irllrec.py --dataset amazon --root DIR --alignment none
 
 Alignments: none (the plain backbone), profile (RLMRec-Con), reconstruction
-(RLMRec-Gen), intents (profiles and intents, pairwise) and full (IRLLRec). The backbone
+(RLMRec-Gen), intents (profiles and intents, pairwise) and full (IRLLRec); or auto, the
+recipe for data that nobody has tuned for, with the texts that are there. The backbone
 alpharec has no embeddings of its own, only the profiles of items.
 
 The run lies under runs/ (or --out): config.json, best.ckpt, last.ckpt, history.csv
@@ -28,9 +29,10 @@ from pyg_irllrec.cli.training_options import (
     add_training_options,
     choose_translation,
     open_run,
+    preset_by_name,
     required_texts,
 )
-from pyg_irllrec.presets import VARIANTS, get_preset
+from pyg_irllrec.presets import VARIANTS
 from pyg_irllrec.training import (
     FitResult,
     InteractionDataModule,
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> FitResult:
     parse_device(args.device)
     texts = required_texts(args.backbone, args.alignment)
     data = load_dataset(args.dataset, args.root, texts, args.data_seed)
-    preset = get_preset(args.backbone, args.dataset, args.alignment, args.preset)
+    preset = preset_by_name(data, args)
     choose_translation(preset, args.translation)
     if args.batch_size is not None:
         preset['data']['batch_size'] = args.batch_size
@@ -114,7 +116,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     add('--out', type=Path, metavar='DIR', help='(default: under runs/)')
     add_training_options(parser, alignment='full', translation='exact', epochs=1000)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.alignment == 'auto' and args.preset == 'authors':
+        parser.error('--preset authors needs an alignment of theirs, not auto')
+    return args
 
 
 if __name__ == '__main__':

@@ -21,10 +21,9 @@ from pyg_irllrec.cli.data_options import (
     read_dataset,
 )
 from pyg_irllrec.cli.load_dataset import load_dataset
-from pyg_irllrec.cli.training_options import required_texts
+from pyg_irllrec.cli.training_options import preset_by_name, required_texts
 from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.nn import Recommender
-from pyg_irllrec.presets import get_preset
 from pyg_irllrec.text.intents.intent_file import (
     check_path,
     manifest_path,
@@ -261,7 +260,7 @@ def _open_bundled(run: RunFolder, given: Mapping[str, Any]) -> TrainedRun:
     texts = required_texts(args.backbone, args.alignment)
     root = None if args.root is None else Path(args.root)
     data = load_dataset(args.dataset, root, texts, args.data_seed)
-    preset = get_preset(args.backbone, args.dataset, args.alignment, args.preset)
+    preset = preset_by_name(data, args)
     model = build_model(data, args.backbone, args.alignment, preset)
     _load(model, run.best_path)
     return TrainedRun(model, data, data['user', 'rates', 'item'].edge_index)

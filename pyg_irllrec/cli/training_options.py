@@ -7,8 +7,17 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.assemble import choose_preset
 from pyg_irllrec.cli.argument_types import positive_int
-from pyg_irllrec.presets import ALIGNMENT_TEXTS, ALIGNMENTS, BACKBONES, Preset
+from pyg_irllrec.presets import (
+    ALIGNMENT_TEXTS,
+    ALIGNMENTS,
+    BACKBONES,
+    Preset,
+    get_preset,
+)
 from pyg_irllrec.training import RunFolder
 from pyg_irllrec.utils.printable import printable
 
@@ -54,6 +63,14 @@ def add_training_options(
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     add('--resume', action='store_true', help='continue the run that was stopped')
     add('--quiet', action='store_true', help='no progress bars')
+
+
+def preset_by_name(data: HeteroData, args: argparse.Namespace) -> Preset:
+    r"""The hyper-parameters for a dataset by name. Those of :obj:`"auto"` follow from
+    the sizes and the texts that it has."""
+    if args.alignment == 'auto':
+        return choose_preset(data, args.backbone)
+    return get_preset(args.backbone, args.dataset, args.alignment, args.preset)
 
 
 def choose_translation(preset: Preset, translation: str) -> None:
