@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar, Optional
 
 import torch
@@ -16,6 +17,8 @@ _BLOCK = 1024  # Items whose co-occurrences are counted at once.
 _OPEN = -1.0  # An option that is neither given nor chosen.
 
 Options = dict[str, float]
+
+_coo_matrix = partial(torch.sparse_coo_tensor, check_invariants=False)
 
 
 class ClosedForm(Ranker):
@@ -162,7 +165,7 @@ class ClosedForm(Ranker):
         user, item = self.interactions
         ones = torch.ones(user.numel(), device=user.device)
         sizes = (self.num_users, self.num_items)
-        x = torch.sparse_coo_tensor(self.interactions, ones, sizes)
+        x = _coo_matrix(self.interactions, ones, sizes)
         item, order = item.sort()
         user = user[order]
         for start in range(0, self.num_items, _BLOCK):
@@ -171,7 +174,7 @@ class ClosedForm(Ranker):
             first, last = torch.searchsorted(item, ends).tolist()
             rows = torch.stack([item[first:last] - start, user[first:last]])
             shape = (stop - start, self.num_users)
-            part = torch.sparse_coo_tensor(rows, ones[first:last], shape)
+            part = _coo_matrix(rows, ones[first:last], shape)
             yield slice(start, stop), torch.sparse.mm(part, x).to_dense()
 
     def get_extra_state(self) -> Tensor:

@@ -24,8 +24,10 @@ def standardise(score: Tensor) -> Tensor:
 
 def blend(scores: Sequence[Optional[Tensor]], weights: Sequence[float]) -> Tensor:
     r"""The weighted sum of scores; those of weight 0 are not read."""
-    used = [score * w for score, w in zip(scores, weights) if score is not None and w]
-    return torch.stack(used).sum(dim=0) if len(used) > 1 else used[0]
+    first, *others = (
+        score * w for score, w in zip(scores, weights) if score is not None and w
+    )
+    return sum(others, start=first)
 
 
 def best_blend(
