@@ -65,6 +65,7 @@ from pyg_irllrec.training import (
     fitting_cutoffs,
     parse_device,
 )
+from pyg_irllrec.typing import RATES
 from pyg_irllrec.utils import map_interactions
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.folder_lock import FolderLock
@@ -109,6 +110,7 @@ def train_on(
 ) -> None:
     paths = own_run_paths(args.out)
     data = make_graph(dataset, args, args.intents, args.profiles)
+    check_validation(data)
     users, k = choose_users(args, dataset[0], data), choose_k(args, data)
     preset = choose_preset(data, args.backbone, args.alignment)
     choose_translation(preset, args.translation)
@@ -152,6 +154,17 @@ def train_on(
     show(best, users, data)
     if short := int((best.item < 0).any(dim=1).sum()):
         print(f'\n{short} of {len(users)} users have fewer than {k} items left')
+
+
+def check_validation(data: HeteroData) -> None:
+    rates = data[RATES]
+    if rates.val_edge_label_index.size(1) == 0:
+        most = int(rates.edge_index[0].bincount().max())
+        raise ValueError(
+            '--interactions must hold users with 5 interactions or more (liked ones, '
+            'with --min-rating): of fewer none is held out for validation, got at most '
+            f'{most} per user to train on'
+        )
 
 
 def choose_users(

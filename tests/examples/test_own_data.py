@@ -240,6 +240,11 @@ def words(folder: Path) -> None:
         file.write('good\tanna\tweb\t0195153407\t5\n')
 
 
+def few(folder: Path) -> None:
+    likes = [[f'u{u}', f'i{(u + k) % 7}'] for u in range(9) for k in range(4)]
+    write_table(folder / 'ratings.tsv', ['reader', 'book'], likes, '\t')
+
+
 def other_ids(folder: Path) -> None:
     write_table(folder / 'books.tsv', ['title', 'isbn', 'blurb'], [['x', 7, 'y']], '\t')
 
@@ -259,6 +264,7 @@ def nothing(folder: Path) -> None:
         (nothing, (*FILES, '--user', 'whom', '--item', 'book'), "'whom'"),
         (nothing, (*COLUMNS, '--sep', ';;'), 'must be one character'),
         (empty, COLUMNS, 'ratings.tsv'),
+        (few, COLUMNS, 'must hold users with 5 interactions or more'),
         (words, (*COLUMNS, *RATED), "'good'"),
         (other_ids, (*COLUMNS, *TEXTS), 'books.tsv'),
         (two_texts, (*COLUMNS, *TEXTS), '0195153407'),
