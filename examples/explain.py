@@ -53,6 +53,12 @@ def run(args: argparse.Namespace) -> None:
     asked = args.recommend_for or ids['user'][:1]
     users = find_nodes('--recommend-for', asked, ids['user'])
     items = find_nodes('--why', args.why, ids['item'])
+    sources = ('text', 'profile_text', 'intent_text')
+    if not any(name in data['user'] for name in sources):
+        raise ValueError(
+            f'{args.run} must be a run with texts to explain by, got none (own_data.py '
+            'has them with --item-text)'
+        )
     explain = IntentExplainer(model, data, exclude=exclude)
     if items:
         chosen = [items] * len(users)

@@ -224,13 +224,19 @@ def _open_own(folder: Path, run: RunFolder, given: Mapping[str, Any]) -> Trained
     data = make_graph(dataset, args, **kept)
     preset = choose_preset(data, args.backbone, args.alignment)
     model = build_model(data, args.backbone, args.alignment, preset)
-    _load(model, run.best_path)
+    _load(model, run)
     return TrainedRun(model, data, map_interactions(dataset[0], data))
 
 
-def _load(model: Recommender, path: Path) -> None:
+def _load(model: Recommender, run: RunFolder) -> None:
+    # The weights of a blend are chosen at the end.
+    if len(model.companions) > 0 and not (run.path / 'metrics.json').is_file():
+        raise FileNotFoundError(
+            f'{run.path} must be a run that was trained to its end, where the weights '
+            'of its blend are chosen: continue it with --resume'
+        )
     try:
-        load_weights(model, path)
+        load_weights(model, run.best_path)
     except ValueError as error:
         advice = 'the data or the package are others by now: train a new run'
         raise ValueError(str(error).replace(BUILD_ALIKE, advice)) from None
@@ -262,5 +268,5 @@ def _open_bundled(run: RunFolder, given: Mapping[str, Any]) -> TrainedRun:
     data = load_dataset(args.dataset, root, texts, args.data_seed)
     preset = preset_by_name(data, args)
     model = build_model(data, args.backbone, args.alignment, preset)
-    _load(model, run.best_path)
+    _load(model, run)
     return TrainedRun(model, data, data['user', 'rates', 'item'].edge_index)

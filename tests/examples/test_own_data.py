@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pyg_irllrec.nn import Recommender
 from pyg_irllrec.text.intents.intent_file import load_intents
 from pyg_irllrec.utils.folder_lock import FolderLock
 from tests.examples.data import write_books, write_table
@@ -59,6 +60,26 @@ def test_fewer_items_than_the_cutoffs(tmp_path):
     # Two of seven items are new to each.
     assert len(rows) == 2 * 9
     assert '9 of 9 users have fewer than 7 items left' in done.stdout
+    pytest.importorskip('matplotlib')
+    done = run_example('explain', '--run', 'out', cwd=tmp_path)
+    assert done.returncode == 2 and 'with --item-text' in done.stderr
+
+
+def test_a_run_is_explained_once_its_blend_is_chosen(folder, monkeypatch):
+    pytest.importorskip('matplotlib')
+
+    def stop(*_: object, **__: object) -> None:
+        raise OSError('stopped')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recommender, 'calibrate', stop)
+        assert call(folder, *COLUMNS, *TEXTS).returncode == 2
+    assert (folder / 'out' / 'model' / 'best.ckpt').exists()
+    done = run_example('explain', '--run', 'out', cwd=folder)
+    assert done.returncode == 2 and 'continue it with --resume' in done.stderr
+    assert call(folder, *COLUMNS, *TEXTS, '--resume').returncode == 0
+    done = run_example('explain', '--run', 'out', cwd=folder)
+    assert done.returncode == 0, done.stderr
 
 
 HOSTILE = (
