@@ -69,8 +69,8 @@ class RankingLoader:
         check_count('batch_size', batch_size)
         if (exclude.num_users, exclude.num_items) != (label.num_users, label.num_items):
             raise ValueError(
-                f"'exclude' must have the users and items of 'label', {label.num_users} "
-                f'and {label.num_items}, got {exclude.num_users} and '
+                "'exclude' must have the users and items of 'label', "
+                f'{label.num_users} and {label.num_items}, got {exclude.num_users} and '
                 f'{exclude.num_items}'
             )
         self.label = label

@@ -157,7 +157,7 @@ def test_labels_that_are_masked_are_counted():
     assert [each.filename for each in seen] == [__file__] * 2
     with pytest.raises(ValueError, match='1 of 1 held-out interactions are also train'):
         evaluate(user, item, exclude, label, (2,))
-    with pytest.raises(ValueError, match="'exclude' must have .*, 1 and 3, got 2"):
+    with pytest.raises(ValueError, match=r"'exclude' must have .*, 1 and 3, got 2"):
         RankingLoader(label, UserItems(torch.tensor([[0], [0]]), 2, 3))
 
 
