@@ -40,6 +40,7 @@ from pyg_irllrec.utils.checks import check_choice
 from pyg_irllrec.utils.edge_store import check_hetero, num_nodes, read_edges
 from pyg_irllrec.utils.interaction_types import find_interaction_types
 from pyg_irllrec.utils.node_data import read_vectors
+from pyg_irllrec.utils.text_evidence import text_evidence
 
 BuildBackbone = Callable[[int, int], Backbone]
 """Builds a backbone from the numbers of users and items, as a backbone's class does."""
@@ -176,6 +177,11 @@ def choose_preset(
     :func:`~pyg_irllrec.presets.auto_preset` for its size, or of another alignment for
     :obj:`"own"` data.
 
+    Texts are read where they have to do with interactions, by a test of permutation:
+    two items of one user must be more alike than if rows of texts were shuffled, and
+    two users of one item, by three standard deviations. What a text costs that belongs
+    to another node, or to none, is spared that way.
+
     Args:
         data (HeteroData): The graph.
         backbone (str): A key of :obj:`~pyg_irllrec.presets.BACKBONES`.
@@ -199,10 +205,26 @@ def choose_preset(
         return get_preset(backbone, 'own', alignment)
     edge_type, _ = find_interaction_types(data, edge_type, rev_edge_type)
     num_interactions = read_edges(data[edge_type]).size(1)
-    users, items = (data[side] for side in (edge_type[0], edge_type[2]))
-    has_texts = any(name in users and name in items for name in (profile, intent))
+    sides = edge_type[0], edge_type[2]
+    related = {
+        (side, name): _has_evidence(data, edge_type, side, name)
+        for side in sides
+        for name in (profile, intent)
+        if name in data[side]
+    }
+    given = [name for name in (profile, intent) if all(name in data[s] for s in sides)]
+    has_texts = bool(given) and all(related[side, n] for side in sides for n in given)
     sizes = num_nodes(data, edge_type)
-    return auto_preset(backbone, *sizes, num_interactions, has_texts)
+    preset = auto_preset(backbone, *sizes, num_interactions, has_texts)
+    if 'ease' in preset['companions'] and not related.get((sides[1], profile), True):
+        preset['companions']['ease'] = {'text_weight': 0.0, 'text_l2_weight': 1.0}
+    return preset
+
+
+def _has_evidence(data: HeteroData, edge_type: EdgeType, side: str, name: str) -> bool:
+    user, item = read_edges(data[edge_type])
+    node, neighbour = (user, item) if side == edge_type[0] else (item, user)
+    return text_evidence(read_vectors(data, side, name), node, neighbour) > 3
 
 
 def _companions(

@@ -112,6 +112,18 @@ def test_the_preset_follows_the_data(data):
     assert choose_preset(data, 'sgl', 'none') == get_preset('sgl', 'own', 'none')
 
 
+@pytest.mark.parametrize('side', ['user', 'item'])
+def test_texts_of_other_nodes_are_left_out(data, side):
+    data = copy.copy(data)
+    for name in ('profile', 'intent'):
+        data[side][name] = data[side][name].flip(0)
+    preset = choose_preset(data)
+    assert preset['features'] == {} and 'prototype_weight' not in preset['model']
+    text_weight = preset['companions']['ease'].get('text_weight')
+    assert text_weight == (0 if side == 'item' else None)
+    assert build_model(data).features is None
+
+
 def test_any_alignment_may_be_ranked_otherwise_and_blended(data):
     preset = get_preset('lightgcn', 'own', 'full') | {
         'ranking': {'temperature': 0.3},
