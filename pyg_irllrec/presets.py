@@ -344,7 +344,7 @@ def auto_preset(
     the propagation and, for LightGCN, latent intents that stand for their clusters; and
     a blend with :class:`~pyg_irllrec.nn.EASE`, which reads texts too. The weights of
     the blend are chosen on validation, where a part that does not help gets none.
-    Beyond 15 000 items, where EASE takes gigabytes, :class:`~pyg_irllrec.nn.ItemKNN`
+    Beyond 13 000 items, where EASE takes gigabytes, :class:`~pyg_irllrec.nn.ItemKNN`
     takes its place; beyond 50 000 the softmax is over drawn items; beyond 200 000 nodes
     embeddings are narrower. These forms are for want of time and memory: their quality
     was not measured.
@@ -391,7 +391,7 @@ def auto_preset(
         'model': model,
         'ranking': ranking,
         'features': {'dim': 128, 'whiten': True} if has_texts else {},
-        'companions': {'ease' if num_items <= 15_000 else 'item_knn': {}},
+        'companions': {'ease' if num_items <= 13_000 else 'item_knn': {}},
         # Eight steps an epoch: each propagates over the whole graph.
         'data': {
             'batch_size': min(

@@ -155,7 +155,7 @@ def training_calls(folder: Path) -> Calls:
 
 def explain_calls(folder: Path) -> Calls:
     torch.manual_seed(0)
-    model = build_model(DATA)
+    model = build_model(DATA, alignment='full')
     explain = IntentExplainer(model, DATA)
     return {
         'IntentExplainer': (

@@ -82,7 +82,7 @@ def test_auto_follows_the_size_of_the_data():
     sizes = [(4, 4, 5), (900, 4999, 30_000), (10**6, 10**5, 10**7)]
     batches = [auto_preset('sgl', *size)['data']['batch_size'] for size in sizes]
     assert batches == [1024, 3750, 131072]
-    for num_items, companion in ((15_000, 'ease'), (15_001, 'item_knn')):
+    for num_items, companion in ((13_000, 'ease'), (13_001, 'item_knn')):
         preset = auto_preset('sgl', num_items=num_items)
         assert list(preset['companions']) == [companion]
 
