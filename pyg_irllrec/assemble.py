@@ -104,6 +104,7 @@ def build_model(
     check_name('intent', intent)
     _check_backbone(backbone)
     name = backbone if isinstance(backbone, str) else 'lightgcn'
+    is_chosen = preset is None
     if preset is None:
         preset = choose_preset(
             data,
@@ -114,8 +115,6 @@ def build_model(
             edge_type=edge_type,
             rev_edge_type=rev_edge_type,
         )
-        if not isinstance(backbone, str):  # It may have no prototypes.
-            preset['model'].pop('prototype_weight', None)
     _check_preset(preset)
     weights = _read_loss(preset, alignment)
     model: type[Recommender] = RLMRecGen if alignment == 'reconstruction' else IRLLRec
@@ -160,6 +159,8 @@ def build_model(
     loss = IntentAlignmentLoss(**weights)
     if encoder.node_features() is not None:
         texts['features'] = _read_features(data, sides, attributes.values(), preset)
+    if is_chosen and (encoder.num_intents == 0 or texts.get('features') is None):
+        options.pop('prototype_weight', None)
     return IRLLRec(encoder, edge_index, alignment=loss, **texts, **blend, **options)
 
 
@@ -256,7 +257,10 @@ def _read_features(
         for side in sides:
             texts[side].num_nodes = data[side].num_nodes
             texts[side][name] = read_vectors(data, side, name)
-        most = min(texts[sides[1]][name].shape)
+        rows = torch.cat([texts[side][name] for side in sides])
+        most = min(int((rows != 0).any(dim=1).sum()), rows.size(1))
+        if most == 0:
+            continue
         given = options | {'dim': min(options.get('dim', most), most)}
         texts = ReduceText(**given, target=name, sides=sides)(texts)
         parts.append(torch.cat([texts[side][name] for side in sides]))

@@ -306,13 +306,18 @@ def get_preset(
             see :func:`authors_preset`. (default: :obj:`"sound"`)
 
     Raises:
-        ValueError: If a name is unknown.
+        ValueError: If a name is unknown, or the authors do not have the alignment.
     """
     check_choice('backbone', backbone, tuple(BACKBONES))
     check_choice('dataset', dataset, DATASETS)
     check_choice('alignment', alignment, ALIGNMENTS)
     check_choice('variant', variant, VARIANTS)
     if alignment == 'auto':
+        if variant == 'authors':
+            raise ValueError(
+                "'variant' must be 'sound' for alignment='auto', which the authors do "
+                "not have, got 'authors'"
+            )
         return auto_preset(backbone)
     nearest = {'synthetic': 'yelp', 'own': 'amazon'}
     preset = (sound_preset if variant == 'sound' else authors_preset)(

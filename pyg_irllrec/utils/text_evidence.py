@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 _MOST_PAIRS = 20_000
+_MOST_DRAWS = 10
 _SHUFFLES = 30
 
 
@@ -28,12 +29,11 @@ def text_evidence(vectors: Tensor, node: Tensor, group: Tensor, seed: int = 0) -
     generator = torch.Generator().manual_seed(seed)
     vectors, node, group = vectors.detach().cpu().float(), node.cpu(), group.cpu()
     has_text = (vectors != 0).any(dim=1)
-    order = torch.randperm(node.numel(), generator=generator)
-    order = order[has_text[node[order]]]
-    order = order[group[order].argsort(stable=True)]
-    node, group = node[order], group[order]
-    is_pair = (group[1:] == group[:-1]) & (node[1:] != node[:-1])
-    pairs = torch.stack([node[:-1], node[1:]])[:, is_pair]
+    # In whatever order interactions come, the same pairs are drawn.
+    node, group = torch.stack([node, group]).unique(dim=1)
+    node, group = node[has_text[node]], group[has_text[node]]
+    draws = min(max(_MOST_PAIRS // max(node.numel(), 1), 1), _MOST_DRAWS)
+    pairs = torch.cat([_pairs(node, group, generator) for _ in range(draws)], dim=1)
     if pairs.size(1) == 0:
         return 0.0
     chosen = torch.randperm(pairs.size(1), generator=generator)[:_MOST_PAIRS]
@@ -56,3 +56,12 @@ def text_evidence(vectors: Tensor, node: Tensor, group: Tensor, seed: int = 0) -
     if deviation == 0:  # All texts are the same.
         return 0.0
     return (likeness(rows) - float(shuffled.mean())) / deviation
+
+
+def _pairs(node: Tensor, group: Tensor, generator: torch.Generator) -> Tensor:
+    r"""Nodes that follow each other in a random order of their group."""
+    order = torch.randperm(node.numel(), generator=generator)
+    order = order[group[order].argsort(stable=True)]
+    node, group = node[order], group[order]
+    is_pair = (group[1:] == group[:-1]) & (node[1:] != node[:-1])
+    return torch.stack([node[:-1], node[1:]])[:, is_pair]

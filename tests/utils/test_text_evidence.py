@@ -31,6 +31,13 @@ def test_is_the_same_for_the_same_seed(data):
     assert found[0] == found[1] != found[2]
 
 
+def test_is_the_same_in_any_order(data):
+    edges = data['user', 'rates', 'item'].edge_index
+    other = torch.cat([edges.flip(1), edges[:, :9]], dim=1)
+    texts = data['user'].profile
+    assert text_evidence(texts, *edges) == text_evidence(texts, *other)
+
+
 def test_rows_of_zeros_are_no_texts():
     torch.manual_seed(0)
     texts = torch.randn(40, 8)
