@@ -57,7 +57,7 @@ from pyg_irllrec.cli.training_options import (
 )
 from pyg_irllrec.cli.write_recommendations import write_recommendations
 from pyg_irllrec.datasets import InteractionDataset
-from pyg_irllrec.nn import Recommendation
+from pyg_irllrec.nn import Recommendation, Recommender
 from pyg_irllrec.training import (
     InteractionDataModule,
     RunFolder,
@@ -142,6 +142,8 @@ def train_on(
         **preset['fit'],
     )
     print(', '.join(f'{name} {value:.4f}' for name, value in result.test.items()))
+    if model.blend_weight is not None:
+        print(f'scores are a blend: {describe_blend(model)}')
     with atomic_write(args.out / 'metrics.json') as file:
         json.dump(result.test, file, indent=2)
     # Nothing that a user has rated, be it held out or disliked.
@@ -165,6 +167,12 @@ def check_validation(data: HeteroData) -> None:
             'with --min-rating): of fewer none is held out for validation, got at most '
             f'{most} per user to train on'
         )
+
+
+def describe_blend(model: Recommender) -> str:
+    names = ['graph', *(type(each).__name__ for each in model.companions)]
+    weights = model.blend_weight.tolist()
+    return ', '.join(f'{name} {weight:.2f}' for name, weight in zip(names, weights))
 
 
 def choose_users(

@@ -85,6 +85,7 @@ def test_recommends_with_the_ids_that_came_in(chain):
     assert 'recall@20' in metrics
     own, dry = results[0][1], json.loads(results[1][1].stdout)
     assert 'User anna' in own.stdout and 'Book ' in own.stdout
+    assert re.search(r'scores are a blend: graph [.\d]+, EASE [.\d]+\n', own.stdout)
     assert dry['calls'] == 70
 
 
