@@ -142,9 +142,12 @@ class Comparison(NamedTuple):
 
 def opponents(arm: Arm, arms: Sequence[Arm]) -> list[Arm]:
     """What an arm is compared with: itself without text, a blend with EASE, and the
-    default with EASE and every arm without text."""
+    default with EASE, on its texts too, and every arm without text."""
     found = []
     for other in arms:
+        if arm.model == 'auto' and other.model == 'ease' and other.text == arm.text:
+            found.append(other)
+            continue
         if other.text != 'none' or other == arm:
             continue
         same = arm.name.replace(f'-{arm.text}', '') == other.name.replace('-none', '')

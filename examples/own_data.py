@@ -142,6 +142,8 @@ def train_on(
         **preset['fit'],
     )
     print(', '.join(f'{name} {value:.4f}' for name, value in result.test.items()))
+    if args.alignment == 'auto' and args.item_text and model.features is None:
+        print('texts are left out: they have nothing to do with the interactions')
     if model.blend_weight is not None:
         print(f'scores are a blend: {describe_blend(model)}')
     with atomic_write(args.out / 'metrics.json') as file:

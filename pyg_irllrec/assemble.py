@@ -206,6 +206,8 @@ def choose_preset(
         return get_preset(backbone, 'own', alignment)
     edge_type, _ = find_interaction_types(data, edge_type, rev_edge_type)
     num_interactions = read_edges(data[edge_type]).size(1)
+    if num_interactions == 0:
+        raise ValueError(f"'data' must hold interactions, got none of {edge_type}")
     sides = edge_type[0], edge_type[2]
     related = {
         (side, name): _has_evidence(data, edge_type, side, name)
@@ -257,6 +259,7 @@ def _read_features(
         for side in sides:
             texts[side].num_nodes = data[side].num_nodes
             texts[side][name] = read_vectors(data, side, name)
+        _check_widths(texts, sides, name)
         rows = torch.cat([texts[side][name] for side in sides])
         most = min(int((rows != 0).any(dim=1).sum()), rows.size(1))
         if most == 0:
@@ -379,12 +382,17 @@ def _join_vectors(
     needed_by = f'alignment={alignment!r}'
     others = "another (without any texts: alignment='none')"
     user, item = (_read_vectors(data, side, name, needed_by, others) for side in sides)
-    if user.size(1) != item.size(1):
+    _check_widths(data, sides, name)
+    return torch.cat([user, item])
+
+
+def _check_widths(data: HeteroData, sides: tuple[str, str], name: str) -> None:
+    user, item = (data[side][name].size(1) for side in sides)
+    if user != item:
         raise ValueError(
             f"data['{sides[0]}'].{name} and data['{sides[1]}'].{name} must be equally "
-            f'wide, got {user.size(1)} and {item.size(1)}'
+            f'wide, got {user} and {item}'
         )
-    return torch.cat([user, item])
 
 
 def _build_backbone(

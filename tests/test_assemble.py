@@ -265,6 +265,8 @@ def test_bad_input(data):
         torch.ones(60, 2),
         torch.ones(40, 3),
     )
+    empty = bare.clone()
+    empty['user', 'rates', 'item'].edge_index = torch.empty(2, 0, dtype=torch.long)
     none = {'alignment': 'none'}
     for graph, arguments, message in (
         (data, {'backbone': 'ngcf'}, "'backbone' must be one of 'lightgcn'"),
@@ -298,6 +300,12 @@ def test_bad_input(data):
         ),
         (bare, none | {'backbone': 'alpharec'}, "backbone='alpharec' needs text"),
         (uneven, {'alignment': 'profile'}, 'must be equally wide, got 2 and 3'),
+        (
+            uneven,
+            {'preset': choose_preset(data)},
+            'must be equally wide, got 2 and 3',
+        ),
+        (empty, {}, r"'data' must hold interactions, got none of \('user', 'rates'"),
     ):
         with pytest.raises(ValueError, match=message):
             build_model(graph, **arguments)

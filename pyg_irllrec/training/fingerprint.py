@@ -211,7 +211,7 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 def _setting_differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
     differ = [
-        f"the model's {name} {before.get(name)}, not {now.get(name)}"
+        f"the model's {name} {before.get(name, 'absent')}, not {now.get(name, 'absent')}"
         for name in {**before, **now}
         if before.get(name) != now.get(name)
         and STATE not in (before.get(name), now.get(name))
