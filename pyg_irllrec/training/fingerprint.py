@@ -210,8 +210,9 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def _setting_differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    none = 'absent'
     differ = [
-        f"the model's {name} {before.get(name, 'absent')}, not {now.get(name, 'absent')}"
+        f"the model's {name} {before.get(name, none)}, not {now.get(name, none)}"
         for name in {**before, **now}
         if before.get(name) != now.get(name)
         and STATE not in (before.get(name), now.get(name))
