@@ -30,7 +30,9 @@ def text_evidence(vectors: Tensor, node: Tensor, group: Tensor, seed: int = 0) -
     vectors, node, group = vectors.detach().cpu().float(), node.cpu(), group.cpu()
     has_text = (vectors != 0).any(dim=1)
     # In whatever order interactions come, the same pairs are drawn.
-    node, group = torch.stack([node, group]).unique(dim=1)
+    num_groups = int(group.max()) + 1 if group.numel() > 0 else 1
+    key = (node * num_groups + group).unique()
+    node, group = key // num_groups, key % num_groups
     node, group = node[has_text[node]], group[has_text[node]]
     draws = min(max(_MOST_PAIRS // max(node.numel(), 1), 1), _MOST_DRAWS)
     pairs = torch.cat([_pairs(node, group, generator) for _ in range(draws)], dim=1)
@@ -43,19 +45,19 @@ def text_evidence(vectors: Tensor, node: Tensor, group: Tensor, seed: int = 0) -
     place = has_text.cumsum(0) - 1
     first, second = place[pairs]
 
-    def likeness(rows: Tensor) -> float:
-        return float((rows[first] * rows[second]).sum(dim=1).mean())
+    def likeness(order: Tensor) -> float:
+        return float((rows[order[first]] * rows[order[second]]).sum(dim=1).mean())
 
     shuffled = torch.tensor(
         [
-            likeness(rows[torch.randperm(len(rows), generator=generator)])
+            likeness(torch.randperm(len(rows), generator=generator))
             for _ in range(_SHUFFLES)
         ]
     )
     deviation = float(shuffled.std())
     if deviation == 0:  # All texts are the same.
         return 0.0
-    return (likeness(rows) - float(shuffled.mean())) / deviation
+    return (likeness(torch.arange(len(rows))) - float(shuffled.mean())) / deviation
 
 
 def _pairs(node: Tensor, group: Tensor, generator: torch.Generator) -> Tensor:
