@@ -212,6 +212,16 @@ def quality() -> str:
     )
 
 
+def quality_splits() -> str:
+    """The same models where the split is another."""
+    tables = [
+        f'{quality_command(name)}, Recall@20 / NDCG@20 on the test part, mean ± '
+        f'deviation of the seeds:\n\n{quality_table(rows_of(name))}'
+        for name in ('quality_time', 'quality_leave_one_out')
+    ]
+    return '\n\n'.join(tables)
+
+
 def quality_tests() -> str:
     """The same runs with their deviations, tests and seconds."""
     rows = rows_of('quality')
@@ -225,8 +235,8 @@ def quality_tests() -> str:
     )
 
 
-def quality_command() -> str:
-    return command('quality').replace(' --report', '')
+def quality_command(name: str = 'quality') -> str:
+    return command(name).replace(' --report', '')
 
 
 def best_table(rows: list[Row], seeds: int) -> str:
@@ -390,6 +400,7 @@ FIGURES: dict[str, Callable[[], str]] = {
         parity,
         prototypes,
         quality,
+        quality_splits,
         quality_tests,
         train_step,
         info_nce,
