@@ -279,7 +279,9 @@ def test_a_file_that_was_cut_off_is_rescued(encoder, path, pages):
     later = HashEncoder()
     with pytest.warns(UserWarning, match=r'cache\.db was damaged: \d+ entries') as seen:
         again = cached(later, path)
-    assert [each.filename for each in seen] == [__file__]
+    # Others may be of what is collected meanwhile, from other tests.
+    own = [each.filename for each in seen if each.category is UserWarning]
+    assert own == [__file__]
     np.testing.assert_array_equal(again(texts), encoder.expected(texts))
     assert 0 < len(later.texts) < 300
 
