@@ -274,16 +274,14 @@ def train(
         model = closed_form(arm, data, part_of(params, 'model'))
         model.score(torch.tensor([0]))  # It is solved when it first scores.
         return Trained(model, interactions, None, time.perf_counter() - start)
+    torch.manual_seed(seed)
     if arm.model == 'auto':
         preset = choose_preset(data)
         for options in preset['companions'].values():
             options |= part_of(params, 'companion')
-    else:
-        preset = recipe_of(arm, name) if arm.recipe else preset_of(arm, params)
-    torch.manual_seed(seed)
-    if arm.model == 'auto':
         model = build_model(data, preset=preset)
     else:
+        preset = recipe_of(arm, name) if arm.recipe else preset_of(arm, params)
         model = graph_model(arm, data, params, preset)
     interactions = InteractionDataModule(data, seed=seed, **preset['data'])
     with tempfile.TemporaryDirectory() as folder:

@@ -178,10 +178,10 @@ def choose_preset(
     :func:`~pyg_irllrec.presets.auto_preset` for its size, or of another alignment for
     :obj:`"own"` data.
 
-    Texts are read where they have to do with interactions, by a test of permutation:
-    two items of one user must be more alike than if rows of texts were shuffled, and
-    two users of one item, by three standard deviations. What a text costs that belongs
-    to another node, or to none, is spared that way.
+    Texts are read only if they relate to the interactions, by a permutation test: two
+    items of one user must be more alike than with the rows of texts shuffled, and two
+    users of one item, by three standard deviations. Texts that fail the test, such as
+    those of other nodes, are left out.
 
     Args:
         data (HeteroData): The graph.

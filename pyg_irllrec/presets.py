@@ -351,8 +351,8 @@ def auto_preset(
     the blend are chosen on validation, where a part that does not help gets none.
     Beyond 13 000 items, where EASE takes gigabytes, :class:`~pyg_irllrec.nn.ItemKNN`
     takes its place; beyond 50 000 the softmax is over drawn items; beyond 200 000 nodes
-    embeddings are narrower. These forms are for want of time and memory: their quality
-    was not measured.
+    embeddings are narrower. These forms save time and memory; their quality was not
+    measured.
 
     Args:
         backbone (str): A key of :obj:`BACKBONES`. (default: :obj:`"lightgcn"`)
