@@ -94,10 +94,7 @@ class UserItems:
             ValueError: If :obj:`users` holds no ids of users.
         """
         check_index('users', users, self.num_users, may_be_empty=True)
-        degree = self.degree[users]
-        row = torch.arange(users.numel(), device=users.device).repeat_interleave(degree)
-        first = self.rowptr[users] - (degree.cumsum(0) - degree)
-        return row, self.item[torch.arange(row.numel(), device=row.device) + first[row]]
+        return lookup_items(self.rowptr, self.item, users)
 
     def sample_negatives(
         self, users: Tensor, generator: Optional[torch.Generator] = None
@@ -135,3 +132,11 @@ class UserItems:
             f'{type(self).__name__}(num_users={self.num_users}, '
             f'num_items={self.num_items}, num_interactions={self.item.numel()})'
         )
+
+
+def lookup_items(rowptr: Tensor, item: Tensor, users: Tensor) -> tuple[Tensor, Tensor]:
+    r"""The items of users, as pairs (position in :obj:`users`, item), unchecked."""
+    degree = rowptr[users + 1] - rowptr[users]
+    row = torch.arange(users.numel(), device=users.device).repeat_interleave(degree)
+    first = rowptr[users] - (degree.cumsum(0) - degree)
+    return row, item[torch.arange(row.numel(), device=row.device) + first[row]]

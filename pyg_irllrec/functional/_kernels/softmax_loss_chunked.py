@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_chunked import blocks
-from pyg_irllrec.functional._kernels.softmax_loss_eager import lookup, masked_logit
+from pyg_irllrec.functional._kernels.softmax_loss_eager import masked_logit
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
+from pyg_irllrec.utils.user_items import lookup_items
 
 
 def softmax_loss_chunked(
@@ -78,7 +79,7 @@ def _mean(
     pairs = _Cells(row, items, num_items, step, num_blocks)
     masked = [pairs] if mask_pairs else []
     if rowptr is not None and known_item is not None:
-        others = lookup(rowptr, known_item, rows)
+        others = lookup_items(rowptr, known_item, rows)
         masked.append(_Cells(*others, num_items, step, num_blocks))
 
     key_streams = keys.expand(streams, num_items, dim)

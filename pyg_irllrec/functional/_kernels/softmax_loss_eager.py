@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyg_irllrec.functional.unit_norm import unit_norm
+from pyg_irllrec.utils.user_items import lookup_items
 
 
 def softmax_loss_eager(
@@ -32,18 +33,12 @@ def softmax_loss_eager(
     positive = logits[row, items]
     if not mask_pairs:
         return (logits.logsumexp(dim=1)[row] - positive).mean()
-    masked = [(row, items)] if known is None else [(row, items), lookup(*known, rows)]
+    masked = (
+        [(row, items)] if known is None else [(row, items), lookup_items(*known, rows)]
+    )
     for at in masked:
         logits = logits.index_put(at, logits.new_tensor(masked_logit(logits.dtype)))
     return -F.logsigmoid(positive - logits.logsumexp(dim=1)[row]).mean()
-
-
-def lookup(rowptr: Tensor, item: Tensor, users: Tensor) -> tuple[Tensor, Tensor]:
-    r"""The items of users, as pairs (position in :obj:`users`, item)."""
-    degree = rowptr[users + 1] - rowptr[users]
-    row = torch.arange(users.numel(), device=users.device).repeat_interleave(degree)
-    first = rowptr[users] - (degree.cumsum(0) - degree)
-    return row, item[torch.arange(row.numel(), device=row.device) + first[row]]
 
 
 def masked_logit(dtype: torch.dtype) -> float:

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pyg_irllrec.functional._kernels.softmax_loss_eager import lookup, masked_logit
+from pyg_irllrec.functional._kernels.softmax_loss_eager import masked_logit
 from pyg_irllrec.functional.unit_norm import unit_norm
+from pyg_irllrec.utils.user_items import lookup_items
 
 
 def softmax_loss_sampled(
@@ -39,7 +40,9 @@ def softmax_loss_sampled(
         item_bias = item_bias.to(item.dtype)
         positive, bias = positive + item_bias[items], bias + item_bias[drawn]
     logits = query @ candidates.t() + bias
-    masked = [(row, items)] if known is None else [(row, items), lookup(*known, rows)]
+    masked = (
+        [(row, items)] if known is None else [(row, items), lookup_items(*known, rows)]
+    )
     for of_row, of_item in masked:
         column = torch.searchsorted(drawn, of_item).clamp(max=drawn.numel() - 1)
         hit = drawn[column] == of_item
