@@ -18,7 +18,7 @@ from pyg_irllrec.assemble import build_model
 __version__ = '0.1.0'
 
 # They need an extra, or are of no use at run time: imported when first asked for.
-_LAZY = ('explain', 'plot', 'testing', 'training')
+_LAZY = ('explain', 'plot', 'serving', 'testing', 'training')
 
 __all__ = [
     '__version__',
@@ -29,6 +29,7 @@ __all__ = [
     'nn',
     'plot',
     'presets',
+    'serving',
     'testing',
     'text',
     'training',

@@ -1,0 +1,68 @@
+r"""What a bundle keeps of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.typing import RATES, SIDES, EdgeType
+from pyg_irllrec.utils.edge_store import edge_store, read_edges
+from pyg_irllrec.utils.node_data import (
+    read_ids,
+    read_num_nodes,
+    read_texts,
+    read_vectors,
+)
+from pyg_irllrec.utils.split_layout import (
+    HELD_OUT_KEYS,
+    SplitLayout,
+    positive_edges,
+    split_layout,
+)
+
+TEXTS = ('title', 'text', 'profile_text', 'intent_text')
+VECTORS = ('profile', 'intent')
+
+
+def kept_of(data: HeteroData, edge_type: EdgeType) -> HeteroData:
+    r"""Ids, texts, vectors and interactions, under the names of our own datasets."""
+    kept = HeteroData()
+    for name, side in zip(SIDES, (edge_type[0], edge_type[2])):
+        kept[name].num_nodes = read_num_nodes(data, side)
+        kept[name].id = list(read_ids(data, side))
+        for text in TEXTS:
+            if text in data[side]:
+                kept[name][text] = read_texts(data, side, text)
+        for vector in VECTORS:
+            if vector in data[side]:
+                kept[name][vector] = read_vectors(data, side, vector).cpu()
+    store = edge_store(data, edge_type)
+    kept[RATES].edge_index = read_edges(store).cpu()
+    layout = split_layout(store)
+    if layout is SplitLayout.HELD_OUT:
+        for key in HELD_OUT_KEYS:
+            if key in store:
+                kept[RATES][key] = store[key].cpu().long()
+    elif layout is SplitLayout.TEST_SET:
+        kept[RATES].test_edge_label_index = positive_edges(store).cpu()
+    return kept
+
+
+def all_interactions(kept: HeteroData) -> Tensor:
+    r"""Those of training and those that are held out, of shape :math:`(2, E)`."""
+    store = kept[RATES]
+    held_out = [store[key] for key in HELD_OUT_KEYS if key in store]
+    return torch.cat([store.edge_index, *held_out], dim=1)
+
+
+def titles_of(kept: HeteroData, side: str) -> Optional[Sequence[str]]:
+    r"""The titles of nodes, or else their texts, if there are any."""
+    for name in ('title', 'text'):
+        if name in kept[side]:
+            titles: Sequence[str] = kept[side][name]
+            return titles
+    return None

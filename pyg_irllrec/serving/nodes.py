@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from pyg_irllrec.typing import NodeId
+from pyg_irllrec.utils.clean_id import clean_id
+
+
+class Nodes(Sequence[NodeId]):
+    r"""The original ids of users or of items, with their titles: a sequence of ids, in
+    the order of the rows of a model.
+
+    Args:
+        side (str): What they are, :obj:`"user"` or :obj:`"item"`, for errors.
+        ids (sequence): An id per node, integers or strings.
+        titles (sequence of str, optional): A title per node; :obj:`""` where there is
+            none. (default: :obj:`None`, the ids)
+
+    Raises:
+        ValueError: If there is not one title per node, or an id occurs twice.
+    """
+
+    def __init__(
+        self,
+        side: str,
+        ids: Sequence[NodeId],
+        titles: Optional[Sequence[str]] = None,
+    ) -> None:
+        if titles is not None and len(titles) != len(ids):
+            raise ValueError(
+                f"'titles' must hold one per {side}, {len(ids)}, got {len(titles)}"
+            )
+        self.side = side
+        self.ids = ids
+        self._titles = titles
+        self._rows = {str(name): row for row, name in enumerate(ids)}
+        if len(self._rows) < len(ids):
+            raise ValueError(
+                f"'ids' must be distinct, got {len(ids) - len(self._rows)} that occur "
+                'twice'
+            )
+
+    def rows(self, ids: Iterable[NodeId], name: str) -> Tensor:
+        r"""The rows of ids, in their order.
+
+        Args:
+            ids (iterable): The ids: integers and their digits are the same.
+            name (str): The argument that holds them, for the error.
+
+        Raises:
+            ValueError: If an id is unknown.
+        """
+        if isinstance(ids, str):
+            raise ValueError(
+                f"'{name}' must be a list of ids, got the single text {ids!r}: "
+                f'[{ids!r}]'
+            )
+        found = []
+        for each in ids.tolist() if isinstance(ids, Tensor) else ids:
+            row = self._rows.get(clean_id(str(each)))
+            if row is None:
+                raise ValueError(self._unknown(each, name))
+            found.append(row)
+        return torch.tensor(found, dtype=torch.long)
+
+    def title(self, row: int) -> str:
+        r"""The title of a node; its id where it has none."""
+        title = '' if self._titles is None else self._titles[row]
+        return title or str(self.ids[row])
+
+    def __contains__(self, name: object) -> bool:
+        return clean_id(str(name)) in self._rows
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, row):  # type: ignore[no-untyped-def]
+        return self.ids[row]
+
+    def _unknown(self, given: NodeId, name: str) -> str:
+        some = list(self._rows)
+        near = get_close_matches(str(given), some[:10_000], 1) or some[:1]
+        example = f', such as {near[0]!r}' if near else ''
+        return (
+            f"'{name}' must hold ids of {self.side}s that the model was trained on "
+            f'({len(some)}{example}), got {str(given)!r}'
+        )
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self.side!r}, {len(self)} ids)'
