@@ -217,7 +217,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--smoke', action='store_true', help='does it run at all?')
     add('--json', type=Path, metavar='FILE', help='write the rows')
     add('--png', type=Path, metavar='FILE', help='draw the table')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if outside := [name for name in args.data if name not in real_data.EMBEDDED]:
+        if args.root is None and not args.smoke and not args.report:
+            parser.error(f'--data {outside[0]} needs --root')
+    return args
 
 
 def part(text: str) -> tuple[int, int]:

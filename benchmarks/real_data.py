@@ -45,6 +45,8 @@ SPLITS = ('given', 'random', 'time', 'leave_one_out')
 TEXTS = ('real', 'shuffled')
 GIVEN = ('amazon', 'movie', 'yelp', 'xrec-amazon', 'xrec-yelp', 'synthetic', 'toy')
 """What comes split."""
+EMBEDDED = ('synthetic', 'toy')
+"""What needs no root."""
 TEXT_FIELDS = (
     *('title', 'name', 'genres', 'tags'),
     *('plot', 'profile', 'gpt_description'),

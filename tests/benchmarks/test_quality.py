@@ -139,6 +139,12 @@ def test_absent_data_is_left_out(tmp_path):
     assert line.startswith('movie, ease: left out, there is no ')
 
 
+def test_data_from_outside_needs_a_root(capsys):
+    with pytest.raises(SystemExit, match='2'):
+        quality.main(['--data', 'toy', 'movie'])
+    assert '--data movie needs --root' in capsys.readouterr().err
+
+
 def test_a_blend_has_the_companion_that_was_tuned(tmp_path):
     arm, store = parse_arm('lightgcn-bpr-profile-blend-d8'), Store(tmp_path, None, 1, 1)
     params = store.tune(Case('toy'), arm, 0)

@@ -177,6 +177,13 @@ class ClosedForm(Ranker):
             part = _coo_matrix(rows, ones[first:last], shape)
             yield slice(start, stop), torch.sparse.mm(part, x).to_dense()
 
+    def extra_repr(self) -> str:
+        r"""The arguments; for options that were left open, the values in use."""
+        options = self.options
+        used = [name for name, value in self._given.items() if value == _OPEN]
+        shown = [super().extra_repr(), *(f'{name}={options[name]:g}' for name in used)]
+        return ', '.join(shown)
+
     def get_extra_state(self) -> Tensor:
         r"""The options, as a part of :meth:`state_dict`."""
         return self._chosen.clone()

@@ -93,6 +93,14 @@ def test_the_state_is_what_was_chosen(monkeypatch):
         Popularity(USERS, ITEMS, KNOWN).load_state_dict(model.state_dict())
 
 
+def test_it_shows_the_options_in_use(monkeypatch):
+    model = EASE(USERS, ITEMS, KNOWN)
+    peak(monkeypatch, l2_weight=20.0)
+    model.calibrate(VAL, TRAIN, k=3)
+    assert 'l2_weight=20)' in repr(model)
+    assert 'l2_weight=3.0)' in repr(EASE(USERS, ITEMS, KNOWN, l2_weight=3.0))
+
+
 def test_a_copy_is_solved_anew():
     model = EASE(USERS, ITEMS, KNOWN)
     score = model.score(EVERYONE)
