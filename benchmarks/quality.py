@@ -132,6 +132,8 @@ def run_all(args: argparse.Namespace) -> None:
     store = Store(args.out, args.root, args.trials, args.epochs, args.device)
     cells = cells_of(args)
     if not args.report:
+        if args.root is None and (away := set(args.data) - set(real_data.EMBEDDED)):
+            raise ValueError(f'--data {min(away)} needs --root')
         run_cells(store, cells[args.part[0] :: args.part[1]], args.seeds, args.jobs)
     rows = collect(store, cells, args.seeds)
     print(report(rows))
@@ -217,11 +219,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--smoke', action='store_true', help='does it run at all?')
     add('--json', type=Path, metavar='FILE', help='write the rows')
     add('--png', type=Path, metavar='FILE', help='draw the table')
-    args = parser.parse_args(argv)
-    if outside := [name for name in args.data if name not in real_data.EMBEDDED]:
-        if args.root is None and not args.smoke and not args.report:
-            parser.error(f'--data {outside[0]} needs --root')
-    return args
+    return parser.parse_args(argv)
 
 
 def part(text: str) -> tuple[int, int]:
