@@ -1,1 +1,2 @@
-r"""What command lines share: options, errors in one line, trained runs read again."""
+r"""The command line, ``pyg-irllrec``: one module per command in :obj:`commands`, and
+what they share."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -20,7 +21,8 @@ def run_command(work: Callable[[], object], hint: str = '') -> int:
             written. (default: :obj:`""`)
 
     Returns:
-        The exit status: 0, 2 for bad input, and 130 after an interruption.
+        The exit status: 0, 2 for bad input, 130 after an interruption, and 141 where
+        nobody reads on, as in :obj:`| head`.
     """
     if isinstance(sys.stdout, TextIOWrapper):
         # Where the terminal lacks a letter of a title, it is shown by its number.
@@ -30,6 +32,11 @@ def run_command(work: Callable[[], object], hint: str = '') -> int:
         show, warnings.showwarning = warnings.showwarning, _print_note
         try:
             work()
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Python would write the rest at its end, and fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
         except (ValueError, OSError, ImportError) as error:
             more = f': {hint}' if hint and isinstance(error, WriteError) else ''
             print(f'error: {printable(error)}{more}', file=sys.stderr)

@@ -1,0 +1,85 @@
+r"""The commands as one application of typer. Only :mod:`pyg_irllrec.cli.main` imports
+it: without the extra, typer is missing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Annotated, Any, Optional
+
+import typer
+from typer.core import TyperGroup
+
+from pyg_irllrec import __version__
+from pyg_irllrec.cli.command import Command
+from pyg_irllrec.cli.run_command import run_command
+
+COMMANDS: tuple[Command, ...] = ()
+"""In the order of the help."""
+
+# The class is click's or, since typer has a click of its own, typer's.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+class _Group(TyperGroup):
+    r"""Prints what is wrong with a call in one line."""
+
+    def main(  # type: ignore[override]
+        self,
+        args: Optional[Sequence[str]] = None,
+        prog_name: Optional[str] = None,
+        **extra: Any,
+    ) -> None:
+        extra['standalone_mode'] = False
+        code = None
+
+        def work() -> None:
+            nonlocal code
+            try:
+                code = super(_Group, self).main(args, prog_name, **extra)
+            except UsageError as error:
+                raise ValueError(_one_line(error)) from None
+
+        sys.exit(run_command(work) or code)
+
+
+def _one_line(error: Any) -> str:
+    where = error.ctx.command_path if error.ctx else 'pyg-irllrec'
+    return f'{error.format_message().rstrip(".")} (see {where} --help)'
+
+
+def _in_one_line(command: Command) -> Callable[..., None]:
+    r"""The function of a command that ends with an exit code."""
+
+    @wraps(command.function)
+    def function(**options: Any) -> None:
+        raise typer.Exit(run_command(lambda: command.function(**options), command.hint))
+
+    return function
+
+
+app = typer.Typer(
+    name='pyg-irllrec',
+    cls=_Group,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={'help_option_names': ['-h', '--help']},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _no_command(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option('--version', help='Print it.')] = False,
+) -> None:
+    r"""Recommend by intents: from two tables to a running service."""
+    if version:
+        print(f'pyg-irllrec {__version__}')
+    elif ctx.invoked_subcommand is None:
+        print(ctx.get_help(), file=sys.stderr)
+        raise typer.Exit(2)
+
+
+for each in COMMANDS:
+    app.command(epilog=f'\b\nExamples:\n{each.examples}')(_in_one_line(each))

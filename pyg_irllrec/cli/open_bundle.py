@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyg_irllrec.serving import Bundle, load
+
+
+def open_bundle(path: Path, device: str = 'cpu') -> Bundle:
+    r"""Reads a bundle, from its own folder or from the run that it lies in.
+
+    Args:
+        path (pathlib.Path): The folder.
+        device (str): Where its model goes; :obj:`"auto"` is the CPU: one query is too
+            small for more. (default: :obj:`"cpu"`)
+
+    Raises:
+        FileNotFoundError: If there is no bundle.
+        ValueError: If it is damaged or of another version.
+    """
+    inner = path / 'bundle'
+    found = inner if inner.is_dir() else path
+    return load(found, 'cpu' if device == 'auto' else device)

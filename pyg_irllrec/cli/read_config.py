@@ -1,0 +1,106 @@
+r"""``--config FILE``: the options of a command from a YAML or JSON file."""
+
+from __future__ import annotations
+
+import inspect
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Optional, get_args, get_origin, get_type_hints
+
+import typer
+import yaml
+from pydantic import ConfigDict, ValidationError, create_model
+
+from pyg_irllrec.utils.json_object import parse_json_object
+
+_STRICT = ConfigDict(extra='forbid', coerce_numbers_to_str=True)
+
+
+def use_config(ctx: typer.Context, config: Optional[Path]) -> Optional[Path]:
+    r"""Makes the values of a file the defaults of a command.
+
+    Raises:
+        ValueError: If the file holds something else than options of the command.
+        OSError: If it cannot be read.
+    """
+    if config is not None:
+        ctx.default_map = _check(ctx, _read(config), config)
+    return config
+
+
+def _check(ctx: typer.Context, found: dict[str, Any], path: Path) -> dict[str, Any]:
+    r"""The values by the names of arguments, as the schema of the command has them."""
+    arguments = {
+        _shown_name(each): str(each.name)
+        for each in ctx.command.params
+        if each.name not in ('config', 'help')
+    }
+    types = get_type_hints(inspect.unwrap(ctx.command.callback or _check))
+    values = {}
+    for given, value in found.items():
+        name = str(given).replace('_', '-')
+        if name not in arguments:
+            near = get_close_matches(name, arguments, 1)
+            raise ValueError(
+                f'{path} must hold options of {ctx.command_path}, got {given!r}: '
+                + (f'is it {near[0]!r}?' if near else f'one of {", ".join(arguments)}')
+            )
+        if arguments[name] in values:
+            raise ValueError(f'{path} must hold {name!r} once, got it twice')
+        several = _is_list(types[arguments[name]]) and not isinstance(value, list)
+        values[arguments[name]] = [value] if several else value
+    fields: dict[str, Any] = {name: (types[name], None) for name in values}
+    schema = create_model('Options', __config__=_STRICT, **fields)
+    try:
+        checked = schema(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        shown = {argument: option for option, argument in arguments.items()}
+        name = shown[str(first['loc'][0])]
+        raise ValueError(
+            f'{path}: {name!r} does not fit, got {first["input"]!r}: {first["msg"]}'
+        ) from None
+    options: dict[str, Any] = checked.model_dump(mode='json')
+    return options
+
+
+def _is_list(kind: Any) -> bool:
+    r"""Whether an option may be given several times."""
+    return get_origin(kind) is list or any(map(_is_list, get_args(kind)))
+
+
+def _shown_name(parameter: Any) -> str:
+    r"""What a parameter is called on the command line."""
+    long = [each for each in parameter.opts if each.startswith('--')]
+    name = long[0] if long else str(parameter.name)
+    return name.lstrip('-').replace('_', '-')
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise OSError(f'--config {path} cannot be read: {error.strerror}') from None
+    try:
+        if path.suffix.lower() == '.json':
+            return parse_json_object(content)
+        found = yaml.load(content, _Loader) or {}
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = ' '.join(str(error).split())[:200]
+        raise ValueError(f'{path} must hold YAML or JSON: {reason}') from None
+    if not isinstance(found, dict):
+        raise ValueError(
+            f'{path} must hold options by their names, such as "k: 20", got a '
+            f'{type(found).__name__}'
+        )
+    return found
+
+
+class _Loader(yaml.SafeLoader):
+    r"""Refuses a name that is given twice, of which YAML keeps the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        if len(found) < len(node.value):
+            raise ValueError('a name is given twice')
+        return found
