@@ -586,6 +586,7 @@ def text_calls(folder: Path) -> Calls:
         'approximate_tokens': (text.approximate_tokens, {'text': 'red tea'}),
         'TfidfEncoder': (text.TfidfEncoder, {'dim': 3, 'seed': 0}),
         'TfidfEncoder.call': (text.TfidfEncoder(), {'texts': WORDS}),
+        'TfidfEncoder.fit': (text.TfidfEncoder().fit, {'texts': WORDS}),
         'SentenceEncoder': (
             text.SentenceEncoder,
             {'model': 'm', 'batch_size': 2, 'device': 'cpu', 'progress': False},

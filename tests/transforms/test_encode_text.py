@@ -53,6 +53,26 @@ def test_as_the_synthetic_data_has_it():
         torch.testing.assert_close(out[side].again, data[side].profile)
 
 
+def test_leaves_an_encoder_fitted_on_both_sides():
+    data = SyntheticIntents(40, 30)[0]
+    encoder = TfidfEncoder(8)
+    encode = EncodeText(encoder)
+    encode(SyntheticIntents(30, 20, seed=1)[0])
+    out = encode(data)
+    assert encoder.state is not None
+    new = torch.from_numpy(encoder(data['item'].profile_text))
+    torch.testing.assert_close(new, out['item'].profile)
+
+
+def test_keeps_what_an_encoder_was_fitted_on():
+    data = SyntheticIntents(40, 30)[0]
+    encoder = TfidfEncoder(8).fit(data['item'].intent_text)
+    out = EncodeText(encoder)(data)
+    expected = torch.from_numpy(encoder(data['user'].profile_text))
+    assert torch.equal(out['user'].profile, expected)
+    assert len(encoder.state.words) < 100
+
+
 def test_lazy_texts_and_a_cache(data, encoder, tmp_path):
     pytest.importorskip('pyarrow')
     data['item'].profile_text = TextArray(data['item'].profile_text)

@@ -78,8 +78,8 @@ class CachedEncoder:
         if getattr(encoder, 'corpus_dependent', False):
             raise ValueError(
                 "'encoder' must give a text the same vector in every call, got "
-                f'{encoder!r}, which is fitted on the texts of each call: use it '
-                'without a cache'
+                f'{encoder!r}, which is fitted on the texts of each call: fit it '
+                'first, or use it without a cache'
             )
         self.encoder = encoder
         self.path = as_path('path', path)

@@ -49,3 +49,34 @@ def test_describes_itself():
     described = TfidfEncoder(dim=3, seed=1).describe()
     assert described.pop('library').startswith('scikit-learn ')
     assert described == {'encoder': 'TfidfEncoder', 'dim': 3, 'seed': 1}
+
+
+def test_once_fitted_it_encodes_new_texts_in_one_space():
+    encoder = TfidfEncoder(dim=3).fit(TEXTS)
+    vectors = encoder(TEXTS)
+    np.testing.assert_allclose(encoder(TEXTS[:1]), vectors[:1], atol=1e-6)
+    (new,) = encoder(['mountains and hikes']) @ vectors.T
+    assert new[1] > 0.5 > abs(new[2])
+    assert encoder(['tea']).tolist() == [[0.0] * 3] and encoder([]).shape == (0, 3)
+    assert (encoder.fit(TEXTS[2:])(TEXTS[:2]) == 0).all(), 'fitted anew'
+
+
+def test_what_was_learned_moves_to_another_encoder():
+    first, second = TfidfEncoder(dim=2).fit(TEXTS), TfidfEncoder(dim=2)
+    assert first.describe() != second.describe()
+    second.state = first.state
+    assert (first(TEXTS) == second(TEXTS)).all()
+    assert first.describe() == second.describe()
+    assert not first.corpus_dependent and TfidfEncoder().corpus_dependent
+    assert first.describe() != TfidfEncoder(dim=2).fit(TEXTS[1:]).describe()
+
+
+def test_a_call_of_one_that_is_not_fitted_is_forgotten():
+    encoder = TfidfEncoder(dim=2)
+    encoder(TEXTS)
+    assert encoder.state is None
+
+
+def test_fits_on_texts_with_words_alone():
+    with pytest.raises(ValueError, match='must hold words'):
+        TfidfEncoder().fit(['', 'the'])
