@@ -18,7 +18,7 @@ WHEELS = $(CACHE)/wheels/$(shell $(PYTHON) -c 'import hashlib, platform; \
 
 # Two rules must not install into one environment at once.
 .NOTPARALLEL:
-.PHONY: demo test lint types test-sparse test-triton quality mutants clean
+.PHONY: demo test lint types wheel-check test-sparse test-triton quality mutants clean
 
 demo: $(VENV)/.installed-train-plot
 	$(BIN)/python examples/demo.py
@@ -38,6 +38,15 @@ test-triton: $(VENV)/.installed-test-triton
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
+
+# The wheel in an environment of its own, and the commands of README.md on it.
+wheel-check: $(VENV)/.torch
+	rm -rf dist .venv-wheel
+	$(PIP) 'flit_core>=3.7,<4'
+	$(BIN)/python -c 'from flit_core import buildapi; \
+		buildapi.build_sdist("dist"), buildapi.build_wheel("dist")'
+	$(MAKE) VENV=.venv-wheel .venv-wheel/.torch
+	$(BIN)/python .ci/wheel_check.py .venv-wheel dist constraints.txt
 
 # With torch-scatter and torch-sparse, in an environment of its own: what can take a
 # SparseTensor, or make one.
@@ -86,5 +95,5 @@ $(WHEELS): | $(VENV)/.torch
 	rm $$part.cfg && mv -T $$part $@
 
 clean:
-	rm -rf .venv .venv-sparse runs build dist
+	rm -rf .venv .venv-sparse .venv-wheel runs build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
