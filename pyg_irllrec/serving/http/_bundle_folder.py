@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Optional
+
+from pyg_irllrec.serving.bundle import Bundle
+from pyg_irllrec.serving.load import load
+from pyg_irllrec.typing import PathLike
+
+MANIFEST = 'bundle.json'
+
+
+class BundleFolder:
+    r"""The folder of a bundle, in which a new one may be saved while it is served.
+
+    Args:
+        path (str or path-like): The folder.
+        device (str): Where bundles are put.
+    """
+
+    def __init__(self, path: PathLike, device: str = 'cpu') -> None:
+        self._path = Path(path)
+        self._device = device
+        self._tried: Optional[str] = None
+
+    def load(self) -> tuple[Bundle, str]:
+        r"""The bundle, and the version that names it."""
+        self._tried = self.version()
+        bundle = load(self._path, self._device)
+        return bundle, self._tried or ''
+
+    def version(self) -> Optional[str]:
+        r"""Names the bundle in the folder: a digest of its manifest, which in turn
+        names all other files by their content. None where there is no manifest."""
+        try:
+            content = (self._path / MANIFEST).read_bytes()
+        except OSError:
+            return None
+        return hashlib.sha256(content).hexdigest()[:12]
+
+    def has_new(self) -> bool:
+        r"""Whether there is a bundle that :meth:`load` has not tried to read."""
+        version = self.version()
+        return version is not None and version != self._tried

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+import logging
+from asyncio import TimeoutError as AsyncTimeoutError
+from asyncio import wait_for
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Annotated, Any, Optional, Union
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from pyg_irllrec.serving.bundle import Bundle
+from pyg_irllrec.serving.http._bundle_folder import BundleFolder
+from pyg_irllrec.serving.http._guard import Guard
+from pyg_irllrec.serving.http._metrics import Metrics
+from pyg_irllrec.serving.http._reloader import Reloader
+from pyg_irllrec.serving.http._worker_pool import PoolFull, WorkerPool
+from pyg_irllrec.serving.http.schemas import (
+    ErrorResponse,
+    ExplainRequest,
+    ExplainResponse,
+    HealthResponse,
+    RecommendRequest,
+    RecommendResponse,
+    SearchResponse,
+    SimilarRequest,
+    SimilarResponse,
+    SteerRequest,
+    SteerResponse,
+)
+from pyg_irllrec.serving.http.service import Service, UnknownId
+from pyg_irllrec.typing import PathLike
+from pyg_irllrec.utils.checks import check_count, check_positive
+
+LOCAL_HOSTS = ('localhost', '127.0.0.1', '[::1]')
+PAGE = {
+    '/': ('index.html', 'text/html'),
+    '/page.css': ('page.css', 'text/css'),
+    '/page.js': ('page.js', 'text/javascript'),
+}
+logger = logging.getLogger('pyg_irllrec.serving')
+
+
+def create_app(
+    bundle: Union[Bundle, PathLike],
+    *,
+    threads: int = 2,
+    queue_size: int = 128,
+    timeout: float = 10.0,
+    reload_seconds: Optional[float] = 1.0,
+    allowed_hosts: Optional[Sequence[str]] = LOCAL_HOSTS,
+    device: str = 'cpu',
+) -> FastAPI:
+    r"""The service of a bundle, as an ASGI application: :obj:`POST` to
+    :obj:`/recommend`, :obj:`/similar`, :obj:`/explain` and :obj:`/steer`; :obj:`GET`
+    of :obj:`/health`, :obj:`/metrics` (for Prometheus), :obj:`/openapi.json`,
+    :obj:`/users` and :obj:`/items` (to search) and :obj:`/` (the page).
+
+    An answer is JSON; that of what is wrong with a request is
+    :obj:`{"error": "..."}`: 422 for its shape, 404 for unknown ids, 400 for what the
+    bundle cannot do, 413 for its size, 503 when too many wait. There is no
+    authentication.
+
+    Args:
+        bundle (Bundle, str or path-like): A bundle, or the folder of one. When another
+            is saved into the folder, it is loaded beside the old one and takes its
+            place between two requests.
+        threads (int): How many requests are worked on at a time. (default: :obj:`2`)
+        queue_size (int): How many are worked on or wait; more are answered with 503.
+            (default: :obj:`128`)
+        timeout (float): After how many seconds a request is answered with 503.
+            (default: :obj:`10.0`)
+        reload_seconds (float, optional): How often the folder is looked at;
+            :obj:`None` for never. (default: :obj:`1.0`)
+        allowed_hosts (sequence of str, optional): The names that requests may call the
+            service by, so that no foreign page can reach it by a name of its own;
+            :obj:`None` for any.
+            (default: :obj:`("localhost", "127.0.0.1", "[::1]")`)
+        device (str): Where a bundle of a folder is put. (default: :obj:`"cpu"`)
+
+    Raises:
+        ValueError: If an argument is out of range, or there is no bundle that can be
+            read.
+    """
+    check_count('threads', threads)
+    check_count('queue_size', queue_size)
+    check_positive('timeout', timeout)
+    if reload_seconds is not None:
+        check_positive('reload_seconds', reload_seconds)
+    if isinstance(allowed_hosts, str):
+        raise ValueError(
+            f"'allowed_hosts' must be a list of names, got {allowed_hosts!r}: "
+            f'[{allowed_hosts!r}]'
+        )
+    if isinstance(bundle, Bundle):
+        folder, service = None, Service(bundle, 'in memory')
+    else:
+        folder = BundleFolder(bundle, device)
+        service = Service(*folder.load())
+    metrics = Metrics()
+    metrics.show_version(service.version)
+    pool = WorkerPool(threads, queue_size)
+    metrics.pending.set_function(lambda: pool.pending)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        reloader = None
+        if folder is not None and reload_seconds is not None:
+            reloader = Reloader(folder, service, metrics, reload_seconds)
+            reloader.start()
+        yield
+        if reloader is not None:
+            reloader.stop()
+        pool.close()
+
+    async def answer(work: Callable[[], dict[str, Any]]) -> Response:
+        return await wait_for(pool.run(lambda: to_json(work())), timeout)
+
+    app = FastAPI(
+        title='pyg_irllrec',
+        description='Recommendations by intents.',
+        version='1',
+        lifespan=lifespan,
+        docs_url=None,  # Their scripts come from other hosts.
+        redoc_url=None,
+        responses={'4XX': {'model': ErrorResponse}, 503: {'model': ErrorResponse}},
+    )
+
+    @app.post('/recommend', responses=_answers(RecommendResponse))
+    async def recommend(request: RecommendRequest) -> Response:
+        return await answer(lambda: service.recommend(request))
+
+    @app.post('/similar', responses=_answers(SimilarResponse))
+    async def similar(request: SimilarRequest) -> Response:
+        return await answer(lambda: service.similar(request))
+
+    @app.post('/explain', responses=_answers(ExplainResponse))
+    async def explain(request: ExplainRequest) -> Response:
+        return await answer(lambda: service.explain(request))
+
+    @app.post('/steer', responses=_answers(SteerResponse))
+    async def steer(request: SteerRequest) -> Response:
+        return await answer(lambda: service.steer(request))
+
+    @app.get('/users', responses=_answers(SearchResponse))
+    async def users(query: SearchQuery = '', limit: SearchLimit = 20) -> Response:
+        return await answer(lambda: service.search('user', query, limit))
+
+    @app.get('/items', responses=_answers(SearchResponse))
+    async def items(query: SearchQuery = '', limit: SearchLimit = 20) -> Response:
+        return await answer(lambda: service.search('item', query, limit))
+
+    @app.get('/health', responses=_answers(HealthResponse))
+    async def health() -> Response:
+        return to_json(service.health())
+
+    @app.get('/metrics')
+    async def show_metrics() -> Response:
+        return Response(metrics.text(), media_type='text/plain; version=0.0.4')
+
+    for path, (name, kind) in PAGE.items():
+        app.add_api_route(path, page_part(name, kind), include_in_schema=False)
+    app.add_exception_handler(UnknownId, _error_handler(404))
+    app.add_exception_handler(ValueError, _error_handler(400))
+    app.add_exception_handler(ImportError, _error_handler(501))
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(RequestValidationError, on_wrong_shape)
+    app.add_exception_handler(PoolFull, on_busy)
+    app.add_exception_handler(AsyncTimeoutError, on_busy)
+    app.add_exception_handler(Exception, on_bug)
+    paths = [getattr(route, 'path', '') for route in app.routes]
+    app.add_middleware(
+        Guard, metrics=metrics, paths=paths, hosts=allowed_hosts, timeout=timeout
+    )
+    return app
+
+
+SearchQuery = Annotated[str, Query(max_length=200)]
+SearchLimit = Annotated[int, Query(ge=1, le=100)]
+
+
+def to_json(content: dict[str, Any], status: int = 200) -> Response:
+    r"""An answer; a number that is not finite is an error of this package."""
+    body = json.dumps(content, allow_nan=False, default=str)
+    return Response(body, status, media_type='application/json')
+
+
+def page_part(name: str, kind: str) -> Callable[[], Any]:
+    r"""What answers with a file of the page."""
+    content = files('pyg_irllrec.serving.http').joinpath('page', name).read_bytes()
+
+    async def send() -> Response:
+        return Response(content, media_type=kind)
+
+    return send
+
+
+def _answers(model: type[Any]) -> dict[Union[int, str], dict[str, Any]]:
+    return {200: {'model': model}}
+
+
+def _error_handler(status: int) -> Callable[[Request, Exception], Any]:
+    async def answer(request: Request, error: Exception) -> Response:
+        return to_json({'error': str(error)}, status)
+
+    return answer
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    r"""No such path, or another method."""
+    assert isinstance(error, HTTPException)
+    answer = to_json({'error': str(error.detail)}, error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def on_wrong_shape(request: Request, error: Exception) -> Response:
+    r"""The first fault of a body, by the name of what is wrong."""
+    assert isinstance(error, RequestValidationError)
+    fault = error.errors()[0]
+    place = '.'.join(str(part) for part in fault['loc'][1:] if part != '[key]')
+    message = fault['msg'].removeprefix('Value error, ')
+    return to_json({'error': f"'{place}': {message}" if place else message}, 422)
+
+
+async def on_busy(request: Request, error: Exception) -> Response:
+    r"""Too many wait, or this one has waited too long."""
+    full = isinstance(error, PoolFull)
+    answer = to_json(
+        {'error': 'too many requests wait' if full else 'the answer took too long'}, 503
+    )
+    answer.headers['retry-after'] = '1'
+    return answer
+
+
+async def on_bug(request: Request, error: Exception) -> Response:
+    r"""A fault of this package: the server's log has the traceback."""
+    return to_json({'error': 'the service has failed, its log has more'}, 500)

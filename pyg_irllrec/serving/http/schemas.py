@@ -1,0 +1,191 @@
+r"""What the service takes and what it answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Optional, Union
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+from typing_extensions import Self
+
+MAX_K = 1000
+MAX_USERS = 1000
+MAX_RESULTS = 100_000
+MAX_IDS = 10_000
+MAX_LETTERS = 10_000
+MAX_INTENTS = 50
+MAX_EXPLAINED = 50
+MAX_WEIGHT = 100.0
+
+Id = Union[
+    Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)],
+    Annotated[StrictStr, Field(min_length=1, max_length=1000)],
+]
+Ids = Annotated[list[Id], Field(max_length=MAX_IDS)]
+K = Annotated[StrictInt, Field(ge=1, le=MAX_K)]
+Intent = Annotated[StrictStr, Field(min_length=1, max_length=MAX_LETTERS)]
+Weight = Annotated[float, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT, strict=True)]
+Dial = Annotated[float, Field(ge=0, le=MAX_WEIGHT, strict=True)]
+Intents = Annotated[dict[Intent, Weight], Field(max_length=MAX_INTENTS)]
+
+
+class Schema(BaseModel):
+    r"""A request: names that it lacks are refused, and numbers are finite."""
+
+    model_config = ConfigDict(extra='forbid', allow_inf_nan=False)
+
+
+class RecommendRequest(Schema):
+    r"""The best items of users, or of somebody new, who has items, a text or both."""
+
+    users: Optional[Annotated[list[Id], Field(min_length=1, max_length=MAX_USERS)]] = (
+        None
+    )
+    items: Optional[Ids] = None
+    text: Optional[Annotated[StrictStr, Field(max_length=MAX_LETTERS)]] = None
+    k: K = 10
+    among: Optional[Ids] = None
+    exclude: Optional[Ids] = None
+    seen: bool = False
+    intents: Optional[Intents] = None
+    dial: Dial = 1.0
+
+    @model_validator(mode='after')
+    def _check(self) -> Self:
+        new = bool(self.items) or bool((self.text or '').strip())
+        if new == (self.users is not None):
+            raise ValueError(
+                "give 'users', or for somebody new 'items', 'text' or both"
+            )
+        if new and self.seen:
+            raise ValueError("'seen' needs 'users': somebody new has seen 'items'")
+        if self.users is not None and len(self.users) * self.k > MAX_RESULTS:
+            raise ValueError(
+                f"'users' times 'k' must be at most {MAX_RESULTS}, got "
+                f'{len(self.users) * self.k}'
+            )
+        return self
+
+
+class SimilarRequest(Schema):
+    r"""The items that are most like an item, or the users most like a user."""
+
+    item: Optional[Id] = None
+    user: Optional[Id] = None
+    k: K = 10
+
+    @model_validator(mode='after')
+    def _check(self) -> Self:
+        if (self.item is None) == (self.user is None):
+            raise ValueError("give one of 'item' and 'user'")
+        return self
+
+
+class ExplainRequest(Schema):
+    r"""Why items are what they are to a user."""
+
+    user: Id
+    items: Annotated[list[Id], Field(min_length=1, max_length=MAX_EXPLAINED)]
+
+
+class SteerRequest(Schema):
+    r"""The intents of a user, and the best items with intents raised or muted."""
+
+    user: Id
+    intents: Intents = Field(default_factory=dict)
+    dial: Dial = 1.0
+    k: K = 10
+
+
+class RankedNode(BaseModel):
+    r"""An item or user in a list, best first."""
+
+    id: Union[int, str]
+    title: str
+    score: float
+
+
+class UserRecommendations(BaseModel):
+    r"""The best items of a user; :obj:`None` is somebody new."""
+
+    user: Optional[Union[int, str]]
+    items: list[RankedNode]
+
+
+class RecommendResponse(BaseModel):
+    r"""One list per user, in the order of the request."""
+
+    recommendations: list[UserRecommendations]
+    version: str
+
+
+class SimilarResponse(BaseModel):
+    r"""What is similar, the most similar first."""
+
+    similar: list[RankedNode]
+    version: str
+
+
+class Explanation(BaseModel):
+    r"""What an item is to a user, in words."""
+
+    item: Union[int, str]
+    title: str
+    text: str
+    details: dict[str, Any]
+
+
+class ExplainResponse(BaseModel):
+    r"""One explanation per item, in the order of the request."""
+
+    user: Union[int, str]
+    explanations: list[Explanation]
+    version: str
+
+
+class NamedIntent(BaseModel):
+    r"""An intent of a user: its name steers."""
+
+    name: str
+    share: float
+    lift: float
+    titles: list[str]
+
+
+class SteerResponse(BaseModel):
+    r"""The intents of a user and the steered list."""
+
+    user: Union[int, str]
+    intents: list[NamedIntent]
+    items: list[RankedNode]
+    version: str
+
+
+class FoundNode(BaseModel):
+    r"""A user or an item that matches a search."""
+
+    id: Union[int, str]
+    title: str
+
+
+class SearchResponse(BaseModel):
+    r"""The first users or items whose id or title contains what was asked for."""
+
+    found: list[FoundNode]
+    version: str
+
+
+class HealthResponse(BaseModel):
+    r"""The state of the service."""
+
+    status: str
+    version: str
+    uptime_seconds: float
+    reloads: int
+    reload_error: Optional[str]
+    bundle: dict[str, Any]
+
+
+class ErrorResponse(BaseModel):
+    r"""What is wrong, in one line."""
+
+    error: str

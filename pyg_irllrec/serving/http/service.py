@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple, Optional
+
+from pyg_irllrec.serving.bundle import Bundle
+from pyg_irllrec.serving.http._node_search import NodeSearch
+from pyg_irllrec.serving.http.schemas import (
+    ExplainRequest,
+    RecommendRequest,
+    SimilarRequest,
+    SteerRequest,
+)
+from pyg_irllrec.serving.nodes import Nodes
+from pyg_irllrec.serving.ranked_item import RankedItem
+from pyg_irllrec.typing import NodeId
+
+
+class UnknownId(LookupError):
+    r"""A request names a user or an item that is not there."""
+
+
+class Held(NamedTuple):
+    r"""A bundle that is served, with what is made of it once."""
+
+    bundle: Bundle
+    version: str
+    users: NodeSearch
+    items: NodeSearch
+
+
+class Service:
+    r"""Answers requests, as JSON is made of, from the bundle that it holds: another one
+    may take its place at any moment, and each request is answered from one of them.
+
+    Args:
+        bundle (Bundle): What is served.
+        version (str): Its name in answers.
+    """
+
+    def __init__(self, bundle: Bundle, version: str) -> None:
+        self._started = time.monotonic()
+        self.reloads = -1
+        self.reload_error: Optional[str] = None
+        self.replace(bundle, version)
+
+    @property
+    def version(self) -> str:
+        r"""The name of the bundle that is served now."""
+        return self._held.version
+
+    def replace(self, bundle: Bundle, version: str) -> None:
+        r"""Puts another bundle in the place of the one that is served."""
+        _warm_up(bundle)
+        users, items = NodeSearch(bundle.users), NodeSearch(bundle.items)
+        self._held = Held(bundle, version, users, items)
+        self.reloads += 1
+        self.reload_error = None
+
+    def health(self) -> dict[str, Any]:
+        r"""What is served, and for how long."""
+        held = self._held
+        return {
+            'status': 'ok',
+            'version': held.version,
+            'uptime_seconds': round(time.monotonic() - self._started, 3),
+            'reloads': self.reloads,
+            'reload_error': self.reload_error,
+            'bundle': held.bundle.info(),
+        }
+
+    def recommend(self, request: RecommendRequest) -> dict[str, Any]:
+        r"""The best items of users, or of somebody new."""
+        held = self._held
+        bundle = held.bundle
+        for name in ('items', 'among', 'exclude'):
+            check_known(bundle.items, getattr(request, name) or (), name)
+        if request.users is None:
+            best = bundle.recommend_new(
+                request.items or (),
+                request.k,
+                text=request.text,
+                among=request.among,
+                exclude=request.exclude,
+                intents=request.intents,
+                dial=request.dial,
+            )
+        else:
+            check_known(bundle.users, request.users, 'users')
+            best = bundle.recommend(
+                request.users,
+                request.k,
+                among=request.among,
+                exclude=request.exclude,
+                seen=request.seen,
+                intents=request.intents,
+                dial=request.dial,
+            )
+        return {
+            'recommendations': [
+                {'user': user, 'items': _ranked(items)} for user, items in best
+            ],
+            'version': held.version,
+        }
+
+    def similar(self, request: SimilarRequest) -> dict[str, Any]:
+        r"""The items or users that are most like one."""
+        held = self._held
+        bundle = held.bundle
+        if request.item is not None:
+            check_known(bundle.items, [request.item], 'item')
+            found = bundle.similar_items(request.item, request.k)
+        else:
+            assert request.user is not None
+            check_known(bundle.users, [request.user], 'user')
+            found = bundle.similar_users(request.user, request.k)
+        return {'similar': _ranked(found), 'version': held.version}
+
+    def explain(self, request: ExplainRequest) -> dict[str, Any]:
+        r"""What items are to a user, in words."""
+        held = self._held
+        bundle = held.bundle
+        check_known(bundle.users, [request.user], 'user')
+        check_known(bundle.items, request.items, 'items')
+        titles = [
+            bundle.items.title(row)
+            for row in bundle.items.rows(request.items, 'items').tolist()
+        ]
+        found = [bundle.explain(request.user, item) for item in request.items]
+        return {
+            'user': request.user,
+            'explanations': [
+                {
+                    'item': item,
+                    'title': title,
+                    'text': each.text,
+                    'details': plain(each),
+                }
+                for item, title, each in zip(request.items, titles, found)
+            ],
+            'version': held.version,
+        }
+
+    def steer(self, request: SteerRequest) -> dict[str, Any]:
+        r"""The intents of a user, and the list with intents raised or muted."""
+        held = self._held
+        bundle = held.bundle
+        check_known(bundle.users, [request.user], 'user')
+        ((_, items),) = bundle.recommend(
+            [request.user], request.k, intents=request.intents, dial=request.dial
+        )
+        return {
+            'user': request.user,
+            'intents': [plain(each) for each in bundle.intents(request.user)],
+            'items': _ranked(items),
+            'version': held.version,
+        }
+
+    def search(self, side: str, query: str, limit: int) -> dict[str, Any]:
+        r"""The first users or items that match a text."""
+        held = self._held
+        found = (held.users if side == 'user' else held.items).find(query, limit)
+        return {'found': found, 'version': held.version}
+
+
+def check_known(nodes: Nodes, ids: Iterable[NodeId], name: str) -> None:
+    r"""Raises :class:`UnknownId` at the first id that is not there."""
+    for each in ids:
+        if each not in nodes:
+            raise UnknownId(f"'{name}': there is no {nodes.side} with the id {each!r}")
+
+
+def plain(value: Any) -> Any:
+    r"""Named tuples, dataclasses and tensors as JSON has them."""
+    if hasattr(value, '_asdict'):
+        return plain(value._asdict())
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return value
+
+
+def _ranked(items: Iterable[RankedItem]) -> list[dict[str, Any]]:
+    return [
+        {'id': item, 'title': title, 'score': score} for item, title, score in items
+    ]
+
+
+def _warm_up(bundle: Bundle) -> None:
+    r"""Makes what a bundle makes on its first use, such as the words of its intents.
+    What a model cannot do is an error of the requests that ask for it."""
+    user, item = bundle.users[:1], bundle.items[:1]
+    for work in (
+        lambda: bundle.recommend(user, 1),
+        lambda: bundle.intents(user[0]),
+        lambda: bundle.explain(user[0], item[0]),
+    ):
+        with suppress(ValueError):
+            work()
