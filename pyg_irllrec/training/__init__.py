@@ -4,10 +4,12 @@ from . import _require_lightning  # noqa: F401  Before all that imports it.
 from .atomic_checkpoint_io import AtomicCheckpointIO
 from .cutoffs import fitting_cutoffs
 from .fingerprint import fingerprint
-from .fit import FitResult, fit, parse_device
+from .fit import fit
+from .fit_result import FitResult
 from .interaction_data_module import InteractionDataModule
 from .lit_recommender import LitRecommender
 from .load_weights import load_weights
+from .parse_device import parse_device
 from .progress_bar import EpochProgressBar
 from .ranking import (
     RankingBatch,

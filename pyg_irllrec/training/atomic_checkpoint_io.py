@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from pyg_irllrec.training._check_checkpoint import check_parts
 from pyg_irllrec.training._torch_archive import check_torch_archive
@@ -13,6 +14,7 @@ from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.printable import printable
 
 _MAX_EXPANDED_BYTES = 1 << 28
+_PLAIN = (bool, int, float, str, type(None))
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -25,7 +27,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         path: Any,
         storage_options: Optional[Any] = None,
     ) -> None:
-        r"""Writes beside :obj:`path`, then renames."""
+        r"""Writes beside :obj:`path`, then renames.
+
+        Raises:
+            ValueError: If a callback has a state that could not be read back.
+        """
+        for name, state in checkpoint.get('callbacks', {}).items():
+            _check_plain(state, str(name))
         with atomic_write(Path(path), 'wb') as file:
             torch.save(checkpoint, file)
 
@@ -61,6 +69,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         check_parts(checkpoint, shown)
         _check_weights(checkpoint['state_dict'], shown)
         return checkpoint
+
+
+def _check_plain(value: object, name: str) -> None:
+    r"""Raises a :class:`ValueError` unless a state is of what is read back without
+    running code. Found out when it is read, the run could not go on."""
+    if isinstance(value, dict):
+        _check_plain([*value.keys(), *value.values()], name)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            _check_plain(each, name)
+    elif not isinstance(value, Tensor) and type(value) not in _PLAIN:
+        raise ValueError(
+            f'the state of the callback {name!r} must hold tensors and plain values, '
+            f'got a {type(value).__name__}: convert it in its state_dict()'
+        )
 
 
 def _reason(error: Exception) -> str:

@@ -1,71 +1,62 @@
 from __future__ import annotations
 
-import csv
-import json
-import logging
-import os
 import statistics
-import sys
 import threading
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Union
+from typing import Optional, Union
 from weakref import WeakKeyDictionary
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    ModelCheckpoint,
-)
-from torch_geometric.data import HeteroData
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 
-from pyg_irllrec.nn import Backbone, Recommender
+from pyg_irllrec.nn import Recommender
+from pyg_irllrec.training._check_fit import (
+    check_data,
+    check_devices,
+    check_folder,
+    check_model,
+    check_unused,
+)
 from pyg_irllrec.training._check_graph import check_graph
+from pyg_irllrec.training._fit_callbacks import (
+    own_callbacks,
+    read_callbacks,
+    with_progress_bar,
+)
+from pyg_irllrec.training._fit_logger import check_logger, make_logger
+from pyg_irllrec.training._quiet_lightning import quiet_lightning
+from pyg_irllrec.training._result_files import (
+    best_epoch,
+    peak_memory_mb,
+    recorded_cost,
+    write_result,
+)
+from pyg_irllrec.training._resume import check_resumable
 from pyg_irllrec.training._run_lock import training_in
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.cutoffs import fitting_cutoffs
-from pyg_irllrec.training.fingerprint import same_run
+from pyg_irllrec.training.fit_result import FitResult
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.lit_recommender import LitRecommender
 from pyg_irllrec.training.load_weights import load_weights
-from pyg_irllrec.training.progress_bar import EpochProgressBar
-from pyg_irllrec.training.run_folder import RunFolder
+from pyg_irllrec.training.parse_device import parse_device
 from pyg_irllrec.typing import PathLike
-from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_name
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_choice, check_count, check_fraction
-from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.trained_nodes import remember_nodes
 from pyg_irllrec.utils.warn_caller import warn_caller
+
+PRECISIONS = ('32-true', 'bf16-mixed', '64-true')
+"""Those of Lightning that are tested here."""
 
 _ONE_AT_A_TIME = threading.RLock()
 """Training seeds torch's generator, of which a process has one."""
 
 _TRAINED: WeakKeyDictionary[Recommender, int] = WeakKeyDictionary()
 """The models that were trained here, with the changes of their weights until then."""
-
-
-class FitResult(NamedTuple):
-    r"""What a training run ends with."""
-
-    test: dict[str, float]
-    """Test metrics of the best checkpoint; empty without test interactions."""
-    best_epoch: int
-    """The epoch of the best validation Recall, from 1; without validation the last."""
-    history: list[dict[str, float]]
-    """A row per validation: epoch, mean loss terms, validation metrics. Without
-    validation the rows hold no metrics."""
-    seconds_per_step: float
-    """The median time of a training step of this process; where it was resumed and had
-    none left to do, the recorded one."""
-    peak_memory_mb: float
-    """The peak memory: of the process on a CPU (0 on Windows), of its tensors on a
-    GPU."""
-    fingerprint: dict[str, Any]
-    """What the run was made from, see :func:`~pyg_irllrec.training.fingerprint`."""
 
 
 def fit(
@@ -81,7 +72,10 @@ def fit(
     ks: Optional[Sequence[int]] = None,
     seed: int = 0,
     device: Union[str, torch.device] = 'auto',
+    devices: int = 1,
     precision: str = '32-true',
+    callbacks: Optional[Sequence[Callback]] = None,
+    logger: Union[str, Logger, None] = None,
     resume: bool = False,
     progress: bool = True,
 ) -> FitResult:
@@ -129,9 +123,21 @@ def fit(
             (default: :obj:`0`)
         device (str or torch.device): :obj:`"auto"`, :obj:`"cpu"`, :obj:`"cuda"` or
             :obj:`"cuda:N"`. (default: :obj:`"auto"`)
-        precision (str): Lightning's: :obj:`"32-true"`, or :obj:`"bf16-mixed"` for
-            text towers in :obj:`bfloat16`; losses and propagation stay in
-            :obj:`float32`. (default: :obj:`"32-true"`)
+        devices (int): The number of devices, which must be one: triplets are not
+            shared out among processes yet. (default: :obj:`1`)
+        precision (str): Lightning's: :obj:`"32-true"`, :obj:`"64-true"`, or
+            :obj:`"bf16-mixed"` for text towers in :obj:`bfloat16`; losses and
+            propagation stay in :obj:`float32`. (default: :obj:`"32-true"`)
+        callbacks (sequence of Callback, optional): Callbacks of Lightning that run
+            beside those of the protocol. The state of each is saved in
+            :obj:`last.ckpt`, in tensors and plain values, and restored by
+            :obj:`resume=True`, which takes callbacks of the same kinds. One that saves
+            checkpoints needs a folder of its own. (default: :obj:`None`)
+        logger (str or Logger, optional): :obj:`"csv"` or :obj:`"tensorboard"`, which
+            write to folders of these names under :obj:`out`, or a logger of Lightning.
+            It gets the loss of steps, the means of the loss terms (:obj:`train/`), the
+            validation metrics (:obj:`val/`) and those of the test.
+            (default: :obj:`None`)
         resume (bool): Whether to go on from :obj:`last.ckpt`.
             (default: :obj:`False`)
         progress (bool): Whether to show progress bars. (default: :obj:`True`)
@@ -145,8 +151,8 @@ def fit(
         OSError: If another run is using :obj:`out`, or a file cannot be written. What
             was written before is whole: go on with :obj:`resume=True`.
     """
-    _check_model(model)
-    _check_data(data)
+    check_model(model)
+    check_data(data)
     check_flag('resume', resume)
     check_flag('progress', progress)
     check_count('epochs', epochs)
@@ -155,7 +161,9 @@ def fit(
     # Checkpoints hold plain types, no numbers of NumPy.
     epochs, check_every, patience = int(epochs), int(check_every), int(patience)
     check_fraction('average', average)
-    check_choice('precision', precision, ('32-true', 'bf16-mixed'))
+    check_choice('precision', precision, PRECISIONS)
+    check_devices(devices)
+    check_logger(logger)
     target = parse_device(device)
     items = data.train_items
     if (items.num_users, items.num_items) != (model.num_users, model.num_items):
@@ -173,16 +181,22 @@ def fit(
         'precision': precision,
         'average': float(average),
     }
-    out = _check_folder(out)
+    out = check_folder(out)
+    extra = read_callbacks(callbacks, out, progress)
+    own = own_callbacks(out, lit.settings, data.val_items is not None)
+    log = make_logger(logger, out)
     with training_in(out), _ONE_AT_A_TIME:
         if resume:
-            _check_resumable(out, epochs, lit, data.val_items is not None)
+            check_resumable(out, epochs, lit, own, extra, data.val_items is not None)
         else:
-            _check_unused(out)
+            check_unused(out)
             _warn_of_trained(model)
             _warn_of_companions(model, data)
-        result = _train(lit, data, out, epochs, target, resume, progress)
-        _write(result, out)
+        callbacks = with_progress_bar([*extra, *own], progress)
+        result = _train(
+            lit, data, out, epochs, target, callbacks, log, resume, progress
+        )
+        write_result(result, out)
     return result
 
 
@@ -192,30 +206,29 @@ def _train(
     out: Path,
     epochs: int,
     target: torch.device,
+    callbacks: list[Callback],
+    logger: Optional[Logger],
     resume: bool,
     progress: bool,
 ) -> FitResult:
     r"""The run, in a folder that is checked and kept to it."""
     last, best = out / 'last.ckpt', out / 'best.ckpt'
     validates, tests = data.val_items is not None, data.test_items is not None
-    mixed = lit.settings['precision'] == 'bf16-mixed'
-    callbacks = _make_callbacks(out, lit.settings, validates)
-    if progress:
-        callbacks.append(EpochProgressBar())
-    devices = [target] if target.type == 'cuda' else []
-    with _quiet_lightning(), torch.random.fork_rng(devices):
-        if target.type == 'cuda':
+    on_gpu = target.type == 'cuda'
+    with quiet_lightning(), torch.random.fork_rng([target] if on_gpu else []):
+        if on_gpu:
             torch.cuda.reset_peak_memory_stats(target)
         trainer = Trainer(
-            accelerator='gpu' if target.type == 'cuda' else 'cpu',
-            devices=[target.index or 0] if target.type == 'cuda' else 1,
-            precision='bf16-mixed' if mixed else '32-true',
+            accelerator='gpu' if on_gpu else 'cpu',
+            devices=[target.index or 0] if on_gpu else 1,
+            precision=lit.settings['precision'],
             max_epochs=epochs,
             check_val_every_n_epoch=min(lit.settings['check_every'], epochs),
             num_sanity_val_steps=0,
             callbacks=callbacks,
             plugins=[AtomicCheckpointIO()],
-            logger=False,
+            logger=logger or False,
+            default_root_dir=out,  # Where a user's ModelCheckpoint writes.
             enable_progress_bar=progress,
             enable_model_summary=False,
         )
@@ -240,18 +253,18 @@ def _train(
     lit.model.to(target)
     remember_nodes(lit.model, data.node_hashes)
     _TRAINED[lit.model] = _count_changes(lit.model)
-    seconds, memory = 0.0, _peak_memory_mb(target)
+    seconds, memory = 0.0, peak_memory_mb(target)
     if lit.step_seconds:
         seconds = statistics.median(lit.step_seconds)
     elif resume:  # There was nothing left to do.
-        seconds, memory = _recorded(out) or (seconds, memory)
+        seconds, memory = recorded_cost(out) or (seconds, memory)
     return FitResult(
         test={
             name.removeprefix('test/'): float(value)
             for name, value in trainer.callback_metrics.items()
             if name.startswith('test/')
         },
-        best_epoch=_best_epoch(history, f'recall@{lit.metrics.max_k}'),
+        best_epoch=best_epoch(history, f'recall@{lit.metrics.max_k}'),
         history=history,
         seconds_per_step=seconds,
         peak_memory_mb=memory,
@@ -269,155 +282,6 @@ def _calibrate(model: Recommender, data: InteractionDataModule, best: Path) -> N
     for name, value in model.state_dict().items():
         checkpoint['state_dict'][f'model.{name}'] = value.cpu()
     io.save_checkpoint(checkpoint, best)
-
-
-def _make_callbacks(
-    out: Path, settings: dict[str, Any], validates: bool
-) -> list[Callback]:
-    last = _ModelCheckpoint(
-        dirpath=out,
-        filename='last',
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
-    averaging = _make_averaging(settings['average'])
-    if not validates:
-        return [*averaging, last]
-    stopping = _EarlyStopping(
-        'val_recall',
-        mode='max',
-        patience=settings['patience'],
-        check_on_train_epoch_end=False,
-    )
-    best = _ModelCheckpoint(
-        dirpath=out,
-        filename='best',
-        monitor='val_recall',
-        mode='max',
-        enable_version_counter=False,
-        save_on_train_epoch_end=False,
-    )
-    return [*averaging, stopping, best, last]
-
-
-def _make_averaging(decay: float) -> list[Callback]:
-    if decay == 0:
-        return []
-    try:
-        from lightning.pytorch.callbacks import EMAWeightAveraging
-    except ImportError:
-        raise ImportError(
-            "'average' above 0 needs Lightning 2.6 or newer: pip install --upgrade "
-            'lightning'
-        ) from None
-    return [EMAWeightAveraging(decay=decay, use_buffers=False)]
-
-
-def parse_device(device: Union[str, torch.device]) -> torch.device:
-    r"""The torch device of a name.
-
-    Raises:
-        ValueError: If the name is unknown or there is no such device.
-    """
-    if device == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    allowed = "'auto', 'cpu', 'cuda' or 'cuda:N'"
-    try:
-        check_name('device', device := str(device))
-        target = torch.device(device)
-    except (RuntimeError, ValueError):
-        raise ValueError(f"'device' must be {allowed}, got {device!r}") from None
-    if target.type not in ('cpu', 'cuda'):
-        raise ValueError(f"'device' must be {allowed}, got {device!r}")
-    if target.type == 'cuda' and (target.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"'device' must be here, got {device!r} on a machine with "
-            f'{torch.cuda.device_count()} CUDA devices'
-        )
-    return target
-
-
-def _best_epoch(history: list[dict[str, float]], metric: str) -> int:
-    r"""The epoch of the best value; the last one where there are no values."""
-    rows = [row for row in history if metric in row] or history[-1:]
-    return int(max(rows, key=lambda row: row.get(metric, 0.0))['epoch'])
-
-
-def _write(result: FitResult, out: Path) -> None:
-    fields = list(dict.fromkeys(name for row in result.history for name in row))
-    with atomic_write(out / 'history.csv') as file:
-        writer = csv.DictWriter(file, fields, lineterminator='\n')
-        writer.writeheader()
-        writer.writerows(result.history)
-    with atomic_write(out / 'metrics.json') as file:
-        values = result._asdict()
-        del values['history']
-        json.dump(values, file, indent=2)
-        file.write('\n')
-
-
-def _recorded(out: Path) -> Optional[tuple[float, float]]:
-    r"""The time of a step and the peak memory that an earlier process recorded."""
-    try:
-        metrics = json.loads((out / 'metrics.json').read_text(encoding='utf-8'))
-        return float(metrics['seconds_per_step']), float(metrics['peak_memory_mb'])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _peak_memory_mb(device: torch.device) -> float:
-    if device.type == 'cuda':
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    try:
-        import resource
-    except ImportError:  # On Windows.
-        return 0.0
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == 'darwin' else peak / 2**10
-
-
-_USAGE = 'fit(model, data, out)'
-
-
-def _check_model(model: object) -> None:
-    if isinstance(model, Recommender):
-        return
-    advice = _USAGE
-    if isinstance(model, Backbone):
-        advice = 'wrap it, Recommender(backbone, edge_index)'
-    elif isinstance(model, LitRecommender):
-        advice = 'pass its .model'
-    raise ValueError(
-        f"'model' must be a Recommender, got {type(model).__name__}: {advice}"
-    )
-
-
-def _check_data(data: object) -> None:
-    if isinstance(data, InteractionDataModule):
-        return
-    advice = _USAGE
-    if isinstance(data, HeteroData):
-        advice = 'wrap it, InteractionDataModule(data)'
-    elif isinstance(data, (list, tuple)):
-        advice = 'wrap its graphs, InteractionDataModule(train, val, test)'
-    raise ValueError(
-        f"'data' must be an InteractionDataModule, got {type(data).__name__}: {advice}"
-    )
-
-
-def _check_folder(out: object) -> Path:
-    if not isinstance(out, (str, os.PathLike)):
-        raise ValueError(
-            f"'out' must be the path of a folder, got {type(out).__name__}: {_USAGE}"
-        )
-    folder = Path(os.path.realpath(as_path('out', out)))
-    for path in (folder, *folder.parents):
-        if os.path.exists(path):
-            if not path.is_dir():
-                raise ValueError(f"'out' must be a folder, but {path} is a file")
-            break
-    return folder
 
 
 def _count_changes(model: Recommender) -> int:
@@ -442,127 +306,3 @@ def _warn_of_companions(model: Recommender, data: InteractionDataModule) -> None
             'model.blend_weight.copy_(other.blend_weight) and '
             'model.companions.load_state_dict(other.companions.state_dict())'
         )
-
-
-def _check_unused(out: Path) -> None:
-    r"""Raises a :class:`ValueError` where a new run would overwrite another."""
-    if RunFolder(out).has_results:
-        raise ValueError(
-            f"'out' must not hold a run, but {out} does: go on with resume=True, pass "
-            f'another folder, or move it aside, RunFolder({str(out)!r}).open(config)'
-        )
-
-
-_RESUMED = ('loops', 'callbacks', 'optimizer_states', 'lr_schedulers')
-"""What Lightning reads of a checkpoint beside its weights."""
-
-_AVERAGED = ('current_model_state', 'averaging_state')
-"""What it reads besides where weights are averaged."""
-
-_RESTORE = 'restore it, or begin a new run in another folder'
-
-
-def _check_resumable(
-    out: Path, epochs: int, lit: LitRecommender, validates: bool
-) -> None:
-    last = out / 'last.ckpt'
-    if not last.is_file():
-        raise FileNotFoundError(f'{out} holds no last.ckpt to resume from')
-    checkpoint = _read_to_resume(last)
-    lit.check_settings(checkpoint['settings'])
-    needed = _RESUMED + (_AVERAGED if lit.settings['average'] > 0 else ())
-    missing = [name for name in needed if name not in checkpoint]
-    callbacks = checkpoint.get('callbacks', {})
-    for callback in _make_callbacks(out, lit.settings, validates):
-        # Without its state, it would begin anew without a word.
-        if not missing and not (
-            isinstance(callbacks, dict) and callback.state_key in callbacks
-        ):
-            missing.append(f'{type(callback).__name__.lstrip("_")} callback')
-    if missing:
-        raise ValueError(
-            f'{last} must be the last checkpoint of a run, got none of its '
-            f'{", ".join(missing)}: {_RESTORE}'
-        )
-    if validates:
-        _check_best(out / 'best.ckpt', checkpoint, f'recall@{lit.metrics.max_k}')
-    done = checkpoint['epoch'] + 1
-    if epochs < done:
-        raise ValueError(
-            f"'epochs' must be at least the {done} that are done, got {epochs}"
-        )
-
-
-def _read_to_resume(path: Path) -> dict[str, Any]:
-    try:
-        return AtomicCheckpointIO().load_checkpoint(path)
-    except ValueError as error:
-        raise ValueError(f'{error}. To resume, {_RESTORE}') from None
-
-
-def _check_best(best: Path, last: dict[str, Any], metric: str) -> None:
-    r"""Raises a :class:`ValueError` unless the best checkpoint is of the same run as
-    the last one: it is what will be tested."""
-    if not any(metric in row for row in last['history']):
-        return  # It is still to come.
-    if not best.is_file():
-        raise ValueError(
-            f'{best.parent} must hold the best.ckpt of its run to be resumed, got '
-            f'none: {_RESTORE}'
-        )
-    found = _read_to_resume(best)
-    shorter = min(len(found['history']), len(last['history']))
-    # One that was written right before a kill is of an epoch that will be repeated.
-    expected = found['epoch'] + 1
-    if found['epoch'] <= last['epoch']:
-        expected = _best_epoch(last['history'], metric)
-    if (
-        found['settings'] != last['settings']
-        or not same_run(found.get('fingerprint'), last.get('fingerprint'))
-        or found['history'][:shorter] != last['history'][:shorter]
-        or found['epoch'] + 1 != expected
-    ):
-        raise ValueError(
-            f'{best} must be the best checkpoint of the run in {best.parent}, of epoch '
-            f'{expected}, got one of another run or epoch: {_RESTORE}'
-        )
-
-
-class _ModelCheckpoint(ModelCheckpoint):
-    r"""Remembers its best checkpoint also where the folder of the run was moved."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        state, here = dict(state_dict), Path(str(self.dirpath))
-
-        def moved(path: str) -> str:
-            return str(here / Path(path).name) if path else path
-
-        state['dirpath'] = str(here)
-        for name in ('best_model_path', 'kth_best_model_path', 'last_model_path'):
-            state[name] = moved(state[name])
-        best = state['best_k_models']
-        state['best_k_models'] = {moved(path): score for path, score in best.items()}
-        super().load_state_dict(state)
-
-
-class _EarlyStopping(EarlyStopping):
-    r"""A run that had stopped early stays stopped when it is resumed."""
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.wait_count >= self.patience:
-            trainer.should_stop = True
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    r"""Keeps Lightning's tips and device report out of the user's output."""
-    logger = logging.getLogger('lightning.pytorch')
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings('ignore', module='lightning')
-            warnings.filterwarnings('ignore', message='Sparse ')
-            yield
-    finally:
-        logger.setLevel(level)

@@ -154,6 +154,19 @@ class InteractionDataModule(LightningDataModule):
         :func:`~pyg_irllrec.utils.trained_nodes.hash_nodes`."""
         return hash_nodes(self._graph, self._sides)
 
+    def setup(self, stage: str) -> None:
+        r"""Looks at how many processes train.
+
+        Raises:
+            ValueError: If there are several, which would all draw the same triplets.
+        """
+        trainer = self.trainer
+        if stage == 'fit' and trainer is not None and trainer.world_size > 1:
+            raise ValueError(
+                "'devices' times 'num_nodes' of the Trainer must be 1, got "
+                f'{trainer.world_size}: triplets are not shared out among processes yet'
+            )
+
     def train_dataloader(self) -> TripletLoader:
         r"""Triplets of shape :math:`(3, B)`."""
         return self._train

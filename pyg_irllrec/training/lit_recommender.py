@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
@@ -179,9 +180,9 @@ class LitRecommender(LightningModule):
             self._record({})
 
     def _record(self, metrics: dict[str, float]) -> None:
-        self.history.append(
-            {'epoch': self.current_epoch + 1, **self._mean_terms(), **metrics}
-        )
+        terms = self._mean_terms()
+        self.log_dict({f'train/{name}': value for name, value in terms.items()})
+        self.history.append({'epoch': self.current_epoch + 1, **terms, **metrics})
 
     def _mean_terms(self) -> dict[str, float]:
         r"""The mean of every loss term in this epoch, if it is finite."""
@@ -334,7 +335,8 @@ class LitRecommender(LightningModule):
         states = {
             callback.state_key: callback.state_dict()
             for callback in trainer.callbacks  # type: ignore[attr-defined]
-            if not isinstance(known, dict) or callback.state_key in known
+            if _is_known(callback)
+            and (not isinstance(known, dict) or callback.state_key in known)
         }
         check_progress(checkpoint, 'callbacks', states, path)
         if type(self).configure_optimizers is LitRecommender.configure_optimizers:
@@ -355,6 +357,16 @@ class LitRecommender(LightningModule):
 def _shapes(state: dict[str, Tensor]) -> list[tuple[str, torch.Size]]:
     r"""In order, since the optimizer finds parameters by their number alone."""
     return [(name, value.shape) for name, value in state.items()]
+
+
+def _is_known(callback: Callback) -> bool:
+    r"""Whether a callback's state is of a known form. One of the user's own checks
+    what it restores."""
+    return type(callback).__module__.partition('.')[0] in (
+        'lightning',
+        'pytorch_lightning',
+        'pyg_irllrec',
+    )
 
 
 def _version(value: Tensor) -> int:

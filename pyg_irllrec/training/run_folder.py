@@ -16,6 +16,9 @@ from pyg_irllrec.utils.json_object import parse_json_object
 RESULTS = ('last.ckpt', 'best.ckpt', 'history.csv', 'metrics.json')
 """What :func:`~pyg_irllrec.training.fit` writes."""
 
+LOGS = ('csv', 'tensorboard')
+"""The folders of its loggers."""
+
 
 class RunFolder:
     r"""The folder of a training run: :obj:`config.json`, its configuration, beside the
@@ -153,7 +156,7 @@ class RunFolder:
         programs write a :obj:`config.json`, few beside a checkpoint."""
         if self.has_checkpoint or self.best_path.is_file():
             return
-        own = (self.config_path.name, *RESULTS)
+        own = (self.config_path.name, *RESULTS, *LOGS)
         names = sorted(path.name for path in self.path.iterdir())
         other = [name for name in names if name not in own and name[0] != '.']
         if other:

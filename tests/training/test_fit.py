@@ -8,12 +8,25 @@ import json
 import os
 import shutil
 import signal
+import sys
 import threading
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from lightning.fabric.loggers import tensorboard as tensorboard_logs
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+    TQDMProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger
 from torch_geometric.data import HeteroData
 
 import pyg_irllrec
@@ -30,7 +43,7 @@ from pyg_irllrec.training import (
     load_weights,
     parse_device,
 )
-from pyg_irllrec.training.fit import _peak_memory_mb
+from pyg_irllrec.training._result_files import peak_memory_mb
 from pyg_irllrec.transforms import SplitInteractions
 from pyg_irllrec.utils import bipartite_edge_index, files
 from pyg_irllrec.utils.files import WriteError
@@ -271,6 +284,11 @@ def test_a_damaged_checkpoint(tmp_path):
         ({'seed': -1}, r"'seed' must be an integer from 0 to 2\*\*63 - 1, got -1"),
         ({'seed': 0.5}, "'seed' must be an integer from 0"),
         ({'check_every': 1.5}, "'check_every' must be an integer"),
+        ({'devices': 2}, "'devices' must be 1, got 2: .* choose one GPU by device="),
+        ({'devices': 0}, "'devices' must be an integer of 1 or above"),
+        ({'precision': '16-mixed'}, "'precision' must be one of '32-true', 'bf16-m"),
+        ({'logger': 'wandb'}, "'logger' must be None, 'csv', 'tensorboard' or a Logg"),
+        ({'logger': True}, "'logger' must be .* got bool"),
         ({'device': 'tpu9'}, "'device' must be 'auto', 'cpu', 'cuda' or 'cuda:N'"),
         ({'device': 'mps'}, "'device' must be 'auto', 'cpu'"),
         (
@@ -562,7 +580,7 @@ def test_what_training_changes_is_no_setting(tmp_path):
 
 def test_memory_is_counted_in_megabytes(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'max_memory_allocated', lambda device: 3 * 2**20)
-    assert _peak_memory_mb(torch.device('cuda')) == 3
+    assert peak_memory_mb(torch.device('cuda')) == 3
 
 
 def test_the_nodes_of_the_training_are_remembered(tmp_path):
@@ -828,3 +846,131 @@ def test_an_averaged_run_is_resumed(tmp_path):
         with pytest.raises(ValueError, match=message):
             run(tmp_path / 'parts', with_companions(), resume=True, epochs=6, **options)
         checkpoint['current_model_state'] = None
+
+
+class Counting(Callback):
+    """A callback of the user's own, with a state."""
+
+    def __init__(self):
+        self.epochs, self.best = 0, None
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.epochs -= 1  # Which no count of Lightning does.
+        self.best = torch.tensor([float(trainer.callback_metrics['loss'])])
+
+    def state_dict(self):
+        return {'epochs': self.epochs, 'best': self.best}
+
+    def load_state_dict(self, state_dict):
+        self.epochs, self.best = state_dict['epochs'], state_dict['best']
+
+
+def test_a_run_with_callbacks_is_resumed(tmp_path):
+    whole, counting, resumed, again = build(), Counting(), build(), Counting()
+    expected = run(tmp_path / 'whole', whole, callbacks=[counting])
+    plain = run(tmp_path / 'plain')
+    assert plain.history == expected.history and plain.test == expected.test
+    part = tmp_path / 'part'
+    run(part, epochs=2, callbacks=[Counting()])
+    for given in (None, [EarlyStopping('val/recall@5')]):
+        with pytest.raises(ValueError, match="the 'callbacks' Counting that have a st"):
+            run(part, callbacks=given, resume=True)
+    result = run(part, resumed, callbacks=[again], resume=True)
+    assert again.epochs == counting.epochs == -4 and again.best == counting.best
+    assert result.history == expected.history and result.test == expected.test
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name])
+
+
+def test_callbacks_of_lightning(tmp_path):
+    logger = CSVLogger(tmp_path / 'logs')
+    callbacks = [
+        ModelCheckpoint(monitor='val/ndcg@20', mode='max', filename='{epoch}'),
+        EarlyStopping('val/recall@5', mode='max', patience=9),
+        LearningRateMonitor(),
+        TQDMProgressBar(),
+    ]
+    out = tmp_path / 'out'
+    options = {'callbacks': callbacks, 'logger': logger, 'progress': True}
+    run(out, epochs=2, **options)
+    assert Path(callbacks[0].best_model_path).name == 'epoch=1.ckpt'
+    assert Path(callbacks[0].best_model_path).is_relative_to(tmp_path)
+    assert (Path(logger.log_dir) / 'metrics.csv').is_file()
+    assert run(out, resume=True, **options).history[-1]['epoch'] == 4
+
+
+@pytest.mark.parametrize(
+    ('callbacks', 'message'),
+    [
+        (Counting(), "'callbacks' must be a list of Callbacks .* got Counting"),
+        ([3], "'callbacks' must hold Callbacks of lightning.pytorch, got int"),
+        ([Counting(), Counting()], "different state_keys, got two under 'Counting'"),
+        ([TQDMProgressBar()], 'no progress bar with progress=False, got TQDMProg'),
+        ([StochasticWeightAveraging(0.1)], r'average weights.* pass average=0\.99'),
+        ([EMAWeightAveraging()], r'average weights.* pass average=0\.99'),
+    ],
+)
+def test_callbacks_that_cannot_work(tmp_path, callbacks, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path / 'out', callbacks=callbacks)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_checkpoints_of_callbacks_do_not_mix_with_those_of_the_run(tmp_path):
+    checkpoint = ModelCheckpoint(tmp_path / 'out', filename='best')
+    with pytest.raises(ValueError, match=r"'out' itself, .* with dirpath='.*out': pas"):
+        run(tmp_path / 'out', callbacks=[checkpoint])
+
+
+def test_a_state_that_could_not_be_read_back_is_refused(tmp_path):
+    counting = Counting()
+    counting.state_dict = lambda: {'when': object()}
+    with pytest.raises(ValueError, match=r"callback 'Counting' must .* got a object"):
+        run(tmp_path, callbacks=[counting])
+
+
+def test_logs_to_csv(tmp_path):
+    result = run(tmp_path, logger='csv', epochs=2)
+    run(tmp_path, logger='csv', resume=True)
+    first, second = (
+        list(csv.DictReader(io.StringIO(path.read_text())))
+        for path in sorted(tmp_path.glob('csv/version_*/metrics.csv'))
+    )
+    found = {name: value for row in first for name, value in row.items() if value}
+    for name, value in result.history[-1].items():
+        if name != 'epoch':
+            part = 'val' if '@' in name else 'train'
+            assert float(found[f'{part}/{name}']) == pytest.approx(value, rel=1e-5)
+    assert float(found['test/recall@20']) == pytest.approx(result.test['recall@20'])
+    assert {row['epoch'] for row in second} >= {'3'}
+
+
+def test_logs_to_tensorboard(tmp_path, monkeypatch):
+    pytest.importorskip('tensorboard')
+    run(tmp_path / 'run', logger='tensorboard', epochs=2)
+    assert list((tmp_path / 'run' / 'tensorboard').glob('events.*'))
+    for name in ('tensorboard', 'tensorboardX', 'torch.utils.tensorboard'):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(tensorboard_logs, '_TENSORBOARD_AVAILABLE', False)
+    monkeypatch.setattr(tensorboard_logs, '_TENSORBOARDX_AVAILABLE', False)
+    with pytest.raises(ImportError, match='pip install tensorboard'):
+        run(tmp_path / 'none', logger='tensorboard')
+    assert not (tmp_path / 'none').exists()
+
+
+@pytest.mark.parametrize('precision', ['bf16-mixed', '64-true'])
+def test_precisions(tmp_path, precision):
+    whole, resumed = build(), build()
+    expected = run(tmp_path / 'whole', whole, precision=precision, epochs=2)
+    run(tmp_path / 'part', precision=precision, epochs=1, check_every=1)
+    run(tmp_path / 'parts', precision=precision, epochs=2)
+    result = run(
+        tmp_path / 'parts', resumed, precision=precision, epochs=2, resume=True
+    )
+    assert result.test == expected.test
+    double = precision == '64-true'
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name])
+        assert (value.dtype == torch.float64) == (double and value.is_floating_point())
+    other = build()
+    load_weights(other, tmp_path / 'whole' / 'best.ckpt')

@@ -1,0 +1,76 @@
+r"""What :func:`~pyg_irllrec.training.fit` asks of its arguments."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.nn import Backbone, Recommender
+from pyg_irllrec.training.interaction_data_module import InteractionDataModule
+from pyg_irllrec.training.lit_recommender import LitRecommender
+from pyg_irllrec.training.run_folder import RunFolder
+from pyg_irllrec.utils.argument_checks import as_path
+from pyg_irllrec.utils.checks import check_count
+
+_USAGE = 'fit(model, data, out)'
+
+
+def check_model(model: object) -> None:
+    if isinstance(model, Recommender):
+        return
+    advice = _USAGE
+    if isinstance(model, Backbone):
+        advice = 'wrap it, Recommender(backbone, edge_index)'
+    elif isinstance(model, LitRecommender):
+        advice = 'pass its .model'
+    raise ValueError(
+        f"'model' must be a Recommender, got {type(model).__name__}: {advice}"
+    )
+
+
+def check_data(data: object) -> None:
+    if isinstance(data, InteractionDataModule):
+        return
+    advice = _USAGE
+    if isinstance(data, HeteroData):
+        advice = 'wrap it, InteractionDataModule(data)'
+    elif isinstance(data, (list, tuple)):
+        advice = 'wrap its graphs, InteractionDataModule(train, val, test)'
+    raise ValueError(
+        f"'data' must be an InteractionDataModule, got {type(data).__name__}: {advice}"
+    )
+
+
+def check_folder(out: object) -> Path:
+    if not isinstance(out, (str, os.PathLike)):
+        raise ValueError(
+            f"'out' must be the path of a folder, got {type(out).__name__}: {_USAGE}"
+        )
+    folder = Path(os.path.realpath(as_path('out', out)))
+    for path in (folder, *folder.parents):
+        if os.path.exists(path):
+            if not path.is_dir():
+                raise ValueError(f"'out' must be a folder, but {path} is a file")
+            break
+    return folder
+
+
+def check_unused(out: Path) -> None:
+    r"""Raises a :class:`ValueError` where a new run would overwrite another."""
+    if RunFolder(out).has_results:
+        raise ValueError(
+            f"'out' must not hold a run, but {out} does: go on with resume=True, pass "
+            f'another folder, or move it aside, RunFolder({str(out)!r}).open(config)'
+        )
+
+
+def check_devices(devices: object) -> None:
+    r"""Raises a :class:`ValueError` unless there is one device."""
+    check_count('devices', devices)
+    if devices != 1:
+        raise ValueError(
+            f"'devices' must be 1, got {devices}: triplets are not shared out among "
+            "processes yet; choose one GPU by device='cuda:N'"
+        )

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import Union
+
+import torch
+
+from pyg_irllrec.utils.argument_checks import check_name
+
+
+def parse_device(device: Union[str, torch.device]) -> torch.device:
+    r"""The torch device of a name.
+
+    Raises:
+        ValueError: If the name is unknown or there is no such device.
+    """
+    if device == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    allowed = "'auto', 'cpu', 'cuda' or 'cuda:N'"
+    try:
+        check_name('device', device := str(device))
+        target = torch.device(device)
+    except (RuntimeError, ValueError):
+        raise ValueError(f"'device' must be {allowed}, got {device!r}") from None
+    if target.type not in ('cpu', 'cuda'):
+        raise ValueError(f"'device' must be {allowed}, got {device!r}")
+    if target.type == 'cuda' and (target.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"'device' must be here, got {device!r} on a machine with "
+            f'{torch.cuda.device_count()} CUDA devices'
+        )
+    return target
