@@ -37,11 +37,12 @@ class InteractionDataset(StoredDataset):
       of integers, or a list of strings;
     - :obj:`data['user'].text` and :obj:`data['item'].text`, where texts were given:
       one text per node, :obj:`""` where it is missing, read from disk at access
-      (:class:`~pyg_irllrec.utils.TextArray`).
+      (:class:`~pyg_irllrec.utils.TextArray`);
+    - :obj:`data['item'].title`, likewise, where their column was named.
 
-    PyG's subgraphs and neighbour samplers select only tensors: remove :obj:`text`, and
-    :obj:`id` where it is a list, before sampling, and join them again by
-    :obj:`n_id`. The transforms of this package select all attributes.
+    PyG's subgraphs and neighbour samplers select only tensors: remove :obj:`text` and
+    :obj:`title`, and :obj:`id` where it is a list, before sampling, and join them again
+    by :obj:`n_id`. The transforms of this package select all attributes.
 
     **Nodes** are numbered in the order of their sorted ids (integers by value,
     strings by code point). The node of an id depends only on the set of ids, not on
@@ -106,6 +107,7 @@ class InteractionDataset(StoredDataset):
         items: Union[PathLike, Any, None] = None,
         item_text: Union[str, Sequence[str], None] = None,
         item_id: Optional[str] = None,
+        item_title: Optional[str] = None,
         duplicates: str = 'last',
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
@@ -151,6 +153,8 @@ class InteractionDataset(StoredDataset):
                 that form the text. (default: :obj:`None`)
             item_id (str, optional): The column of :obj:`items` that holds ids.
                 (default: :obj:`None`, the name in :obj:`item`)
+            item_title (str, optional): The column of :obj:`items` that holds titles:
+                what people are shown. (default: :obj:`None`)
             duplicates (str): How to treat repeated pairs of user and item:
                 :obj:`"last"` or :obj:`"first"` keeps the rating and time of one row,
                 by time, and by the order of rows where times are the same or missing;
@@ -184,7 +188,7 @@ class InteractionDataset(StoredDataset):
         for file in _as_paths(path):
             tables.add(CsvTable(file, sep, encoding, quote, names))
         tables.add_texts('user', users, user_id, user_text)
-        tables.add_texts('item', items, item_id, item_text)
+        tables.add_texts('item', items, item_id, item_text, item_title)
         options = {
             'kind': 'csv',
             'sep': sep,
@@ -212,6 +216,7 @@ class InteractionDataset(StoredDataset):
         items: Union[PathLike, Any, None] = None,
         item_text: Union[str, Sequence[str], None] = None,
         item_id: Optional[str] = None,
+        item_title: Optional[str] = None,
         duplicates: str = 'last',
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
@@ -227,7 +232,7 @@ class InteractionDataset(StoredDataset):
         for file in _as_paths(path):
             tables.add(ParquetTable(file))
         tables.add_texts('user', users, user_id, user_text)
-        tables.add_texts('item', items, item_id, item_text)
+        tables.add_texts('item', items, item_id, item_text, item_title)
         tables.build(Path(root), {'kind': 'parquet'}, force_reload)
         return cls(root, transform=transform)
 
@@ -249,6 +254,7 @@ class InteractionDataset(StoredDataset):
         items: Union[PathLike, Any, None] = None,
         item_text: Union[str, Sequence[str], None] = None,
         item_id: Optional[str] = None,
+        item_title: Optional[str] = None,
         duplicates: str = 'last',
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
@@ -267,7 +273,7 @@ class InteractionDataset(StoredDataset):
         for file in _as_paths(path):
             tables.add(JsonLinesTable(file, encoding))
         tables.add_texts('user', users, user_id, user_text)
-        tables.add_texts('item', items, item_id, item_text)
+        tables.add_texts('item', items, item_id, item_text, item_title)
         tables.build(
             Path(root), {'kind': 'json_lines', 'encoding': encoding}, force_reload
         )
@@ -290,6 +296,7 @@ class InteractionDataset(StoredDataset):
         items: Union[PathLike, Any, None] = None,
         item_text: Union[str, Sequence[str], None] = None,
         item_id: Optional[str] = None,
+        item_title: Optional[str] = None,
         duplicates: str = 'last',
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
@@ -306,7 +313,7 @@ class InteractionDataset(StoredDataset):
         tables = InputTables(user, item, rating, timestamp, duplicates, time_unit)
         tables.add(FrameTable(frame, "'frame'"))
         tables.add_texts('user', users, user_id, user_text)
-        tables.add_texts('item', items, item_id, item_text)
+        tables.add_texts('item', items, item_id, item_text, item_title)
         tables.build(Path(root), {'kind': 'frame'}, force_reload)
         return cls(root, transform=transform)
 

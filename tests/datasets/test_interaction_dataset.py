@@ -586,8 +586,25 @@ def test_text_files_that_do_not_fit(texts, files, tmp_path, text, options, messa
     assert not (tmp_path / 'root').exists()
 
 
+def test_titles_beside_texts_and_alone(texts, files, tmp_path):
+    path = files('t.csv', 'asin,name,plot\nc,Heat,Cops\na,,Toys\n')
+    dataset = texts(path, 'plot', item_id='asin', item_title='name')
+    assert list(dataset[0]['item'].title) == ['', '', 'Heat']
+    assert list(dataset[0]['item'].text) == ['Toys', '', 'Cops']
+    assert dataset.counts['item_titles'] == 1
+    with pytest.raises(ValueError, match="item_title = 'name', got 'plot'"):
+        texts(path, 'plot', item_id='asin', item_title='plot')
+    alone = texts(
+        path, None, '2.csv', item_id='asin', item_title='name', force_reload=True
+    )
+    assert 'text' not in alone[0]['item'] and alone[0]['item'].title[2] == 'Heat'
+    with pytest.raises(ValueError, match="one column 'none', got no"):
+        texts(path, 'plot', item_id='asin', item_title='none', force_reload=True)
+
+
 def test_columns_of_texts_without_texts(read):
-    for options in ({'item_text': 'title'}, {'item_id': 'asin'}):
+    columns = ('text', 'id', 'title')
+    for options in ({f'item_{name}': 'x'} for name in columns):
         with pytest.raises(ValueError, match="'items' must be a table"):
             read(**options)
 

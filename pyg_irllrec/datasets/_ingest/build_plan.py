@@ -48,6 +48,8 @@ class BuildPlan(NamedTuple):
     """For :obj:`"user"` and :obj:`"item"`, where they have texts."""
     duplicates: str = 'last'
     time_unit: str = 'auto'
+    titles: Mapping[str, TextColumns] = {}
+    """Likewise, of titles."""
 
 
 def check_duplicates(duplicates: str, rating: Optional[str]) -> None:
@@ -117,7 +119,7 @@ def _check_fingerprint(folder: Path, fingerprint: Fingerprint) -> None:
 def _build(
     folder: Path, fingerprint: Fingerprint, plan: BuildPlan, replace: bool
 ) -> None:
-    for table, id_name, text_names in plan.texts.values():
+    for table, id_name, text_names in (*plan.texts.values(), *plan.titles.values()):
         check_columns(table, [id_name, *text_names])
     records = [source.record() for source in fingerprint.sources]
     interactions = read_interactions(
@@ -138,6 +140,10 @@ def _build(
         nodes[side]['text'] = texts.texts
         counts[f'{side}_texts'] = texts.num_texts
         counts[f'unknown_{side}_texts'] = texts.num_unknown
+    for side, source in plan.titles.items():
+        titles = read_node_texts(source, ids[side], side)
+        nodes[side]['title'] = titles.texts
+        counts[f'{side}_titles'] = titles.num_texts
     edges = {
         name: getattr(interactions, name) for name in ('edge_index', 'rating', 'time')
     }

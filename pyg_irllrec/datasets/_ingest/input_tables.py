@@ -57,6 +57,7 @@ class InputTables:
         self.time_unit = time_unit
         self.tables: list[Table] = []
         self.texts: dict[str, TextColumns] = {}
+        self.titles: dict[str, TextColumns] = {}
         self.sources: list[Source] = []
         self._sep, self._encoding, self._quote = sep, encoding, quote
 
@@ -72,31 +73,35 @@ class InputTables:
         texts: Any,
         id_name: Optional[str],
         text_names: Union[str, Sequence[str], None],
+        title_name: Optional[str] = None,
     ) -> None:
         r"""Adds the table of texts of a side, unless it is :obj:`None`."""
         names = as_names(f'{side}_text', text_names)
+        for argument, name in (('id', id_name), ('title', title_name)):
+            if name is not None:
+                _check_name(f'{side}_{argument}', name)
+        titles = [] if title_name is None else [title_name]
         if texts is None:
-            if names or id_name is not None:
+            if names or titles or id_name is not None:
                 raise ValueError(
-                    f"'{side}s' must be a table where '{side}_text' or '{side}_id' "
-                    'name its columns, got None'
+                    f"'{side}s' must be a table where '{side}_text', '{side}_title' or "
+                    f"'{side}_id' name its columns, got None"
                 )
             return
-        if not names:
+        if not names and not titles:
             raise ValueError(
                 f"'{side}_text' must name at least one column of '{side}s', got none"
             )
-        if id_name is not None:
-            _check_name(f'{side}_id', id_name)
         id_name = getattr(self.columns, side) if id_name is None else id_name
-        only_texts = [name for name in names if name != id_name]
+        only_texts = [name for name in (*names, *titles) if name != id_name]
         if not isinstance(texts, (str, os.PathLike)):
             table: Table = FrameTable(texts, f"'{side}s'", only_texts)
         else:
             table = self._open(Path(texts), only_texts)
-        columns = TextColumns(table, id_name, names)
-        self.texts[side] = columns
-        self.sources.append(_source(table, [columns.id, *names]))
+        for kept, columns in ((self.texts, names), (self.titles, titles)):
+            if columns:
+                kept[side] = TextColumns(table, id_name, columns)
+        self.sources.append(_source(table, [id_name, *names, *titles]))
 
     def _open(self, path: Path, texts: Sequence[str]) -> Table:
         kind = file_kind(path)
@@ -118,8 +123,12 @@ class InputTables:
         options = {
             **options,
             **self.columns._asdict(),
-            **{f'{side}_id': texts.id for side, texts in self.texts.items()},
+            **{
+                f'{side}_id': texts.id
+                for side, texts in (*self.texts.items(), *self.titles.items())
+            },
             **{f'{side}_text': texts.text for side, texts in self.texts.items()},
+            **{f'{side}_title': texts.text[0] for side, texts in self.titles.items()},
             'duplicates': self.duplicates,
             'time_unit': self.time_unit,
         }
@@ -127,7 +136,12 @@ class InputTables:
             root.expanduser() / 'processed',
             Fingerprint(self.sources, options),
             lambda: BuildPlan(
-                self.tables, self.columns, self.texts, self.duplicates, self.time_unit
+                self.tables,
+                self.columns,
+                self.texts,
+                self.duplicates,
+                self.time_unit,
+                self.titles,
             ),
             rebuild,
         )

@@ -3,7 +3,7 @@
 ===================  ====================================================
 ``manifest.json``    sources, options, counts, sizes and checksums; written last
 ``edge_index.npy``   with ``rating.npy`` and ``time.npy`` where they exist
-``user.arrow``       ``id``, and ``text`` where it exists: row k is node k
+``user.arrow``       ``id``, ``text`` and ``title``, as they exist: row k is node k
 ``item.arrow``       likewise
 ===================  ====================================================
 """
@@ -60,7 +60,7 @@ def write_store(
     Args:
         folder (Path): The folder.
         nodes (mapping): For users and items a pyarrow.RecordBatch of :obj:`id` and,
-            where they have texts, :obj:`text`.
+            where they have them, :obj:`text` and :obj:`title`.
         edges (mapping): :obj:`edge_index` and further attributes of edges.
         manifest (mapping): The manifest, without files, version and date.
         replace (bool): Whether to replace an existing folder.
@@ -204,8 +204,9 @@ def open_store(folder: Path, counts: Mapping[str, int]) -> HeteroData:
                 if str(ids.type) == 'int64'
                 else ids.to_pylist()
             )
-            if 'text' in table.column_names:
-                data[side].text = TextArray(table['text'])
+            for name in ('text', 'title'):
+                if name in table.column_names:
+                    data[side][name] = TextArray(table[name])
         for name, dtype in _ARRAYS.items():
             if (folder / f'{name}.npy').is_file():
                 shape = (2,) * (name == 'edge_index') + (counts['interactions'],)
@@ -228,7 +229,8 @@ def _open_nodes(folder: Path, side: str, count: int) -> Any:
         (table.schema.metadata or {}).get(b'side') != side.encode()
         or len(table) != count
         or kinds.get('id') not in ('int64', 'large_string')
-        or kinds.get('text', 'large_string') != 'large_string'
+        or {kinds.get(name, 'large_string') for name in ('text', 'title')}
+        != {'large_string'}
         or table['id'].null_count > 0
     ):
         raise ValueError(f'{side}.arrow must hold {count} {side}s')
