@@ -493,6 +493,7 @@ def dataset_calls(folder: Path) -> Calls:
     columns = {'user': 'u', 'item': 'i', 'rating': 'r', 'timestamp': 't'}
     table = {**columns, 'time_unit': 's', 'users': None, 'user_text': None}
     table |= {'user_id': None, 'item_text': 'name', 'item_id': 'i'}
+    table |= {'item_title': 'name'}
     table |= {'duplicates': 'last', 'transform': None, 'force_reload': True}
     raw = {'root': folder / 'none', 'processed_root': None, 'transform': None}
     raw |= {'force_reload': False}
