@@ -42,6 +42,7 @@ PAGE = {
     '/': ('index.html', 'text/html'),
     '/page.css': ('page.css', 'text/css'),
     '/page.js': ('page.js', 'text/javascript'),
+    '/page.svg': ('page.svg', 'image/svg+xml'),
 }
 logger = logging.getLogger('pyg_irllrec.serving')
 
@@ -223,6 +224,8 @@ async def on_wrong_shape(request: Request, error: Exception) -> Response:
     r"""The first fault of a body, by the name of what is wrong."""
     assert isinstance(error, RequestValidationError)
     fault = error.errors()[0]
+    if fault['type'] == 'json_invalid':
+        return to_json({'error': f'the body is no JSON: {fault["ctx"]["error"]}'}, 400)
     place = '.'.join(str(part) for part in fault['loc'][1:] if part != '[key]')
     message = fault['msg'].removeprefix('Value error, ')
     return to_json({'error': f"'{place}': {message}" if place else message}, 422)

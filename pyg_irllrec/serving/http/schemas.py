@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Optional, Union
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
 MAX_K = 1000
@@ -16,9 +27,22 @@ MAX_INTENTS = 50
 MAX_EXPLAINED = 50
 MAX_WEIGHT = 100.0
 
-Id = Union[
-    Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)],
-    Annotated[StrictStr, Field(min_length=1, max_length=1000)],
+
+def _check_id(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return check(value)
+    except ValidationError:
+        raise PydanticCustomError(
+            'id', 'an id is an integer or a text of 1 to 1000 letters'
+        ) from None
+
+
+Id = Annotated[
+    Union[
+        Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)],
+        Annotated[StrictStr, Field(min_length=1, max_length=1000)],
+    ],
+    WrapValidator(_check_id),
 ]
 Ids = Annotated[list[Id], Field(max_length=MAX_IDS)]
 K = Annotated[StrictInt, Field(ge=1, le=MAX_K)]

@@ -3,6 +3,7 @@
 
 const NUM_ITEMS = 20;
 const NUM_SIMILAR = 5;
+const NUM_INTENTS = 6;
 const REASONS_AT_ONCE = 5;
 const WAIT_MS = 150;
 
@@ -11,6 +12,7 @@ const state = {
   user: null,
   weights: new Map(), // By the name of an intent, of this user or in one's own words.
   own: new Set(), // The names in one's own words.
+  all: false, // Whether all intents are shown.
   named: [], // The intents of the user, as the service has them.
   learned: new Map(), // The ranks of items before steering.
   reasons: new Map(), // By item, of this user.
@@ -85,7 +87,8 @@ function activate(index) {
 }
 
 async function search() {
-  const query = encodeURIComponent(who.value.slice(0, 200));
+  const asked = who.value === String(state.user) ? '' : who.value;
+  const query = encodeURIComponent(asked);
   const answer = await guarded(() => ask('search', `/users?query=${query}&limit=20`));
   if (!answer || document.activeElement !== who) return;
   const options = answer.found.map(({ id, title }, index) => {
@@ -173,7 +176,7 @@ const rankLater = later(rank);
 
 function slider(name, note, index) {
   const line = make('li', undefined, 'dial');
-  const input = make('input', undefined, '', {
+  const input = make('input', undefined, 'centred', {
     type: 'range', min: -1, max: 1, step: 0.1, id: `intent-${index}`,
     'aria-describedby': `intent-note-${index}`,
   });
@@ -193,7 +196,9 @@ function slider(name, note, index) {
   });
   show();
   line.append(make('label', name, '', { for: input.id }), value, input);
-  line.append(make('p', note, 'quiet note', { id: `intent-note-${index}` }));
+  const foot = make('div', undefined, 'foot');
+  foot.append(make('p', note, 'quiet', { id: `intent-note-${index}` }));
+  line.append(foot);
   if (state.own.has(name)) {
     const remove = make('button', 'Remove', 'small', {
       type: 'button', 'aria-label': `Remove ${name}`,
@@ -205,21 +210,31 @@ function slider(name, note, index) {
       byId('words').focus();
       rank();
     });
-    line.append(remove);
+    foot.append(remove);
   }
   return line;
 }
 
 function showIntents() {
-  const lines = state.named.map(({ name, lift, titles }) => {
-    const like = titles?.length ? `, as in ${titles.slice(0, 2).join('; ')}` : '';
-    return [name, `${lift.toFixed(1)} times the mean${like}`];
+  const some = state.named.filter(
+    ({ name }, index) => state.all || index < NUM_INTENTS || state.weights.get(name),
+  );
+  const lines = some.map(({ name, lift, titles }) => {
+    const like = titles.length ? `, as in ${titles.slice(0, 2).join('; ')}` : '';
+    return [name, `${lift.toFixed(1)} times the average${like}`];
   });
   const names = new Set(lines.map(([name]) => name));
   for (const name of state.own) if (!names.has(name)) lines.push([name, 'In your own words']);
   byId('intents').replaceChildren(...lines.map((line, index) => slider(...line, index)));
-  byId('no-intents').hidden = lines.length > 0;
+  byId('no-intents').hidden = state.named.length > 0;
+  byId('more').hidden = state.named.length <= NUM_INTENTS;
+  byId('more').textContent = state.all ? 'Show fewer' : `Show all ${state.named.length}`;
 }
+
+byId('more').addEventListener('click', () => {
+  state.all = !state.all;
+  showIntents();
+});
 
 dial.addEventListener('input', () => {
   byId('dial-value').textContent = Number(dial.value).toFixed(1);
@@ -318,6 +333,8 @@ function similarButton(id, title) {
 }
 
 // The start.
+
+if (matchMedia('(max-width: 52rem)').matches) byId('steer').open = false;
 
 guarded(async () => {
   const { bundle } = await ask('health', '/health');
