@@ -1,36 +1,86 @@
 from __future__ import annotations
 
+from typing import Optional
+
 import torch
 from torch import Tensor
 
 from pyg_irllrec.nn import Ranker, Recommender
+from pyg_irllrec.serving._text_tower import TextTower
+from pyg_irllrec.utils.adjacency import source_and_target
 from pyg_irllrec.utils.evaluating import evaluating
 
 
 class FrozenRanker(Ranker):
     r"""The scores of a trained model, whose graph is embedded once, here: what serves.
+    Users and items without interactions are embedded and scored by their texts, if they
+    have any, in the same ranking as all others (:obj:`docs/cold.md`).
 
     Args:
         model (Recommender): The model.
+        user_text (torch.Tensor, optional): Vectors of the texts of users, rows of zeros
+            where there is none, of shape :math:`(U, D)`. (default: :obj:`None`)
+        item_text (torch.Tensor, optional): Likewise, of items, :math:`(I, D)`.
+            (default: :obj:`None`)
 
     Attributes:
         user_embedding (torch.Tensor): The embeddings that score, of shape
             :math:`(U, d)`.
         item_embedding (torch.Tensor): Likewise, of shape :math:`(I, d)`.
+        tower (TextTower): What embeds users and items by texts alone.
+        by_text (torch.Tensor): The items whose blended scores are those of their texts.
     """
 
     user_embedding: Tensor
     item_embedding: Tensor
+    by_text: Tensor
 
-    def __init__(self, model: Recommender) -> None:
+    @torch.no_grad()
+    def __init__(
+        self,
+        model: Recommender,
+        *,
+        user_text: Optional[Tensor] = None,
+        item_text: Optional[Tensor] = None,
+    ) -> None:
         super().__init__(model.num_users, model.num_items)
-        with torch.no_grad(), evaluating(model):
+        pairs = _interactions(model)
+        user_text, item_text = (
+            None if text is None else text.to(model.device)
+            for text in (user_text, item_text)
+        )
+        with evaluating(model):
             user, item = model.get_embeddings()
-            self._scorer = model.scorer()
+            scorer = model.scorer((user, item))
+            self.tower = TextTower(user, item, user_text, item_text, pairs, scorer)
+            new_users = self.tower.only_text('user')
+            new_items = self.tower.only_text('item')
+            if user_text is not None and new_users.numel() > 0:
+                vectors = self.tower.users(user_text[new_users])
+                user = user.index_copy(0, new_users, vectors)
+            if item_text is not None and new_items.numel() > 0:
+                vectors = self.tower.items(item_text[new_items])
+                item = item.index_copy(0, new_items, vectors)
+            self._scorer = model.scorer((user, item))
         self.register_buffer('user_embedding', user)
         self.register_buffer('item_embedding', item)
+        # Of inner products those are the scores, but companions know no texts.
+        by_text = new_items if model.blends else new_items[:0]
+        self.register_buffer('by_text', by_text)
+        self._vectors = None if item_text is None else item_text[by_text]
 
     @torch.no_grad()
     def score(self, users: Tensor) -> Tensor:
-        r"""The scores of all items for a batch of users, as those of the model."""
-        return self._scorer(users)
+        r"""The scores of all items for a batch of users: those of the model, but for
+        nodes that have a text alone."""
+        scores = self._scorer(users)
+        if self._vectors is not None and self.by_text.numel() > 0:
+            scores[:, self.by_text] = self.tower.score_items(scores, self._vectors)
+        return scores
+
+
+def _interactions(model: Recommender) -> Tensor:
+    r"""The pairs of users and items that a model propagates over."""
+    source, target = source_and_target(model.edge_index)
+    rates = (source < model.num_users) & (target >= model.num_users)
+    return torch.stack([source[rates], target[rates] - model.num_users])

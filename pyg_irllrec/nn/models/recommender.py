@@ -184,10 +184,16 @@ class Recommender(Ranker):
         check_index('users', users, self.num_users, may_be_empty=True)
         return self.scorer()(users)
 
-    def scorer(self) -> Scorer:
+    def scorer(self, embeddings: Optional[tuple[Tensor, Tensor]] = None) -> Scorer:
         r"""What scores one batch of users after another, by embeddings of the graph
-        that are computed once."""
-        graph = _inner_products(*self.get_embeddings())
+        that are computed once.
+
+        Args:
+            embeddings (tuple, optional): Those of users :math:`(U, d)` and items
+                :math:`(I, d)`. (default: :obj:`None`, :meth:`get_embeddings`)
+        """
+        users, items = self.get_embeddings() if embeddings is None else embeddings
+        graph = _inner_products(users, items)
         weight = self.blend_weight
         if weight is None or not self.blends:
             return graph
