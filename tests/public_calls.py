@@ -15,7 +15,7 @@ import torch
 from pyg_irllrec import build_model, datasets, nn, presets, text, transforms
 from pyg_irllrec import functional as F
 from pyg_irllrec.explain import IntentExplainer
-from pyg_irllrec.plot import draw_intent_map, project_to_plane
+from pyg_irllrec.plot import draw_intent_map, learning_curves, project_to_plane
 from pyg_irllrec.training import (
     EpochProgressBar,
     InteractionDataModule,
@@ -92,7 +92,7 @@ def training_calls(folder: Path) -> Calls:
             {
                 **{'model': model, 'data': module, 'lr': 1e-3, 'check_every': 1},
                 **{'patience': 1, 'ks': (2,), 'seed': 0, 'precision': '32-true'},
-                **{'average': 0.5},
+                **{'average': 0.5, 'devices': 1, 'callbacks': None, 'logger': None},
                 **{'resume': False, **quick},
             },
         ),
@@ -184,6 +184,10 @@ def explain_calls(folder: Path) -> Calls:
             | {'variant': 'sound'},
         ),
         'project_to_plane': (project_to_plane, {'groups': [X, X]}),
+        'learning_curves': (
+            learning_curves,
+            {'history': [{'epoch': 1, 'loss': 0.5}], 'path': folder / 'curves.png'},
+        ),
         'draw_intent_map': (
             draw_intent_map,
             {'explain': explain, 'marked': None, 'sides': ('user',), 'max_nodes': 3},
