@@ -13,9 +13,16 @@ from typer.core import TyperGroup
 
 from pyg_irllrec import __version__
 from pyg_irllrec.cli.command import Command
+from pyg_irllrec.cli.commands import explain, info, recommend, serve, similar
 from pyg_irllrec.cli.run_command import run_command
 
-COMMANDS: tuple[Command, ...] = ()
+COMMANDS: tuple[Command, ...] = (
+    recommend.command,
+    similar.command,
+    explain.command,
+    serve.command,
+    info.command,
+)
 """In the order of the help."""
 
 # The class is click's or, since typer has a click of its own, typer's.

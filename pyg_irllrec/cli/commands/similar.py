@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+from typer import Option
+
+from pyg_irllrec.cli.command import Command
+from pyg_irllrec.cli.open_bundle import open_bundle
+from pyg_irllrec.cli.options import (
+    BundleArgument,
+    Config,
+    Device,
+    Json,
+    K,
+    Quiet,
+    Threads,
+)
+from pyg_irllrec.cli.output import Output
+from pyg_irllrec.cli.ranking_lines import Ranking, ranking_dicts, ranking_lines
+
+EXAMPLES = """pyg-irllrec similar runs/books --item 0195153448
+pyg-irllrec similar runs/books --user anna --k 5 --json"""
+
+
+def similar(
+    bundle: BundleArgument,
+    item: Annotated[
+        Optional[str], Option('--item', metavar='ID', help='The item.')
+    ] = None,
+    user: Annotated[
+        Optional[str], Option('--user', metavar='ID', help='The user.')
+    ] = None,
+    k: K = 10,
+    device: Device = 'cpu',
+    threads: Threads = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    r"""The items that are most like an item, or the users like a user."""
+    if (item is None) == (user is None):
+        raise ValueError('give one of --item and --user')
+    output = Output(as_json, quiet)
+    found = open_bundle(bundle, device)
+    like: Ranking = ()
+    if item is not None:
+        like = found.similar_items(item, k)
+    elif user is not None:
+        like = found.similar_users(user, k)
+    output.result(
+        {'item': item, 'user': user, 'similar': ranking_dicts(like)},
+        ranking_lines(like),
+    )
+
+
+command = Command(similar, EXAMPLES)
