@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from pyg_irllrec.serving.bundle import Bundle
+
+T = TypeVar('T')
+
+
+class PerBundle(Generic[T]):
+    r"""What is built once for each bundle, at the first call from any thread, and goes
+    with it. It must not refer to the bundle."""
+
+    def __init__(self, build: Callable[[Bundle], T]) -> None:
+        self._build = build
+        self._built: WeakKeyDictionary[Bundle, T] = WeakKeyDictionary()
+        self._lock = Lock()
+
+    def __call__(self, bundle: Bundle) -> T:
+        with self._lock:
+            if bundle not in self._built:
+                self._built[bundle] = self._build(bundle)
+            return self._built[bundle]
