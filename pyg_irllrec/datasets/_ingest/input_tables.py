@@ -11,14 +11,11 @@ from pyg_irllrec.datasets._ingest.build_plan import (
     build_if_missing,
     check_duplicates,
 )
-from pyg_irllrec.datasets._ingest.csv_table import CsvTable
-from pyg_irllrec.datasets._ingest.file_kind import file_kind
 from pyg_irllrec.datasets._ingest.file_source import FileSource
 from pyg_irllrec.datasets._ingest.frame_source import FrameSource
 from pyg_irllrec.datasets._ingest.frame_table import FrameTable
-from pyg_irllrec.datasets._ingest.json_lines_table import JsonLinesTable
 from pyg_irllrec.datasets._ingest.node_texts import TextColumns
-from pyg_irllrec.datasets._ingest.parquet_table import ParquetTable
+from pyg_irllrec.datasets._ingest.open_table import open_table
 from pyg_irllrec.datasets._ingest.read_interactions import InteractionColumns
 from pyg_irllrec.datasets._ingest.source import Source
 from pyg_irllrec.datasets._ingest.table import Table
@@ -97,19 +94,12 @@ class InputTables:
         if not isinstance(texts, (str, os.PathLike)):
             table: Table = FrameTable(texts, f"'{side}s'", only_texts)
         else:
-            table = self._open(Path(texts), only_texts)
+            form = self._sep, self._encoding, self._quote
+            table = open_table(Path(texts), *form, only_texts)
         for kept, columns in ((self.texts, names), (self.titles, titles)):
             if columns:
                 kept[side] = TextColumns(table, id_name, columns)
         self.sources.append(_source(table, [id_name, *names, *titles]))
-
-    def _open(self, path: Path, texts: Sequence[str]) -> Table:
-        kind = file_kind(path)
-        if kind == 'parquet':
-            return ParquetTable(path)
-        if kind == 'json_lines':
-            return JsonLinesTable(path, self._encoding, texts)
-        return CsvTable(path, self._sep, self._encoding, self._quote)
 
     def build(self, root: Path, options: dict[str, Any], rebuild: bool) -> None:
         r"""Writes :obj:`root/processed` unless it already holds the same dataset.

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+from torch_geometric.data import HeteroData
+from torch_geometric.transforms import Compose
+from typer import Option
+
+from pyg_irllrec.cli.command import Command
+from pyg_irllrec.cli.data_folder import DataFolder
+from pyg_irllrec.cli.options import Config, Json, Quiet, Seed
+from pyg_irllrec.cli.output import Output
+from pyg_irllrec.cli.split_options import SplitOptions
+from pyg_irllrec.cli.table_columns import TableColumns, find_table_columns
+from pyg_irllrec.datasets import InteractionDataset
+from pyg_irllrec.datasets._ingest.file_kind import file_kind
+from pyg_irllrec.typing import RATES
+from pyg_irllrec.utils.folder_lock import FolderLock
+
+EXAMPLES = """\
+pyg-irllrec prepare --interactions ratings.csv --items movies.csv --out data/movies
+pyg-irllrec prepare --interactions plays.parquet --user listener --item track \\
+    --rating plays --min-rating 5 --k-core 5 --split random --out data/plays"""
+
+
+def _separator(text: str) -> str:
+    character = '\t' if text == r'\t' else text
+    if len(character) != 1:
+        raise ValueError(rf'--sep must be one character, or \t for a tab, got {text!r}')
+    return character
+
+
+def prepare(
+    interactions: Annotated[
+        Path, Option(metavar='FILE', help='CSV, Parquet or JSON lines, by its name.')
+    ],
+    out: Annotated[Path, Option(metavar='DATA', help='The folder to write.')],
+    user: Annotated[
+        Optional[str],
+        Option(metavar='COLUMN', help='Ids of users, numbers or texts.'),
+    ] = None,
+    item: Annotated[
+        Optional[str], Option(metavar='COLUMN', help='Ids of items, likewise.')
+    ] = None,
+    rating: Annotated[
+        Optional[str], Option(metavar='COLUMN', help='Read with --min-rating.')
+    ] = None,
+    min_rating: Annotated[
+        Optional[float],
+        Option(
+            metavar='R',
+            show_default='each interaction counts',
+            help='The least rating that counts as liked.',
+        ),
+    ] = None,
+    timestamp: Annotated[Optional[str], Option(metavar='COLUMN')] = None,
+    time_unit: Annotated[
+        Literal['auto', 's', 'ms', 'us', 'ns'],
+        Option(help='The unit of times that are numbers.'),
+    ] = 'auto',
+    items: Annotated[
+        Optional[Path], Option(metavar='FILE', help='Texts and titles of items.')
+    ] = None,
+    items_id: Annotated[
+        Optional[str],
+        Option(
+            metavar='COLUMN', show_default='as --item', help='Ids of items in --items.'
+        ),
+    ] = None,
+    item_text: Annotated[
+        Optional[list[str]],
+        Option(
+            metavar='COLUMN',
+            help='Joined to the text of an item; once for each column.',
+        ),
+    ] = None,
+    title: Annotated[
+        Optional[str],
+        Option(
+            metavar='COLUMN',
+            show_default='the first of --item-text',
+            help='What people are shown.',
+        ),
+    ] = None,
+    sep: Annotated[
+        str, Option(callback=_separator, help=r'The separator of CSV files, or \t.')
+    ] = ',',
+    encoding: Annotated[str, Option(help='Of CSV files and JSON lines.')] = 'utf-8',
+    k_core: Annotated[
+        int,
+        Option(
+            min=1, metavar='N', help='Keep users and items with N interactions or more.'
+        ),
+    ] = 1,
+    split: Annotated[
+        Literal['auto', 'random', 'time', 'leave-one-out'],
+        Option(help='What of each user is held out; auto: by time where there is one.'),
+    ] = 'auto',
+    val: Annotated[float, Option(help='The share held out for validation.')] = 0.1,
+    test: Annotated[float, Option(help='The share held out for the test.')] = 0.2,
+    seed: Seed = 0,
+    force: Annotated[bool, Option('--force', help='Replace other data there.')] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    r"""Reads interactions, and texts of items, and holds a part out.
+
+    Columns that are not named are found by names such as user_id, item, timestamp,
+    title or description, and printed.
+    """
+    output = Output(as_json, quiet)
+    form: dict[str, Any] = {'sep': sep, 'encoding': encoding}
+    columns = find_table_columns(
+        interactions,
+        items,
+        form,
+        TableColumns(user, item, rating, timestamp, items_id, item_text, title),
+        needs_rating=min_rating is not None,
+        needs_time=split != 'random',
+    )
+    if split == 'time' and columns.timestamp is None:
+        raise ValueError('--split time needs --timestamp')
+    by = split.replace('-', '_')
+    if split == 'auto':
+        by = 'random' if columns.timestamp is None else 'time'
+    for name, column in columns.shown():
+        output.note(f'{name:>12}: {column}')
+    options = SplitOptions.model_validate(
+        {
+            **{'min_rating': min_rating, 'k_core': k_core, 'split': by},
+            **{'val': val, 'test': test, 'seed': seed},
+        }
+    )
+    options.hold_out()  # It checks them.
+    arguments = {**columns.arguments(), 'items': items, 'time_unit': time_unit}
+    folder = DataFolder(out)
+    with FolderLock(out):
+        graph = _write(folder, interactions, arguments, form, options, force)
+    counts = _counts(graph)
+    output.result({'data': out, 'columns': columns._asdict(), **counts}, _lines(counts))
+
+
+def _write(
+    folder: DataFolder,
+    interactions: Path,
+    arguments: dict[str, Any],
+    form: dict[str, Any],
+    options: SplitOptions,
+    force: bool,
+) -> HeteroData:
+    r"""What is there stays as it was until all else is known to be right."""
+    kept, staged = folder.path / 'processed', folder.path / '.new'
+    shutil.rmtree(staged, ignore_errors=True)  # What a killed run has left.
+    is_new = force or not kept.exists()
+    try:
+        root = staged if is_new else folder.path
+        dataset = _read(interactions, root, arguments, form)
+        graph = _split(dataset, options)
+        folder.options_path.unlink(missing_ok=True)
+        if is_new:
+            shutil.rmtree(kept, ignore_errors=True)
+            (staged / 'processed').replace(kept)
+        folder.write_options(options)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return graph
+
+
+def _read(
+    interactions: Path, root: Path, arguments: dict[str, Any], form: dict[str, Any]
+) -> InteractionDataset:
+    kind = file_kind(interactions)
+    try:
+        if kind == 'parquet':
+            return InteractionDataset.from_parquet(interactions, root, **arguments)
+        if kind == 'json_lines':
+            return InteractionDataset.from_json_lines(
+                interactions, root, encoding=form['encoding'], **arguments
+            )
+        return InteractionDataset.from_csv(interactions, root, **form, **arguments)
+    except ValueError as error:
+        advice = "choose another 'root', or replace it with force_reload=True"
+        typed = 'choose another --out, or replace it with --force'
+        raise ValueError(str(error).replace(advice, typed)) from None
+
+
+def _split(dataset: InteractionDataset, options: SplitOptions) -> HeteroData:
+    graph: HeteroData = Compose([*options.keep(), options.hold_out()])(dataset[0])
+    held_out = graph[RATES].get('val_edge_label_index')
+    if held_out is None or held_out.size(1) == 0:
+        most = int(graph[RATES].edge_index[0].bincount().max())
+        raise ValueError(
+            f'--val {options.val:g} holds nothing out to validate by, and users have '
+            f'at most {most} interactions (liked ones, with --min-rating) to train on: '
+            'give a larger share, or --split leave-one-out'
+        )
+    return graph
+
+
+def _counts(graph: HeteroData) -> dict[str, Any]:
+    rates = graph[RATES]
+    parts = {
+        'training': rates.edge_index.size(1),
+        'validation': rates.val_edge_label_index.size(1),
+        'test': rates.get('test_edge_label_index', rates.edge_index[:, :0]).size(1),
+    }
+    users, items = (graph[side].num_nodes for side in ('user', 'item'))
+    total = sum(parts.values())
+    counts = {'users': users, 'items': items, 'interactions': total}
+    return {**counts, **parts, 'density': total / (users * items)}
+
+
+def _lines(counts: dict[str, Any]) -> list[str]:
+    lines = [f'{name:>12}: {counts[name]}' for name in list(counts)[:-1]]
+    return [*lines, f'{"density":>12}: {counts["density"]:.2%}']
+
+
+command = Command(prepare, EXAMPLES, 'the same command starts over')

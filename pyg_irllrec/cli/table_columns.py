@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+from pyg_irllrec.cli.find_columns import find_all, find_column
+from pyg_irllrec.datasets._ingest.open_table import open_table
+from pyg_irllrec.utils.optional import import_optional
+
+
+class TableColumns(NamedTuple):
+    r"""The columns that are read of interactions and of items."""
+
+    user: Optional[str] = None
+    item: Optional[str] = None
+    rating: Optional[str] = None
+    timestamp: Optional[str] = None
+    items_id: Optional[str] = None
+    item_text: Optional[list[str]] = None
+    title: Optional[str] = None
+
+    def arguments(self) -> dict[str, Any]:
+        r"""They by the names that :class:`~pyg_irllrec.datasets.InteractionDataset`
+        has for them."""
+        found = self._asdict()
+        found['item_id'] = found.pop('items_id')
+        found['item_title'] = found.pop('title')
+        return found
+
+    def shown(self) -> Iterator[tuple[str, str]]:
+        r"""They by the names of options, for people."""
+        for name, value in self._asdict().items():
+            if value:
+                words = ', '.join(value) if isinstance(value, list) else value
+                yield name.replace('_', '-'), words
+
+
+def find_table_columns(
+    interactions: Path,
+    items: Optional[Path],
+    form: Mapping[str, str],
+    given: TableColumns,
+    *,
+    needs_rating: bool,
+    needs_time: bool,
+) -> TableColumns:
+    r"""The columns that are given, and those that are found by their names.
+
+    Args:
+        interactions (pathlib.Path): The file of interactions.
+        items (pathlib.Path, optional): The file of items.
+        form (dict): :obj:`sep` and :obj:`encoding`.
+        given (TableColumns): Those that are given.
+        needs_rating (bool): Whether ratings are read.
+        needs_time (bool): Whether times are read, where there are any.
+
+    Raises:
+        ValueError: If a column is not to be found, or may be one of several.
+    """
+    import_optional('pyarrow', 'pyg-irllrec prepare', 'data')
+    where = str(interactions)
+    names = open_table(interactions, **form).columns()
+    found = given._asdict()
+    wanted = ['user', 'item', *['rating'] * needs_rating, *['timestamp'] * needs_time]
+    for what in wanted:
+        found[what] = found[what] or find_column(what, names, where)
+        if found[what] is None and what != 'timestamp':
+            raise ValueError(
+                f'--{what} must name a column of {where}, which has '
+                + ', '.join(map(repr, names))
+                + _advice(names)
+            )
+    if items is None:
+        _check_no_items(given)
+        return TableColumns(**found)
+    return TableColumns(**found | _item_columns(items, form, found))
+
+
+def _item_columns(
+    items: Path, form: Mapping[str, str], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    names, where = open_table(items, **form).columns(), str(items)
+    key = given['items_id']
+    if key is None and given['item'] not in names:
+        key = find_column('item', names, where)
+        if key is None:
+            raise ValueError(
+                f'--items-id must name the column of ids in {where}, which has '
+                + ', '.join(map(repr, names))
+                + _advice(names)
+            )
+    title = given['title']
+    texts = given['item_text']
+    if not texts:
+        title = title or find_column('title', names, where)
+        texts = [] if title is None else [title]
+        texts += [name for name in find_all('text', names) if name not in texts]
+        if not texts:
+            raise ValueError(
+                f'--item-text must name columns of {where}, which has '
+                + ', '.join(map(repr, names))
+                + _advice(names)
+            )
+    return {'items_id': key, 'item_text': texts, 'title': title or texts[0]}
+
+
+def _check_no_items(given: TableColumns) -> None:
+    for name in ('items_id', 'item_text', 'title'):
+        if getattr(given, name):
+            raise ValueError(f'--{name.replace("_", "-")} needs --items')
+
+
+def _advice(names: list[str]) -> str:
+    joined = [sep for sep in ('\t', ';', '|') if len(names) == 1 and sep in names[0]]
+    return f': give --sep {joined[0]!r}' if joined else ''

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from pyg_irllrec.datasets._ingest.csv_table import CsvTable
+from pyg_irllrec.datasets._ingest.file_kind import file_kind
+from pyg_irllrec.datasets._ingest.json_lines_table import JsonLinesTable
+from pyg_irllrec.datasets._ingest.parquet_table import ParquetTable
+from pyg_irllrec.datasets._ingest.table import Table
+
+
+def open_table(
+    path: Path,
+    sep: str = ',',
+    encoding: str = 'utf-8',
+    quote: Optional[str] = '"',
+    texts: Sequence[str] = (),
+) -> Table:
+    r"""A table in a file, which is read as its name has it.
+
+    Args:
+        path (Path): The file.
+        sep (str): The separator of a CSV file. (default: :obj:`","`)
+        encoding (str): The encoding of CSV and JSON lines. (default: :obj:`"utf-8"`)
+        quote (str, optional): The quote of a CSV file. (default: :obj:`'"'`)
+        texts (sequence of str): The columns that hold texts. (default: :obj:`()`)
+    """
+    kind = file_kind(path)
+    if kind == 'parquet':
+        return ParquetTable(path)
+    if kind == 'json_lines':
+        return JsonLinesTable(path, encoding, texts)
+    return CsvTable(path, sep, encoding, quote)
