@@ -1,0 +1,142 @@
+r"""Why items are recommended, in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import shorten
+from typing import TYPE_CHECKING, Optional
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from pyg_irllrec.serving._intents import intents_of
+from pyg_irllrec.serving._per_bundle import PerBundle
+from pyg_irllrec.serving.explanation import Explanation
+from pyg_irllrec.serving.named_intent import NamedIntent
+from pyg_irllrec.serving.ranked_item import RankedItem
+from pyg_irllrec.typing import RATES, NodeId
+from pyg_irllrec.utils import UserItems
+
+if TYPE_CHECKING:
+    from pyg_irllrec.serving.bundle import Bundle
+
+_NUM_SIMILAR = 3
+_NUM_INTENTS = 3
+_LONGEST_TITLE = 80
+
+
+def explain(bundle: Bundle, user: NodeId, item: NodeId) -> Explanation:
+    r"""Why an item is recommended to a user."""
+    (row,) = bundle.users.rows([user], 'user').tolist()
+    (column,) = bundle.items.rows([item], 'item').tolist()
+    unseen = _unseen(bundle, row)
+    score, rank = _place(bundle, row, column, unseen)
+    nearest = _most_like(bundle, row, column)
+    intents = _shared(bundle, row, column)
+    sentences = [
+        _place_in_words(bundle, row, column, rank, int(unseen.sum())),
+        _likeness_in_words(bundle, row, [each for each, _ in nearest]),
+        _intents_in_words(intents),
+    ]
+    return Explanation(
+        bundle.users[row],
+        bundle.items[column],
+        bundle.items.title(column),
+        ' '.join(filter(None, sentences)),
+        score,
+        rank,
+        [
+            RankedItem(bundle.items[each], bundle.items.title(each), cosine)
+            for each, cosine in nearest
+        ],
+        intents,
+    )
+
+
+def _unseen(bundle: Bundle, user: int) -> Tensor:
+    r"""Which items a user has not seen, of shape :math:`(I)`."""
+    unseen = torch.ones(len(bundle.items), dtype=torch.bool)
+    unseen[_items_of(bundle.seen, user)] = False
+    return unseen
+
+
+def _place(
+    bundle: Bundle, user: int, item: int, unseen: Tensor
+) -> tuple[float, Optional[int]]:
+    r"""The score of an item, and its place among those that the user has not seen."""
+    users = torch.tensor([user], device=bundle.ranker.device)
+    scores = bundle.ranker.score(users)[0].cpu()
+    score = scores[item]
+    rank = 1 + int((scores[unseen] > score).sum())
+    return float(score), rank if unseen[item] else None
+
+
+def _most_like(bundle: Bundle, user: int, item: int) -> list[tuple[int, float]]:
+    r"""The user's own items that are the most like another, with the cosines."""
+    own = _items_of(_own_items(bundle), user)
+    own = own[own != item]
+    embedding = bundle.ranker.item_embedding
+    rows = torch.cat([own, torch.tensor([item])]).to(embedding.device)
+    unit = normalize(embedding[rows].float()).cpu()
+    best = (unit[:-1] @ unit[-1]).topk(min(_NUM_SIMILAR, len(own)))
+    return list(zip(own[best.indices].tolist(), best.values.tolist()))
+
+
+def _training_items(bundle: Bundle) -> UserItems:
+    sizes = len(bundle.users), len(bundle.items)
+    return UserItems(bundle.data[RATES].edge_index, *sizes)
+
+
+_own_items = PerBundle(_training_items)
+"""The items of users that the model was trained on."""
+
+
+def _items_of(items: UserItems, user: int) -> Tensor:
+    users = torch.tensor([user], device=items.rowptr.device)
+    return items.lookup(users)[1].cpu()
+
+
+def _shared(bundle: Bundle, user: int, item: int) -> list[NamedIntent]:
+    r"""The intents that both lean to, those first that both lean to most."""
+    intents = intents_of(bundle)
+    lift = {each.name: each.lift for each in intents.of_item(item)}
+    shared = [
+        each for each in intents.of_user(user) if each.lift > 1 and lift[each.name] > 1
+    ]
+    shared.sort(key=lambda each: -each.lift * lift[each.name])
+    return shared[:_NUM_INTENTS]
+
+
+def _place_in_words(
+    bundle: Bundle, user: int, item: int, rank: Optional[int], num_unseen: int
+) -> str:
+    name, who = _item_name(bundle, item), _user_name(bundle, user)
+    if rank is None:
+        return f'{name} is one of the items that {who} has seen.'
+    return f'{name} is number {rank} of the {num_unseen} items that {who} has not seen.'
+
+
+def _likeness_in_words(bundle: Bundle, user: int, items: Sequence[int]) -> str:
+    if not items:
+        return ''
+    *first, last = (_item_name(bundle, item) for item in items)
+    names = f'{", ".join(first)} and {last}' if first else last
+    return f'Of those that {_user_name(bundle, user)} chose, it is most like {names}.'
+
+
+def _intents_in_words(intents: Sequence[NamedIntent]) -> str:
+    if not intents:
+        return ''
+    return f'Both lean to: {"; ".join(each.name for each in intents)}.'
+
+
+def _user_name(bundle: Bundle, user: int) -> str:
+    return f'user {bundle.users[user]}'
+
+
+def _item_name(bundle: Bundle, item: int) -> str:
+    title = bundle.items.title(item)
+    if title == str(bundle.items[item]):  # It has none.
+        return f'item {title}'
+    return f'"{shorten(title, _LONGEST_TITLE, placeholder=" ...")}"'

@@ -1,0 +1,155 @@
+r"""Rankings that intents in words raise or mute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Optional
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from pyg_irllrec.nn.models._blend import standardise
+from pyg_irllrec.serving._intents import intents_of
+from pyg_irllrec.serving._per_bundle import PerBundle
+from pyg_irllrec.text.encoders._encoder_output import as_vectors
+from pyg_irllrec.utils.checks import is_number
+
+if TYPE_CHECKING:
+    from pyg_irllrec.serving.bundle import Bundle
+
+MAX_WEIGHT = 1000.0
+"""The largest weight of an intent, and the largest dial."""
+_NUM_NEAREST = 50
+_ITEMS_PER_NEAREST = 10  # Of few items, fewer: all of them stand for nothing.
+_TEMPERATURE = 0.1
+_KEPT_MATCHES = 64
+
+
+def item_bonus(
+    bundle: Bundle, intents: Optional[Mapping[str, float]], dial: float = 1.0
+) -> Optional[Tensor]:
+    r"""What intents add to the standardised scores of each user,
+
+    .. math::
+        b_i = \text{dial} \sum_c w_c\, z(\text{match}(c, i)),
+
+    of shape :math:`(I)`, or :obj:`None` where they leave the scores as they are:
+    without intents, where all weights are 0, and for :obj:`dial=0`. An intent is the
+    name of one of the bundle, as :meth:`~pyg_irllrec.serving.Bundle.intents` lists
+    them, or any words.
+
+    Raises:
+        ValueError: If a weight or the dial is out of range, or an intent cannot be
+            found.
+    """
+    weights = _check_weights(intents)
+    if not is_number(dial) or not 0 <= dial <= MAX_WEIGHT:
+        raise ValueError(f"'dial' must be from 0 to {MAX_WEIGHT:g}, got {dial!r}")
+    matches = [
+        weight * _match(bundle, intent) for intent, weight in weights.items() if weight
+    ]
+    if dial == 0 or not matches:
+        return None
+    bonus = float(dial) * torch.stack(matches).sum(dim=0)
+    return bonus.to(bundle.ranker.item_embedding.device)
+
+
+class WordMatch:
+    r"""How well items match words: by their texts and, as much, by their embeddings. Of
+    the items whose texts are nearest to the words, the weighted mean of the embeddings
+    stands for what was meant, so that items match that the same people choose.
+
+    Args:
+        bundle (Bundle): The bundle, which is read here alone.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        item = bundle.data['item']
+        self._encoder = bundle.encoder
+        self._texts = [
+            normalize(item[name].float())
+            for name in ('profile', 'intent')
+            if name in item
+        ]
+        embedding = bundle.ranker.item_embedding.float().cpu()
+        self._direction = normalize(embedding - embedding.mean(dim=0))
+        self._example = bundle.items.title(0)
+        # One call of the encoder and one product, once for each text.
+        self.match = lru_cache(_KEPT_MATCHES)(self._match)
+
+    def _match(self, words: str) -> Tensor:
+        text = self.by_text(words)
+        both = torch.stack([text, self.in_space(text)])
+        return _standardised(standardise(both).sum(dim=0))
+
+    def by_text(self, words: str) -> Tensor:
+        r"""The cosines of words with the texts of items, the mean of their profiles and
+        intents, of shape :math:`(I)`."""
+        if self._encoder is None or not self._texts:
+            raise ValueError(
+                "'intents' must be names of intents of the bundle, as bundle.intents() "
+                f'lists them, got {words!r}: other words need an encoder and the '
+                "vectors of items' texts, which this bundle lacks"
+            )
+        vector = torch.from_numpy(as_vectors("'encoder'", self._encoder([words]), 1))
+        width = self._texts[0].size(1)
+        if vector.size(1) != width:
+            raise ValueError(
+                "'encoder' must be what the vectors of items were made with, of width "
+                f'{width}, got vectors of width {vector.size(1)}'
+            )
+        if not bool(vector.any()):
+            raise ValueError(
+                f"'intents': none of the words of {words!r} occur in the texts that "
+                f'the encoder was fitted on, such as {self._example!r}'
+            )
+        cosines = [text @ normalize(vector)[0] for text in self._texts]
+        return torch.stack(cosines).mean(dim=0)
+
+    def in_space(self, likeness: Tensor) -> Tensor:
+        r"""The cosines of the embeddings of items with the mean of those that are most
+        alike, of shape :math:`(I)`."""
+        count = min(_NUM_NEAREST, -(-likeness.numel() // _ITEMS_PER_NEAREST))
+        best = likeness.topk(count)
+        weight = (best.values / _TEMPERATURE).softmax(dim=0)
+        wanted = weight @ self._direction[best.indices]
+        return self._direction @ normalize(wanted, dim=0)
+
+
+match_of = PerBundle(WordMatch)
+"""How well the items of a bundle match words."""
+
+
+def _match(bundle: Bundle, intent: str) -> Tensor:
+    named = intents_of(bundle)
+    number = named.find(intent)
+    if number is not None:
+        return _standardised(named.item_share[:, number])
+    return match_of(bundle).match(intent)
+
+
+def _standardised(match: Tensor) -> Tensor:
+    return standardise(match.unsqueeze(0))[0]
+
+
+def _check_weights(intents: object) -> dict[str, float]:
+    if intents is None:
+        return {}
+    if not isinstance(intents, Mapping):
+        raise ValueError(
+            "'intents' must map words to weights, such as {'space': 1.0, 'war': -0.5}, "
+            f'got {type(intents).__name__}'
+        )
+    for intent, weight in intents.items():
+        if not isinstance(intent, str) or not intent.strip():
+            raise ValueError(
+                f"'intents' must map words to weights, got {intent!r} for words"
+            )
+        if not is_number(weight) or not -MAX_WEIGHT <= weight <= MAX_WEIGHT:
+            raise ValueError(
+                f"'intents' must hold weights from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}, "
+                f'got {weight!r} for {intent!r}'
+            )
+    return {intent: float(weight) for intent, weight in intents.items()}

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+from pyg_irllrec.serving.named_intent import NamedIntent
+from pyg_irllrec.serving.ranked_item import RankedItem
+from pyg_irllrec.typing import NodeId
+
+
+class Explanation(NamedTuple):
+    r"""Why an item is recommended to a user."""
+
+    user: NodeId
+    """The id of the user."""
+    item: NodeId
+    """The id of the item."""
+    title: str
+    """Its title."""
+    text: str
+    """All this in two or three plain sentences."""
+    score: float
+    """What items are ranked by."""
+    rank: Optional[int]
+    """The place of the item among those that the user has not seen, from 1;
+    :obj:`None` for one that the user has seen."""
+    similar: list[RankedItem]
+    """The user's own items that are the most like it, by the cosine of their
+    embeddings, which is their score."""
+    intents: list[NamedIntent]
+    """The intents that both the user and the item lean to, as the user has them."""
