@@ -73,7 +73,11 @@ class FrozenRanker(Ranker):
     def score(self, users: Tensor) -> Tensor:
         r"""The scores of all items for a batch of users: those of the model, but for
         nodes that have a text alone."""
-        scores = self._scorer(users)
+        return self.with_texts(self._scorer(users))
+
+    def with_texts(self, scores: Tensor) -> Tensor:
+        r"""Blended scores of all items, in which those of :obj:`by_text` are
+        overwritten by those of their texts."""
         if self._vectors is not None and self.by_text.numel() > 0:
             scores[:, self.by_text] = self.tower.score_items(scores, self._vectors)
         return scores
@@ -81,6 +85,6 @@ class FrozenRanker(Ranker):
 
 def _interactions(model: Recommender) -> Tensor:
     r"""The pairs of users and items that a model propagates over."""
-    source, target = source_and_target(model.edge_index)
+    source, target = (end.long() for end in source_and_target(model.edge_index))
     rates = (source < model.num_users) & (target >= model.num_users)
     return torch.stack([source[rates], target[rates] - model.num_users])
