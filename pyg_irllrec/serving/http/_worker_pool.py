@@ -43,14 +43,20 @@ class WorkerPool:
         Raises:
             PoolFull: If the queue is full.
         """
-        with self._lock:
-            if self._pending >= self._capacity:
-                raise PoolFull
-            self._pending += 1
-        future = self._executor.submit(work)
+        self._take_place()
+        future = self._executor.submit(torch.no_grad()(work))
         # Work that ran out of time keeps its place until its thread is free.
-        future.add_done_callback(self._release)
+        future.add_done_callback(self._leave)
         return future
+
+    def join(self, future: Future[Any]) -> None:
+        r"""Counts one more request that queued work answers.
+
+        Raises:
+            PoolFull: If the queue is full.
+        """
+        self._take_place()
+        future.add_done_callback(self._leave)
 
     async def run(self, work: Callable[[], Result]) -> Result:
         r"""Queues work and waits for it."""
@@ -60,6 +66,12 @@ class WorkerPool:
         r"""Ends the threads, after what they work on."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _release(self, future: Future[Any]) -> None:
+    def _take_place(self) -> None:
+        with self._lock:
+            if self._pending >= self._capacity:
+                raise PoolFull
+            self._pending += 1
+
+    def _leave(self, future: Future[Any]) -> None:
         with self._lock:
             self._pending -= 1

@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from pyg_irllrec.serving.bundle import Bundle
+from pyg_irllrec.serving.http._batches import Batches
 from pyg_irllrec.serving.http._bundle_folder import BundleFolder
 from pyg_irllrec.serving.http._guard import Guard
 from pyg_irllrec.serving.http._metrics import Metrics
@@ -106,6 +107,7 @@ def create_app(
     metrics = Metrics()
     metrics.show_version(service.version)
     pool = WorkerPool(threads, queue_size)
+    singles = Batches(pool, service.recommend_each)
     metrics.pending.set_function(lambda: pool.pending)
 
     @asynccontextmanager
@@ -134,6 +136,12 @@ def create_app(
 
     @app.post('/recommend', responses=_answers(RecommendResponse))
     async def recommend(request: RecommendRequest) -> Response:
+        if (alone := request.alone()) is not None:
+            key = request.k, request.seen
+            answered = await wait_for(singles.ask(key, alone), timeout)
+            if isinstance(answered, Exception):
+                raise answered
+            return to_json(answered)
         return await answer(lambda: service.recommend(request))
 
     @app.post('/similar', responses=_answers(SimilarResponse))

@@ -18,6 +18,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
+from pyg_irllrec.typing import NodeId
+
 MAX_K = 1000
 MAX_USERS = 1000
 MAX_RESULTS = 100_000
@@ -88,6 +90,14 @@ class RecommendRequest(Schema):
                 f'{len(self.users) * self.k}'
             )
         return self
+
+    def alone(self) -> Optional[NodeId]:
+        r"""The one user of a request that asks for nothing else than the best items,
+        which can be answered with others like it; or :obj:`None`."""
+        plain = self.among is None and self.exclude is None and not self.intents
+        if plain and self.users is not None and len(self.users) == 1:
+            return self.users[0]
+        return None
 
 
 class SimilarRequest(Schema):

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 from pyg_irllrec.serving.bundle import Bundle
 from pyg_irllrec.serving.http._node_search import NodeSearch
@@ -15,6 +15,7 @@ from pyg_irllrec.serving.http.schemas import (
 )
 from pyg_irllrec.serving.nodes import Nodes
 from pyg_irllrec.serving.ranked_item import RankedItem
+from pyg_irllrec.serving.similar_user import SimilarUser
 from pyg_irllrec.typing import NodeId
 
 
@@ -105,18 +106,39 @@ class Service:
             'version': held.version,
         }
 
+    def recommend_each(
+        self, key: tuple[int, bool], users: Sequence[NodeId]
+    ) -> list[Union[dict[str, Any], UnknownId]]:
+        r"""The answers to requests of one user each, which are worked on together; an
+        unknown one does not spoil those of others. The key is their :obj:`k` and
+        :obj:`seen`."""
+        held = self._held
+        bundle = held.bundle
+        known = [user for user in users if user in bundle.users]
+        k, seen = key
+        best = iter(bundle.recommend(known, k, seen=seen) if known else ())
+        return [
+            {
+                'recommendations': [{'user': user, 'items': _ranked(next(best)[1])}],
+                'version': held.version,
+            }
+            if user in bundle.users
+            else unknown(bundle.users, user, 'users')
+            for user in users
+        ]
+
     def similar(self, request: SimilarRequest) -> dict[str, Any]:
         r"""The items or users that are most like one."""
         held = self._held
         bundle = held.bundle
         if request.item is not None:
             check_known(bundle.items, [request.item], 'item')
-            found = bundle.similar_items(request.item, request.k)
+            found = _ranked(bundle.similar_items(request.item, request.k))
         else:
             assert request.user is not None
             check_known(bundle.users, [request.user], 'user')
-            found = bundle.similar_users(request.user, request.k)
-        return {'similar': _ranked(found), 'version': held.version}
+            found = _ranked(bundle.similar_users(request.user, request.k))
+        return {'similar': found, 'version': held.version}
 
     def explain(self, request: ExplainRequest) -> dict[str, Any]:
         r"""What items are to a user, in words."""
@@ -169,7 +191,12 @@ def check_known(nodes: Nodes, ids: Iterable[NodeId], name: str) -> None:
     r"""Raises :class:`UnknownId` at the first id that is not there."""
     for each in ids:
         if each not in nodes:
-            raise UnknownId(f"'{name}': there is no {nodes.side} with the id {each!r}")
+            raise unknown(nodes, each, name)
+
+
+def unknown(nodes: Nodes, name: NodeId, argument: str) -> UnknownId:
+    r"""An error that names an id that is not there."""
+    return UnknownId(f"'{argument}': there is no {nodes.side} with the id {name!r}")
 
 
 def plain(value: Any) -> Any:
@@ -183,9 +210,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _ranked(items: Iterable[RankedItem]) -> list[dict[str, Any]]:
+def _ranked(items: Iterable[Union[RankedItem, SimilarUser]]) -> list[dict[str, Any]]:
     return [
-        {'id': item, 'title': title, 'score': score} for item, title, score in items
+        {'id': name, 'title': title, 'score': score} for name, title, score in items
     ]
 
 
