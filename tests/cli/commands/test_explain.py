@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import json
+
+from tests.cli.calls import call
+from tests.serving.bundles import plain_bundle
+
+
+def test_reasons_as_json_and_for_people(capsys, saved):
+    item = plain_bundle().recommend(['user-003'], 1)['user-003'][0].item
+    words = ['explain', saved, '--user', 'user-003', '--item', item]
+    why = plain_bundle().explain('user-003', item)
+    assert call(*words, '--json') == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found['text'] == why.text and found['rank'] == 1
+    assert [each['title'] for each in found['similar']] == [
+        each.title for each in why.similar
+    ]
+    assert [each['name'] for each in found['intents']] == [
+        each.name for each in why.intents
+    ]
+    assert call(*words) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(why.text)
+    assert all(each.title in shown for each in why.similar)
+    assert all(each.name in shown for each in why.intents)

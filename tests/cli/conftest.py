@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.serving.bundles import plain_bundle
+
+
+@pytest.fixture(scope='session')
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    r"""The folder of a run, with the default model as its bundle."""
+    folder = tmp_path_factory.mktemp('run')
+    plain_bundle().save(folder / 'bundle')
+    return folder

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from pyg_irllrec.cli.read_ids import read_ids
+
+
+def test_one_id_per_line(tmp_path):
+    path = tmp_path / 'ids.txt'
+    path.write_bytes('\ufeffa 1\r\n\n  ü2  \n3'.encode())
+    assert read_ids('--among', path) == ['a 1', 'ü2', '3']
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [(b' \n\n', 'got none'), (b'a\n\xff', 'UTF-8, got the byte 0xff at 2')],
+)
+def test_what_holds_no_ids(tmp_path, content, reason):
+    path = tmp_path / 'ids.txt'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f'--among .*ids.txt must hold .*{reason}'):
+        read_ids('--among', path)
+
+
+def test_what_cannot_be_read(tmp_path):
+    with pytest.raises(OSError, match=r'--exclude .* cannot be read: No such file'):
+        read_ids('--exclude', tmp_path / 'none')
+    with pytest.raises(OSError, match=r'--exclude .* cannot be read: Is a directory'):
+        read_ids('--exclude', tmp_path)
