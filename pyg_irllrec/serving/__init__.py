@@ -2,9 +2,23 @@ r"""From a trained model to a service: models with the ids and titles of what th
 recommend, saved in one piece."""
 
 from pyg_irllrec.serving.bundle import Bundle
+from pyg_irllrec.serving.explanation import Explanation
 from pyg_irllrec.serving.frozen_ranker import FrozenRanker
 from pyg_irllrec.serving.load import load
+from pyg_irllrec.serving.named_intent import NamedIntent
 from pyg_irllrec.serving.nodes import Nodes
+from pyg_irllrec.serving.ranked_item import RankedItem
 from pyg_irllrec.serving.recommendations import Recommendations
+from pyg_irllrec.serving.similar_user import SimilarUser
 
-__all__ = ['Bundle', 'FrozenRanker', 'Nodes', 'Recommendations', 'load']
+__all__ = [
+    'Bundle',
+    'Explanation',
+    'FrozenRanker',
+    'NamedIntent',
+    'Nodes',
+    'RankedItem',
+    'Recommendations',
+    'SimilarUser',
+    'load',
+]

@@ -1,19 +1,47 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Optional
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from typing import Any, Optional, Union
 
+import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.nn.models.recommendation import check_pairs
+from pyg_irllrec.serving._explain import explain
+from pyg_irllrec.serving._hub import from_pretrained, push_to_hub, save_pretrained
+from pyg_irllrec.serving._info import info_of
+from pyg_irllrec.serving._intents import intents_of
 from pyg_irllrec.serving._kept_data import all_interactions, kept_of, titles_of
+from pyg_irllrec.serving._model_config import (
+    model_solutions,
+    pairs_of,
+    take_solutions,
+)
+from pyg_irllrec.serving._new_user import new_user_scores
+from pyg_irllrec.serving._recommend import (
+    best_items,
+    fitting_batch_size,
+    rank,
+    read_query,
+)
+from pyg_irllrec.serving._save import save_bundle
+from pyg_irllrec.serving._similar import most_similar
+from pyg_irllrec.serving._write_table import table_writer
+from pyg_irllrec.serving.explanation import Explanation
 from pyg_irllrec.serving.frozen_ranker import FrozenRanker
+from pyg_irllrec.serving.named_intent import NamedIntent
 from pyg_irllrec.serving.nodes import Nodes
+from pyg_irllrec.serving.ranked_item import RankedItem
 from pyg_irllrec.serving.recommendations import Recommendations
+from pyg_irllrec.serving.similar_user import SimilarUser
+from pyg_irllrec.text import TfidfEncoder
 from pyg_irllrec.typing import SIDES, EdgeType, NodeId, PathLike, TextEncoder
 from pyg_irllrec.utils import UserItems
+from pyg_irllrec.utils.argument_checks import check_encoder
+from pyg_irllrec.utils.as_device import as_device
 from pyg_irllrec.utils.edge_store import check_hetero, num_nodes
 from pyg_irllrec.utils.interaction_types import find_interaction_types
 from pyg_irllrec.utils.node_data import read_ids
@@ -59,6 +87,7 @@ class Bundle:
         seen (UserItems): The interactions that are not recommended again.
         encoder (callable or None): The encoder of texts.
         metrics (dict): Test metrics.
+        saved (dict): Of a loaded bundle, when and by what it was saved.
     """
 
     model: Recommender
@@ -69,6 +98,7 @@ class Bundle:
     seen: UserItems
     encoder: Optional[TextEncoder]
     metrics: dict[str, float]
+    saved: dict[str, Any]
 
     def __init__(
         self,
@@ -85,6 +115,14 @@ class Bundle:
             raise ValueError(
                 f"'model' must be a Recommender, got {type(model).__name__}"
             )
+        if encoder is not None:
+            check_encoder(encoder)
+        if isinstance(encoder, TfidfEncoder) and encoder.state is None:
+            raise ValueError(
+                "'encoder' must be the one that made the vectors of 'data', got a "
+                'TfidfEncoder that is not fitted: fit it on the texts of users and '
+                'items, TfidfEncoder().fit(texts), and encode with it'
+            )
         check_hetero(data, "'data'")
         edge_type, _ = find_interaction_types(data, edge_type, rev_edge_type)
         sizes = num_nodes(data, edge_type)
@@ -94,8 +132,9 @@ class Bundle:
                 f'and {model.num_items}, got {sizes[0]} and {sizes[1]}'
             )
         self.model = model.eval()
-        self.ranker = FrozenRanker(model)
         self.data = kept_of(data, edge_type)
+        user_text, item_text = (self.data[side].get('profile') for side in SIDES)
+        self.ranker = FrozenRanker(model, user_text=user_text, item_text=item_text)
         self.users, self.items = (
             Nodes(side, read_ids(self.data, side), titles_of(self.data, side))
             for side in SIDES
@@ -104,18 +143,148 @@ class Bundle:
         self.seen = UserItems(check_pairs('seen', pairs, *sizes), *sizes)
         self.encoder = encoder
         self.metrics = dict(metrics or {})
-
-    # The whole, by H1: save, info, to, from_pretrained, push_to_hub.
+        self.saved = {}
 
     def save(self, path: PathLike) -> None:
-        r"""Writes the bundle, whole or not at all."""
-        raise NotImplementedError
+        r"""Writes the bundle into a folder, whole or not at all: a bundle that is there
+        is replaced in one step, and stays as it was where that fails.
 
-    # By H2.
+        Args:
+            path (str or Path): The folder.
+
+        Raises:
+            ValueError: If :obj:`path` is a file, or the model was changed since the
+                bundle was made.
+            OSError: If it cannot be written, or another process writes into it.
+            ImportError: If safetensors or pyarrow is missing (extra :obj:`data`).
+        """
+        save_bundle(self, path)
+
+    def to(self, device: Union[str, torch.device]) -> Bundle:
+        r"""A copy on another device; the bundle itself where it is there.
+
+        Args:
+            device (str or torch.device): The device.
+
+        Raises:
+            ValueError: If there is no such device.
+        """
+        device = as_device(device)
+        if device == self.model.device:
+            return self
+        solutions = model_solutions(self.model)
+        model = deepcopy(self.model).to(device)
+        take_solutions(model, solutions)
+        out = Bundle(
+            model,
+            self.data,
+            encoder=self.encoder,
+            seen=pairs_of(self.seen),
+            metrics=self.metrics,
+        )
+        out.saved = self.saved
+        return out
+
+    def info(self) -> dict[str, Any]:
+        r"""Sizes, parts of the model, metrics, versions, hashes of what it was trained
+        on and, once it is saved and loaded, when it was and how many bytes it has."""
+        return info_of(self)
+
+    def save_pretrained(self, path: PathLike) -> None:
+        r"""Writes the bundle into a folder as :meth:`save` does, with a model card, in
+        the layout of a repository of the Hugging Face Hub (extra :obj:`hub`).
+
+        Args:
+            path (str or Path): The folder. A :obj:`README.md` that is there stays.
+
+        Raises:
+            ImportError: If huggingface_hub is missing.
+        """
+        save_pretrained(self, path)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = True,
+        branch: Optional[str] = None,
+        token: Optional[str] = None,
+        commit_message: str = 'Push a bundle of pyg_irllrec',
+    ) -> str:
+        r"""Uploads the bundle to the Hugging Face Hub, with a model card, through
+        :class:`huggingface_hub.ModelHubMixin` (extra :obj:`hub`). It holds the ids of
+        users and their interactions: mind who may read the repository.
+
+        Args:
+            repo_id (str): The repository, such as :obj:`"anna/books"`, which is created
+                where it is missing.
+            private (bool): Whether a new repository is private.
+                (default: :obj:`True`)
+            branch (str, optional): The branch. (default: :obj:`None`, the main one)
+            token (str, optional): The token. (default: :obj:`None`, that of
+                :obj:`hf auth login`)
+            commit_message (str): The message of the commit.
+                (default: :obj:`"Push a bundle of pyg_irllrec"`)
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            ImportError: If huggingface_hub is missing.
+        """
+        return push_to_hub(
+            self,
+            repo_id,
+            private=private,
+            branch=branch,
+            token=token,
+            commit_message=commit_message,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: PathLike,
+        *,
+        device: Union[str, torch.device] = 'cpu',
+        revision: Optional[str] = None,
+        token: Optional[str] = None,
+        cache_dir: Optional[PathLike] = None,
+        local_files_only: bool = False,
+    ) -> Bundle:
+        r"""Reads a bundle from a folder, or downloads it from the Hugging Face Hub
+        (extra :obj:`hub`).
+
+        Args:
+            name_or_path (str or Path): A folder, or a repository such as
+                :obj:`"anna/books"`.
+            device (str or torch.device): Where the model is to be.
+                (default: :obj:`"cpu"`)
+            revision (str, optional): A branch, tag or commit.
+                (default: :obj:`None`, the newest of the main branch)
+            token (str, optional): The token. (default: :obj:`None`, that of
+                :obj:`hf auth login`)
+            cache_dir (str or Path, optional): The folder of downloads.
+                (default: :obj:`None`, that of the library)
+            local_files_only (bool): Whether to download nothing.
+                (default: :obj:`False`)
+
+        Raises:
+            ImportError: If huggingface_hub is missing.
+            ValueError: If there is no such bundle, or it is damaged.
+        """
+        return from_pretrained(
+            name_or_path,
+            device=device,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
 
     def recommend(
         self,
-        users: Optional[Sequence[NodeId]] = None,
+        users: Optional[Iterable[NodeId]] = None,
         k: int = 10,
         *,
         among: Optional[Iterable[NodeId]] = None,
@@ -127,15 +296,45 @@ class Bundle:
         batch_size: int = 128,
         progress: bool = False,
     ) -> Recommendations:
-        r"""The best items of users."""
-        users = self.users if users is None else users
-        rows = self.users.rows(users, 'users')
-        best = self.ranker.recommend(rows, k, exclude=None if seen else self.seen)
-        return Recommendations(list(users), self.items, *best)
+        r"""The best items of users.
+
+        Args:
+            users (iterable, optional): The ids of the users, integers or strings, as a
+                list, array, tensor or column of a frame. (default: :obj:`None`, all)
+            k (int): The number of items. A user gets fewer where fewer are left.
+                (default: :obj:`10`)
+            among (iterable, optional): The ids of the items to choose from.
+                (default: :obj:`None`, all)
+            exclude (iterable, optional): The ids of items that nobody gets.
+                (default: :obj:`None`)
+            seen (bool): Whether a user may get what is in :attr:`seen`, such as the
+                items of training. (default: :obj:`False`)
+            intents (dict, optional): What to rank higher or lower: weights by words or
+                by names of intents. (default: :obj:`None`)
+            dial (float): How far :obj:`intents` move the ranking, from 0, not at all,
+                on. (default: :obj:`1.0`)
+            index (str): How items are searched: :obj:`"exact"` or :obj:`"faiss"`, see
+                :class:`ItemIndex`. (default: :obj:`"exact"`)
+            batch_size (int): How many users are scored at once: memory is
+                :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
+            progress (bool): Whether to show a bar. (default: :obj:`False`)
+
+        Raises:
+            ValueError: If an id is unknown or an option is not as above.
+        """
+        rows = self._user_rows(users)
+        query = read_query(self, k, among, exclude, intents, dial)
+        parts = list(rank(self, rows, query, seen, index, batch_size, progress))
+        return Recommendations(
+            [user for part in parts for user in part.users],
+            self.items,
+            torch.cat([part.item for part in parts]),
+            torch.cat([part.score for part in parts]),
+        )
 
     def recommend_new(
         self,
-        items: Sequence[NodeId] = (),
+        items: Iterable[NodeId] = (),
         k: int = 10,
         *,
         text: Optional[str] = None,
@@ -144,24 +343,159 @@ class Bundle:
         intents: Optional[Mapping[str, float]] = None,
         dial: float = 1.0,
     ) -> Recommendations:
-        r"""The best items of somebody who is not among the users."""
-        raise NotImplementedError
+        r"""The best items of somebody who is not among the users, from items, a text
+        about them, or both.
 
-    def write_recommendations(self, path: PathLike, k: int = 10) -> None:
-        r"""Streams the best items of all users into a file."""
-        raise NotImplementedError
+        Companions such as :class:`~pyg_irllrec.nn.EASE` score exactly as if the user
+        had been in :math:`\mathbf{X}` when they were asked. The graph part is
 
-    def similar_items(self, item: NodeId, k: int = 10) -> Any:
-        r"""The items that are most like one."""
-        raise NotImplementedError
+        .. math::
+            \mathbf{z}_u = \sum_{i \in \mathcal{N}} \frac{1}{\sqrt{|\mathcal{N}|
+            (d_i + 1)}} \sum_{l=0}^{L-1} \mathbf{E}_{l, i}
 
-    def similar_users(self, user: NodeId, k: int = 10) -> Any:
-        r"""The users that are most like one."""
-        raise NotImplementedError
+        which is what :class:`~pyg_irllrec.nn.LightGCN`,
+        :class:`~pyg_irllrec.nn.SGL` and :class:`~pyg_irllrec.nn.SimGCL` give a new
+        user without an embedding of their own, but for one approximation: the
+        embeddings of items stay as they are. For other backbones the inner sum is the
+        final embedding of the item, an approximation too.
 
-    def score(self, users: Sequence[NodeId], items: Sequence[NodeId]) -> Tensor:
-        r"""The scores of pairs."""
-        raise NotImplementedError
+        Args:
+            items (iterable): The ids of the items that they like, which are not
+                recommended. (default: :obj:`()`)
+            k (int): As for :meth:`recommend`. (default: :obj:`10`)
+            text (str, optional): What they are like, in the manner of the profiles that
+                the model was trained on; it needs :attr:`encoder`.
+                (default: :obj:`None`)
+            among (iterable, optional): Likewise. (default: :obj:`None`)
+            exclude (iterable, optional): Likewise. (default: :obj:`None`)
+            intents (dict, optional): Likewise. (default: :obj:`None`)
+            dial (float): Likewise. (default: :obj:`1.0`)
+
+        Returns:
+            The recommendations of one user, whose id is :obj:`"new"`.
+
+        Raises:
+            ValueError: If there are neither items nor a text, an id is unknown, or an
+                option is not as above.
+        """
+        query = read_query(self, k, among, exclude, intents, dial)
+        chosen = self.items.rows(items, 'items').unique().to(self.ranker.device)
+        score = new_user_scores(self, chosen, text)
+        best = best_items(score, query, (torch.zeros_like(chosen), chosen))
+        return Recommendations(['new'], self.items, *best)
+
+    def write_recommendations(
+        self,
+        path: PathLike,
+        users: Optional[Iterable[NodeId]] = None,
+        k: int = 10,
+        *,
+        among: Optional[Iterable[NodeId]] = None,
+        exclude: Optional[Iterable[NodeId]] = None,
+        seen: bool = False,
+        intents: Optional[Mapping[str, float]] = None,
+        dial: float = 1.0,
+        index: str = 'exact',
+        batch_size: Optional[int] = None,
+        progress: bool = True,
+    ) -> None:
+        r"""Writes the best items of users into a file, one batch of users after
+        another: memory does not grow with their number. The file is written whole or
+        not at all.
+
+        Args:
+            path (str): The file. It ends in :obj:`.parquet` or :obj:`.csv`, for a table
+                of :obj:`user`, :obj:`rank`, :obj:`item`, :obj:`title` and
+                :obj:`score`, or in :obj:`.jsonl`, for a line per user. In CSV a text
+                that a spreadsheet could run as a formula gets an apostrophe in front.
+            users (iterable, optional): As for :meth:`recommend`.
+                (default: :obj:`None`, all)
+            k (int): Likewise. (default: :obj:`10`)
+            among (iterable, optional): Likewise. (default: :obj:`None`, all)
+            exclude (iterable, optional): Likewise. (default: :obj:`None`)
+            seen (bool): Likewise. (default: :obj:`False`)
+            intents (dict, optional): Likewise. (default: :obj:`None`)
+            dial (float): Likewise. (default: :obj:`1.0`)
+            index (str): Likewise. (default: :obj:`"exact"`)
+            batch_size (int, optional): How many users are scored at once.
+                (default: :obj:`None`, as many as have scores of 24 MB, at most 128)
+            progress (bool): Whether to show a bar. (default: :obj:`True`)
+
+        Raises:
+            ValueError: If the name ends otherwise, an id is unknown, or an option is
+                not as above.
+            ImportError: If pyarrow is missing, for Parquet.
+            OSError: If the file cannot be written.
+        """
+        write = table_writer(path, self.users, self.items)
+        rows = self._user_rows(users)
+        query = read_query(self, k, among, exclude, intents, dial)
+        if batch_size is None:
+            batch_size = fitting_batch_size(len(self.items))
+        write(rank(self, rows, query, seen, index, batch_size, progress))
+
+    def similar_items(self, item: NodeId, k: int = 10) -> list[RankedItem]:
+        r"""The items that are most like one, by the cosines of their embeddings in the
+        graph: companions such as :class:`~pyg_irllrec.nn.EASE` take no part.
+
+        Args:
+            item (int or str): The id of the item, which is not in the result.
+            k (int): The number of items. (default: :obj:`10`)
+
+        Raises:
+            ValueError: If the id is unknown or :obj:`k` is no count.
+        """
+        row = self.items.row(item, 'item')
+        rows, scores = most_similar(self.ranker.item_embedding, row, k)
+        return [
+            RankedItem(self.items[row], self.items.title(row), score)
+            for row, score in zip(rows.tolist(), scores.tolist())
+        ]
+
+    def similar_users(self, user: NodeId, k: int = 10) -> list[SimilarUser]:
+        r"""The users who are most like one, by the cosines of their embeddings in the
+        graph.
+
+        Args:
+            user (int or str): The id of the user, who is not in the result.
+            k (int): The number of users. (default: :obj:`10`)
+
+        Raises:
+            ValueError: If the id is unknown or :obj:`k` is no count.
+        """
+        row = self.users.row(user, 'user')
+        rows, scores = most_similar(self.ranker.user_embedding, row, k)
+        return [
+            SimilarUser(self.users[row], self.users.title(row), score)
+            for row, score in zip(rows.tolist(), scores.tolist())
+        ]
+
+    def score(self, users: Iterable[NodeId], items: Iterable[NodeId]) -> Tensor:
+        r"""The scores of pairs, by which :meth:`recommend` ranks without intents.
+
+        Args:
+            users (iterable): The ids of the users.
+            items (iterable): The ids of the items, as many.
+
+        Returns:
+            A score per pair, of shape :math:`(E)`.
+
+        Raises:
+            ValueError: If an id is unknown, or there are not as many of each.
+        """
+        user = self.users.rows(users, 'users')
+        item = self.items.rows(items, 'items')
+        if user.numel() != item.numel():
+            raise ValueError(
+                f"'items' must hold one per user, {user.numel()}, got {item.numel()}"
+            )
+        device = self.ranker.device
+        return self.ranker.score_pairs(user.to(device), item.to(device)).cpu()
+
+    def _user_rows(self, users: Optional[Iterable[NodeId]]) -> Tensor:
+        if users is None:
+            return torch.arange(len(self.users))
+        return self.users.rows(users, 'users')
 
     # By H3.
 
@@ -169,12 +503,51 @@ class Bundle:
         r"""A new bundle with new interactions, users and items, without training."""
         raise NotImplementedError
 
-    # By H4.
+    def intents(self, user: Optional[NodeId] = None) -> list[NamedIntent]:
+        r"""The latent intents of a user in words, by lift, the largest first: each can
+        be raised or muted by its name in :meth:`recommend`. They are the prototypes of
+        items, named by the texts of items that lean to them; those of the same words
+        are one intent.
 
-    def intents(self, user: NodeId) -> Any:
-        r"""The intents of a user, by name."""
-        raise NotImplementedError
+        Args:
+            user (int or str, optional): The id of the user. (default: :obj:`None`, all
+                intents with the mean share of users, the largest first)
 
-    def explain(self, user: NodeId, item: NodeId) -> Any:
-        r"""Why an item is recommended to a user."""
-        raise NotImplementedError
+        Returns:
+            The intents; none for a model without prototypes or items without texts.
+
+        Raises:
+            ValueError: If the user is unknown.
+        """
+        if user is None:
+            return intents_of(self).of_all()
+        return intents_of(self).of_user(int(self.users.rows([user], 'user')))
+
+    def item_intents(self, item: NodeId) -> list[NamedIntent]:
+        r"""The latent intents of an item, as those of users in :meth:`intents`.
+
+        Args:
+            item (int or str): The id of the item.
+
+        Raises:
+            ValueError: If the item is unknown.
+        """
+        return intents_of(self).of_item(int(self.items.rows([item], 'item')))
+
+    def explain(self, user: NodeId, item: NodeId) -> Explanation:
+        r"""Why an item is recommended to a user: the user's own items that are most
+        like it, the intents that both lean to, its score and its place. All this
+        describes what a model has learned, not what caused a score.
+
+        .. code-block:: python
+
+            print(bundle.explain('anna', 'dune').text)
+
+        Args:
+            user (int or str): The id of the user.
+            item (int or str): The id of the item.
+
+        Raises:
+            ValueError: If the user or the item is unknown.
+        """
+        return explain(self, user, item)

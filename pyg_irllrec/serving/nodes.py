@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from numbers import Integral
 from typing import Optional
 
 import torch
 from torch import Tensor
 
 from pyg_irllrec.typing import NodeId
+from pyg_irllrec.utils.argument_checks import is_iterable
 from pyg_irllrec.utils.clean_id import clean_id
 
 
@@ -55,18 +57,36 @@ class Nodes(Sequence[NodeId]):
         Raises:
             ValueError: If an id is unknown.
         """
-        if isinstance(ids, str):
+        if isinstance(ids, (str, Integral)):
             raise ValueError(
-                f"'{name}' must be a list of ids, got the single text {ids!r}: "
-                f'[{ids!r}]'
+                f"'{name}' must be a list of ids, got the single id {ids!r}: [{ids!r}]"
             )
-        found = []
-        for each in ids.tolist() if isinstance(ids, Tensor) else ids:
-            row = self._rows.get(clean_id(str(each)))
-            if row is None:
-                raise ValueError(self._unknown(each, name))
-            found.append(row)
-        return torch.tensor(found, dtype=torch.long)
+        if not is_iterable(ids):
+            raise ValueError(
+                f"'{name}' must be a list of ids, got {type(ids).__name__}"
+            )
+        each_id = ids.tolist() if isinstance(ids, Tensor) else ids
+        return torch.tensor(
+            [self.row(each, name) for each in each_id], dtype=torch.long
+        )
+
+    def row(self, one: NodeId, name: str) -> int:
+        r"""The row of an id.
+
+        Args:
+            one (int or str): The id.
+            name (str): The argument that holds it, for the error.
+
+        Raises:
+            ValueError: If it is unknown.
+        """
+        text = str(one.item() if isinstance(one, Tensor) and one.dim() == 0 else one)
+        row = self._rows.get(text)
+        if row is None:
+            row = self._rows.get(clean_id(text))
+        if row is None:
+            raise ValueError(self._unknown(text, name))
+        return row
 
     def title(self, row: int) -> str:
         r"""The title of a node; its id where it has none."""
@@ -82,13 +102,13 @@ class Nodes(Sequence[NodeId]):
     def __getitem__(self, row):  # type: ignore[no-untyped-def]
         return self.ids[row]
 
-    def _unknown(self, given: NodeId, name: str) -> str:
+    def _unknown(self, given: str, name: str) -> str:
         some = list(self._rows)
-        near = get_close_matches(str(given), some[:10_000], 1) or some[:1]
+        near = get_close_matches(given[:100], some[:10_000], 1) or some[:1]
         example = f', such as {near[0]!r}' if near else ''
         return (
-            f"'{name}' must hold ids of {self.side}s that the model was trained on "
-            f'({len(some)}{example}), got {str(given)!r}'
+            f"'{name}' must hold ids of {self.side}s that the model has "
+            f'({len(some)}{example}), got {given[:100]!r}'
         )
 
     def __repr__(self) -> str:

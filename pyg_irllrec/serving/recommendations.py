@@ -1,21 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any
 
 from torch import Tensor
 
+from pyg_irllrec.serving._arrow_table import arrow_schema, to_arrow
 from pyg_irllrec.serving.nodes import Nodes
+from pyg_irllrec.serving.ranked_item import RankedItem
 from pyg_irllrec.typing import NodeId
+from pyg_irllrec.utils.clean_id import clean_id
 from pyg_irllrec.utils.optional import import_optional
+from pyg_irllrec.utils.printable import printable
 
-
-class RankedItem(NamedTuple):
-    r"""An item in a ranking."""
-
-    item: NodeId
-    title: str
-    score: float
+_SHOWN_ROWS = 10
+_SHOWN_WIDTH = 40
 
 
 class Recommendations:
@@ -28,7 +28,8 @@ class Recommendations:
         best.to_pandas()  # user, rank, item, title, score
 
     Args:
-        users (sequence): The ids of the users.
+        users (sequence): The ids of the users; one that is asked for twice is there
+            twice.
         items (Nodes): All items.
         item (torch.Tensor): The rows of the items, of shape :math:`(B, k)`; -1 where
             fewer were left.
@@ -50,14 +51,61 @@ class Recommendations:
         for row, user in enumerate(self.users):
             yield user, self._ranked(row)
 
+    def __getitem__(self, user: NodeId) -> list[RankedItem]:
+        r"""The items of a user, best first: fewer than :math:`k` where no more were
+        left.
+
+        Raises:
+            ValueError: If nobody asked for this user.
+        """
+        wanted = clean_id(str(user))
+        for row, each in enumerate(self.users):
+            if str(each) == wanted:
+                return self._ranked(row)
+        raise ValueError(
+            f"'user' must be one of the {len(self)} users who were asked for, got "
+            f'{user!r}'
+        )
+
     def to_pandas(self) -> Any:
         r"""A :class:`pandas.DataFrame` with the columns :obj:`user`, :obj:`rank` (from
-        1), :obj:`item`, :obj:`title` and :obj:`score`."""
-        pandas = import_optional('pandas', 'to_pandas()', 'data')
-        return pandas.DataFrame(self._columns())
+        1), :obj:`item`, :obj:`title` and :obj:`score`.
 
-    def _columns(self) -> dict[str, list[Any]]:
-        raise NotImplementedError
+        Raises:
+            ImportError: If pandas is not installed.
+        """
+        pandas = import_optional('pandas', 'to_pandas()', 'data')
+        return pandas.DataFrame(self.to_columns())
+
+    def to_arrow(self) -> Any:
+        r"""A :class:`pyarrow.Table` with the columns of :meth:`to_pandas`.
+
+        Raises:
+            ImportError: If pyarrow is not installed.
+        """
+        pyarrow = import_optional('pyarrow', 'to_arrow()', 'data')
+        schema = arrow_schema(pyarrow, self.users, self.items.ids)
+        return to_arrow(pyarrow, self.to_columns(), schema)
+
+    def to_columns(self) -> dict[str, list[Any]]:
+        r"""The columns of :meth:`to_pandas` as lists."""
+        row, place = (self.item >= 0).nonzero(as_tuple=True)
+        items = self.item[row, place].tolist()
+        return {
+            'user': [self.users[each] for each in row.tolist()],
+            'rank': (place + 1).tolist(),
+            'item': [self.items[each] for each in items],
+            'title': [self.items.title(each) for each in items],
+            'score': self.score[row, place].tolist(),
+        }
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        r"""What :func:`json.dumps` takes: a dictionary per user, with :obj:`user` and
+        :obj:`items`, each of them with :obj:`item`, :obj:`title` and :obj:`score`."""
+        return [
+            {'user': user, 'items': [each._asdict() for each in ranked]}
+            for user, ranked in self
+        ]
 
     def _ranked(self, row: int) -> list[RankedItem]:
         return [
@@ -65,3 +113,25 @@ class Recommendations:
             for item, score in zip(self.item[row].tolist(), self.score[row].tolist())
             if item >= 0
         ]
+
+    def __repr__(self) -> str:
+        shown = [
+            (str(user), str(rank), each.title, f'{each.score:.4g}')
+            for user, ranked in islice(self, _SHOWN_ROWS)
+            for rank, each in enumerate(ranked, start=1)
+        ]
+        rows = [('user', 'rank', 'title', 'score'), *shown[:_SHOWN_ROWS]]
+        cells = [[_short(printable(cell)) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*cells)]
+        lines = [
+            '  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+            for row in cells
+        ]
+        rest = int((self.item >= 0).sum()) - (len(rows) - 1)
+        if rest > 0:
+            lines.append(f'... and {rest} more')
+        return '\n'.join(lines)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_WIDTH else f'{text[: _SHOWN_WIDTH - 3]}...'

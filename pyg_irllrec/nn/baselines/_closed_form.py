@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar, Optional
 
@@ -140,6 +140,23 @@ class ClosedForm(Ranker):
         row, item = items.lookup(users.long())
         return self._score(solution, row, item, users.numel())
 
+    def score_items(self, items: Tensor) -> Tensor:
+        r"""The scores of all items for somebody who is not among the users.
+
+        Args:
+            items (torch.Tensor): The ids of their items, distinct, of shape
+                :math:`(n)`.
+
+        Returns:
+            Scores of shape :math:`(1, I)`.
+
+        Raises:
+            ValueError: If :obj:`items` holds no ids of items.
+        """
+        check_index('items', items, self.num_items, may_be_empty=True)
+        _, solution = self._solved()
+        return self._score(solution, torch.zeros_like(items), items.long(), 1)
+
     def _solved(self) -> tuple[UserItems, Any]:
         key = (self.device, tuple(self.options.values()))
         if self._solution is None or self._solution[0] != key:
@@ -149,6 +166,20 @@ class ClosedForm(Ranker):
                 items = UserItems(self.interactions, *sizes)
                 self._solution = (key, items, self._solve())
         return self._solution[1:]
+
+    def get_solution(self) -> tuple[Tensor, ...]:
+        r"""What scores are read from, solved where it is not yet: to be saved with the
+        options and the interactions, for :meth:`set_solution`."""
+        _, solution = self._solved()
+        return solution if isinstance(solution, tuple) else (solution,)
+
+    def set_solution(self, solution: Sequence[Tensor]) -> None:
+        r"""Takes the solution of another one with these interactions and options, on
+        this device, which is not solved again."""
+        key = (self.device, tuple(self.options.values()))
+        items = UserItems(self.interactions, self.num_users, self.num_items)
+        parts = tuple(part.to(self.device) for part in solution)
+        self._solution = (key, items, parts[0] if len(parts) == 1 else parts)
 
     def _solve(self) -> Any:
         r"""What :meth:`_score` reads, from the interactions and the options."""

@@ -1,0 +1,145 @@
+r"""The best items of users, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple, Optional
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from pyg_irllrec.nn import Recommendation
+from pyg_irllrec.nn.models._blend import standardise
+from pyg_irllrec.nn.models.recommendation import check_best
+from pyg_irllrec.serving._steer import item_bonus
+from pyg_irllrec.serving.recommendations import Recommendations
+from pyg_irllrec.typing import NodeId
+from pyg_irllrec.utils.argument_checks import check_flag
+from pyg_irllrec.utils.checks import check_choice, check_count
+
+if TYPE_CHECKING:
+    from pyg_irllrec.serving.bundle import Bundle
+
+
+_MOST_SCORES = 6_000_000  # 24 MB.
+
+Pairs = tuple[Tensor, Tensor]
+"""Rows of a batch of users, and items that they do not get."""
+Search = Callable[[Tensor, Pairs], Recommendation]
+
+
+class Query(NamedTuple):
+    r"""What is asked for, whoever asks."""
+
+    k: int
+    """The number of items: at most as many as there are candidates."""
+    among: Optional[Tensor]
+    """The rows of the candidates; all items where there are none."""
+    exclude: Tensor
+    """The rows of items that nobody gets."""
+    bonus: Optional[Tensor]
+    """What is added to standardised scores, one per item."""
+
+
+def read_query(
+    bundle: Bundle,
+    k: int,
+    among: Optional[Iterable[NodeId]],
+    exclude: Optional[Iterable[NodeId]],
+    intents: Optional[Mapping[str, float]],
+    dial: float,
+) -> Query:
+    r"""Ids as rows, and intents as what they add, where the scores are.
+
+    Raises:
+        ValueError: If an id is unknown, or an option is not as it must be.
+    """
+    check_count('k', k)
+    device = bundle.ranker.device
+    rows = None
+    if among is not None:
+        rows = bundle.items.rows(among, 'among').unique().to(device)
+    left_out = bundle.items.rows(() if exclude is None else exclude, 'exclude')
+    width = bundle.ranker.num_items if rows is None else rows.numel()
+    bonus = item_bonus(bundle, intents, dial)
+    return Query(min(int(k), width), rows, left_out.unique().to(device), bonus)
+
+
+def best_items(scores: Tensor, query: Query, pairs: Pairs) -> Recommendation:
+    r"""The best items of each row of scores.
+
+    Args:
+        scores (torch.Tensor): The scores of all items, of shape :math:`(B, I)`. They
+            are overwritten.
+        query (Query): What is asked for.
+        pairs (tuple): Rows of :obj:`scores` and items that they do not get.
+    """
+    if query.bonus is not None:
+        scores = standardise(scores).add_(query.bonus)
+    scores[pairs] = -torch.inf
+    scores[:, query.exclude] = -torch.inf
+    if query.among is not None:
+        scores = scores[:, query.among]
+    if query.k == 0:
+        return Recommendation(scores[:, :0].long(), scores[:, :0])
+    value, place = scores.topk(query.k, dim=-1)
+    item = place if query.among is None else query.among[place]
+    return Recommendation(item.where(value > -torch.inf, item.new_tensor(-1)), value)
+
+
+def rank(
+    bundle: Bundle,
+    rows: Tensor,
+    query: Query,
+    seen: bool,
+    index: str,
+    batch_size: int,
+    progress: bool,
+) -> Iterator[Recommendations]:
+    r"""The best items of users, a batch at a time. Arguments are checked here, not
+    when the first batch is asked for.
+
+    Raises:
+        ValueError: If an option is not as it must be.
+    """
+    check_flag('seen', seen)
+    check_choice('index', index, ('exact', 'faiss'))
+    check_count('batch_size', batch_size)
+    check_flag('progress', progress)
+    search = _exact_search(bundle, query)
+    return _rank(bundle, rows, search, seen, int(batch_size), progress)
+
+
+def _rank(
+    bundle: Bundle,
+    rows: Tensor,
+    search: Search,
+    seen: bool,
+    batch_size: int,
+    progress: bool,
+) -> Iterator[Recommendations]:
+    device = bundle.ranker.device
+    left_out = None if seen else bundle.seen.to(device)
+    with tqdm(total=rows.numel(), unit=' users', disable=not progress) as bar:
+        for batch in rows.split(min(batch_size, max(rows.numel(), 1))):
+            batch = batch.to(device)
+            none = batch[:0]
+            pairs = (none, none) if left_out is None else left_out.lookup(batch)
+            best = search(batch, pairs)
+            if best.score.size(1) > 0:
+                check_best(best.score, batch)
+            ids = [bundle.users[row] for row in batch.tolist()]
+            yield Recommendations(ids, bundle.items, *best)
+            bar.update(batch.numel())
+
+
+def _exact_search(bundle: Bundle, query: Query) -> Search:
+    scorer = bundle.ranker.scorer()
+    return lambda users, pairs: best_items(scorer(users), query, pairs)
+
+
+def fitting_batch_size(num_items: int) -> int:
+    r"""How many users have scores that allocators hand out again: larger ones are new
+    memory for each batch, which takes longer than to fill it."""
+    return max(1, min(128, _MOST_SCORES // num_items))
