@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyg_irllrec.serving import Nodes
+
+
+def test_rows_of_ids():
+    nodes = Nodes('item', ['b', '3', 'Å'])
+    found = nodes.rows([' b ', 3, 'A\u030a', 3.0, torch.tensor(3)], 'items')
+    assert found.tolist() == [0, 1, 2, 1, 1] and found.dtype == torch.long
+    assert nodes.rows([], 'items').shape == (0,)
+    assert nodes.row('b', 'item') == 0
+    assert 3 in nodes and 'c' not in nodes and nodes[0] == 'b' and len(nodes) == 3
+
+
+def test_titles():
+    nodes = Nodes('item', [1, 2], ['One', ''])
+    assert [nodes.title(row) for row in range(2)] == ['One', '2']
+    assert Nodes('item', [1, 2]).title(1) == '2'
+
+
+@pytest.mark.parametrize(
+    ('ids', 'message'),
+    [
+        ('b', r"'items' must be a list of ids, got the single id 'b': \['b'\]"),
+        (3, 'single id 3'),
+        (b'b', 'list of ids, got bytes'),
+        (None, 'list of ids, got NoneType'),
+        (torch.tensor(3), 'list of ids, got Tensor'),
+        (['4'], r"'items' must hold ids of items that the model has \(2.*got '4'"),
+        (['x' * 10**6], r"got 'x{100}'"),
+        ([[3]], r"got '\[3\]'"),
+    ],
+)
+def test_what_are_no_ids(ids, message):
+    with pytest.raises(ValueError, match=message):
+        Nodes('item', ['b', '3']).rows(ids, 'items')
+
+
+def test_ids_and_titles_must_fit():
+    with pytest.raises(ValueError, match="'ids' must be distinct, got 1 that occur"):
+        Nodes('item', [1, '1'])
+    with pytest.raises(ValueError, match="'titles' must hold one per item, 2, got 1"):
+        Nodes('item', [1, 2], ['One'])
