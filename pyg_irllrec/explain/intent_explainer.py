@@ -61,7 +61,8 @@ class IntentExplainer:
         data (HeteroData): The graph that it was built from, with texts of users and of
             items. Of the interactions, those for training alone are read.
         sources (str or sequence of str): The names of the texts of nodes. The first
-            that a node has is shown. (default: :obj:`("text", "profile_text")`)
+            that a node has is shown.
+            (default: :obj:`("title", "text", "profile_text")`)
         intents (str): The name of the intents in words, which may be missing.
             (default: :obj:`"intent_text"`)
         num_words (int): How many words describe a prototype, by
@@ -91,7 +92,7 @@ class IntentExplainer:
         self,
         model: Recommender,
         data: HeteroData,
-        sources: Union[str, Sequence[str]] = ('text', 'profile_text'),
+        sources: Union[str, Sequence[str]] = ('title', 'text', 'profile_text'),
         intents: str = 'intent_text',
         num_words: int = 4,
         num_nearest: int = 3,

@@ -112,6 +112,7 @@ def _place_in_words(
     bundle: Bundle, user: int, item: int, rank: Optional[int], num_unseen: int
 ) -> str:
     name, who = _item_name(bundle, item), _user_name(bundle, user)
+    name = name[0].upper() + name[1:]
     if rank is None:
         return f'{name} is one of the items that {who} has seen.'
     return f'{name} is number {rank} of the {num_unseen} items that {who} has not seen.'

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.nn import IntentPrototypes
+from pyg_irllrec.serving._kept_data import TEXTS
 from pyg_irllrec.serving._per_bundle import PerBundle
 from pyg_irllrec.serving.named_intent import NamedIntent
 from pyg_irllrec.text.intents.intent_keywords import intent_keywords
@@ -133,14 +134,11 @@ def _above_zero(mean: Tensor) -> Tensor:
 
 
 def _texts_of_items(bundle: Bundle) -> Optional[Sequence[str]]:
-    r"""All texts of each item, each once; the titles where there are no others."""
+    r"""All texts of each item, each once."""
     data = bundle.data
-    names = [
-        name for name in ('text', 'profile_text', 'intent_text') if name in data['item']
-    ] or [name for name in ('title',) if name in data['item']]
-    if not names:
-        return None
     columns: list[Iterator[str]] = [
-        iter(read_texts(data, 'item', name)) for name in names
+        iter(read_texts(data, 'item', name)) for name in TEXTS if name in data['item']
     ]
+    if not columns:
+        return None
     return [' '.join(dict.fromkeys(row)) for row in zip(*columns)]

@@ -27,6 +27,14 @@ def test_a_node_in_words():
     assert [each.prototype.words[0] for each in item.active_prototypes] == ['love']
 
 
+def test_a_title_comes_before_other_texts():
+    data = graph()
+    data['item'].title = ['The One', '', 'Three', 'Four', 'Five']
+    explain = IntentExplainer(build(), data)
+    assert explain.node('item', 0).text == 'The One'
+    assert explain.node('item', 1).text == 'love two'
+
+
 def test_prototypes_of_the_same_words_are_one():
     model = build(num_intents=3)
     weight = model.backbone.user_prototypes.weight

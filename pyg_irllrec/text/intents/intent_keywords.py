@@ -9,12 +9,15 @@ from torch import Tensor
 from pyg_irllrec.utils.argument_checks import each_of
 from pyg_irllrec.utils.checks import check_count, check_finite, check_matrix
 
+_TERM = r'(?u)\b(?!\d+\b)\w\w+\b'
+
 
 def intent_keywords(
     texts: Sequence[str], assignment: Tensor, num_words: int = 4
 ) -> list[list[str]]:
     r"""Describes latent intents in words: the terms with a higher TF-IDF weight in the
-    texts of the nodes of an intent than in all texts.
+    texts of the nodes of an intent than in all texts. Numbers, such as years, are no
+    terms.
 
     Args:
         texts (sequence of str): One text per node, :math:`N` of them.
@@ -38,7 +41,9 @@ def intent_keywords(
             f"'texts' must hold one text per node, {assignment.size(0)}, got "
             f'{len(texts)}'
         )
-    vectorizer = TfidfVectorizer(stop_words='english', sublinear_tf=True)
+    vectorizer = TfidfVectorizer(
+        stop_words='english', sublinear_tf=True, token_pattern=_TERM
+    )
     try:
         weight = vectorizer.fit_transform(texts)
     except ValueError as error:

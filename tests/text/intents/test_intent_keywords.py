@@ -15,6 +15,12 @@ def test_describes_intents_by_the_texts_that_lean_to_them():
     assert [len(terms) for terms in intent_keywords(TEXTS, share)] == [4, 4]
 
 
+def test_numbers_are_no_terms():
+    share = torch.tensor([[0.9, 0.1], [0.1, 0.9]])
+    words = intent_keywords(['alien 1979', 'up 2009 3d'], share, num_words=2)
+    assert words == [['alien', '3d'], ['3d', 'alien']]
+
+
 def test_an_intent_that_nobody_leans_to():
     words = intent_keywords(TEXTS, torch.full((4, 2), 0.5), num_words=2)
     assert [len(terms) for terms in words] == [2, 2]

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.functional import cosine_similarity
+
+from pyg_irllrec.explain import IntentExplainer
+from pyg_irllrec.serving import Bundle
+from pyg_irllrec.typing import RATES
+from tests.serving.bundles import bare_bundle, plain_bundle
+
+
+def test_score_and_rank_are_those_of_recommend():
+    bundle = plain_bundle()
+    best = bundle.ranker.recommend(torch.tensor([5]), 4, exclude=bundle.seen)
+    for rank, row in enumerate(best.item[0].tolist(), start=1):
+        found = bundle.explain('user-005', f'book {row}')
+        assert found.rank == rank
+        assert found.score == pytest.approx(best.score[0, rank - 1].item())
+        assert found.title == f'The Story of Book {row}'
+        assert (found.user, found.item) == ('user-005', f'book {row}')
+    left = bundle.ranker.num_items - int(bundle.seen.degree[5])
+    assert f'is number 4 of the {left} items that user user-005 has not' in found.text
+
+
+def test_own_items_that_are_most_like_it():
+    bundle = plain_bundle()
+    user, item = bundle.data[RATES].edge_index
+    own = item[user == 5].unique()
+    row = next(row for row in range(40) if row not in own)
+    found = bundle.explain('user-005', f'book {row}')
+    embedding = bundle.ranker.item_embedding
+    cosine = cosine_similarity(embedding[own], embedding[row].unsqueeze(0))
+    best = own[cosine.argsort(descending=True)][:3].tolist()
+    assert [each.item for each in found.similar] == [f'book {each}' for each in best]
+    assert found.similar[0].score == pytest.approx(cosine.max().item())
+    named = [f'"The Story of Book {each}"' for each in best]
+    last = f' and {named[-1]}' if len(named) > 1 else ''
+    assert f'it is most like {", ".join(named[:-1])}{last}.' in found.text
+
+
+def test_an_item_that_was_seen_has_no_rank_and_is_not_like_itself():
+    bundle = plain_bundle()
+    user, item = bundle.data[RATES].edge_index
+    row = int(item[user == 5][0])
+    found = bundle.explain('user-005', f'book {row}')
+    assert found.rank is None and 'is one of the items that user' in found.text
+    assert f'book {row}' not in [each.item for each in found.similar]
+
+
+def test_shared_intents():
+    bundle = plain_bundle()
+    found = bundle.explain('user-005', 'book 3')
+    of_user = {each.name: each for each in bundle.intents('user-005')}
+    of_item = {each.name: each.lift for each in bundle.item_intents('book 3')}
+    product = {
+        name: each.lift * of_item[name]
+        for name, each in of_user.items()
+        if each.lift > 1 and of_item[name] > 1
+    }
+    best = sorted(product, key=product.get, reverse=True)[:3]
+    assert best and found.intents == [of_user[name] for name in best]
+    assert found.text.endswith(f'Both lean to: {"; ".join(best)}.')
+
+
+def test_without_intents_titles_and_interactions():
+    bundle = bare_bundle()
+    found = bundle.explain(3, 8)
+    assert found.intents == [] and found.title == '8'
+    assert found.text.startswith(f'Item 8 is number {found.rank} of the ')
+    # Somebody new, of whom nothing is known.
+    data = bundle.data.clone()
+    data[RATES].edge_index = data[RATES].edge_index[:, data[RATES].edge_index[0] != 3]
+    found = Bundle(bundle.model, data).explain(3, 8)
+    assert found.similar == []
+    assert found.text.count('.') == 1
+
+
+def test_long_titles_are_cut_in_sentences_alone():
+    bundle = plain_bundle()
+    data = bundle.data.clone()
+    data['item'].title = ['word ' * 40] * data['item'].num_nodes
+    found = Bundle(bundle.model, data).explain('user-005', 'book 3')
+    assert len(found.title) == 200
+    assert max(map(len, found.text.split('"'))) <= 120 and ' ..."' in found.text
+
+
+def test_unknown_ids():
+    with pytest.raises(ValueError, match="'user' must hold ids of users"):
+        plain_bundle().explain('nobody', 'book 3')
+    with pytest.raises(ValueError, match="'item' must hold ids of items"):
+        plain_bundle().explain('user-005', 'nothing')
+
+
+def test_likeness_is_that_of_the_explainer():
+    bundle = plain_bundle()
+    explain = IntentExplainer(bundle.model, bundle.data)
+    found = bundle.explain('user-005', 'book 3')
+    known = explain.recommendation(5, 3)
+    assert found.score == pytest.approx(known.score)
+    assert [each.item for each in found.similar] == [n.id for n, _ in known.similar]

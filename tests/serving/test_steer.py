@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyg_irllrec.nn.models._blend import standardise
+from pyg_irllrec.serving import Bundle
+from pyg_irllrec.serving._steer import item_bonus, match_of
+from tests.serving.bundles import bare_bundle, plain_bundle, small_data, small_model
+
+
+def carries(intent):
+    """The items whose main true intent it is."""
+    data, _ = small_data()
+    number = data.intent_names.index(intent)
+    return data['item'].intent_share.argmax(dim=1) == number
+
+
+def test_words_raise_the_items_that_carry_them():
+    for intent in ('chess', 'hiking'):
+        bonus = item_bonus(plain_bundle(), {intent: 1.0})
+        wanted = carries(intent)
+        assert bonus.shape == wanted.shape
+        assert bonus[wanted].mean() > 0.7 > -0.2 > bonus[~wanted].mean()
+        assert bonus.mean().abs() < 1e-5
+        assert bonus.square().mean() == pytest.approx(1)
+
+
+def test_weights_and_the_dial_scale_and_intents_add_up():
+    bundle = plain_bundle()
+    name = bundle.intents()[0].name
+    chess, named = (item_bonus(bundle, {word: 1}) for word in ('chess', name))
+    both = item_bonus(bundle, {'chess': -0.5, name: 2.0}, dial=3.0)
+    assert torch.allclose(both, 3 * (2 * named - 0.5 * chess), atol=1e-5)
+
+
+def test_a_name_is_its_prototype():
+    bundle = plain_bundle()
+    lead = bundle.item_intents('book 7')[0]
+    bonus = item_bonus(bundle, {lead.name: 1.0})
+    share = torch.tensor(
+        [
+            next(each.share for each in bundle.item_intents(item) if each[0] == lead[0])
+            for item in bundle.items
+        ]
+    )
+    assert torch.allclose(bonus, standardise(share.unsqueeze(0))[0], atol=1e-5)
+    # In any order and case, however spaced.
+    other = ' ,  '.join(reversed(lead.name.upper().split(', ')))
+    assert item_bonus(bundle, {other: 1.0}).equal(bonus)
+
+
+@pytest.mark.parametrize(
+    ('intents', 'dial'), [(None, 1.0), ({}, 1.0), ({'chess': 1.0}, 0), ({'?': 0}, 1)]
+)
+def test_what_leaves_scores_as_they_are(intents, dial):
+    assert item_bonus(plain_bundle(), intents, dial) is None
+
+
+def test_words_are_encoded_once():
+    calls = []
+    data, encoder = small_data()
+
+    def encode(texts):
+        calls.extend(texts)
+        return encoder(texts)
+
+    bundle = Bundle(small_model(data), data, encoder=encode)
+    first = item_bonus(bundle, {'chess': 1.0})
+    assert item_bonus(bundle, {'chess': 1.0}).equal(first) and calls == ['chess']
+    for number in range(70):
+        item_bonus(bundle, {f'chess {number}': 1.0})
+    assert match_of(bundle).match.cache_info().currsize == 64
+
+
+@pytest.mark.parametrize(
+    ('intents', 'dial', 'message'),
+    [
+        (['chess'], 1.0, "'intents' must map words to weights.*got list"),
+        ({1: 1.0}, 1.0, "'intents' must map words to weights, got 1 for words"),
+        ({' ': 1.0}, 1.0, "'intents' must map words to weights, got ' ' for words"),
+        ({'chess': float('nan')}, 1.0, "weights from -1000 to 1000, got nan for 'che"),
+        ({'chess': -1001}, 1.0, 'weights from -1000 to 1000, got -1001'),
+        ({'chess': True}, 1.0, 'weights from -1000 to 1000, got True'),
+        ({'chess': '1'}, 1.0, "weights from -1000 to 1000, got '1'"),
+        ({'chess': 1.0}, -0.1, "'dial' must be from 0 to 1000, got -0.1"),
+        ({}, float('nan'), "'dial' must be from 0 to 1000, got nan"),
+        ({'xyzzy': 1.0}, 1.0, "none of the words of 'xyzzy' occur in the texts"),
+    ],
+)
+def test_bad_arguments(intents, dial, message):
+    with pytest.raises(ValueError, match=message):
+        item_bonus(plain_bundle(), intents, dial)
+
+
+def test_words_without_an_encoder():
+    with pytest.raises(
+        ValueError, match=r"must be names of .*got 'chess': other words"
+    ):
+        item_bonus(bare_bundle(), {'chess': 1.0})
+    data, _ = small_data()
+    alone = Bundle(plain_bundle().model, data)
+    name = alone.intents()[0].name
+    assert item_bonus(alone, {name: 1.0}).equal(item_bonus(plain_bundle(), {name: 1.0}))
+    with pytest.raises(
+        ValueError, match=r"must be names of .*got 'chess': other words"
+    ):
+        item_bonus(alone, {'chess': 1.0})
+    other = Bundle(plain_bundle().model, data, encoder=lambda texts: [[1.0, 2.0]])
+    with pytest.raises(ValueError, match='of width 16, got vectors of width 2'):
+        item_bonus(other, {'chess': 1.0})
