@@ -1,13 +1,220 @@
 from __future__ import annotations
 
-from typing import Union
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional, Union
 
 import torch
+from torch_geometric.data import HeteroData
 
+from pyg_irllrec.nn import Recommender
+from pyg_irllrec.serving._bundle_files import (
+    BUNDLE_FILE,
+    check_file,
+    import_formats,
+    read_table,
+    read_tensors,
+    tensor_shapes,
+)
+from pyg_irllrec.serving._model_config import (
+    build_model,
+    check_claims,
+    fill_model,
+    take_solutions,
+)
+from pyg_irllrec.serving._save import (
+    FORMAT,
+    FORMAT_VERSION,
+    folder_bytes,
+    with_digest,
+)
+from pyg_irllrec.serving._saved_encoder import build_encoder
 from pyg_irllrec.serving.bundle import Bundle
-from pyg_irllrec.typing import PathLike
+from pyg_irllrec.typing import RATES, SIDES, PathLike, TextEncoder
+from pyg_irllrec.utils.argument_checks import as_path, check_encoder, check_instance
+from pyg_irllrec.utils.as_device import as_device
+from pyg_irllrec.utils.json_object import parse_json_object
+from pyg_irllrec.utils.printable import printable
+
+_MAX_RECORD_BYTES = 1 << 24
+_ATTEMPTS = 5  # Of a reader that races with savers.
 
 
-def load(path: PathLike, device: Union[str, torch.device] = 'cpu') -> Bundle:
-    r"""Reads a bundle that :meth:`Bundle.save` has written."""
-    raise NotImplementedError
+class _OtherModelError(ValueError):
+    r"""The argument 'model' is missing or does not fit."""
+
+
+def load(
+    path: PathLike,
+    device: Union[str, torch.device] = 'cpu',
+    *,
+    model: Optional[Recommender] = None,
+    encoder: Optional[TextEncoder] = None,
+) -> Bundle:
+    r"""Reads a bundle that :meth:`Bundle.save` has written. It runs no code of the
+    folder, and every file is compared with its hash before it is read.
+
+    Args:
+        path (str or Path): The folder.
+        device (str or torch.device): Where the model is to be.
+            (default: :obj:`"cpu"`)
+        model (Recommender, optional): A model built as the one that was saved, which
+            gets its weights. It is needed only for a model with parts of your own, such
+            as a :class:`~pyg_irllrec.nn.ModuleBackbone`. (default: :obj:`None`, built
+            from the bundle)
+        encoder (callable, optional): The encoder of texts, in place of the saved one.
+            (default: :obj:`None`, that of the bundle)
+
+    Raises:
+        FileNotFoundError: If there is no bundle.
+        ValueError: If a file is damaged or of another version, or an argument does not
+            fit.
+        ImportError: If safetensors or pyarrow is missing (extra :obj:`data`).
+    """
+    folder = as_path('path', path)
+    device = as_device(device)
+    if model is not None:
+        check_instance('model', model, Recommender)
+    if encoder is not None:
+        check_encoder(encoder)
+    import_formats('load()')
+    for _ in range(_ATTEMPTS):
+        text = _read_record(folder)
+        try:
+            return _read(folder, text, device, model, encoder)
+        except (OSError, ValueError):
+            # A save over it removes the files that it has replaced.
+            if _read_record(folder) == text:
+                raise
+    raise ValueError(
+        f'{printable(folder)} is written to all the time: load it when it is at rest'
+    )
+
+
+def _read_record(folder: Path) -> bytes:
+    try:
+        with open(folder / BUNDLE_FILE, 'rb') as file:
+            return file.read(_MAX_RECORD_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(
+            f'{printable(folder)} holds no bundle, a folder with {BUNDLE_FILE}: write '
+            'one with Bundle(model, data).save(path)'
+        ) from None
+
+
+def _read(
+    folder: Path,
+    text: bytes,
+    device: torch.device,
+    model: Optional[Recommender],
+    encoder: Optional[TextEncoder],
+) -> Bundle:
+    try:
+        record = _parse(text)
+        return _build(folder, record, device, model, encoder)
+    except _OtherModelError as error:
+        raise ValueError(str(error)) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # Damaged files raise almost anything.
+        reason = printable(error)[:300] or type(error).__name__
+        if isinstance(error, FileNotFoundError):
+            reason = f'{Path(str(error.filename)).name} is missing'
+        elif isinstance(error, KeyError):
+            reason = f'it lacks {reason}'
+        raise ValueError(
+            f'{printable(folder)} is no whole bundle of this version: {reason}. Copy '
+            'the folder again, or save the bundle anew'
+        ) from None
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    if len(text) > _MAX_RECORD_BYTES:
+        raise ValueError(f'{BUNDLE_FILE} has more than {_MAX_RECORD_BYTES} bytes')
+    record = parse_json_object(text)
+    if record.get('format') != FORMAT:
+        raise ValueError(f'{BUNDLE_FILE} is of another kind')
+    version = record.get('format_version')
+    if version != FORMAT_VERSION:
+        written = record.get('versions')
+        made_by = written.get('pyg_irllrec') if isinstance(written, dict) else None
+        raise ValueError(
+            f'its format has version {version!r}, written by pyg_irllrec {made_by}; '
+            f'this package reads version {FORMAT_VERSION}: install the package that '
+            'wrote it'
+        )
+    if with_digest(record)['digest'] != record.get('digest'):
+        raise ValueError(f'{BUNDLE_FILE} is damaged: its content has changed')
+    return record
+
+
+def _build(
+    folder: Path,
+    record: dict[str, Any],
+    device: torch.device,
+    model: Optional[Recommender],
+    encoder: Optional[TextEncoder],
+) -> Bundle:
+    paths = {name: check_file(folder, each) for name, each in record['files'].items()}
+    data = _read_data(paths, record['sizes'])
+    tensors = read_tensors(paths['data'])
+    for name, value in tensors.items():
+        side, _, key = name.partition('.')
+        if side in SIDES:
+            data[side][key] = value
+        elif side == 'rates':
+            data[RATES][key] = value
+    built = _model(paths['model'], record, device, model)
+    if encoder is None:
+        own = read_tensors(paths['encoder']) if 'encoder' in paths else {}
+        encoder = build_encoder(record['encoder'], own)
+    bundle = Bundle(
+        built,
+        data,
+        encoder=encoder,
+        seen=tensors['seen'].to(device),
+        metrics=record['metrics'],
+    )
+    bundle.saved = {
+        'saved': record['saved'],
+        'versions': record['versions'],
+        'bytes': folder_bytes(folder, record['files']),
+    }
+    return bundle
+
+
+def _read_data(paths: Mapping[str, Path], sizes: Mapping[str, int]) -> HeteroData:
+    data = HeteroData()
+    for side in SIDES:
+        data[side].num_nodes = sizes[side]
+        for name, column in read_table(paths[f'{side}s'], sizes[side]).items():
+            data[side][name] = column
+    return data
+
+
+def _model(
+    path: Path,
+    record: dict[str, Any],
+    device: torch.device,
+    model: Optional[Recommender],
+) -> Recommender:
+    config = record['model']
+    if model is not None:
+        tensors = read_tensors(path)
+        try:
+            fill_model(model.cpu(), tensors)
+        except ValueError as error:
+            raise _OtherModelError(str(error)) from None
+    elif config is None:
+        raise _OtherModelError(
+            f"'model' must be a {record['model_class']} built as the one that was "
+            'saved, as this one has parts that only your code can build: pass '
+            'load(path, model=...)'
+        )
+    else:
+        check_claims(config, tensor_shapes(path))
+        tensors = read_tensors(path)
+        model = build_model(config, tensors)
+    model = model.to(device)
+    take_solutions(model, tensors)
+    return model

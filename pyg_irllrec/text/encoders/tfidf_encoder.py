@@ -119,7 +119,7 @@ class TfidfEncoder:
         components = None
         if dim < counts.shape[1]:
             svd = TruncatedSVD(dim, random_state=self.seed).fit(counts)
-            components = svd.components_.astype(np.float32)
+            components = np.ascontiguousarray(svd.components_, np.float32)
         return TfidfState(words, vectorizer.idf_, components)
 
     def describe(self) -> dict[str, Any]:

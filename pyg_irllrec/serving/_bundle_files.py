@@ -1,0 +1,203 @@
+r"""The files of a saved bundle: each named by its content, written whole or not at all,
+and read only where it holds what it claims."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from pyg_irllrec.utils.files import WriteError
+from pyg_irllrec.utils.optional import import_optional
+
+BUNDLE_FILE = 'bundle.json'
+
+_NAME = re.compile(
+    r'(?:[a-z]+-[0-9a-f]{16}\.(?:safetensors|parquet)|\.[a-z]+\.[0-9a-f]{8}\.part)'
+)
+_BLOCK = 1 << 20
+_ROW_GROUP = 1 << 16
+
+FileRecord = dict[str, Any]
+"""The :obj:`name`, :obj:`sha256` and :obj:`bytes` of a file."""
+
+
+def import_formats(needed_by: str) -> None:
+    r"""Raises an :class:`ImportError` where the formats of bundles cannot be read."""
+    for module in ('safetensors.torch', 'pyarrow.parquet'):
+        import_optional(module, needed_by, 'data')
+
+
+def write_tensors(folder: Path, part: str, tensors: Mapping[str, Tensor]) -> FileRecord:
+    r"""Writes tensors, on the CPU, as one safetensors file."""
+    save_file = import_optional('safetensors.torch', 'save()', 'data').save_file
+    # It refuses tensors that share memory.
+    copies, seen = {}, set[int]()
+    for name, value in tensors.items():
+        shared = value.untyped_storage().data_ptr() in seen
+        seen.add(value.untyped_storage().data_ptr())
+        copies[name] = value.clone() if shared else value
+    return _write(
+        folder, part, 'safetensors', lambda path: save_file(copies, str(path))
+    )
+
+
+def write_table(
+    folder: Path, part: str, columns: Mapping[str, Sequence[object]]
+) -> FileRecord:
+    r"""Writes columns of texts or integers as one Parquet file, which takes as many
+    bytes as it unpacks to.
+
+    Raises:
+        ValueError: If a column holds something else.
+    """
+    pa = import_optional('pyarrow', 'save()', 'data')
+    parquet = import_optional('pyarrow.parquet', 'save()', 'data')
+    arrays, fields = [], []
+    for name, values in columns.items():
+        kind = pa.int64() if name == 'id' and _are_integers(values) else pa.string()
+        try:
+            texts = [str(each) for each in values] if name == 'id' else list(values)
+            array = pa.array(values if kind == pa.int64() else texts, kind)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(
+                f"'data' must hold a text per {part[:-1]} as {name!r}: {error}"
+            ) from None
+        if array.null_count > 0:
+            raise ValueError(
+                f"'data' must hold a text per {part[:-1]} as {name!r}, got "
+                f'{array.null_count} that are missing'
+            )
+        arrays.append(array)
+        fields.append(pa.field(name, kind, nullable=False))
+    table = pa.table(arrays, schema=pa.schema(fields))
+
+    def write(path: Path) -> None:
+        parquet.write_table(
+            table,
+            path,
+            compression='none',
+            use_dictionary=False,
+            row_group_size=_ROW_GROUP,
+        )
+
+    return _write(folder, part, 'parquet', write)
+
+
+def remove_others(folder: Path, kept: set[str]) -> None:
+    r"""Removes the files of earlier bundles, and what killed writers have left."""
+    for path in folder.iterdir():
+        if _NAME.fullmatch(path.name) and path.name not in kept:
+            with suppress(OSError):  # Windows removes no open files.
+                path.unlink()
+
+
+def check_file(folder: Path, record: FileRecord) -> Path:
+    r"""The path of a file.
+
+    Raises:
+        FileNotFoundError: If it is missing.
+        ValueError: If its name, its size or its content is another.
+    """
+    name = record['name']
+    if not _NAME.fullmatch(name):
+        raise ValueError(f'it names the file {name!r}, which is none of a bundle')
+    path: Path = folder / name
+    size = path.stat().st_size
+    if size != record['bytes']:
+        raise ValueError(f'{name} has {size} bytes, not {record["bytes"]}')
+    if _sha256(path) != record['sha256']:
+        raise ValueError(f'{name} is damaged: its content has changed')
+    return path
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    r"""The shapes of the tensors in a file, from its header alone."""
+    safetensors = import_optional('safetensors', 'load()', 'data')
+    with safetensors.safe_open(str(path), 'pt') as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    r"""The tensors of a file, in memory of their own."""
+    safetensors = import_optional('safetensors', 'load()', 'data')
+    with safetensors.safe_open(str(path), 'pt') as file:
+        return {name: file.get_tensor(name).clone() for name in file.keys()}
+
+
+def read_table(path: Path, num_rows: int) -> dict[str, list[Any]]:
+    r"""The columns of a file of :func:`write_table`.
+
+    Raises:
+        ValueError: If it has another number of rows, or would take more memory than it
+            has bytes.
+    """
+    pa = import_optional('pyarrow', 'load()', 'data')
+    parquet = import_optional('pyarrow.parquet', 'load()', 'data')
+    with parquet.ParquetFile(path) as file:
+        found = file.metadata
+        if found.num_rows != num_rows:
+            raise ValueError(f'{path.name} has {found.num_rows} rows, not {num_rows}')
+        for field in file.schema_arrow:
+            if field.nullable or field.type not in (pa.int64(), pa.string()):
+                raise ValueError(f'{path.name} holds {field.name} as {field.type}')
+        for group in range(found.num_row_groups):
+            for column in range(found.num_columns):
+                chunk = found.row_group(group).column(column)
+                plain = set(chunk.encodings) <= {'PLAIN', 'RLE'}
+                if chunk.compression != 'UNCOMPRESSED' or not plain:
+                    raise ValueError(f'{path.name} is packed')
+        table = file.read()
+    return {name: table[name].to_pylist() for name in table.column_names}
+
+
+def _are_integers(values: Sequence[object]) -> bool:
+    return all(
+        isinstance(each, Integral)
+        and not isinstance(each, bool)
+        and -(2**63) <= int(each) < 2**63
+        for each in values
+    )
+
+
+def _write(
+    folder: Path, part: str, kind: str, write: Callable[[Path], object]
+) -> FileRecord:
+    temporary = folder / f'.{part}.{secrets.token_hex(4)}.part'
+    with _removed_on_failure(temporary):
+        write(temporary)
+        with open(temporary, 'rb+') as file:
+            os.fsync(file.fileno())
+        digest = _sha256(temporary)
+        name, size = f'{part}-{digest[:16]}.{kind}', temporary.stat().st_size
+        os.replace(temporary, folder / name)
+    return {'name': name, 'sha256': digest, 'bytes': size}
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        # That of safetensors is no OSError, even where the disk is full.
+        if isinstance(error, OSError) or type(error).__name__ == 'SafetensorError':
+            raise WriteError(f'{path.parent} could not be written: {error}') from error
+        raise
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyg_irllrec.nn import IntentNodeBackbone, Recommender, RLMRecGen
+from pyg_irllrec.serving._save import fingerprint_of, versions
+
+if TYPE_CHECKING:
+    from pyg_irllrec.serving.bundle import Bundle
+
+_TEXTS = ('profile', 'intent', 'features')
+
+
+def info_of(bundle: Bundle) -> dict[str, Any]:
+    r"""What a bundle is, see :meth:`Bundle.info`."""
+    model, backbone = bundle.model, bundle.model.backbone
+    if isinstance(backbone, IntentNodeBackbone):
+        backbone = backbone.backbone
+    weight = model.blend_weight
+    blend = {
+        type(each).__name__: round(float(weight[place + 1]), 3)
+        for place, each in enumerate(model.companions)
+        if weight is not None
+    }
+    return {
+        'users': len(bundle.users),
+        'items': len(bundle.items),
+        'interactions': int(bundle.seen.item.numel()),
+        'model': type(model).__name__,
+        'backbone': type(backbone).__name__,
+        'alignment': _alignment(model),
+        'texts': [name for name in _TEXTS if getattr(model, name, None) is not None],
+        'companions': blend,
+        'parameters': sum(each.numel() for each in model.parameters()),
+        'encoder': None if bundle.encoder is None else repr(bundle.encoder),
+        'device': str(model.device),
+        'metrics': dict(bundle.metrics),
+        'fingerprint': fingerprint_of(bundle),
+        'saved': None,
+        'bytes': None,
+        'versions': versions(),
+        **bundle.saved,
+    }
+
+
+def _alignment(model: Recommender) -> str:
+    if isinstance(model, RLMRecGen):
+        return 'reconstruction'
+    weights = getattr(getattr(model, 'alignment', None), 'weights', {})
+    reads = {
+        name: weights.get(name, 0) > 0
+        for name in ('profile', 'intent', 'translation', 'matching')
+    }
+    if getattr(model, 'intent', None) is not None:
+        if reads['translation'] or reads['matching']:
+            return 'full'
+        if reads['intent']:
+            return 'intents'
+    has_profile = getattr(model, 'profile', None) is not None
+    return 'profile' if has_profile and reads['profile'] else 'none'
