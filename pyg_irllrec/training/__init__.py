@@ -3,6 +3,7 @@ r"""Training and evaluation (extra :obj:`train`): the only place with a loop."""
 from . import _require_lightning  # noqa: F401  Before all that imports it.
 from .atomic_checkpoint_io import AtomicCheckpointIO
 from .cutoffs import fitting_cutoffs
+from .default_space import default_space
 from .fingerprint import fingerprint
 from .fit import fit
 from .fit_result import FitResult
@@ -20,6 +21,8 @@ from .ranking import (
 )
 from .run_folder import RunFolder
 from .triplet_loader import TripletLoader
+from .tune import tune
+from .tune_result import TuneResult
 
 __all__ = [
     'AtomicCheckpointIO',
@@ -32,6 +35,8 @@ __all__ = [
     'RankingMetrics',
     'RunFolder',
     'TripletLoader',
+    'TuneResult',
+    'default_space',
     'evaluate',
     'evaluate_ranker',
     'fingerprint',
@@ -39,4 +44,5 @@ __all__ = [
     'fitting_cutoffs',
     'load_weights',
     'parse_device',
+    'tune',
 ]

@@ -1,0 +1,145 @@
+r"""The space of :func:`~pyg_irllrec.training.tune`: what it may name, and what an
+argument may be."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, RLMRecGen, SoftmaxLoss
+from pyg_irllrec.presets import BACKBONES, BASELINES, PARTS, Preset
+from pyg_irllrec.transforms import ReduceText
+from pyg_irllrec.utils.checks import is_number
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+_RECEIVERS: dict[str, tuple[Any, ...]] = {
+    'backbone': tuple(BACKBONES.values()),
+    'loss': (IntentAlignmentLoss,),
+    'model': (IRLLRec, RLMRecGen),
+    'ranking': (SoftmaxLoss,),
+    'features': (ReduceText,),
+}
+_TUNED = {
+    'data': ('batch_size', 'batch_by'),
+    'fit': ('lr', 'check_every', 'patience', 'average', 'precision'),
+}
+_OPTIONAL = ('ranking', 'features')
+"""The parts that a model has only if its preset holds them."""
+
+
+def check_space(space: object, preset: Preset) -> dict[str, Any]:
+    r"""The space, or a :class:`ValueError` where a name is no argument of a part of the
+    preset, or a range is none."""
+    if not isinstance(space, Mapping) or not space:
+        raise ValueError(
+            "'space' must be a dictionary such as {'fit.lr': (1e-4, 1e-2, 'log')}, got "
+            f'{space!r:.200}'
+        )
+    for name, choices in space.items():
+        _check_name(name, preset)
+        _check_choices(name, choices)
+    return dict(space)
+
+
+def _check_name(name: object, preset: Preset) -> None:
+    part, _, argument = str(name).partition('.')
+    if not isinstance(name, str) or part not in PARTS or not argument:
+        raise ValueError(
+            f"'space' must name PART.ARGUMENT, where the part is one of "
+            f'{", ".join(map(repr, PARTS))}, got {name!r}'
+        )
+    if part in _OPTIONAL and not preset.get(part):
+        raise ValueError(
+            f"'space' must name parts that 'preset' has, got {name!r}, and "
+            f"preset['{part}'] is empty"
+        )
+    allowed = _arguments(part, preset)
+    if argument not in allowed:
+        raise ValueError(
+            f"'space' must name arguments of {part!r}, {', '.join(allowed) or 'none'}, "
+            f'got {name!r}'
+        )
+
+
+def _arguments(part: str, preset: Preset) -> list[str]:
+    if part in _TUNED:
+        return list(_TUNED[part])
+    if part == 'companions':
+        return [
+            f'{name}.{argument}'
+            for name in preset.get('companions', {})
+            for argument in signature(BASELINES[name]).parameters
+        ]
+    names = [name for cls in _RECEIVERS[part] for name in signature(cls).parameters]
+    return list(dict.fromkeys(names))
+
+
+def _check_choices(name: str, choices: object) -> None:
+    if isinstance(choices, list):
+        plain = all(
+            type(each) in (bool, int, float, str, type(None)) for each in choices
+        )
+        finite = all(not is_number(each) or math.isfinite(each) for each in choices)
+        if choices and plain and finite and len(set(choices)) == len(choices):
+            return
+    elif isinstance(choices, tuple) and len(choices) in (2, 3):
+        low, high, *scale = choices
+        numbers = all(is_number(each) and math.isfinite(each) for each in (low, high))
+        if numbers and low < high and scale in ([], ['log']) and (low > 0 or not scale):
+            return
+    raise ValueError(
+        f"'space[{name!r}]' must be (low, high), (low, high, 'log') with low above 0, "
+        f'or a list of different numbers, texts, flags or None, got {choices!r:.200}'
+    )
+
+
+def to_distributions(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+    r"""The space as optuna has it. A range of two integers holds integers."""
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    found: dict[str, BaseDistribution] = {}
+    for name, choices in space.items():
+        if isinstance(choices, list):
+            found[name] = CategoricalDistribution(choices)
+            continue
+        low, high, log = choices[0], choices[1], len(choices) == 3
+        if isinstance(low, int) and isinstance(high, int):
+            found[name] = IntDistribution(low, high, log=log)
+        else:
+            found[name] = FloatDistribution(float(low), float(high), log=log)
+    return found
+
+
+def with_params(preset: Preset, params: Mapping[str, Any]) -> Preset:
+    r"""A copy of a preset with other values."""
+    preset = copy.deepcopy(preset)
+    for name, value in params.items():
+        *path, argument = name.split('.')
+        receiver: dict[str, Any] = preset
+        for step in path:
+            receiver = receiver.setdefault(step, {})
+        receiver[argument] = value
+    return preset
+
+
+def params_of(preset: Preset, space: Mapping[str, Any]) -> dict[str, Any]:
+    r"""The values that a preset has in a space, where the space holds them."""
+    found = {}
+    for name, distribution in to_distributions(space).items():
+        value: Any = preset
+        for step in name.split('.'):
+            value = value.get(step) if isinstance(value, dict) else None
+        choices = space[name]
+        known = value in choices if isinstance(choices, list) else is_number(value)
+        if known and distribution._contains(distribution.to_internal_repr(value)):
+            found[name] = value
+    return found
