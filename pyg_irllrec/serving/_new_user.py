@@ -15,7 +15,6 @@ from pyg_irllrec.nn.models._blend import blend, standardise
 from pyg_irllrec.serving._per_bundle import PerBundle
 from pyg_irllrec.text.encoders._encoder_output import as_vectors
 from pyg_irllrec.utils.adjacency import source_and_target
-from pyg_irllrec.utils.argument_checks import check_name
 from pyg_irllrec.utils.evaluating import evaluating
 
 if TYPE_CHECKING:
@@ -74,7 +73,8 @@ def fold_in(bundle: Bundle, items: Tensor) -> Tensor:
 
 
 def _embed_text(bundle: Bundle, text: str) -> Tensor:
-    check_name('text', text)
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"'text' must be a text, got {text!r:.100}")
     if bundle.encoder is None:
         raise ValueError(
             "'text' needs a bundle with the encoder of its texts: Bundle(..., "
