@@ -12,7 +12,7 @@ from torch import Tensor
 from pyg_irllrec.functional import unit_norm
 
 _GRID = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
-_LEAST_ROWS = 2
+LEAST_ROWS = 2
 _MAX_ROWS = 50_000  # More add nothing to a linear map, but memory.
 _MAX_SCORES = 2**22
 _TOP = 20
@@ -61,7 +61,7 @@ class TextTower:
         self._text = {'user': user_text, 'item': item_text}
         self._pairs = pairs
         self._scorer = scorer
-        self._sides: dict[str, _Side] = {}
+        self._sides: dict[str, TextRidge] = {}
 
     def users(self, vectors: Tensor) -> Tensor:
         r"""The embeddings of users with these texts, of shape :math:`(N, d)`."""
@@ -77,10 +77,12 @@ class TextTower:
         text = self._text[name]
         if text is None:
             return self._pairs.new_empty(0)
-        trained, has_text = _trained(text, self._node(name))
-        if int((trained & has_text).sum()) < _LEAST_ROWS:
+        node = self._node(name)
+        if len(trained_rows(text, node)) < LEAST_ROWS:
             return self._pairs.new_empty(0)
-        return (has_text & ~trained).nonzero().flatten()
+        only_text = (text != 0).any(dim=1)
+        only_text[node] = False
+        return only_text.nonzero().flatten()
 
     def score_items(self, scores: Tensor, vectors: Tensor) -> Tensor:
         r"""The scores of items with these texts, of shape :math:`(B, N)`, from the
@@ -92,7 +94,7 @@ class TextTower:
         side = self._side(name)
         return side.predict(self._embedding[name][side.rows], vectors)
 
-    def _side(self, name: str) -> _Side:
+    def _side(self, name: str) -> TextRidge:
         if name not in self._sides:
             text = self._text[name]
             if text is None:
@@ -100,7 +102,13 @@ class TextTower:
                     f'the {name}s of this model have no vectors of texts: new ones are '
                     f"embedded only where they have, as data['{name}'].profile"
                 )
-            side = _Side(name, text, self._node(name))
+            rows = trained_rows(text, self._node(name))
+            if len(rows) < LEAST_ROWS:
+                raise ValueError(
+                    f'the model was trained on {len(rows)} {name}s with a text: new '
+                    f'ones are embedded where it was trained on {LEAST_ROWS} or more'
+                )
+            side = TextRidge(text, rows)
             if name == 'user':
                 side.fit(self._embedding[name][side.rows].t())
             else:
@@ -111,7 +119,7 @@ class TextTower:
     def _node(self, name: str) -> Tensor:
         return self._pairs[0 if name == 'user' else 1]
 
-    def _fit_items(self, side: _Side) -> None:
+    def _fit_items(self, side: TextRidge) -> None:
         trained = self._pairs[0].unique()
         users = _spread(trained, max(1, _MAX_SCORES // side.rows.numel()))
         scores = self._scorer(users)
@@ -122,17 +130,15 @@ class TextTower:
         side.scale = _same_share(scores, predicted, unseen)
 
 
-class _Side:
-    r"""The regression of one side on the nodes that have interactions and a text."""
+class TextRidge:
+    r"""A ridge regression from texts to whatever nodes have.
 
-    def __init__(self, name: str, text: Tensor, node: Tensor) -> None:
-        trained, has_text = _trained(text, node)
-        rows = (trained & has_text).nonzero().flatten()
-        if len(rows) < _LEAST_ROWS:
-            raise ValueError(
-                f'the model was trained on {len(rows)} {name}s with a text: new ones '
-                f'are embedded where it was trained on {_LEAST_ROWS} or more'
-            )
+    Args:
+        text (torch.Tensor): Vectors of texts, of shape :math:`(N, D)`.
+        rows (torch.Tensor): The nodes to learn from.
+    """
+
+    def __init__(self, text: Tensor, rows: Tensor) -> None:
         self.rows = _spread(rows, _MAX_ROWS)
         text = text[self.rows]
         self._mean = text.mean(dim=0)
@@ -167,26 +173,30 @@ class _Side:
         turned = (self._unit(vectors) - self._unit_mean) @ self._axes * given
         inverse = self._inverse(self.l2_weight)
         known = (self._turned * (self.scale * inverse)).t() @ values
-        return values.mean(dim=0) + turned @ known
+        predicted: Tensor = values.mean(dim=0) + turned @ known
+        return predicted
 
     def _leave_one_out(self, values: Tensor, mixed: Tensor, l2_weight: float) -> Tensor:
         inverse = self._inverse(l2_weight)
         leverage = (self._turned.square() * inverse).sum(dim=1) + 1 / len(self.rows)
         fitted = values.mean(dim=1, keepdim=True) + (mixed * inverse) @ self._turned.t()
-        return values - (values - fitted) / (1 - leverage).clamp(min=1e-3)
+        left_out: Tensor = (values - fitted) / (1 - leverage).clamp(min=1e-3)
+        return values - left_out
 
     def _inverse(self, l2_weight: float) -> Tensor:
-        return (self._value.clamp(min=0) + l2_weight).reciprocal().to(self._axes.dtype)
+        inverse: Tensor = (self._value.clamp(min=0) + l2_weight).reciprocal()
+        return inverse.to(self._axes.dtype)
 
     def _unit(self, text: Tensor) -> Tensor:
         return unit_norm(text.to(self._mean) - self._mean)
 
 
-def _trained(text: Tensor, node: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Which nodes have interactions, and which have a text."""
-    trained = torch.zeros(text.size(0), dtype=torch.bool, device=text.device)
-    trained[node] = True
-    return trained, (text != 0).any(dim=1)
+def trained_rows(text: Tensor, node: Tensor) -> Tensor:
+    r"""The nodes that have interactions, of which :obj:`node` are the ends, and a
+    text."""
+    has_edges = torch.zeros(len(text), dtype=torch.bool, device=text.device)
+    has_edges[node] = True
+    return (has_edges & (text != 0).any(dim=1)).nonzero().flatten()
 
 
 def _same_share(scores: Tensor, predicted: Tensor, counted: Tensor) -> float:

@@ -44,7 +44,7 @@ class FrozenRanker(Ranker):
         item_text: Optional[Tensor] = None,
     ) -> None:
         super().__init__(model.num_users, model.num_items)
-        pairs = _interactions(model)
+        pairs = interactions_of(model)
         user_text, item_text = (
             None if text is None else text.to(model.device)
             for text in (user_text, item_text)
@@ -83,7 +83,7 @@ class FrozenRanker(Ranker):
         return scores
 
 
-def _interactions(model: Recommender) -> Tensor:
+def interactions_of(model: Recommender) -> Tensor:
     r"""The pairs of users and items that a model propagates over."""
     source, target = (end.long() for end in source_and_target(model.edge_index))
     rates = (source < model.num_users) & (target >= model.num_users)

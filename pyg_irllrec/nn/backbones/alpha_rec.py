@@ -104,7 +104,7 @@ class AlphaRec(Backbone):
         self.normalize = normalize
         item_text = at_least_float32(item_text.detach())
         graph = bipartite_edge_index(interactions, num_users, num_items)
-        text = _with_users(item_text, graph, num_users)
+        text = text_with_users(item_text, graph, num_users)
         self.register_buffer('text', text, persistent=False)
         kept = _interactions(graph, num_users)
         self.register_buffer('interactions', kept, persistent=False)
@@ -142,7 +142,7 @@ class AlphaRec(Backbone):
         return F.softplus(gap).mean()  # The positive item joins the denominator.
 
 
-def _with_users(item_text: Tensor, graph: Tensor, num_users: int) -> Tensor:
+def text_with_users(item_text: Tensor, graph: Tensor, num_users: int) -> Tensor:
     r"""The texts of users, means of those of their items, and of items."""
     nobody = item_text.new_zeros(num_users, item_text.size(1))
     total = propagate(torch.cat([nobody, item_text]), graph)[:num_users]
