@@ -4,10 +4,10 @@ argument may be."""
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Union
 
 from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, RLMRecGen, SoftmaxLoss
 from pyg_irllrec.presets import BACKBONES, BASELINES, PARTS, Preset
@@ -40,10 +40,17 @@ def check_space(space: object, preset: Preset) -> dict[str, Any]:
             "'space' must be a dictionary such as {'fit.lr': (1e-4, 1e-2, 'log')}, got "
             f'{space!r:.200}'
         )
-    for name, choices in space.items():
+    for name in space:
         _check_name(name, preset)
-        _check_choices(name, choices)
-    return dict(space)
+    return {name: _read_choices(name, choices) for name, choices in space.items()}
+
+
+def describe_space(space: Mapping[str, Any]) -> dict[str, Any]:
+    r"""The space in values that JSON has: there, a tuple would be a list of choices."""
+    return {
+        name: list(choices) if isinstance(choices, list) else {'range': list(choices)}
+        for name, choices in space.items()
+    }
 
 
 def _check_name(name: object, preset: Preset) -> None:
@@ -73,29 +80,44 @@ def _arguments(part: str, preset: Preset) -> list[str]:
         return [
             f'{name}.{argument}'
             for name in preset.get('companions', {})
+            if name in BASELINES
             for argument in signature(BASELINES[name]).parameters
         ]
     names = [name for cls in _RECEIVERS[part] for name in signature(cls).parameters]
     return list(dict.fromkeys(names))
 
 
-def _check_choices(name: str, choices: object) -> None:
+def _read_choices(name: str, choices: object) -> Any:
+    r"""The choices in plain types."""
     if isinstance(choices, list):
-        plain = all(
-            type(each) in (bool, int, float, str, type(None)) for each in choices
-        )
-        finite = all(not is_number(each) or math.isfinite(each) for each in choices)
-        if choices and plain and finite and len(set(choices)) == len(choices):
-            return
+        plain = all(_is_plain(each) for each in choices)
+        if choices and plain and len(set(choices)) == len(choices):
+            return choices
     elif isinstance(choices, tuple) and len(choices) in (2, 3):
         low, high, *scale = choices
-        numbers = all(is_number(each) and math.isfinite(each) for each in (low, high))
-        if numbers and low < high and scale in ([], ['log']) and (low > 0 or not scale):
-            return
+        if _is_finite(low) and _is_finite(high) and low < high:
+            if scale == [] or (scale == ['log'] and low > 0):
+                return (_as_plain(low), _as_plain(high), *scale)
     raise ValueError(
         f"'space[{name!r}]' must be (low, high), (low, high, 'log') with low above 0, "
         f'or a list of different numbers, texts, flags or None, got {choices!r:.200}'
     )
+
+
+def _is_finite(value: object) -> bool:
+    return is_number(value) and -(2**63) < value < 2**63  # type: ignore[operator]
+
+
+def _is_plain(value: object) -> bool:
+    return (
+        value is None
+        or type(value) in (bool, str)
+        or (type(value) in (int, float) and _is_finite(value))
+    )
+
+
+def _as_plain(value: Any) -> Union[int, float]:
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def to_distributions(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:

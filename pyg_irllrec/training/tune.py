@@ -18,6 +18,7 @@ from pyg_irllrec.presets import PARTS, Preset
 from pyg_irllrec.training._check_fit import check_folder
 from pyg_irllrec.training._search_space import (
     check_space,
+    describe_space,
     params_of,
     to_distributions,
     with_params,
@@ -31,7 +32,7 @@ from pyg_irllrec.training.ranking import evaluate_ranker
 from pyg_irllrec.training.tune_result import TuneResult
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import check_flag, check_instance
-from pyg_irllrec.utils.checks import check_count, check_seed
+from pyg_irllrec.utils.checks import check_count, check_seed, is_number
 from pyg_irllrec.utils.digest import hash_interactions
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.folder_lock import FolderLock
@@ -140,8 +141,11 @@ def tune(
 
 
 def _check_preset(preset: object) -> None:
-    known = isinstance(preset, dict) and not set(preset) - set(PARTS)
-    if not known or not all(isinstance(part, dict) for part in preset.values()):  # type: ignore[union-attr]
+    if (
+        not isinstance(preset, dict)
+        or set(preset) - set(PARTS)
+        or not all(isinstance(part, dict) for part in preset.values())
+    ):
         raise ValueError(
             "'preset' must be a dictionary of dictionaries, as get_preset() returns "
             f'it, got {preset!r:.200}'
@@ -218,7 +222,7 @@ class _Search:
         r"""Begins the search, or checks that the one on file is the same."""
         path = self.out / 'study.json'
         now = {
-            'space': self.space,
+            'space': describe_space(self.space),
             'preset': self.preset,
             'epochs': self.epochs,
             'prune': self.prune,
@@ -258,6 +262,9 @@ class _Search:
                 study.tell(trial, None if pruned else result['value'], state=state)
                 found.append(result)
                 best = max(found, key=_rank)
+                if best is result and best['state'] == 'complete':
+                    preset = with_params(self.preset, best['params'])
+                    _write(self.out / 'preset.json', preset)
                 bar.update()
                 bar.set_postfix(best=f'{best["value"]:.4f}', refresh=False)
         if best['state'] != 'complete':
@@ -265,8 +272,6 @@ class _Search:
                 f'no trial in {self.out} gave a model, the last because of: '
                 f'{found[-1].get("error")}'
             )
-        preset = with_params(self.preset, best['params'])
-        _write(self.out / 'preset.json', preset)
         return TuneResult(preset, best['params'], best['value'], found)
 
     def path(self, number: int) -> Path:
@@ -276,11 +281,11 @@ class _Search:
         r"""What a trial gave, from its file where it has ended."""
         path, folder = self.path(trial.number), self.path(trial.number).with_suffix('')
         if path.exists():
-            found = _read(path)
-            if found.get('params') != trial.params:
+            found = _read_trial(path)
+            if found['params'] != trial.params:
                 raise ValueError(
                     f'{path} must hold the parameters that the sampler draws, '
-                    f'{trial.params}, got {found.get("params")}: the file was changed, '
+                    f'{trial.params}, got {found["params"]}: the file was changed, '
                     'or the search was begun with another version of optuna'
                 )
         else:
@@ -297,10 +302,11 @@ class _Search:
             shutil.rmtree(folder, ignore_errors=True)
         pruning = _Pruning(trial)
         found: dict[str, Any] = {'params': trial.params, 'state': 'complete'}
-        data, model = self.interactions(preset), self.model(preset)
+        data = self.interactions(preset)
         assert data.val_items is not None
-        ks = fitting_cutoffs(model.num_items, (20,))
+        ks = fitting_cutoffs(data.val_items.num_items, (20,))
         try:
+            model = self.model(preset)
             fit(
                 model,
                 data,
@@ -378,3 +384,23 @@ def _read(path: Path) -> dict[str, Any]:
         return parse_json_object(path.read_bytes())
     except ValueError as error:
         raise ValueError(f'{path} is damaged: {error}') from None
+
+
+def _read_trial(path: Path) -> dict[str, Any]:
+    found = _read(path)
+    state, history = found.get('state'), found.get('history')
+    if (
+        state not in ('complete', 'pruned', 'failed')
+        or not isinstance(found.get('params'), dict)
+        or not is_number(found.get('value'))
+        or not isinstance(history, list)
+        or not all(
+            isinstance(row, list) and len(row) == 2 and all(map(is_number, row))
+            for row in history
+        )
+    ):
+        raise ValueError(
+            f'{path} must hold the params, state, value and history of a trial: '
+            'delete it to run the trial again'
+        )
+    return found
