@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import torch
 
-from pyg_irllrec.typing import PathLike
+from pyg_irllrec.nn import Recommender
+from pyg_irllrec.typing import PathLike, TextEncoder
 from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_name
 from pyg_irllrec.utils.as_device import as_device
 from pyg_irllrec.utils.optional import import_optional
@@ -93,14 +94,16 @@ def from_pretrained(
     token: Optional[str],
     cache_dir: Optional[PathLike],
     local_files_only: bool,
+    model: Optional[Recommender],
+    encoder: Optional[TextEncoder],
 ) -> Bundle:
     r"""Reads or downloads a bundle, see :meth:`Bundle.from_pretrained`."""
     as_path('name_or_path', name_or_path)
     check_flag('local_files_only', local_files_only)
     as_device(device)
-    hub = import_optional('huggingface_hub', 'from_pretrained()', 'hub')
     path = Path(name_or_path)
     if not path.is_dir():
+        hub = import_optional('huggingface_hub', 'from_pretrained()', 'hub')
         try:
             path = Path(
                 hub.snapshot_download(
@@ -119,7 +122,7 @@ def from_pretrained(
             ) from error
     from pyg_irllrec.serving.load import load
 
-    return load(path, device)
+    return load(path, device, model=model, encoder=encoder)
 
 
 @cache

@@ -70,7 +70,6 @@ _READ_AS: dict[type[Module], dict[str, str]] = {
     AlphaRec: {'hidden_channels': 'projector.hidden_channels'},
 }
 """The arguments that are kept in a part, by class and argument."""
-_GRAPH = ('edge_index', 'edge_weight')
 _KNOWN = 'known'
 _MAX_LAYERS = 1000
 
@@ -207,7 +206,7 @@ def fill_model(model: Recommender, tensors: Mapping[str, Tensor]) -> None:
         )
     model.load_state_dict({name: given[name] for name in state}, assign=True)
     for name in buffers:
-        if name not in _GRAPH:
+        if name != 'edge_index':  # Which is equal, and sorted.
             path, _, last = name.rpartition('.')
             setattr(model.get_submodule(path), last, given[name])
 

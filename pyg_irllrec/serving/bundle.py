@@ -251,6 +251,8 @@ class Bundle:
         token: Optional[str] = None,
         cache_dir: Optional[PathLike] = None,
         local_files_only: bool = False,
+        model: Optional[Recommender] = None,
+        encoder: Optional[TextEncoder] = None,
     ) -> Bundle:
         r"""Reads a bundle from a folder, or downloads it from the Hugging Face Hub
         (extra :obj:`hub`).
@@ -268,6 +270,10 @@ class Bundle:
                 (default: :obj:`None`, that of the library)
             local_files_only (bool): Whether to download nothing.
                 (default: :obj:`False`)
+            model (Recommender, optional): As for :func:`load`.
+                (default: :obj:`None`)
+            encoder (callable, optional): As for :func:`load`.
+                (default: :obj:`None`)
 
         Raises:
             ImportError: If huggingface_hub is missing.
@@ -280,6 +286,8 @@ class Bundle:
             token=token,
             cache_dir=cache_dir,
             local_files_only=local_files_only,
+            model=model,
+            encoder=encoder,
         )
 
     def recommend(

@@ -114,7 +114,7 @@ def _read(
         return _build(folder, record, device, model, encoder)
     except _OtherModelError as error:
         raise ValueError(str(error)) from None
-    except MemoryError:
+    except (MemoryError, torch.OutOfMemoryError, PermissionError):
         raise
     except Exception as error:  # Damaged files raise almost anything.
         reason = printable(error)[:300] or type(error).__name__
