@@ -13,11 +13,24 @@ from typer.core import TyperGroup
 
 from pyg_irllrec import __version__
 from pyg_irllrec.cli.command import Command
-from pyg_irllrec.cli.commands import explain, info, prepare, recommend, serve, similar
+from pyg_irllrec.cli.commands import (
+    evaluate,
+    explain,
+    info,
+    intents,
+    prepare,
+    recommend,
+    serve,
+    similar,
+    train,
+)
 from pyg_irllrec.cli.run_command import run_command
 
 COMMANDS: tuple[Command, ...] = (
     prepare.command,
+    intents.command,
+    train.command,
+    evaluate.command,
     recommend.command,
     similar.command,
     explain.command,

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal, Optional
+
+from typer import Option
+
+from pyg_irllrec.cli.command import Command
+from pyg_irllrec.cli.open_bundle import open_bundle
+from pyg_irllrec.cli.options import (
+    BundleArgument,
+    Config,
+    Device,
+    Json,
+    Quiet,
+    Threads,
+)
+from pyg_irllrec.cli.output import Output
+from pyg_irllrec.nn import EASE, Popularity, Ranker
+from pyg_irllrec.serving import Bundle
+from pyg_irllrec.typing import RATES
+from pyg_irllrec.utils import UserItems
+
+EXAMPLES = """\
+pyg-irllrec evaluate runs/books
+pyg-irllrec evaluate runs/books --k 5 --k 50 --metric ndcg --baselines --json"""
+
+
+def evaluate(
+    bundle: BundleArgument,
+    k: Annotated[
+        Optional[list[int]],
+        Option(
+            min=1, show_default='5, 10 and 20', help='A cut-off; once for each of them.'
+        ),
+    ] = None,
+    metric: Annotated[
+        Optional[list[str]],
+        Option(
+            show_default='recall and ndcg',
+            help='recall, ndcg, precision, mrr, coverage or popularity; once for each.',
+        ),
+    ] = None,
+    on: Annotated[Literal['test', 'val'], Option(help='What is held out.')] = 'test',
+    baselines: Annotated[
+        bool, Option('--baselines', help='Measure Popularity and EASE beside it.')
+    ] = False,
+    device: Device = 'cpu',
+    threads: Threads = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    r"""How well a bundle ranks the interactions that were held out of its training."""
+    from pyg_irllrec.training import evaluate_ranker, fitting_cutoffs
+
+    output = Output(as_json, quiet)
+    found = open_bundle(bundle, device)
+    size = len(found.users), len(found.items)
+    train, held_out = _interactions(found, on)
+    ks = tuple(k) if k else fitting_cutoffs(size[1])
+    if max(ks) > size[1]:
+        raise ValueError(
+            f'--k must be at most the number of items, {size[1]}, got {max(ks)}'
+        )
+    rankers: dict[str, Ranker] = {'model': found.ranker}
+    if baselines:
+        edges = found.data[RATES].edge_index
+        rankers |= {
+            'Popularity': Popularity(*size, edges),
+            'EASE': EASE(*size, edges),
+        }
+    metrics = tuple(metric or ('recall', 'ndcg'))
+    results = {}
+    for name, ranker in rankers.items():
+        ranker.to(found.model.device)
+        results[name] = evaluate_ranker(ranker, held_out, train, ks, metrics=metrics)
+    output.result({'on': on, **results}, table_of(results))
+
+
+def _interactions(bundle: Bundle, on: str) -> tuple[UserItems, UserItems]:
+    r"""Those of training, and those that are held out."""
+    rates, size = bundle.data[RATES], (len(bundle.users), len(bundle.items))
+    held_out = rates.get(f'{on}_edge_label_index')
+    if held_out is None or held_out.size(1) == 0:
+        raise ValueError(
+            f'the bundle must have interactions that are held out (--on {on}), got '
+            'none: one that was trained with --unsplit has learned them all'
+        )
+    return UserItems(rates.edge_index, *size), UserItems(held_out, *size)
+
+
+def table_of(results: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    r"""Lines with a row per model and a column per metric."""
+    wide = max(map(len, results))
+    names = list(next(iter(results.values())))
+    yield ' ' * wide + ''.join(f'{name:>15}' for name in names)
+    for model, values in results.items():
+        yield f'{model:<{wide}}' + ''.join(f'{values[each]:>15.4f}' for each in names)
+
+
+command = Command(evaluate, EXAMPLES)

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+from typer import Exit, Option
+
+from pyg_irllrec.cli.command import Command
+from pyg_irllrec.cli.data_folder import DataFolder
+from pyg_irllrec.cli.options import Config, DataArgument, Json, Quiet
+from pyg_irllrec.cli.output import Output
+from pyg_irllrec.text import IntentExtractor, Prompt, choose_evidence, load_intents
+from pyg_irllrec.text.chat.chat_error import ChatError
+from pyg_irllrec.text.chat.chat_model import ChatModel
+from pyg_irllrec.text.chat.local_chat import LocalChat
+from pyg_irllrec.text.chat.openai_chat import OpenAIChat
+from pyg_irllrec.text.intents.evidence import Evidence
+from pyg_irllrec.text.intents.extractive_model import ExtractiveModel
+from pyg_irllrec.typing import SIDES
+
+HINT = 'the same command continues from here'
+
+EXAMPLES = """\
+pyg-irllrec intents data/movies --llm extractive
+pyg-irllrec intents data/movies --llm https://api.openai.com/v1 --model gpt-4o-mini \\
+    --concurrency 32 --rpm 500 --price 0.00015 --answer-price 0.0006 --dry-run
+pyg-irllrec intents data/movies --what profiles --llm local --model Qwen/Qwen3-4B"""
+
+
+def intents(
+    data: DataArgument,
+    llm: Annotated[
+        str,
+        Option(
+            metavar='extractive|local|URL',
+            help='Salient words by TF-IDF, without a language model; a model of the '
+            "hub in this process; or any endpoint of OpenAI's chat completions, with "
+            'the key in OPENAI_API_KEY.',
+        ),
+    ],
+    model: Annotated[
+        Optional[str],
+        Option(metavar='NAME', help='Of the model, local or behind the URL.'),
+    ] = None,
+    what: Annotated[
+        Literal['intents', 'profiles'],
+        Option(help='Why users act and items are chosen, or what they are like.'),
+    ] = 'intents',
+    evidence: Annotated[
+        Literal['recent', 'rare', 'random'],
+        Option(help='Which training interactions are shown first.'),
+    ] = 'recent',
+    evidence_tokens: Annotated[int, Option(min=1, help='At most, per node.')] = 1000,
+    user_prompt: Annotated[
+        Optional[Path], Option(metavar='FILE', help='A prompt of your own.')
+    ] = None,
+    item_prompt: Annotated[
+        Optional[Path], Option(metavar='FILE', help='Likewise.')
+    ] = None,
+    max_intents: Annotated[int, Option(min=1, help='Per node.')] = 5,
+    concurrency: Annotated[int, Option(min=1, help='Calls at once.')] = 8,
+    max_retries: Annotated[int, Option(min=0, help='Per call.')] = 6,
+    timeout: Annotated[float, Option(help='Seconds per call.')] = 60.0,
+    rpm: Annotated[
+        Optional[float], Option(help='Requests per minute, at most.')
+    ] = None,
+    tpm: Annotated[Optional[float], Option(help='Tokens per minute, at most.')] = None,
+    price: Annotated[float, Option(min=0, help='Of 1000 tokens of prompts.')] = 0.0,
+    answer_price: Annotated[float, Option(min=0, help='Of those of answers.')] = 0.0,
+    dry_run: Annotated[
+        bool, Option('--dry-run', help='Count calls, tokens and cost.')
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    r"""Puts the intents of users and items into words, from training interactions.
+
+    They lie in DATA/intents.jsonl (profiles.jsonl with --what profiles), with the
+    answers so far beside them: stopped at any moment, the same command continues.
+    The exit code is 1 where those of a node are still missing.
+    """
+    _check_llm(llm, model)
+    output = Output(as_json, quiet)
+    folder = DataFolder(data)
+    prompts = {'user': user_prompt, 'item': item_prompt}
+    given = {side: Prompt(path) for side, path in prompts.items() if path is not None}
+    graph = folder.split()
+    if 'text' not in graph['item']:
+        raise ValueError(
+            f'{data} must hold texts of items to find intents in, got none: prepare it '
+            'with --items'
+        )
+    chosen = choose_evidence(
+        graph, list(SIDES), by=evidence, max_evidence_tokens=evidence_tokens
+    )
+    extract = IntentExtractor(
+        _build_chat(llm, model, chosen, what, max_intents, concurrency, timeout),
+        what=what,
+        prompts=given,
+        max_intents=max_intents,
+        concurrency=concurrency,
+        max_retries=max_retries,
+        rpm=rpm,
+        tpm=tpm,
+        prompt_price=price,
+        answer_price=answer_price,
+        progress=output.progress,
+    )
+    path = folder.intents if what == 'intents' else folder.profiles
+    if dry_run:
+        expected = extract.estimate(chosen, path)
+        output.result(expected, (f'{name}: {expected[name]}' for name in expected))
+        return
+    try:
+        manifest = extract(chosen, path)
+    except ChatError as error:
+        raise OSError(f'{error} ({HINT})') from None
+    output.result(
+        {'path': path, 'counts': manifest['counts'], 'cost': manifest['cost']},
+        _lines(path, manifest),
+    )
+    if manifest['counts']['failed']:
+        raise Exit(1)
+
+
+def _check_llm(llm: str, model: Optional[str]) -> None:
+    known = llm in ('extractive', 'local')
+    if not known and not llm.startswith(('http://', 'https://')):
+        raise ValueError(
+            f"--llm must be 'extractive', 'local' or an http(s) URL, got {llm!r}"
+        )
+    if llm != 'extractive' and model is None:
+        raise ValueError(f'--llm {"local" if known else "URL"} needs --model')
+
+
+def _build_chat(
+    llm: str,
+    model: Optional[str],
+    evidence: Sequence[Evidence],
+    what: str,
+    max_intents: int,
+    concurrency: int,
+    timeout: float,
+) -> ChatModel:
+    if model is None:
+        return ExtractiveModel(evidence, max_intents, what=what)
+    if llm == 'local':
+        from torch_geometric.llm.models import LLM
+
+        # Half of them are answered while the others gather.
+        return LocalChat(LLM(model), batch_size=max(1, concurrency // 2))
+    return OpenAIChat(model, llm, timeout=timeout)
+
+
+def _lines(path: Path, manifest: dict[str, Any], most: int = 3) -> Iterator[str]:
+    r"""The counts, and the first records of each side."""
+    counts = manifest['counts']
+    yield ', '.join(f'{name}: {count}' for name, count in counts.items())
+    if manifest['cost']:
+        yield f'cost: {manifest["cost"]}'
+    records = load_intents(path).records
+    for side in SIDES:
+        found = [r for r in records if r.side == side and r.status == 'ok']
+        for record in found[:most]:
+            yield f'{side} {record.id}'
+            if record.profile:
+                yield f'  {record.profile}'
+            for intent in record.intents:
+                yield f'  {intent.name}: {intent.reason}'
+    failed = [record for record in records if record.status == 'failed']
+    if failed:
+        first = failed[0]
+        yield f'{first.side} {first.id} failed: {first.reason}'
+        yield f'{len(failed)} failed: the same command asks again for them'
+
+
+command = Command(intents, EXAMPLES, HINT)

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Optional
+
+import torch
+from torch_geometric.data import HeteroData
+from typer import Option
+
+from pyg_irllrec.assemble import build_model, choose_preset
+from pyg_irllrec.cli.command import Command
+from pyg_irllrec.cli.commands.evaluate import table_of
+from pyg_irllrec.cli.data_folder import DataFolder
+from pyg_irllrec.cli.make_encoder import cached, make_encoder
+from pyg_irllrec.cli.make_graph import make_graph
+from pyg_irllrec.cli.options import (
+    Config,
+    DataArgument,
+    Device,
+    Json,
+    Quiet,
+    Seed,
+    Threads,
+)
+from pyg_irllrec.cli.output import Output
+from pyg_irllrec.nn import Recommender
+from pyg_irllrec.presets import ALIGNMENT_TEXTS, Preset
+from pyg_irllrec.serving import Bundle, load
+from pyg_irllrec.utils import map_interactions
+
+EXAMPLES = """\
+pyg-irllrec train data/movies --out runs/movies
+pyg-irllrec train data/movies --out runs/movies --epochs 300 --resume
+pyg-irllrec train data/movies --out runs/final --unsplit runs/movies"""
+
+BackboneName = Literal['lightgcn', 'sgl', 'simgcl', 'dccf', 'bigcf', 'alpharec']
+AlignmentName = Literal['auto', 'none', 'profile', 'reconstruction', 'intents', 'full']
+
+
+class _Choices(NamedTuple):
+    r"""What a run must be resumed with."""
+
+    backbone: str
+    alignment: str
+    translation: str
+    encoder: str
+    intents: bool
+    profiles: bool
+    seed: int
+
+
+class _Validated(NamedTuple):
+    r"""What a run with validation has chosen, for one on all interactions."""
+
+    epochs: int
+    model: Recommender
+
+
+def train(
+    data: DataArgument,
+    out: Annotated[Path, Option(metavar='RUN', help='The folder of the run.')],
+    backbone: Annotated[BackboneName, Option(help='The graph model.')] = 'lightgcn',
+    alignment: Annotated[
+        AlignmentName,
+        Option(help='What is made of texts; auto: the recipe for data of your own.'),
+    ] = 'auto',
+    translation: Annotated[
+        Literal['exact', 'moments'],
+        Option(
+            help='The translation term of full: exact, or approximate and linear in '
+            'the number of nodes.'
+        ),
+    ] = 'moments',
+    encoder: Annotated[
+        str,
+        Option(
+            help='Of texts: tfidf, sentence:MODEL, openai:MODEL or openai:MODEL@URL.'
+        ),
+    ] = 'tfidf',
+    intents: Annotated[
+        bool, Option('--intents/--no-intents', help='Read intents of DATA, if any.')
+    ] = True,
+    profiles: Annotated[
+        bool, Option('--profiles/--no-profiles', help='Read profiles of DATA, if any.')
+    ] = True,
+    epochs: Annotated[int, Option(min=1, help='At most.')] = 100,
+    unsplit: Annotated[
+        Optional[Path],
+        Option(
+            metavar='RUN',
+            help='Train on all interactions, for as many epochs and with the blend '
+            'that this run, which held some out, has chosen.',
+        ),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = 'auto',
+    precision: Annotated[
+        Literal['32-true', 'bf16-mixed', '64-true'], Option(help="As Lightning's.")
+    ] = '32-true',
+    logger: Annotated[
+        Optional[Literal['csv', 'tensorboard']], Option(help='Written under RUN.')
+    ] = None,
+    resume: Annotated[
+        bool, Option('--resume', help='Continue the run that was stopped.')
+    ] = False,
+    threads: Threads = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    r"""Trains a model and saves it as a bundle, RUN/bundle.
+
+    The model is a graph recommender that reads texts and intents where there are any,
+    blended with EASE as validation shows. An earlier run in RUN is moved aside. One
+    that was stopped continues with --resume, and ends as if it had never been.
+    """
+    from pyg_irllrec.training import (
+        InteractionDataModule,
+        RunFolder,
+        fit,
+        fitting_cutoffs,
+        parse_device,
+    )
+
+    parse_device(device)
+    output = Output(as_json, quiet)
+    folder = DataFolder(data)
+    choices = _Choices(
+        backbone, alignment, translation, encoder, intents, profiles, seed
+    )
+    validated = None if unsplit is None else _read_validated(unsplit, choices)
+    encode = make_encoder(encoder, output.progress)
+    graph, preset = _make_graphs(folder, choices, encode, output, validated)
+    torch.manual_seed(seed)
+    model = build_model(graph, backbone, alignment, preset)
+    interactions = InteractionDataModule(
+        graph, seed=seed, unsplit=validated is not None, **preset['data']
+    )
+    if validated is not None:
+        _take_over(model, validated)
+    run = RunFolder(out)
+    settings = choices._asdict() | {'data': data, 'unsplit': unsplit}
+    aside = run.open(settings, resume, places=('data', 'unsplit'))
+    if aside is not None:
+        output.note(f'moved the earlier run to {aside}')
+    elif resume and not run.has_checkpoint:
+        output.note(f'{run.path} holds no checkpoint to resume from: a new run begins')
+    result = fit(
+        model,
+        interactions,
+        run.path,
+        epochs=epochs if validated is None else validated.epochs,
+        ks=fitting_cutoffs(model.num_items),
+        seed=seed,
+        device=device,
+        precision=precision,
+        logger=logger,
+        resume=resume and run.has_checkpoint,
+        progress=output.progress and not as_json,
+        **preset['fit'],
+    )
+    bundle = Bundle(
+        model.cpu(),
+        graph,
+        encoder=encode if 'profile' in graph['item'] else None,
+        # Nothing that a user has rated, be it held out or disliked.
+        seen=map_interactions(folder.open()[0], graph),
+        metrics=result.test,
+    )
+    bundle.save(run.path / 'bundle')
+    _draw_curves(run.path, output)
+    blend = _blend(model)
+    output.result(
+        {
+            'bundle': out / 'bundle',
+            'best_epoch': result.best_epoch,
+            'test': result.test,
+            'blend': blend,
+        },
+        _lines(out / 'bundle', result.best_epoch, result.test, blend),
+    )
+
+
+def _make_graphs(
+    folder: DataFolder,
+    choices: _Choices,
+    encoder: Any,
+    output: Output,
+    validated: Optional[_Validated],
+) -> tuple[HeteroData, Preset]:
+    r"""The graph to train on, and the hyper-parameters, which the one with validation
+    decides."""
+    encode = cached(encoder, folder.path, output.progress)
+    read = {'intents': choices.intents, 'profiles': choices.profiles}
+    graph = make_graph(folder, encode, **read)
+    _check_texts(graph, choices)
+    preset = choose_preset(graph, choices.backbone, choices.alignment)
+    preset['loss'].pop('translation_impl', None)
+    if choices.translation == 'moments':
+        preset['loss']['translation_impl'] = 'moments'
+    if validated is not None:
+        graph = make_graph(folder, encode, **read, unsplit=True)
+    return graph, preset
+
+
+def _check_texts(graph: HeteroData, choices: _Choices) -> None:
+    needed = ALIGNMENT_TEXTS[choices.alignment]
+    if choices.backbone == 'alpharec':
+        needed = (*needed, 'profile')
+    ways = {
+        'profile': 'texts of items (pyg-irllrec prepare --items)',
+        'intent': 'intents (pyg-irllrec intents)',
+    }
+    for text, way in ways.items():
+        if text in needed and text not in graph['item']:
+            raise ValueError(
+                f'--backbone {choices.backbone} --alignment {choices.alignment} needs '
+                f'{way}, got none'
+            )
+
+
+def _read_validated(path: Path, choices: _Choices) -> _Validated:
+    from pyg_irllrec.training import RunFolder
+
+    run = RunFolder(path)
+    before = run.read_config()
+    for name, value in choices._asdict().items():
+        if before.get(name) != value:
+            raise ValueError(
+                f'--unsplit {path} was trained with {name}={before.get(name)!r}: give '
+                f'the same here, got {name}={value!r}'
+            )
+    try:
+        epochs = json.loads((run.path / 'metrics.json').read_bytes())['best_epoch']
+        return _Validated(int(epochs), load(run.path / 'bundle').model)
+    except (FileNotFoundError, KeyError, TypeError):
+        raise ValueError(
+            f'--unsplit {path} must be a run that was trained to its end: continue it '
+            'with --resume'
+        ) from None
+
+
+def _take_over(model: Recommender, validated: _Validated) -> None:
+    chosen = validated.model
+    if model.blend_weight is not None and chosen.blend_weight is not None:
+        model.blend_weight.copy_(chosen.blend_weight)
+        model.companions.load_state_dict(chosen.companions.state_dict())
+
+
+def _draw_curves(run: Path, output: Output) -> None:
+    r"""The learning curves, where matplotlib is installed."""
+    try:
+        from pyg_irllrec.plot import learning_curves
+
+        learning_curves(run / 'history.csv', run / 'curves.png')
+    except ImportError:
+        output.note("no learning curves are drawn: pip install 'pyg_irllrec[plot]'")
+
+
+def _blend(model: Recommender) -> dict[str, float]:
+    r"""The weights of the scores that are summed, by what they come from."""
+    if model.blend_weight is None:
+        return {}
+    names = ['graph', *(type(each).__name__ for each in model.companions)]
+    return dict(zip(names, model.blend_weight.tolist()))
+
+
+def _lines(
+    bundle: Path, best_epoch: int, test: dict[str, float], blend: dict[str, float]
+) -> list[str]:
+    lines = [f'best epoch {best_epoch}']
+    if test:
+        lines += table_of({'test': test})
+    if blend:
+        words = ', '.join(f'{name} {weight:.2f}' for name, weight in blend.items())
+        lines.append(f'scores are a blend: {words}')
+    return [*lines, f'the bundle is {bundle}']
+
+
+command = Command(train, EXAMPLES, 'continue with --resume')
