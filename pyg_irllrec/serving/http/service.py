@@ -101,7 +101,11 @@ class Service:
             )
         return {
             'recommendations': [
-                {'user': user, 'items': _ranked(items)} for user, items in best
+                {
+                    'user': None if request.users is None else user,
+                    'items': _ranked(items),
+                }
+                for user, items in best
             ],
             'version': held.version,
         }

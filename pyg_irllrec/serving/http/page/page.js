@@ -3,6 +3,7 @@
 
 const NUM_ITEMS = 20;
 const NUM_SIMILAR = 5;
+const NUM_REASONS = 2;
 const NUM_INTENTS = 6;
 const REASONS_AT_ONCE = 5;
 const WAIT_MS = 150;
@@ -296,6 +297,18 @@ function showList(items) {
   showReasons(items.map(({ id }) => id));
 }
 
+const and = new Intl.ListFormat('en');
+
+// The sentences of an explanation without what the list shows already.
+function reason({ similar, intents }) {
+  const titles = similar.slice(0, NUM_REASONS).map(({ title }) => title);
+  const names = intents.slice(0, NUM_REASONS).map(({ name }) => name);
+  const parts = [];
+  if (titles.length) parts.push(`Like ${and.format(titles)}, chosen before.`);
+  if (names.length) parts.push(`Shared intents: ${names.join('; ')}.`);
+  return parts.join('\n');
+}
+
 async function showReasons(ids) {
   const user = state.user;
   const missing = ids.filter((id) => !state.reasons.has(id));
@@ -303,10 +316,12 @@ async function showReasons(ids) {
     const items = missing.slice(at, at + REASONS_AT_ONCE);
     const answer = await guarded(() => ask('explain', '/explain', { user, items }));
     if (!answer || user !== state.user) return;
-    for (const { item, text } of answer.explanations) state.reasons.set(item, text);
+    for (const { item, text, details } of answer.explanations) {
+      state.reasons.set(item, reason(details) || text);
+    }
     for (const line of byId('list').children) {
-      const reason = state.reasons.get(line.item);
-      if (reason !== undefined) line.querySelector('.reason').textContent = reason;
+      const why = state.reasons.get(line.item);
+      if (why !== undefined) line.querySelector('.reason').textContent = why;
     }
   }
 }
