@@ -23,12 +23,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional, Union
 
 import torch
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 from torch import Tensor
 from torch.nn import Module
 from torch_geometric.data import HeteroData
@@ -65,12 +60,21 @@ from pyg_irllrec.presets import (
     get_preset,
 )
 from pyg_irllrec.training import InteractionDataModule, fit
+from pyg_irllrec.training._search_space import to_distributions
+from pyg_irllrec.training.default_space import (
+    CONTRAST_SPACE,
+    FULL_SPACE,
+    GRAPH_SPACE,
+    INTENT_SPACE,
+    PROFILE_SPACE,
+    SOFTMAX_SPACE,
+    Space,
+)
 from pyg_irllrec.transforms import IntentNodes, ReduceText
 from pyg_irllrec.typing import RATES, SIDES
 from pyg_irllrec.utils import UserItems, bipartite_edge_index
 
 Params = dict[str, Union[float, int, str]]
-Space = dict[str, BaseDistribution]
 Metrics = dict[str, float]
 
 CLOSED = {'popularity': Popularity, 'itemknn': ItemKNN, 'ease': EASE}
@@ -163,50 +167,35 @@ def parse_arm(name: str) -> Arm:
 # What is tuned.
 
 
-def log(low: float, high: float) -> FloatDistribution:
-    return FloatDistribution(low, high, log=True)
-
-
-EASE_SPACE: Space = {'model.l2_weight': log(5, 3000)}
+EASE_SPACE: Space = {'model.l2_weight': (5.0, 3000.0, 'log')}
 EASE_TEXT_SPACE: Space = {
-    'model.text_weight': log(1, 3000),
-    'model.text_l2_weight': log(0.1, 100),
+    'model.text_weight': (1.0, 3000.0, 'log'),
+    'model.text_l2_weight': (0.1, 100.0, 'log'),
 }
-GRAPH_SPACE: Space = {
-    'fit.lr': log(5e-4, 1e-2),
-    'model.l2_weight': log(1e-8, 1e-4),
-    'backbone.num_layers': IntDistribution(1, 3),
-    'data.batch_size': CategoricalDistribution([1024, 4096]),
+KNN_SPACE: Space = {
+    'model.exponent': (0.0, 0.7),
+    'model.num_neighbors': (10, 500, 'log'),
 }
 LOSS_SPACES: dict[str, Space] = {
     'bpr': {},
-    'softmax': {'ranking.temperature': log(0.05, 0.3)},
-    'directau': {'ranking.uniformity_weight': log(0.1, 10)},
+    'softmax': SOFTMAX_SPACE,
+    'directau': {'ranking.uniformity_weight': (0.1, 10.0, 'log')},
 }
-CONTRAST_SPACE: Space = {'backbone.contrast_weight': log(1e-3, 0.5)}
 NODES_SPACE: Space = {
-    'nodes.num_intents': CategoricalDistribution([16, 64, 256]),
-    'nodes.weight': log(0.1, 3),
-}
-PROFILE_SPACE: Space = {
-    'loss.profile_weight': log(1e-3, 1),
-    'loss.profile_temperature': log(0.1, 1),
-}
-INTENT_SPACE: Space = {'loss.intent_weight': log(1e-4, 1)}
-FULL_SPACE: Space = {
-    'loss.translation_weight': log(1e-5, 1e-1),
-    'loss.matching_weight': log(1e-5, 1e-1),
+    'nodes.num_intents': [16, 64, 256],
+    'nodes.weight': (0.1, 3.0, 'log'),
 }
 
 
-def space_of(arm: Arm) -> Space:
+def space_of(arm: Arm) -> dict[str, BaseDistribution]:
+    return to_distributions(_space_of(arm))
+
+
+def _space_of(arm: Arm) -> Space:
     if arm.model in ('popularity', 'auto') or arm.recipe:
         return {}
     if arm.model == 'itemknn':
-        return {
-            'model.exponent': FloatDistribution(0, 0.7),
-            'model.num_neighbors': IntDistribution(10, 500, log=True),
-        }
+        return KNN_SPACE
     if arm.model == 'ease':
         return EASE_SPACE if arm.text == 'none' else EASE_SPACE | EASE_TEXT_SPACE
     space = GRAPH_SPACE | LOSS_SPACES[arm.loss]

@@ -24,6 +24,7 @@ from pyg_irllrec.training import (
     RankingMetrics,
     RunFolder,
     TripletLoader,
+    default_space,
     evaluate,
     evaluate_ranker,
     fingerprint,
@@ -31,6 +32,7 @@ from pyg_irllrec.training import (
     fitting_cutoffs,
     load_weights,
     parse_device,
+    tune,
 )
 from pyg_irllrec.utils import (
     TextArray,
@@ -86,7 +88,25 @@ def training_calls(folder: Path) -> Calls:
         out = folder / f'new{next(numbers)}'
         return fit(**{'out': out, **options})
 
+    def tune_anew(**options: Any) -> object:
+        return tune(**{'out': folder / f'tuned{next(numbers)}', **options})
+
+    preset = presets.get_preset('lightgcn', 'own', 'none')
     return {
+        'tune': (
+            tune_anew,
+            {'build': lambda preset: build_model(DATA, alignment='none', preset=preset)}
+            | {'space': {'fit.lr': (1e-3, 1e-2)}, 'data': DATA, 'preset': preset}
+            | {'trials': 1, 'epochs': 1, 'prune': True, 'seed': 0, 'device': 'cpu'}
+            | {'progress': False},
+        ),
+        'tune into': (
+            tune,
+            {'build': lambda preset: build_model(DATA, alignment='none', preset=preset)}
+            | {'space': {'fit.lr': (1e-3, 1e-2)}, 'data': DATA, 'preset': preset}
+            | {'out': folder / 'tuned', 'trials': 1, 'epochs': 1, 'progress': False},
+        ),
+        'default_space': (default_space, {'backbone': 'sgl', 'alignment': 'full'}),
         'fit': (
             fit_anew,
             {

@@ -35,12 +35,12 @@ RESULTS = {
     *('ActivePrototype', 'ApproximationError', 'BackboneOutput', 'ChatReply'),
     *('Evidence', 'FitResult', 'Intent', 'IntentFile', 'IntentRecord', 'LossOutput'),
     *('InteractionTypes', 'NodeExplanation', 'PrototypeExplanation', 'RankingBatch'),
-    *('Recommendation', 'RecommendationExplanation', 'VectorFile'),
+    *('Recommendation', 'RecommendationExplanation', 'TuneResult', 'VectorFile'),
 }
 ERRORS = {'ChatError', 'EncodingError'}
 TYPES = {'AtomicCheckpointIO', 'ChatModel', 'Conversation', 'Message'}
-# What an encoder or transform of the user's own raises is not this package's.
-OWN_CODE = ('encoder', 'transform')
+# What a function, an encoder or a transform of the user's own raises is theirs.
+OWN_CODE = ('build', 'encoder', 'transform')
 
 
 def walk(calls: Calls) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from inspect import signature
+from inspect import Parameter, signature
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Union
 
@@ -154,14 +154,26 @@ def with_params(preset: Preset, params: Mapping[str, Any]) -> Preset:
 
 
 def params_of(preset: Preset, space: Mapping[str, Any]) -> dict[str, Any]:
-    r"""The values that a preset has in a space, where the space holds them."""
+    r"""The values that a preset has in a space, or else the default of the class that
+    takes them, where the space holds them."""
     found = {}
     for name, distribution in to_distributions(space).items():
-        value: Any = preset
-        for step in name.split('.'):
-            value = value.get(step) if isinstance(value, dict) else None
-        choices = space[name]
+        value, choices = _find_value(preset, name), space[name]
         known = value in choices if isinstance(choices, list) else is_number(value)
         if known and distribution._contains(distribution.to_internal_repr(value)):
             found[name] = value
     return found
+
+
+def _find_value(preset: Preset, name: str) -> Any:
+    *path, argument = name.split('.')
+    receiver: Any = preset
+    for step in path:
+        receiver = receiver.get(step, {}) if isinstance(receiver, dict) else {}
+    if isinstance(receiver, dict) and argument in receiver:
+        return receiver[argument]
+    classes = _RECEIVERS.get(path[0], ())
+    if len(classes) != 1:
+        return None
+    default = signature(classes[0]).parameters[argument].default
+    return None if default is Parameter.empty else default
