@@ -109,3 +109,18 @@ def test_words_without_an_encoder():
     other = Bundle(plain_bundle().model, data, encoder=lambda texts: [[1.0, 2.0]])
     with pytest.raises(ValueError, match='of width 16, got vectors of width 2'):
         item_bonus(other, {'chess': 1.0})
+
+
+def test_recommendations_are_steered():
+    bundle = plain_bundle()
+    plain = bundle.recommend(['user-004'], 5)
+    still = bundle.recommend(['user-004'], 5, intents={'chess': 1.0}, dial=0)
+    assert still.item.equal(plain.item) and still.score.equal(plain.score)
+    wanted = carries('chess')
+    raised = bundle.recommend(['user-004'], 5, intents={'chess': 3.0})
+    muted = bundle.recommend(['user-004'], 5, intents={'chess': -3.0})
+    assert wanted[raised.item].sum() > wanted[plain.item].sum()
+    assert wanted[muted.item].sum() == 0
+    scores = standardise(bundle.ranker.score(torch.tensor([4])))[0]
+    scores += item_bonus(bundle, {'chess': 3.0})
+    assert torch.allclose(raised.score[0], scores[raised.item[0]], atol=1e-5)
