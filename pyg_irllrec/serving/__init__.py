@@ -4,6 +4,7 @@ recommend, saved in one piece."""
 from pyg_irllrec.serving.bundle import Bundle
 from pyg_irllrec.serving.explanation import Explanation
 from pyg_irllrec.serving.frozen_ranker import FrozenRanker
+from pyg_irllrec.serving.item_index import ItemIndex
 from pyg_irllrec.serving.load import load
 from pyg_irllrec.serving.named_intent import NamedIntent
 from pyg_irllrec.serving.nodes import Nodes
@@ -15,6 +16,7 @@ __all__ = [
     'Bundle',
     'Explanation',
     'FrozenRanker',
+    'ItemIndex',
     'NamedIntent',
     'Nodes',
     'RankedItem',

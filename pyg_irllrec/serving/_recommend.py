@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from pyg_irllrec.nn import Recommendation
 from pyg_irllrec.nn.models._blend import standardise
 from pyg_irllrec.nn.models.recommendation import check_best
+from pyg_irllrec.serving._index_search import index_search
 from pyg_irllrec.serving._steer import item_bonus
 from pyg_irllrec.serving.recommendations import Recommendations
 from pyg_irllrec.typing import NodeId
@@ -107,7 +108,7 @@ def rank(
     check_choice('index', index, ('exact', 'faiss'))
     check_count('batch_size', batch_size)
     check_flag('progress', progress)
-    search = _exact_search(bundle, query)
+    search = _search(bundle, query, index)
     return _rank(bundle, rows, search, seen, int(batch_size), progress)
 
 
@@ -134,9 +135,24 @@ def _rank(
             bar.update(batch.numel())
 
 
-def _exact_search(bundle: Bundle, query: Query) -> Search:
+def _search(bundle: Bundle, query: Query, index: str) -> Search:
+    # An index ranks all items by their embeddings, and by nothing else.
+    steered = query.among is not None or query.bonus is not None
+    by_text = bundle.ranker.by_text.numel() > 0
+    if index == 'faiss' and not steered and not by_text:
+        find = index_search(bundle, query.k)
+        return lambda users, pairs: find(users, _with_all(pairs, users, query.exclude))
     scorer = bundle.ranker.scorer()
     return lambda users, pairs: best_items(scorer(users), query, pairs)
+
+
+def _with_all(pairs: Pairs, users: Tensor, items: Tensor) -> Pairs:
+    r"""The pairs, and those of all users with these items."""
+    row = torch.arange(users.numel(), device=users.device)
+    return (
+        torch.cat([pairs[0], row.repeat_interleave(items.numel())]),
+        torch.cat([pairs[1], items.repeat(users.numel())]),
+    )
 
 
 def fitting_batch_size(num_items: int) -> int:

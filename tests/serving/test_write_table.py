@@ -8,7 +8,7 @@ import pandas
 import pytest
 from pyarrow import parquet
 
-from pyg_irllrec.serving import Nodes, _write_table
+from pyg_irllrec.serving import Nodes, Recommendations, _recommend, _write_table
 from tests.serving.bundles import bare_bundle, plain_bundle
 
 
@@ -88,16 +88,16 @@ def test_whole_or_not_at_all(tmp_path, monkeypatch, name):
 @pytest.mark.parametrize('name', ['best.csv', 'best.parquet', 'best.jsonl'])
 def test_one_batch_at_a_time(tmp_path, monkeypatch, name):
     """What was written is not kept."""
-    bundle, made, most = plain_bundle(), weakref.WeakSet(), []
-    score = bundle.ranker.score
+    made, most = weakref.WeakSet(), []
 
-    def watch(users):
-        out = score(users)
-        made.add(out)
-        most.append(len(made))
-        return out
+    class Watched(Recommendations):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.add(self)
+            most.append(len(made))
 
-    monkeypatch.setattr(bundle.ranker, 'score', watch)
+    monkeypatch.setattr(_recommend, 'Recommendations', Watched)
+    bundle = plain_bundle()
     bundle.write_recommendations(tmp_path / name, k=2, batch_size=1, progress=False)
     assert len(most) == 60 and max(most) <= 2
 

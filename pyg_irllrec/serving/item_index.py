@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import math
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from pyg_irllrec.nn import Recommendation
+from pyg_irllrec.utils.adjacency import check_node_ids
+from pyg_irllrec.utils.checks import check_count, check_length, check_vectors
+from pyg_irllrec.utils.optional import import_optional
+
+
+class ItemIndex:
+    r"""An approximate search for the items of the largest inner products with users,
+    by `faiss <https://faiss.ai>`_, for catalogues of 100 000 items and more: an
+    inverted file, in which items lie in cells around the centroids of k-means. A search
+    visits the cells that are nearest to a user, and computes inner products with their
+    items exactly.
+
+    Items that a user must not get are left out of what is found, and so many more are
+    asked for; where the cells hold too few, more cells are visited. A user thus gets
+    :obj:`k` items if there are :obj:`k` left.
+
+    Args:
+        item_embedding (torch.Tensor): The embeddings of items, of shape :math:`(I, d)`.
+        num_cells (int, optional): The number of cells. (default: :obj:`None`,
+            :math:`\sqrt{I}`)
+        num_probes (int, optional): How many cells a search visits at least: the more,
+            the better and slower. (default: :obj:`None`, a tenth of them)
+
+    Raises:
+        ValueError: If the embeddings are no finite matrix or a number is no count.
+        ImportError: If faiss is not installed.
+    """
+
+    def __init__(
+        self,
+        item_embedding: Tensor,
+        *,
+        num_cells: Optional[int] = None,
+        num_probes: Optional[int] = None,
+    ) -> None:
+        num_items = _num_rows(item_embedding)
+        check_vectors('item_embedding', item_embedding, num_items, 'per item')
+        if num_cells is None:
+            num_cells = math.isqrt(num_items)
+        check_count('num_cells', num_cells)
+        self.num_cells = min(int(num_cells), num_items)
+        if num_probes is None:
+            num_probes = math.ceil(self.num_cells / 10)
+        check_count('num_probes', num_probes)
+        self.num_probes = min(int(num_probes), self.num_cells)
+        self.num_items = num_items
+        self.dim = item_embedding.size(1)
+        self._faiss = import_optional('faiss', type(self).__name__, 'serve')
+        vectors = item_embedding.detach().float().cpu().contiguous().numpy()
+        centroids = self._faiss.IndexFlatIP(self.dim)
+        self._index = self._faiss.IndexIVFFlat(
+            *(centroids, self.dim, self.num_cells, self._faiss.METRIC_INNER_PRODUCT)
+        )
+        self._index.cp.min_points_per_centroid = 1  # No warning of few items.
+        self._index.train(vectors)
+        self._index.add(vectors)
+
+    @torch.no_grad()
+    def search(
+        self, user: Tensor, k: int, exclude: Optional[tuple[Tensor, Tensor]] = None
+    ) -> Recommendation:
+        r"""The items of the largest inner products found, best first.
+
+        Args:
+            user (torch.Tensor): The embeddings of users, of shape :math:`(B, d)`.
+            k (int): The number of items, at most :math:`I`.
+            exclude (tuple, optional): Rows of :obj:`user` and items that they do not
+                get. (default: :obj:`None`)
+
+        Returns:
+            Items and scores, of shape :math:`(B, k)`; -1 and :math:`-\infty` where
+            fewer are left.
+
+        Raises:
+            ValueError: If a shape or an id is not as above.
+        """
+        num_users = _num_rows(user)
+        check_vectors('user', user, num_users, 'per user')
+        if user.size(1) != self.dim:
+            raise ValueError(
+                f"'user' must be as wide as the items, {self.dim}, got {user.size(1)}"
+            )
+        check_count('k', k)
+        k = min(int(k), self.num_items)
+        row, item = (torch.empty(0, dtype=torch.long),) * 2
+        if exclude is not None:
+            row, item = (each.cpu().long() for each in exclude)
+            check_length('exclude[1]', item, row.numel())
+            check_node_ids(row, num_users, 'exclude[0]')
+            check_node_ids(item, self.num_items, 'exclude[1]')
+        banned = (row * self.num_items + item).unique()
+        count = torch.bincount(banned // self.num_items, minlength=num_users)
+        # Users who need about as many items are searched for together.
+        needed = (k + count).double().log2().ceil().exp2().long()
+        found = Recommendation(
+            torch.full((num_users, k), -1), torch.full((num_users, k), -torch.inf)
+        )
+        vectors = user.detach().float().cpu()
+        for size in needed.unique().tolist():
+            rows = (needed == size).nonzero().flatten()
+            self._search(vectors, rows, min(size, self.num_items), banned, found)
+        return Recommendation(*(each.to(user.device) for each in found))
+
+    def _search(
+        self,
+        vectors: Tensor,
+        rows: Tensor,
+        size: int,
+        banned: Tensor,
+        found: Recommendation,
+    ) -> None:
+        r"""Fills rows of what is found, from so many items for each."""
+        k, probes = found.item.size(1), self.num_probes
+        while rows.numel() > 0:
+            params = self._faiss.SearchParametersIVF(nprobe=probes)
+            near = self._index.search(vectors[rows].numpy(), size, params=params)
+            score, item = map(torch.from_numpy, near)
+            key = rows.unsqueeze(1) * self.num_items + item
+            left = (item >= 0) & ~torch.isin(key, banned)
+            place = (~left).to(torch.uint8).argsort(dim=1, stable=True)[:, :k]
+            kept = left.gather(1, place)
+            found.item[rows] = item.gather(1, place).where(kept, torch.tensor(-1))
+            found.score[rows] = score.gather(1, place).where(
+                kept, torch.tensor(-torch.inf)
+            )
+            if probes >= self.num_cells:
+                return
+            rows = rows[~kept.all(dim=1)]
+            probes = min(4 * probes, self.num_cells)
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(num_items={self.num_items}, '
+            f'num_cells={self.num_cells}, num_probes={self.num_probes})'
+        )
+
+
+def _num_rows(value: object) -> int:
+    return value.size(0) if isinstance(value, Tensor) and value.dim() > 0 else 1
