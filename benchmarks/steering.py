@@ -216,7 +216,8 @@ def own_intent(bundle: Bundle, task: Task) -> Tensor:
     carries = task.carries.t().float()
     count = torch.zeros(len(bundle.users), len(task.intents))
     count.index_add_(0, user, carries[item])
-    return (count / carries.mean(dim=0)).argmax(dim=1)
+    share = count / user.bincount(minlength=len(bundle.users)).clamp(min=1)[:, None]
+    return (share - carries.mean(dim=0)).argmax(dim=1)
 
 
 def measure(scores: Tensor, carries: Tensor, relevant: Tensor) -> tuple[float, float]:

@@ -47,6 +47,7 @@ from pyg_irllrec.utils import (
     training_interactions,
 )
 from tests.datasets.files import write_dataset, write_files
+from tests.serving.bundles import plain_bundle
 from tests.text.chat_data import honest, some_evidence
 
 Calls = dict[str, tuple[Callable[..., Any], dict[str, Any]]]
@@ -715,7 +716,18 @@ def baseline_calls(folder: Path) -> Calls:
     }
 
 
+def serving_calls(folder: Path) -> Calls:
+    bundle = plain_bundle()
+    user, item = {'user': 'user-003'}, {'item': 'book 7'}
+    return {
+        'Bundle.intents': (bundle.intents, user),
+        'Bundle.item_intents': (bundle.item_intents, item),
+        'Bundle.explain': (bundle.explain, {**user, **item}),
+    }
+
+
 GROUPS: tuple[Callable[[Path], Calls], ...] = (
     *(training_calls, explain_calls, functional_calls, backbone_calls, nn_calls),
     *(transform_calls, dataset_calls, text_calls, utils_calls, baseline_calls),
+    *(serving_calls,),
 )
