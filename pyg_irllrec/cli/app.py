@@ -80,16 +80,22 @@ def _in_one_line(command: Command) -> Callable[..., None]:
     return function
 
 
-app = typer.Typer(
-    name='pyg-irllrec',
-    cls=_Group,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={'help_option_names': ['-h', '--help']},
-)
+def make_app(commands: Sequence[Command]) -> typer.Typer:
+    r"""An application of commands."""
+    made = typer.Typer(
+        name='pyg-irllrec',
+        cls=_Group,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={'help_option_names': ['-h', '--help']},
+    )
+    made.callback(invoke_without_command=True)(_no_command)
+    for each in commands:
+        epilog = f'\b\nExamples:\n{each.examples}'
+        made.command(epilog=epilog)(_in_one_line(each))
+    return made
 
 
-@app.callback(invoke_without_command=True)
 def _no_command(
     ctx: typer.Context,
     version: Annotated[bool, typer.Option('--version', help='Print it.')] = False,
@@ -102,5 +108,4 @@ def _no_command(
         raise typer.Exit(2)
 
 
-for each in COMMANDS:
-    app.command(epilog=f'\b\nExamples:\n{each.examples}')(_in_one_line(each))
+app = make_app(COMMANDS)

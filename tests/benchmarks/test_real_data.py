@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pyg_irllrec.typing import RATES
-from tests.examples.data import write_table
+from tests.cli.tables import write_table
 
 pytest.importorskip('pandas')
 

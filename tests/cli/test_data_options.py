@@ -21,7 +21,7 @@ from pyg_irllrec.text.intents.intent_file import (
     manifest_path,
     save_intents,
 )
-from tests.examples.data import write_table
+from tests.cli.tables import write_table
 
 pytest.importorskip('pyarrow')
 NAMED = ('--interactions', 'likes.csv', '--user', 'who', '--item', 'what')

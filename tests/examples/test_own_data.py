@@ -11,7 +11,7 @@ import pytest
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.text.intents.intent_file import load_intents
 from pyg_irllrec.utils.folder_lock import FolderLock
-from tests.examples.data import write_books, write_table
+from tests.cli.tables import write_books, write_table
 from tests.examples.run_example import Done, run_example
 
 pytest.importorskip('pyarrow')

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pyg_irllrec.text.intents.intent_file import load_intents, save_intents
-from tests.examples.data import isbn, write_books
+from tests.cli.tables import isbn, write_books
 from tests.examples.run_example import Done, run_example
 
 pytest.importorskip('matplotlib')

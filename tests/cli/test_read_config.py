@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+import pytest
+from typer import Option
+from typer.testing import CliRunner
+
+from pyg_irllrec.cli.app import make_app
+from pyg_irllrec.cli.command import Command
+from pyg_irllrec.cli.options import Config, DataArgument, Json, K, Quiet
+from pyg_irllrec.cli.output import Output
+
+
+def demo(
+    data: DataArgument,
+    item_text: Annotated[Optional[list[str]], Option()] = None,
+    share: Annotated[float, Option()] = 0.5,
+    split: Annotated[Literal['time', 'random'], Option()] = 'time',
+    k: K = 10,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    r"""Prints what it is called with."""
+    given = {'data': data, 'text': item_text, 'share': share, 'split': split, 'k': k}
+    Output(as_json, quiet).result(given, [])
+
+
+APP = make_app([Command(demo, '')])
+
+
+def run(path: Path, text: str, *words: str) -> tuple[int, Any, str]:
+    path.write_text(text)
+    result = CliRunner().invoke(APP, ['demo', *words, '--config', str(path)])
+    found = json.loads(result.stdout) if result.stdout else None
+    return result.exit_code, found, result.stderr
+
+
+def test_values_of_a_file_and_those_that_are_typed(tmp_path):
+    path = tmp_path / 'demo.yaml'
+    text = 'data: folder\nitem-text: title\nshare: 1\nsplit: random\njson: true\nk: 3\n'
+    expected = {
+        **{'data': 'folder', 'text': ['title'], 'share': 1.0, 'split': 'random'},
+        'k': 3,
+    }
+    assert run(path, text) == (0, expected, '')
+    typed = run(path, text.replace('item-text', 'item_text'), '--k', '5', 'other')
+    assert typed == (0, expected | {'k': 5, 'data': 'other'}, '')
+    same = {'data': 'x', 'item-text': ['a', '7'], 'json': True}
+    path = tmp_path / 'demo.json'
+    assert run(path, json.dumps(same))[1]['text'] == ['a', '7']
+    assert run(tmp_path / 'empty.yaml', '', 'x', '--json')[0] == 0
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('spilt: time', "got 'spilt': is it 'split'?"),
+        ('zzz: 1', "got 'zzz': one of data, item-text, share, split, k, json, quiet"),
+        ('config: a.yaml', "got 'config'"),
+        ('k: many', "'k' does not fit, got 'many': Input should be a valid integer"),
+        ('k: 0', "Invalid value for '--k'"),
+        ('split: never', "'split' does not fit, got 'never'"),
+        ('item-text: {a: b}', "'item-text' does not fit"),
+        ('k: 1\nk: 2', 'a name is given twice'),
+        ('item-text: a\nitem_text: b', "must hold 'item-text' once"),
+        ('[k]', 'got a list'),
+        ('k: [', 'must hold YAML or JSON'),
+        ('a: ' * 2000 + '1', 'must hold YAML or JSON'),
+        ('[' * 100_000, 'must hold YAML or JSON'),
+        ('k: !!python/object/apply:os.getcwd []', 'must hold YAML or JSON'),
+        ('\x00', 'must hold YAML or JSON'),
+    ],
+)
+def test_files_that_do_not_fit(tmp_path, text, message):
+    code, _, error = run(tmp_path / 'demo.yaml', text, 'x')
+    assert code == 2 and message in error
+    assert error.startswith('error: ') and error.count('\n') == 1
+
+
+def test_files_that_are_not_there(tmp_path):
+    for path in (tmp_path / 'none.yaml', tmp_path):
+        words = ['demo', 'x', '--config', str(path)]
+        result = CliRunner().invoke(APP, words)
+        assert result.exit_code == 2 and 'cannot be read' in result.stderr
+    path = tmp_path / 'x.json'
+    path.write_bytes(b'\xff')
+    result = CliRunner().invoke(APP, ['demo', 'x', '--config', str(path)])
+    assert result.exit_code == 2 and 'must hold YAML or JSON' in result.stderr
