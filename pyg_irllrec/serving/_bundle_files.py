@@ -21,7 +21,8 @@ from pyg_irllrec.utils.optional import import_optional
 BUNDLE_FILE = 'bundle.json'
 
 _NAME = re.compile(
-    r'(?:[a-z]+-[0-9a-f]{16}\.(?:safetensors|parquet)|\.[a-z]+\.[0-9a-f]{8}\.part)'
+    r'[a-z]+-[0-9a-f]{16}\.(?:safetensors|parquet)'
+    r'|\.(?:[a-z]+\.[0-9a-f]{8}\.part|bundle\.json\.[0-9a-f]{8}\.tmp)'
 )
 _BLOCK = 1 << 20
 _ROW_GROUP = 1 << 16

@@ -164,7 +164,7 @@ def _build(
             data[side][key] = value
         elif side == 'rates':
             data[RATES][key] = value
-    built = _model(paths['model'], record, device, model)
+    built = _model(folder, paths['model'], record, device, model)
     if encoder is None:
         own = read_tensors(paths['encoder']) if 'encoder' in paths else {}
         encoder = build_encoder(record['encoder'], own)
@@ -193,6 +193,7 @@ def _read_data(paths: Mapping[str, Path], sizes: Mapping[str, int]) -> HeteroDat
 
 
 def _model(
+    folder: Path,
     path: Path,
     record: dict[str, Any],
     device: torch.device,
@@ -207,8 +208,8 @@ def _model(
             raise _OtherModelError(str(error)) from None
     elif config is None:
         raise _OtherModelError(
-            f"'model' must be a {record['model_class']} built as the one that was "
-            'saved, as this one has parts that only your code can build: pass '
+            f"'model' must be built as the {record['model_class']} that was saved in "
+            f'{printable(folder)}, which has parts that only your code can build: pass '
             'load(path, model=...)'
         )
     else:

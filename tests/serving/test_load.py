@@ -110,7 +110,10 @@ def test_a_model_of_ones_own_is_built_by_its_code(tmp_path):
     bundle = Bundle(build(), data)
     with pytest.warns(UserWarning, match=r'is a ModuleBackbone.* load\(path, model='):
         bundle.save(tmp_path / 'own')
-    with pytest.raises(ValueError, match=r"^'model' must be a IRLLRec.*model=\.\.\."):
+    with pytest.raises(
+        ValueError,
+        match=r"^'model' must be built as the IRLLRec .*own, which.*model=\.\.\.",
+    ):
         load(tmp_path / 'own')
     found = load(tmp_path / 'own', model=build())
     assert torch.equal(scores(found), scores(bundle))

@@ -39,7 +39,12 @@ def test_a_bundle_is_files_named_by_their_content(tmp_path):
 
 def test_a_save_over_a_bundle_leaves_only_the_new_one_and_files_of_others(tmp_path):
     plain_bundle().save(tmp_path)
-    for name in ('README.md', 'model-notes.parquet', '.model.0123abcd.part'):
+    for name in (
+        'README.md',
+        'model-notes.parquet',
+        '.model.0123abcd.part',
+        '.bundle.json.0123abcd.tmp',
+    ):
         (tmp_path / name).write_text('')
     full_bundle().save(tmp_path)
     assert {'README.md', 'model-notes.parquet'} < set(names(tmp_path))

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyg_irllrec.serving import Bundle
+from pyg_irllrec.text import TfidfEncoder
+from pyg_irllrec.typing import RATES
+from tests.serving.bundles import bare_bundle, plain_bundle, small_data, small_model
+
+
+def test_keeps_ids_titles_and_interactions():
+    bundle = plain_bundle()
+    assert bundle.users[2] == 'user-002' and bundle.items.title(3).endswith('Book 3')
+    assert not bundle.model.training
+    store = bundle.data[RATES]
+    held_out = store.val_edge_label_index, store.test_edge_label_index
+    count = store.edge_index.size(1) + sum(each.size(1) for each in held_out)
+    assert bundle.seen.item.numel() == count
+    assert bare_bundle().users[2] == 2
+
+
+def test_other_interactions_to_leave_out():
+    data, _ = small_data()
+    seen = torch.tensor([[0, 1], [5, 7]])
+    bundle = Bundle(small_model(data), data, seen=seen)
+    assert bundle.seen.item.tolist() == [5, 7]
+
+
+def test_moves_as_a_copy():
+    bundle = plain_bundle()
+    assert bundle.to('cpu') is bundle
+    with pytest.raises(ValueError, match="'device' must be one of this machine"):
+        bundle.to('tpu')
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+def test_on_a_gpu():
+    bundle = plain_bundle()
+    moved = bundle.to('cuda')
+    users = torch.arange(60)
+    torch.testing.assert_close(
+        moved.ranker.score(users.cuda()).cpu(), bundle.ranker.score(users)
+    )
+    assert bundle.model.device.type == 'cpu'
+
+
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        ({'model': 3}, "'model' must be a Recommender"),
+        ({'data': 3}, "'data'"),
+        ({'encoder': 3}, "'encoder' must be callable"),
+        ({'encoder': TfidfEncoder()}, r"'encoder' must be .* that is not fitted"),
+        ({'seen': torch.tensor([[60], [0]])}, r"'seen\[0\]"),
+        ({'data': small_data}, "'data' must have the users and items of 'model'"),
+    ],
+)
+def test_wrong_arguments(given, message):
+    data, _ = small_data()
+    if given.get('data') is small_data:
+        given['data'], _ = small_data()
+        given['data']['user'].num_nodes += 1
+    with pytest.raises(ValueError, match=message):
+        Bundle(**({'model': small_model(data, alignment='none'), 'data': data} | given))
