@@ -109,7 +109,7 @@ def make_bundle(folder: Path, users: int, items: int) -> None:
 
     encoder = TfidfEncoder()
     data = SyntheticIntents(users, items, encoder=encoder)[0]
-    Bundle(build_model(data), data).save(folder)
+    Bundle(build_model(data), data, encoder=encoder).save(folder)
 
 
 def read_port(server: subprocess.Popen[str]) -> int:

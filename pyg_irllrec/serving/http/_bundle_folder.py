@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Optional
 
+from pyg_irllrec.serving._bundle_files import BUNDLE_FILE
 from pyg_irllrec.serving.bundle import Bundle
 from pyg_irllrec.serving.load import load
 from pyg_irllrec.typing import PathLike
-
-MANIFEST = 'bundle.json'
+from pyg_irllrec.utils.argument_checks import as_path
 
 
 class BundleFolder:
@@ -20,7 +19,7 @@ class BundleFolder:
     """
 
     def __init__(self, path: PathLike, device: str = 'cpu') -> None:
-        self._path = Path(path)
+        self._path = as_path('bundle', path)
         self._device = device
         self._tried: Optional[str] = None
 
@@ -34,7 +33,7 @@ class BundleFolder:
         r"""Names the bundle in the folder: a digest of its manifest, which in turn
         names all other files by their content. None where there is no manifest."""
         try:
-            content = (self._path / MANIFEST).read_bytes()
+            content = (self._path / BUNDLE_FILE).read_bytes()
         except OSError:
             return None
         return hashlib.sha256(content).hexdigest()[:12]

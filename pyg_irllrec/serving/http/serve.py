@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import sys
@@ -12,10 +11,10 @@ import uvicorn
 
 from pyg_irllrec.serving.http.app import LOCAL_HOSTS, create_app
 from pyg_irllrec.typing import PathLike
+from pyg_irllrec.utils.argument_checks import check_name
 from pyg_irllrec.utils.warn_caller import warn_caller
 
 STOP_SECONDS = 30
-logger = logging.getLogger('pyg_irllrec.serving')
 
 
 def serve(
@@ -57,6 +56,7 @@ def serve(
             read.
         OSError: If the port is taken.
     """
+    listen(host, port).close()  # A port that is taken is found before the work.
     local = host in ('localhost', '127.0.0.1', '::1')
     if local and allowed_hosts is None:
         allowed_hosts = LOCAL_HOSTS
@@ -96,11 +96,17 @@ def listen(host: str, port: int) -> socket.socket:
     r"""A socket that listens, or an error that names what is wrong."""
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
         raise ValueError(f"'port' must be an integer from 0 to 65535, got {port!r}")
+    check_name('host', host)
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
-    except OSError as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+    ) as error:  # No address at all is one of two.
+        reason = getattr(error, 'strerror', None) or error
         raise OSError(
-            f"cannot listen on 'host' {host!r} and 'port' {port}: "
-            f'{error.strerror or error}: choose another port, or 0 for any'
+            f"cannot listen on 'host' {host!r} and 'port' {port}: {reason}; port 0 is "
+            'any that is free'
         ) from None

@@ -1,0 +1,113 @@
+"""A new bundle takes the place of the old one while it serves."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip('fastapi')
+pytest.importorskip('httpx')
+pytest.importorskip('safetensors')
+pytest.importorskip('pyarrow')
+
+from fastapi.testclient import TestClient
+
+from pyg_irllrec.serving import Bundle
+from pyg_irllrec.serving.http import create_app
+from tests.serving.bundles import bare_bundle, plain_bundle, small_data, small_model
+
+
+def other_bundle() -> Bundle:
+    r"""The same ids with other titles."""
+    data, _ = small_data()
+    data['item'].title = [f'New {title}' for title in data['item'].title]
+    return Bundle(small_model(data), data)
+
+
+def wait_for(client: TestClient, **values: Any) -> dict[str, Any]:
+    for _ in range(500):
+        health = client.get('/health').json()
+        if all(health[name] == value for name, value in values.items()):
+            return health
+        time.sleep(0.02)
+    pytest.fail(f'{values} did not come: {health}')
+
+
+def service(folder: Path) -> TestClient:
+    app = create_app(folder, reload_seconds=0.02)
+    return TestClient(app, 'http://localhost')
+
+
+def test_a_new_bundle_is_served_without_a_lost_request(tmp_path):
+    plain_bundle().save(tmp_path)
+    answers: list[tuple[int, str, str]] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            answer = client.post('/recommend', json={'users': ['user-003'], 'k': 1})
+            found = answer.json()
+            title = found['recommendations'][0]['items'][0]['title']
+            answers.append((answer.status_code, found['version'], title[:3]))
+
+    with service(tmp_path) as client:
+        first = client.get('/health').json()['version']
+        asks = [threading.Thread(target=ask) for _ in range(4)]
+        for each in asks:
+            each.start()
+        other_bundle().save(tmp_path)
+        second = wait_for(client, reloads=1)['version']
+        time.sleep(0.1)
+        stop.set()
+        for each in asks:
+            each.join()
+        metrics = client.get('/metrics').text
+    # Old and new are not mixed, and no request was lost.
+    assert set(answers) == {(200, first, 'The'), (200, second, 'New')}
+    assert 'reloads_total{result="loaded"} 1.0' in metrics
+    assert f'version="{second}"' in metrics and f'version="{first}"' not in metrics
+
+
+def test_a_broken_one_is_refused_and_the_old_one_serves(tmp_path, caplog):
+    plain_bundle().save(tmp_path)
+    good = (tmp_path / 'bundle.json').read_bytes()
+    with service(tmp_path) as client:
+        version = client.get('/health').json()['version']
+        (tmp_path / 'bundle.json').write_bytes(good[:-10])
+        for _ in range(500):
+            if error := client.get('/health').json()['reload_error']:
+                break
+            time.sleep(0.02)
+        assert 'no whole bundle' in error
+        assert 'the old one serves on' in caplog.text
+        answer = client.post('/recommend', json={'users': ['user-003']})
+        assert answer.status_code == 200 and answer.json()['version'] == version
+        (tmp_path / 'bundle.json').write_bytes(good)
+        wait_for(client, reloads=1, version=version, reload_error=None)
+        # The folder may be gone for a while.
+        shutil.move(tmp_path, tmp_path.with_name('away'))
+        time.sleep(0.1)
+        assert client.get('/health').json()['reload_error'] is None
+    assert 'result="refused"' in client.get('/metrics').text
+
+
+def test_a_bundle_without_texts_serves(tmp_path):
+    bare_bundle().save(tmp_path)
+    with service(tmp_path) as client:
+        steered = client.post('/steer', json={'user': 3, 'k': 2}).json()
+        assert len(steered['items']) == 2 and steered['intents'] == []
+        item = steered['items'][0]['id']
+        explained = client.post('/explain', json={'user': 3, 'items': [item]})
+        assert explained.status_code == 200
+
+
+def test_no_bundle(tmp_path):
+    with pytest.raises(FileNotFoundError, match='holds no bundle'):
+        create_app(tmp_path)
+    with pytest.raises(ValueError, match='bundle'):
+        create_app(None)
