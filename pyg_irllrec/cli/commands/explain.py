@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Optional
 
 from typer import Option
 
@@ -19,25 +19,45 @@ from pyg_irllrec.cli.output import Output
 from pyg_irllrec.cli.ranking_lines import ranking_dicts
 from pyg_irllrec.cli.table import table
 from pyg_irllrec.serving.explanation import Explanation
+from pyg_irllrec.serving.named_intent import NamedIntent
 
-EXAMPLES = 'pyg-irllrec explain runs/books --user anna --item 0195153448'
+EXAMPLES = """pyg-irllrec explain runs/books --user anna --item 0195153448
+pyg-irllrec explain runs/books --user anna"""
 
 
 def explain(
     bundle: BundleArgument,
-    user: Annotated[str, Option('--user', metavar='ID', help='The user.')],
-    item: Annotated[str, Option('--item', metavar='ID', help='The item.')],
+    user: Annotated[
+        Optional[str], Option('--user', metavar='ID', help='The user.')
+    ] = None,
+    item: Annotated[
+        Optional[str],
+        Option('--item', metavar='ID', help='The item. Without one: intents alone.'),
+    ] = None,
     device: Device = 'cpu',
     threads: Threads = None,
     as_json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Why an item is recommended to a user.
+    r"""Why an item is recommended to a user, and intents in words.
 
-    What of their own is most like it, and the intents that both lean to."""
+    What of their own is most like it, and the intents that both lean to. Without an
+    item, the intents of a user, or of all of them on average. `recommend --intent
+    NAME=WEIGHT` raises or mutes them by name.
+    """
+    if item is not None and user is None:
+        raise ValueError('--item needs --user, to whom it is recommended')
     output = Output(as_json, quiet)
-    why = open_bundle(bundle, device).explain(user, item)
+    found = open_bundle(bundle, device)
+    if user is None or item is None:
+        intents = found.intents(user)
+        output.result(
+            {'user': user, 'intents': [each._asdict() for each in intents]},
+            _intent_lines(intents),
+        )
+        return
+    why = found.explain(user, item)
     output.result(
         {
             **why._asdict(),
@@ -58,10 +78,19 @@ def _lines(why: Explanation) -> Iterator[str]:
         )
     if why.intents:
         yield ''
-        yield from table(
-            ['intent', 'times the mean', 'such as'],
-            [[each.name, each.lift, '; '.join(each.titles)] for each in why.intents],
-        )
+        yield from _intent_lines(why.intents)
+
+
+def _intent_lines(intents: Sequence[NamedIntent]) -> list[str]:
+    if not intents:
+        return ['the model has no intents: train it with an alignment that has some']
+    return table(
+        ['intent', 'share', 'times the mean', 'such as'],
+        [
+            [each.name, each.share, each.lift, '; '.join(each.titles)]
+            for each in intents
+        ],
+    )
 
 
 command = Command(explain, EXAMPLES)

@@ -20,7 +20,6 @@ from pyg_irllrec.cli.options import (
 from pyg_irllrec.cli.output import Output
 from pyg_irllrec.cli.ranking_lines import ranking_dicts, ranking_lines
 from pyg_irllrec.cli.read_ids import read_ids
-from pyg_irllrec.serving import Bundle
 
 EXAMPLES = """pyg-irllrec recommend runs/books --user anna --user ben --k 5
 pyg-irllrec recommend runs/books --user anna --intent 'war=-0.5' --intent rain
@@ -71,6 +70,14 @@ def recommend(
     dial: Annotated[
         float, Option('--dial', min=0, help='How much intents count; 0 for nothing.')
     ] = 1.0,
+    index: Annotated[
+        str,
+        Option(
+            '--index',
+            metavar='NAME',
+            help='exact, or faiss: an approximation for many items and users.',
+        ),
+    ] = 'exact',
     out: Annotated[
         Optional[Path],
         Option(
@@ -88,7 +95,9 @@ def recommend(
 ) -> None:
     r"""The best items of users, of somebody new, or of everybody."""
     new = bool(item) or text is not None
-    _check_who(user, new, seen, out)
+    _check_who(user, new, out)
+    if new and (seen or index != 'exact'):
+        raise ValueError('--seen and --index are for users who are known')
     intents = _parse_intents(intent or [])
     asked: dict[str, Any] = {
         'among': None if among is None else read_ids('--among', among),
@@ -98,13 +107,15 @@ def recommend(
     }
     output = Output(as_json, quiet)
     found = open_bundle(bundle, device)
-    if out is not None:
-        _write(found, out, user, k, asked | {'seen': seen}, output)
-        return
     if new:
         best = found.recommend_new(item or [], k, text=text, **asked)
+    elif out is None:
+        best = found.recommend(user, k, seen=seen, index=index, **asked)
     else:
-        best = found.recommend(user, k, seen=seen, **asked)
+        asked |= {'seen': seen, 'index': index, 'progress': output.progress}
+        found.write_recommendations(out, user or None, k, **asked)
+        _report(out, k, len(user or found.users), output)
+        return
     rankings = [(None if new else user, items) for user, items in best]
     output.result(
         {
@@ -117,18 +128,16 @@ def recommend(
     )
 
 
-def _check_who(
-    user: Optional[Sequence[str]], new: bool, seen: bool, out: Optional[Path]
-) -> None:
+def _check_who(user: Optional[Sequence[str]], new: bool, out: Optional[Path]) -> None:
     if user and new:
         raise ValueError(
             '--user names somebody known, --item and --text somebody new: give one of '
             'them'
         )
     if new and out is not None:
-        raise ValueError('--out writes the items of users: leave out --item and --text')
-    if new and seen:
-        raise ValueError('--seen needs --user or --out: somebody new has seen nothing')
+        raise ValueError(
+            '--out is for users who are known: leave out --item and --text'
+        )
     if not user and not new and out is None:
         raise ValueError(
             'give --user ID, or --item ID or --text for somebody new, or --out FILE '
@@ -157,18 +166,7 @@ def _parse_intents(given: Sequence[str]) -> dict[str, float]:
     return intents
 
 
-def _write(
-    bundle: Bundle,
-    out: Path,
-    user: Optional[Sequence[str]],
-    k: int,
-    asked: dict[str, Any],
-    output: Output,
-) -> None:
-    bundle.write_recommendations(
-        out, user or None, k, progress=output.progress, **asked
-    )
-    num_users = len(user or bundle.users)
+def _report(out: Path, k: int, num_users: int, output: Output) -> None:
     output.result(
         {'path': str(out), 'users': num_users, 'k': k},
         [f'{out} holds the best {k} items of {num_users} users'],

@@ -24,3 +24,14 @@ def test_reasons_as_json_and_for_people(capsys, saved):
     assert shown.startswith(why.text)
     assert all(each.title in shown for each in why.similar)
     assert all(each.name in shown for each in why.intents)
+
+
+def test_intents_of_a_user_and_of_all(capsys, saved):
+    for words, user in (([], None), (['--user', 'user-003'], 'user-003')):
+        assert call('explain', saved, *words, '--json') == 0
+        found = json.loads(capsys.readouterr().out)
+        intents = plain_bundle().intents(user)
+        assert found == {'user': user, 'intents': [each._asdict() for each in intents]}
+        assert intents
+    assert call('explain', saved) == 0
+    assert intents[0].name in capsys.readouterr().out
