@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pyg_irllrec.cli.data_folder import DataFolder
+from pyg_irllrec.typing import RATES
+from pyg_irllrec.utils.folder_lock import FolderLock
+from tests.cli.calls import call
+from tests.cli.tables import isbn, write_books, write_table
+
+COMMAS = ('--interactions', 'ratings.csv', '--items', 'books.csv')
+TABS = (
+    *('--interactions', 'ratings.tsv', '--sep', r'\t', '--user', 'reader'),
+    *('--item', 'book', '--rating', 'stars', '--timestamp', 'read_at'),
+    *('--items', 'books.tsv', '--items-id', 'isbn'),
+    *('--item-text', 'title', '--item-text', 'blurb'),
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_books(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob('*') if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_columns_are_found_and_printed(capsys):
+    assert call('prepare', *COMMAS, '--out', 'data') == 0
+    shown = capsys.readouterr().out
+    for line in ('user: user_id', 'timestamp: timestamp', 'title: title', 'items: 30'):
+        assert f'{line}\n' in shown
+    assert 'rating' not in shown  # They are read with --min-rating alone.
+    graph = DataFolder(Path('data')).split()
+    assert graph['item'].title[list(graph['item'].id).index(isbn(1))] == 'Book 1'
+    assert graph['item'].text[0].startswith('Book ') and 'time' in graph[RATES]
+
+
+def test_columns_that_are_given_and_json(capsys):
+    words = ('--min-rating', 4, '--k-core', 2, '--split', 'leave-one-out', '--seed', 3)
+    assert call('prepare', *TABS, *words, '--out', 'data', '--json') == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert found['columns']['item_text'] == ['title', 'blurb']
+    assert found['columns']['items_id'] == 'isbn' and 'user: reader' in printed.err
+    parts = [found[name] for name in ('training', 'validation', 'test')]
+    assert sum(parts) == found['interactions'] and found['validation'] > 30
+    density = found['interactions'] / (found['users'] * found['items'])
+    assert found['density'] == density
+    options = DataFolder(Path('data')).read_options()
+    assert options.model_dump() == {
+        **{'min_rating': 4.0, 'k_core': 2, 'split': 'leave_one_out'},
+        **{'val': 0.1, 'test': 0.2, 'seed': 3},
+    }
+    graph = DataFolder(Path('data')).split()
+    assert 'sad' not in graph['user'].id  # Who likes nothing.
+    assert graph[RATES].edge_index.size(1) == found['training']
+
+
+def test_parquet_and_json_lines_at_random(capsys):
+    pd.read_csv('ratings.csv', dtype=str).to_parquet('ratings.parquet')
+    books = pd.read_csv('books.csv', dtype=str)
+    books.to_json('books.jsonl', orient='records', lines=True)
+    words = ('--interactions', 'ratings.parquet', '--items', 'books.jsonl')
+    assert call('prepare', *words, '--split', 'random', '--out', 'data') == 0
+    assert 'timestamp' not in capsys.readouterr().out
+    graph = DataFolder(Path('data')).split()
+    assert 'time' not in graph[RATES] and graph['item'].title[0].startswith('Book')
+
+
+def test_the_same_is_kept_and_other_data_takes_force(folder, capsys):
+    out = ('--out', 'data')
+    assert call('prepare', *COMMAS, *out) == 0
+    before = contents(folder / 'data')
+    assert call('prepare', *COMMAS, *out) == 0
+    assert contents(folder / 'data') == before
+    # How they are split may be another.
+    assert call('prepare', *COMMAS, *out, '--seed', 1, '--split', 'leave-one-out') == 0
+    assert contents(folder / 'data') != before
+    assert call('prepare', *COMMAS, *out) == 0
+    text = (folder / 'ratings.csv').read_text()
+    (folder / 'ratings.csv').write_text(text + f'5,ben,web,{isbn(3)},9\n')
+    capsys.readouterr()
+    assert call('prepare', *COMMAS, *out) == 2
+    assert 'or replace it with --force\n' in capsys.readouterr().err
+    # What cannot be read, or held out of, replaces nothing.
+    for words in (('--user', 'nobody'), ('--min-rating', 9), ('--val', 0)):
+        assert call('prepare', *COMMAS, *out, *words, '--force') == 2
+    assert contents(folder / 'data') == before
+    assert call('prepare', *COMMAS, *out, '--force') == 0
+    assert contents(folder / 'data') != before
+    assert not list(folder.rglob('.new')) and not list(folder.rglob('.lock'))
+
+
+def test_one_that_was_killed_starts_over(folder, capsys):
+    assert call('prepare', *COMMAS, '--out', 'data') == 0
+    (folder / 'data' / 'options.json').unlink()
+    with pytest.raises(FileNotFoundError, match='must be a folder of pyg-irllrec prep'):
+        DataFolder(Path('data')).open()
+    assert call('prepare', *COMMAS, '--out', 'data') == 0
+    with FolderLock(folder / 'data'):
+        assert call('prepare', *COMMAS, '--out', 'data') == 2
+    assert 'data is in use by another run' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (('--user', 'whom'), "'whom'"),
+        (('--sep', ';;'), '--sep must be one character'),
+        (('--sep', ';'), '--user must name a column of ratings.csv'),
+        (('--interactions', 'none.csv'), 'none.csv'),
+        (('--interactions', 'ratings.tsv'), r": give --sep '\t'"),
+        (('--rating', 'source', '--min-rating', '4'), "'web'"),
+        (('--min-rating', '9'), 'from 1'),
+        (('--split', 'time', '--timestamp', 'source'), "'web'"),
+        (('--k-core', '0'), "Invalid value for '--k-core'"),
+        (('--k-core', '99'), '99'),
+        (('--val', '0.9'), 'val + test'),
+        (('--val', '0'), '--val 0 holds nothing out'),
+        (('--items-id', 'title'), 'books.csv'),
+        (('--title', 'name'), "'name'"),
+        (('--encoding', 'klingon'), 'klingon'),
+    ],
+)
+def test_bad_input_gets_one_line_and_nothing_is_written(folder, words, message, capsys):
+    before = contents(folder)
+    assert call('prepare', *COMMAS, '--out', 'data', *words) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith('error: ') and message in error, error
+    assert contents(folder) == before and not (folder / 'data').exists()
+
+
+def test_what_needs_something_else(folder, capsys):
+    likes = [[f'u{u}', f'i{(u + k) % 7}'] for u in range(9) for k in range(4)]
+    write_table(folder / 'few.csv', ['user', 'asin'], likes)
+    write_table(folder / 'odd.csv', ['sku', 'weight'], [['i1', 3]])
+    write_table(folder / 'both.csv', ['user', 'item', 'sku'], [['u', 'i', 's']])
+    few = ('--interactions', 'few.csv', '--out', 'data')
+    for words, message in (
+        ((*few, '--split', 'time'), '--split time needs --timestamp'),
+        ((*few, '--min-rating', 3), '--rating must name a column of few.csv'),
+        ((*few, '--title', 'x'), '--title needs --items'),
+        ((*few, '--items', 'odd.csv'), '--item-text must name columns of odd.csv'),
+        ((*few, '--items', 'odd.csv', '--item', 'asin'), '--item-text must name'),
+        (('--interactions', 'both.csv', '--out', 'data'), '--item must be given'),
+        (few, 'give a larger share, or --split leave-one-out'),
+    ):
+        assert call('prepare', *words) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert message in error, error
+    assert not (folder / 'data').exists()
+    assert call('prepare', *few, '--split', 'leave-one-out') == 0
