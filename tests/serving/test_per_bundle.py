@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import gc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
+
+from pyg_irllrec.serving import Bundle
+from pyg_irllrec.serving._per_bundle import PerBundle
+from pyg_irllrec.serving._steer import item_bonus
+from tests.serving.bundles import bare_bundle, plain_bundle, small_data
+
+
+def test_it_is_built_once_for_each_bundle():
+    built = []
+
+    def build(bundle):
+        sleep(0.01)
+        built.append(bundle)
+        return len(built)
+
+    number_of = PerBundle(build)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(number_of, [plain_bundle()] * 8)) == [1] * 8
+    assert number_of(bare_bundle()) == 2
+    assert built == [plain_bundle(), bare_bundle()]
+
+
+def test_it_goes_with_the_bundle():
+    data, encoder = small_data()
+    bundle = Bundle(plain_bundle().model, data, encoder=encoder)
+    bundle.explain('user-003', 'book 7')
+    item_bonus(bundle, {'chess': 1.0, bundle.intents()[0].name: 1.0})
+    kept = weakref.ref(bundle)
+    del bundle
+    gc.collect()
+    assert kept() is None
