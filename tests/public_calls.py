@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pyg_irllrec import build_model, datasets, nn, presets, text, transforms
+from pyg_irllrec import build_model, datasets, nn, presets, serving, text, transforms
 from pyg_irllrec import functional as F
 from pyg_irllrec.explain import IntentExplainer
 from pyg_irllrec.plot import draw_intent_map, learning_curves, project_to_plane
@@ -719,7 +719,23 @@ def baseline_calls(folder: Path) -> Calls:
 def serving_calls(folder: Path) -> Calls:
     bundle = plain_bundle()
     user, item = {'user': 'user-003'}, {'item': 'book 7'}
+    given = {'model': bundle.model, 'data': bundle.data, 'encoder': bundle.encoder}
+    saved = folder / 'bundle'
+    bundle.save(saved)
+    hub = {'name_or_path': saved, 'device': 'cpu', 'local_files_only': True}
     return {
+        'Bundle': (
+            serving.Bundle,
+            {**given, 'seen': torch.tensor([[0], [1]]), 'metrics': {'recall@20': 0.5}},
+        ),
+        'Bundle.save': (bundle.save, {'path': folder / 'other'}),
+        'Bundle.to': (bundle.to, {'device': 'cpu'}),
+        'Bundle.save_pretrained': (bundle.save_pretrained, {'path': folder / 'hub'}),
+        'Bundle.from_pretrained': (serving.Bundle.from_pretrained, hub),
+        'load': (
+            serving.load,
+            {'path': saved, 'device': 'cpu', 'encoder': bundle.encoder},
+        ),
         'Bundle.intents': (bundle.intents, user),
         'Bundle.item_intents': (bundle.item_intents, item),
         'Bundle.explain': (bundle.explain, {**user, **item}),

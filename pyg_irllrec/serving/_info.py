@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from pyg_irllrec.nn import IntentNodeBackbone, Recommender, RLMRecGen
@@ -41,6 +43,23 @@ def info_of(bundle: Bundle) -> dict[str, Any]:
         'versions': versions(),
         **bundle.saved,
     }
+
+
+def check_metrics(metrics: object) -> dict[str, float]:
+    r"""Metrics by name, or a :class:`ValueError`."""
+    if metrics is None:
+        return {}
+    if not isinstance(metrics, Mapping) or not all(
+        isinstance(name, str)
+        and isinstance(value, Real)
+        and not isinstance(value, bool)
+        for name, value in metrics.items()
+    ):
+        raise ValueError(
+            "'metrics' must be a dictionary of numbers by name, such as "
+            f"{{'recall@20': 0.25}}, got {metrics!r}"
+        )
+    return {name: float(value) for name, value in metrics.items()}
 
 
 def _alignment(model: Recommender) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 import sys
 from collections.abc import Mapping
@@ -114,7 +115,10 @@ def _record_of(bundle: Bundle) -> dict[str, Any]:
         'versions': versions(),
         'saved': datetime.now(timezone.utc).isoformat(timespec='seconds'),
         'sizes': {side: bundle.data[side].num_nodes for side in SIDES},
-        'metrics': {name: float(value) for name, value in bundle.metrics.items()},
+        'metrics': {  # JSON has no NaN.
+            name: value if math.isfinite(value) else None
+            for name, value in bundle.metrics.items()
+        },
         'fingerprint': fingerprint_of(bundle),
     }
 

@@ -12,7 +12,7 @@ from pyg_irllrec.nn import Recommender
 from pyg_irllrec.nn.models.recommendation import check_pairs
 from pyg_irllrec.serving._explain import explain
 from pyg_irllrec.serving._hub import from_pretrained, push_to_hub, save_pretrained
-from pyg_irllrec.serving._info import info_of
+from pyg_irllrec.serving._info import check_metrics, info_of
 from pyg_irllrec.serving._intents import intents_of
 from pyg_irllrec.serving._kept_data import all_interactions, kept_of, titles_of
 from pyg_irllrec.serving._model_config import (
@@ -29,6 +29,7 @@ from pyg_irllrec.serving._recommend import (
 )
 from pyg_irllrec.serving._save import save_bundle
 from pyg_irllrec.serving._similar import most_similar
+from pyg_irllrec.serving._update import updated
 from pyg_irllrec.serving._write_table import table_writer
 from pyg_irllrec.serving.explanation import Explanation
 from pyg_irllrec.serving.frozen_ranker import FrozenRanker
@@ -142,7 +143,7 @@ class Bundle:
         pairs = all_interactions(self.data) if seen is None else seen
         self.seen = UserItems(check_pairs('seen', pairs, *sizes), *sizes)
         self.encoder = encoder
-        self.metrics = dict(metrics or {})
+        self.metrics = check_metrics(metrics)
         self.saved = {}
 
     def save(self, path: PathLike) -> None:
@@ -508,11 +509,42 @@ class Bundle:
             return torch.arange(len(self.users))
         return self.users.rows(users, 'users')
 
-    # By H3.
+    def update(
+        self, interactions: Any, *, items: Any = None, users: Any = None
+    ) -> Bundle:
+        r"""A bundle with new interactions, users and items, without training: the graph
+        is propagated anew over the trained tables, and companions are solved again
+        (:obj:`docs/cold.md`). This bundle stays as it is. The new one has no metrics,
+        as those of this one are not of it. With nothing new, it is this one.
 
-    def update(self, interactions: Any, *, items: Any = None) -> Bundle:
-        r"""A new bundle with new interactions, users and items, without training."""
-        raise NotImplementedError
+        Rows keep their order; unknown ids become rows behind them. With the encoder of
+        this bundle, items that get a text and no interactions are ranked by it.
+
+        .. code-block:: python
+
+            fresh = bundle.update(
+                [('anna', 'dune'), ('zoe', 'emma')], items={'new': 'A heist on Mars'}
+            )
+
+        Args:
+            interactions (list, torch.Tensor, table or str): Pairs of original ids of a
+                user and an item; a tensor of them, of shape :math:`(2, E)`; or a table
+                with the columns :obj:`user` and :obj:`item`: of pandas, polars or
+                Arrow, or the path of a CSV, Parquet or JSON lines file. :obj:`[]` for
+                none.
+            items (dict, table or str, optional): A text per id of an item; or a table,
+                likewise, with a column :obj:`id` or :obj:`item` and :obj:`title`,
+                :obj:`text` or both. Those of known items are replaced.
+                (default: :obj:`None`)
+            users (dict, table or str, optional): Likewise, of users.
+                (default: :obj:`None`)
+
+        Raises:
+            ValueError: If a table does not fit, or the model has parts that are not of
+                this package.
+            FileNotFoundError: If a file is missing.
+        """
+        return updated(self, interactions, items, users)
 
     def intents(self, user: Optional[NodeId] = None) -> list[NamedIntent]:
         r"""The latent intents of a user in words, by lift, the largest first: each can

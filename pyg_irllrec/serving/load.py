@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -173,7 +174,10 @@ def _build(
         data,
         encoder=encoder,
         seen=tensors['seen'].to(device),
-        metrics=record['metrics'],
+        metrics={
+            name: math.nan if value is None else value
+            for name, value in record['metrics'].items()
+        },
     )
     bundle.saved = {
         'saved': record['saved'],

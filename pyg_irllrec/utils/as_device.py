@@ -11,7 +11,7 @@ def as_device(device: object) -> torch.device:
     """
     try:
         found: torch.device = torch.empty(0, device=device).device  # type: ignore[call-overload]
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         raise ValueError(
             f"'device' must be one of this machine, such as 'cpu', got {device!r}: "
             f'{str(error).splitlines()[0]}'

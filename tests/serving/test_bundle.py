@@ -52,6 +52,8 @@ def test_on_a_gpu():
         ({'data': 3}, "'data'"),
         ({'encoder': 3}, "'encoder' must be callable"),
         ({'encoder': TfidfEncoder()}, r"'encoder' must be .* that is not fitted"),
+        ({'metrics': [0.5]}, "'metrics' must be a dictionary of numbers"),
+        ({'metrics': {'recall': 'x'}}, "'metrics' must be a dictionary of numbers"),
         ({'seen': torch.tensor([[60], [0]])}, r"'seen\[0\]"),
         ({'data': small_data}, "'data' must have the users and items of 'model'"),
     ],

@@ -95,6 +95,14 @@ def test_a_model_that_was_trained_on_needs_a_new_bundle(tmp_path):
     Bundle(bundle.model, data).save(tmp_path / 'bundle')
 
 
+def test_a_metric_that_is_not_known(tmp_path):
+    data, _ = small_data(names=False)
+    model = small_model(data, alignment='none')
+    Bundle(model, data, metrics={'recall@20': float('nan')}).save(tmp_path)
+    (value,) = load(tmp_path).metrics.values()
+    assert value != value
+
+
 def test_hooks_are_found(tmp_path):
     data, _ = small_data(names=False)
     model = small_model(data, alignment='none')
