@@ -1,0 +1,142 @@
+r"""What a bundle is updated with: pairs, and users and items with titles and texts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from pyg_irllrec.utils.argument_checks import is_iterable
+from pyg_irllrec.utils.optional import import_optional
+
+_TEXTS = ('title', 'text')
+
+
+class NewPairs(NamedTuple):
+    r"""Interactions of original ids."""
+
+    users: list[str]
+    """The distinct ids of users."""
+    items: list[str]
+    """The distinct ids of items."""
+    pairs: Tensor
+    """Their places in these, each pair once, of shape :math:`(2, E)`."""
+
+
+class NewNode(NamedTuple):
+    r"""What is given of a user or an item; :obj:`""` for what is not."""
+
+    title: str = ''
+    text: str = ''
+
+
+def read_pairs(interactions: Any) -> NewPairs:
+    r"""Reads interactions of original ids.
+
+    Args:
+        interactions: Pairs of ids, a tensor of them of shape :math:`(2, E)`, or a table
+            in memory or in a file with the columns :obj:`user` and :obj:`item`.
+
+    Raises:
+        ValueError: If they are none of these.
+    """
+    import_optional('pyarrow', 'Bundle.update()', 'data')
+    from pyg_irllrec.datasets._ingest.read_interactions import (
+        InteractionColumns,
+        read_interactions,
+    )
+
+    if isinstance(interactions, Tensor):
+        interactions = _columns_of_tensor(interactions)
+    elif isinstance(interactions, (list, tuple)):
+        interactions = _columns_of_pairs(interactions)
+    table = _open(interactions, "'interactions'")
+    columns = InteractionColumns('user', 'item')
+    read = read_interactions([table], columns, 'last', 'auto')
+    users, items = _as_texts(read.user_ids), _as_texts(read.item_ids)
+    return NewPairs(users, items, read.edge_index)
+
+
+def read_nodes(argument: str, nodes: Any, side: str) -> dict[str, NewNode]:
+    r"""Reads titles and texts of users or items by their original ids.
+
+    Args:
+        argument (str): The argument that holds them, for errors.
+        nodes: A text per id, or a table in memory or in a file with a column of ids,
+            :obj:`id` or the name of the side, and :obj:`title`, :obj:`text` or both.
+        side (str): :obj:`"user"` or :obj:`"item"`.
+
+    Raises:
+        ValueError: If it is none of these, or an id has two texts.
+    """
+    import_optional('pyarrow', 'Bundle.update()', 'data')
+    from pyg_irllrec.datasets._ingest.cell_location import CellLocation
+    from pyg_irllrec.datasets._ingest.id_encoder import IdEncoder
+    from pyg_irllrec.datasets._ingest.ids import to_ids
+    from pyg_irllrec.datasets._ingest.node_texts import TextColumns, read_node_texts
+    from pyg_irllrec.datasets._ingest.table import check_columns
+
+    if isinstance(nodes, Mapping):
+        if len(nodes) == 0:
+            return {}
+        if all(isinstance(text, str) for text in nodes.values()):
+            nodes = {'id': [*map(str, nodes)], 'text': [*nodes.values()]}
+    table = _open(nodes, f"'{argument}'")
+    columns = table.columns()
+    id_name = side if side in columns and 'id' not in columns else 'id'
+    check_columns(table, [id_name])
+    encoder, row = IdEncoder(), 0
+    for batch in table.batches([id_name]):
+        cell = CellLocation(table, id_name, row)
+        encoder.add(to_ids(batch[id_name], cell), cell)
+        row += len(batch)
+    if row == 0:
+        return {}
+    ids = encoder.finish().ids
+    found = {
+        name: read_node_texts(TextColumns(table, id_name, [name]), ids, side).texts
+        for name in _TEXTS
+        if name in columns
+    }
+    blank = [''] * len(ids)
+    titles, texts = (
+        found[name].to_pylist() if name in found else blank for name in _TEXTS
+    )
+    given = (NewNode(title.strip(), text.strip()) for title, text in zip(titles, texts))
+    return dict(zip(_as_texts(ids), given))
+
+
+def _open(given: Any, name: str) -> Any:
+    from pyg_irllrec.datasets._ingest.frame_table import FrameTable
+    from pyg_irllrec.datasets._ingest.open_table import open_table
+
+    if isinstance(given, (str, os.PathLike)):
+        return open_table(Path(given), texts=_TEXTS)
+    return FrameTable(given, name, _TEXTS)
+
+
+def _columns_of_tensor(pairs: Tensor) -> dict[str, Any]:
+    if pairs.dim() != 2 or pairs.size(0) != 2:
+        raise ValueError(
+            "'interactions' must hold users above items, of shape (2, E), got a tensor "
+            f'of shape {tuple(pairs.shape)}'
+        )
+    return {'user': pairs[0], 'item': pairs[1]}
+
+
+def _columns_of_pairs(pairs: Any) -> dict[str, list[str]]:
+    for place, pair in enumerate(pairs):
+        if isinstance(pair, str) or not is_iterable(pair) or len([*pair]) != 2:
+            raise ValueError(
+                "'interactions' must hold pairs of a user and an item, such as "
+                f"[('anna', 'dune')], got {str(pair)[:80]!r} at place {place}"
+            )
+    users, items = ([str(end) for end in ends] for ends in zip(*pairs))
+    return {'user': users, 'item': items}
+
+
+def _as_texts(ids: Any) -> list[str]:
+    return [str(each) for each in ids.to_pylist()]

@@ -1,0 +1,168 @@
+r"""New interactions, users and items for a bundle, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Optional
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_irllrec.serving._grow_model import grow_model, merge_pairs
+from pyg_irllrec.serving._kept_data import TEXTS, VECTORS, titles_of
+from pyg_irllrec.serving._new_rows import NewNode, NewPairs, read_nodes, read_pairs
+from pyg_irllrec.serving.nodes import Nodes
+from pyg_irllrec.text.encoders._encoder_output import as_vectors
+from pyg_irllrec.typing import RATES, SIDES, NodeId, TextEncoder
+from pyg_irllrec.utils import UserItems
+from pyg_irllrec.utils.split_layout import HELD_OUT_KEYS
+
+if TYPE_CHECKING:
+    from pyg_irllrec.serving.bundle import Bundle
+
+
+def updated(bundle: Bundle, interactions: Any, items: Any, users: Any) -> Bundle:
+    r"""The bundle with these interactions, items and users, see
+    :meth:`Bundle.update`."""
+    given = {
+        side: {} if nodes is None else read_nodes(f'{side}s', nodes, side)
+        for side, nodes in zip(SIDES, (users, items))
+    }
+    is_empty = interactions is None or (
+        isinstance(interactions, (list, tuple)) and len(interactions) == 0
+    )
+    none = NewPairs([], [], torch.empty(2, 0, dtype=torch.long))
+    read = none if is_empty else read_pairs(interactions)
+    known = {'user': bundle.users, 'item': bundle.items}
+    data = bundle.data.clone()
+    ends = []
+    for side, mentioned, end in zip(SIDES, (read.users, read.items), read.pairs):
+        rows = _rows(known[side], [*given[side], *mentioned])
+        _add_nodes(data, side, known[side], rows)
+        _write_texts(data, side, given[side], rows, bundle.encoder)
+        place = torch.tensor([rows[each] for each in mentioned], dtype=torch.long)
+        ends.append(place[end])
+    pairs = torch.stack(ends)
+    old = data[RATES].edge_index
+    sizes = int(data['user'].num_nodes), int(data['item'].num_nodes)
+    trained = UserItems(old, *sizes)
+    new = pairs[:, ~UserItems(pairs, *sizes).intersect(trained)]
+    is_grown = sizes != (len(bundle.users), len(bundle.items))
+    if new.size(1) == 0 and not is_grown and not any(given.values()):
+        return bundle
+    _add_pairs(data, new, sizes)
+    model = bundle.model
+    if new.size(1) > 0 or is_grown:
+        model = grow_model(model, data, new)
+    seen = merge_pairs(_pairs(bundle.seen).cpu(), pairs)
+    return type(bundle)(model, data, encoder=bundle.encoder, seen=seen)
+
+
+def _rows(known: Nodes, ids: Sequence[str]) -> dict[str, int]:
+    r"""The row of each id, new ones behind those that are known."""
+    rows: dict[str, int] = {}
+    count = len(known)
+    for each in ids:
+        if each in rows:
+            continue
+        if each in known:
+            rows[each] = known.row(each, 'ids')
+        else:
+            rows[each] = count
+            count += 1
+    return rows
+
+
+def _add_nodes(
+    data: HeteroData, side: str, known: Nodes, rows: Mapping[str, int]
+) -> None:
+    r"""Adds nodes, without texts."""
+    new = [each for each, row in rows.items() if row >= len(known)]
+    store = data[side]
+    store.num_nodes = len(known) + len(new)
+    store.id = _join_ids(known.ids, new)
+    for name in TEXTS:
+        if name in store:
+            store[name] = [*store[name], *[''] * len(new)]
+    for name in VECTORS:
+        if name in store:
+            rest = store[name].new_zeros(len(new), store[name].size(1))
+            store[name] = torch.cat([store[name], rest])
+
+
+def _join_ids(known: Sequence[NodeId], new: Sequence[str]) -> list[NodeId]:
+    r"""All ids, of one type: integers where all of them are."""
+    if all(isinstance(each, int) for each in known):
+        if all(_is_integer(each) for each in new):
+            return [*known, *map(int, new)]
+        return [*map(str, known), *new]
+    return [*known, *new]
+
+
+def _is_integer(text: str) -> bool:
+    return text.isascii() and text.lstrip('-').isdigit() and str(int(text)) == text
+
+
+def _write_texts(
+    data: HeteroData,
+    side: str,
+    given: Mapping[str, NewNode],
+    rows: Mapping[str, int],
+    encoder: Optional[TextEncoder],
+) -> None:
+    r"""Titles, texts and their vectors, of new and of known nodes."""
+    store = data[side]
+    titles = {rows[each]: node.title for each, node in given.items() if node.title}
+    texts = {rows[each]: node.text for each, node in given.items() if node.text}
+    blank = [''] * int(store.num_nodes)
+    if titles:
+        store.title = _write(titles_of(data, side) or blank, titles)
+    if not texts:
+        return
+    store.text = _write(store.text if 'text' in store else blank, texts)
+    if 'profile_text' in store:
+        store.profile_text = _write(store.profile_text, texts)
+    if 'profile' in store and encoder is not None:
+        store.profile = store.profile.index_copy(
+            0,
+            torch.tensor([*texts]),
+            _encode(encoder, [*texts.values()], store.profile),
+        )
+
+
+def _write(old: Sequence[str], new: Mapping[int, str]) -> list[str]:
+    texts = list(old)
+    for row, text in new.items():
+        texts[row] = text
+    return texts
+
+
+def _encode(encoder: TextEncoder, texts: list[str], like: Tensor) -> Tensor:
+    vectors = as_vectors("'encoder'", encoder(texts), len(texts))
+    if vectors.shape[1] != like.size(1):
+        raise ValueError(
+            f"'encoder' must return the {like.size(1)} numbers per text that the "
+            f'texts of this bundle have, got {vectors.shape[1]}: give the bundle the '
+            'encoder that made them'
+        )
+    return torch.from_numpy(vectors).to(like)
+
+
+def _add_pairs(data: HeteroData, pairs: Tensor, sizes: tuple[int, int]) -> None:
+    r"""Adds interactions to train on, which are not held out any longer."""
+    store = data[RATES]
+    store.edge_index = torch.cat([store.edge_index, pairs], dim=1)
+    added = UserItems(pairs, *sizes)
+    parts = [key for key in HELD_OUT_KEYS if key in store]
+    for key in parts:
+        held_out = UserItems(store[key], *sizes)
+        store[key] = _pairs(held_out)[:, ~held_out.intersect(added)]
+    if any(store[key].size(1) == 0 for key in parts):  # It is no split any longer.
+        for key in parts:
+            del store[key]
+
+
+def _pairs(items: UserItems) -> Tensor:
+    users = torch.arange(items.num_users, device=items.item.device)
+    return torch.stack([users.repeat_interleave(items.degree), items.item])
