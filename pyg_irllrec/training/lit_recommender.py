@@ -40,6 +40,22 @@ class LitRecommender(LightningModule):
     the number of the epoch, so that a run resumed after any epoch goes on as an
     uninterrupted one would have.
 
+    :func:`~pyg_irllrec.training.fit` does with it what most want; any
+    :class:`lightning.pytorch.Trainer` of one process trains it too:
+
+    .. code-block:: python
+
+        best = ModelCheckpoint('runs/hand', monitor='val/recall@20', mode='max')
+        trainer = Trainer(max_epochs=100, callbacks=[best])
+        trainer.fit(LitRecommender(model), datamodule=InteractionDataModule(data))
+        load_weights(model, best.best_model_path)
+
+    It logs :obj:`loss` (of every step), :obj:`train/` and the name of each loss term
+    (its mean in an epoch that is validated), :obj:`val/recall@k`, :obj:`val/ndcg@k` and
+    :obj:`test/recall@k` and so on. Where the model has companions, :func:`fit
+    <pyg_irllrec.training.fit>` chooses their weights at the end; by hand that is
+    :obj:`model.calibrate(data.val_items, data.train_items)`.
+
     Args:
         model (Recommender): The model.
         lr (float): The learning rate of Adam. (default: :obj:`1e-3`)
@@ -106,11 +122,14 @@ class LitRecommender(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         r"""Adam without weight decay, over what is trained, in one pass over it."""
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]
-        return torch.optim.Adam(weights, lr=self.lr, fused=True)
+        # Lightning clips no gradients for a fused one in mixed precision.
+        clips = self._trainer is not None and bool(self._trainer.gradient_clip_val)
+        return torch.optim.Adam(weights, lr=self.lr, fused=not clips)
 
     def setup(self, stage: str) -> None:
         r"""Takes the fingerprint of what is trained, before a checkpoint is read."""
         if stage == 'fit':
+            _check_averaging(self.trainer.callbacks)  # type: ignore[attr-defined]
             data = getattr(self.trainer, 'datamodule', None)
             known = data if isinstance(data, InteractionDataModule) else None
             self.fingerprint = fingerprint(self.model, known)
@@ -168,7 +187,9 @@ class LitRecommender(LightningModule):
             prog_bar=True,
             logger=False,
         )
-        self._record(values)
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        if fitting and not self.trainer.sanity_checking:
+            self._record(values)
         self._forget()
 
     def on_train_epoch_end(self) -> None:
@@ -357,6 +378,17 @@ class LitRecommender(LightningModule):
 def _shapes(state: dict[str, Tensor]) -> list[tuple[str, torch.Size]]:
     r"""In order, since the optimizer finds parameters by their number alone."""
     return [(name, value.shape) for name, value in state.items()]
+
+
+def _check_averaging(callbacks: list[Callback]) -> None:
+    r"""Raises a :class:`ValueError` where buffers would be averaged: the node numbers
+    of the graph are one."""
+    for callback in callbacks:
+        if getattr(callback, '_use_buffers', False):
+            raise ValueError(
+                f"'use_buffers' of {type(callback).__name__} must be False, got True: "
+                'the graph of a model is a buffer, of which there is no average'
+            )
 
 
 def _is_known(callback: Callback) -> bool:

@@ -2,11 +2,20 @@ from __future__ import annotations
 
 import copy
 import os
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
+from lightning.pytorch.loggers import CSVLogger
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -16,6 +25,8 @@ from pyg_irllrec.training import (
     InteractionDataModule,
     LitRecommender,
     evaluate_ranker,
+    fit,
+    load_weights,
 )
 from pyg_irllrec.utils import bipartite_edge_index
 
@@ -93,6 +104,76 @@ def test_predicting_embeds_the_graph_once(weight, monkeypatch):
 def test_predicts_no_other_batches(loader, message):
     with pytest.raises(ValueError, match=message):
         trainer().predict(build(), loader)
+
+
+def by_hand(out, lit, data, callbacks=(), **options) -> ModelCheckpoint:
+    best = ModelCheckpoint(out, monitor='val/recall@5', mode='max')
+    options = {'max_epochs': 4, 'check_val_every_n_epoch': 2, **options}
+    loud = {'enable_progress_bar': False, 'enable_model_summary': False}
+    Trainer(accelerator='cpu', callbacks=[best, *callbacks], **loud, **options).fit(
+        lit, datamodule=data
+    )
+    return best
+
+
+def test_a_trainer_by_hand_ends_as_fit_does(tmp_path):
+    """With all that Lightning does by default, such as a check before the training."""
+    companions = [EASE(20, 15, PAIRS)]
+    data = InteractionDataModule(DATA, batch_size=16)
+    model = build(companions).model
+    options = {'check_every': 2, 'device': 'cpu', 'progress': False, 'ks': (5,)}
+    expected = fit(model, data, tmp_path / 'fit', epochs=4, **options)
+    lit = build(companions)
+    callbacks = [
+        EarlyStopping('val/recall@5', mode='max', patience=5),
+        LearningRateMonitor(),
+    ]
+    logger = CSVLogger(tmp_path / 'logs')
+    best = by_hand(tmp_path / 'hand', lit, data, callbacks, logger=logger)
+    assert lit.history == expected.history
+    load_weights(lit.model, best.best_model_path)
+    lit.model.calibrate(data.val_items, data.train_items)
+    (found,) = trainer().test(lit, data, verbose=False)
+    assert {f'test/{name}': value for name, value in expected.test.items()} == found
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, lit.model.state_dict()[name])
+    trainer().validate(lit, data, verbose=False)
+    assert lit.history == expected.history  # Which is of the training alone.
+
+
+@pytest.mark.parametrize(
+    ('callbacks', 'options'),
+    [
+        ([], {'accumulate_grad_batches': 2}),
+        ([EMAWeightAveraging(decay=0.9, use_buffers=False)], {}),
+        ([StochasticWeightAveraging(1e-2, swa_epoch_start=1)], {}),
+        ([], {'precision': 'bf16-mixed', 'gradient_clip_val': 1.0}),
+    ],
+    ids=['accumulation', 'ema', 'swa', 'precision and clipping'],
+)
+def test_what_trainers_of_lightning_do(tmp_path, callbacks, options):
+    data, lit, plain = InteractionDataModule(DATA, batch_size=16), build(), build()
+    by_hand(tmp_path / 'plain', plain, data, logger=False)
+    best = by_hand(tmp_path, lit, data, callbacks, logger=False, **options)
+    weight = lit.model.backbone.user_embedding.weight
+    assert not torch.equal(weight, plain.model.backbone.user_embedding.weight)
+    assert [row['epoch'] for row in lit.history] == [2, 4]
+    load_weights(lit.model, best.best_model_path)
+
+
+def test_the_graph_is_never_averaged(tmp_path):
+    data = InteractionDataModule(DATA, batch_size=16)
+    with pytest.raises(ValueError, match="'use_buffers' of EMAWeightAveraging must be"):
+        by_hand(tmp_path, build(), data, [EMAWeightAveraging()], logger=False)
+
+
+def test_several_processes_are_refused():
+    """Each would draw the same triplets."""
+    data = InteractionDataModule(DATA)
+    data.trainer = SimpleNamespace(world_size=2)
+    data.setup('test')
+    with pytest.raises(ValueError, match=r"'devices' times 'num_nodes' .* got 2"):
+        data.setup('fit')
 
 
 def test_load_from_checkpoint(tmp_path):
