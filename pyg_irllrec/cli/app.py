@@ -23,6 +23,7 @@ from pyg_irllrec.cli.commands import (
     serve,
     similar,
     train,
+    tune,
 )
 from pyg_irllrec.cli.run_command import run_command
 
@@ -36,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
     explain.command,
     serve.command,
     info.command,
+    tune.command,
 )
 """In the order of the help."""
 

@@ -24,6 +24,7 @@ from pyg_irllrec.cli.options import (
     Threads,
 )
 from pyg_irllrec.cli.output import Output
+from pyg_irllrec.cli.read_preset import read_preset
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.presets import ALIGNMENT_TEXTS, Preset
 from pyg_irllrec.serving import Bundle, load
@@ -84,6 +85,10 @@ def train(
     profiles: Annotated[
         bool, Option('--profiles/--no-profiles', help='Read profiles of DATA, if any.')
     ] = True,
+    preset: Annotated[
+        Optional[Path],
+        Option(metavar='FILE', help='Hyper-parameters that pyg-irllrec tune found.'),
+    ] = None,
     epochs: Annotated[int, Option(min=1, help='At most.')] = 100,
     unsplit: Annotated[
         Optional[Path],
@@ -131,16 +136,19 @@ def train(
     )
     validated = None if unsplit is None else _read_validated(unsplit, choices)
     encode = make_encoder(encoder, output.progress)
-    graph, preset = _make_graphs(folder, choices, encode, output, validated)
+    graph, chosen = _make_graphs(folder, choices, encode, output, validated)
+    if preset is not None:
+        chosen = read_preset(preset, chosen)
     torch.manual_seed(seed)
-    model = build_model(graph, backbone, alignment, preset)
+    model = build_model(graph, backbone, alignment, chosen)
     interactions = InteractionDataModule(
-        graph, seed=seed, unsplit=validated is not None, **preset['data']
+        graph, seed=seed, unsplit=validated is not None, **chosen['data']
     )
     if validated is not None:
         _take_over(model, validated)
     run = RunFolder(out)
     settings = choices._asdict() | {'data': data, 'unsplit': unsplit}
+    settings['preset'] = None if preset is None else chosen
     aside = run.open(settings, resume, places=('data', 'unsplit'))
     if aside is not None:
         output.note(f'moved the earlier run to {aside}')
@@ -158,7 +166,7 @@ def train(
         logger=logger,
         resume=resume and run.has_checkpoint,
         progress=output.progress and not as_json,
-        **preset['fit'],
+        **chosen['fit'],
     )
     bundle = Bundle(
         model.cpu(),

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from pyg_irllrec.assemble import build_model, choose_preset
+from pyg_irllrec.cli.command import Command
+from pyg_irllrec.cli.commands.train import AlignmentName, BackboneName
+from pyg_irllrec.cli.data_folder import DataFolder
+from pyg_irllrec.cli.make_encoder import cached, make_encoder
+from pyg_irllrec.cli.make_graph import make_graph
+from pyg_irllrec.cli.options import (
+    Config,
+    DataArgument,
+    Device,
+    Json,
+    Quiet,
+    Seed,
+    Threads,
+)
+from pyg_irllrec.cli.output import Output
+from pyg_irllrec.cli.table import table
+
+if TYPE_CHECKING:
+    from pyg_irllrec.training import TuneResult
+
+EXAMPLES = """\
+pyg-irllrec tune data/movies --out runs/tuned --trials 30
+pyg-irllrec train data/movies --out runs/movies --preset runs/tuned/preset.json"""
+
+
+def tune(
+    data: DataArgument,
+    out: Annotated[Path, Option(metavar='DIR', help='The folder of the search.')],
+    backbone: Annotated[BackboneName, Option(help='The graph model.')] = 'lightgcn',
+    alignment: Annotated[AlignmentName, Option(help='What is made of texts.')] = 'auto',
+    encoder: Annotated[
+        str,
+        Option(
+            help='Of texts: tfidf, sentence:MODEL, openai:MODEL or openai:MODEL@URL.'
+        ),
+    ] = 'tfidf',
+    trials: Annotated[
+        int, Option(min=1, help='How many are tried, with those that DIR holds.')
+    ] = 20,
+    epochs: Annotated[int, Option(min=1, help='At most, per trial.')] = 100,
+    prune: Annotated[
+        bool, Option('--prune/--no-prune', help='Stop trials that fall behind early.')
+    ] = True,
+    seed: Seed = 0,
+    device: Device = 'auto',
+    threads: Threads = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    r"""Searches hyper-parameters for the largest Recall@20 + NDCG@20 on validation.
+
+    The best are DIR/preset.json, which train takes by --preset. Stopped at any moment,
+    the same command continues; a larger --trials goes on from there.
+    """
+    from pyg_irllrec import training
+
+    training.parse_device(device)
+    output = Output(as_json, quiet)
+    folder = DataFolder(data)
+    encode = cached(
+        make_encoder(encoder, output.progress), folder.path, output.progress
+    )
+    graph = make_graph(folder, encode)
+    found = training.tune(
+        lambda preset: build_model(graph, backbone, alignment, preset),
+        training.default_space(backbone, alignment),
+        graph,
+        out,
+        preset=choose_preset(graph, backbone, alignment),
+        trials=trials,
+        epochs=epochs,
+        prune=prune,
+        seed=seed,
+        device=device,
+        progress=output.progress,
+    )
+    preset = out / 'preset.json'
+    states = [trial['state'] for trial in found.trials]
+    output.result(
+        {
+            'preset': preset,
+            'params': found.params,
+            'value': found.value,
+            'trials': {state: states.count(state) for state in sorted(set(states))},
+        },
+        _lines(preset, found),
+    )
+
+
+def _lines(preset: Path, found: TuneResult) -> Iterator[str]:
+    yield (
+        f'the best of {len(found.trials)} trials: Recall@20 + NDCG@20 of '
+        f'{found.value:.4f} on validation (the preset: '
+        f'{found.trials[0]["value"]:.4f})'
+    )
+    yield from table(
+        ['hyper-parameter', 'value'],
+        [
+            [name, f'{value:.4g}' if isinstance(value, float) else str(value)]
+            for name, value in found.params.items()
+        ],
+    )
+    yield f'train with --preset {preset}'
+
+
+command = Command(tune, EXAMPLES, 'the same command continues')

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyg_irllrec.cli.read_preset import read_preset
+from pyg_irllrec.presets import get_preset
+
+
+def test_what_was_tuned_and_the_rest(tmp_path):
+    usual = get_preset('lightgcn', 'own', 'none')
+    path = tmp_path / 'preset.json'
+    path.write_text(json.dumps({'fit': {'lr': 0.5}}))
+    assert read_preset(path, usual) == {**usual, 'fit': {'lr': 0.5}}
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        ('{', 'must hold JSON'),
+        ('[]', 'must hold JSON'),
+        ('{"frob": {}}', "by the parts backbone, .*got 'frob'"),
+        ('{"fit": 3}', "got 'fit'"),
+        ('{"fit": {"x": 1}}', "for 'fit' some of .*lr.*, got 'x'"),
+    ],
+)
+def test_what_is_no_preset(tmp_path, content, reason):
+    path = tmp_path / 'preset.json'
+    path.write_text(content)
+    with pytest.raises(ValueError, match=f'--preset .*{reason}'):
+        read_preset(path, get_preset('lightgcn', 'own', 'none'))
+
+
+def test_what_cannot_be_read(tmp_path):
+    with pytest.raises(OSError, match=r'--preset .* cannot be read: No such file'):
+        read_preset(tmp_path / 'none', {})
