@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from torch_geometric.data import HeteroData
-from torch_geometric.transforms import Compose
+from torch_geometric.transforms import BaseTransform, Compose
 
 from pyg_irllrec.cli.data_folder import DataFolder
 from pyg_irllrec.text import TfidfEncoder
@@ -41,21 +41,32 @@ def make_graph(
     kept = Compose(options.keep())(folder.open()[0])
     # Intents and profiles are compared with what they were extracted from.
     split = options.hold_out()(kept)
-    written = []
+    written: list[str] = []
     if intents and folder.intents.is_file():
-        written.append((AddIntents(folder.intents, sides=SIDES), 'intent_text'))
+        split = _add(split, AddIntents(folder.intents, sides=SIDES), 'intents')
+        written.append('intent_text')
     if profiles and folder.profiles.is_file():
-        written.append((AddProfiles(folder.profiles, sides=SIDES), 'profile_text'))
-    for add, _ in written:
-        split = add(split)
+        split = _add(split, AddProfiles(folder.profiles, sides=SIDES), 'profiles')
+        written.append('profile_text')
     graph: HeteroData = kept if unsplit else split
-    for _, name in written:
+    for name in written:
         for side in SIDES:
             graph[side][name] = split[side][name]
     if 'text' in graph['item'] and 'profile_text' not in graph['item']:
         # Of the graph that is trained on: no profile may contain a held-out item.
         graph = ProfileTexts(unsplit=unsplit)(graph)
     return _encode(graph, encoder)
+
+
+def _add(split: HeteroData, step: BaseTransform, what: str) -> HeteroData:
+    try:
+        added: HeteroData = step(split)
+    except ValueError as error:
+        raise ValueError(
+            f'{error}: run pyg-irllrec intents again (--what {what}), or train with '
+            f'--no-{what}'
+        ) from None
+    return added
 
 
 def _encode(graph: HeteroData, encoder: TextEncoder) -> HeteroData:

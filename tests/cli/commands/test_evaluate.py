@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyg_irllrec.nn import EASE
+from pyg_irllrec.serving import load
+from pyg_irllrec.training import evaluate_ranker
+from pyg_irllrec.typing import RATES
+from pyg_irllrec.utils import UserItems
+from tests.cli.calls import call
+
+
+def test_cutoffs_metrics_and_baselines(saved, capsys):
+    words = ('--k', 3, '--k', 7, '--metric', 'mrr', '--metric', 'recall')
+    words += ('--on', 'val', '--baselines', '--json')
+    assert call('evaluate', saved, *words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found.pop('on') == 'val'
+    assert list(found) == ['model', 'Popularity', 'EASE']
+    bundle = load(saved / 'bundle')
+    rates, size = bundle.data[RATES], (len(bundle.users), len(bundle.items))
+    held_out = UserItems(rates.val_edge_label_index, *size)
+    train = UserItems(rates.edge_index, *size)
+    for name, ranker in (
+        ('model', bundle.model),
+        ('EASE', EASE(*size, rates.edge_index)),
+    ):
+        expected = evaluate_ranker(
+            ranker, held_out, train, (3, 7), metrics=('mrr', 'recall')
+        )
+        assert found[name] == pytest.approx(expected)
+
+
+def test_a_table_of_the_test(saved, capsys):
+    assert call('evaluate', saved) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == [
+        f'{name}@{k}' for name in ('recall', 'ndcg') for k in (5, 10, 20)
+    ]
+    assert row.split()[0] == 'model' and len(row) == len(head)
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (('--k', 1000), '--k must be at most the number of items'),
+        (('--metric', 'hits'), "got 'hits'"),
+        (('--on', 'train'), "Invalid value for '--on'"),
+        (('--device', 'abacus'), "'device' must be"),
+    ],
+)
+def test_bad_input_gets_one_line(saved, words, message, capsys):
+    assert call('evaluate', saved, *words) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count('\n') == 1

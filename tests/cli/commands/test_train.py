@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import typing
+from pathlib import Path
+
+import pytest
+import torch
+
+from pyg_irllrec.cli.commands.train import AlignmentName, BackboneName
+from pyg_irllrec.presets import ALIGNMENTS, BACKBONES
+from pyg_irllrec.serving import Bundle, load
+from pyg_irllrec.utils.folder_lock import FolderLock
+from tests.cli.calls import call
+from tests.cli.tables import isbn, write_books, write_table
+
+PLAIN = ('--alignment', 'none', '--no-intents', '--no-profiles')
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files, data with intents and profiles, and a run that reads all of them."""
+    folder = tmp_path_factory.mktemp('books')
+    write_books(folder)
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        words = ('--interactions', 'ratings.csv', '--items', 'books.csv')
+        assert call('prepare', *words, '--min-rating', 4, '--out', 'data') == 0
+        for what in ('intents', 'profiles'):
+            words = ('--llm', 'extractive', '--what', what)
+            assert call('intents', 'data', *words) == 0
+        assert train('--out', 'run') == 0
+    finally:
+        os.chdir(here)
+    return folder
+
+
+@pytest.fixture
+def folder(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def train(*words: object, epochs: int = 2) -> int:
+    return call('train', 'data', '--device', 'cpu', '--epochs', epochs, *words)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob('*') if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return torch.load(run / 'best.ckpt', weights_only=True)['state_dict']
+
+
+def test_the_names_of_models_are_those_of_the_package():
+    assert typing.get_args(BackboneName) == tuple(BACKBONES)
+    assert typing.get_args(AlignmentName) == ALIGNMENTS
+
+
+def test_the_bundle_has_what_the_run_knows(folder, capsys):
+    bundle = load('run/bundle')
+    anna = bundle.data['user'].id.index('anna')
+    assert bundle.data['user'].intent_text[anna] and bundle.encoder is not None
+    (_, best), *_ = bundle.recommend(['anna'], k=30)
+    assert best[0].title.startswith('Book ')
+    with open('ratings.csv') as file:
+        rated = {row.split(',')[3] for row in file if ',anna,' in row}
+    # Neither what was held out nor what was disliked.
+    assert isbn(0) in rated and not rated & {each.item for each in best}
+    assert len(rated) + len(best) == 30
+    # One encoder has made all vectors.
+    profile = bundle.encoder([bundle.data['user'].profile_text[anna]])[0]
+    assert torch.allclose(torch.from_numpy(profile), bundle.data['user'].profile[anna])
+    intent = bundle.encoder([bundle.data['user'].intent_text[anna]])[0]
+    assert torch.allclose(torch.from_numpy(intent), bundle.data['user'].intent[anna])
+    metrics = json.loads(Path('run/metrics.json').read_text())['test']
+    assert bundle.metrics == metrics
+    assert call('evaluate', 'run', '--json') == 0
+    assert json.loads(capsys.readouterr().out)['model'] == pytest.approx(metrics)
+
+
+def test_intents_and_profiles_may_be_left_out_and_are_those_of_the_data(folder, capsys):
+    assert train('--no-intents', '--out', 'other') == 0
+    assert capsys.readouterr().out.count('scores are a blend: graph') == 1
+    data = load('other/bundle').data
+    assert 'intent' not in data['item'] and 'profile' in data['item']
+    words = ('--interactions', 'ratings.csv', '--items', 'books.csv', '--force')
+    words += ('--min-rating', 4, '--split', 'random', '--out', 'data')
+    assert call('prepare', *words) == 0
+    capsys.readouterr()
+    assert train('--out', 'third') == 2
+    error = capsys.readouterr().err
+    assert 'Extract intents from this split' in error
+    assert error.endswith('(--what intents), or train with --no-intents\n')
+    assert train('--out', 'third', *PLAIN) == 0
+
+
+def test_a_run_that_was_stopped_ends_as_one_left_alone(folder, monkeypatch, capsys):
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    assert train('--out', 'alone', *PLAIN, epochs=4) == 0
+    assert train('--out', 'run', *PLAIN) == 0
+    assert f'moved the earlier run to {folder}' in capsys.readouterr().out
+    assert load('run.1/bundle').encoder is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(Bundle, 'save', stop)
+        assert train('--out', 'run', *PLAIN, epochs=4) == 130
+    assert capsys.readouterr().err.endswith('stopped: continue with --resume\n')
+    assert not Path('run/bundle').exists()
+    assert train('--out', 'run', *PLAIN, '--resume', epochs=4) == 0
+    one, other = weights(Path('alone')), weights(Path('run'))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    best, same = (load(f'{run}/bundle').recommend(k=5) for run in ('alone', 'run'))
+    assert torch.equal(best.item, same.item) and torch.equal(best.score, same.score)
+    # Nothing was left of another: a new run begins.
+    assert train('--out', 'new', *PLAIN, '--resume', epochs=1) == 0
+    assert 'holds no checkpoint to resume from' in capsys.readouterr().out
+
+
+def test_what_is_refused_leaves_the_run_as_it_was(folder, capsys):
+    before = contents(folder / 'run')
+    with FolderLock(folder / 'run'):
+        assert train('--out', 'run') == 2
+        assert 'is in use by another run' in capsys.readouterr().err
+    for words, message in (
+        (('--seed', 1, '--resume'), 'seed=0'),
+        (('--no-intents', '--resume'), 'intents=True'),
+        (('--encoder', 'bert'), '--encoder must be'),
+        (('--backbone', 'alpharec', '--no-profiles', '--alignment', 'x'), 'Invalid'),
+        (('--device', 'abacus'), "'device' must be"),
+        (('--unsplit', 'nowhere'), 'nowhere'),
+    ):
+        assert train('--out', 'run', *words) == 2
+        assert message in capsys.readouterr().err
+    words = ('--interactions', 'ratings.csv', '--items', 'books.csv', '--force')
+    assert call('prepare', *words, '--out', 'data', '--split', 'random') == 0
+    assert train('--out', 'run', *PLAIN, '--resume') == 2
+    assert contents(folder / 'run') == before
+
+
+@pytest.mark.parametrize('name', ['config.json', 'last.ckpt', 'bundle.json'])
+def test_a_full_disk_gets_one_line(folder, monkeypatch, name, capsys):
+    replace = os.replace
+
+    def full(source: object, target: object) -> None:
+        if Path(str(target)).name == name:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        replace(source, target)
+
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'replace', full)
+        assert train('--out', 'full', *PLAIN, epochs=1) == 2
+    error = capsys.readouterr().err
+    assert f'{name} could not be written: No space left on device' in error
+    assert error.endswith(': continue with --resume\n')
+    assert train('--out', 'full', *PLAIN, '--resume', epochs=1) == 0
+    assert load('full/bundle').metrics
+
+
+def test_on_all_interactions_with_what_validation_has_chosen(folder, capsys):
+    assert train('--out', 'final', '--unsplit', 'run', '--json') == 0
+    found = json.loads(capsys.readouterr().out)
+    chosen, final = load('run/bundle'), load('final/bundle')
+    assert found['test'] == {} and found['blend']
+    assert torch.equal(final.model.blend_weight, chosen.model.blend_weight)
+    count = final.data['user', 'rates', 'item'].edge_index.size(1)
+    assert count > chosen.data['user', 'rates', 'item'].edge_index.size(1)
+    assert final.data['user'].intent_text == chosen.data['user'].intent_text
+    assert final.metrics == {}
+    assert call('evaluate', 'final') == 2
+    assert 'has learned them all' in capsys.readouterr().err
+    assert train('--out', 'other', '--unsplit', 'run', '--seed', 1) == 2
+    assert 'was trained with seed=0' in capsys.readouterr().err
+    Path('run/metrics.json').unlink()
+    assert train('--out', 'other', '--unsplit', 'run') == 2
+    assert 'must be a run that was trained to its end' in capsys.readouterr().err
+
+
+def test_interactions_alone(tmp_path, monkeypatch, capsys):
+    """Integer ids, no texts, fewer items than the cut-offs."""
+    monkeypatch.chdir(tmp_path)
+    likes = [[u - 4, (u + k) % 7] for u in range(9) for k in range(5)]
+    write_table(tmp_path / 'likes.csv', ['user', 'item'], likes)
+    assert call('prepare', '--interactions', 'likes.csv', '--out', 'data') == 0
+    assert train('--out', 'run', '--logger', 'csv', '--json', '--quiet') == 0
+    out = capsys.readouterr().out
+    found = json.loads(out[out.index('{') :])
+    assert set(found['test']) == {'recall@5', 'ndcg@5'}
+    bundle = load('run/bundle')
+    assert bundle.encoder is None and bundle.items.title(0) == '0'
+    assert list(Path('run/csv').rglob('*.csv'))
+    for words, message in (
+        (('--alignment', 'full'), 'needs texts of items (pyg-irllrec prepare --items)'),
+        (('--backbone', 'alpharec'), 'needs texts of items'),
+    ):
+        assert train('--out', 'other', *words) == 2
+        assert message in capsys.readouterr().err
+    assert call('intents', 'data', '--llm', 'extractive') == 2
+    assert 'must hold texts of items' in capsys.readouterr().err
+    assert not Path('other').exists()
