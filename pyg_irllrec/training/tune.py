@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -135,7 +137,7 @@ def tune(
     import_optional('optuna', 'tune', 'tune')
     search = _Search(build, space, data, out, preset, epochs, prune, seed, device)
     search.check_parts()
-    with FolderLock(out):
+    with FolderLock(out), _quiet_optuna():
         search.open()
         return search.run(trials, progress)
 
@@ -243,26 +245,18 @@ class _Search:
                 )
 
     def run(self, trials: int, progress: bool) -> TuneResult:
-        import optuna
-
+        r"""Makes the trials that are not on file, and those that are once more known to
+        the sampler."""
         study = _make_study(self.seed, self.prune, self.epochs)
-        space = to_distributions(self.space)
         study.enqueue_trial(params_of(self.preset, self.space))
         found: list[dict[str, Any]] = []
         with tqdm(
             total=trials, desc='tuning', unit='trial', disable=not progress
         ) as bar:
             while len(found) < trials or self.path(len(found)).exists():
-                trial = study.ask(space)
-                result = self.result(trial)
-                for epoch, value in result['history']:
-                    trial.report(value, epoch)
-                pruned = result['state'] == 'pruned'
-                state = optuna.trial.TrialState.PRUNED if pruned else None
-                study.tell(trial, None if pruned else result['value'], state=state)
-                found.append(result)
+                found.append(self.next_trial(study))
                 best = max(found, key=_rank)
-                if best is result and best['state'] == 'complete':
+                if best is found[-1] and best['state'] == 'complete':
                     preset = with_params(self.preset, best['params'])
                     _write(self.out / 'preset.json', preset)
                 bar.update()
@@ -273,6 +267,17 @@ class _Search:
                 f'{found[-1].get("error")}'
             )
         return TuneResult(preset, best['params'], best['value'], found)
+
+    def next_trial(self, study: optuna.Study) -> dict[str, Any]:
+        import optuna
+
+        trial = study.ask(to_distributions(self.space))
+        result = self.result(trial)
+        if result['state'] == 'pruned':
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            study.tell(trial, result['value'])
+        return result
 
     def path(self, number: int) -> Path:
         return self.out / f'trial-{number:03d}.json'
@@ -288,6 +293,8 @@ class _Search:
                     f'{trial.params}, got {found["params"]}: the file was changed, '
                     'or the search was begun with another version of optuna'
                 )
+            for epoch, value in found['history']:
+                trial.report(value, epoch)
         else:
             found = self.train(trial, folder)
             _write(path, found)
@@ -360,13 +367,28 @@ class _Pruning(Callback):
 def _make_study(seed: int, prune: bool, epochs: int) -> optuna.Study:
     import optuna
 
-    # Its report of every trial is that of the progress bar.
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
     if prune:
         pruner = optuna.pruners.MedianPruner(5, n_warmup_steps=epochs // 10)
     sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
     return optuna.create_study(direction='maximize', sampler=sampler, pruner=pruner)
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    r"""Keeps optuna's report of every trial, and what it calls experimental, out of the
+    user's output."""
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            kind = optuna.exceptions.ExperimentalWarning
+            warnings.filterwarnings('ignore', category=kind)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)
 
 
 def _rank(trial: dict[str, Any]) -> tuple[bool, float]:

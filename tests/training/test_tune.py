@@ -4,6 +4,7 @@ import copy
 import json
 import statistics
 import sys
+import warnings
 
 import pytest
 import torch
@@ -77,6 +78,16 @@ def test_the_best_preset_is_found_and_written(whole):
     names = {path.name for path in out.iterdir()}
     trials = {f'trial-00{number}.json' for number in range(3)}
     assert names == {'study.json', 'preset.json', *trials}
+
+
+def test_nothing_is_printed_but_the_bar(tmp_path, capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        warnings.filterwarnings('ignore', message='Sparse ')
+        search(tmp_path, trials=2)
+    assert capfd.readouterr() == ('', '')
+    search(tmp_path, trials=2, progress=True)
+    assert 'tuning: 100%' in capfd.readouterr().err
 
 
 def test_trials_on_file_are_not_run_again(whole, tmp_path, monkeypatch):
