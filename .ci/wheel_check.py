@@ -142,17 +142,18 @@ def write_tables(folder: Path, num_users: int = 90, per_topic: int = 20) -> None
         for topic, words in TOPICS.items()
         for number in range(per_topic)
     ]
-    lines = ['book,title,description']
+    lines = ['book_id,title,description']
     lines += [
         f'{book},{title} {book[2:]},a {topic} book' for book, topic, title in books
     ]
     (folder / 'books.csv').write_text('\n'.join(lines), encoding='utf-8')
-    lines = ['reader,book,rating']
+    lines = ['user_id,book_id,rating']
     for number in range(num_users):
+        user = ('anna', 'ben')[number] if number < 2 else f'reader {number}'
         liked = list(TOPICS)[number % len(TOPICS)]
         own = [book for book, topic, _ in books if topic == liked]
         for book in draw.sample(own, 10):
-            lines.append(f'reader{number},{book},{draw.choice([4, 5])}')
+            lines.append(f'{user},{book},{draw.choice([4, 5])}')
     (folder / 'ratings.csv').write_text('\n'.join(lines), encoding='utf-8')
 
 
