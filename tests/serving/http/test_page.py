@@ -94,13 +94,13 @@ def pick(page: sync_api.Page, user: str) -> None:
 def test_titles_and_ids_are_text(page):
     assert all(HOSTILE in title for title in titles(page))
     assert HOSTILE in page.locator('#list-heading').inner_text()
-    sync_api.expect(page.locator('.reason').first).to_contain_text('Like The Story')
+    sync_api.expect(page.locator('.reason').first).to_contain_text('Like “The Story')
     page.locator('#list button').first.click()
     sync_api.expect(page.locator('.similar li')).to_have_count(5)
     assert HOSTILE in page.locator('.similar li').first.inner_text()
     page.locator('#words').fill(f'lantern boots {HOSTILE}')
     page.keyboard.press('Enter')
-    sync_api.expect(page.locator('#intents > li')).to_have_count(7)
+    sync_api.expect(page.locator('#intents > li')).to_have_count(6)
     assert page.evaluate('window.owned') is None
     assert page.locator('main script, main img').count() == 0
 

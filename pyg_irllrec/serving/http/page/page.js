@@ -4,7 +4,7 @@
 const NUM_ITEMS = 20;
 const NUM_SIMILAR = 5;
 const NUM_REASONS = 2;
-const NUM_INTENTS = 6;
+const NUM_INTENTS = 5;
 const REASONS_AT_ONCE = 5;
 const WAIT_MS = 150;
 
@@ -18,6 +18,9 @@ const state = {
   learned: new Map(), // The ranks of items before steering.
   reasons: new Map(), // By item, of this user.
 };
+
+const and = new Intl.ListFormat('en');
+const quoted = (titles) => and.format(titles.map((title) => `“${title}”`));
 
 function make(tag, text, classes, attributes = {}) {
   const node = document.createElement(tag);
@@ -221,11 +224,11 @@ function showIntents() {
     ({ name }, index) => state.all || index < NUM_INTENTS || state.weights.get(name),
   );
   const lines = some.map(({ name, lift, titles }) => {
-    const like = titles.length ? `, as in ${titles.slice(0, 2).join('; ')}` : '';
+    const like = titles.length ? `, as in ${quoted(titles.slice(0, 2))}` : '';
     return [name, `${lift.toFixed(1)} times the average${like}`];
   });
-  const names = new Set(lines.map(([name]) => name));
-  for (const name of state.own) if (!names.has(name)) lines.push([name, 'In your own words']);
+  const own = [...state.own].map((name) => [name, 'In your own words']);
+  lines.unshift(...own.reverse());
   byId('intents').replaceChildren(...lines.map((line, index) => slider(...line, index)));
   byId('no-intents').hidden = state.named.length > 0;
   byId('more').hidden = state.named.length <= NUM_INTENTS;
@@ -297,14 +300,12 @@ function showList(items) {
   showReasons(items.map(({ id }) => id));
 }
 
-const and = new Intl.ListFormat('en');
-
 // The sentences of an explanation without what the list shows already.
 function reason({ similar, intents }) {
   const titles = similar.slice(0, NUM_REASONS).map(({ title }) => title);
   const names = intents.slice(0, NUM_REASONS).map(({ name }) => name);
   const parts = [];
-  if (titles.length) parts.push(`Like ${and.format(titles)}, chosen before.`);
+  if (titles.length) parts.push(`Like ${quoted(titles)}, chosen before.`);
   if (names.length) parts.push(`Shared intents: ${names.join('; ')}.`);
   return parts.join('\n');
 }
