@@ -77,6 +77,14 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path, monkeypatch):
         RunFolder('')
 
 
+def test_logs_of_a_run_that_was_killed_early_are_its_own(tmp_path):
+    folder = tmp_path / 'run'
+    RunFolder(folder).open({'seed': 0})
+    (folder / 'csv').mkdir()
+    assert RunFolder(folder).open({'seed': 1}) == Path(f'{folder}.1')
+    assert (tmp_path / 'run.1' / 'csv').is_dir()
+
+
 def test_a_link_stays_where_it_is(tmp_path):
     (tmp_path / 'link').symlink_to('real')  # Which there is not yet.
     run = RunFolder(tmp_path / 'link')
