@@ -32,6 +32,7 @@ from benchmarks._quality_report import (
 )
 from benchmarks._quality_report import table as quality_table
 from benchmarks.prototypes import table as prototypes_table
+from benchmarks.steering import table as steering_table
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')))
@@ -366,6 +367,18 @@ def chaos() -> str:
     )
 
 
+def bundle_faults() -> str:
+    killed, *damaged = rows_of('bundle_faults')
+    names = ('trials', 'equal', 'refused', 'read', 'UNCLEAR', 'WRONG')
+    lines = [[row['fault'], *(str(row[name]) for name in names)] for row in damaged]
+    return (
+        f'{command("bundle_faults")}:\n\n{table(("fault", *names), lines)}\n\n'
+        f'{killed["trials"]} savers were killed: {killed["old"]} times the old bundle '
+        f'was loaded, {killed["new"]} times the new one, {killed["UNCLEAR"]} times '
+        f'none and {killed["WRONG"]} times another.'
+    )
+
+
 def fuzz() -> str:
     rows = rows_of('fuzz')
     names = ('mutants', 'read', 'refused', 'faults')
@@ -394,6 +407,17 @@ def mutation() -> str:
     return f'{command("mutation")}:\n\n{table(head, lines)}'
 
 
+def steering() -> str:
+    rows = rows_of('steering')
+    seeds = len({row['seed'] for row in rows})
+    return (
+        f'{command("steering")}, share of the top 20 with the intent / Recall@20, mean '
+        f'of {seeds} seeds:\n\n{steering_table(rows)}\n\n'
+        '![Recall against the share of the wanted intent, by the dial]'
+        '(benchmarks/results/steering.png)'
+    )
+
+
 FIGURES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
@@ -413,7 +437,9 @@ FIGURES: dict[str, Callable[[], str]] = {
         exact_contrast,
         chaos,
         fuzz,
+        bundle_faults,
         mutation,
+        steering,
     )
 }
 

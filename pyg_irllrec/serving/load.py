@@ -173,7 +173,7 @@ def _build(
         built,
         data,
         encoder=encoder,
-        seen=tensors['seen'].to(device),
+        seen=tensors['seen'],
         metrics={
             name: math.nan if value is None else value
             for name, value in record['metrics'].items()

@@ -109,6 +109,18 @@ def test_a_copy_is_solved_anew():
     assert torch.equal(other.score(EVERYONE), score)
 
 
+@pytest.mark.parametrize('cls', [EASE, ItemKNN, Popularity])
+def test_takes_the_solution_of_another(cls, monkeypatch):
+    first, second = (cls(USERS, ITEMS, KNOWN) for _ in range(2))
+    solution = first.get_solution()
+    second.set_solution([part.clone() for part in solution])
+    wanted = first.score(EVERYONE)
+    monkeypatch.setattr(cls, '_solve', None)
+    assert torch.equal(second.score(EVERYONE), wanted)
+    for one, other in zip(solution, second.get_solution(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_it_is_solved_once(monkeypatch):
     calls = []
     solve = EASE._solve
