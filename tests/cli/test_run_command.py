@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import warnings
 
@@ -68,3 +69,13 @@ def test_warnings_are_notes_and_only_here(capsys):
         assert run_command(work) == 0
     assert capsys.readouterr().err == 'note: 3 items are cold\n'
     assert warnings.showwarning is show
+
+
+def test_nobody_reads_on(monkeypatch, capsys):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, 'w') as stream:
+        monkeypatch.setattr(sys, 'stdout', stream)
+        assert run_command(lambda: print('a' * 100_000)) == 141
+        print('the rest goes nowhere')
+    assert capsys.readouterr().err == ''
