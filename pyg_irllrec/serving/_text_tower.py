@@ -178,7 +178,8 @@ class TextRidge:
 
     def _leave_one_out(self, values: Tensor, mixed: Tensor, l2_weight: float) -> Tensor:
         inverse = self._inverse(l2_weight)
-        leverage = (self._turned.square() * inverse).sum(dim=1) + 1 / len(self.rows)
+        # Means stay those of all: without it they would fall where a value rises.
+        leverage = (self._turned.square() * inverse).sum(dim=1)
         fitted = values.mean(dim=1, keepdim=True) + (mixed * inverse) @ self._turned.t()
         left_out: Tensor = (values - fitted) / (1 - leverage).clamp(min=1e-3)
         return values - left_out
