@@ -722,6 +722,10 @@ def serving_calls(folder: Path) -> Calls:
     given = {'model': bundle.model, 'data': bundle.data, 'encoder': bundle.encoder}
     saved = folder / 'bundle'
     bundle.save(saved)
+    ask: dict[str, Any] = {'k': 2, 'among': None, 'exclude': None}
+    ask |= {'intents': None, 'dial': 1.0}
+    rank = {**ask, 'seen': False, 'progress': False}
+    index, best = serving.ItemIndex(X, num_cells=2), bundle.recommend(['user-003'], 2)
     hub = {'name_or_path': saved, 'device': 'cpu', 'local_files_only': True}
     return {
         'Bundle': (
@@ -736,6 +740,35 @@ def serving_calls(folder: Path) -> Calls:
             serving.load,
             {'path': saved, 'device': 'cpu', 'encoder': bundle.encoder},
         ),
+        'Bundle.recommend': (
+            bundle.recommend,
+            {'users': ['user-003'], **rank, 'index': 'faiss', 'batch_size': 8},
+        ),
+        'Bundle.recommend_new': (
+            bundle.recommend_new,
+            {'items': ['book 7'], 'text': None, **ask},
+        ),
+        'Bundle.write_recommendations': (
+            bundle.write_recommendations,
+            {'path': folder / 'best.csv', 'users': ['user-003'], **rank}
+            | {'index': 'exact', 'batch_size': 8},
+        ),
+        'Bundle.similar_items': (bundle.similar_items, {**item, 'k': 2}),
+        'Bundle.similar_users': (bundle.similar_users, {**user, 'k': 2}),
+        'Bundle.score': (bundle.score, {'users': ['user-003'], 'items': ['book 7']}),
+        'ItemIndex': (
+            serving.ItemIndex,
+            {'item_embedding': X, 'num_cells': 2, 'num_probes': 1},
+        ),
+        'ItemIndex.search': (
+            index.search,
+            {'user': X[:3], 'k': 2}
+            | {'exclude': (torch.tensor([0]), torch.tensor([1]))},
+        ),
+        'Nodes': (serving.Nodes, {'side': 'user', 'ids': [1, 2], 'titles': ['a', 'b']}),
+        'Nodes.rows': (partial(bundle.items.rows, name='items'), {'ids': ['book 7']}),
+        'Nodes.row': (partial(bundle.items.row, name='item'), {'one': 'book 7'}),
+        'Recommendations.__getitem__': (best.__getitem__, user),
         'Bundle.intents': (bundle.intents, user),
         'Bundle.item_intents': (bundle.item_intents, item),
         'Bundle.explain': (bundle.explain, {**user, **item}),

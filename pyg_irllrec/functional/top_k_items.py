@@ -54,7 +54,7 @@ def top_k_items(
             f'{item.size(0)}, got {k}'
         )
     if exclude is not None:
-        _check_pairs(exclude, user.size(0), item.size(0))
+        check_exclude(exclude, user.size(0), item.size(0))
     # Rounded to eight bits of mantissa, scores tie.
     with torch.autocast(user.device.type, enabled=False):
         score = user @ item.t()
@@ -64,7 +64,7 @@ def top_k_items(
     return TopK(*score.topk(k, dim=-1))
 
 
-def _check_pairs(exclude: object, num_rows: int, num_items: int) -> None:
+def check_exclude(exclude: object, num_rows: int, num_items: int) -> None:
     r"""Raises a :class:`ValueError` unless there are as many rows as items. Where they
     lie on a CPU, their values are looked at too."""
     if not isinstance(exclude, (tuple, list)) or len(exclude) != 2:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyg_irllrec.serving.bundle import Bundle
 
 
-_LIKE_ITEMS = 3  # How many items a text counts as much as.
+_LIKE_ITEMS = 6  # How many items a text counts as much as.
 
 
 @torch.no_grad()

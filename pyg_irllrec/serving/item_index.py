@@ -6,9 +6,13 @@ from typing import Optional
 import torch
 from torch import Tensor
 
+from pyg_irllrec.functional.top_k_items import check_exclude
 from pyg_irllrec.nn import Recommendation
-from pyg_irllrec.utils.adjacency import check_node_ids
-from pyg_irllrec.utils.checks import check_count, check_length, check_vectors
+from pyg_irllrec.utils.checks import (
+    check_count,
+    check_matrix,
+    check_vectors,
+)
 from pyg_irllrec.utils.optional import import_optional
 
 
@@ -42,7 +46,13 @@ class ItemIndex:
         num_cells: Optional[int] = None,
         num_probes: Optional[int] = None,
     ) -> None:
-        num_items = _num_rows(item_embedding)
+        check_matrix('item_embedding', item_embedding)
+        if item_embedding.size(1) == 0:  # Of which faiss dies.
+            raise ValueError(
+                "'item_embedding' must have at least one column, got shape "
+                f'{tuple(item_embedding.shape)}'
+            )
+        num_items = item_embedding.size(0)
         check_vectors('item_embedding', item_embedding, num_items, 'per item')
         if num_cells is None:
             num_cells = math.isqrt(num_items)
@@ -83,7 +93,8 @@ class ItemIndex:
         Raises:
             ValueError: If a shape or an id is not as above.
         """
-        num_users = _num_rows(user)
+        check_matrix('user', user, may_be_empty=True)
+        num_users = user.size(0)
         check_vectors('user', user, num_users, 'per user')
         if user.size(1) != self.dim:
             raise ValueError(
@@ -93,10 +104,8 @@ class ItemIndex:
         k = min(int(k), self.num_items)
         row, item = (torch.empty(0, dtype=torch.long),) * 2
         if exclude is not None:
+            check_exclude(exclude, num_users, self.num_items)
             row, item = (each.cpu().long() for each in exclude)
-            check_length('exclude[1]', item, row.numel())
-            check_node_ids(row, num_users, 'exclude[0]')
-            check_node_ids(item, self.num_items, 'exclude[1]')
         banned = (row * self.num_items + item).unique()
         count = torch.bincount(banned // self.num_items, minlength=num_users)
         # Users who need about as many items are searched for together.
@@ -142,7 +151,3 @@ class ItemIndex:
             f'{type(self).__name__}(num_items={self.num_items}, '
             f'num_cells={self.num_cells}, num_probes={self.num_probes})'
         )
-
-
-def _num_rows(value: object) -> int:
-    return value.size(0) if isinstance(value, Tensor) and value.dim() > 0 else 1

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from difflib import get_close_matches
 from numbers import Integral
 from typing import Optional
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.typing import NodeId
-from pyg_irllrec.utils.argument_checks import is_iterable
+from pyg_irllrec.utils.argument_checks import check_name, is_iterable
 from pyg_irllrec.utils.clean_id import clean_id
 
 
@@ -33,6 +33,10 @@ class Nodes(Sequence[NodeId]):
         ids: Sequence[NodeId],
         titles: Optional[Sequence[str]] = None,
     ) -> None:
+        check_name('side', side)
+        _check_list('ids', ids)
+        if titles is not None:
+            _check_list('titles', titles)
         if titles is not None and len(titles) != len(ids):
             raise ValueError(
                 f"'titles' must hold one per {side}, {len(ids)}, got {len(titles)}"
@@ -113,3 +117,8 @@ class Nodes(Sequence[NodeId]):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.side!r}, {len(self)} ids)'
+
+
+def _check_list(name: str, value: object) -> None:
+    if not is_iterable(value) or not isinstance(value, Sized):
+        raise ValueError(f"'{name}' must be a list, got {type(value).__name__}")
