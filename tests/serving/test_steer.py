@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn.functional import cosine_similarity, normalize
 
 from pyg_irllrec.nn.models._blend import standardise
 from pyg_irllrec.serving import Bundle
@@ -94,17 +95,13 @@ def test_bad_arguments(intents, dial, message):
 
 
 def test_words_without_an_encoder():
-    with pytest.raises(
-        ValueError, match=r"must be names of .*got 'chess': other"
-    ):
+    with pytest.raises(ValueError, match=r"must be names of .*got 'chess': other"):
         item_bonus(bare_bundle(), {'chess': 1.0})
     data, _ = small_data()
     alone = Bundle(plain_bundle().model, data)
     name = alone.intents()[0].name
     assert item_bonus(alone, {name: 1.0}).equal(item_bonus(plain_bundle(), {name: 1.0}))
-    with pytest.raises(
-        ValueError, match=r"must be names of .*got 'chess': other"
-    ):
+    with pytest.raises(ValueError, match=r"must be names of .*got 'chess': other"):
         item_bonus(alone, {'chess': 1.0})
     other = Bundle(plain_bundle().model, data, encoder=lambda texts: [[1.0, 2.0]])
     with pytest.raises(ValueError, match='of width 16, got vectors of width 2'):
@@ -124,3 +121,18 @@ def test_recommendations_are_steered():
     scores = standardise(bundle.ranker.score(torch.tensor([4])))[0]
     scores += item_bonus(bundle, {'chess': 3.0})
     assert torch.allclose(raised.score[0], scores[raised.item[0]], atol=1e-5)
+
+
+def test_words_match_by_texts_and_by_embeddings_alike():
+    bundle = plain_bundle()
+    vector = torch.from_numpy(bundle.encoder(['chess']))[0]
+    item = bundle.data['item']
+    text = (item.profile @ vector + item.intent @ vector) / 2  # Rows of unit length.
+    nearest = text.topk(4)  # One in ten items.
+    centred = bundle.ranker.item_embedding
+    centred = normalize(centred - centred.mean(dim=0))
+    wanted = (nearest.values / 0.1).softmax(dim=0) @ centred[nearest.indices]
+    space = cosine_similarity(centred, wanted.unsqueeze(0))
+    both = standardise(torch.stack([text, space])).sum(dim=0, keepdim=True)
+    expected = standardise(both)[0]
+    assert torch.allclose(item_bonus(bundle, {'chess': 1.0}), expected, atol=1e-4)
