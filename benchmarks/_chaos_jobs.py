@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import importlib.util
 import io
 import json
 import time
@@ -14,16 +13,16 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from benchmarks.chat_server import good
-from pyg_irllrec.cli.trained_run import open_trained_run
+from pyg_irllrec.cli.main import main
 from pyg_irllrec.datasets import InteractionDataset, SyntheticIntents
 from pyg_irllrec.nn import IRLLRec, LightGCN
+from pyg_irllrec.serving import load
 from pyg_irllrec.text import (
     CachedEncoder,
     Evidence,
@@ -43,8 +42,6 @@ from pyg_irllrec.training import (
     load_weights,
 )
 from pyg_irllrec.utils import bipartite_edge_index
-
-EXAMPLES = Path(__file__).parents[1] / 'examples'
 
 Parts = dict[str, str]
 """Digests, by the name of what they are of."""
@@ -303,39 +300,37 @@ def save_version(folder: Path, version: int) -> None:
 # From a table to recommendations
 
 
-@cache
-def own_data() -> ModuleType:
-    path = EXAMPLES / 'own_data.py'
-    spec = importlib.util.spec_from_file_location('chaos_own_data', path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def recommend(inputs: Path, folder: Path, resume: bool) -> None:
-    words = ['--interactions', inputs / 'ratings.csv', '--user', 'user']
-    words += ['--item', 'item', '--rating', 'stars', '--timestamp', 'time']
-    words += ['--items', inputs / 'items.csv', '--item-text', 'text']
-    words += ['--out', folder / 'out', '--epochs', 2, '--k', 3]
-    words += ['--device', 'cpu', '--quiet', *(['--resume'] if resume else [])]
+def command(*words: object) -> None:
     printed = io.StringIO()
+    status: object = 0
     with redirect_stdout(io.StringIO()), redirect_stderr(printed):
-        status = own_data().main([str(word) for word in words])
-    if status != 0:
+        try:
+            main([str(word) for word in words])
+        except SystemExit as stop:
+            status = stop.code
+    if status:
         raise CommandError(f'{status} {printed.getvalue()}')
 
 
+def recommend(inputs: Path, folder: Path, resume: bool) -> None:
+    data, run = folder / 'data', folder / 'out'
+    files = ('--interactions', inputs / 'ratings.csv', '--items', inputs / 'items.csv')
+    command('prepare', *files, '--item-text', 'text', '--out', data)
+    again = ['--resume'] if resume else []
+    command('train', data, '--out', run, '--epochs', 2, '--device', 'cpu', *again)
+    command('recommend', run, '--k', 3, '--out', folder / 'recommendations.csv')
+
+
 def read_model(folder: Path) -> Parts:
-    run = open_trained_run(folder / 'out', {})
-    return {'best.ckpt': digest(run.model.state_dict()), 'data': digest(run.exclude)}
+    bundle = load(folder / 'out' / 'bundle')
+    seen = {'rowptr': bundle.seen.rowptr, 'item': bundle.seen.item}
+    return {'bundle': digest(bundle.model.state_dict()), 'seen': digest(seen)}
 
 
 def read_recommendations(folder: Path) -> Parts:
-    out = folder / 'out'
     return {
-        'recommendations.csv': digest((out / 'recommendations.csv').read_bytes()),
-        'metrics.json': digest(read_json(out / 'metrics.json')),
+        'recommendations.csv': digest((folder / 'recommendations.csv').read_bytes()),
+        'metrics.json': digest(read_json(folder / 'out' / 'metrics.json')['test']),
     }
 
 

@@ -5,7 +5,7 @@ job ends like an undisturbed run, or with one line that names the file and the c
     python -m benchmarks.chaos --job training --fault 'killed at random' --trials 200
 
 Jobs: training, extraction of intents, encoding of texts, building a dataset, saving
-over earlier files, and examples/own_data.py from a table to recommendations. Each runs
+over earlier files, and pyg-irllrec from a table to recommendations. Each runs
 in forked processes; after a fault it is called again as a user would call it, and all
 that it leaves is compared bit by bit (weights, optimizer, history, metrics, records,
 vectors, arrays, recommendations; no dates, times or peaks of memory).

@@ -1,16 +1,16 @@
-r"""Trains IRLLRec over any backbone, with any alignment, on one dataset.
+r"""The papers' protocol: any backbone, with any alignment, on one dataset by name.
 
     python examples/irllrec.py --dataset synthetic --backbone sgl --alignment full
     python examples/irllrec.py --dataset amazon --root DIR --alignment none
 
 Alignments: none (the plain backbone), profile (RLMRec-Con), reconstruction
-(RLMRec-Gen), intents (profiles and intents, pairwise) and full (IRLLRec); or auto, the
-recipe for data that nobody has tuned for, with the texts that are there. The backbone
-alpharec has no embeddings of its own, only the profiles of items.
+(RLMRec-Gen), intents (profiles and intents, pairwise) and full (IRLLRec). The backbone
+alpharec has no embeddings of its own, only the profiles of items. Your own files are
+the business of pyg-irllrec train.
 
-The run lies under runs/ (or --out): config.json, best.ckpt, last.ckpt, history.csv
-and metrics.json. A run that was stopped continues with --resume and ends as if it had
-never been.
+The run lies under runs/ (or --out): config.json, best.ckpt, last.ckpt, history.csv and
+metrics.json, and a bundle for pyg-irllrec recommend, explain and serve. A run that was
+stopped continues with --resume and ends as if it had never been.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ import sys
 from pathlib import Path
 
 import torch
+from torch_geometric.data import HeteroData
 
 from pyg_irllrec.assemble import build_model
 from pyg_irllrec.cli.argument_types import positive_int
-from pyg_irllrec.cli.load_dataset import DATASET_NAMES, load_dataset
 from pyg_irllrec.cli.run_command import run_command
-from pyg_irllrec.cli.training_options import (
-    add_training_options,
-    choose_translation,
-    open_run,
-    preset_by_name,
-    required_texts,
+from pyg_irllrec.datasets import IRLLRecDataset, SyntheticIntents
+from pyg_irllrec.presets import (
+    ALIGNMENT_TEXTS,
+    ALIGNMENTS,
+    BACKBONES,
+    VARIANTS,
+    get_preset,
 )
-from pyg_irllrec.presets import VARIANTS
+from pyg_irllrec.serving import Bundle
 from pyg_irllrec.training import (
     FitResult,
     InteractionDataModule,
@@ -55,10 +56,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> FitResult:
     parse_device(args.device)
-    texts = required_texts(args.backbone, args.alignment)
-    data = load_dataset(args.dataset, args.root, texts, args.data_seed)
-    preset = preset_by_name(data, args)
-    choose_translation(preset, args.translation)
+    data = load_dataset(args)
+    preset = get_preset(args.backbone, args.dataset, args.alignment, args.preset)
+    if args.translation == 'moments':
+        preset['loss']['translation_impl'] = 'moments'
     if args.batch_size is not None:
         preset['data']['batch_size'] = args.batch_size
     interactions = InteractionDataModule(data, seed=args.seed, **preset['data'])
@@ -67,8 +68,10 @@ def run(args: argparse.Namespace) -> FitResult:
     name = f'{args.dataset}-{args.backbone}-{args.alignment}-seed{args.seed}'
     folder = RunFolder(args.out or Path('runs') / name)
     config = {option: getattr(args, option) for option in CONFIG}
-    open_run(folder, config, args.resume, places=('root',))
-    return fit(
+    aside = folder.open(config, args.resume, places=('root',))
+    if aside is not None:
+        print(f'moved the earlier run to {aside}')
+    result = fit(
         model,
         interactions,
         folder.path,
@@ -81,6 +84,21 @@ def run(args: argparse.Namespace) -> FitResult:
         progress=not args.quiet,
         **preset['fit'],
     )
+    Bundle(model, data, metrics=result.test).save(folder.path / 'bundle')
+    return result
+
+
+def load_dataset(args: argparse.Namespace) -> HeteroData:
+    if args.dataset == 'synthetic':
+        return SyntheticIntents(seed=args.data_seed)[0]
+    if args.root is None:
+        raise ValueError(
+            f"--root must name the folder that holds '{args.dataset}', got none"
+        )
+    texts = ALIGNMENT_TEXTS[args.alignment]
+    if args.backbone == 'alpharec':
+        texts = tuple({*texts, 'profile'})
+    return IRLLRecDataset(str(args.root), args.dataset, texts=sorted(texts))[0]
 
 
 def print_result(result: FitResult) -> None:
@@ -98,15 +116,19 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('--dataset', choices=DATASET_NAMES, default='synthetic')
-    add(
-        '--root',
-        type=Path,
-        metavar='DIR',
-        help='the folder of amazon/, yelp/ and movie/',
-    )
+    names = ('synthetic', *IRLLRecDataset.names)
+    add('--dataset', choices=names, default='synthetic')
+    add('--root', type=Path, metavar='DIR', help='of amazon/, yelp/ and movie/')
     add('--data-seed', type=int, default=0, help='of the synthetic dataset')
+    add('--backbone', choices=tuple(BACKBONES), default='lightgcn')
+    add('--alignment', choices=ALIGNMENTS[1:], default='full', help='(default: full)')
     add('--preset', choices=VARIANTS, default='sound', help='the hyper-parameters')
+    add(
+        '--translation',
+        choices=('exact', 'moments'),
+        default='exact',
+        help='moments: approximate, linear in the number of nodes (default: exact)',
+    )
     add('--batch-size', type=positive_int, metavar='B', help='triplets per step')
     add(
         '--precision',
@@ -114,12 +136,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         default='32-true',
         help='of the text towers (default: 32-true)',
     )
+    add('--epochs', type=positive_int, default=1000, help='at most (default: 1000)')
+    add('--seed', type=int, default=0, help='of weights and training (default: 0)')
+    add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     add('--out', type=Path, metavar='DIR', help='(default: under runs/)')
-    add_training_options(parser, alignment='full', translation='exact', epochs=1000)
-    args = parser.parse_args(argv)
-    if args.alignment == 'auto' and args.preset == 'authors':
-        parser.error('--preset authors needs an alignment of theirs, not auto')
-    return args
+    add('--resume', action='store_true', help='continue the run that was stopped')
+    add('--quiet', action='store_true', help='no progress bars')
+    return parser.parse_args(argv)
 
 
 if __name__ == '__main__':

@@ -10,14 +10,3 @@ def positive_int(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise ArgumentTypeError(f'must be a positive integer, got {text!r}')
     return int(text)
-
-
-def separator(text: str) -> str:
-    r"""One character; a tab may be written as a backslash and a :obj:`t`, as it is
-    typed in a shell."""
-    character = '\t' if text == r'\t' else text
-    if len(character) != 1:
-        raise ArgumentTypeError(
-            rf'must be one character, or \t for a tab, got {text!r}'
-        )
-    return character

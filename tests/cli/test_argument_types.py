@@ -4,7 +4,7 @@ from argparse import ArgumentTypeError
 
 import pytest
 
-from pyg_irllrec.cli.argument_types import positive_int, separator
+from pyg_irllrec.cli.argument_types import positive_int
 
 
 def test_positive_int():
@@ -12,11 +12,3 @@ def test_positive_int():
     for text in ('0', '-1', '1.5', 'x', ''):
         with pytest.raises(ArgumentTypeError, match='must be a positive integer'):
             positive_int(text)
-
-
-def test_separator():
-    assert separator(r'\t') == separator('\t') == '\t'
-    assert separator(';') == ';'
-    for text in ('', '::', r'\n'):
-        with pytest.raises(ArgumentTypeError, match='must be one character'):
-            separator(text)

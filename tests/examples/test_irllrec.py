@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_irllrec.assemble import choose_preset
-from pyg_irllrec.cli.trained_run import open_trained_run
-from pyg_irllrec.presets import auto_preset
+from pyg_irllrec.serving import load
 from tests.datasets.files import NUM_USERS, matrix, write_dataset, write_pickle
 from tests.examples.run_example import EXAMPLES, Done, run_example
 
@@ -68,20 +66,18 @@ def test_trains_on_the_authors_layout(tmp_path, backbone, alignment):
     assert 'ms a training step' in done.stdout and 'MB peak memory' in done.stdout
 
 
-def test_auto_follows_from_the_data(tmp_path):
+def test_the_bundle_ranks_as_the_run(tmp_path):
     write_dataset(tmp_path)
     args = ('--dataset', 'amazon', '--root', tmp_path, '--epochs', 1)
-    args += ('--alignment', 'auto', '--out', tmp_path / 'out')
-    done = call(*args, cwd=tmp_path)
+    done = call(*args, '--out', tmp_path / 'out', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    bundle = load(tmp_path / 'out' / 'bundle')
     saved = weights(tmp_path / 'out' / 'best.ckpt')
-    opened = open_trained_run(tmp_path / 'out', {})
-    width = choose_preset(opened.data)['backbone']['embedding_dim']
-    assert opened.model.backbone.embedding_dim == width
-    assert width < auto_preset()['backbone']['embedding_dim']
-    assert opened.model.blend_weight.tolist() == saved['model.blend_weight'].tolist()
-    done = call(*args, '--preset', 'authors', cwd=tmp_path)
-    assert done.returncode == 2 and 'needs an alignment of theirs' in done.stderr
+    assert all(
+        torch.equal(value, saved[f'model.{name}'])
+        for name, value in bundle.model.named_parameters()
+    )
+    assert bundle.metrics.keys() >= {'recall@20', 'ndcg@20'}
 
 
 def test_moments_and_bfloat16(tmp_path):
