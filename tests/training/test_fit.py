@@ -41,7 +41,6 @@ from pyg_irllrec.training import (
     evaluate_ranker,
     fit,
     load_weights,
-    parse_device,
 )
 from pyg_irllrec.training._result_files import peak_memory_mb
 from pyg_irllrec.transforms import SplitInteractions
@@ -695,16 +694,6 @@ def test_numbers_of_numpy_are_read_back(tmp_path):
     options = {'seed': np.int64(3), 'ks': (np.int64(5),), 'lr': np.float64(1e-3)}
     run(tmp_path, epochs=1, patience=np.int64(2), **options)
     run(tmp_path, epochs=2, patience=2, resume=True, **options)
-
-
-def test_parse_device():
-    assert parse_device('cpu').type == 'cpu'
-    expected = 'cuda' if torch.cuda.is_available() else 'cpu'
-    assert parse_device('auto').type == expected
-    assert parse_device(torch.device('cpu')) == torch.device('cpu')
-    for device in (torch.device('mps'), 3, None):
-        with pytest.raises(ValueError, match="'device' must be 'auto'"):
-            parse_device(device)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')

@@ -1,0 +1,9 @@
+from __future__ import annotations
+
+from pyg_irllrec.training import FitResult
+
+
+def test_it_is_what_metrics_json_holds_and_the_history():
+    """Who reads the file relies on these names."""
+    names = ('test', 'best_epoch', 'history', 'seconds_per_step', 'peak_memory_mb')
+    assert FitResult._fields == (*names, 'fingerprint')
