@@ -102,13 +102,11 @@ def measure(folder: Path, args: argparse.Namespace) -> list[Row]:
 
 
 def make_bundle(folder: Path, users: int, items: int) -> None:
+    from benchmarks._serving_data import embedded_data
     from pyg_irllrec import build_model
-    from pyg_irllrec.datasets import SyntheticIntents
     from pyg_irllrec.serving import Bundle
-    from pyg_irllrec.text import TfidfEncoder
 
-    encoder = TfidfEncoder()
-    data = SyntheticIntents(users, items, encoder=encoder)[0]
+    data, encoder = embedded_data(users, items)
     Bundle(build_model(data), data, encoder=encoder).save(folder)
 
 

@@ -20,14 +20,12 @@ from pathlib import Path
 import uvicorn
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks._serving_data import embedded_data
 from pyg_irllrec import build_model
-from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.serving import Bundle
 from pyg_irllrec.serving.http import create_app
 from pyg_irllrec.serving.http.serve import listen
-from pyg_irllrec.text import TfidfEncoder
 from pyg_irllrec.training import InteractionDataModule, fit
-from pyg_irllrec.transforms import EncodeText
 
 
 def main() -> int:
@@ -58,17 +56,7 @@ def main() -> int:
 
 
 def make_bundle(epochs: int) -> Bundle:
-    data = SyntheticIntents()[0]
-    encoder = TfidfEncoder().fit(
-        [
-            text
-            for side in ('user', 'item')
-            for name in ('profile_text', 'intent_text')
-            for text in data[side][name]
-        ]
-    )
-    for name in ('profile', 'intent'):
-        data = EncodeText(encoder, f'{name}_text', name)(data)
+    data, encoder = embedded_data(1000, 800)
     data['item'].title = [title(text) for text in data['item'].profile_text]
     data['user'].id = [f'user-{row:04}' for row in range(data['user'].num_nodes)]
     model = build_model(data)

@@ -194,8 +194,11 @@ SearchLimit = Annotated[int, Query(ge=1, le=100)]
 
 
 def to_json(content: dict[str, Any], status: int = 200) -> Response:
-    r"""An answer; a number that is not finite is an error of this package."""
-    body = json.dumps(content, allow_nan=False, default=str)
+    r"""An answer."""
+    try:
+        body = json.dumps(content, allow_nan=False)
+    except ValueError as error:
+        raise RuntimeError('a score is not finite') from error
     return Response(body, status, media_type='application/json')
 
 

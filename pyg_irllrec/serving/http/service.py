@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +31,7 @@ class Held(NamedTuple):
     version: str
     users: NodeSearch
     items: NodeSearch
+    info: dict[str, Any]
 
 
 class Service:
@@ -56,7 +58,7 @@ class Service:
         r"""Puts another bundle in the place of the one that is served."""
         _warm_up(bundle)
         users, items = NodeSearch(bundle.users), NodeSearch(bundle.items)
-        self._held = Held(bundle, version, users, items)
+        self._held = Held(bundle, version, users, items, plain(bundle.info()))
         self.reloads += 1
         self.reload_error = None
 
@@ -69,7 +71,7 @@ class Service:
             'uptime_seconds': round(time.monotonic() - self._started, 3),
             'reloads': self.reloads,
             'reload_error': self.reload_error,
-            'bundle': held.bundle.info(),
+            'bundle': held.info,
         }
 
     def recommend(self, request: RecommendRequest) -> dict[str, Any]:
@@ -204,13 +206,15 @@ def unknown(nodes: Nodes, name: NodeId, argument: str) -> UnknownId:
 
 
 def plain(value: Any) -> Any:
-    r"""Named tuples, dataclasses and tensors as JSON has them."""
+    r"""Named tuples as JSON has them; a number that is not finite is None."""
     if hasattr(value, '_asdict'):
         return plain(value._asdict())
     if isinstance(value, Mapping):
         return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value
 
 

@@ -42,9 +42,9 @@ def test_named_tuples_are_json():
 
     class Outer(NamedTuple):
         inner: list[Inner]
-        more: dict[int, tuple[str, None]]
+        more: dict[int, tuple[str, float]]
 
-    found = plain(Outer([Inner(1)], {2: ('a', None)}))
+    found = plain(Outer([Inner(1)], {2: ('a', float('nan'))}))
     assert found == {'inner': [{'value': 1}], 'more': {'2': ['a', None]}}
 
 
