@@ -36,7 +36,7 @@ BARE = {
     'from pyg_irllrec.cli.main import main; raise SystemExit(main())': 'cli',
 }
 SERVE = {
-    'from pyg_irllrec.text import SentenceEncoder; SentenceEncoder()(["a"])': 'text',
+    'from pyg_irllrec.text import SentenceEncoder; SentenceEncoder("m")(["a"])': 'text',
     'from pyg_irllrec.text import OpenAIEncoder; OpenAIEncoder("m")(["a"])': 'llm',
 }
 TOPICS = {

@@ -24,6 +24,7 @@ from pyg_irllrec.cli.commands import (
     similar,
     train,
     tune,
+    update,
 )
 from pyg_irllrec.cli.run_command import run_command
 
@@ -38,6 +39,7 @@ COMMANDS: tuple[Command, ...] = (
     serve.command,
     info.command,
     tune.command,
+    update.command,
 )
 """In the order of the help."""
 

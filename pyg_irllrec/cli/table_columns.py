@@ -74,12 +74,18 @@ def find_table_columns(
     if items is None:
         _check_no_items(given)
         return TableColumns(**found)
-    return TableColumns(**found | _item_columns(items, form, found))
+    return TableColumns(**found | find_item_columns(items, form, found))
 
 
-def _item_columns(
+def find_item_columns(
     items: Path, form: Mapping[str, str], given: Mapping[str, Any]
 ) -> dict[str, Any]:
+    r"""The columns of items, by the names that :class:`TableColumns` has for them:
+    those that are given, and those that are found by their names.
+
+    Raises:
+        ValueError: If a column is not to be found, or may be one of several.
+    """
     names, where = open_table(items, **form).columns(), str(items)
     key = given['items_id']
     if key is None and given['item'] not in names:

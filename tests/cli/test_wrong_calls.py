@@ -149,6 +149,22 @@ CALLS = {
         'data --out new --device toaster': 'toaster',
         'data --out ratings.csv': 'ratings.csv',
     },
+    'update': {
+        '': "Missing argument 'BUNDLE'",
+        'run': '--interactions',
+        'nope --interactions ratings.csv': 'nope',
+        'torn --interactions ratings.csv': 'torn',
+        'run --interactions nope.csv': 'nope.csv',
+        'run --interactions nothing': 'nothing',
+        'run --interactions books.csv': '--user',
+        'run --interactions ratings.csv --item zzz': 'zzz',
+        'run --interactions ratings.csv --title title': '--items',
+        'run --items nope.csv': 'nope.csv',
+        'run --items ratings.csv': '--item-text',
+        'run --items books.csv --item-text zzz': 'zzz',
+        'run --items books.csv --sep ab': 'ab',
+        'run --items books.csv --out ratings.csv': 'ratings.csv',
+    },
 }
 
 

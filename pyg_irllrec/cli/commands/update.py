@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+from typer import Option
+
+from pyg_irllrec.cli.command import Command
+from pyg_irllrec.cli.open_bundle import bundle_folder, open_bundle
+from pyg_irllrec.cli.options import BundleArgument, Config, Json, Quiet, Threads
+from pyg_irllrec.cli.output import Output
+from pyg_irllrec.cli.table_columns import (
+    TableColumns,
+    find_item_columns,
+    find_table_columns,
+)
+from pyg_irllrec.datasets._ingest.open_table import open_table
+from pyg_irllrec.serving import Bundle
+from pyg_irllrec.typing import RATES
+
+EXAMPLES = """\
+pyg-irllrec update runs/movies --interactions today.csv
+pyg-irllrec update runs/movies --items new_movies.csv --out runs/fresh"""
+
+
+def update(
+    bundle: BundleArgument,
+    interactions: Annotated[
+        Optional[Path],
+        Option(metavar='FILE', help='New interactions: CSV, Parquet or JSON lines.'),
+    ] = None,
+    items: Annotated[
+        Optional[Path], Option(metavar='FILE', help='Texts and titles of new items.')
+    ] = None,
+    user: Annotated[
+        Optional[str], Option(metavar='COLUMN', help='Ids of users.')
+    ] = None,
+    item: Annotated[
+        Optional[str], Option(metavar='COLUMN', help='Ids of items.')
+    ] = None,
+    items_id: Annotated[
+        Optional[str],
+        Option(
+            metavar='COLUMN', show_default='as --item', help='Ids of items in --items.'
+        ),
+    ] = None,
+    item_text: Annotated[
+        Optional[list[str]],
+        Option(
+            metavar='COLUMN',
+            help='Joined to the text of an item; once for each column.',
+        ),
+    ] = None,
+    title: Annotated[Optional[str], Option(metavar='COLUMN')] = None,
+    sep: Annotated[str, Option(help=r'The separator of CSV files, or \t.')] = ',',
+    encoding: Annotated[str, Option(help='Of CSV files and JSON lines.')] = 'utf-8',
+    out: Annotated[
+        Optional[Path],
+        Option(
+            metavar='DIR',
+            show_default='BUNDLE itself',
+            help='Where the new bundle is saved.',
+        ),
+    ] = None,
+    threads: Threads = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    r"""Folds new interactions, users and items into a bundle, without training.
+
+    Columns that are not named are found as prepare finds them. Users and items that are
+    unknown are added; an item with a text and no interactions is ranked by its text.
+    The bundle is replaced whole or not at all: a service takes the new one over.
+    """
+    if interactions is None and items is None:
+        raise ValueError('give --interactions, --items or both')
+    form = {'sep': '\t' if sep == r'\t' else sep, 'encoding': encoding}
+    given = TableColumns(user, item, None, None, items_id, item_text, title)
+    pairs, texts = _read(interactions, items, form, given)
+    before = open_bundle(bundle)
+    after = before.update(pairs, items=texts)
+    path = bundle_folder(bundle) if out is None else out
+    after.save(path)
+    added = {
+        name: count - _sizes(before)[name] for name, count in _sizes(after).items()
+    }
+    Output(as_json, quiet).result(
+        {'bundle': path, 'added': added},
+        [
+            *(f'{name:>12}: {count} more' for name, count in added.items()),
+            f'the bundle is {path}',
+        ],
+    )
+
+
+def _read(
+    interactions: Optional[Path],
+    items: Optional[Path],
+    form: Mapping[str, str],
+    given: TableColumns,
+) -> tuple[Any, Any]:
+    r"""Both tables, with the names of columns that a bundle has for them."""
+    if interactions is not None:
+        columns = find_table_columns(
+            interactions, items, form, given, needs_rating=False, needs_time=False
+        )
+        names = {'user': str(columns.user), 'item': str(columns.item)}
+        pairs: Any = _columns(interactions, form, names)
+    else:
+        assert items is not None
+        found = find_item_columns(items, form, given._asdict())
+        columns, pairs = given._replace(**found), []
+    return pairs, None if items is None else _read_items(items, form, columns)
+
+
+def _read_items(
+    path: Path, form: Mapping[str, str], columns: TableColumns
+) -> dict[str, list[Any]]:
+    key, title = str(columns.items_id or columns.item), str(columns.title)
+    texts = columns.item_text or []
+    table = _columns(path, form, {name: name for name in (key, title, *texts)})
+    return {
+        'id': table[key],
+        'title': ['' if each is None else str(each) for each in table[title]],
+        'text': [
+            '. '.join(str(each) for each in row if each not in (None, ''))
+            for row in zip(*(table[name] for name in texts))
+        ],
+    }
+
+
+def _columns(
+    path: Path, form: Mapping[str, str], names: Mapping[str, str]
+) -> dict[str, list[Any]]:
+    r"""Columns of a file by other names."""
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for batch in open_table(path, **form).batches(list(dict.fromkeys(names.values()))):
+        for name, column in names.items():
+            columns[name] += batch[column].to_pylist()
+    return columns
+
+
+def _sizes(bundle: Bundle) -> dict[str, int]:
+    return {
+        'users': len(bundle.users),
+        'items': len(bundle.items),
+        'interactions': bundle.data[RATES].edge_index.size(1),
+    }
+
+
+command = Command(update, EXAMPLES)
