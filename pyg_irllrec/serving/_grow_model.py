@@ -114,7 +114,7 @@ def _grow(name: str, value: Tensor, growth: _Growth) -> Tensor:
         after_users = (value >= num_users).long()
         after_items = (value >= num_users + num_items).long()
         return value + new_users * after_users + new_items * after_items
-    return value
+    return value.clone()  # Training one must not change the other.
 
 
 def _grow_graph(

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import torch
+
+from pyg_irllrec.serving import Bundle, load
+from pyg_irllrec.training import InteractionDataModule, fit
+from pyg_irllrec.typing import RATES
+from tests.serving.bundles import (
+    NUM_ITEMS,
+    NUM_USERS,
+    bare_bundle,
+    full_bundle,
+    plain_bundle,
+    small_data,
+    small_model,
+)
+
+USERS = torch.arange(NUM_USERS)
+NEW = [('user-003', 'book 11'), ('zoe', 'book 7'), ('zoe', 'book 9')]
+
+
+@pytest.fixture(scope='module')
+def updated():
+    words = plain_bundle().data['item'].profile_text[4]
+    return plain_bundle().update(NEW, items={'new': words}, users={'zoe': words})
+
+
+def test_with_nothing_new_it_is_the_same_bundle():
+    bundle = plain_bundle()
+    assert bundle.update([]) is bundle
+    user, item = bundle.data[RATES].edge_index[:, 0].tolist()
+    assert bundle.update([(bundle.users[user], bundle.items[item])]) is bundle
+
+
+def test_new_ids_are_rows_behind_the_others(updated):
+    bundle = plain_bundle()
+    assert list(updated.users) == [*bundle.users, 'zoe']
+    assert list(updated.items) == [*bundle.items, 'new']
+    edges = updated.data[RATES].edge_index
+    old = bundle.data[RATES].edge_index
+    assert torch.equal(edges[:, : old.size(1)], old)
+    assert edges[:, old.size(1) :].tolist() == [[3, NUM_USERS, NUM_USERS], [11, 7, 9]]
+    assert updated.model.num_items == NUM_ITEMS + 1
+
+
+def test_the_old_bundle_stays_as_it_is(updated):
+    bundle = plain_bundle()
+    assert len(bundle.users) == NUM_USERS and bundle.data['item'].num_nodes == NUM_ITEMS
+    assert bundle.data[RATES].edge_index.size(1) < updated.data[RATES].edge_index.size(
+        1
+    )
+    fresh = Bundle(bundle.model, bundle.data)
+    assert torch.equal(fresh.ranker.score(USERS), bundle.ranker.score(USERS))
+
+
+def test_what_was_folded_in_is_seen(updated):
+    assert updated.seen.degree[NUM_USERS] == 2
+    best = updated.recommend(['zoe'], NUM_ITEMS + 1)['zoe']
+    assert not {'book 7', 'book 9'} & {each.item for each in best}
+
+
+def test_an_item_of_a_text_is_ranked_by_it(updated):
+    """It has the text of book 4, whose neighbours in text are its neighbours."""
+    assert updated.ranker.by_text.tolist() == [NUM_ITEMS]
+    item = updated.ranker.item_embedding
+    cosine = torch.cosine_similarity(item[-1:], item[:-1])
+    assert cosine.argsort(descending=True).tolist().index(4) < 5
+    profile = updated.data['item'].profile
+    torch.testing.assert_close(profile[-1], profile[4])
+    assert updated.items.title(NUM_ITEMS) == 'new'
+
+
+def test_trained_weights_stay(updated):
+    old, new = plain_bundle().model.state_dict(), updated.model.state_dict()
+    for name, value in new.items():
+        if name.endswith('user_embedding.weight'):
+            assert torch.equal(value[:NUM_USERS], old[name])
+            assert value[NUM_USERS].any()
+        elif value.shape == old[name].shape:
+            assert torch.equal(value, old[name]), name
+
+
+def test_what_is_folded_in_is_not_held_out_any_longer():
+    bundle = plain_bundle()
+    user, item = bundle.data[RATES].test_edge_label_index[:, 0].tolist()
+    held_out = bundle.update([(bundle.users[user], bundle.items[item])]).data[RATES]
+    assert [user, item] not in held_out.test_edge_label_index.t().tolist()
+    assert held_out.test_edge_label_index.size(1) == (
+        bundle.data[RATES].test_edge_label_index.size(1) - 1
+    )
+    users, items = bundle.data[RATES].test_edge_label_index
+    pairs = [(bundle.users[u], bundle.items[i]) for u, i in zip(users, items)]
+    assert 'test_edge_label_index' not in bundle.update(pairs).data[RATES]
+    assert 'val_edge_label_index' not in bundle.update(pairs).data[RATES]
+
+
+@pytest.mark.parametrize(
+    'give', ['frame', 'csv', 'tensor'], ids=['frame', 'csv', 'tensor']
+)
+def test_takes_tables_files_and_tensors(give, tmp_path):
+    bundle = bare_bundle()
+    frame = pd.DataFrame({'item': [39, 50], 'user': [3, 3], 'stars': [1, 5]})
+    given = frame
+    if give == 'csv':
+        given = tmp_path / 'new.csv'
+        frame.to_csv(given, index=False)
+    elif give == 'tensor':
+        given = torch.tensor([[3, 3], [39, 50]])
+    new = bundle.update(given)
+    assert list(new.items) == [*range(NUM_ITEMS), 50]
+    assert new.data[RATES].edge_index[:, -2:].tolist() == [[3, 3], [39, 40]]
+
+
+def test_ids_have_one_type():
+    bundle = bare_bundle()
+    assert list(bundle.update([('7', 'x')]).items)[-2:] == ['39', 'x']
+    assert list(bundle.update([(7.0, '0041')]).items)[-1] == '0041'
+
+
+def test_titles_and_texts_of_known_items_are_replaced():
+    table = {'id': ['book 2', 'other'], 'title': ['Two', None], 'text': [None, 'words']}
+    bundle = plain_bundle()
+    new = bundle.update([], items=table)
+    assert new.items.title(2) == 'Two'
+    assert new.items.title(3) == bundle.items.title(3)
+    assert new.data['item'].text == [*bundle.data['item'].text, 'words']
+    assert torch.equal(new.data['item'].profile[2], bundle.data['item'].profile[2])
+
+
+def test_without_an_encoder_texts_are_kept_alone():
+    data, _ = small_data()
+    bundle = Bundle(small_model(data), data)
+    new = bundle.update([], items={'new': 'some words'})
+    assert new.data['item'].text[-1] == 'some words'
+    assert not new.data['item'].profile[-1].any()
+    assert new.ranker.by_text.numel() == 0
+
+
+def test_training_goes_on_from_it(tmp_path):
+    updated = plain_bundle().update(NEW, items={'new': 'mysteries'})
+    interactions = InteractionDataModule(updated.data, batch_size=64)
+    result = fit(
+        updated.model, interactions, tmp_path, epochs=2, check_every=1, progress=False
+    )
+    assert result.test['recall@20'] > 0
+
+
+def test_saved_and_loaded(updated, tmp_path):
+    updated.save(tmp_path / 'bundle')
+    users = torch.arange(NUM_USERS + 1)
+    found = load(tmp_path / 'bundle').ranker.score(users)
+    assert torch.equal(found, updated.ranker.score(users))
+
+
+@pytest.mark.parametrize('make', [full_bundle, bare_bundle])
+def test_updated_twice_is_updated_once(make):
+    bundle = make()
+    users, items = list(bundle.users)[:2], list(bundle.items)[:3]
+    one, two = [(users[0], items[2])], [(users[1], 99), (98, items[1])]
+    once = bundle.update([*one, *two])
+    twice = bundle.update(one).update(two)
+    torch.testing.assert_close(
+        once.ranker.score(USERS), twice.ranker.score(USERS), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ('interactions', 'nodes', 'message'),
+    [
+        (['ab'], None, "'interactions' must hold pairs .* got 'ab' at place 0"),
+        ([('a', 'b', 'c')], None, 'must hold pairs'),
+        (7, None, "'interactions' must be a table"),
+        (torch.zeros(3, 2), None, r'of shape \(2, E\)'),
+        (pd.DataFrame({'user': [1]}), None, "one column 'item', got no"),
+        ([(None, 'b')], None, 'lacks an id'),
+        ([], {'text': ['words']}, "one column 'id', got no"),
+        ([], 7, "'items' must be a table"),
+        ([], {'id': ['a', 'a'], 'text': ['b', 'c']}, 'one text per id'),
+    ],
+)
+def test_names_what_does_not_fit(interactions, nodes, message):
+    with pytest.raises(ValueError, match=message):
+        bare_bundle().update(interactions, items=nodes)
+
+
+def test_an_encoder_of_another_width_is_named():
+    bundle = plain_bundle()
+    other = Bundle(
+        bundle.model, bundle.data, encoder=lambda texts: [[1.0]] * len(texts)
+    )
+    with pytest.raises(ValueError, match='16 numbers per text'):
+        other.update([], items={'new': 'words'})
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'gone\.csv'):
+        bare_bundle().update(tmp_path / 'gone.csv')
