@@ -20,6 +20,8 @@ from typing import Any
 
 from benchmarks import info_nce as info_nce_benchmark
 from benchmarks import intent_propagate as intent_propagate_benchmark
+from benchmarks import item_index as item_index_benchmark
+from benchmarks import recommend_all as recommend_all_benchmark
 from benchmarks import sampling_eval as sampling_eval_benchmark
 from benchmarks import scale as scale_benchmark
 from benchmarks import train_step as train_step_benchmark
@@ -418,6 +420,16 @@ def steering() -> str:
     )
 
 
+def item_index() -> str:
+    rows = rows_of('item_index')
+    return f'{command("item_index")}:\n\n{item_index_benchmark.table(rows)}'
+
+
+def recommend_all() -> str:
+    rows = rows_of('recommend_all')
+    return f'{command("recommend_all")}:\n\n{recommend_all_benchmark.table(rows)}'
+
+
 FIGURES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
@@ -440,6 +452,8 @@ FIGURES: dict[str, Callable[[], str]] = {
         bundle_faults,
         mutation,
         steering,
+        item_index,
+        recommend_all,
     )
 }
 

@@ -271,9 +271,9 @@ class Bundle:
                 (default: :obj:`None`, that of the library)
             local_files_only (bool): Whether to download nothing.
                 (default: :obj:`False`)
-            model (Recommender, optional): As for :func:`load`.
+            model (Recommender, optional): As for :func:`~pyg_irllrec.serving.load`.
                 (default: :obj:`None`)
-            encoder (callable, optional): As for :func:`load`.
+            encoder (callable, optional): As for :func:`~pyg_irllrec.serving.load`.
                 (default: :obj:`None`)
 
         Raises:
@@ -323,10 +323,11 @@ class Bundle:
             dial (float): How far :obj:`intents` move the ranking, from 0, not at all,
                 on. (default: :obj:`1.0`)
             index (str): How items are searched: :obj:`"exact"`, or :obj:`"faiss"`, by
-                an :class:`ItemIndex` that is built on first use. Of a blend, the best
-                :math:`20 k` of the graph are candidates, and ranked by the blend. With
-                :obj:`among`, :obj:`intents` or items that are scored by their texts,
-                the search is exact. (default: :obj:`"exact"`)
+                an :class:`~pyg_irllrec.serving.ItemIndex` that is built on first use.
+                Of a blend, the best :math:`20 k` of the graph are candidates, and
+                ranked by the blend. With :obj:`among`, :obj:`intents` or items that
+                are scored by their texts, the search is exact.
+                (default: :obj:`"exact"`)
             batch_size (int): How many users are scored at once: memory is
                 :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
             progress (bool): Whether to show a bar. (default: :obj:`False`)
