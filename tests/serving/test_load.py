@@ -16,6 +16,7 @@ from benchmarks import bundle_faults
 from pyg_irllrec import build_model
 from pyg_irllrec.nn import ModuleBackbone
 from pyg_irllrec.serving import Bundle, load
+from pyg_irllrec.serving._bundle_files import read_tensors, write_tensors
 from pyg_irllrec.serving._save import with_digest
 from pyg_irllrec.typing import RATES
 from tests.serving.bundles import (
@@ -138,6 +139,32 @@ def test_a_damaged_bundle_is_refused_or_harmless(saved, tmp_path, fault):
             assert verdict == 'refused', (what, error)
 
 
+def test_other_interactions_to_leave_out(tmp_path):
+    data, _ = small_data()
+    seen = torch.tensor([[0, 1], [5, 7]])
+    Bundle(small_model(data, alignment='none'), data, seen=seen).save(tmp_path)
+    assert load(tmp_path).seen.item.tolist() == [5, 7]
+
+
+def test_bundle_json_of_another_shape(copy):
+    rewrite(copy, format='other')
+    with pytest.raises(ValueError, match=r'bundle\.json is of another kind'):
+        load(copy)
+    (copy / 'bundle.json').write_bytes(b' ' * (1 << 24) + b'{}')
+    with pytest.raises(ValueError, match=r'bundle\.json has more than \d+ bytes'):
+        load(copy)
+
+
+@pytest.mark.parametrize('solution', [torch.zeros(40, 39), torch.full((40, 3), 40)])
+def test_a_solution_that_does_not_fit(copy, solution):
+    tensors = {**read_tensors(next(copy.glob('model-*'))), 'solution.0.0': solution}
+    record = json.loads((copy / 'bundle.json').read_text())
+    files = record['files'] | {'model': write_tensors(copy, 'model', tensors)}
+    rewrite(copy, files=files)
+    with pytest.raises(ValueError, match='the solution of companion 0'):
+        load(copy)
+
+
 def test_where_there_is_no_bundle(tmp_path):
     for path in (tmp_path, tmp_path / 'none'):
         with pytest.raises(FileNotFoundError, match='holds no bundle, a folder with'):
@@ -169,11 +196,11 @@ def test_names_the_file_at_fault(copy):
 
 def test_claims_are_compared_before_memory_is_taken(copy):
     record = json.loads((copy / 'bundle.json').read_text())
-    for name, value in (('embedding_dim', 10**9), ('num_intents', 10**9)):
+    for name in ('embedding_dim', 'num_intents', 'num_layers'):
         model = json.loads(json.dumps(record['model']))
-        model['arguments']['backbone']['arguments'][name] = value
+        model['arguments']['backbone']['arguments'][name] = 10**9
         rewrite(copy, model=model)
-        with pytest.raises(ValueError, match='the model claims backbone'):
+        with pytest.raises(ValueError, match='the model claims'):
             load(copy)
     rewrite(copy, model=record['model'], sizes={'user': 60, 'item': 10**12})
     with pytest.raises(ValueError, match='has 40 rows, not 1000000000000'):
