@@ -34,6 +34,7 @@ from benchmarks._quality_report import (
 )
 from benchmarks._quality_report import table as quality_table
 from benchmarks.prototypes import table as prototypes_table
+from benchmarks.serving_load import table as serving_load_table
 from benchmarks.steering import table as steering_table
 
 ROOT = Path(__file__).parents[1]
@@ -297,6 +298,13 @@ def sampling_eval() -> str:
     )
 
 
+def serving_load() -> str:
+    return (
+        f'{command("serving_load")}, service and clients on '
+        f'{machine("serving_load")}:\n\n{serving_load_table(rows_of("serving_load"))}'
+    )
+
+
 def approximation() -> str:
     return command('approximation')
 
@@ -442,6 +450,7 @@ FIGURES: dict[str, Callable[[], str]] = {
         info_nce,
         intent_propagate,
         sampling_eval,
+        serving_load,
         approximation,
         scale,
         data_pipeline,
