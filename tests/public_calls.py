@@ -733,6 +733,14 @@ def serving_calls(folder: Path) -> Calls:
             {**given, 'seen': torch.tensor([[0], [1]]), 'metrics': {'recall@20': 0.5}},
         ),
         'Bundle.save': (bundle.save, {'path': folder / 'other'}),
+        'Bundle.update': (
+            bundle.update,
+            {
+                'interactions': [('user-003', 'book 7'), ('zoe', 'book 9')],
+                'items': {'new': 'a mystery'},
+                'users': {'zoe': 'mysteries'},
+            },
+        ),
         'Bundle.to': (bundle.to, {'device': 'cpu'}),
         'Bundle.save_pretrained': (bundle.save_pretrained, {'path': folder / 'hub'}),
         'Bundle.from_pretrained': (serving.Bundle.from_pretrained, hub),

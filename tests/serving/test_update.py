@@ -140,11 +140,14 @@ def test_without_an_encoder_texts_are_kept_alone():
 
 def test_training_goes_on_from_it(tmp_path):
     updated = plain_bundle().update(NEW, items={'new': 'mysteries'})
+    weight = plain_bundle().model.feature_map.weight.clone()
     interactions = InteractionDataModule(updated.data, batch_size=64)
     result = fit(
         updated.model, interactions, tmp_path, epochs=2, check_every=1, progress=False
     )
     assert result.test['recall@20'] > 0
+    assert not torch.equal(updated.model.feature_map.weight, weight)
+    assert torch.equal(plain_bundle().model.feature_map.weight, weight)
 
 
 def test_saved_and_loaded(updated, tmp_path):
