@@ -114,6 +114,7 @@ def run_readme(bin: Path, folder: Path) -> None:
             if line.startswith('curl'):
                 assert any(topic in shown for topic in TOPICS), 'no title was served'
                 json.loads(shown)
+                check_page(port)
         assert service is not None, 'the commands of README.md serve nothing'
         service.send_signal(signal.SIGTERM)
         code = service.wait(timeout=30)
@@ -121,6 +122,11 @@ def run_readme(bin: Path, folder: Path) -> None:
     finally:
         if service is not None and service.poll() is None:
             service.kill()
+
+
+def check_page(port: int) -> None:
+    with urllib.request.urlopen(f'http://127.0.0.1:{port}/', timeout=10) as page:
+        assert b'<html' in page.read(), 'there is no page at /'
 
 
 def readme_commands() -> Iterator[str]:
