@@ -226,6 +226,54 @@ def encoder_of(data: HeteroData) -> Callable[[Sequence[str]], np.ndarray[Any, An
     return encode
 
 
+# How it is written.
+
+
+def items_table(rows: Sequence[Row]) -> str:
+    head = {
+        'cold': 'items of a text, among all',
+        'cold_among_cold': 'among themselves',
+        'warm': 'other items, among all',
+        'all': 'all',
+    }
+    return _table(rows, 'items', head, share='their share of the top 20')
+
+
+def updates_table(rows: Sequence[Row]) -> str:
+    head = {
+        'all': 'all',
+        'old_user_old_item': 'known users and items',
+        'old_user_new_item': 'known users, new items',
+        'new_user': 'new users',
+    }
+    return _table(rows, 'update', head, seconds='update')
+
+
+def _table(rows: Sequence[Row], what: str, head: dict[str, str], **last: str) -> str:
+    """A table of recalls, and a column of another kind."""
+    ((extra, title),) = last.items()
+    lines = [
+        f'| dataset | ranked by | {" | ".join(head.values())} | {title} |',
+        '|---' * (len(head) + 3) + '|',
+    ]
+    for row in rows:
+        if row['what'] != what:
+            continue
+        value = row.get(extra)
+        shown = (
+            ''
+            if value is None
+            else f'{value:.0%}'
+            if extra == 'share'
+            else (f'{value:.1f} s')
+        )
+        cells = [f'{row[name]:.3f}' for name in head]
+        lines.append(
+            f'| {row["dataset"]} | `{row["by"]}` | {" | ".join(cells)} | {shown} |'
+        )
+    return '\n'.join(lines)
+
+
 # What both share.
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import cold_items as cold_items_benchmark
 from benchmarks import info_nce as info_nce_benchmark
 from benchmarks import intent_propagate as intent_propagate_benchmark
 from benchmarks import item_index as item_index_benchmark
@@ -438,6 +439,16 @@ def recommend_all() -> str:
     return f'{command("recommend_all")}:\n\n{recommend_all_benchmark.table(rows)}'
 
 
+def cold_items() -> str:
+    table = cold_items_benchmark.items_table(rows_of('cold_items'))
+    return f'{command("cold_items")}, Recall@20:\n\n{table}'
+
+
+def cold_updates() -> str:
+    table = cold_items_benchmark.updates_table(rows_of('cold_items'))
+    return f'The same command, Recall@20 of the test set:\n\n{table}'
+
+
 FIGURES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
@@ -463,6 +474,8 @@ FIGURES: dict[str, Callable[[], str]] = {
         steering,
         item_index,
         recommend_all,
+        cold_items,
+        cold_updates,
     )
 }
 
