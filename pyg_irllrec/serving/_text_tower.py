@@ -14,7 +14,8 @@ from pyg_irllrec.functional import unit_norm
 _GRID = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 LEAST_ROWS = 2
 _MAX_ROWS = 50_000  # More add nothing to a linear map, but memory.
-_MAX_SCORES = 2**22
+_MAX_SCORES = 2**22  # That are in memory at once.
+_LEAST_USERS = 16
 _TOP = 20
 
 
@@ -121,7 +122,8 @@ class TextTower:
 
     def _fit_items(self, side: TextRidge) -> None:
         trained = self._pairs[0].unique()
-        users = _spread(trained, max(1, _MAX_SCORES // side.rows.numel()))
+        num_items = len(self._embedding['item'])
+        users = _spread(trained, max(_LEAST_USERS, _MAX_SCORES // num_items))
         scores = self._scorer(users)
         seen = _seen(self._pairs, users, scores.shape)
         unseen = ~seen[:, side.rows]

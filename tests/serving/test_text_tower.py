@@ -133,6 +133,19 @@ def test_many_nodes_are_learned_from_at_even_distances(world, monkeypatch):
     assert TextRidge(text, torch.arange(100)).rows.tolist() == list(range(0, 100, 10))
 
 
+def test_scores_of_few_users_are_read_where_there_are_many_items(world, monkeypatch):
+    user, item, text, pairs = world
+    asked = []
+
+    def score(rows):
+        asked.append(rows.tolist())
+        return user[rows] @ item.t()
+
+    monkeypatch.setattr(_text_tower, '_MAX_SCORES', 20 * NUM_ITEMS)
+    TextTower(user, item, None, text, pairs, score).items(text[:1])
+    assert asked == [list(range(0, NUM_USERS, 4))]
+
+
 def test_rows_with_interactions_and_a_text():
     text = torch.tensor([[1.0], [0.0], [1.0], [1.0]])
     assert trained_rows(text, torch.tensor([1, 3, 3])).tolist() == [3]
