@@ -36,7 +36,7 @@ from pyg_irllrec.serving.http.schemas import (
 )
 from pyg_irllrec.serving.http.service import Service, UnknownId
 from pyg_irllrec.typing import PathLike
-from pyg_irllrec.utils.checks import check_count, check_positive
+from pyg_irllrec.utils.checks import check_choice, check_count, check_positive
 
 LOCAL_HOSTS = ('localhost', '127.0.0.1', '[::1]')
 PAGE = {
@@ -56,6 +56,7 @@ def create_app(
     timeout: float = 10.0,
     reload_seconds: Optional[float] = 1.0,
     allowed_hosts: Optional[Sequence[str]] = LOCAL_HOSTS,
+    index: str = 'exact',
     device: str = 'cpu',
 ) -> FastAPI:
     r"""The service of a bundle, as an ASGI application: :obj:`POST` to
@@ -83,6 +84,9 @@ def create_app(
             service by, so that no foreign page can reach it by a name of its own;
             :obj:`None` for any.
             (default: :obj:`("localhost", "127.0.0.1", "[::1]")`)
+        index (str): How the items of users are searched, :obj:`"exact"` or
+            :obj:`"faiss"`, as in :meth:`~pyg_irllrec.serving.Bundle.recommend`.
+            (default: :obj:`"exact"`)
         device (str): Where a bundle of a folder is put. (default: :obj:`"cpu"`)
 
     Raises:
@@ -92,6 +96,7 @@ def create_app(
     check_count('threads', threads)
     check_count('queue_size', queue_size)
     check_positive('timeout', timeout)
+    check_choice('index', index, ('exact', 'faiss'))
     if reload_seconds is not None:
         check_positive('reload_seconds', reload_seconds)
     if isinstance(allowed_hosts, str):
@@ -100,10 +105,10 @@ def create_app(
             f'[{allowed_hosts!r}]'
         )
     if isinstance(bundle, Bundle):
-        folder, service = None, Service(bundle, 'in memory')
+        folder, service = None, Service(bundle, 'in memory', index)
     else:
         folder = BundleFolder(bundle, device)
-        service = Service(*folder.load())
+        service = Service(*folder.load(), index)
     metrics = Metrics()
     metrics.show_version(service.version)
     pool = WorkerPool(threads, queue_size)

@@ -27,6 +27,7 @@ def serve(
     timeout: float = 10.0,
     reload_seconds: Optional[float] = 1.0,
     allowed_hosts: Optional[Sequence[str]] = None,
+    index: str = 'exact',
     device: str = 'cpu',
 ) -> None:
     r"""Serves a bundle over HTTP until it is stopped by Ctrl-C or :obj:`SIGTERM`: then
@@ -49,6 +50,7 @@ def serve(
         allowed_hosts (sequence of str, optional): The names that requests may call the
             service by. (default: :obj:`None`, those of this machine if :obj:`host` is
             one, else any)
+        index (str): As in :func:`create_app`. (default: :obj:`"exact"`)
         device (str): Where the bundle is put. (default: :obj:`"cpu"`)
 
     Raises:
@@ -67,6 +69,7 @@ def serve(
         timeout=timeout,
         reload_seconds=reload_seconds,
         allowed_hosts=allowed_hosts,
+        index=index,
         device=device,
     )
     with listen(host, port) as listener:

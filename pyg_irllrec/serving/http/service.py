@@ -41,9 +41,12 @@ class Service:
     Args:
         bundle (Bundle): What is served.
         version (str): Its name in answers.
+        index (str): How the items of users are searched.
+            (default: :obj:`"exact"`)
     """
 
-    def __init__(self, bundle: Bundle, version: str) -> None:
+    def __init__(self, bundle: Bundle, version: str, index: str = 'exact') -> None:
+        self._index = index
         self._started = time.monotonic()
         self.reloads = -1
         self.reload_error: Optional[str] = None
@@ -56,7 +59,7 @@ class Service:
 
     def replace(self, bundle: Bundle, version: str) -> None:
         r"""Puts another bundle in the place of the one that is served."""
-        _warm_up(bundle)
+        _warm_up(bundle, self._index)
         users, items = NodeSearch(bundle.users), NodeSearch(bundle.items)
         self._held = Held(bundle, version, users, items, plain(bundle.info()))
         self.reloads += 1
@@ -98,6 +101,7 @@ class Service:
                 among=request.among,
                 exclude=request.exclude,
                 seen=request.seen,
+                index=self._index,
                 intents=request.intents,
                 dial=request.dial,
             )
@@ -122,7 +126,9 @@ class Service:
         bundle = held.bundle
         known = [user for user in users if user in bundle.users]
         k, seen = key
-        best = iter(bundle.recommend(known, k, seen=seen) if known else ())
+        best = iter(
+            bundle.recommend(known, k, seen=seen, index=self._index) if known else ()
+        )
         return [
             {
                 'recommendations': [{'user': user, 'items': _ranked(next(best)[1])}],
@@ -224,12 +230,12 @@ def _ranked(items: Iterable[Union[RankedItem, SimilarUser]]) -> list[dict[str, A
     ]
 
 
-def _warm_up(bundle: Bundle) -> None:
+def _warm_up(bundle: Bundle, index: str) -> None:
     r"""Makes what a bundle makes on its first use, such as the words of its intents.
     What a model cannot do is an error of the requests that ask for it."""
     user, item = bundle.users[:1], bundle.items[:1]
     for work in (
-        lambda: bundle.recommend(user, 1),
+        lambda: bundle.recommend(user, 1, index=index),
         lambda: bundle.intents(user[0]),
         lambda: bundle.explain(user[0], item[0]),
     ):

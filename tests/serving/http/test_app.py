@@ -333,11 +333,30 @@ def test_concurrent_single_users_get_their_own():
         ({'timeout': float('nan')}, "'timeout'"),
         ({'reload_seconds': 0}, "'reload_seconds'"),
         ({'allowed_hosts': 'localhost'}, "'allowed_hosts'"),
+        ({'index': 'hnsw'}, "'index'"),
     ],
 )
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         create_app(plain_bundle(), **options)
+
+
+def test_an_index_is_used(monkeypatch):
+    pytest.importorskip('faiss')
+    asked: list[str] = []
+    recommend = type(plain_bundle()).recommend
+
+    def record(self, *args, **options):
+        asked.append(options['index'])
+        return recommend(self, *args, **options)
+
+    monkeypatch.setattr(type(plain_bundle()), 'recommend', record)
+    with own_client(index='faiss') as client:
+        assert client.post('/recommend', json=USERS).status_code == 200
+        body = {'users': [USER, 'user-002']}
+        assert client.post('/recommend', json=body).status_code == 200
+    # Once before it serves, so that no request waits for the index.
+    assert asked == ['faiss'] * 3
 
 
 def test_answers_are_strict_json(client):
