@@ -149,3 +149,14 @@ def test_wrong_interactions():
         EASE(USERS, ITEMS, PAIRS).score(torch.tensor([USERS]))
     with pytest.raises(ValueError, match="'label' must have the 40 users and 12 items"):
         EASE(USERS, ITEMS, PAIRS).calibrate(UserItems(PAIRS, USERS, ITEMS + 1), TRAIN)
+
+
+@pytest.mark.parametrize('cls', [EASE, ItemKNN, Popularity])
+def test_scores_somebody_new_as_a_user_with_these_items(cls):
+    model = cls(USERS, ITEMS, PAIRS)
+    for user in range(USERS):
+        _, items = UserItems(PAIRS, USERS, ITEMS).lookup(torch.tensor([user]))
+        found = model.score_items(items)
+        torch.testing.assert_close(found, model.score(torch.tensor([user])))
+    with pytest.raises(ValueError, match="'items' must hold numbers from 0 to"):
+        model.score_items(torch.tensor([ITEMS]))
