@@ -85,7 +85,8 @@ def _interactions(bundle: Bundle, on: str) -> tuple[UserItems, UserItems]:
     if held_out is None or held_out.size(1) == 0:
         raise ValueError(
             f'the bundle must have interactions that are held out (--on {on}), got '
-            'none: one that was trained with --unsplit has learned them all'
+            f'none: prepare holds them out with --{on}, and train --unsplit learns '
+            'them all'
         )
     return UserItems(rates.edge_index, *size), UserItems(held_out, *size)
 

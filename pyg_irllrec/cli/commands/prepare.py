@@ -209,8 +209,11 @@ def _counts(graph: HeteroData) -> dict[str, Any]:
     }
     users, items = (graph[side].num_nodes for side in ('user', 'item'))
     total = sum(parts.values())
-    counts = {'users': users, 'items': items, 'interactions': total}
-    return {**counts, **parts, 'density': total / (users * items)}
+    counts = {'users': users, 'items': items, 'interactions': total, **parts}
+    for name in ('text', 'title'):
+        if name in graph['item']:
+            counts[f'with a {name}'] = sum(map(bool, graph['item'][name]))
+    return {**counts, 'density': total / (users * items)}
 
 
 def _lines(counts: dict[str, Any]) -> list[str]:

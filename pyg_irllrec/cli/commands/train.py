@@ -129,6 +129,8 @@ def train(
     )
 
     parse_device(device)
+    if out.resolve() == data.resolve():
+        raise ValueError(f'--out must be another folder than DATA, got {out} for both')
     output = Output(as_json, quiet)
     folder = DataFolder(data)
     choices = _Choices(

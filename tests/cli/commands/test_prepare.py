@@ -36,7 +36,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_columns_are_found_and_printed(capsys):
     assert call('prepare', *COMMAS, '--out', 'data') == 0
     shown = capsys.readouterr().out
-    for line in ('user: user_id', 'timestamp: timestamp', 'title: title', 'items: 30'):
+    for line in (
+        'user: user_id',
+        'timestamp: timestamp',
+        'title: title',
+        'with a text: 30',
+    ):
         assert f'{line}\n' in shown
     assert 'rating' not in shown  # They are read with --min-rating alone.
     graph = DataFolder(Path('data')).split()

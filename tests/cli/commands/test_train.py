@@ -137,6 +137,7 @@ def test_what_is_refused_leaves_the_run_as_it_was(folder, capsys):
         (('--backbone', 'alpharec', '--no-profiles', '--alignment', 'x'), 'Invalid'),
         (('--device', 'abacus'), "'device' must be"),
         (('--unsplit', 'nowhere'), 'nowhere'),
+        (('--out', 'data'), '--out must be another folder than DATA'),
     ):
         assert train('--out', 'run', *words) == 2
         assert message in capsys.readouterr().err
@@ -177,7 +178,7 @@ def test_on_all_interactions_with_what_validation_has_chosen(folder, capsys):
     assert final.data['user'].intent_text == chosen.data['user'].intent_text
     assert final.metrics == {}
     assert call('evaluate', 'final') == 2
-    assert 'has learned them all' in capsys.readouterr().err
+    assert 'must have interactions that are held out' in capsys.readouterr().err
     assert train('--out', 'other', '--unsplit', 'run', '--seed', 1) == 2
     assert 'was trained with seed=0' in capsys.readouterr().err
     Path('run/metrics.json').unlink()
