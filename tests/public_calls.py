@@ -764,6 +764,10 @@ def serving_calls(folder: Path) -> Calls:
         'Bundle.similar_items': (bundle.similar_items, {**item, 'k': 2}),
         'Bundle.similar_users': (bundle.similar_users, {**user, 'k': 2}),
         'Bundle.score': (bundle.score, {'users': ['user-003'], 'items': ['book 7']}),
+        'FrozenRanker': (
+            serving.FrozenRanker,
+            {'model': bundle.model, 'user_text': None, 'item_text': None},
+        ),
         'ItemIndex': (
             serving.ItemIndex,
             {'item_embedding': X, 'num_cells': 2, 'num_probes': 1},

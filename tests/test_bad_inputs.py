@@ -28,14 +28,15 @@ BAD = (
 )
 FLOORS = (
     *('functional', 'nn', 'transforms', 'datasets', 'text', 'training', 'explain'),
-    *('plot', 'utils'),
+    *('plot', 'serving', 'utils'),
 )
 # What nobody calls with arguments: results, errors, protocols and types.
 RESULTS = {
     *('ActivePrototype', 'ApproximationError', 'BackboneOutput', 'ChatReply'),
-    *('Evidence', 'FitResult', 'Intent', 'IntentFile', 'IntentRecord', 'LossOutput'),
-    *('InteractionTypes', 'NodeExplanation', 'PrototypeExplanation', 'RankingBatch'),
-    *('Recommendation', 'RecommendationExplanation', 'TuneResult', 'VectorFile'),
+    *('Evidence', 'Explanation', 'FitResult', 'Intent', 'IntentFile', 'IntentRecord'),
+    *('InteractionTypes', 'LossOutput', 'NamedIntent', 'NodeExplanation'),
+    *('PrototypeExplanation', 'RankedItem', 'RankingBatch', 'Recommendation'),
+    *('RecommendationExplanation', 'SimilarUser', 'TuneResult', 'VectorFile'),
 }
 ERRORS = {'ChatError', 'EncodingError'}
 TYPES = {'AtomicCheckpointIO', 'ChatModel', 'Conversation', 'Message'}

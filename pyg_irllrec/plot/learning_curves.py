@@ -95,7 +95,7 @@ def _read_history(history: object) -> list[Row]:
             "'history' must be the path of history.csv or the history of a FitResult, "
             f'got {type(history).__name__}'
         )
-    found = [_read_row(row, where) for row in rows]  # type: ignore[attr-defined]
+    found = [_read_row(row, where) for row in rows]
     if not any(len(row) > 1 for row in found):
         raise ValueError(f'{where} must hold the values of at least one epoch')
     return found

@@ -8,6 +8,8 @@ from torch import Tensor
 from pyg_irllrec.nn import Ranker, Recommender
 from pyg_irllrec.serving._text_tower import TextTower
 from pyg_irllrec.utils.adjacency import source_and_target
+from pyg_irllrec.utils.argument_checks import check_instance
+from pyg_irllrec.utils.checks import check_vectors
 from pyg_irllrec.utils.evaluating import evaluating
 
 
@@ -22,6 +24,9 @@ class FrozenRanker(Ranker):
             where there is none, of shape :math:`(U, D)`. (default: :obj:`None`)
         item_text (torch.Tensor, optional): Likewise, of items, :math:`(I, D)`.
             (default: :obj:`None`)
+
+    Raises:
+        ValueError: If the model is none, or there is no finite vector per node.
 
     Attributes:
         user_embedding (torch.Tensor): The embeddings that score, of shape
@@ -43,7 +48,12 @@ class FrozenRanker(Ranker):
         user_text: Optional[Tensor] = None,
         item_text: Optional[Tensor] = None,
     ) -> None:
+        check_instance('model', model, Recommender)
         super().__init__(model.num_users, model.num_items)
+        if user_text is not None:
+            check_vectors('user_text', user_text, self.num_users, 'per user')
+        if item_text is not None:
+            check_vectors('item_text', item_text, self.num_items, 'per item')
         pairs = interactions_of(model)
         user_text, item_text = (
             None if text is None else text.to(model.device)
