@@ -30,8 +30,13 @@ def _lines(found: Mapping[str, Any], indent: str = '') -> Iterator[str]:
             yield f'{indent}{name}'
             yield from _lines(value, indent + '  ')
         else:
-            shown = f'{value:.4f}' if isinstance(value, float) else value
-            yield f'{indent}{name:<{width}}  {shown}'
+            yield f'{indent}{name:<{width}}  {_show(value)}'
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, list):
+        return ', '.join(map(str, value))
+    return f'{value:.4f}' if isinstance(value, float) else str(value)
 
 
 command = Command(info, EXAMPLES)

@@ -15,9 +15,9 @@ def test_what_a_bundle_holds(capsys, saved):
 
 
 def test_names_and_values_are_aligned():
-    assert list(_lines({'a': 1, 'sizes': {'users': 2}, 'bcd': None})) == [
+    assert list(_lines({'a': 1, 'sizes': {'users': 2}, 'bcd': ['x', 'y']})) == [
         'a      1',
         'sizes',
         '  users  2',
-        'bcd    None',
+        'bcd    x, y',
     ]
