@@ -26,25 +26,33 @@ _NUM_INTENTS = 3
 _LONGEST_TITLE = 80
 
 
-def explain(bundle: Bundle, user: NodeId, item: NodeId) -> Explanation:
-    r"""Why an item is recommended to a user."""
+def explain(bundle: Bundle, user: NodeId, items: Sequence[NodeId]) -> list[Explanation]:
+    r"""Why items are recommended to a user, whose items are scored once."""
     (row,) = bundle.users.rows([user], 'user').tolist()
-    (column,) = bundle.items.rows([item], 'item').tolist()
+    columns = bundle.items.rows(items, 'item').tolist()
+    scores = bundle.ranker.score(torch.tensor([row], device=bundle.ranker.device))
     unseen = _unseen(bundle, row)
-    score, rank = _place(bundle, row, column, unseen)
-    nearest = _most_like(bundle, row, column)
-    intents = _shared(bundle, row, column)
+    return [_explain(bundle, row, each, scores[0].cpu(), unseen) for each in columns]
+
+
+def _explain(
+    bundle: Bundle, user: int, item: int, scores: Tensor, unseen: Tensor
+) -> Explanation:
+    better = scores[unseen] > scores[item]
+    rank = 1 + int(better.sum()) if unseen[item] else None
+    nearest = _most_like(bundle, user, item)
+    intents = _shared(bundle, user, item)
     sentences = [
-        _place_in_words(bundle, row, column, rank, int(unseen.sum())),
-        _likeness_in_words(bundle, row, [each for each, _ in nearest]),
+        _place_in_words(bundle, user, item, rank, len(better)),
+        _likeness_in_words(bundle, user, [each for each, _ in nearest]),
         _intents_in_words(intents),
     ]
     return Explanation(
-        bundle.users[row],
-        bundle.items[column],
-        bundle.items.title(column),
+        bundle.users[user],
+        bundle.items[item],
+        bundle.items.title(item),
         ' '.join(filter(None, sentences)),
-        score,
+        float(scores[item]),
         rank,
         [
             RankedItem(bundle.items[each], bundle.items.title(each), cosine)
@@ -59,17 +67,6 @@ def _unseen(bundle: Bundle, user: int) -> Tensor:
     unseen = torch.ones(len(bundle.items), dtype=torch.bool)
     unseen[_items_of(bundle.seen, user)] = False
     return unseen
-
-
-def _place(
-    bundle: Bundle, user: int, item: int, unseen: Tensor
-) -> tuple[float, Optional[int]]:
-    r"""The score of an item, and its place among those that the user has not seen."""
-    users = torch.tensor([user], device=bundle.ranker.device)
-    scores = bundle.ranker.score(users)[0].cpu()
-    score = scores[item]
-    rank = 1 + int((scores[unseen] > score).sum())
-    return float(score), rank if unseen[item] else None
 
 
 def _most_like(bundle: Bundle, user: int, item: int) -> list[tuple[int, float]]:

@@ -594,4 +594,4 @@ class Bundle:
         Raises:
             ValueError: If the user or the item is unknown.
         """
-        return explain(self, user, item)
+        return explain(self, user, [item])[0]

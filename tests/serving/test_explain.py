@@ -6,6 +6,7 @@ from torch.nn.functional import cosine_similarity
 
 from pyg_irllrec.explain import IntentExplainer
 from pyg_irllrec.serving import Bundle
+from pyg_irllrec.serving._explain import explain
 from pyg_irllrec.typing import RATES
 from tests.serving.bundles import bare_bundle, plain_bundle
 
@@ -99,3 +100,15 @@ def test_likeness_is_that_of_the_explainer():
     known = explain.recommendation(5, 3)
     assert found.score == pytest.approx(known.score)
     assert [each.item for each in found.similar] == [n.id for n, _ in known.similar]
+
+
+def test_a_users_items_are_scored_once(monkeypatch):
+    bundle, calls = plain_bundle(), []
+    score = bundle.ranker.score
+    monkeypatch.setattr(
+        bundle.ranker, 'score', lambda users: calls.append(1) or score(users)
+    )
+    user, items = bundle.users[0], [bundle.items[3], bundle.items[5]]
+    together = explain(bundle, user, items)
+    assert len(calls) == 1
+    assert together == [bundle.explain(user, item) for item in items]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Optional, Union
 
+from pyg_irllrec.serving._explain import explain
 from pyg_irllrec.serving.bundle import Bundle
 from pyg_irllrec.serving.http._node_search import NodeSearch
 from pyg_irllrec.serving.http.schemas import (
@@ -158,21 +159,17 @@ class Service:
         bundle = held.bundle
         check_known(bundle.users, [request.user], 'user')
         check_known(bundle.items, request.items, 'items')
-        titles = [
-            bundle.items.title(row)
-            for row in bundle.items.rows(request.items, 'items').tolist()
-        ]
-        found = [bundle.explain(request.user, item) for item in request.items]
+        found = explain(bundle, request.user, request.items)
         return {
             'user': request.user,
             'explanations': [
                 {
                     'item': item,
-                    'title': title,
+                    'title': each.title,
                     'text': each.text,
                     'details': plain(each),
                 }
-                for item, title, each in zip(request.items, titles, found)
+                for item, each in zip(request.items, found)
             ],
             'version': held.version,
         }
