@@ -78,6 +78,7 @@ def test_the_bundle_has_what_the_run_knows(folder, capsys):
     # One encoder has made all vectors.
     profile = bundle.encoder([bundle.data['user'].profile_text[anna]])[0]
     assert torch.allclose(torch.from_numpy(profile), bundle.data['user'].profile[anna])
+    assert 'beside' in bundle.encoder.state.words  # Which intents alone have.
     intent = bundle.encoder([bundle.data['user'].intent_text[anna]])[0]
     assert torch.allclose(torch.from_numpy(intent), bundle.data['user'].intent[anna])
     metrics = json.loads(Path('run/metrics.json').read_text())['test']
