@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_irllrec.serving._grow_model import grow_model, merge_pairs
 from pyg_irllrec.serving._kept_data import TEXTS, VECTORS, titles_of
+from pyg_irllrec.serving._model_config import pairs_of
 from pyg_irllrec.serving._new_rows import NewNode, NewPairs, read_nodes, read_pairs
 from pyg_irllrec.serving.nodes import Nodes
 from pyg_irllrec.text.encoders._encoder_output import as_vectors
@@ -47,7 +48,8 @@ def updated(bundle: Bundle, interactions: Any, items: Any, users: Any) -> Bundle
     old = data[RATES].edge_index
     sizes = int(data['user'].num_nodes), int(data['item'].num_nodes)
     trained = UserItems(old, *sizes)
-    new = pairs[:, ~UserItems(pairs, *sizes).intersect(trained)]
+    folded_in = UserItems(pairs, *sizes)
+    new = pairs_of(folded_in)[:, ~folded_in.intersect(trained)]
     is_grown = sizes != (len(bundle.users), len(bundle.items))
     if new.size(1) == 0 and not is_grown and not any(given.values()):
         return bundle
@@ -55,7 +57,7 @@ def updated(bundle: Bundle, interactions: Any, items: Any, users: Any) -> Bundle
     model = bundle.model
     if new.size(1) > 0 or is_grown:
         model = grow_model(model, data, new)
-    seen = merge_pairs(_pairs(bundle.seen).cpu(), pairs)
+    seen = merge_pairs(pairs_of(bundle.seen), pairs)
     return type(bundle)(model, data, encoder=bundle.encoder, seen=seen)
 
 
@@ -157,12 +159,7 @@ def _add_pairs(data: HeteroData, pairs: Tensor, sizes: tuple[int, int]) -> None:
     parts = [key for key in HELD_OUT_KEYS if key in store]
     for key in parts:
         held_out = UserItems(store[key], *sizes)
-        store[key] = _pairs(held_out)[:, ~held_out.intersect(added)]
+        store[key] = pairs_of(held_out)[:, ~held_out.intersect(added)]
     if any(store[key].size(1) == 0 for key in parts):  # It is no split any longer.
         for key in parts:
             del store[key]
-
-
-def _pairs(items: UserItems) -> Tensor:
-    users = torch.arange(items.num_users, device=items.item.device)
-    return torch.stack([users.repeat_interleave(items.degree), items.item])

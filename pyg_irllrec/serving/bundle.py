@@ -141,7 +141,7 @@ class Bundle:
             for side in SIDES
         )
         pairs = all_interactions(self.data) if seen is None else seen
-        self.seen = UserItems(check_pairs('seen', pairs, *sizes), *sizes)
+        self.seen = UserItems(check_pairs('seen', pairs, *sizes).cpu(), *sizes)
         self.encoder = encoder
         self.metrics = check_metrics(metrics)
         self.saved = {}

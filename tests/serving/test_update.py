@@ -82,6 +82,17 @@ def test_trained_weights_stay(updated):
             assert torch.equal(value, old[name]), name
 
 
+def test_known_pairs_among_new_ones_are_left_out():
+    """Ids sort unlike rows: 'book 10' is above 'book 9'."""
+    bundle = plain_bundle()
+    edges = bundle.data[RATES].edge_index.t().tolist()
+    user, known = next(each for each in edges if each[1] >= 10)
+    new = next(item for item in range(2, 10) if [user, item] not in edges)
+    pairs = [(bundle.users[user], bundle.items[item]) for item in (known, new)]
+    updated = bundle.update(pairs).data[RATES].edge_index.t().tolist()
+    assert updated == [*edges, [user, new]]
+
+
 def test_what_is_folded_in_is_not_held_out_any_longer():
     bundle = plain_bundle()
     user, item = bundle.data[RATES].test_edge_label_index[:, 0].tolist()
