@@ -13,6 +13,8 @@ import torch
 from pyg_irllrec.cli.commands.train import AlignmentName, BackboneName
 from pyg_irllrec.presets import ALIGNMENTS, BACKBONES
 from pyg_irllrec.serving import Bundle, load
+from pyg_irllrec.text import TfidfEncoder
+from pyg_irllrec.typing import SIDES
 from pyg_irllrec.utils.folder_lock import FolderLock
 from tests.cli.calls import call
 from tests.cli.tables import isbn, write_books, write_table
@@ -76,9 +78,12 @@ def test_the_bundle_has_what_the_run_knows(folder, capsys):
     assert isbn(0) in rated and not rated & {each.item for each in best}
     assert len(rated) + len(best) == 30
     # One encoder has made all vectors.
+    names, sides = ('profile_text', 'intent_text'), (bundle.data[s] for s in SIDES)
+    texts = [text for side in sides for name in names for text in side[name]]
+    state = TfidfEncoder().fit(texts).state
+    assert bundle.encoder.state.idf == pytest.approx(state.idf)
     profile = bundle.encoder([bundle.data['user'].profile_text[anna]])[0]
     assert torch.allclose(torch.from_numpy(profile), bundle.data['user'].profile[anna])
-    assert 'beside' in bundle.encoder.state.words  # Which intents alone have.
     intent = bundle.encoder([bundle.data['user'].intent_text[anna]])[0]
     assert torch.allclose(torch.from_numpy(intent), bundle.data['user'].intent[anna])
     metrics = json.loads(Path('run/metrics.json').read_text())['test']
