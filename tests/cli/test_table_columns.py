@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from pyg_irllrec.cli.table_columns import (
+    TableColumns,
+    find_item_columns,
+    find_table_columns,
+)
+
+FORM = {'sep': ',', 'encoding': 'utf-8'}
+NEEDS = {'needs_rating': False, 'needs_time': True}
+
+
+@pytest.fixture
+def tables(tmp_path):
+    ratings, books = tmp_path / 'ratings.csv', tmp_path / 'books.csv'
+    ratings.write_text('User ID,book_id,stars,date\n')
+    books.write_text('isbn,Title,genres,summary\n')
+    return ratings, books
+
+
+def test_columns_are_found_by_their_names(tables):
+    found = find_table_columns(*tables, FORM, TableColumns(), **NEEDS)
+    texts = ['Title', 'genres', 'summary']
+    assert found == TableColumns(
+        'User ID', 'book_id', None, 'date', 'isbn', texts, 'Title'
+    )
+    assert dict(found.shown())['item-text'] == 'Title, genres, summary'
+    assert 'rating' not in dict(found.shown())
+    assert found.arguments()['item_title'] == 'Title'
+    assert found.arguments()['item_id'] == 'isbn'
+
+
+def test_those_that_are_given_win(tables):
+    given = TableColumns(user='stars', item_text=['summary'])
+    found = find_table_columns(*tables, FORM, given, **NEEDS)
+    assert found.user == 'stars'
+    assert found.item_text == ['summary'] and found.title == 'summary'
+
+
+def test_what_is_not_found(tables):
+    ratings, books = tables
+    with pytest.raises(ValueError, match='--title needs --items'):
+        find_table_columns(ratings, None, FORM, TableColumns(title='x'), **NEEDS)
+    with pytest.raises(
+        ValueError, match=r"--user must name a column .*: give --sep ';'"
+    ):
+        ratings.write_text('user;item\n')
+        find_table_columns(ratings, None, FORM, TableColumns(), **NEEDS)
+    with pytest.raises(ValueError, match='--items-id must name the column of ids'):
+        books.write_text('number,title\n')
+        find_item_columns(books, FORM, TableColumns()._asdict())
+    with pytest.raises(ValueError, match='--item-text must name columns of'):
+        books.write_text('isbn,pages\n')
+        find_item_columns(books, FORM, TableColumns()._asdict())
