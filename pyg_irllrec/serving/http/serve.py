@@ -89,10 +89,16 @@ def serve(
             ws='none',
             timeout_graceful_shutdown=STOP_SECONDS,
         )
+        server = uvicorn.Server(config)
+
+        def stop(number: int, frame: object) -> None:
+            server.should_exit = True
+
         if threading.current_thread() is threading.main_thread():
-            # Once it has stopped, uvicorn raises SIGTERM again: that is no failure.
-            signal.signal(signal.SIGTERM, lambda number, frame: None)
-        uvicorn.Server(config).run([listener])
+            # Until uvicorn has a handler of its own, and when it raises the signal
+            # again at its end: that is no failure.
+            signal.signal(signal.SIGTERM, stop)
+        server.run([listener])
 
 
 def listen(host: str, port: int) -> socket.socket:

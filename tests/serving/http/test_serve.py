@@ -17,6 +17,8 @@ pytest.importorskip('fastapi')
 pytest.importorskip('safetensors')
 pytest.importorskip('pyarrow')
 
+import uvicorn
+
 from pyg_irllrec.serving.http import serve
 from tests.serving.bundles import plain_bundle
 
@@ -76,6 +78,23 @@ def test_serves_until_it_is_stopped_and_finishes_what_it_has(service):
     assert len(json.load(answer)['recommendations'][0]['items']) == 3
     _, rest = process.communicate(timeout=30)
     assert process.returncode == 0 and 'Traceback' not in rest, rest
+
+
+def test_a_signal_before_the_start_is_not_lost(tmp_path, monkeypatch):
+    plain_bundle().save(tmp_path)
+    stops = []
+
+    def run(server, sockets):
+        signal.raise_signal(signal.SIGTERM)
+        stops.append(server.should_exit)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(uvicorn.Server, 'run', run)
+    try:
+        serve(tmp_path, port=0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert stops == [True]
 
 
 @pytest.mark.parametrize('port', [-1, 65_536, '8000', 1.5, True, None])
