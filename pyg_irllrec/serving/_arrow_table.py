@@ -13,7 +13,8 @@ from pyg_irllrec.typing import NodeId
 def arrow_schema(
     pyarrow: ModuleType, users: Sequence[NodeId], items: Sequence[NodeId]
 ) -> Any:
-    r"""The types of the columns: ids are integers where all of them are."""
+    r"""The types of the columns: ids are integers where all of
+    them are, of 64 bits."""
     return pyarrow.schema(
         {
             'user': _id_type(pyarrow, users),
@@ -41,6 +42,15 @@ def to_arrow(
     )
 
 
+def are_int64(ids: Sequence[object]) -> bool:
+    r"""Whether all of them are integers that a column of Arrow holds."""
+    return all(
+        isinstance(each, Integral)
+        and not isinstance(each, bool)
+        and -(2**63) <= int(each) < 2**63
+        for each in ids
+    )
+
+
 def _id_type(pyarrow: ModuleType, ids: Sequence[NodeId]) -> Any:
-    whole = all(isinstance(each, Integral) for each in ids)
-    return pyarrow.int64() if whole else pyarrow.string()
+    return pyarrow.int64() if are_int64(ids) else pyarrow.string()

@@ -9,12 +9,12 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from pyg_irllrec.serving._arrow_table import are_int64
 from pyg_irllrec.utils.files import WriteError
 from pyg_irllrec.utils.optional import import_optional
 
@@ -64,7 +64,7 @@ def write_table(
     parquet = import_optional('pyarrow.parquet', 'save()', 'data')
     arrays, fields = [], []
     for name, values in columns.items():
-        kind = pa.int64() if name == 'id' and _are_integers(values) else pa.string()
+        kind = pa.int64() if name == 'id' and are_int64(values) else pa.string()
         try:
             texts = [str(each) for each in values] if name == 'id' else list(values)
             array = pa.array(values if kind == pa.int64() else texts, kind)
@@ -158,15 +158,6 @@ def read_table(path: Path, num_rows: int) -> dict[str, list[Any]]:
                     raise ValueError(f'{path.name} is packed')
         table = file.read()
     return {name: table[name].to_pylist() for name in table.column_names}
-
-
-def _are_integers(values: Sequence[object]) -> bool:
-    return all(
-        isinstance(each, Integral)
-        and not isinstance(each, bool)
-        and -(2**63) <= int(each) < 2**63
-        for each in values
-    )
 
 
 def _write(

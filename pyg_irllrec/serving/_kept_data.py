@@ -2,14 +2,17 @@ r"""What a bundle keeps of a graph."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Optional
 
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_irllrec.typing import RATES, SIDES, EdgeType
+from pyg_irllrec.typing import RATES, SIDES, EdgeType, NodeId
+from pyg_irllrec.utils.argument_checks import each_of
 from pyg_irllrec.utils.edge_store import edge_store, read_edges
 from pyg_irllrec.utils.node_data import (
     read_ids,
@@ -33,10 +36,10 @@ def kept_of(data: HeteroData, edge_type: EdgeType) -> HeteroData:
     kept = HeteroData()
     for name, side in zip(SIDES, (edge_type[0], edge_type[2])):
         kept[name].num_nodes = read_num_nodes(data, side)
-        kept[name].id = list(read_ids(data, side))
+        kept[name].id = [_plain_id(each) for each in read_ids(data, side)]
         for text in TEXTS:
             if text in data[side]:
-                kept[name][text] = read_texts(data, side, text)
+                kept[name][text] = _texts(data, side, text)
         for vector in VECTORS:
             if vector in data[side]:
                 kept[name][vector] = read_vectors(data, side, vector).cpu()
@@ -50,6 +53,21 @@ def kept_of(data: HeteroData, edge_type: EdgeType) -> HeteroData:
     elif layout is SplitLayout.TEST_SET:
         kept[RATES].test_edge_label_index = positive_edges(store).cpu()
     return kept
+
+
+def _plain_id(value: NodeId) -> NodeId:
+    # Those of NumPy are neither of JSON nor of Arrow.
+    return int(value) if isinstance(value, Integral) else str(value)
+
+
+def _texts(data: HeteroData, side: str, name: str) -> list[str]:
+    r"""A text per node, :obj:`""` where :obj:`None` or NaN stand for none."""
+    texts = ('' if _is_missing(each) else each for each in read_texts(data, side, name))
+    return list(each_of(f"data['{side}'].{name}", texts, str))
+
+
+def _is_missing(text: object) -> bool:
+    return text is None or (isinstance(text, float) and math.isnan(text))
 
 
 def all_interactions(kept: HeteroData) -> Tensor:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Sized
 from difflib import get_close_matches
+from itertools import islice
 from numbers import Integral
 from typing import Optional
 
@@ -19,7 +20,8 @@ class Nodes(Sequence[NodeId]):
 
     Args:
         side (str): What they are, :obj:`"user"` or :obj:`"item"`, for errors.
-        ids (sequence): An id per node, integers or strings.
+        ids (sequence): An id per node, integers or strings. Those that differ by
+            blanks at their ends, or as 7 and :obj:`"7"` do, are the same.
         titles (sequence of str, optional): A title per node; :obj:`""` where there is
             none. (default: :obj:`None`, the ids)
 
@@ -44,11 +46,11 @@ class Nodes(Sequence[NodeId]):
         self.side = side
         self.ids = ids
         self._titles = titles
-        self._rows = {str(name): row for row, name in enumerate(ids)}
+        self._rows = {clean_id(str(name)): row for row, name in enumerate(ids)}
         if len(self._rows) < len(ids):
             raise ValueError(
                 f"'ids' must be distinct, got {len(ids) - len(self._rows)} that occur "
-                'twice'
+                "twice, where 7, '7' and '7.0' are one id"
             )
 
     def rows(self, ids: Iterable[NodeId], name: str) -> Tensor:
@@ -85,9 +87,7 @@ class Nodes(Sequence[NodeId]):
             ValueError: If it is unknown.
         """
         text = str(one.item() if isinstance(one, Tensor) and one.dim() == 0 else one)
-        row = self._rows.get(text)
-        if row is None:
-            row = self._rows.get(clean_id(text))
+        row = self._find(text)
         if row is None:
             raise ValueError(self._unknown(text, name))
         return row
@@ -98,7 +98,7 @@ class Nodes(Sequence[NodeId]):
         return title or str(self.ids[row])
 
     def __contains__(self, name: object) -> bool:
-        return clean_id(str(name)) in self._rows
+        return self._find(str(name)) is not None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -106,13 +106,17 @@ class Nodes(Sequence[NodeId]):
     def __getitem__(self, row):  # type: ignore[no-untyped-def]
         return self.ids[row]
 
+    def _find(self, name: str) -> Optional[int]:
+        row = self._rows.get(name)  # Most are clean.
+        return self._rows.get(clean_id(name)) if row is None else row
+
     def _unknown(self, given: str, name: str) -> str:
-        some = list(self._rows)
-        near = get_close_matches(given[:100], some[:10_000], 1) or some[:1]
+        some = list(islice(self._rows, 10_000))
+        near = get_close_matches(given[:100], some, 1) or some[:1]
         example = f', such as {near[0]!r}' if near else ''
         return (
             f"'{name}' must hold ids of {self.side}s that the model has "
-            f'({len(some)}{example}), got {given[:100]!r}'
+            f'({len(self)}{example}), got {given[:100]!r}'
         )
 
     def __repr__(self) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -58,14 +59,17 @@ class Recommendations:
         Raises:
             ValueError: If nobody asked for this user.
         """
-        wanted = clean_id(str(user))
-        for row, each in enumerate(self.users):
-            if str(each) == wanted:
-                return self._ranked(row)
-        raise ValueError(
-            f"'user' must be one of the {len(self)} users who were asked for, got "
-            f'{user!r}'
-        )
+        row = self._rows.get(clean_id(str(user)))
+        if row is None:
+            raise ValueError(
+                f"'user' must be one of the {len(self)} users who were asked for, got "
+                f'{user!r}'
+            )
+        return self._ranked(row)
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {clean_id(str(user)): row for row, user in enumerate(self.users)}
 
     def to_pandas(self) -> Any:
         r"""A :class:`pandas.DataFrame` with the columns :obj:`user`, :obj:`rank` (from

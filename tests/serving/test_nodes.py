@@ -15,6 +15,12 @@ def test_rows_of_ids():
     assert 3 in nodes and 'c' not in nodes and nodes[0] == 'b' and len(nodes) == 3
 
 
+def test_ids_are_cleaned_on_both_sides():
+    nodes = Nodes('item', ['  b ', '3.0', 'A\u030a'])
+    assert nodes.rows(['b', '  b ', 3, '3.0', 'Å'], 'items').tolist() == [0, 0, 1, 1, 2]
+    assert '  b ' in nodes and 'b' in nodes and nodes[0] == '  b '
+
+
 def test_titles():
     nodes = Nodes('item', [1, 2], ['One', ''])
     assert [nodes.title(row) for row in range(2)] == ['One', '2']

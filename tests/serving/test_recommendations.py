@@ -32,6 +32,7 @@ def test_the_items_of_a_user():
 def test_a_user_by_number_or_digits():
     best = some((7, 8))
     assert best[8] == best['8'] == best[8.0]
+    assert some((' anna ', 'b'))[' anna '] == some()['anna']
 
 
 def test_tables():
@@ -47,6 +48,7 @@ def test_tables():
     pandas.testing.assert_frame_equal(table.to_pandas(), frame, check_dtype=False)
     assert some().to_arrow().schema.field('user').type == pa.string()
     assert some((7, 'b')).to_arrow()['user'].to_pylist() == ['7', '7', 'b']
+    assert some((2**70, 8)).to_arrow()['user'].to_pylist()[-1] == '8'
 
 
 def test_nothing_in_tables():
