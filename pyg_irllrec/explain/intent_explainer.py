@@ -14,12 +14,12 @@ from pyg_irllrec.explain.node_explanation import ActivePrototype, NodeExplanatio
 from pyg_irllrec.explain.prototype_explanation import PrototypeExplanation
 from pyg_irllrec.explain.recommendation_explanation import RecommendationExplanation
 from pyg_irllrec.nn import AlphaRec, Recommender
+from pyg_irllrec.nn.models._own_interactions import check_interactions
 from pyg_irllrec.text.intents.intent_keywords import intent_keywords
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.adjacency import (
     check_edge_index,
     check_node_ids,
-    source_and_target,
 )
 from pyg_irllrec.utils.argument_checks import check_instance, check_name
 from pyg_irllrec.utils.checks import check_choice, check_count, check_finite
@@ -29,7 +29,6 @@ from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.interaction_types import find_interaction_types
 from pyg_irllrec.utils.node_data import read_ids, read_texts
 from pyg_irllrec.utils.trained_nodes import check_trained_nodes
-from pyg_irllrec.utils.user_items import UserItems
 
 
 class IntentExplainer:
@@ -132,7 +131,7 @@ class IntentExplainer:
         self._num_words = num_words
         self._num_nearest = num_nearest
         self._train = read_edges(data[types.edge_type]).cpu()
-        _check_interactions(model, self._train)
+        check_interactions(model, self._train)
         _check_vectors(model, data, self.sides)
         check_trained_nodes(model, data, self.sides)
         self._exclude = self._train if exclude is None else exclude
@@ -312,23 +311,6 @@ class IntentExplainer:
     def __repr__(self) -> str:
         users, items = (len(self._share[side]) for side in self.sides)
         return f'{type(self).__name__}(num_users={users}, num_items={items})'
-
-
-def _check_interactions(model: Recommender, train: Tensor) -> None:
-    r"""Raises a :class:`ValueError` unless these are the interactions of the graph that
-    the model embeds."""
-    source, target = (row.cpu().long() for row in source_and_target(model.edge_index))
-    rates = (source < model.num_users) & (target >= model.num_users)
-    edges = torch.stack([source[rates], target[rates] - model.num_users])
-    sizes = model.num_users, model.num_items
-    own, given = UserItems(edges, *sizes), UserItems(train, *sizes)
-    common = int(given.intersect(own).sum())
-    if not common == own.item.numel() == given.item.numel():
-        raise ValueError(
-            "'data' must hold the interactions of the graph of 'model', "
-            f'{own.item.numel()}, got {given.item.numel()}, of which {common} are the '
-            'same: pass the graph that it was built from'
-        )
 
 
 def _check_vectors(

@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 from pyg_irllrec.functional import unit_norm
 from pyg_irllrec.nn import EmbeddingBackbone, Recommender
 from pyg_irllrec.nn.backbones.alpha_rec import text_with_users
+from pyg_irllrec.nn.models._own_interactions import interactions_of
 from pyg_irllrec.serving._model_config import (
     OwnPartError,
     build_model,
@@ -18,7 +19,6 @@ from pyg_irllrec.serving._model_config import (
     model_tensors,
 )
 from pyg_irllrec.serving._text_tower import LEAST_ROWS, TextRidge, trained_rows
-from pyg_irllrec.serving.frozen_ranker import interactions_of
 from pyg_irllrec.typing import SIDES
 from pyg_irllrec.utils.adjacency import (
     bipartite_edge_index,
@@ -127,7 +127,7 @@ def _grow_graph(
     )
     plain = plain_edge_index(model.edge_index)
     usual = symmetric_norm(plain, model.num_users + model.num_items)
-    if not torch.allclose(usual, model.edge_weight):
+    if not torch.allclose(usual.to(model.edge_weight), model.edge_weight):
         raise ValueError(
             "'interactions' are folded into graphs with symmetric normalisation, and "
             "this model has an 'edge_weight' of its own: build and train a model on "

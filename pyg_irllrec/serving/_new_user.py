@@ -12,8 +12,8 @@ from pyg_irllrec.functional._reduction import sum_tensors
 from pyg_irllrec.nn import EmbeddingBackbone, LightGCN, Recommender
 from pyg_irllrec.nn.baselines._closed_form import ClosedForm
 from pyg_irllrec.nn.models._blend import blend, standardise
+from pyg_irllrec.serving._encoded import encoded
 from pyg_irllrec.serving._per_bundle import PerBundle
-from pyg_irllrec.text.encoders._encoder_output import as_vectors
 from pyg_irllrec.utils.adjacency import source_and_target
 from pyg_irllrec.utils.evaluating import evaluating
 
@@ -80,7 +80,7 @@ def _embed_text(bundle: Bundle, text: str) -> Tensor:
             "'text' needs a bundle with the encoder of its texts: Bundle(..., "
             'encoder=encoder)'
         )
-    vector = torch.from_numpy(as_vectors("'encoder'", bundle.encoder([text]), 1))
+    vector = encoded(bundle.encoder, [text], bundle.ranker.tower.width('user'))
     if not vector.any():
         raise ValueError(
             f"'text' must hold words that the texts of users hold, got {text[:100]!r}"

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from pyg_irllrec.nn.models._blend import standardise
+from pyg_irllrec.serving._encoded import encoded
 from pyg_irllrec.serving._intents import intents_of
 from pyg_irllrec.serving._per_bundle import PerBundle
-from pyg_irllrec.text.encoders._encoder_output import as_vectors
 from pyg_irllrec.utils.checks import is_number
 
 if TYPE_CHECKING:
@@ -68,11 +68,10 @@ class WordMatch:
     def __init__(self, bundle: Bundle) -> None:
         item = bundle.data['item']
         self._encoder = bundle.encoder
-        self._texts = [
-            normalize(item[name].float())
-            for name in ('profile', 'intent')
-            if name in item
-        ]
+        texts = [item[name] for name in ('profile', 'intent') if name in item]
+        # Of two encoders, that of the profiles made what new texts are compared with.
+        texts = [text for text in texts if text.size(1) == texts[0].size(1)]
+        self._texts = [(text, text.norm(dim=1).clamp(min=1e-12)) for text in texts]
         embedding = bundle.ranker.item_embedding.float().cpu()
         self._direction = normalize(embedding - embedding.mean(dim=0))
         self._example = bundle.items.title(0)
@@ -93,19 +92,14 @@ class WordMatch:
                 f'lists them, got {words!r}: other words need an encoder and the '
                 "vectors of items' texts, which this bundle lacks"
             )
-        vector = torch.from_numpy(as_vectors("'encoder'", self._encoder([words]), 1))
-        width = self._texts[0].size(1)
-        if vector.size(1) != width:
-            raise ValueError(
-                "'encoder' must be what the vectors of items were made with, of width "
-                f'{width}, got vectors of width {vector.size(1)}'
-            )
+        vector = encoded(self._encoder, [words], self._texts[0][0].size(1))
         if not bool(vector.any()):
             raise ValueError(
                 f"'intents': none of the words of {words!r} occur in the texts that "
                 f'the encoder was fitted on, such as {self._example!r}'
             )
-        cosines = [text @ normalize(vector)[0] for text in self._texts]
+        unit = normalize(vector)[0]
+        cosines = [text @ unit / length for text, length in self._texts]
         return torch.stack(cosines).mean(dim=0)
 
     def in_space(self, likeness: Tensor) -> Tensor:

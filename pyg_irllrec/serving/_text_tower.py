@@ -95,14 +95,26 @@ class TextTower:
         side = self._side(name)
         return side.predict(self._embedding[name][side.rows], vectors)
 
+    def width(self, name: str) -> int:
+        r"""The width of the vectors of a side.
+
+        Raises:
+            ValueError: If there are none.
+        """
+        return self._vectors(name).size(1)
+
+    def _vectors(self, name: str) -> Tensor:
+        text = self._text[name]
+        if text is None:
+            raise ValueError(
+                f'the {name}s of this model have no vectors of texts: new ones are '
+                f"embedded only where they have, as data['{name}'].profile"
+            )
+        return text
+
     def _side(self, name: str) -> TextRidge:
         if name not in self._sides:
-            text = self._text[name]
-            if text is None:
-                raise ValueError(
-                    f'the {name}s of this model have no vectors of texts: new ones are '
-                    f"embedded only where they have, as data['{name}'].profile"
-                )
+            text = self._vectors(name)
             rows = trained_rows(text, self._node(name))
             if len(rows) < LEAST_ROWS:
                 raise ValueError(

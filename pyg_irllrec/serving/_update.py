@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_irllrec.serving._encoded import encoded
 from pyg_irllrec.serving._grow_model import grow_model, merge_pairs
 from pyg_irllrec.serving._kept_data import TEXTS, VECTORS, titles_of
 from pyg_irllrec.serving._model_config import pairs_of
 from pyg_irllrec.serving._new_rows import NewNode, NewPairs, read_nodes, read_pairs
 from pyg_irllrec.serving.nodes import Nodes
-from pyg_irllrec.text.encoders._encoder_output import as_vectors
 from pyg_irllrec.typing import RATES, SIDES, NodeId, TextEncoder
 from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.split_layout import HELD_OUT_KEYS
@@ -129,7 +129,7 @@ def _write_texts(
         store.profile = store.profile.index_copy(
             0,
             torch.tensor([*texts]),
-            _encode(encoder, [*texts.values()], store.profile),
+            encoded(encoder, [*texts.values()], store.profile.size(1)),
         )
 
 
@@ -138,17 +138,6 @@ def _write(old: Sequence[str], new: Mapping[int, str]) -> list[str]:
     for row, text in new.items():
         texts[row] = text
     return texts
-
-
-def _encode(encoder: TextEncoder, texts: list[str], like: Tensor) -> Tensor:
-    vectors = as_vectors("'encoder'", encoder(texts), len(texts))
-    if vectors.shape[1] != like.size(1):
-        raise ValueError(
-            f"'encoder' must return the {like.size(1)} numbers per text that the "
-            f'texts of this bundle have, got {vectors.shape[1]}: give the bundle the '
-            'encoder that made them'
-        )
-    return torch.from_numpy(vectors).to(like)
 
 
 def _add_pairs(data: HeteroData, pairs: Tensor, sizes: tuple[int, int]) -> None:

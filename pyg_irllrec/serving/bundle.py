@@ -9,6 +9,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.nn import Recommender
+from pyg_irllrec.nn.models._own_interactions import check_interactions
 from pyg_irllrec.nn.models.recommendation import check_pairs
 from pyg_irllrec.serving._explain import explain
 from pyg_irllrec.serving._hub import from_pretrained, push_to_hub, save_pretrained
@@ -39,7 +40,7 @@ from pyg_irllrec.serving.ranked_item import RankedItem
 from pyg_irllrec.serving.recommendations import Recommendations
 from pyg_irllrec.serving.similar_user import SimilarUser
 from pyg_irllrec.text import TfidfEncoder
-from pyg_irllrec.typing import SIDES, EdgeType, NodeId, PathLike, TextEncoder
+from pyg_irllrec.typing import RATES, SIDES, EdgeType, NodeId, PathLike, TextEncoder
 from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.argument_checks import check_encoder
 from pyg_irllrec.utils.as_device import as_device
@@ -78,6 +79,10 @@ class Bundle:
             (default: :obj:`None`, found in :obj:`data`)
         rev_edge_type (tuple, optional): The type of their reverse.
             (default: :obj:`None`, found in :obj:`data`)
+
+    Raises:
+        ValueError: If :obj:`data` is not the graph of the model, or an argument is not
+            as above.
 
     Attributes:
         model (Recommender): The model, in evaluation mode.
@@ -132,8 +137,9 @@ class Bundle:
                 f"'data' must have the users and items of 'model', {model.num_users} "
                 f'and {model.num_items}, got {sizes[0]} and {sizes[1]}'
             )
-        self.model = model.eval()
         self.data = kept_of(data, edge_type)
+        check_interactions(model, self.data[RATES].edge_index)
+        self.model = model.eval()
         user_text, item_text = (self.data[side].get('profile') for side in SIDES)
         self.ranker = FrozenRanker(model, user_text=user_text, item_text=item_text)
         self.users, self.items = (

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.nn import Ranker, Recommender
+from pyg_irllrec.nn.models._own_interactions import interactions_of
 from pyg_irllrec.serving._text_tower import TextTower
-from pyg_irllrec.utils.adjacency import source_and_target
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_vectors
 from pyg_irllrec.utils.evaluating import evaluating
@@ -91,10 +91,3 @@ class FrozenRanker(Ranker):
         if self._vectors is not None and self.by_text.numel() > 0:
             scores[:, self.by_text] = self.tower.score_items(scores, self._vectors)
         return scores
-
-
-def interactions_of(model: Recommender) -> Tensor:
-    r"""The pairs of users and items that a model propagates over."""
-    source, target = (end.long() for end in source_and_target(model.edge_index))
-    rates = (source < model.num_users) & (target >= model.num_users)
-    return torch.stack([source[rates], target[rates] - model.num_users])

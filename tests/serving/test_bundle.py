@@ -45,6 +45,18 @@ def test_on_a_gpu():
     assert bundle.model.device.type == 'cpu'
 
 
+def more_users():
+    data, _ = small_data()
+    data['user'].num_nodes += 1
+    return data
+
+
+def fewer_edges():
+    data, _ = small_data()
+    data[RATES].edge_index = data[RATES].edge_index[:, 1:]
+    return data
+
+
 @pytest.mark.parametrize(
     ('given', 'message'),
     [
@@ -55,13 +67,16 @@ def test_on_a_gpu():
         ({'metrics': [0.5]}, "'metrics' must be a dictionary of numbers"),
         ({'metrics': {'recall': 'x'}}, "'metrics' must be a dictionary of numbers"),
         ({'seen': torch.tensor([[60], [0]])}, r"'seen\[0\]"),
-        ({'data': small_data}, "'data' must have the users and items of 'model'"),
+        ({'data': more_users}, "'data' must have the users and items of 'model'"),
+        (
+            {'data': fewer_edges},
+            "the graph of 'model', 235, got 234",
+        ),
     ],
 )
 def test_wrong_arguments(given, message):
     data, _ = small_data()
-    if given.get('data') is small_data:
-        given['data'], _ = small_data()
-        given['data']['user'].num_nodes += 1
+    if callable(given.get('data')):
+        given = {'data': given['data']()}
     with pytest.raises(ValueError, match=message):
         Bundle(**({'model': small_model(data, alignment='none'), 'data': data} | given))

@@ -8,7 +8,7 @@ from pyg_irllrec.explain import IntentExplainer
 from pyg_irllrec.serving import Bundle
 from pyg_irllrec.serving._explain import explain
 from pyg_irllrec.typing import RATES
-from tests.serving.bundles import bare_bundle, plain_bundle
+from tests.serving.bundles import bare_bundle, plain_bundle, small_model
 
 
 def test_score_and_rank_are_those_of_recommend():
@@ -72,7 +72,7 @@ def test_without_intents_titles_and_interactions():
     # Somebody new, of whom nothing is known.
     data = bundle.data.clone()
     data[RATES].edge_index = data[RATES].edge_index[:, data[RATES].edge_index[0] != 3]
-    found = Bundle(bundle.model, data).explain(3, 8)
+    found = Bundle(small_model(data, alignment='none'), data).explain(3, 8)
     assert found.similar == []
     assert found.text.count('.') == 1
 

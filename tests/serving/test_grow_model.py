@@ -14,6 +14,7 @@ from pyg_irllrec.nn import (
     SoftmaxLoss,
 )
 from pyg_irllrec.presets import BACKBONES
+from pyg_irllrec.serving import FrozenRanker
 from pyg_irllrec.serving._grow_model import grow_model, merge_pairs
 from pyg_irllrec.transforms import IntentNodes
 from pyg_irllrec.typing import RATES
@@ -44,6 +45,16 @@ def larger(data):
 
 def graph(data):
     return bipartite_edge_index(data[RATES].edge_index, NUM_USERS, NUM_ITEMS)
+
+
+@pytest.mark.parametrize('dtype', [torch.float64, torch.float16])
+def test_the_precision_of_a_model_stays(data, larger, dtype):
+    model = small_model(data).eval().to(dtype)
+    new = grow_model(model, larger, PAIRS)
+    assert {each.dtype for each in new.parameters()} == {dtype}
+    ranker = FrozenRanker(new, item_text=larger['item'].profile)
+    assert ranker.item_embedding.dtype == dtype
+    assert ranker.score(USERS).isfinite().all()
 
 
 @pytest.mark.parametrize('backbone', BACKBONES)

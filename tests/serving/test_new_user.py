@@ -157,3 +157,7 @@ def test_what_is_refused(options, message):
 def test_a_text_needs_an_encoder():
     with pytest.raises(ValueError, match="'text' needs a bundle with the encoder"):
         bare_bundle().recommend_new(text='war')
+    bundle = plain_bundle()
+    narrow = Bundle(bundle.model, bundle.data, encoder=lambda texts: [[1.0]])
+    with pytest.raises(ValueError, match='of width 16, got vectors of width 1'):
+        narrow.recommend_new(text='war')

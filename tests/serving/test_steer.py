@@ -108,6 +108,14 @@ def test_words_without_an_encoder():
         item_bonus(other, {'chess': 1.0})
 
 
+def test_intents_of_another_encoder_match_no_words():
+    data, encoder = small_data()
+    for side in ('user', 'item'):
+        data[side].intent = data[side].intent[:, :7]
+    found = item_bonus(Bundle(small_model(data), data, encoder=encoder), {'chess': 1.0})
+    assert carries('chess')[found.topk(3).indices].all()
+
+
 def test_recommendations_are_steered():
     bundle = plain_bundle()
     plain = bundle.recommend(['user-004'], 5)

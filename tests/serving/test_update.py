@@ -204,7 +204,7 @@ def test_an_encoder_of_another_width_is_named():
     other = Bundle(
         bundle.model, bundle.data, encoder=lambda texts: [[1.0]] * len(texts)
     )
-    with pytest.raises(ValueError, match='16 numbers per text'):
+    with pytest.raises(ValueError, match='of width 16, got vectors of width 1'):
         other.update([], items={'new': 'words'})
 
 
