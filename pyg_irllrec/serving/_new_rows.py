@@ -82,8 +82,8 @@ def read_nodes(argument: str, nodes: Any, side: str) -> dict[str, NewNode]:
     if isinstance(nodes, Mapping):
         if len(nodes) == 0:
             return {}
-        if all(isinstance(text, str) for text in nodes.values()):
-            nodes = {'id': [*map(str, nodes)], 'text': [*nodes.values()]}
+        if any(text is None or isinstance(text, str) for text in nodes.values()):
+            nodes = {'id': [*map(str, nodes)], 'text': _texts_of(argument, nodes)}
     table = _open(nodes, f"'{argument}'")
     columns = table.columns()
     id_name = side if side in columns and 'id' not in columns else 'id'
@@ -107,6 +107,15 @@ def read_nodes(argument: str, nodes: Any, side: str) -> dict[str, NewNode]:
     )
     given = (NewNode(title.strip(), text.strip()) for title, text in zip(titles, texts))
     return dict(zip(_as_texts(ids), given))
+
+
+def _texts_of(argument: str, nodes: Mapping[Any, Any]) -> list[str]:
+    for each, text in nodes.items():
+        if text is not None and not isinstance(text, str):
+            raise ValueError(
+                f"'{argument}' must map ids to texts, got {text!r:.80} for {each!r:.80}"
+            )
+    return [text or '' for text in nodes.values()]
 
 
 def _open(given: Any, name: str) -> Any:

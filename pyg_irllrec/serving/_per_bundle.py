@@ -21,7 +21,8 @@ class PerBundle(Generic[T]):
         self._lock = Lock()
 
     def __call__(self, bundle: Bundle) -> T:
-        with self._lock:
-            if bundle not in self._built:
-                self._built[bundle] = self._build(bundle)
-            return self._built[bundle]
+        if bundle not in self._built:  # Others do not wait for one that is built.
+            with self._lock:
+                if bundle not in self._built:
+                    self._built[bundle] = self._build(bundle)
+        return self._built[bundle]

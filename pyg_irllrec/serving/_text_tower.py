@@ -171,6 +171,7 @@ class TextRidge:
         others. :obj:`values` are of shape :math:`(V, n)`, a column per node."""
         if counted is None:
             counted = torch.ones_like(values, dtype=torch.bool)
+        values = values.to(self._turned)
         mixed = values @ self._turned
         best, chosen = -math.inf, values
         for l2_weight in _GRID:
@@ -186,9 +187,9 @@ class TextRidge:
         given = (vectors != 0).any(dim=1, keepdim=True)
         turned = (self._unit(vectors) - self._unit_mean) @ self._axes * given
         inverse = self._inverse(self.l2_weight)
-        known = (self._turned * (self.scale * inverse)).t() @ values
+        known = (self._turned * (self.scale * inverse)).t() @ values.to(turned)
         predicted: Tensor = values.mean(dim=0) + turned @ known
-        return predicted
+        return predicted.to(values)
 
     def _leave_one_out(self, values: Tensor, mixed: Tensor, l2_weight: float) -> Tensor:
         inverse = self._inverse(l2_weight)

@@ -2,7 +2,7 @@ r"""New interactions, users and items for a bundle, without training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Optional
 
 import torch
@@ -30,11 +30,8 @@ def updated(bundle: Bundle, interactions: Any, items: Any, users: Any) -> Bundle
         side: {} if nodes is None else read_nodes(f'{side}s', nodes, side)
         for side, nodes in zip(SIDES, (users, items))
     }
-    is_empty = interactions is None or (
-        isinstance(interactions, (list, tuple)) and len(interactions) == 0
-    )
     none = NewPairs([], [], torch.empty(2, 0, dtype=torch.long))
-    read = none if is_empty else read_pairs(interactions)
+    read = none if _is_empty(interactions) else read_pairs(interactions)
     known = {'user': bundle.users, 'item': bundle.items}
     data = bundle.data.clone()
     ends = []
@@ -59,6 +56,14 @@ def updated(bundle: Bundle, interactions: Any, items: Any, users: Any) -> Bundle
         model = grow_model(model, data, new)
     seen = merge_pairs(pairs_of(bundle.seen), pairs)
     return type(bundle)(model, data, encoder=bundle.encoder, seen=seen)
+
+
+def _is_empty(interactions: object) -> bool:
+    if isinstance(interactions, Tensor):
+        return interactions.shape == (2, 0)
+    if isinstance(interactions, str) or not isinstance(interactions, Sized):
+        return interactions is None
+    return len(interactions) == 0
 
 
 def _rows(known: Nodes, ids: Sequence[str]) -> dict[str, int]:

@@ -152,6 +152,13 @@ class Bundle:
         self.metrics = check_metrics(metrics)
         self.saved = {}
 
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}({type(self.model).__name__}, '
+            f'num_users={len(self.users)}, num_items={len(self.items)}, '
+            f'num_interactions={self.seen.item.numel()})'
+        )
+
     def save(self, path: PathLike) -> None:
         r"""Writes the bundle into a folder, whole or not at all: a bundle that is there
         is replaced in one step, and stays as it was where that fails.

@@ -20,6 +20,11 @@ def test_keeps_ids_titles_and_interactions():
     assert bare_bundle().users[2] == 2
 
 
+def test_repr():
+    wanted = 'Bundle(IRLLRec, num_users=60, num_items=40, num_interactions=397)'
+    assert repr(plain_bundle()) == wanted
+
+
 def test_other_interactions_to_leave_out():
     data, _ = small_data()
     seen = torch.tensor([[0, 1], [5, 7]])

@@ -3,12 +3,13 @@ from __future__ import annotations
 import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from time import sleep
 
 from pyg_irllrec.serving import Bundle
 from pyg_irllrec.serving._per_bundle import PerBundle
 from pyg_irllrec.serving._steer import item_bonus
-from tests.serving.bundles import bare_bundle, plain_bundle, small_data
+from tests.serving.bundles import NUM_USERS, bare_bundle, plain_bundle, small_data
 
 
 def test_it_is_built_once_for_each_bundle():
@@ -24,6 +25,27 @@ def test_it_is_built_once_for_each_bundle():
         assert list(pool.map(number_of, [plain_bundle()] * 8)) == [1] * 8
     assert number_of(bare_bundle()) == 2
     assert built == [plain_bundle(), bare_bundle()]
+
+
+def test_nobody_waits_for_another_bundle():
+    started, go_on = Event(), Event()
+
+    def build(bundle):
+        if bundle is bare_bundle():
+            started.set()
+            assert go_on.wait(10)
+        return len(bundle.users)
+
+    number_of = PerBundle(build)
+    number_of(plain_bundle())
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(number_of, bare_bundle())
+        assert started.wait(10)
+        try:
+            found = pool.submit(number_of, plain_bundle()).result(5)
+        finally:
+            go_on.set()
+        assert found == slow.result() == NUM_USERS
 
 
 def test_it_goes_with_the_bundle():

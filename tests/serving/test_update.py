@@ -29,7 +29,8 @@ def updated():
 
 def test_with_nothing_new_it_is_the_same_bundle():
     bundle = plain_bundle()
-    assert bundle.update([]) is bundle
+    for nothing in ([], pd.DataFrame({'user': [], 'item': []}), torch.empty(2, 0)):
+        assert bundle.update(nothing) is bundle
     user, item = bundle.data[RATES].edge_index[:, 0].tolist()
     assert bundle.update([(bundle.users[user], bundle.items[item])]) is bundle
 
@@ -130,6 +131,12 @@ def test_ids_have_one_type():
     assert list(bundle.update([(7.0, '0041')]).items)[-1] == '0041'
 
 
+def test_an_item_without_a_text_is_an_item():
+    bundle = plain_bundle().update([], items={'new': None, 'other': 'baking'})
+    assert list(bundle.items)[-2:] == ['new', 'other']
+    assert bundle.ranker.by_text.tolist() == [NUM_ITEMS + 1]
+
+
 def test_titles_and_texts_of_known_items_are_replaced():
     table = {'id': ['book 2', 'other'], 'title': ['Two', None], 'text': [None, 'words']}
     bundle = plain_bundle()
@@ -192,6 +199,7 @@ def test_updated_twice_is_updated_once(make):
         ([], {'text': ['words']}, "one column 'id', got no"),
         ([], 7, "'items' must be a table"),
         ([], {'id': ['a', 'a'], 'text': ['b', 'c']}, 'one text per id'),
+        ([], {'a': 'words', 'b': 3}, "'items' must map ids to texts, got 3 for 'b'"),
     ],
 )
 def test_names_what_does_not_fit(interactions, nodes, message):

@@ -159,13 +159,14 @@ class ClosedForm(Ranker):
 
     def _solved(self) -> tuple[UserItems, Any]:
         key = (self.device, tuple(self.options.values()))
-        if self._solution is None or self._solution[0] != key:
-            self._solution = None  # Two of them may not fit.
+        solution = self._solution  # Another thread may solve it too.
+        if solution is None or solution[0] != key:
+            solution = self._solution = None  # Two of them may not fit.
             sizes = self.num_users, self.num_items
             with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
                 items = UserItems(self.interactions, *sizes)
-                self._solution = (key, items, self._solve())
-        return self._solution[1:]
+                solution = self._solution = (key, items, self._solve())
+        return solution[1:]
 
     def get_solution(self) -> tuple[Tensor, ...]:
         r"""What scores are read from, solved where it is not yet: to be saved with the
