@@ -68,12 +68,17 @@ class Guard:
             return
         start = time.perf_counter()
         status = 500
+        head = scope['method'] == 'HEAD'
+        if head:  # An answer to GET without its body.
+            scope = {**scope, 'method': 'GET'}
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message['type'] == 'http.response.start':
                 status = message['status']
                 message['headers'] = [*message['headers'], *SECURITY_HEADERS]
+            elif head:
+                message['body'] = b''
             await send(message)
 
         try:

@@ -8,6 +8,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     StrictInt,
     StrictStr,
     ValidationError,
@@ -71,7 +72,7 @@ class RecommendRequest(Schema):
     k: K = 10
     among: Optional[Ids] = None
     exclude: Optional[Ids] = None
-    seen: bool = False
+    seen: StrictBool = False
     intents: Optional[Intents] = None
     dial: Dial = 1.0
 

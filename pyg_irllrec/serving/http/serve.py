@@ -114,7 +114,8 @@ def listen(host: str, port: int) -> socket.socket:
         ValueError,
         TypeError,
     ) as error:  # No address at all is one of two.
-        reason = getattr(error, 'strerror', None) or error
+        # Without what Python adds: the address once more.
+        reason = str(getattr(error, 'strerror', None) or error).partition(' (while')[0]
         raise OSError(
             f"cannot listen on 'host' {host!r} and 'port' {port}: {reason}; port 0 is "
             'any that is free'

@@ -128,6 +128,8 @@ SHAPES = [
     ('/recommend', USERS | {'k': 1001}, "'k'"),
     ('/recommend', USERS | {'k': '5'}, "'k'"),
     ('/recommend', USERS | {'intent': {}}, "'intent'"),
+    ('/recommend', USERS | {'seen': 'yes'}, "'seen'"),
+    ('/recommend', [USERS], 'must be a JSON object'),
     ('/recommend', USERS | {'dial': -1}, "'dial'"),
     ('/recommend', USERS | {'intents': {'a': 'x'}}, "'intents.a'"),
     ('/recommend', USERS | {'intents': {str(n): 1 for n in range(51)}}, "'intents'"),
@@ -218,6 +220,10 @@ def test_doors(client):
     for path, method, status in [('/x', 'GET', 404), ('/steer', 'PUT', 405)]:
         answer = client.request(method, path)
         assert answer.status_code == status and list(answer.json()) == ['error']
+    for path in ('/', '/health'):
+        head = client.head(path)
+        assert head.status_code == 200 and head.content == b''
+        assert int(head.headers['content-length']) > 100
     for path in ('/docs', '/redoc', '/../app.py', '/page/index.html'):
         assert client.get(path).status_code == 404
 
