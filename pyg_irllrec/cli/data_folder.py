@@ -30,6 +30,13 @@ class DataFolder:
         self.intents = path / 'intents.jsonl'
         self.profiles = path / 'profiles.jsonl'
 
+    def check_other(self, out: Path) -> None:
+        r"""Raises :class:`ValueError` if results are to be written into the data."""
+        if out.resolve() == self.path.resolve():
+            raise ValueError(
+                f'--out must be another folder than DATA, got {out} for both'
+            )
+
     def open(self) -> InteractionDataset:
         r"""The interactions and texts.
 

@@ -3,7 +3,7 @@ r"""The options that several commands have: one name, one meaning."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Literal, Optional
 
 import torch
 from typer import Argument, Option
@@ -29,6 +29,10 @@ Json = Annotated[bool, Option('--json', help='Print one JSON object.')]
 Quiet = Annotated[bool, Option('--quiet', '-q', help='Print results only.')]
 Seed = Annotated[int, Option('--seed', help='Of all that is drawn at random.')]
 Device = Annotated[str, Option('--device', help='auto, cpu, cuda or cuda:N.')]
+Index = Annotated[
+    Literal['exact', 'faiss'],
+    Option('--index', help='faiss: an approximation for many items and users.'),
+]
 Threads = Annotated[
     Optional[int],
     Option(

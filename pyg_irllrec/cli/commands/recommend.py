@@ -12,6 +12,7 @@ from pyg_irllrec.cli.options import (
     BundleArgument,
     Config,
     Device,
+    Index,
     Json,
     K,
     Quiet,
@@ -70,14 +71,7 @@ def recommend(
     dial: Annotated[
         float, Option('--dial', min=0, help='How much intents count; 0 for nothing.')
     ] = 1.0,
-    index: Annotated[
-        str,
-        Option(
-            '--index',
-            metavar='NAME',
-            help='exact, or faiss: an approximation for many items and users.',
-        ),
-    ] = 'exact',
+    index: Index = 'exact',
     out: Annotated[
         Optional[Path],
         Option(
@@ -169,7 +163,7 @@ def _parse_intents(given: Sequence[str]) -> dict[str, float]:
 def _report(out: Path, k: int, num_users: int, output: Output) -> None:
     output.result(
         {'path': str(out), 'users': num_users, 'k': k},
-        [f'{out} holds the best {k} items of {num_users} users'],
+        [f'{out} holds the best {k} items of each user, {num_users} in all'],
     )
 
 

@@ -6,7 +6,7 @@ from typer import Option
 
 from pyg_irllrec.cli.command import Command
 from pyg_irllrec.cli.open_bundle import bundle_folder
-from pyg_irllrec.cli.options import BundleArgument, Config, Device, Threads
+from pyg_irllrec.cli.options import BundleArgument, Config, Device, Index, Threads
 
 EXAMPLES = """pyg-irllrec serve runs/books
 curl localhost:8000/recommend --json '{"users": ["anna"], "k": 5}'"""
@@ -31,6 +31,7 @@ def serve(
             help='Take over a bundle that is saved anew into the folder.',
         ),
     ] = True,
+    index: Index = 'exact',
     device: Device = 'cpu',
     threads: Threads = None,
     config: Config = None,
@@ -46,6 +47,7 @@ def serve(
         port,
         threads=workers,
         reload_seconds=1.0 if reload else None,
+        index=index,
         device='cpu' if device == 'auto' else device,
     )
 

@@ -129,10 +129,9 @@ def train(
     )
 
     parse_device(device)
-    if out.resolve() == data.resolve():
-        raise ValueError(f'--out must be another folder than DATA, got {out} for both')
     output = Output(as_json, quiet)
     folder = DataFolder(data)
+    folder.check_other(out)
     choices = _Choices(
         backbone, alignment, translation, encoder, intents, profiles, seed
     )

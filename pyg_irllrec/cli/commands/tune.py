@@ -67,6 +67,7 @@ def tune(
     training.parse_device(device)
     output = Output(as_json, quiet)
     folder = DataFolder(data)
+    folder.check_other(out)
     encode = cached(
         make_encoder(encoder, output.progress), folder.path, output.progress
     )

@@ -13,14 +13,24 @@ def test_options_reach_the_service(monkeypatch, tmp_path):
     )
     (tmp_path / 'bundle').mkdir()
     assert call('serve', tmp_path) == 0
-    options = ['--host', '0.0.0.0', '--port', 0, '--workers', 3, '--no-reload']
+    options = [
+        '--host',
+        '0.0.0.0',
+        '--port',
+        0,
+        '--workers',
+        3,
+        '--no-reload',
+        '--index',
+        'faiss',
+    ]
     assert call('serve', tmp_path / 'bundle', *options) == 0
-    defaults = {'threads': 2, 'reload_seconds': 1.0, 'device': 'cpu'}
+    defaults = {'threads': 2, 'reload_seconds': 1.0, 'device': 'cpu', 'index': 'exact'}
     assert calls == [
         ((tmp_path / 'bundle', '127.0.0.1', 8000), defaults),
         (
             (tmp_path / 'bundle', '0.0.0.0', 0),
-            {**defaults, 'threads': 3, 'reload_seconds': None},
+            {**defaults, 'threads': 3, 'reload_seconds': None, 'index': 'faiss'},
         ),
     ]
 

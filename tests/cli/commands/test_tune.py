@@ -16,6 +16,8 @@ def test_the_best_preset_trains(tmp_path, capsys):
         tmp_path / 'books.csv',
     ]
     assert call('prepare', *tables, '--out', data, '--quiet') == 0
+    assert call('tune', data, '--out', data, '--epochs', 2, '--trials', 1) == 2
+    assert '--out must be another folder than DATA' in capsys.readouterr().err
     search = ['tune', data, '--out', out, '--epochs', 2]
     assert call(*search, '--trials', 1, '--quiet') == 0
     capsys.readouterr()
