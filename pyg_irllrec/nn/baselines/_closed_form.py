@@ -210,11 +210,13 @@ class ClosedForm(Ranker):
             yield slice(start, stop), torch.sparse.mm(part, x).to_dense()
 
     def extra_repr(self) -> str:
-        r"""The arguments; for options that were left open, the values in use."""
-        options = self.options
-        used = [name for name, value in self._given.items() if value == _OPEN]
-        shown = [super().extra_repr(), *(f'{name}={options[name]:g}' for name in used)]
-        return ', '.join(shown)
+        r"""The arguments, and the options that :meth:`calibrate` has chosen."""
+        chosen = [
+            f'{name}={value:g}'
+            for (name, given), value in zip(self._given.items(), self._chosen.tolist())
+            if value != given
+        ]
+        return ', '.join([super().extra_repr(), *chosen])
 
     def get_extra_state(self) -> Tensor:
         r"""The options, as a part of :meth:`state_dict`."""
