@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from pyg_irllrec import __version__
+from pyg_irllrec.cli import main as module
+from tests.cli.calls import call
+
+
+def test_it_exits_with_the_code_of_the_command(capsys):
+    assert call('--version') == 0
+    assert __version__ in capsys.readouterr().out
+    assert call('info', 'nowhere') == 2
+
+
+def test_a_missing_extra_is_one_line(capsys, monkeypatch):
+    def missing(name, needed_by, extra):
+        raise ImportError(f'{needed_by} needs {name}: pip install pyg_irllrec[{extra}]')
+
+    monkeypatch.setattr(module, 'import_optional', missing)
+    with pytest.raises(SystemExit, match='2'):
+        module.main(['info', 'x'])
+    shown = capsys.readouterr()
+    assert shown.err == 'error: pyg-irllrec needs typer: pip install pyg_irllrec[cli]\n'
+    assert shown.out == ''
