@@ -173,12 +173,12 @@ def _fill_tables(model: Recommender, new: Recommender, growth: _Growth) -> None:
     for weight, added, (old, text, node, size) in zip(weights, growth.added, rows):
         if text is None or added == 0:
             continue
-        trained = trained_rows(text[:size].to(old), node)
+        trained = trained_rows(text[:size], node)
         if len(trained) < LEAST_ROWS:
             continue
-        ridge = TextRidge(text[:size].to(old), trained)
+        ridge = TextRidge(text[:size], trained)
         ridge.fit(old[ridge.rows].t())
-        predicted = ridge.predict(old[ridge.rows], text[size:].to(old))
+        predicted = ridge.predict(old[ridge.rows], text[size:])
         weight[size : size + added] = predicted.to(weight)
 
 

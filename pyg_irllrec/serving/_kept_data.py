@@ -57,6 +57,8 @@ def kept_of(data: HeteroData, edge_type: EdgeType) -> HeteroData:
 
 def _plain_id(value: NodeId) -> NodeId:
     # Those of NumPy are neither of JSON nor of Arrow.
+    if type(value) in (int, str):
+        return value
     return int(value) if isinstance(value, Integral) else str(value)
 
 

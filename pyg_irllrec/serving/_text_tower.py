@@ -43,7 +43,8 @@ class TextTower:
         user_embedding (torch.Tensor): The embeddings of users, :math:`(U, d)`.
         item_embedding (torch.Tensor): Likewise, of items, :math:`(I, d)`.
         user_text (torch.Tensor, optional): Vectors of texts of users; rows of zeros
-            are users without a text, :math:`(U, D)`.
+            are users without a text, :math:`(U, D)`. They may lie on another device
+            than all else, as do those of items: rows are copied that are read.
         item_text (torch.Tensor, optional): Likewise, of items, :math:`(I, D)`.
         pairs (torch.Tensor): The training interactions, :math:`(2, E)`.
         scorer (callable): The scores of all items for a batch of users.
@@ -81,9 +82,9 @@ class TextTower:
         node = self._node(name)
         if len(trained_rows(text, node)) < LEAST_ROWS:
             return self._pairs.new_empty(0)
-        only_text = (text != 0).any(dim=1)
-        only_text[node] = False
-        return only_text.nonzero().flatten()
+        only_text = _has_text(text)
+        only_text[node.to(text.device)] = False
+        return only_text.nonzero().flatten().to(node.device)
 
     def score_items(self, scores: Tensor, vectors: Tensor) -> Tensor:
         r"""The scores of items with these texts, of shape :math:`(B, N)`, from the
@@ -154,7 +155,7 @@ class TextRidge:
 
     def __init__(self, text: Tensor, rows: Tensor) -> None:
         self.rows = _spread(rows, _MAX_ROWS)
-        text = text[self.rows]
+        text = text_of(text, self.rows)
         self._mean = text.mean(dim=0)
         unit = self._unit(text)
         self._unit_mean = unit.mean(dim=0)
@@ -184,7 +185,8 @@ class TextRidge:
     def predict(self, values: Tensor, vectors: Tensor) -> Tensor:
         r"""The values of nodes with these texts, :math:`(N, V)`, from those of the
         trained ones, :math:`(n, V)`."""
-        given = (vectors != 0).any(dim=1, keepdim=True)
+        vectors = vectors.to(self._mean)
+        given = _has_text(vectors).unsqueeze(1)
         turned = (self._unit(vectors) - self._unit_mean) @ self._axes * given
         inverse = self._inverse(self.l2_weight)
         known = (self._turned * (self.scale * inverse)).t() @ values.to(turned)
@@ -204,15 +206,26 @@ class TextRidge:
         return inverse.to(self._axes.dtype)
 
     def _unit(self, text: Tensor) -> Tensor:
-        return unit_norm(text.to(self._mean) - self._mean)
+        return unit_norm(text - self._mean)
 
 
 def trained_rows(text: Tensor, node: Tensor) -> Tensor:
     r"""The nodes that have interactions, of which :obj:`node` are the ends, and a
     text."""
     has_edges = torch.zeros(len(text), dtype=torch.bool, device=text.device)
-    has_edges[node] = True
-    return (has_edges & (text != 0).any(dim=1)).nonzero().flatten()
+    has_edges[node.to(text.device)] = True
+    return (has_edges & _has_text(text)).nonzero().flatten().to(node.device)
+
+
+def text_of(text: Tensor, rows: Tensor) -> Tensor:
+    r"""The vectors of some nodes, where their rows lie."""
+    return text[rows.to(text.device)].to(rows.device)
+
+
+def _has_text(text: Tensor) -> Tensor:
+    # Without a flag per number: texts of all users may be gigabytes.
+    longest: Tensor = torch.linalg.vector_norm(text, math.inf, dim=1)
+    return longest > 0
 
 
 def _same_share(scores: Tensor, predicted: Tensor, counted: Tensor) -> float:

@@ -3,6 +3,7 @@ r"""New interactions, users and items for a bundle, without training."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
+from copy import copy
 from typing import TYPE_CHECKING, Any, Optional
 
 import torch
@@ -33,7 +34,7 @@ def updated(bundle: Bundle, interactions: Any, items: Any, users: Any) -> Bundle
     none = NewPairs([], [], torch.empty(2, 0, dtype=torch.long))
     read = none if _is_empty(interactions) else read_pairs(interactions)
     known = {'user': bundle.users, 'item': bundle.items}
-    data = bundle.data.clone()
+    data = copy(bundle.data)  # Whose stores are copies: no value is written into.
     ends = []
     for side, mentioned, end in zip(SIDES, (read.users, read.items), read.pairs):
         rows = _rows(known[side], [*given[side], *mentioned])

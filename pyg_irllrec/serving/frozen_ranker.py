@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pyg_irllrec.nn import Ranker, Recommender
 from pyg_irllrec.nn.models._own_interactions import interactions_of
-from pyg_irllrec.serving._text_tower import TextTower
+from pyg_irllrec.serving._text_tower import TextTower, text_of
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_vectors
 from pyg_irllrec.utils.evaluating import evaluating
@@ -55,10 +55,6 @@ class FrozenRanker(Ranker):
         if item_text is not None:
             check_vectors('item_text', item_text, self.num_items, 'per item')
         pairs = interactions_of(model)
-        user_text, item_text = (
-            None if text is None else text.to(model.device)
-            for text in (user_text, item_text)
-        )
         with evaluating(model):
             user, item = model.get_embeddings()
             scorer = model.scorer((user, item))
@@ -66,10 +62,10 @@ class FrozenRanker(Ranker):
             new_users = self.tower.only_text('user')
             new_items = self.tower.only_text('item')
             if user_text is not None and new_users.numel() > 0:
-                vectors = self.tower.users(user_text[new_users])
+                vectors = self.tower.users(text_of(user_text, new_users))
                 user = user.index_copy(0, new_users, vectors)
             if item_text is not None and new_items.numel() > 0:
-                vectors = self.tower.items(item_text[new_items])
+                vectors = self.tower.items(text_of(item_text, new_items))
                 item = item.index_copy(0, new_items, vectors)
             self._scorer = model.scorer((user, item))
         self.register_buffer('user_embedding', user)
@@ -77,7 +73,7 @@ class FrozenRanker(Ranker):
         # Of inner products those are the scores, but companions know no texts.
         by_text = new_items if model.blends else new_items[:0]
         self.register_buffer('by_text', by_text)
-        self._vectors = None if item_text is None else item_text[by_text]
+        self._vectors = None if item_text is None else text_of(item_text, by_text)
 
     @torch.no_grad()
     def score(self, users: Tensor) -> Tensor:
