@@ -80,7 +80,7 @@ def take_picture(url: str, args: argparse.Namespace) -> None:
             viewport={'width': args.width, 'height': args.height},
             color_scheme='dark' if args.dark else 'light',
         )
-        page.goto(f'{url}/#user=%22user-0007%22')
+        page.goto(f'{url}/?user=user-0007')
         page.wait_for_selector('#list > li')
         steer(page)
         page.wait_for_timeout(3000)

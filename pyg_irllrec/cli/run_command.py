@@ -32,7 +32,8 @@ def run_command(work: Callable[[], object], hint: str = '') -> int:
         show, warnings.showwarning = warnings.showwarning, _print_note
         try:
             work()
-            sys.stdout.flush()
+            if sys.stdout is not None:  # It is where a caller has closed it.
+                sys.stdout.flush()
         except BrokenPipeError:
             # Python would write the rest at its end, and fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -79,3 +79,8 @@ def test_nobody_reads_on(monkeypatch, capsys):
         assert run_command(lambda: print('a' * 100_000)) == 141
         print('the rest goes nowhere')
     assert capsys.readouterr().err == ''
+
+
+def test_nobody_listens_at_all(monkeypatch):
+    monkeypatch.setattr(sys, 'stdout', None)  # As Python does for `>&-`.
+    assert run_command(lambda: print('a')) == 0

@@ -128,7 +128,7 @@ def test_a_user_is_found_and_the_dials_rank_anew(page):
 def test_intents_in_ones_own_words(page):
     pick(page, 'user-021')
     learned = titles(page)
-    page.get_by_label('Add an intent in your own words').fill('lantern and boots')
+    page.get_by_label('An intent in your own words').fill('lantern and boots')
     page.keyboard.press('Enter')
     own = page.get_by_role('slider', name='lantern and boots')
     sync_api.expect(own).to_have_attribute('aria-valuetext', 'raised +1.0')
@@ -141,10 +141,13 @@ def test_intents_in_ones_own_words(page):
 
 def test_an_error_is_shown_and_the_user_is_in_the_address(browser, url):
     page = browser.new_page()
-    page.goto(f'{url}/#user=%22user-033%22')
-    sync_api.expect(page.locator('#list-heading')).to_have_text(
-        'Recommended to user-033'
-    )
+    page.goto(f'{url}/?user=user-033')
+    heading = page.locator('#list-heading')
+    sync_api.expect(heading).to_have_text('Recommended to user-033')
+    page.locator('.skip').press('Enter')
+    sync_api.expect(heading).to_be_focused()
+    page.reload()
+    sync_api.expect(heading).to_have_text('Recommended to user-033')
     page.locator('#words').fill('xyzzy plugh')
     page.keyboard.press('Enter')
     sync_api.expect(page.get_by_role('alert')).to_contain_text('xyzzy plugh')

@@ -143,7 +143,7 @@ async function choose(user) {
   if (!answer) return;
   state.learned = new Map(answer.items.map(({ id }, rank) => [id, rank]));
   state.named = answer.intents;
-  history.replaceState(null, '', `#${new URLSearchParams({ user: JSON.stringify(user) })}`);
+  history.replaceState(null, '', `?${new URLSearchParams({ user })}`);
   byId('columns').hidden = false;
   byId('list-heading').textContent = `Recommended to ${user}`;
   showIntents();
@@ -361,8 +361,7 @@ guarded(async () => {
   byId('facts').textContent = shown.join(', ');
 });
 guarded(async () => {
-  const asked = new URLSearchParams(location.hash.slice(1)).get('user');
-  const first = asked ? [] : (await ask('first', '/users?limit=1')).found;
-  const user = asked ? JSON.parse(asked) : first[0]?.id;
+  const asked = new URLSearchParams(location.search).get('user');
+  const user = asked || (await ask('first', '/users?limit=1')).found[0]?.id;
   if (user !== undefined) await choose(user);
 });
