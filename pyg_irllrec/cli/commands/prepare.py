@@ -8,6 +8,16 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import Compose
 from typer import Option
 
+from pyg_irllrec.cli.column_options import (
+    Encoding,
+    ItemColumn,
+    Items,
+    ItemsId,
+    ItemText,
+    Separator,
+    Title,
+    UserColumn,
+)
 from pyg_irllrec.cli.command import Command
 from pyg_irllrec.cli.data_folder import DataFolder
 from pyg_irllrec.cli.options import Config, Json, Quiet, Seed
@@ -25,25 +35,13 @@ pyg-irllrec prepare --interactions plays.parquet --user listener --item track \\
     --rating plays --min-rating 5 --k-core 5 --split random --out data/plays"""
 
 
-def _separator(text: str) -> str:
-    character = '\t' if text == r'\t' else text
-    if len(character) != 1:
-        raise ValueError(rf'--sep must be one character, or \t for a tab, got {text!r}')
-    return character
-
-
 def prepare(
     interactions: Annotated[
         Path, Option(metavar='FILE', help='CSV, Parquet or JSON lines, by its name.')
     ],
     out: Annotated[Path, Option(metavar='DATA', help='The folder to write.')],
-    user: Annotated[
-        Optional[str],
-        Option(metavar='COLUMN', help='Ids of users, numbers or texts.'),
-    ] = None,
-    item: Annotated[
-        Optional[str], Option(metavar='COLUMN', help='Ids of items, likewise.')
-    ] = None,
+    user: UserColumn = None,
+    item: ItemColumn = None,
     rating: Annotated[
         Optional[str], Option(metavar='COLUMN', help='Read with --min-rating.')
     ] = None,
@@ -60,34 +58,12 @@ def prepare(
         Literal['auto', 's', 'ms', 'us', 'ns'],
         Option(help='The unit of times that are numbers.'),
     ] = 'auto',
-    items: Annotated[
-        Optional[Path], Option(metavar='FILE', help='Texts and titles of items.')
-    ] = None,
-    items_id: Annotated[
-        Optional[str],
-        Option(
-            metavar='COLUMN', show_default='as --item', help='Ids of items in --items.'
-        ),
-    ] = None,
-    item_text: Annotated[
-        Optional[list[str]],
-        Option(
-            metavar='COLUMN',
-            help='Joined to the text of an item; once for each column.',
-        ),
-    ] = None,
-    title: Annotated[
-        Optional[str],
-        Option(
-            metavar='COLUMN',
-            show_default='the first of --item-text',
-            help='What people are shown.',
-        ),
-    ] = None,
-    sep: Annotated[
-        str, Option(callback=_separator, help=r'The separator of CSV files, or \t.')
-    ] = ',',
-    encoding: Annotated[str, Option(help='Of CSV files and JSON lines.')] = 'utf-8',
+    items: Items = None,
+    items_id: ItemsId = None,
+    item_text: ItemText = None,
+    title: Title = None,
+    sep: Separator = ',',
+    encoding: Encoding = 'utf-8',
     k_core: Annotated[
         int,
         Option(

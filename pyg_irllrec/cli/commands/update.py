@@ -6,6 +6,16 @@ from typing import Annotated, Any, Optional
 
 from typer import Option
 
+from pyg_irllrec.cli.column_options import (
+    Encoding,
+    ItemColumn,
+    Items,
+    ItemsId,
+    ItemText,
+    Separator,
+    Title,
+    UserColumn,
+)
 from pyg_irllrec.cli.command import Command
 from pyg_irllrec.cli.open_bundle import bundle_folder, open_bundle
 from pyg_irllrec.cli.options import BundleArgument, Config, Json, Quiet, Threads
@@ -30,31 +40,14 @@ def update(
         Optional[Path],
         Option(metavar='FILE', help='New interactions: CSV, Parquet or JSON lines.'),
     ] = None,
-    items: Annotated[
-        Optional[Path], Option(metavar='FILE', help='Texts and titles of new items.')
-    ] = None,
-    user: Annotated[
-        Optional[str], Option(metavar='COLUMN', help='Ids of users.')
-    ] = None,
-    item: Annotated[
-        Optional[str], Option(metavar='COLUMN', help='Ids of items.')
-    ] = None,
-    items_id: Annotated[
-        Optional[str],
-        Option(
-            metavar='COLUMN', show_default='as --item', help='Ids of items in --items.'
-        ),
-    ] = None,
-    item_text: Annotated[
-        Optional[list[str]],
-        Option(
-            metavar='COLUMN',
-            help='Joined to the text of an item; once for each column.',
-        ),
-    ] = None,
-    title: Annotated[Optional[str], Option(metavar='COLUMN')] = None,
-    sep: Annotated[str, Option(help=r'The separator of CSV files, or \t.')] = ',',
-    encoding: Annotated[str, Option(help='Of CSV files and JSON lines.')] = 'utf-8',
+    items: Items = None,
+    user: UserColumn = None,
+    item: ItemColumn = None,
+    items_id: ItemsId = None,
+    item_text: ItemText = None,
+    title: Title = None,
+    sep: Separator = ',',
+    encoding: Encoding = 'utf-8',
     out: Annotated[
         Optional[Path],
         Option(
@@ -76,7 +69,7 @@ def update(
     """
     if interactions is None and items is None:
         raise ValueError('give --interactions, --items or both')
-    form = {'sep': '\t' if sep == r'\t' else sep, 'encoding': encoding}
+    form = {'sep': sep, 'encoding': encoding}
     given = TableColumns(user, item, None, None, items_id, item_text, title)
     pairs, texts = _read(interactions, items, form, given)
     before = open_bundle(bundle)
