@@ -16,6 +16,7 @@ import torch_geometric
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_irllrec.nn import Recommender
 from pyg_irllrec.serving._bundle_files import (
     BUNDLE_FILE,
     FileRecord,
@@ -37,6 +38,7 @@ from pyg_irllrec.typing import RATES, SIDES, PathLike
 from pyg_irllrec.utils.adjacency import source_and_target
 from pyg_irllrec.utils.argument_checks import as_path
 from pyg_irllrec.utils.digest import hash_graph, hash_interactions
+from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.folder_lock import FolderLock
 from pyg_irllrec.utils.warn_caller import warn_caller
@@ -137,7 +139,7 @@ def _parts_of(bundle: Bundle) -> dict[str, Any]:
             'build a model alike, and pass it to load(path, model=...)'
         )
     if config is not None:
-        _check_rebuilt(bundle, config, tensors)
+        check_unchanged(bundle, build_model(config, tensors))
     encoder, encoder_tensors = encoder_record(bundle.encoder)
     parts: dict[str, Any] = {
         'record': {'model': config, 'model_class': own, 'encoder': encoder},
@@ -151,22 +153,20 @@ def _parts_of(bundle: Bundle) -> dict[str, Any]:
     return parts
 
 
-def _check_rebuilt(
-    bundle: Bundle, config: dict[str, Any], tensors: Mapping[str, Tensor]
-) -> None:
-    r"""Raises a :class:`ValueError` where the model built again would score unlike the
-    bundle: where it was trained on, or has hooks."""
-    model = build_model(config, tensors)
-    with torch.no_grad():
+def check_unchanged(bundle: Bundle, model: Recommender) -> None:
+    r"""Raises a :class:`ValueError` where a model, that of the bundle as it is now or
+    built again, would score unlike the bundle: where it was trained on, or has
+    hooks."""
+    with torch.no_grad(), evaluating(model):
         found = torch.cat(model.get_embeddings())
     ranker = bundle.ranker
-    wanted = torch.cat([ranker.user_embedding, ranker.item_embedding]).cpu()
+    wanted = torch.cat([ranker.user_embedding, ranker.item_embedding]).to(found.device)
     # Others are ranked by their texts.
     rows = source_and_target(model.edge_index)[1].long().unique()
     if not torch.allclose(found[rows], wanted[rows], rtol=1e-3, atol=1e-5):
         raise ValueError(
             'the model scores unlike the bundle, which was made before the model was '
-            'trained on or changed: make a new one, Bundle(model, data), and save that'
+            'trained on or changed: make a new one, Bundle(model, data), and take that'
         )
 
 

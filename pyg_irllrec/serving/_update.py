@@ -15,6 +15,7 @@ from pyg_irllrec.serving._grow_model import grow_model, merge_pairs
 from pyg_irllrec.serving._kept_data import TEXTS, VECTORS, titles_of
 from pyg_irllrec.serving._model_config import pairs_of
 from pyg_irllrec.serving._new_rows import NewNode, NewPairs, read_nodes, read_pairs
+from pyg_irllrec.serving._save import check_unchanged
 from pyg_irllrec.serving.nodes import Nodes
 from pyg_irllrec.typing import RATES, SIDES, NodeId, TextEncoder
 from pyg_irllrec.utils import UserItems
@@ -54,6 +55,7 @@ def updated(bundle: Bundle, interactions: Any, items: Any, users: Any) -> Bundle
     _add_pairs(data, new, sizes)
     model = bundle.model
     if new.size(1) > 0 or is_grown:
+        check_unchanged(bundle, model)
         model = grow_model(model, data, new)
     seen = merge_pairs(pairs_of(bundle.seen), pairs)
     return type(bundle)(model, data, encoder=bundle.encoder, seen=seen)

@@ -555,7 +555,7 @@ class Bundle:
 
         Raises:
             ValueError: If a table does not fit, or the model has parts that are not of
-                this package.
+                this package, or was changed since the bundle was made.
             FileNotFoundError: If a file is missing.
         """
         return updated(self, interactions, items, users)

@@ -91,6 +91,8 @@ def test_a_model_that_was_trained_on_needs_a_new_bundle(tmp_path):
         bundle.model.backbone.user_embedding.weight.mul_(-1)
     with pytest.raises(ValueError, match=r'make a new one, Bundle\(model, data\)'):
         bundle.save(tmp_path / 'bundle')
+    with pytest.raises(ValueError, match=r'make a new one, Bundle\(model, data\)'):
+        bundle.update([(0, 'new')])
     assert not (tmp_path / 'bundle').exists()
     Bundle(bundle.model, data).save(tmp_path / 'bundle')
 
