@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Optional
 
 import torch
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 from pyg_irllrec.cli.read_config import use_config
 
@@ -15,6 +15,14 @@ def _set_threads(threads: Optional[int]) -> Optional[int]:
     if threads is not None:
         torch.set_num_threads(threads)
     return threads
+
+
+def parse_out(text: str) -> Path:
+    r"""The path of ``--out``. That of no letters would be the working folder: most
+    often a variable of the shell that is not set."""
+    if not text.strip():
+        raise BadParameter(f'name a file or a folder, got {text!r}')
+    return Path(text)
 
 
 DataArgument = Annotated[

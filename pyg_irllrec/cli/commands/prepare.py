@@ -20,7 +20,7 @@ from pyg_irllrec.cli.column_options import (
 )
 from pyg_irllrec.cli.command import Command
 from pyg_irllrec.cli.data_folder import DataFolder
-from pyg_irllrec.cli.options import Config, Json, Quiet, Seed
+from pyg_irllrec.cli.options import Config, Json, Quiet, Seed, parse_out
 from pyg_irllrec.cli.output import Output
 from pyg_irllrec.cli.split_options import SplitOptions
 from pyg_irllrec.cli.table_columns import TableColumns, find_table_columns
@@ -39,7 +39,9 @@ def prepare(
     interactions: Annotated[
         Path, Option(metavar='FILE', help='CSV, Parquet or JSON lines, by its name.')
     ],
-    out: Annotated[Path, Option(metavar='DATA', help='The folder to write.')],
+    out: Annotated[
+        Path, Option(parser=parse_out, metavar='DATA', help='The folder to write.')
+    ],
     user: UserColumn = None,
     item: ItemColumn = None,
     rating: Annotated[

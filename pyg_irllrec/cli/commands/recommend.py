@@ -17,6 +17,7 @@ from pyg_irllrec.cli.options import (
     K,
     Quiet,
     Threads,
+    parse_out,
 )
 from pyg_irllrec.cli.output import Output
 from pyg_irllrec.cli.ranking_lines import ranking_dicts, ranking_lines
@@ -76,6 +77,7 @@ def recommend(
         Optional[Path],
         Option(
             '--out',
+            parser=parse_out,
             metavar='FILE',
             help='Write a .csv, .parquet or .jsonl file instead: of all users, where '
             'none is named.',

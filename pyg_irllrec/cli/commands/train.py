@@ -22,6 +22,7 @@ from pyg_irllrec.cli.options import (
     Quiet,
     Seed,
     Threads,
+    parse_out,
 )
 from pyg_irllrec.cli.output import Output
 from pyg_irllrec.cli.read_preset import read_preset
@@ -60,7 +61,9 @@ class _Validated(NamedTuple):
 
 def train(
     data: DataArgument,
-    out: Annotated[Path, Option(metavar='RUN', help='The folder of the run.')],
+    out: Annotated[
+        Path, Option(parser=parse_out, metavar='RUN', help='The folder of the run.')
+    ],
     backbone: Annotated[BackboneName, Option(help='The graph model.')] = 'lightgcn',
     alignment: Annotated[
         AlignmentName,

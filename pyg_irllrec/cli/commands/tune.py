@@ -20,6 +20,7 @@ from pyg_irllrec.cli.options import (
     Quiet,
     Seed,
     Threads,
+    parse_out,
 )
 from pyg_irllrec.cli.output import Output
 from pyg_irllrec.cli.table import table
@@ -34,7 +35,9 @@ pyg-irllrec train data/movies --out runs/movies --preset runs/tuned/preset.json"
 
 def tune(
     data: DataArgument,
-    out: Annotated[Path, Option(metavar='DIR', help='The folder of the search.')],
+    out: Annotated[
+        Path, Option(parser=parse_out, metavar='DIR', help='The folder of the search.')
+    ],
     backbone: Annotated[BackboneName, Option(help='The graph model.')] = 'lightgcn',
     alignment: Annotated[AlignmentName, Option(help='What is made of texts.')] = 'auto',
     encoder: Annotated[

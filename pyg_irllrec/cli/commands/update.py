@@ -18,7 +18,14 @@ from pyg_irllrec.cli.column_options import (
 )
 from pyg_irllrec.cli.command import Command
 from pyg_irllrec.cli.open_bundle import bundle_folder, open_bundle
-from pyg_irllrec.cli.options import BundleArgument, Config, Json, Quiet, Threads
+from pyg_irllrec.cli.options import (
+    BundleArgument,
+    Config,
+    Json,
+    Quiet,
+    Threads,
+    parse_out,
+)
 from pyg_irllrec.cli.output import Output
 from pyg_irllrec.cli.table_columns import (
     TableColumns,
@@ -51,6 +58,7 @@ def update(
     out: Annotated[
         Optional[Path],
         Option(
+            parser=parse_out,
             metavar='DIR',
             show_default='BUNDLE itself',
             help='Where the new bundle is saved.',
