@@ -20,6 +20,7 @@ from pyg_irllrec.serving.nodes import Nodes
 from pyg_irllrec.typing import RATES, SIDES, NodeId, TextEncoder
 from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.split_layout import HELD_OUT_KEYS
+from pyg_irllrec.utils.warn_caller import warn_caller
 
 if TYPE_CHECKING:
     from pyg_irllrec.serving.bundle import Bundle
@@ -134,11 +135,14 @@ def _write_texts(
     if 'profile_text' in store:
         store.profile_text = _write(store.profile_text, texts)
     if 'profile' in store and encoder is not None:
-        store.profile = store.profile.index_copy(
-            0,
-            torch.tensor([*texts]),
-            encoded(encoder, [*texts.values()], store.profile.size(1)),
-        )
+        vectors = encoded(encoder, [*texts.values()], store.profile.size(1))
+        num_unknown = int((~vectors.any(dim=1)).sum())
+        if num_unknown > 0:
+            warn_caller(
+                f'{num_unknown} of {len(texts)} texts of {side}s hold no word that the '
+                'encoder knows: they rank nothing'
+            )
+        store.profile = store.profile.index_copy(0, torch.tensor([*texts]), vectors)
 
 
 def _write(old: Sequence[str], new: Mapping[int, str]) -> list[str]:

@@ -212,7 +212,9 @@ class Bundle:
             path (str or Path): The folder. A :obj:`README.md` that is there stays.
 
         Raises:
-            ImportError: If huggingface_hub is missing.
+            ValueError: As for :meth:`save`.
+            OSError: Likewise.
+            ImportError: If huggingface_hub, or what :meth:`save` needs, is missing.
         """
         save_pretrained(self, path)
 
@@ -244,7 +246,8 @@ class Bundle:
             The address of the commit.
 
         Raises:
-            ImportError: If huggingface_hub is missing.
+            ValueError: If an argument is not as above, or as for :meth:`save`.
+            ImportError: If huggingface_hub, or what :meth:`save` needs, is missing.
         """
         return push_to_hub(
             self,
@@ -290,8 +293,9 @@ class Bundle:
                 (default: :obj:`None`)
 
         Raises:
-            ImportError: If huggingface_hub is missing.
-            ValueError: If there is no such bundle, or it is damaged.
+            ValueError: If there is no such repository, or a bundle is damaged.
+            FileNotFoundError: If a folder or a repository holds no bundle.
+            ImportError: If huggingface_hub, safetensors or pyarrow is missing.
         """
         return from_pretrained(
             name_or_path,

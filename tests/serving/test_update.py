@@ -137,13 +137,23 @@ def test_an_item_without_a_text_is_an_item():
     assert bundle.ranker.by_text.tolist() == [NUM_ITEMS + 1]
 
 
+def test_a_text_of_unknown_words_is_counted():
+    with pytest.warns(UserWarning, match='1 of 2 texts of items hold no word that'):
+        bundle = plain_bundle().update([], items={'new': 'baking', 'other': 'xyzzy'})
+    assert bundle.ranker.by_text.tolist() == [NUM_ITEMS]
+
+
 def test_titles_and_texts_of_known_items_are_replaced():
-    table = {'id': ['book 2', 'other'], 'title': ['Two', None], 'text': [None, 'words']}
+    table = {
+        'id': ['book 2', 'other'],
+        'title': ['Two', None],
+        'text': [None, 'baking'],
+    }
     bundle = plain_bundle()
     new = bundle.update([], items=table)
     assert new.items.title(2) == 'Two'
     assert new.items.title(3) == bundle.items.title(3)
-    assert new.data['item'].text == [*bundle.data['item'].text, 'words']
+    assert new.data['item'].text == [*bundle.data['item'].text, 'baking']
     assert torch.equal(new.data['item'].profile[2], bundle.data['item'].profile[2])
 
 
@@ -157,7 +167,7 @@ def test_without_an_encoder_texts_are_kept_alone():
 
 
 def test_training_goes_on_from_it(tmp_path):
-    updated = plain_bundle().update(NEW, items={'new': 'mysteries'})
+    updated = plain_bundle().update(NEW, items={'new': 'baking'})
     weight = plain_bundle().model.feature_map.weight.clone()
     interactions = InteractionDataModule(updated.data, batch_size=64)
     result = fit(
