@@ -8,8 +8,10 @@ from pyg_irllrec.cli.command import Command
 from pyg_irllrec.cli.open_bundle import bundle_folder
 from pyg_irllrec.cli.options import BundleArgument, Config, Device, Index, Threads
 
-EXAMPLES = """pyg-irllrec serve runs/books
-curl localhost:8000/recommend --json '{"users": ["anna"], "k": 5}'"""
+EXAMPLES = """\
+pyg-irllrec serve runs/books
+curl localhost:8000/recommend -H 'Content-Type: application/json' \\
+    -d '{"users": ["anna"], "k": 5}'"""
 
 
 def serve(
@@ -36,9 +38,10 @@ def serve(
     threads: Threads = None,
     config: Config = None,
 ) -> None:
-    r"""Serve a bundle over HTTP, with a page at /.
+    r"""Serves a bundle over HTTP, with a page at /.
 
-    Until Ctrl-C or SIGTERM: then what is in flight is answered first."""
+    Until Ctrl-C or SIGTERM: then what is in flight is answered first.
+    """
     from pyg_irllrec.serving import http  # It needs the extra 'serve'.
 
     http.serve(
