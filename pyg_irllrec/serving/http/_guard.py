@@ -35,8 +35,8 @@ class Refused(Exception):
 
 
 class Guard:
-    r"""What stands before the application: the names of hosts, sizes of bodies, headers
-    of security, and metrics.
+    r"""Stands before the application: checks host names and the size of bodies, adds
+    security headers, and counts requests.
 
     Args:
         app (callable): The application.
@@ -162,7 +162,7 @@ async def refuse(send: Send, error: Refused) -> None:
 
 
 def too_large() -> Refused:
-    return Refused(413, f'a request may have {MAX_BODY} bytes')
+    return Refused(413, f'a request may have at most {MAX_BODY} bytes')
 
 
 def host_name(host: str) -> str:

@@ -241,7 +241,7 @@ async def on_wrong_shape(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     fault = error.errors()[0]
     if fault['type'] == 'json_invalid':
-        return to_json({'error': f'the body is no JSON: {fault["ctx"]["error"]}'}, 400)
+        return to_json({'error': f'the body is not JSON: {fault["ctx"]["error"]}'}, 400)
     if fault['loc'] == ('body',) and fault['type'] != 'value_error':
         return to_json({'error': 'the body must be a JSON object'}, 422)
     place = '.'.join(str(part) for part in fault['loc'][1:] if part != '[key]')

@@ -25,7 +25,7 @@ MAX_K = 1000
 MAX_USERS = 1000
 MAX_RESULTS = 100_000
 MAX_IDS = 10_000
-MAX_LETTERS = 10_000
+MAX_CHARACTERS = 10_000
 MAX_INTENTS = 50
 MAX_EXPLAINED = 50
 MAX_WEIGHT = 100.0
@@ -36,7 +36,7 @@ def _check_id(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
         return check(value)
     except ValidationError:
         raise PydanticCustomError(
-            'id', 'an id is an integer or a text of 1 to 1000 letters'
+            'id', 'an id is an integer or a text of 1 to 1000 characters'
         ) from None
 
 
@@ -49,7 +49,7 @@ Id = Annotated[
 ]
 Ids = Annotated[list[Id], Field(max_length=MAX_IDS)]
 K = Annotated[StrictInt, Field(ge=1, le=MAX_K)]
-Intent = Annotated[StrictStr, Field(min_length=1, max_length=MAX_LETTERS)]
+Intent = Annotated[StrictStr, Field(min_length=1, max_length=MAX_CHARACTERS)]
 Weight = Annotated[float, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT, strict=True)]
 Dial = Annotated[float, Field(ge=0, le=MAX_WEIGHT, strict=True)]
 Intents = Annotated[dict[Intent, Weight], Field(max_length=MAX_INTENTS)]
@@ -68,7 +68,7 @@ class RecommendRequest(Schema):
         None
     )
     items: Optional[Ids] = None
-    text: Optional[Annotated[StrictStr, Field(max_length=MAX_LETTERS)]] = None
+    text: Optional[Annotated[StrictStr, Field(max_length=MAX_CHARACTERS)]] = None
     k: K = 10
     among: Optional[Ids] = None
     exclude: Optional[Ids] = None

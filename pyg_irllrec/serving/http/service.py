@@ -36,8 +36,9 @@ class Held(NamedTuple):
 
 
 class Service:
-    r"""Answers requests, as JSON is made of, from the bundle that it holds: another one
-    may take its place at any moment, and each request is answered from one of them.
+    r"""Answers requests from the bundle that it holds, with values that JSON has.
+    Another bundle may take its place at any moment: each request is answered from one
+    of them.
 
     Args:
         bundle (Bundle): What is served.

@@ -200,7 +200,7 @@ def test_bodies_that_are_no_requests(client, content):
 def test_a_torn_body_is_named(client):
     headers = {'content-type': 'application/json'}
     answer = client.post('/recommend', content=b'{"users', headers=headers)
-    assert answer.status_code == 400 and 'is no JSON' in answer.json()['error']
+    assert answer.status_code == 400 and 'is not JSON' in answer.json()['error']
 
 
 def test_what_a_bundle_cannot_do_is_named(client):
