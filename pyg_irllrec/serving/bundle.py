@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any, Optional, Union
 
 import torch
@@ -148,7 +148,8 @@ class Bundle:
         )
         pairs = all_interactions(self.data) if seen is None else seen
         self.seen = UserItems(check_pairs('seen', pairs, *sizes).cpu(), *sizes)
-        self.encoder = encoder
+        # Fitting the given one anew must not change what this one does.
+        self.encoder = copy(encoder) if isinstance(encoder, TfidfEncoder) else encoder
         self.metrics = check_metrics(metrics)
         self.saved = {}
 

@@ -162,7 +162,7 @@ def _check_data(data: object, space: Mapping[str, Any]) -> None:
     if isinstance(data, InteractionDataModule):
         if own := [name for name in space if name.startswith('data.')]:
             raise ValueError(
-                f"'data' must be a HeteroData to tune {own[0]!r}, got a "
+                f"'data' must be a HeteroData to tune {own[0]!r}, got an "
                 'InteractionDataModule: its batches are those that it was made with'
             )
     else:

@@ -9,6 +9,7 @@ from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.text.encoders import TfidfEncoder
 from pyg_irllrec.text.encoders._encoder_output import as_vectors, checked_texts
+from pyg_irllrec.text.encoders.tfidf_encoder import TfidfState
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType, TextEncoder
 from pyg_irllrec.utils.argument_checks import check_encoder, check_name
@@ -26,8 +27,9 @@ class EncodeText(InteractionTransform):
     :class:`~pyg_irllrec.text.CachedEncoder` to encode each text once.
 
     A :class:`~pyg_irllrec.text.TfidfEncoder` that is not fitted is fitted on these
-    texts whenever it runs, and encodes later texts in the same space. Fit it on all
-    texts beforehand where profiles and intents are to share one.
+    texts whenever it runs, and encodes later texts in the same space, those of another
+    transform with this encoder too. Fit it on all texts beforehand where the words of
+    profiles and of intents are to count.
 
     Args:
         encoder (callable): Turns a list of texts into an array with one row per text.
@@ -59,7 +61,7 @@ class EncodeText(InteractionTransform):
     ) -> None:
         check_encoder(encoder)
         self.encoder = encoder
-        self._fits = isinstance(encoder, TfidfEncoder) and encoder.state is None
+        self._fitted: Optional[TfidfState] = None
         check_name('source', source)
         self.source = source
         check_name('target', target)
@@ -78,8 +80,9 @@ class EncodeText(InteractionTransform):
             has_text.append(torch.tensor(seen, dtype=torch.bool))
             texts += [text for text in rows if not _is_blank(text)]
         self._report_blank(len(texts), sum(map(len, has_text)))
-        if self._fits and isinstance(self.encoder, TfidfEncoder):
-            self.encoder.fit(texts)
+        encoder = self.encoder
+        if isinstance(encoder, TfidfEncoder) and encoder.state is self._fitted:
+            self._fitted = encoder.fit(texts).state
         vectors = torch.from_numpy(
             as_vectors("'encoder'", self.encoder(texts), len(texts))
         )

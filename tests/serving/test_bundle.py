@@ -20,6 +20,14 @@ def test_keeps_ids_titles_and_interactions():
     assert bare_bundle().users[2] == 2
 
 
+def test_an_encoder_that_is_fitted_anew_changes_no_bundle():
+    data, encoder = small_data()
+    bundle = Bundle(small_model(data, alignment='none'), data, encoder=encoder)
+    before = bundle.encoder(['baking bread'])
+    encoder.fit(['others', 'words'])
+    assert (bundle.encoder(['baking bread']) == before).all()
+
+
 def test_repr():
     wanted = 'Bundle(IRLLRec, num_users=60, num_items=40, num_interactions=397)'
     assert repr(plain_bundle()) == wanted

@@ -64,6 +64,18 @@ def test_leaves_an_encoder_fitted_on_both_sides():
     torch.testing.assert_close(new, out['item'].profile)
 
 
+def test_transforms_that_share_an_encoder_share_a_space():
+    encoder = TfidfEncoder(8)
+    profiles = EncodeText(encoder)
+    intents = EncodeText(encoder, 'intent_text', 'intent')
+    data = intents(profiles(SyntheticIntents(40, 30)[0]))
+    texts = data['item'].profile_text
+    assert torch.equal(data['item'].profile, torch.from_numpy(encoder(texts)))
+    before = encoder.state
+    profiles(SyntheticIntents(30, 40)[0])  # Of other texts it learns anew.
+    assert encoder.state is not before
+
+
 def test_keeps_what_an_encoder_was_fitted_on():
     data = SyntheticIntents(40, 30)[0]
     encoder = TfidfEncoder(8).fit(data['item'].intent_text)
