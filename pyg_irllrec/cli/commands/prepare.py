@@ -167,6 +167,12 @@ def _read(
 
 def _split(dataset: InteractionDataset, options: SplitOptions) -> HeteroData:
     graph: HeteroData = Compose([*options.keep(), options.hold_out()])(dataset[0])
+    texts = graph['item'].get('text')
+    if texts is not None and not any(text.strip() for text in texts):
+        raise ValueError(
+            '--item-text must name columns that hold texts, got none for any item that '
+            'has interactions: name others, or leave out --items'
+        )
     held_out = graph[RATES].get('val_edge_label_index')
     if held_out is None or held_out.size(1) == 0:
         most = int(graph[RATES].edge_index[0].bincount().max())

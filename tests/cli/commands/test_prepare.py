@@ -149,6 +149,9 @@ def test_what_needs_something_else(folder, capsys):
     write_table(folder / 'few.csv', ['user', 'asin'], likes)
     write_table(folder / 'odd.csv', ['sku', 'weight'], [['i1', 3]])
     write_table(folder / 'both.csv', ['user', 'item', 'sku'], [['u', 'i', 's']])
+    write_table(
+        folder / 'mute.csv', ['asin', 'title'], [[f'i{k}', ''] for k in range(7)]
+    )
     few = ('--interactions', 'few.csv', '--out', 'data')
     for words, message in (
         ((*few, '--split', 'time'), '--split time needs --timestamp'),
@@ -157,6 +160,7 @@ def test_what_needs_something_else(folder, capsys):
         ((*few, '--items', 'odd.csv'), '--item-text must name columns of odd.csv'),
         ((*few, '--items', 'odd.csv', '--item', 'asin'), '--item-text must name'),
         (('--interactions', 'both.csv', '--out', 'data'), '--item must be given'),
+        ((*few, '--items', 'mute.csv'), '--item-text must name columns that hold'),
         (few, 'give a larger share, or --split leave-one-out'),
     ):
         assert call('prepare', *words) == 2
