@@ -99,7 +99,7 @@ def _read_record(folder: Path) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
             f'{printable(folder)} holds no bundle, a folder with {BUNDLE_FILE}: write '
-            'one with Bundle(model, data).save(path)'
+            'one with pyg-irllrec train, or with Bundle(model, data).save(path)'
         ) from None
 
 
