@@ -15,6 +15,8 @@ from pyg_irllrec.utils.checks import (
 )
 from pyg_irllrec.utils.optional import import_optional
 
+_LEAST_PROBES = 8  # Of few cells a tenth is too few.
+
 
 class ItemIndex:
     r"""An approximate search for the items of the largest inner products with users,
@@ -32,7 +34,8 @@ class ItemIndex:
         num_cells (int, optional): The number of cells. (default: :obj:`None`,
             :math:`\sqrt{I}`)
         num_probes (int, optional): How many cells a search visits at least: the more,
-            the better and slower. (default: :obj:`None`, a tenth of them)
+            the better and slower. (default: :obj:`None`, a tenth of them, and 8 or
+            more)
 
     Raises:
         ValueError: If the embeddings are no finite matrix or a number is no count.
@@ -59,7 +62,7 @@ class ItemIndex:
         check_count('num_cells', num_cells)
         self.num_cells = min(int(num_cells), num_items)
         if num_probes is None:
-            num_probes = math.ceil(self.num_cells / 10)
+            num_probes = max(_LEAST_PROBES, math.ceil(self.num_cells / 10))
         check_count('num_probes', num_probes)
         self.num_probes = min(int(num_probes), self.num_cells)
         self.num_items = num_items

@@ -30,6 +30,12 @@ def test_fewer_cells_are_nearly_one():
     assert 0.8 < hits < 1
 
 
+def test_few_items_are_found_exactly():
+    found = ItemIndex(ITEMS[:60]).search(USERS, 10).item
+    assert found.equal(top_k_items(USERS, ITEMS[:60], 10).indices)
+    assert ItemIndex(ITEMS).num_probes == 8
+
+
 def test_excluded_items_make_room_for_others():
     """Also where all that is near to a user is excluded."""
     exact = ItemIndex(ITEMS, num_cells=10, num_probes=10)
