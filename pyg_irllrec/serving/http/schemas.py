@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
+from pyg_irllrec.serving._steer import MAX_WEIGHT
 from pyg_irllrec.typing import NodeId
 
 MAX_K = 1000
@@ -28,7 +29,6 @@ MAX_IDS = 10_000
 MAX_CHARACTERS = 10_000
 MAX_INTENTS = 50
 MAX_EXPLAINED = 50
-MAX_WEIGHT = 100.0
 
 
 def _check_id(value: Any, check: ValidatorFunctionWrapHandler) -> Any:

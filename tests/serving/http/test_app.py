@@ -131,6 +131,7 @@ SHAPES = [
     ('/recommend', USERS | {'seen': 'yes'}, "'seen'"),
     ('/recommend', [USERS], 'must be a JSON object'),
     ('/recommend', USERS | {'dial': -1}, "'dial'"),
+    ('/recommend', USERS | {'intents': {'a': 1001}}, "'intents.a'"),
     ('/recommend', USERS | {'intents': {'a': 'x'}}, "'intents.a'"),
     ('/recommend', USERS | {'intents': {str(n): 1 for n in range(51)}}, "'intents'"),
     ('/recommend', {'text': 'x' * 10_001}, "'text'"),
