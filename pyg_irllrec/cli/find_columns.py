@@ -16,6 +16,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         *('song', 'songid', 'track', 'trackid', 'artist', 'artistid', 'business'),
         *('businessid', 'game', 'gameid', 'recipe', 'recipeid'),
     ),
+    'id': ('id',),
     'rating': ('rating', 'ratings', 'stars', 'score', 'overall', 'overallrating'),
     'timestamp': (
         *('timestamp', 'time', 'date', 'datetime', 'ts', 'createdat', 'when'),

@@ -89,7 +89,8 @@ def find_item_columns(
     names, where = open_table(items, **form).columns(), str(items)
     key = given['items_id']
     if key is None and given['item'] not in names:
-        key = find_column('item', names, where)
+        # In a table of items, 'id' is theirs.
+        key = find_column('item', names, where) or find_column('id', names, where)
         if key is None:
             raise ValueError(
                 f'--items-id must name the column of ids in {where}, which has '

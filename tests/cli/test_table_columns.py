@@ -32,6 +32,20 @@ def test_columns_are_found_by_their_names(tables):
     assert found.arguments()['item_id'] == 'isbn'
 
 
+def test_an_id_in_a_table_of_items_is_theirs(tables):
+    ratings, books = tables
+    for header, key in (('Id,title', 'Id'), ('id,isbn,title', 'isbn')):
+        books.write_text(f'{header}\n')
+        assert (
+            find_table_columns(ratings, books, FORM, TableColumns(), **NEEDS)[4] == key
+        )
+        found = find_item_columns(books, FORM, TableColumns()._asdict())
+        assert found['items_id'] == key
+    ratings.write_text('id,user\n')  # Of an interaction it may be anything.
+    with pytest.raises(ValueError, match='--item must name'):
+        find_table_columns(ratings, None, FORM, TableColumns(), **NEEDS)
+
+
 def test_those_that_are_given_win(tables):
     given = TableColumns(user='stars', item_text=['summary'])
     found = find_table_columns(*tables, FORM, given, **NEEDS)

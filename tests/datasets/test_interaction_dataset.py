@@ -570,7 +570,7 @@ def test_an_id_may_have_one_text_twice_but_not_two(texts, files, monkeypatch):
         (
             'what,name\na,A\n',
             {},
-            "one column 'title', got no: .*'what', 'name'",
+            "one column 'title', got none: .*'what', 'name'",
         ),
         ('what,title\n,A\n', {}, "t.csv, line 2: column 'what' lacks an id"),
         (
@@ -623,7 +623,7 @@ def row(who='u', what='a', stars='1', when='2'):
         ('who,what,stars,when\n', 'bad.csv must hold interactions, got no rows'),
         (
             'who,what,stars\nu,a,1\n',
-            "'when', got no: its columns are 'who', 'what', 'st",
+            "'when', got none: its columns are 'who', 'what', 'st",
         ),
         ('who,what,who,stars,when\nu,a,u,1,2\n', "one column 'who', got more than one"),
         (row() + row(stars='good'), "line 3: column 'stars' must hold numbers, got 'g"),
@@ -996,7 +996,7 @@ def test_columns_and_folders_that_are_none(tmp_path, kind):
     for arguments, message in (
         (
             (root, 'u', 'x'),
-            "must have one column 'x', got no: its columns are 'u', 'i'",
+            "must have one column 'x', got none: its columns are 'u', 'i'",
         ),
         ((root, 'u', 'u'), "'user' and 'item' must name two columns, got 'u' for both"),
         ((None, 'u', 'i'), "'root' must be a path"),

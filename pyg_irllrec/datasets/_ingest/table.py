@@ -26,7 +26,7 @@ def check_columns(table: Table, names: Sequence[str]) -> None:
     columns = table.columns()
     for name in names:
         if columns.count(name) != 1:
-            count = 'no' if name not in columns else 'more than one'
+            count = 'none' if name not in columns else 'more than one'
             found = ', '.join(map(repr, columns))
             raise ValueError(
                 f'{table.name} must have one column {name!r}, got {count}: its columns '

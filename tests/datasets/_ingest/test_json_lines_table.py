@@ -64,7 +64,10 @@ def test_types_may_change_from_batch_to_batch(read, monkeypatch):
         ('{"who": {"a": 1}, "what": 1}', "column 'who' must hold ids .*got struct"),
         ('{"who": "\\ud800", "what": 1}', "line 1: column 'who' holds half a surr"),
         ('{"who": 1, "what": 2}\n{"who": 3}', "line 2: column 'what' lacks an id"),
-        ('{"user": 1, "what": 2}', "one column 'who', got no: its columns are 'user'"),
+        (
+            '{"user": 1, "what": 2}',
+            "one column 'who', got none: its columns are 'user'",
+        ),
         ('PAR1', 'is a Parquet file'),
         ('[{"who": 1, "what": 2}]', 'write the objects of an array line by line'),
         (gzip.compress(TEXT.encode(), mtime=0), r"is packed by gzip: .* end in '\.gz'"),
