@@ -1,9 +1,8 @@
-r"""Rankings as lines of a terminal, and as JSON has them."""
+r"""Rankings as lines of a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from pyg_irllrec.cli.table import table
 from pyg_irllrec.serving.ranked_item import RankedItem
@@ -26,8 +25,3 @@ def ranking_lines(ranking: Ranking) -> list[str]:
             ['rank', 'id', 'score'], [[row[0], row[1], row[3]] for row in rows]
         )
     return table(['rank', 'id', 'title', 'score'], rows)
-
-
-def ranking_dicts(ranking: Ranking) -> list[dict[str, Any]]:
-    r"""An object per place."""
-    return [{'rank': rank, **each._asdict()} for rank, each in enumerate(ranking, 1)]

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
+from pyg_irllrec.serving._ranking_dicts import ranking_dicts
 from pyg_irllrec.serving.named_intent import NamedIntent
 from pyg_irllrec.serving.ranked_item import RankedItem
 from pyg_irllrec.typing import NodeId
@@ -28,3 +29,11 @@ class Explanation(NamedTuple):
     embeddings, which is their score."""
     intents: list[NamedIntent]
     """The intents that both the user and the item lean to, as the user has them."""
+
+    def to_dict(self) -> dict[str, Any]:
+        r"""What :func:`json.dumps` takes: these fields, with objects in its lists."""
+        return {
+            **self._asdict(),
+            'similar': ranking_dicts(self.similar),
+            'intents': [each._asdict() for each in self.intents],
+        }

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from pyg_irllrec.serving._arrow_table import arrow_schema, to_arrow
+from pyg_irllrec.serving._ranking_dicts import ranking_dicts
 from pyg_irllrec.serving.nodes import Nodes
 from pyg_irllrec.serving.ranked_item import RankedItem
 from pyg_irllrec.typing import NodeId
@@ -105,11 +106,9 @@ class Recommendations:
 
     def to_dicts(self) -> list[dict[str, Any]]:
         r"""What :func:`json.dumps` takes: a dictionary per user, with :obj:`user` and
-        :obj:`items`, each of them with :obj:`item`, :obj:`title` and :obj:`score`."""
-        return [
-            {'user': user, 'items': [each._asdict() for each in ranked]}
-            for user, ranked in self
-        ]
+        :obj:`items`, each of them with :obj:`rank` (from 1), :obj:`item`,
+        :obj:`title` and :obj:`score`."""
+        return [{'user': user, 'items': ranking_dicts(ranked)} for user, ranked in self]
 
     def _ranked(self, row: int) -> list[RankedItem]:
         return [

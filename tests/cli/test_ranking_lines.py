@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pyg_irllrec.cli.ranking_lines import ranking_dicts, ranking_lines
+from pyg_irllrec.cli.ranking_lines import ranking_lines
 from pyg_irllrec.serving.ranked_item import RankedItem
 from pyg_irllrec.serving.similar_user import SimilarUser
 
@@ -12,12 +12,6 @@ def test_ids_titles_and_scores():
         '   1  7   Emma   0.5000',
         '   2  12  12     0.2500',
     ]
-    assert ranking_dicts(ranking)[1] == {
-        'rank': 2,
-        'item': 12,
-        'title': '12',
-        'score': 0.25,
-    }
 
 
 def test_without_titles():

@@ -62,7 +62,7 @@ def test_dictionaries():
     found = json.loads(json.dumps(some().to_dicts()))
     assert found[1] == {
         'user': 'ben',
-        'items': [{'item': 'x', 'title': 'An X', 'score': -2.0}],
+        'items': [{'rank': 1, 'item': 'x', 'title': 'An X', 'score': -2.0}],
     }
 
 

@@ -53,7 +53,7 @@ def test_json_lines(tmp_path):
     plain_bundle().write_recommendations(path, ['user-001'], 3, progress=False)
     (row,) = map(json.loads, path.read_text().splitlines())
     assert row['user'] == 'user-001' and list(row['items'][0]) == [
-        *('item', 'title', 'score')
+        *('rank', 'item', 'title', 'score')
     ]
     found = plain_bundle().recommend(['user-001'], 3)['user-001']
     assert [each['item'] for each in row['items']] == [each.item for each in found]

@@ -16,7 +16,6 @@ from pyg_irllrec.cli.options import (
     Threads,
 )
 from pyg_irllrec.cli.output import Output
-from pyg_irllrec.cli.ranking_lines import ranking_dicts
 from pyg_irllrec.cli.table import table
 from pyg_irllrec.serving.explanation import Explanation
 from pyg_irllrec.serving.named_intent import NamedIntent
@@ -59,11 +58,7 @@ def explain(
         return
     why = found.explain(user, item)
     output.result(
-        {
-            **why._asdict(),
-            'similar': ranking_dicts(why.similar),
-            'intents': [each._asdict() for each in why.intents],
-        },
+        why.to_dict(),
         _lines(why),
     )
 

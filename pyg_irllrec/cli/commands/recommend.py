@@ -20,8 +20,9 @@ from pyg_irllrec.cli.options import (
     parse_out,
 )
 from pyg_irllrec.cli.output import Output
-from pyg_irllrec.cli.ranking_lines import ranking_dicts, ranking_lines
+from pyg_irllrec.cli.ranking_lines import ranking_lines
 from pyg_irllrec.cli.read_ids import read_ids
+from pyg_irllrec.serving._ranking_dicts import ranking_dicts
 
 EXAMPLES = """pyg-irllrec recommend runs/books --user anna --user ben --k 5
 pyg-irllrec recommend runs/books --user anna --intent 'war=-0.5' --intent rain

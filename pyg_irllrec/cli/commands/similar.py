@@ -16,7 +16,8 @@ from pyg_irllrec.cli.options import (
     Threads,
 )
 from pyg_irllrec.cli.output import Output
-from pyg_irllrec.cli.ranking_lines import Ranking, ranking_dicts, ranking_lines
+from pyg_irllrec.cli.ranking_lines import Ranking, ranking_lines
+from pyg_irllrec.serving._ranking_dicts import ranking_dicts
 
 EXAMPLES = """pyg-irllrec similar runs/books --item 0195153448
 pyg-irllrec similar runs/books --user anna --k 5 --json"""

@@ -21,13 +21,14 @@ class NodeSearch:
         self._text = '\n'.join(['', *lines, ''])
 
     def find(self, query: str, limit: int) -> list[dict[str, Any]]:
-        r"""The first nodes that match, those whose id begins so before others."""
+        r"""The first nodes that match, those whose id begins so before others: an
+        object of :obj:`user` or :obj:`item`, the id, and :obj:`title`."""
         query = ' '.join(query.split()).casefold()
         rows = self._rows(f'\n{query}', limit)
         if len(rows) < limit and query:
             rows += self._rows(query, 2 * limit)
         return [
-            {'id': self._nodes[row], 'title': self._nodes.title(row)}
+            {self._nodes.side: self._nodes[row], 'title': self._nodes.title(row)}
             for row in list(dict.fromkeys(rows))[:limit]
         ]
 

@@ -26,13 +26,14 @@ from pyg_irllrec.serving.http.schemas import (
     ExplainRequest,
     ExplainResponse,
     HealthResponse,
+    ItemsResponse,
     RecommendRequest,
     RecommendResponse,
-    SearchResponse,
     SimilarRequest,
     SimilarResponse,
     SteerRequest,
     SteerResponse,
+    UsersResponse,
 )
 from pyg_irllrec.serving.http.service import Service, UnknownId
 from pyg_irllrec.typing import PathLike
@@ -161,11 +162,11 @@ def create_app(
     async def steer(request: SteerRequest) -> Response:
         return await answer(lambda: service.steer(request))
 
-    @app.get('/users', responses=_answers(SearchResponse))
+    @app.get('/users', responses=_answers(UsersResponse))
     async def users(query: SearchQuery = '', limit: SearchLimit = 20) -> Response:
         return await answer(lambda: service.search('user', query, limit))
 
-    @app.get('/items', responses=_answers(SearchResponse))
+    @app.get('/items', responses=_answers(ItemsResponse))
     async def items(query: SearchQuery = '', limit: SearchLimit = 20) -> Response:
         return await answer(lambda: service.search('item', query, limit))
 

@@ -2,6 +2,7 @@ r"""What the service takes and what it answers."""
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Any, Optional, Union
 
 from pydantic import (
@@ -59,6 +60,17 @@ class Schema(BaseModel):
     r"""A request: names that it lacks are refused, and numbers are finite."""
 
     model_config = ConfigDict(extra='forbid', allow_inf_nan=False)
+
+    @model_validator(mode='before')
+    @classmethod
+    def _check_names(cls, body: Any) -> Any:
+        known = [*cls.model_fields]
+        for name in body if isinstance(body, dict) else ():
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = f'is it {near[0]!r}?' if near else f'it has {", ".join(known)}'
+                raise ValueError(f'the request has no field {name[:100]!r}: {hint}')
+        return body
 
 
 class RecommendRequest(Schema):
@@ -131,10 +143,20 @@ class SteerRequest(Schema):
     k: K = 10
 
 
-class RankedNode(BaseModel):
-    r"""An item or user in a list, best first."""
+class RankedItem(BaseModel):
+    r"""An item in a list, best first."""
 
-    id: Union[int, str]
+    rank: int
+    item: Union[int, str]
+    title: str
+    score: float
+
+
+class SimilarUser(BaseModel):
+    r"""A user in a list, the most similar first."""
+
+    rank: int
+    user: Union[int, str]
     title: str
     score: float
 
@@ -143,7 +165,7 @@ class UserRecommendations(BaseModel):
     r"""The best items of a user; :obj:`None` is somebody new."""
 
     user: Optional[Union[int, str]]
-    items: list[RankedNode]
+    items: list[RankedItem]
 
 
 class RecommendResponse(BaseModel):
@@ -156,24 +178,9 @@ class RecommendResponse(BaseModel):
 class SimilarResponse(BaseModel):
     r"""What is similar, the most similar first."""
 
-    similar: list[RankedNode]
-    version: str
-
-
-class Explanation(BaseModel):
-    r"""What an item is to a user, in words."""
-
-    item: Union[int, str]
-    title: str
-    text: str
-    details: dict[str, Any]
-
-
-class ExplainResponse(BaseModel):
-    r"""One explanation per item, in the order of the request."""
-
-    user: Union[int, str]
-    explanations: list[Explanation]
+    item: Optional[Union[int, str]]
+    user: Optional[Union[int, str]]
+    similar: Union[list[RankedItem], list[SimilarUser]]
     version: str
 
 
@@ -186,26 +193,61 @@ class NamedIntent(BaseModel):
     titles: list[str]
 
 
+class Explanation(BaseModel):
+    r"""What an item is to a user, in words: :obj:`rank` is that among the items that
+    the user has not seen, :obj:`similar` are the user's own items that are like it."""
+
+    user: Union[int, str]
+    item: Union[int, str]
+    title: str
+    text: str
+    score: float
+    rank: Optional[int]
+    similar: list[RankedItem]
+    intents: list[NamedIntent]
+
+
+class ExplainResponse(BaseModel):
+    r"""One explanation per item, in the order of the request."""
+
+    explanations: list[Explanation]
+    version: str
+
+
 class SteerResponse(BaseModel):
     r"""The intents of a user and the steered list."""
 
     user: Union[int, str]
     intents: list[NamedIntent]
-    items: list[RankedNode]
+    items: list[RankedItem]
     version: str
 
 
-class FoundNode(BaseModel):
-    r"""A user or an item that matches a search."""
+class FoundUser(BaseModel):
+    r"""A user who matches a search."""
 
-    id: Union[int, str]
+    user: Union[int, str]
     title: str
 
 
-class SearchResponse(BaseModel):
-    r"""The first users or items whose id or title contains what was asked for."""
+class FoundItem(BaseModel):
+    r"""An item that matches a search."""
 
-    found: list[FoundNode]
+    item: Union[int, str]
+    title: str
+
+
+class UsersResponse(BaseModel):
+    r"""The first users whose id or title contains what was asked for."""
+
+    found: list[FoundUser]
+    version: str
+
+
+class ItemsResponse(BaseModel):
+    r"""The first items whose id or title contains what was asked for."""
+
+    found: list[FoundItem]
     version: str
 
 

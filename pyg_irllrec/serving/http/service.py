@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Optional, Union
 
 from pyg_irllrec.serving._explain import explain
+from pyg_irllrec.serving._ranking_dicts import ranking_dicts
 from pyg_irllrec.serving.bundle import Bundle
 from pyg_irllrec.serving.http._node_search import NodeSearch
 from pyg_irllrec.serving.http.schemas import (
@@ -16,8 +17,6 @@ from pyg_irllrec.serving.http.schemas import (
     SteerRequest,
 )
 from pyg_irllrec.serving.nodes import Nodes
-from pyg_irllrec.serving.ranked_item import RankedItem
-from pyg_irllrec.serving.similar_user import SimilarUser
 from pyg_irllrec.typing import NodeId
 
 
@@ -111,7 +110,7 @@ class Service:
             'recommendations': [
                 {
                     'user': None if request.users is None else user,
-                    'items': _ranked(items),
+                    'items': ranking_dicts(items),
                 }
                 for user, items in best
             ],
@@ -133,7 +132,9 @@ class Service:
         )
         return [
             {
-                'recommendations': [{'user': user, 'items': _ranked(next(best)[1])}],
+                'recommendations': [
+                    {'user': user, 'items': ranking_dicts(next(best)[1])}
+                ],
                 'version': held.version,
             }
             if user in bundle.users
@@ -147,12 +148,17 @@ class Service:
         bundle = held.bundle
         if request.item is not None:
             check_known(bundle.items, [request.item], 'item')
-            found = _ranked(bundle.similar_items(request.item, request.k))
+            found = ranking_dicts(bundle.similar_items(request.item, request.k))
         else:
             assert request.user is not None
             check_known(bundle.users, [request.user], 'user')
-            found = _ranked(bundle.similar_users(request.user, request.k))
-        return {'similar': found, 'version': held.version}
+            found = ranking_dicts(bundle.similar_users(request.user, request.k))
+        return {
+            'item': request.item,
+            'user': request.user,
+            'similar': found,
+            'version': held.version,
+        }
 
     def explain(self, request: ExplainRequest) -> dict[str, Any]:
         r"""What items are to a user, in words."""
@@ -162,16 +168,7 @@ class Service:
         check_known(bundle.items, request.items, 'items')
         found = explain(bundle, request.user, request.items)
         return {
-            'user': request.user,
-            'explanations': [
-                {
-                    'item': item,
-                    'title': each.title,
-                    'text': each.text,
-                    'details': plain(each),
-                }
-                for item, each in zip(request.items, found)
-            ],
+            'explanations': [plain(each.to_dict()) for each in found],
             'version': held.version,
         }
 
@@ -186,7 +183,7 @@ class Service:
         return {
             'user': request.user,
             'intents': [plain(each) for each in bundle.intents(request.user)],
-            'items': _ranked(items),
+            'items': ranking_dicts(items),
             'version': held.version,
         }
 
@@ -220,12 +217,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def _ranked(items: Iterable[Union[RankedItem, SimilarUser]]) -> list[dict[str, Any]]:
-    return [
-        {'id': name, 'title': title, 'score': score} for name, title, score in items
-    ]
 
 
 def _warm_up(bundle: Bundle, index: str) -> None:

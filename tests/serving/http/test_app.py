@@ -12,6 +12,7 @@ pytest.importorskip('httpx')
 
 from fastapi.testclient import TestClient
 
+from pyg_irllrec.serving._ranking_dicts import ranking_dicts
 from pyg_irllrec.serving.http import create_app, schemas
 from pyg_irllrec.serving.http.service import UnknownId
 from tests.serving.bundles import NUM_ITEMS, plain_bundle
@@ -46,8 +47,9 @@ def test_recommends_as_the_bundle_does(client):
     best = plain_bundle().recommend([USER, 'user-007'], 4)
     for found, (user, items) in zip(answer['recommendations'], best):
         assert found['user'] == user
-        for each, item in zip(found['items'], items):
-            assert (each['id'], each['title']) == (item.item, item.title)
+        for rank, (each, item) in enumerate(zip(found['items'], items), start=1):
+            place = (rank, item.item, item.title)
+            assert (each['rank'], each['item'], each['title']) == place
             assert each['score'] == pytest.approx(item.score, abs=1e-5)
 
 
@@ -56,7 +58,7 @@ def test_options_reach_the_bundle(client):
     body = {'users': [USER], 'among': among, 'exclude': among[:8], 'seen': True}
     answer = ok(client, '/recommend', body, schemas.RecommendResponse)
     (one,) = answer['recommendations']
-    assert {item['id'] for item in one['items']} == {'book 8', 'book 9'}
+    assert {each['item'] for each in one['items']} == {'book 8', 'book 9'}
 
 
 @pytest.mark.parametrize(
@@ -66,25 +68,26 @@ def test_somebody_new(client, body):
     answer = ok(client, '/recommend', body | {'k': 3}, schemas.RecommendResponse)
     (one,) = answer['recommendations']
     assert one['user'] is None and len(one['items']) == 3
-    assert ITEM not in [item['id'] for item in one['items']] or 'items' not in body
+    assert ITEM not in [each['item'] for each in one['items']] or 'items' not in body
 
 
 def test_similar(client):
     body = {'item': ITEM, 'k': 3}
-    found = ok(client, '/similar', body, schemas.SimilarResponse)['similar']
+    answer = ok(client, '/similar', body, schemas.SimilarResponse)
     expected = plain_bundle().similar_items(ITEM, 3)
-    assert [each['id'] for each in found] == [each.item for each in expected]
-    found = ok(client, '/similar', {'user': USER}, schemas.SimilarResponse)['similar']
-    assert len(found) == 10 and found[0]['id'].startswith('user-')
+    assert answer['similar'] == ranking_dicts(expected) and answer['item'] == ITEM
+    answer = ok(client, '/similar', {'user': USER}, schemas.SimilarResponse)
+    found = answer['similar']
+    assert len(found) == 10 and found[0]['user'].startswith('user-')
+    assert found[9]['rank'] == 10 and answer['user'] == USER
 
 
 def test_explain(client):
     body = {'user': USER, 'items': [ITEM, 'book 4']}
     answer = ok(client, '/explain', body, schemas.ExplainResponse)
     first, _ = answer['explanations']
-    expected = plain_bundle().explain(USER, ITEM)
-    assert first['text'] == expected.text and first['title'] == 'The Story of Book 3'
-    assert first['details']['score'] == pytest.approx(expected.score)
+    assert first == plain_bundle().explain(USER, ITEM).to_dict()
+    assert first['similar'][0]['rank'] == 1
 
 
 def test_steer(client):
@@ -97,14 +100,14 @@ def test_steer(client):
     untouched = ok(client, '/steer', body | {'dial': 0}, schemas.SteerResponse)
     assert untouched == rested
     (_, expected), *_ = plain_bundle().recommend([USER], 40, intents=intents, dial=3.0)
-    assert [each['id'] for each in steered['items']] == [e.item for e in expected]
+    assert [each['item'] for each in steered['items']] == [e.item for e in expected]
 
 
 def test_search_and_health(client):
     found = client.get('/users', params={'query': 'USER-01'}).json()['found']
-    assert [each['id'] for each in found] == [f'user-01{row}' for row in range(10)]
+    assert [each['user'] for each in found] == [f'user-01{row}' for row in range(10)]
     found = client.get('/items', params={'query': 'of book 12'}).json()['found']
-    assert found == [{'id': 'book 12', 'title': 'The Story of Book 12'}]
+    assert found == [{'item': 'book 12', 'title': 'The Story of Book 12'}]
     assert client.get('/items', params={'query': '?'}).json()['found'] == []
     health = client.get('/health').json()
     schemas.HealthResponse.model_validate(health)
@@ -127,7 +130,9 @@ SHAPES = [
     ('/recommend', USERS | {'k': 0}, "'k'"),
     ('/recommend', USERS | {'k': 1001}, "'k'"),
     ('/recommend', USERS | {'k': '5'}, "'k'"),
-    ('/recommend', USERS | {'intent': {}}, "'intent'"),
+    ('/recommend', USERS | {'intent': {}}, "no field 'intent': is it 'intents'?"),
+    ('/recommend', {'user': USER}, "no field 'user': is it 'users'?"),
+    ('/similar', {'item': ITEM, 'x': 1}, "no field 'x': it has item, user, k"),
     ('/recommend', USERS | {'seen': 'yes'}, "'seen'"),
     ('/recommend', [USERS], 'must be a JSON object'),
     ('/recommend', USERS | {'dial': -1}, "'dial'"),
@@ -325,7 +330,7 @@ def test_concurrent_single_users_get_their_own():
         answer = client.post('/recommend', json={'users': [user], 'k': 3})
         if answer.status_code == 200:
             (one,) = answer.json()['recommendations']
-            found[user] = [item['id'] for item in one['items']]
+            found[user] = [each['item'] for each in one['items']]
         else:
             found[user] = answer.status_code
 

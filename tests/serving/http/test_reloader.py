@@ -101,7 +101,7 @@ def test_a_bundle_without_texts_serves(tmp_path):
     with service(tmp_path) as client:
         steered = client.post('/steer', json={'user': 3, 'k': 2}).json()
         assert len(steered['items']) == 2 and steered['intents'] == []
-        item = steered['items'][0]['id']
+        item = steered['items'][0]['item']
         explained = client.post('/explain', json={'user': 3, 'items': [item]})
         assert explained.status_code == 200
 

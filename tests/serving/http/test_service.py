@@ -19,7 +19,7 @@ def test_another_bundle_takes_the_place():
     health = service.health()
     assert (health['version'], health['reloads']) == ('two', 1)
     assert health['reload_error'] is None
-    assert service.search('user', '', 1)['found'] == [{'id': 0, 'title': '0'}]
+    assert service.search('user', '', 1)['found'] == [{'user': 0, 'title': '0'}]
 
 
 def test_an_unknown_user_does_not_spoil_the_others():
@@ -54,7 +54,7 @@ def test_search():
     search = NodeSearch(Nodes('item', names, titles))
 
     def find(query: str, limit: int = 10) -> list[object]:
-        return [each['id'] for each in search.find(query, limit)]
+        return [each['item'] for each in search.find(query, limit)]
 
     assert find('') == names and find('', 2) == names[:2]
     # An id that begins so is before a title that holds it.

@@ -95,15 +95,15 @@ async function search() {
   const query = encodeURIComponent(asked);
   const answer = await guarded(() => ask('search', `/users?query=${query}&limit=20`));
   if (!answer || document.activeElement !== who) return;
-  const options = answer.found.map(({ id, title }, index) => {
+  const options = answer.found.map(({ user, title }, index) => {
     const option = make('li', undefined, '', {
       role: 'option', id: `found-${index}`, 'aria-selected': 'false',
     });
-    option.append(make('span', String(id)));
-    if (title !== String(id)) option.append(' ', make('span', title.slice(0, 120), 'quiet'));
+    option.append(make('span', String(user)));
+    if (title !== String(user)) option.append(' ', make('span', title.slice(0, 120), 'quiet'));
     option.addEventListener('pointerdown', (event) => event.preventDefault());
-    option.addEventListener('click', () => choose(id));
-    option.user = id;
+    option.addEventListener('click', () => choose(user));
+    option.user = user;
     return option;
   });
   const none = make('li', 'No user has this in the id or title.', 'quiet');
@@ -141,7 +141,7 @@ async function choose(user) {
   byId('error').hidden = true;
   const answer = await guarded(() => steer({}));
   if (!answer) return;
-  state.learned = new Map(answer.items.map(({ id }, rank) => [id, rank]));
+  state.learned = new Map(answer.items.map(({ rank, item }) => [item, rank]));
   state.named = answer.intents;
   history.replaceState(null, '', `?${new URLSearchParams({ user })}`);
   byId('columns').hidden = false;
@@ -272,8 +272,8 @@ byId('add').addEventListener('submit', async (event) => {
 
 // The list.
 
-function moved(id, rank) {
-  const before = state.learned.get(id);
+function moved(item, rank) {
+  const before = state.learned.get(item);
   if (before === undefined) return make('span', 'new', 'moved up');
   if (before === rank) return make('span', '', 'moved');
   const up = before > rank;
@@ -285,19 +285,19 @@ function moved(id, rank) {
 }
 
 function showList(items) {
-  const lines = items.map(({ id, title }, rank) => {
+  const lines = items.map(({ rank, item, title }) => {
     const line = make('li');
-    line.append(make('span', `${rank + 1}.`, 'rank'), make('h3', title), moved(id, rank));
+    line.append(make('span', `${rank}.`, 'rank'), make('h3', title), moved(item, rank));
     const body = make('div', undefined, 'body');
-    body.append(make('p', state.reasons.get(id) ?? '', 'reason quiet'), similarButton(id, title));
+    body.append(make('p', state.reasons.get(item) ?? '', 'reason quiet'), similarButton(item, title));
     line.append(body);
-    line.item = id;
+    line.item = item;
     return line;
   });
   byId('list').replaceChildren(...lines);
   const none = 'There is nothing left to recommend.';
   byId('status').textContent = items.length ? `${items.length} items` : none;
-  showReasons(items.map(({ id }) => id));
+  showReasons(items.map(({ item }) => item));
 }
 
 // The sentences of an explanation without what the list shows already.
@@ -310,15 +310,15 @@ function reason({ similar, intents }) {
   return parts.join('\n');
 }
 
-async function showReasons(ids) {
+async function showReasons(items) {
   const user = state.user;
-  const missing = ids.filter((id) => !state.reasons.has(id));
+  const missing = items.filter((item) => !state.reasons.has(item));
   for (let at = 0; at < missing.length; at += REASONS_AT_ONCE) {
-    const items = missing.slice(at, at + REASONS_AT_ONCE);
-    const answer = await guarded(() => ask('explain', '/explain', { user, items }));
+    const body = { user, items: missing.slice(at, at + REASONS_AT_ONCE) };
+    const answer = await guarded(() => ask('explain', '/explain', body));
     if (!answer || user !== state.user) return;
-    for (const { item, text, details } of answer.explanations) {
-      state.reasons.set(item, reason(details) || text);
+    for (const why of answer.explanations) {
+      state.reasons.set(why.item, reason(why) || why.text);
     }
     for (const line of byId('list').children) {
       const why = state.reasons.get(line.item);
@@ -327,7 +327,7 @@ async function showReasons(ids) {
   }
 }
 
-function similarButton(id, title) {
+function similarButton(item, title) {
   const part = make('div');
   const button = make('button', 'Similar items', 'small', {
     type: 'button', 'aria-expanded': 'false', 'aria-label': `Items similar to ${title}`,
@@ -336,8 +336,8 @@ function similarButton(id, title) {
   list.hidden = true;
   button.addEventListener('click', async () => {
     if (list.hidden && !list.children.length) {
-      const body = { item: id, k: NUM_SIMILAR };
-      const answer = await guarded(() => ask(`similar ${id}`, '/similar', body));
+      const body = { item, k: NUM_SIMILAR };
+      const answer = await guarded(() => ask(`similar ${item}`, '/similar', body));
       if (!answer) return;
       list.replaceChildren(...answer.similar.map((each) => make('li', each.title)));
     }
@@ -362,6 +362,6 @@ guarded(async () => {
 });
 guarded(async () => {
   const asked = new URLSearchParams(location.search).get('user');
-  const user = asked || (await ask('first', '/users?limit=1')).found[0]?.id;
+  const user = asked || (await ask('first', '/users?limit=1')).found[0]?.user;
   if (user !== undefined) await choose(user);
 });
