@@ -37,6 +37,16 @@ class DataFolder:
                 f'--out must be another folder than DATA, got {out} for both'
             )
 
+    def check_own(self) -> None:
+        r"""Raises :class:`ValueError` if the folder is that of a bundle, a run or a
+        search."""
+        for name in ('bundle.json', 'bundle', 'config.json', 'study.json'):
+            if (self.path / name).exists():
+                raise ValueError(
+                    f'--out must be a folder of data or a new one, got {self.path}, '
+                    f'which holds {name}: choose another'
+                )
+
     def open(self) -> InteractionDataset:
         r"""The interactions and texts.
 

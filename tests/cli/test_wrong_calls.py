@@ -32,6 +32,8 @@ CALLS = {
         '--interactions ratings.csv --out new --split sideways': '--split',
         '--interactions ratings.csv --out new --val 2': 'val',
         '--interactions ratings.csv --out ratings.csv': 'ratings.csv',
+        '--interactions ratings.csv --out run --force': '--out',
+        '--interactions ratings.csv --out run/bundle': '--out',
     },
     'intents': {
         '': "Missing argument 'DATA'",

@@ -104,8 +104,6 @@ def prepare(
     by = split.replace('-', '_')
     if split == 'auto':
         by = 'random' if columns.timestamp is None else 'time'
-    for name, column in columns.shown():
-        output.note(f'{name:>12}: {column}')
     options = SplitOptions.model_validate(
         {
             **{'min_rating': min_rating, 'k_core': k_core, 'split': by},
@@ -115,10 +113,31 @@ def prepare(
     options.hold_out()  # It checks them.
     arguments = {**columns.arguments(), 'items': items, 'time_unit': time_unit}
     folder = DataFolder(out)
+    folder.check_own()
     with FolderLock(out):
         graph = _write(folder, interactions, arguments, form, options, force)
+    for name, column in columns.shown():
+        output.note(f'{name:>12}: {column}')
+    output.note(f'{"split":>12}: {by.replace("_", "-")}')
+    if split == 'auto' and by == 'random':
+        output.note('no column of times was found by its name: give --timestamp')
+    if rating is not None and min_rating is None:
+        output.note('--rating is not read without --min-rating: all count as liked')
     counts = _counts(graph)
-    output.result({'data': out, 'columns': columns._asdict(), **counts}, _lines(counts))
+    left_out = 0 if items is None else _count_left_out(folder.open(), graph)
+    if left_out:
+        output.note(
+            f'{left_out} rows of {items} are of items without interactions that count, '
+            'and left out: once trained, pyg-irllrec update RUN --items ranks them by '
+            'their texts'
+        )
+    output.result(
+        {
+            **{'data': out, 'columns': columns._asdict(), 'split': by},
+            **{**counts, 'items left out': left_out},
+        },
+        _lines(counts),
+    )
 
 
 def _write(
@@ -182,6 +201,13 @@ def _split(dataset: InteractionDataset, options: SplitOptions) -> HeteroData:
             'give a larger share, or --split leave-one-out'
         )
     return graph
+
+
+def _count_left_out(dataset: InteractionDataset, graph: HeteroData) -> int:
+    r"""The items that have a text, and no interactions that count."""
+    with_text = sum(map(bool, graph['item'].text))
+    counts = dataset.counts
+    return counts['unknown_item_texts'] + counts['item_texts'] - with_text
 
 
 def _counts(graph: HeteroData) -> dict[str, Any]:

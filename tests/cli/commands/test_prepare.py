@@ -56,6 +56,8 @@ def test_columns_that_are_given_and_json(capsys):
     found = json.loads(printed.out)
     assert found['columns']['item_text'] == ['title', 'blurb']
     assert found['columns']['items_id'] == 'isbn' and 'user: reader' in printed.err
+    assert found['split'] == 'leave_one_out' and 'split: leave-one-out' in printed.err
+    assert found['items left out'] == 0
     parts = [found[name] for name in ('training', 'validation', 'test')]
     assert sum(parts) == found['interactions'] and found['validation'] > 30
     density = found['interactions'] / (found['users'] * found['items'])
@@ -76,9 +78,32 @@ def test_parquet_and_json_lines_at_random(capsys):
     books.to_json('books.jsonl', orient='records', lines=True)
     words = ('--interactions', 'ratings.parquet', '--items', 'books.jsonl')
     assert call('prepare', *words, '--split', 'random', '--out', 'data') == 0
-    assert 'timestamp' not in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert 'timestamp' not in shown and 'split: random' in shown
     graph = DataFolder(Path('data')).split()
     assert 'time' not in graph[RATES] and graph['item'].title[0].startswith('Book')
+
+
+def test_what_else_is_worth_a_note(folder, capsys):
+    likes = [[3, f'u{u}', f'i{(u + k) % 7}', k] for u in range(9) for k in range(4)]
+    # One item is liked too rarely, one never, two of the table by nobody at all.
+    likes += [[5, 'u0', 'i7', 0], [1, 'u0', 'i8', 0]]
+    write_table(folder / 'few.csv', ['stars', 'user', 'item', 'sold'], likes)
+    items = [[f'i{k}', f'Item {k}', 'a b'] for k in range(11)]
+    write_table(folder / 'items.csv', ['id', 'title', 'text'], items)
+    words = ('--interactions', 'few.csv', '--out', 'data', '--val', 0.3)
+    assert call('prepare', *words, '--rating', 'stars') == 0
+    shown = capsys.readouterr().out
+    assert 'split: random\nno column of times was found' in shown
+    assert '--rating is not read without --min-rating' in shown
+    assert 'left out' not in shown
+    words += ('--rating', 'stars', '--min-rating', 2, '--timestamp', 'sold')
+    words += ('--items', 'items.csv', '--k-core', 2, '--force')
+    assert call('prepare', *words) == 0
+    shown = capsys.readouterr().out
+    assert 'split: time\n4 rows of items.csv are of items without inter' in shown
+    assert call('prepare', *words, '--json') == 0
+    assert json.loads(capsys.readouterr().out)['items left out'] == 4
 
 
 def test_the_same_is_kept_and_other_data_takes_force(folder, capsys):
@@ -139,7 +164,9 @@ def test_one_that_was_killed_starts_over(folder, capsys):
 def test_bad_input_gets_one_line_and_nothing_is_written(folder, words, message, capsys):
     before = contents(folder)
     assert call('prepare', *COMMAS, '--out', 'data', *words) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
+    shown = capsys.readouterr()
+    error = shown.err.splitlines()[-1]
+    assert shown.out == ''
     assert error.startswith('error: ') and message in error, error
     assert contents(folder) == before and not (folder / 'data').exists()
 
