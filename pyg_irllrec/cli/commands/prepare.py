@@ -118,7 +118,8 @@ def prepare(
         graph = _write(folder, interactions, arguments, form, options, force)
     for name, column in columns.shown():
         output.note(f'{name:>12}: {column}')
-    output.note(f'{"split":>12}: {by.replace("_", "-")}')
+    shown = by.replace('_', '-')
+    output.note(f'{"split":>12}: {shown}')
     if split == 'auto' and by == 'random':
         output.note('no column of times was found by its name: give --timestamp')
     if rating is not None and min_rating is None:
@@ -133,7 +134,7 @@ def prepare(
         )
     output.result(
         {
-            **{'data': out, 'columns': columns._asdict(), 'split': by},
+            **{'data': out, 'columns': columns._asdict(), 'split': shown},
             **{**counts, 'items left out': left_out},
         },
         _lines(counts),

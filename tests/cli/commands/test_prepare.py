@@ -56,8 +56,8 @@ def test_columns_that_are_given_and_json(capsys):
     found = json.loads(printed.out)
     assert found['columns']['item_text'] == ['title', 'blurb']
     assert found['columns']['items_id'] == 'isbn' and 'user: reader' in printed.err
-    assert found['split'] == 'leave_one_out' and 'split: leave-one-out' in printed.err
-    assert found['items left out'] == 0
+    assert found['split'] == 'leave-one-out' and 'split: leave-one-out' in printed.err
+    assert found['items left out'] == 30 - found['items']
     parts = [found[name] for name in ('training', 'validation', 'test')]
     assert sum(parts) == found['interactions'] and found['validation'] > 30
     density = found['interactions'] / (found['users'] * found['items'])
