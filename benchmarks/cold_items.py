@@ -140,6 +140,8 @@ def updates(data: HeteroData, has_texts: bool, seed: int, epochs: int) -> list[R
     generator = torch.Generator().manual_seed(seed)
     sizes = sizes_of(data)
     is_new = [drawn(size, 0.1, generator) for size in sizes]
+    # Users arrive by their interactions: of some nothing is trained on.
+    is_new[0] &= torch.bincount(data[RATES].edge_index[0], minlength=sizes[0]) > 0
     data = new_ones_last(data, is_new)
     old = [int((~each).sum()) for each in is_new]
     edges = data[RATES].edge_index

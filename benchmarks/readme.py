@@ -227,6 +227,25 @@ def quality_splits() -> str:
     return '\n\n'.join(tables)
 
 
+def quality_backbones() -> str:
+    """Backbones with real, shuffled and no texts."""
+    rows = rows_of('quality_backbones')
+    return (
+        f'{quality_command("quality_backbones")}, Recall@20 / NDCG@20 on the test '
+        f'part, mean ± deviation of the seeds:\n\n{quality_table(rows)}\n\n'
+        "Paired t-tests over seeds, Holm's correction over all of them:\n\n"
+        f'{comparison_table(compare(rows))}'
+    )
+
+
+def quality_recipe() -> str:
+    """Backbones as their authors run them."""
+    return (
+        f'{quality_command("quality_recipe")}, Recall@20 / NDCG@20 on the test part:'
+        f'\n\n{quality_table(rows_of("quality_recipe"))}'
+    )
+
+
 def quality_tests() -> str:
     """The same runs with their deviations, tests and seconds."""
     rows = rows_of('quality')
@@ -455,6 +474,8 @@ FIGURES: dict[str, Callable[[], str]] = {
         parity,
         prototypes,
         quality,
+        quality_backbones,
+        quality_recipe,
         quality_splits,
         quality_tests,
         train_step,
