@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from numbers import Integral
+from textwrap import shorten
 from typing import Optional
 
 import torch
@@ -29,6 +30,7 @@ from pyg_irllrec.utils.split_layout import (
 
 TEXTS = ('title', 'text', 'profile_text', 'intent_text')
 VECTORS = ('profile', 'intent')
+_TITLE_WIDTH = 60  # Of a text in place of a title.
 
 
 def kept_of(data: HeteroData, edge_type: EdgeType) -> HeteroData:
@@ -80,9 +82,18 @@ def all_interactions(kept: HeteroData) -> Tensor:
 
 
 def titles_of(kept: HeteroData, side: str) -> Optional[Sequence[str]]:
-    r"""The titles of nodes, or else their texts, if there are any."""
-    for name in ('title', 'text'):
-        if name in kept[side]:
-            titles: Sequence[str] = kept[side][name]
-            return titles
-    return None
+    r"""The titles of nodes, if there are any; the first words of its text for one that
+    has none."""
+    store = kept[side]
+    titles: Optional[Sequence[str]] = store.get('title')
+    texts: Optional[Sequence[str]] = store.get('text')
+    if texts is None:
+        return titles
+    if titles is None:
+        titles = [''] * len(texts)
+    return [title or _first_words(text) for title, text in zip(titles, texts)]
+
+
+def _first_words(text: str) -> str:
+    start = text[: 10 * _TITLE_WIDTH]  # Of a long text, this is enough to read.
+    return shorten(start, _TITLE_WIDTH, placeholder=' ...')

@@ -122,7 +122,8 @@ def _rank(
 ) -> Iterator[Recommendations]:
     device = bundle.ranker.device
     left_out = None if seen else bundle.seen.to(device)
-    with tqdm(total=rows.numel(), unit=' users', disable=not progress) as bar:
+    quiet = None if progress else True  # None: where there is no terminal.
+    with tqdm(total=rows.numel(), unit=' users', disable=quiet) as bar:
         for batch in rows.split(min(batch_size, max(rows.numel(), 1))):
             batch = batch.to(device)
             none = batch[:0]

@@ -12,7 +12,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_irllrec.serving._encoded import encoded
 from pyg_irllrec.serving._grow_model import grow_model, merge_pairs
-from pyg_irllrec.serving._kept_data import TEXTS, VECTORS, titles_of
+from pyg_irllrec.serving._kept_data import TEXTS, VECTORS
 from pyg_irllrec.serving._model_config import pairs_of
 from pyg_irllrec.serving._new_rows import NewNode, NewPairs, read_nodes, read_pairs
 from pyg_irllrec.serving._save import check_unchanged
@@ -128,7 +128,7 @@ def _write_texts(
     texts = {rows[each]: node.text for each, node in given.items() if node.text}
     blank = [''] * int(store.num_nodes)
     if titles:
-        store.title = _write(titles_of(data, side) or blank, titles)
+        store.title = _write(store.title if 'title' in store else blank, titles)
     if not texts:
         return
     store.text = _write(store.text if 'text' in store else blank, texts)

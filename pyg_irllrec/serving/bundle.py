@@ -348,7 +348,8 @@ class Bundle:
                 (default: :obj:`"exact"`)
             batch_size (int): How many users are scored at once: memory is
                 :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
-            progress (bool): Whether to show a bar. (default: :obj:`False`)
+            progress (bool): Whether to show a bar on a terminal.
+                (default: :obj:`False`)
 
         Raises:
             ValueError: If an id is unknown or an option is not as above.
@@ -450,7 +451,8 @@ class Bundle:
             index (str): Likewise. (default: :obj:`"exact"`)
             batch_size (int, optional): How many users are scored at once.
                 (default: :obj:`None`, as many as have scores of 24 MB, at most 128)
-            progress (bool): Whether to show a bar. (default: :obj:`True`)
+            progress (bool): Whether to show a bar on a terminal.
+                (default: :obj:`True`)
 
         Raises:
             ValueError: If the name ends otherwise, an id is unknown, or an option is
@@ -529,7 +531,7 @@ class Bundle:
         return self.users.rows(users, 'users')
 
     def update(
-        self, interactions: Any, *, items: Any = None, users: Any = None
+        self, interactions: Any = None, *, items: Any = None, users: Any = None
     ) -> Bundle:
         r"""A bundle with new interactions, users and items, without training: the graph
         is propagated anew over the trained tables, and companions are solved again
@@ -546,11 +548,11 @@ class Bundle:
             )
 
         Args:
-            interactions (list, torch.Tensor, table or str): Pairs of original ids of a
-                user and an item; a tensor of them, of shape :math:`(2, E)`; or a table
-                with the columns :obj:`user` and :obj:`item`: of pandas, polars or
-                Arrow, or the path of a CSV, Parquet or JSON lines file. :obj:`[]` for
-                none.
+            interactions (list, torch.Tensor, table or str, optional): Pairs of original
+                ids of a user and an item; a tensor of them, of shape :math:`(2, E)`; or
+                a table with the columns :obj:`user` and :obj:`item`: of pandas, polars
+                or Arrow, or the path of a CSV, Parquet or JSON lines file.
+                (default: :obj:`None`)
             items (dict, table or str, optional): A text per id of an item; or a table,
                 likewise, with a column :obj:`id` or :obj:`item` and :obj:`title`,
                 :obj:`text` or both. Those of known items are replaced.

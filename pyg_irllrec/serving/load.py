@@ -56,7 +56,8 @@ def load(
     folder, and every file is compared with its hash before it is read.
 
     Args:
-        path (str or Path): The folder.
+        path (str or Path): The folder, or that of the run that it lies in, as
+            :obj:`bundle`.
         device (str or torch.device): Where the model is to be.
             (default: :obj:`"cpu"`)
         model (Recommender, optional): A model built as the one that was saved, which
@@ -72,7 +73,7 @@ def load(
             fit.
         ImportError: If safetensors or pyarrow is missing (extra :obj:`data`).
     """
-    folder = as_path('path', path)
+    folder = bundle_folder(as_path('path', path))
     device = as_device(device)
     if model is not None:
         check_instance('model', model, Recommender)
@@ -92,15 +93,41 @@ def load(
     )
 
 
+def bundle_folder(path: Path) -> Path:
+    r"""The folder of a bundle, given itself or the run that it lies in."""
+    inner = path / 'bundle'
+    is_run = not (path / BUNDLE_FILE).exists() and (inner / BUNDLE_FILE).exists()
+    return inner if is_run else path
+
+
 def _read_record(folder: Path) -> bytes:
     try:
         with open(folder / BUNDLE_FILE, 'rb') as file:
             return file.read(_MAX_RECORD_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(
-            f'{printable(folder)} holds no bundle, a folder with {BUNDLE_FILE}: write '
-            'one with pyg-irllrec train, or with Bundle(model, data).save(path)'
-        ) from None
+        raise FileNotFoundError(_no_bundle(folder)) from None
+
+
+def _no_bundle(folder: Path) -> str:
+    r"""What is there in place of a bundle, and what makes one of it."""
+    name = printable(folder)
+    if not folder.exists():
+        return f'there is no folder {name}'
+    if (folder / 'options.json').is_file():
+        return (
+            f'{name} holds no bundle but the data that pyg-irllrec prepare wrote: '
+            f'pyg-irllrec train {name} --out RUN writes RUN/bundle'
+        )
+    if (folder / 'config.json').is_file():
+        return (
+            f'{name} holds no bundle but a run: pyg-irllrec train DATA --out {name} '
+            '--resume goes on with one that was stopped; what fit() has trained, '
+            'Bundle(model, data).save(path) saves'
+        )
+    return (
+        f'{name} holds no bundle, a folder with {BUNDLE_FILE}: write one with '
+        'pyg-irllrec train, or with Bundle(model, data).save(path)'
+    )
 
 
 def _read(
@@ -132,7 +159,10 @@ def _read(
 def _parse(text: bytes) -> dict[str, Any]:
     if len(text) > _MAX_RECORD_BYTES:
         raise ValueError(f'{BUNDLE_FILE} has more than {_MAX_RECORD_BYTES} bytes')
-    record = parse_json_object(text)
+    try:
+        record = parse_json_object(text)
+    except ValueError as error:
+        raise ValueError(f'{BUNDLE_FILE} is damaged: {error}') from None
     if record.get('format') != FORMAT:
         raise ValueError(f'{BUNDLE_FILE} is of another kind')
     version = record.get('format_version')

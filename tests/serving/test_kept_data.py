@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_irllrec.serving._kept_data import kept_of
+from pyg_irllrec.serving._kept_data import kept_of, titles_of
 from pyg_irllrec.typing import RATES
 
 
@@ -43,3 +43,16 @@ def test_missing_texts_are_empty():
     assert kept['item'].title == ['', '', 'Heat']
     with pytest.raises(ValueError, match=r"data\['movie'\].title.*got 3 in row 1"):
         kept_of(_data([0, 1], ['', 3]), ('user', 'rates', 'movie'))
+
+
+def test_the_first_words_of_a_text_stand_for_a_title():
+    data = _data([0, 1, 2], ['Heat', '', ''])
+    data['movie'].text = ['A heist', 'two  words\n' + 'word ' * 40, '']
+    kept = kept_of(data, ('user', 'rates', 'movie'))
+    first, second, third = titles_of(kept, 'item')
+    assert (first, third) == ('Heat', '')
+    assert second.startswith('two words word') and second.endswith('word ...')
+    assert 50 < len(second) <= 60
+    del kept['item'].title
+    assert titles_of(kept, 'item')[0] == 'A heist'
+    assert titles_of(kept, 'user') is None

@@ -166,12 +166,39 @@ def test_a_solution_that_does_not_fit(copy, solution):
 
 
 def test_where_there_is_no_bundle(tmp_path):
-    for path in (tmp_path, tmp_path / 'none'):
-        with pytest.raises(FileNotFoundError, match='holds no bundle, a folder with'):
-            load(path)
+    with pytest.raises(FileNotFoundError, match='holds no bundle, a folder with'):
+        load(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r'there is no folder .*none'):
+        load(tmp_path / 'none')
     (tmp_path / 'file').write_text('')
     with pytest.raises(FileNotFoundError, match='holds no bundle'):
         load(tmp_path / 'file')
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('options.json', 'the data that pyg-irllrec prepare wrote: .* --out RUN'),
+        ('config.json', 'but a run: pyg-irllrec train DATA --out .* --resume'),
+    ],
+)
+def test_other_folders_are_named(tmp_path, name, message):
+    (tmp_path / name).write_text('{}')
+    with pytest.raises(FileNotFoundError, match=message):
+        load(tmp_path)
+
+
+def test_a_run_that_holds_a_bundle(saved):
+    (saved.parent / 'config.json').write_text('{}')
+    assert saved.name == 'bundle'
+    assert load(saved.parent).users.ids == load(saved).users.ids
+
+
+def test_a_damaged_record_is_named(copy):
+    content = (copy / 'bundle.json').read_bytes()
+    (copy / 'bundle.json').write_bytes(content[:-20])
+    with pytest.raises(ValueError, match=r'bundle\.json is damaged: '):
+        load(copy)
 
 
 def test_another_version_names_the_package_that_wrote_it(copy):

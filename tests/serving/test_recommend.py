@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas
 import pytest
@@ -106,7 +108,10 @@ def test_steered():
     torch.testing.assert_close(bonus[0], bonus[2], atol=1e-4, rtol=1e-4)
 
 
-def test_a_bar(capsys):
+def test_a_bar_on_a_terminal(capsys, monkeypatch):
+    plain_bundle().recommend(USERS, k=3, progress=True)
+    assert capsys.readouterr().err == ''
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)
     plain_bundle().recommend(USERS, k=3, progress=True)
     assert '3/3' in capsys.readouterr().err
     plain_bundle().recommend(USERS, k=3)

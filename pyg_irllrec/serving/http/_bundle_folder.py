@@ -5,7 +5,7 @@ from typing import Optional
 
 from pyg_irllrec.serving._bundle_files import BUNDLE_FILE
 from pyg_irllrec.serving.bundle import Bundle
-from pyg_irllrec.serving.load import load
+from pyg_irllrec.serving.load import bundle_folder, load
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import as_path
 
@@ -14,12 +14,12 @@ class BundleFolder:
     r"""The folder of a bundle, in which a new one may be saved while it is served.
 
     Args:
-        path (str or path-like): The folder.
+        path (str or path-like): The folder, or that of the run that it lies in.
         device (str): Where bundles are put.
     """
 
     def __init__(self, path: PathLike, device: str = 'cpu') -> None:
-        self._path = as_path('bundle', path)
+        self._path = bundle_folder(as_path('bundle', path))
         self._device = device
         self._tried: Optional[str] = None
 
@@ -39,6 +39,6 @@ class BundleFolder:
         return hashlib.sha256(content).hexdigest()[:12]
 
     def has_new(self) -> bool:
-        r"""Whether there is a bundle that :meth:`load` has not tried to read."""
-        version = self.version()
-        return version is not None and version != self._tried
+        r"""Whether there is another bundle, or none any longer, since :meth:`load` has
+        last tried to read it."""
+        return self.version() != self._tried

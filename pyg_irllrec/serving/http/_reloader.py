@@ -12,7 +12,8 @@ logger = logging.getLogger('pyg_irllrec.serving')
 
 class Reloader:
     r"""A thread that looks for a new bundle and puts it in the place of the old one,
-    which serves until then; a new one that cannot be read is passed over.
+    which serves until then; where the new one cannot be read, or the folder is gone, it
+    serves on.
 
     Args:
         folder (BundleFolder): Where bundles are saved.
@@ -52,7 +53,7 @@ class Reloader:
         except Exception as error:  # Whatever is wrong with it, the old one serves on.
             self._service.reload_error = f'{type(error).__name__}: {error}'
             self._metrics.reloads.labels('refused').inc()
-            logger.error('the new bundle is refused, the old one serves on: %s', error)
+            logger.error('the bundle cannot be read, the old one serves on: %s', error)
             return
         self._metrics.reloads.labels('loaded').inc()
         self._metrics.show_version(version)

@@ -91,8 +91,14 @@ def test_a_broken_one_is_refused_and_the_old_one_serves(tmp_path, caplog):
         wait_for(client, reloads=1, version=version, reload_error=None)
         # The folder may be gone for a while.
         shutil.move(tmp_path, tmp_path.with_name('away'))
-        time.sleep(0.1)
-        assert client.get('/health').json()['reload_error'] is None
+        for _ in range(500):
+            if found := client.get('/health').json()['reload_error']:
+                break
+            time.sleep(0.02)
+        assert found.startswith('FileNotFoundError: there is no folder')
+        assert client.post('/recommend', json={'users': ['user-003']}).is_success
+        shutil.move(tmp_path.with_name('away'), tmp_path)
+        wait_for(client, reloads=2, version=version, reload_error=None)
     assert 'result="refused"' in client.get('/metrics').text
 
 
