@@ -18,7 +18,7 @@ from pyg_irllrec.cli.options import (
 from pyg_irllrec.cli.output import Output
 from pyg_irllrec.nn import EASE, Popularity, Ranker
 from pyg_irllrec.serving import Bundle
-from pyg_irllrec.typing import RATES
+from pyg_irllrec.typing import RATES, SIDES
 from pyg_irllrec.utils import UserItems
 
 EXAMPLES = """\
@@ -51,7 +51,12 @@ def evaluate(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""How well a bundle ranks the interactions that were held out of its training."""
+    r"""How well a bundle ranks the interactions that were held out of its training.
+
+    It is measured as it serves: items and users without training interactions are
+    ranked by their texts, which `train` does not do when it measures the model. How
+    many they are is printed.
+    """
     from pyg_irllrec.training import evaluate_ranker, fitting_cutoffs
 
     output = Output(as_json, quiet)
@@ -75,7 +80,11 @@ def evaluate(
     for name, ranker in rankers.items():
         ranker.to(found.model.device)
         results[name] = evaluate_ranker(ranker, held_out, train, ks, metrics=metrics)
-    output.result({'on': on, **results}, table_of(results))
+    by_text = {f'{side}s': found.ranker.tower.only_text(side).numel() for side in SIDES}
+    output.result(
+        {'on': on, 'ranked_by_text': by_text, **results},
+        [*table_of(results), *_note_on_texts(by_text)],
+    )
 
 
 def _interactions(bundle: Bundle, on: str) -> tuple[UserItems, UserItems]:
@@ -98,6 +107,15 @@ def table_of(results: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     yield ' ' * wide + ''.join(f'{name:>15}' for name in names)
     for model, values in results.items():
         yield f'{model:<{wide}}' + ''.join(f'{values[each]:>15.4f}' for each in names)
+
+
+def _note_on_texts(by_text: Mapping[str, int]) -> Iterator[str]:
+    if any(by_text.values()):
+        yield (
+            f'Ranked by texts, without training interactions: {by_text["items"]} of '
+            f'the items, {by_text["users"]} of the users, as the bundle serves them. '
+            'Such items take places of others; the figures of train leave them out.'
+        )
 
 
 command = Command(evaluate, EXAMPLES)

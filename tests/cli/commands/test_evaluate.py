@@ -10,6 +10,7 @@ from pyg_irllrec.training import evaluate_ranker
 from pyg_irllrec.typing import RATES
 from pyg_irllrec.utils import UserItems
 from tests.cli.calls import call
+from tests.serving.bundles import plain_bundle
 
 
 def test_cutoffs_metrics_and_baselines(saved, capsys):
@@ -18,6 +19,7 @@ def test_cutoffs_metrics_and_baselines(saved, capsys):
     assert call('evaluate', saved, *words) == 0
     found = json.loads(capsys.readouterr().out)
     assert found.pop('on') == 'val'
+    assert found.pop('ranked_by_text') == {'users': 0, 'items': 0}
     assert list(found) == ['model', 'Popularity', 'EASE']
     bundle = load(saved / 'bundle')
     rates, size = bundle.data[RATES], (len(bundle.users), len(bundle.items))
@@ -40,6 +42,16 @@ def test_a_table_of_the_test(saved, capsys):
         f'{name}@{k}' for name in ('recall', 'ndcg') for k in (5, 10, 20)
     ]
     assert row.split()[0] == 'model' and len(row) == len(head)
+
+
+def test_what_is_ranked_by_texts_is_counted(tmp_path, capsys):
+    new = {'new': 'a chess set', 'boots': 'boots for hiking'}
+    plain_bundle().update(items=new, users={'zoe': 'hiking'}).save(tmp_path)
+    assert call('evaluate', tmp_path, '--k', 5) == 0
+    assert 'interactions: 2 of the items, 1 of the users' in capsys.readouterr().out
+    assert call('evaluate', tmp_path, '--k', 5, '--json') == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found['ranked_by_text'] == {'users': 1, 'items': 2}
 
 
 @pytest.mark.parametrize(
