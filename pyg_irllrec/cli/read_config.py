@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Optional, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Optional, get_args, get_origin, get_type_hints
 
 import typer
 import yaml
@@ -47,7 +47,8 @@ def _check(ctx: typer.Context, found: dict[str, Any], path: Path) -> dict[str, A
             )
         if arguments[name] in values:
             raise ValueError(f'{path} must hold {name!r} once, got it twice')
-        several = _is_list(types[arguments[name]]) and not isinstance(value, list)
+        is_one = not isinstance(value, (list, type(None)))
+        several = is_one and _is_list(types[arguments[name]])
         values[arguments[name]] = [value] if several else value
     fields: dict[str, Any] = {name: (types[name], None) for name in values}
     schema = create_model('Options', __config__=_STRICT, **fields)
@@ -86,8 +87,7 @@ def _read(path: Path) -> dict[str, Any]:
             return parse_json_object(content)
         found = yaml.load(content, _Loader) or {}
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = ' '.join(str(error).split())[:200]
-        raise ValueError(f'{path} must hold YAML or JSON: {reason}') from None
+        raise ValueError(f'{path} must hold YAML or JSON: {_reason(error)}') from None
     if not isinstance(found, dict):
         raise ValueError(
             f'{path} must hold options by their names, such as "k: 20", got a '
@@ -96,8 +96,23 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
+def _reason(error: Exception) -> str:
+    mark = getattr(error, 'problem_mark', None)
+    if mark is not None:  # The parser's own words are for programmers.
+        return f'line {mark.line + 1}, column {mark.column + 1} is no YAML'
+    reason = str(error).replace('in "<byte string>", ', 'at ')
+    return ' '.join(reason.split())[:200]
+
+
 class _Loader(yaml.SafeLoader):
-    r"""Refuses a name that is given twice, of which YAML keeps the last."""
+    r"""Leaves values as they are written, so that the id 006 is not 6: the types of
+    options read them. Refuses a name that is given twice, of which YAML keeps the
+    last."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+        letter: [(tag, pattern) for tag, pattern in found if tag.endswith(':null')]
+        for letter, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         found: dict[Any, Any] = super().construct_mapping(node, deep)

@@ -49,6 +49,11 @@ def test_values_of_a_file_and_those_that_are_typed(tmp_path):
     assert run(path, text) == (0, expected, '')
     typed = run(path, text.replace('item-text', 'item_text'), '--k', '5', 'other')
     assert typed == (0, expected | {'k': 5, 'data': 'other'}, '')
+    ids = 'item-text: [006, 1.10, yes, 2020-01-01, 0x1F, 1_0]\nk: 007\n'
+    found = run(path, f'{ids}quiet: no\njson: yes\nshare: 1e-1', 'x')[1]
+    assert found['text'] == ['006', '1.10', 'yes', '2020-01-01', '0x1F', '1_0']
+    assert found['k'] == 7 and found['share'] == 0.1
+    assert run(path, 'item-text: null\njson: on', 'x')[1]['text'] is None
     same = {'data': 'x', 'item-text': ['a', '7'], 'json': True}
     path = tmp_path / 'demo.json'
     assert run(path, json.dumps(same))[1]['text'] == ['a', '7']
@@ -68,11 +73,11 @@ def test_values_of_a_file_and_those_that_are_typed(tmp_path):
         ('k: 1\nk: 2', 'a name is given twice'),
         ('item-text: a\nitem_text: b', "must hold 'item-text' once"),
         ('[k]', 'got a list'),
-        ('k: [', 'must hold YAML or JSON'),
+        ('j: 1\nk: [', 'must hold YAML or JSON: line 2, column 5 is no YAML\n'),
         ('a: ' * 2000 + '1', 'must hold YAML or JSON'),
         ('[' * 100_000, 'must hold YAML or JSON'),
         ('k: !!python/object/apply:os.getcwd []', 'must hold YAML or JSON'),
-        ('\x00', 'must hold YAML or JSON'),
+        ('\x00', 'characters are not allowed at position 0\n'),
     ],
 )
 def test_files_that_do_not_fit(tmp_path, text, message):
