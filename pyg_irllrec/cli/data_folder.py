@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -86,6 +87,21 @@ class DataFolder:
         with atomic_write(self.options_path) as file:
             json.dump({**_FORMAT, **options.model_dump()}, file, indent=2)
             file.write('\n')
+
+    def digest(self, intents: bool, profiles: bool) -> str:
+        r"""What tells the data, how they are split, and what a language model wrote
+        from others.
+
+        Args:
+            intents (bool): Whether intents count, where there are any.
+            profiles (bool): Likewise.
+        """
+        known = [self.open().manifest['files'], self.read_options().model_dump()]
+        digest = hashlib.sha256(json.dumps(known).encode())
+        for path, counts in ((self.intents, intents), (self.profiles, profiles)):
+            if counts and path.is_file():
+                digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()
 
     def split(self) -> HeteroData:
         r"""The interactions that count, some of them held out."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Optional
 
 import torch
 from torch_geometric.data import HeteroData
@@ -30,6 +30,9 @@ from pyg_irllrec.nn import Recommender
 from pyg_irllrec.presets import ALIGNMENT_TEXTS, Preset
 from pyg_irllrec.serving import Bundle, load
 from pyg_irllrec.utils import map_interactions
+
+if TYPE_CHECKING:
+    from pyg_irllrec.training import RunFolder
 
 EXAMPLES = """\
 pyg-irllrec train data/movies --out runs/movies
@@ -138,7 +141,13 @@ def train(
     choices = _Choices(
         backbone, alignment, translation, encoder, intents, profiles, seed
     )
-    validated = None if unsplit is None else _read_validated(unsplit, choices)
+    validated = None
+    if unsplit is not None:
+        _check_data(f'--unsplit {unsplit}', RunFolder(unsplit), folder)
+        validated = _read_validated(unsplit, choices)
+    run = RunFolder(out)
+    if resume and run.config_path.is_file():
+        _check_data(f'--out {out}', run, folder)
     encode = make_encoder(encoder, output.progress)
     graph, chosen = _make_graphs(folder, choices, encode, output, validated)
     if preset is not None:
@@ -150,8 +159,8 @@ def train(
     )
     if validated is not None:
         _take_over(model, validated)
-    run = RunFolder(out)
     settings = choices._asdict() | {'data': data, 'unsplit': unsplit}
+    settings['data_digest'] = folder.digest(intents, profiles)
     settings['preset'] = None if preset is None else chosen
     aside = run.open(settings, resume, places=('data', 'unsplit'))
     if aside is not None:
@@ -230,6 +239,16 @@ def _check_texts(graph: HeteroData, choices: _Choices) -> None:
                 f'--backbone {choices.backbone} --alignment {choices.alignment} needs '
                 f'{way}, got none'
             )
+
+
+def _check_data(given: str, run: RunFolder, folder: DataFolder) -> None:
+    before = run.read_config()
+    read = (bool(before.get(name)) for name in ('intents', 'profiles'))
+    if before.get('data_digest') != folder.digest(*read):
+        raise ValueError(
+            f'{given} was begun on other data, {before.get("data")} as it was then, '
+            f'than {folder.path} holds: give the same DATA, or choose another run'
+        )
 
 
 def _read_validated(path: Path, choices: _Choices) -> _Validated:

@@ -138,6 +138,7 @@ def test_what_is_refused_leaves_the_run_as_it_was(folder, capsys):
         assert 'is in use by another run' in capsys.readouterr().err
     for words, message in (
         (('--seed', 1, '--resume'), 'seed=0'),
+        (('--seed', 1, '--unsplit', 'run'), 'seed=0'),
         (('--no-intents', '--resume'), 'intents=True'),
         (('--encoder', 'bert'), '--encoder must be'),
         (('--backbone', 'alpharec', '--no-profiles', '--alignment', 'x'), 'Invalid'),
@@ -149,7 +150,12 @@ def test_what_is_refused_leaves_the_run_as_it_was(folder, capsys):
         assert message in capsys.readouterr().err
     words = ('--interactions', 'ratings.csv', '--items', 'books.csv', '--force')
     assert call('prepare', *words, '--out', 'data', '--split', 'random') == 0
-    assert train('--out', 'run', *PLAIN, '--resume') == 2
+    for words in (('--resume', '--out', 'run'), ('--out', 'x', '--unsplit', 'run')):
+        capsys.readouterr()
+        assert train(*words) == 2
+        error = capsys.readouterr().err
+        assert f'error: {words[-2]} run was begun on other data, ' in error
+    assert not Path('x').exists()
     assert contents(folder / 'run') == before
 
 
