@@ -1,9 +1,33 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pyg_irllrec.presets import Preset
+from pyg_irllrec.utils.files import atomic_write
 from pyg_irllrec.utils.json_object import parse_json_object
+
+_TUNED = 'tuned.json'
+
+
+def write_tuned(out: Path, backbone: str, alignment: str) -> None:
+    r"""Writes beside a preset what it was tuned with."""
+    with atomic_write(out / _TUNED) as file:
+        json.dump({'backbone': backbone, 'alignment': alignment}, file)
+
+
+def check_tuned(path: Path, backbone: str, alignment: str) -> None:
+    r"""Raises :class:`ValueError` if a preset was tuned with something else."""
+    tuned = path.with_name(_TUNED)
+    if not tuned.is_file():
+        return
+    found = parse_json_object(tuned.read_bytes())
+    for name, value in (('backbone', backbone), ('alignment', alignment)):
+        if found.get(name) != value:
+            raise ValueError(
+                f'--preset {path} was tuned with --{name} {found.get(name)}: give the '
+                f'same, got {value}'
+            )
 
 
 def read_preset(path: Path, usual: Preset) -> Preset:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pyg_irllrec.cli.read_preset import read_preset
+from pyg_irllrec.cli.read_preset import check_tuned, read_preset, write_tuned
 from pyg_irllrec.presets import get_preset
 
 
@@ -13,6 +13,17 @@ def test_what_was_tuned_and_the_rest(tmp_path):
     path = tmp_path / 'preset.json'
     path.write_text(json.dumps({'fit': {'lr': 0.5}}))
     assert read_preset(path, usual) == {**usual, 'fit': {'lr': 0.5}}
+
+
+def test_what_it_was_tuned_with(tmp_path):
+    path = tmp_path / 'preset.json'
+    check_tuned(path, 'sgl', 'auto')  # Nobody has written it down.
+    write_tuned(tmp_path, 'lightgcn', 'auto')
+    check_tuned(path, 'lightgcn', 'auto')
+    with pytest.raises(ValueError, match=r'tuned with --backbone lightgcn: .*got sgl'):
+        check_tuned(path, 'sgl', 'auto')
+    with pytest.raises(ValueError, match=r'tuned with --alignment auto: .*got none'):
+        check_tuned(path, 'lightgcn', 'none')
 
 
 @pytest.mark.parametrize(

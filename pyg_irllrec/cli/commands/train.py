@@ -25,7 +25,7 @@ from pyg_irllrec.cli.options import (
     parse_out,
 )
 from pyg_irllrec.cli.output import Output
-from pyg_irllrec.cli.read_preset import read_preset
+from pyg_irllrec.cli.read_preset import check_tuned, read_preset
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.presets import ALIGNMENT_TEXTS, Preset
 from pyg_irllrec.serving import Bundle, load
@@ -148,6 +148,8 @@ def train(
     run = RunFolder(out)
     if resume and run.config_path.is_file():
         _check_data(f'--out {out}', run, folder)
+    if preset is not None:
+        check_tuned(preset, backbone, alignment)
     encode = make_encoder(encoder, output.progress)
     graph, chosen = _make_graphs(folder, choices, encode, output, validated)
     if preset is not None:

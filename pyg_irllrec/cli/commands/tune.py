@@ -23,6 +23,7 @@ from pyg_irllrec.cli.options import (
     parse_out,
 )
 from pyg_irllrec.cli.output import Output
+from pyg_irllrec.cli.read_preset import write_tuned
 from pyg_irllrec.cli.table import table
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def tune(
         device=device,
         progress=output.progress,
     )
+    write_tuned(out, backbone, alignment)
     preset = out / 'preset.json'
     states = [trial['state'] for trial in found.trials]
     output.result(

@@ -37,5 +37,10 @@ def test_the_best_preset_trains(tmp_path, capsys):
     (out / 'preset.json').write_text(json.dumps(preset))
     train = ['train', data, '--out', run, '--epochs', 1, '--quiet']
     assert call(*train, '--preset', out / 'preset.json') == 0
+    for name, other in (('backbone', 'sgl'), ('alignment', 'none')):
+        capsys.readouterr()
+        words = ('--preset', out / 'preset.json', f'--{name}', other)
+        assert call(*train, *words) == 2
+        assert f'was tuned with --{name} ' in capsys.readouterr().err
     config = json.loads((run / 'config.json').read_bytes())
     assert config['preset']['fit']['lr'] == 0.125
