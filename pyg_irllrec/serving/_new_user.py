@@ -21,38 +21,50 @@ if TYPE_CHECKING:
     from pyg_irllrec.serving.bundle import Bundle
 
 
-_LIKE_ITEMS = 6  # How many items a text counts as much as.
+_LIKE_ITEMS = 2  # How many items a text counts as much as.
 
 
 @torch.no_grad()
 def new_user_scores(bundle: Bundle, items: Tensor, text: Optional[str]) -> Tensor:
     r"""The scores of all items for somebody of distinct items, of a text or of both,
-    of shape :math:`(1, I)`, standardised and blended as those of users. Companions read
-    the items: without any the embedding alone ranks.
+    of shape :math:`(1, I)`. Of both, the standardised scores are mixed, so that a text
+    counts whatever part of the model has the largest weight.
 
     Raises:
         ValueError: If there is neither, or the model cannot read it.
     """
-    parts = []
-    if items.numel() > 0:
-        parts.append(unit_norm(fold_in(bundle, items)) * items.numel())
-    if text is not None:
-        parts.append(unit_norm(_embed_text(bundle, text)) * _LIKE_ITEMS)
-    if not parts:
+    if items.numel() == 0 and text is None:
         raise ValueError(
             "'items' must hold at least one id where there is no 'text', got none"
         )
-    ranker, model = bundle.ranker, bundle.model
-    embedding = sum_tensors(parts)
-    if model.normalize:
-        embedding = unit_norm(embedding)
-    score = embedding @ ranker.item_embedding.t()
-    if not model.blends or items.numel() == 0:
+    if text is None:
+        return _scores_of_items(bundle, items)
+    by_text = _scores_of_embedding(bundle, _embed_text(bundle, text))
+    if items.numel() == 0:
+        return by_text
+    by_items = _scores_of_items(bundle, items)
+    share = items.numel() / (items.numel() + _LIKE_ITEMS)
+    both = [standardise(by_items), standardise(by_text)]
+    return blend(both, [share, 1 - share])
+
+
+def _scores_of_items(bundle: Bundle, items: Tensor) -> Tensor:
+    r"""The scores for somebody of these items, standardised and blended as those of
+    users are."""
+    model = bundle.model
+    score = _scores_of_embedding(bundle, fold_in(bundle, items))
+    if not model.blends:
         return score
     assert model.blend_weight is not None
     scores = [score, *(_companion_scores(each, items) for each in model.companions)]
-    weights = model.blend_weight.tolist()
-    return ranker.with_texts(blend([standardise(each) for each in scores], weights))
+    blended = blend([standardise(each) for each in scores], model.blend_weight.tolist())
+    return bundle.ranker.with_texts(blended)
+
+
+def _scores_of_embedding(bundle: Bundle, embedding: Tensor) -> Tensor:
+    if bundle.model.normalize:
+        embedding = unit_norm(embedding)
+    return embedding @ bundle.ranker.item_embedding.t()
 
 
 def fold_in(bundle: Bundle, items: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from pyg_irllrec.functional import unit_norm
 from pyg_irllrec.nn import LightGCN, Recommender
 from pyg_irllrec.nn.models._blend import standardise
 from pyg_irllrec.serving import Bundle
-from pyg_irllrec.serving._new_user import fold_in
+from pyg_irllrec.serving._new_user import fold_in, new_user_scores
 from pyg_irllrec.utils import bipartite_edge_index
 from tests.serving.bundles import (
     NUM_ITEMS,
@@ -104,8 +104,26 @@ def test_a_text_alone_or_beside_items():
     vector = bundle.ranker.tower.users(torch.from_numpy(bundle.encoder([text])))
     expected = (unit_norm(vector) @ bundle.ranker.item_embedding.t()).topk(5).indices
     assert alone.item.equal(expected)
-    both = bundle.recommend_new(IDS, text=text, k=40).score
-    assert not both.equal(bundle.recommend_new(IDS, k=40).score)
+
+
+def all_scores(bundle, items, **options):
+    best = bundle.recommend_new(items, k=NUM_ITEMS, **options)
+    return torch.empty(NUM_ITEMS).index_put((best.item[0],), best.score[0])
+
+
+@pytest.mark.parametrize('weight', [0.0, 0.6])
+def test_a_text_counts_whatever_the_blend(weight, monkeypatch):
+    """As much as two items do, be the graph a part of the blend or not."""
+    bundle = plain_bundle()
+    text = bundle.data['user'].profile_text[5]
+    blend = torch.tensor([weight, 1 - weight])
+    monkeypatch.setitem(bundle.model._buffers, 'blend_weight', blend)
+    by_text = standardise(all_scores(bundle, [], text=text).unsqueeze(0))
+    items = CHOSEN.to(bundle.model.edge_index.device)
+    by_items = standardise(new_user_scores(bundle, items, None))
+    both = new_user_scores(bundle, items, text)
+    torch.testing.assert_close(both, 0.6 * by_items + 0.4 * by_text)
+    assert new_user_scores(bundle, items, None).argmax() != both.argmax()
 
 
 def test_options_as_of_recommend():
