@@ -79,7 +79,10 @@ def _in_one_line(command: Command) -> Callable[..., None]:
 
     @wraps(command.function)
     def function(**options: Any) -> None:
-        raise typer.Exit(run_command(lambda: command.function(**options), command.hint))
+        code = run_command(
+            lambda: command.function(**options), command.hint, command.options
+        )
+        raise typer.Exit(code)
 
     return function
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 
@@ -12,5 +12,8 @@ class Command(NamedTuple):
     and help."""
     examples: str
     """Calls that the help shows, as they are typed."""
+    options: Mapping[str, str] = {}
+    """What options are called in errors and notes of the package. A name in quotes is
+    an argument, and is replaced where a sentence is about it."""
     hint: str = ''
     """How to continue after an interruption, or where a file could not be written."""

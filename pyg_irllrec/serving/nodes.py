@@ -111,6 +111,12 @@ class Nodes(Sequence[NodeId]):
         return self._rows.get(clean_id(name)) if row is None else row
 
     def _unknown(self, given: str, name: str) -> str:
+        if self._titles is not None and given in self._titles:
+            row = list(self._titles).index(given)
+            return (
+                f"'{name}' must hold ids of {self.side}s, got the title "
+                f'{given[:100]!r}: its id is {str(self.ids[row])!r}'
+            )
         some = list(islice(self._rows, 10_000))
         near = get_close_matches(given[:100], some, 1) or some[:1]
         example = f', such as {near[0]!r}' if near else ''

@@ -25,7 +25,7 @@ def ends(how: Annotated[str, Option()] = '') -> None:
     if how in errors:
         raise errors[how]
     if how:
-        raise ValueError(f'--how must not be {how}')
+        raise ValueError(f"'how' must not be {how}")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def ends(how: Annotated[str, Option()] = '') -> None:
     ],
 )
 def test_how_a_command_ends(how, code, error):
-    small = make_app([Command(ends, 'pyg-irllrec ends', 'go on')])
+    small = make_app([Command(ends, 'pyg-irllrec ends', {"'how'": '--how'}, 'go on')])
     result = CliRunner().invoke(small, ['ends', '--how', how])
     assert (result.exit_code, result.stderr) == (code, error)
 

@@ -49,6 +49,22 @@ def test_prints_nothing_that_a_terminal_acts_on(capsys):
     assert capsys.readouterr().err == shown
 
 
+def test_arguments_are_called_by_their_options(capsys):
+    names = {"'k'": '--k-core', "'k_item'": '--k-core', ' (cold)': ''}
+
+    def work() -> None:
+        warnings.warn("3 are kept (cold): pass 'k' or 'k'", stacklevel=1)
+        raise ValueError("'k' = 1 and 'k_item' = 'k' leave, got 'k'")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter('always')
+        assert run_command(work, options=names) == 2
+    assert capsys.readouterr().err == (
+        "note: 3 are kept: pass --k-core or 'k'\n"
+        "error: --k-core = 1 and --k-core = 'k' leave, got 'k'\n"
+    )
+
+
 def test_a_terminal_without_the_letters_of_a_title(monkeypatch):
     screen = io.BytesIO()
     stream = io.TextIOWrapper(screen, encoding='ascii')

@@ -24,13 +24,13 @@ CALLS = {
         '--interactions ratings.csv --out new --item zzz': 'zzz',
         '--interactions ratings.csv --out new --items nope.csv': 'nope.csv',
         '--interactions ratings.csv --out new --min-rating high': '--min-rating',
-        '--interactions ratings.csv --out new --min-rating 99': '99',
+        '--interactions ratings.csv --out new --min-rating 99': '--min-rating = 99',
         '--interactions ratings.csv --out new --k-core 0': '--k-core',
-        '--interactions ratings.csv --out new --k-core 9999': '9999',
+        '--interactions ratings.csv --out new --k-core 9999': '--k-core = 9999',
         '--interactions ratings.csv --out new --sep ab': '--sep',
         '--interactions ratings.csv --out new --encoding klingon': 'klingon',
         '--interactions ratings.csv --out new --split sideways': '--split',
-        '--interactions ratings.csv --out new --val 2': 'val',
+        '--interactions ratings.csv --out new --val 2': '--val must be',
         '--interactions ratings.csv --out ratings.csv': 'ratings.csv',
         '--interactions ratings.csv --out run --force': '--out',
         '--interactions ratings.csv --out run/bundle': '--out',
@@ -46,7 +46,7 @@ CALLS = {
         'data --llm extractive --what dreams': '--what',
         'data --llm extractive --max-intents 0': '--max-intents',
         'data --llm extractive --user-prompt nope.txt': 'nope.txt',
-        'data --llm extractive --rpm 0': 'rpm',
+        'data --llm extractive --rpm 0': '--rpm must be',
     },
     'train': {
         '': "Missing argument 'DATA'",
@@ -62,7 +62,7 @@ CALLS = {
         'data --out new --preset nope.json': 'nope.json',
         'data --out new --preset nothing': 'nothing',
         'data --out new --unsplit nope': 'nope',
-        'data --out new --seed -1': 'seed',
+        'data --out new --seed -1': '--seed must be',
         'data --out ratings.csv': 'ratings.csv',
         'data --out new --config nope.yaml': 'nope.yaml',
     },
@@ -72,7 +72,7 @@ CALLS = {
         'torn': 'torn',
         'run --k 0': '--k',
         'run --k 9999': '--k',
-        'run --metric beauty': 'beauty',
+        'run --metric beauty': 'error: --metric must be one of',
         'run --on sunday': '--on',
         'run --device toaster': 'toaster',
         'run --threads 0': '--threads',
@@ -82,8 +82,8 @@ CALLS = {
         'run': '--user ID',
         'nope --user user-001': 'nope',
         'torn --user user-001': 'torn',
-        'run --user nobody': 'nobody',
-        'run --item nothing': 'nothing',
+        'run --user nobody': 'error: --user must hold',
+        'run --item nothing': 'error: --item must hold',
         'run --user user-001 --item book': '--user',
         'run --item "book 1" --out new.csv': '--out',
         'run --item "book 1" --seen': '--seen',
@@ -95,8 +95,11 @@ CALLS = {
         'run --user user-001 --intent a=1 --intent a=2': '--intent',
         'run --user user-001 --intent qqqq': 'qqqq',
         'run --user user-001 --dial -1': '--dial',
+        'run --user user-001 --dial 2': '--dial needs --intent',
+        'run --user user-001 --intent war=1e9': 'error: --intent must hold weights',
+        'run --user user-001 --exclude odd.txt': "got 'odd' in line 2",
         'run --user user-001 --index fast': 'fast',
-        'run --out new.xlsx': 'new.xlsx',
+        'run --out new.xlsx': 'error: --out must end in',
         'run --out data': 'data',
     },
     'similar': {
@@ -105,8 +108,9 @@ CALLS = {
         'run --item "book 1" --user user-001': '--item',
         'nope --item "book 1"': 'nope',
         'torn --item "book 1"': 'torn',
-        'run --item nothing': 'nothing',
-        'run --user nobody': 'nobody',
+        'run --item "The Story of Book 1"': "its id is 'book 1'",
+        'run --item nothing': 'error: --item must hold',
+        'run --user nobody': 'error: --user must hold',
         'run --user user-001 --k many': '--k',
         'run --user user-001 --device toaster': 'toaster',
     },
@@ -127,7 +131,7 @@ CALLS = {
         'run --port 99999': '--port',
         'run --port http': '--port',
         'run --workers 0': '--workers',
-        'run --host nowhere.invalid': 'nowhere.invalid',
+        'run --host nowhere.invalid': "--host 'nowhere.invalid' and --port 8000",
         'run --device toaster': 'toaster',
     },
     'info': {
@@ -177,6 +181,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, saved: Path) -> Path:
     tables = ('--interactions', folder / 'ratings.csv', '--items', folder / 'books.csv')
     assert call('prepare', *tables, '--out', folder / 'data', '--quiet') == 0
     (folder / 'nothing').touch()
+    (folder / 'odd.txt').write_text('book 1\nodd\n')
     for name in ('run', 'torn'):
         shutil.copytree(saved, folder / name)
     (weights,) = (folder / 'torn' / 'bundle').glob('model-*')

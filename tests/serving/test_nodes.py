@@ -25,6 +25,8 @@ def test_titles():
     nodes = Nodes('item', [1, 2], ['One', ''])
     assert [nodes.title(row) for row in range(2)] == ['One', '2']
     assert Nodes('item', [1, 2]).title(1) == '2'
+    with pytest.raises(ValueError, match="got the title 'One': its id is '1'"):
+        nodes.row('One', 'item')
 
 
 @pytest.mark.parametrize(

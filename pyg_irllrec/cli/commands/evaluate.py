@@ -25,6 +25,12 @@ EXAMPLES = """\
 pyg-irllrec evaluate runs/books
 pyg-irllrec evaluate runs/books --k 5 --k 50 --metric ndcg --baselines --json"""
 
+OPTIONS = {
+    "'metrics'": '--metric',
+    "'ks'": '--k',
+    "'device'": '--device',
+}
+
 
 def evaluate(
     bundle: BundleArgument,
@@ -118,4 +124,4 @@ def _note_on_texts(by_text: Mapping[str, int]) -> Iterator[str]:
         )
 
 
-command = Command(evaluate, EXAMPLES)
+command = Command(evaluate, EXAMPLES, OPTIONS)

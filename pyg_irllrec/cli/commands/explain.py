@@ -23,6 +23,12 @@ from pyg_irllrec.serving.named_intent import NamedIntent
 EXAMPLES = """pyg-irllrec explain runs/books --user anna --item 0195153448
 pyg-irllrec explain runs/books --user anna"""
 
+OPTIONS = {
+    "'item'": '--item',
+    "'user'": '--user',
+    "'device'": '--device',
+}
+
 
 def explain(
     bundle: BundleArgument,
@@ -88,4 +94,4 @@ def _intent_lines(intents: Sequence[NamedIntent]) -> list[str]:
     )
 
 
-command = Command(explain, EXAMPLES)
+command = Command(explain, EXAMPLES, OPTIONS)

@@ -27,6 +27,18 @@ pyg-irllrec intents data/movies --llm https://api.openai.com/v1 --model gpt-4o-m
     --concurrency 32 --rpm 500 --price 0.00015 --answer-price 0.0006 --dry-run
 pyg-irllrec intents data/movies --what profiles --llm local --model Qwen/Qwen3-4B"""
 
+OPTIONS = {
+    "'rpm'": '--rpm',
+    "'tpm'": '--tpm',
+    "'timeout'": '--timeout',
+    "'max_intents'": '--max-intents',
+    "'concurrency'": '--concurrency',
+    "'max_retries'": '--max-retries',
+    "'answer_price'": '--answer-price',
+    "'prompt_price'": '--price',
+    " (cold='drop' drops them)": '',
+}
+
 
 def intents(
     data: DataArgument,
@@ -176,4 +188,4 @@ def _lines(path: Path, manifest: dict[str, Any], most: int = 3) -> Iterator[str]
         yield f'{len(failed)} failed: the same command asks again for them'
 
 
-command = Command(intents, EXAMPLES, HINT)
+command = Command(intents, EXAMPLES, OPTIONS, HINT)

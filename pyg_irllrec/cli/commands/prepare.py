@@ -34,6 +34,21 @@ pyg-irllrec prepare --interactions ratings.csv --items movies.csv --out data/mov
 pyg-irllrec prepare --interactions plays.parquet --user listener --item track \\
     --rating plays --min-rating 5 --k-core 5 --split random --out data/plays"""
 
+OPTIONS = {
+    "'min_rating'": '--min-rating',
+    "'val'": '--val',
+    "'test'": '--test',
+    "'seed'": '--seed',
+    "'encoding'": '--encoding',
+    "'sep'": '--sep',
+    "'time_unit'": '--time-unit',
+    "'rating'": '--rating',
+    "'val + test'": '--val + --test',
+    "'k'": '--k-core',
+    "'k_item'": '--k-core of items',
+    " (cold='drop' drops them)": '',
+}
+
 
 def prepare(
     interactions: Annotated[
@@ -232,4 +247,4 @@ def _lines(counts: dict[str, Any]) -> list[str]:
     return [*lines, f'{"density":>12}: {counts["density"]:.2%}']
 
 
-command = Command(prepare, EXAMPLES, 'the same command starts over')
+command = Command(prepare, EXAMPLES, OPTIONS, 'the same command starts over')

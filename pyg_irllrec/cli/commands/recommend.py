@@ -29,6 +29,18 @@ pyg-irllrec recommend runs/books --user anna --intent 'war=-0.5' --intent rain
 pyg-irllrec recommend runs/books --item 0195153448 --text 'mysteries in the rain'
 pyg-irllrec recommend runs/books --out best.parquet"""
 
+OPTIONS = {
+    "'users'": '--user',
+    "'items'": '--item',
+    "'intents'": '--intent',
+    "'path'": '--out',
+    "'text'": '--text',
+    "'dial'": '--dial',
+    "'k'": '--k',
+    "'index'": '--index',
+    "'device'": '--device',
+}
+
 
 def recommend(
     bundle: BundleArgument,
@@ -71,8 +83,14 @@ def recommend(
         ),
     ] = None,
     dial: Annotated[
-        float, Option('--dial', min=0, help='How much intents count; 0 for nothing.')
-    ] = 1.0,
+        Optional[float],
+        Option(
+            '--dial',
+            min=0,
+            show_default='1',
+            help='How much --intent counts; 0 for nothing.',
+        ),
+    ] = None,
     index: Index = 'exact',
     out: Annotated[
         Optional[Path],
@@ -96,14 +114,17 @@ def recommend(
     if new and (seen or index != 'exact'):
         raise ValueError('--seen and --index are for users who are known')
     intents = _parse_intents(intent or [])
-    asked: dict[str, Any] = {
-        'among': None if among is None else read_ids('--among', among),
-        'exclude': None if exclude is None else read_ids('--exclude', exclude),
-        'intents': intents or None,
-        'dial': dial,
-    }
+    if dial is not None and not intents:
+        raise ValueError('--dial needs --intent, whose weights it multiplies')
+    user = list(dict.fromkeys(user or []))
     output = Output(as_json, quiet)
     found = open_bundle(bundle, device)
+    asked: dict[str, Any] = {
+        'among': among and read_ids('--among', among, found.items),
+        'exclude': exclude and read_ids('--exclude', exclude, found.items),
+        'intents': intents or None,
+        'dial': 1.0 if dial is None else dial,
+    }
     if new:
         best = found.recommend_new(item or [], k, text=text, **asked)
     elif out is None:
@@ -179,4 +200,4 @@ def _lines(rankings: Sequence[tuple[Any, Any]]) -> Iterator[str]:
         yield from ranking_lines(items)
 
 
-command = Command(recommend, EXAMPLES)
+command = Command(recommend, EXAMPLES, OPTIONS)

@@ -13,6 +13,14 @@ pyg-irllrec serve runs/books
 curl localhost:8000/recommend -H 'Content-Type: application/json' \\
     -d '{"users": ["anna"], "k": 5}'"""
 
+OPTIONS = {
+    "'host'": '--host',
+    "'port'": '--port',
+    "'index'": '--index',
+    "'device'": '--device',
+    "'threads'": '--workers',
+}
+
 
 def serve(
     bundle: BundleArgument,
@@ -55,4 +63,4 @@ def serve(
     )
 
 
-command = Command(serve, EXAMPLES)
+command = Command(serve, EXAMPLES, OPTIONS)

@@ -22,6 +22,13 @@ from pyg_irllrec.serving._ranking_dicts import ranking_dicts
 EXAMPLES = """pyg-irllrec similar runs/books --item 0195153448
 pyg-irllrec similar runs/books --user anna --k 5 --json"""
 
+OPTIONS = {
+    "'item'": '--item',
+    "'user'": '--user',
+    "'k'": '--k',
+    "'device'": '--device',
+}
+
 
 def similar(
     bundle: BundleArgument,
@@ -54,4 +61,4 @@ def similar(
     )
 
 
-command = Command(similar, EXAMPLES)
+command = Command(similar, EXAMPLES, OPTIONS)

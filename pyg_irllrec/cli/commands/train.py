@@ -62,6 +62,16 @@ class _Validated(NamedTuple):
     model: Recommender
 
 
+OPTIONS = {
+    "'epochs'": '--epochs',
+    "'seed'": '--seed',
+    "'device'": '--device',
+    "'precision'": '--precision',
+    "'logger'": '--logger',
+    " (cold='drop' drops them)": '',
+}
+
+
 def train(
     data: DataArgument,
     out: Annotated[
@@ -311,4 +321,4 @@ def _lines(
     return [*lines, f'the bundle is {bundle}']
 
 
-command = Command(train, EXAMPLES, 'continue with --resume')
+command = Command(train, EXAMPLES, OPTIONS, 'continue with --resume')

@@ -33,6 +33,14 @@ EXAMPLES = """\
 pyg-irllrec tune data/movies --out runs/tuned --trials 30
 pyg-irllrec train data/movies --out runs/movies --preset runs/tuned/preset.json"""
 
+OPTIONS = {
+    "'epochs'": '--epochs',
+    "'seed'": '--seed',
+    "'device'": '--device',
+    "'trials'": '--trials',
+    " (cold='drop' drops them)": '',
+}
+
 
 def tune(
     data: DataArgument,
@@ -119,4 +127,4 @@ def _lines(preset: Path, found: TuneResult) -> Iterator[str]:
     yield f'train with --preset {preset}'
 
 
-command = Command(tune, EXAMPLES, 'the same command continues')
+command = Command(tune, EXAMPLES, OPTIONS, 'the same command continues')

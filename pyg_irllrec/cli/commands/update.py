@@ -40,6 +40,12 @@ EXAMPLES = """\
 pyg-irllrec update runs/movies --interactions today.csv
 pyg-irllrec update runs/movies --items new_movies.csv --out runs/fresh"""
 
+OPTIONS = {
+    "'interactions'": '--interactions',
+    "'items'": '--items',
+    "'path'": '--out',
+}
+
 
 def update(
     bundle: BundleArgument,
@@ -151,4 +157,4 @@ def _sizes(bundle: Bundle) -> dict[str, int]:
     }
 
 
-command = Command(update, EXAMPLES)
+command = Command(update, EXAMPLES, OPTIONS)

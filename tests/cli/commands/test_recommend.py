@@ -33,6 +33,11 @@ def test_users_as_json(capsys, saved):
     assert found == expected(best)
 
 
+def test_a_user_who_is_named_twice_is_one(capsys, saved):
+    found = called(capsys, saved, '--user', 'user-003', '--user', 'user-003')
+    assert [each['user'] for each in found] == ['user-003']
+
+
 def test_users_as_a_table(capsys, saved):
     users = ['user-003', 'user-001']
     words = [word for user in users for word in ('--user', user)]
