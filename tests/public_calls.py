@@ -369,7 +369,7 @@ def nn_calls(folder: Path) -> Calls:
         'Recommender.score': (model.score, {'users': torch.tensor([0])}),
         'Recommender.calibrate': (
             model.calibrate,
-            {'label': TEST, 'exclude': TRAIN, 'k': 2},
+            {'label': TEST, 'exclude': TRAIN, 'k': 2, 'progress': False},
         ),
         'Recommender.forward': (model, {'edge_label_index': PAIRS}),
         'Recommender.loss': (model.loss, {'triplets': TRIPLETS}),
@@ -711,7 +711,7 @@ def baseline_calls(folder: Path) -> Calls:
         ),
         'EASE.calibrate': (
             ease.calibrate,
-            {'label': TEST, 'exclude': TRAIN, 'k': 2},
+            {'label': TEST, 'exclude': TRAIN, 'k': 2, 'progress': False},
         ),
     }
 

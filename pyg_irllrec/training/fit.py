@@ -244,7 +244,7 @@ def _train(
             io.save_checkpoint(io.load_checkpoint(last), best)
         load_weights(lit.model, best)
         if lit.model.needs_calibration and validates:
-            _calibrate(lit.model.to(target), data, best)
+            _calibrate(lit.model.to(target), data, best, progress)
         if tests:
             # Given the checkpoint, it would load the weights that were averaged, and
             # not their average.
@@ -272,11 +272,13 @@ def _train(
     )
 
 
-def _calibrate(model: Recommender, data: InteractionDataModule, best: Path) -> None:
+def _calibrate(
+    model: Recommender, data: InteractionDataModule, best: Path, progress: bool
+) -> None:
     r"""Chooses how the model, with its best weights, is blended with its companions,
     and adds that to their checkpoint."""
     assert data.val_items is not None
-    model.calibrate(data.val_items, data.train_items)
+    model.calibrate(data.val_items, data.train_items, progress=progress)
     io = AtomicCheckpointIO()
     checkpoint = io.load_checkpoint(best)
     for name, value in model.state_dict().items():

@@ -9,14 +9,19 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.nn.models._measure import measure
+from pyg_irllrec.nn.models._trials import counting_trials, note_choosing
 from pyg_irllrec.nn.models.ranker import Ranker
+from pyg_irllrec.nn.models.recommendation import Scorer
 from pyg_irllrec.utils.checks import check_index, check_not_negative
 from pyg_irllrec.utils.user_items import UserItems
 
 _BLOCK = 1024  # Items whose co-occurrences are counted at once.
 _OPEN = -1.0  # An option that is neither given nor chosen.
 
+_MOST_USERS = 5000  # That options are chosen on.
+
 Options = dict[str, float]
+Gain = Callable[[Options], float]
 
 _coo_matrix = partial(torch.sparse_coo_tensor, check_invariants=False)
 
@@ -34,9 +39,11 @@ class ClosedForm(Ranker):
     interactions: Tensor
 
     _grids: ClassVar[dict[str, tuple[float, ...]]] = {}
-    """What :meth:`calibrate` chooses from, by option, in ascending order."""
+    """What :meth:`calibrate` chooses from, by axis, in ascending order."""
+    _starts: ClassVar[Options] = {}
+    """Where it starts, by axis, each on its grid."""
     _defaults: ClassVar[Options] = {}
-    """The values of open options until :meth:`calibrate`, each on its grid."""
+    """The values of open options until :meth:`calibrate`."""
 
     def __init__(
         self,
@@ -79,45 +86,83 @@ class ClosedForm(Ranker):
         r"""Whether an option is open."""
         return bool((self._chosen == _OPEN).any())
 
-    def calibrate(self, label: UserItems, exclude: UserItems, *, k: int = 20) -> None:
+    @torch.no_grad()
+    def calibrate(
+        self,
+        label: UserItems,
+        exclude: UserItems,
+        *,
+        k: int = 20,
+        progress: bool = False,
+    ) -> None:
         r"""Chooses the options that were not given, by the sum of Recall@k and NDCG@k
-        on validation alone: one after another on its grid, uphill from where it is,
-        until none gains.
+        on validation alone, uphill on a grid, and on at most 5000 of its users.
 
         Args:
             label (UserItems): The interactions held out for validation.
             exclude (UserItems): The interactions to mask, those of training.
             k (int): The cut-off; the number of items where that is smaller.
                 (default: :obj:`20`)
+            progress (bool): Whether to show what is tried: a bar on a terminal, else
+                one line on the standard error. (default: :obj:`False`)
 
         Raises:
             ValueError: If the interactions are of other numbers of users or items, none
                 is held out, or a score is NaN or infinite.
         """
-        self._check_validation(label, exclude, k)
+        self._check_validation(label, exclude, k, progress)
+        axes = self._axes()
+        if not axes:
+            return
+        name, size = type(self).__name__, self.num_items
+        note_choosing(f'the options of {name} ({size} items)', progress)
+        label = _sample(label)
         known: dict[tuple[float, ...], float] = {}
+        self._solution = None  # Beside what is tried it may not fit.
+        with (
+            torch.autocast(self.device.type, enabled=False),
+            counting_trials(f'{name}, {size} items', progress) as count,
+        ):
+            users = label.degree.nonzero().flatten()
+            trials = self._trials(users.to(self.device))
 
-        def gain(options: Options) -> float:
-            key = tuple(options.values())
-            if key not in known:
-                known[key] = -math.inf
-                if self._is_solvable(options):
-                    self._choose(options)
-                    found = measure(
-                        lambda users: [self.score(users)],
-                        *(1, label, exclude, k, self.device),
-                    )
-                    known[key] = float(found.sum())
-            return known[key]
+            def gain(point: Options) -> float:
+                key = tuple(point.values())
+                if key not in known:
+                    known[key] = -math.inf
+                    options = self._at(point)
+                    if self._is_solvable(options):
+                        scorer = trials(options)
+                        found = measure(
+                            lambda users: [scorer(users)],
+                            *(1, label, exclude, k, self.device),
+                        )
+                        known[key] = float(found.sum())
+                    count(1)
+                return known[key]
 
-        before: Options = {}
-        best = self.options
-        while best != before:
-            before = best
-            for name, value in self._given.items():
-                if value == _OPEN:
-                    best = _climb(best, name, self._grids[name], gain)
-        self._choose(best)
+            start = {name: self._starts[name] for name in axes}
+            best = _best_point(start, self._grids, gain)
+        self._choose(self._at(best))
+
+    def _axes(self) -> list[str]:
+        r"""What :meth:`calibrate` searches, by the cost of a step, the dearest first:
+        a step of the first is made with the best of the others."""
+        return [name for name, value in self._given.items() if value == _OPEN]
+
+    def _at(self, point: Options) -> Options:
+        r"""The options at a point of the search."""
+        return {name: point.get(name, value) for name, value in self._given.items()}
+
+    def _trials(self, users: Tensor) -> Callable[[Options], Scorer]:
+        r"""What gives the scores of some users with some options. A subclass overrides
+        it where options share work."""
+
+        def trial(options: Options) -> Scorer:
+            self._choose(options)
+            return self.score
+
+        return trial
 
     def _is_solvable(self, options: Options) -> bool:
         r"""Whether there is enough memory to solve it with these options."""
@@ -239,21 +284,51 @@ class ClosedForm(Ranker):
         return {**self.__dict__, '_solution': None}  # Solved anew where it is read.
 
 
+def _sample(label: UserItems) -> UserItems:
+    r"""The interactions of so many users that options can be told apart."""
+    users = label.degree.nonzero().flatten()
+    if users.numel() <= _MOST_USERS:
+        return label
+    users = users[torch.arange(_MOST_USERS) * users.numel() // _MOST_USERS]
+    row, item = label.lookup(users)
+    pairs = torch.stack([users[row], item])
+    return UserItems(pairs, label.num_users, label.num_items)
+
+
+def _best_point(
+    start: Options, grids: dict[str, tuple[float, ...]], gain: Gain
+) -> Options:
+    r"""The best point uphill on the first axis, with the best that is uphill on the
+    others at each of its steps."""
+    first, *others = start
+
+    def refine(point: Options) -> Options:
+        before: Options = {}
+        while point != before:
+            before = point
+            for name in others:
+                point = _climb(point, name, grids[name], gain)
+        return point
+
+    return _climb(start, first, grids[first], gain, refine)
+
+
 def _climb(
-    options: Options,
+    point: Options,
     name: str,
     grid: tuple[float, ...],
-    gain: Callable[[Options], float],
+    gain: Gain,
+    refine: Callable[[Options], Options] = lambda point: point,
 ) -> Options:
-    r"""The options with the best value of one of them that is uphill from here."""
-    place = grid.index(options[name])
+    r"""The best point uphill on one axis, each step of which is refined."""
+    place = grid.index(point[name])
+    start = best = refine(point)
     for step in (1, -1):
-        best = options
         while 0 <= place + step < len(grid):
-            other = {**best, name: grid[place + step]}
+            other = refine({**best, name: grid[place + step]})
             if gain(other) <= gain(best):
                 break
             best, place = other, place + step
-        if best != options:
-            return best
-    return options
+        if best != start:
+            break
+    return best

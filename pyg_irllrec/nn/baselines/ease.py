@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Optional
 
 import torch
@@ -8,9 +9,14 @@ from torch.nn.functional import embedding_bag
 
 from pyg_irllrec.functional.unit_norm import unit_norm
 from pyg_irllrec.nn.baselines._closed_form import ClosedForm, Options
+from pyg_irllrec.nn.baselines._ease_algebra import invert, invert_by_users, text_model
+from pyg_irllrec.nn.baselines._ease_trials import EASETrials
+from pyg_irllrec.nn.models.recommendation import Scorer
 from pyg_irllrec.utils.checks import check_count, check_positive, check_vectors
+from pyg_irllrec.utils.user_items import UserItems
 
 _MATRICES = 3  # Of items x items that are in memory at once.
+_FEW_USERS = 2  # Items per user, from which users x users are factorised.
 _MAX_CONDITION = 1e4  # Beyond which float32 loses too many digits.
 
 
@@ -64,9 +70,18 @@ class EASE(ClosedForm):
     item_text: Optional[Tensor]
 
     _grids: ClassVar = {
+        'ridge': (5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4),
+        'share': (0.0, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98),
         'l2_weight': (5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3),
         'text_weight': (0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3),
         'text_l2_weight': (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
+    }
+    _starts: ClassVar = {
+        'ridge': 500.0,
+        'share': 0.5,
+        'l2_weight': 200.0,
+        'text_weight': 200.0,
+        'text_l2_weight': 10.0,
     }
     _defaults: ClassVar = {
         'l2_weight': 200.0,
@@ -110,35 +125,80 @@ class EASE(ClosedForm):
         self.text_l2_weight = text_l2_weight
         self.max_bytes = max_bytes
         self.register_buffer('item_text', item_text, persistent=False)
-        self._check_memory(self._precision(self.options))
+        self._check_memory(self._precision(_ridge(self.options)))
 
     def _solve(self) -> Tensor:
         options = self.options
         l2_weight = options['l2_weight']
         text_weight = options.get('text_weight', 0.0)
-        dtype = self._precision(options)
+        ridge = _ridge(options)
+        dtype = self._precision(ridge)
         self._check_memory(dtype)
-        size = (self.num_items, self.num_items)
-        gram = torch.empty(size, device=self.device)
-        for rows, shared in self._cooccurrences():
-            gram[rows] = shared
-        gram = gram.to(dtype)
-        gram.diagonal().add_(l2_weight + text_weight)
-        inverse = _inverse(gram)
-        del gram
+        inverse = self._invert(ridge, dtype)
         # B without the constraint is P (G + mu S) = 1 - lambda P - mu P (1 - S).
         diagonal = inverse.diagonal().clone()
         weight = inverse * -l2_weight
         if self.item_text is not None and text_weight > 0:
-            residual = _residual(
-                inverse, self.item_text.to(inverse.dtype), options['text_l2_weight']
-            )
+            text = self.item_text.to(inverse.dtype)
+            mixed, scale = text_model(text, options['text_l2_weight'])
+            residual = torch.addmm(inverse, inverse @ mixed, text.t(), alpha=-1)
+            residual.div_(scale)
             weight.sub_(residual.mul_(text_weight))
             del residual
         weight.diagonal().add_(1)
         weight.sub_(inverse.mul_(weight.diagonal() / diagonal))
         weight.diagonal().zero_()
         return weight.float()
+
+    def _axes(self) -> list[str]:
+        # What is inverted depends on the sum of two options alone: where both are open,
+        # it is searched, and their shares of it.
+        axes = super()._axes()
+        if {'l2_weight', 'text_weight'} <= {*axes}:
+            return ['ridge', 'share', *axes[2:]]
+        return axes
+
+    def _at(self, point: Options) -> Options:
+        if 'ridge' in point:
+            text_weight = point['ridge'] * point['share']
+            of_sum = {
+                'l2_weight': point['ridge'] - text_weight,
+                'text_weight': text_weight,
+            }
+            point = point | of_sum
+        return super()._at(point)
+
+    def _trials(self, users: Tensor) -> Callable[[Options], Scorer]:
+        gram = None if self._has_few_users() else self._gram()
+
+        def invert_with(ridge: float) -> Tensor:
+            return self._invert(ridge, self._precision(ridge), gram)
+
+        items = UserItems(self.interactions, self.num_users, self.num_items)
+        return EASETrials(users, items, self.item_text, invert_with)
+
+    def _gram(self) -> Tensor:
+        gram = torch.empty((self.num_items, self.num_items), device=self.device)
+        for rows, shared in self._cooccurrences():
+            gram[rows] = shared
+        return gram
+
+    def _has_few_users(self) -> bool:
+        return _FEW_USERS * self.num_users <= self.num_items
+
+    def _invert(
+        self, ridge: float, dtype: torch.dtype, gram: Optional[Tensor] = None
+    ) -> Tensor:
+        r"""The inverse of :math:`\mathbf{X}^{\top} \mathbf{X}` plus a ridge."""
+        if self._has_few_users():
+            user, item = self.interactions
+            size = (self.num_users, self.num_items)
+            x = torch.zeros(size, dtype=dtype, device=self.device)
+            x[user, item] = 1
+            return invert_by_users(x, ridge)
+        matrix = self._gram().to(dtype) if gram is None else gram.to(dtype, copy=True)
+        matrix.diagonal().add_(ridge)
+        return invert(matrix)
 
     def _score(
         self, solution: Tensor, row: Tensor, item: Tensor, num_rows: int
@@ -147,15 +207,14 @@ class EASE(ClosedForm):
         return embedding_bag(item, solution, counts.cumsum(0) - counts, mode='sum')
 
     def _is_solvable(self, options: Options) -> bool:
-        return self._memory(self._precision(options)) <= self.max_bytes
+        return self._memory(self._precision(_ridge(options))) <= self.max_bytes
 
-    def _precision(self, options: Options) -> torch.dtype:
-        r"""The dtype that is precise enough to solve it with these options."""
+    def _precision(self, ridge: float) -> torch.dtype:
+        r"""The dtype that is precise enough to invert it with this ridge."""
         user, item = self.interactions
         degree = torch.bincount(user, minlength=self.num_users).double()
         sums = degree.new_zeros(self.num_items).index_add_(0, item, degree[user])
         # The sums of the rows of X^T X, which bound its largest eigenvalue.
-        ridge = options['l2_weight'] + options.get('text_weight', 0.0)
         needs_more = float(sums.max()) > _MAX_CONDITION * ridge
         return torch.float64 if needs_more else torch.float32
 
@@ -175,24 +234,5 @@ class EASE(ClosedForm):
             )
 
 
-def _inverse(matrix: Tensor) -> Tensor:
-    r"""The inverse of a symmetric positive definite matrix, which is overwritten."""
-    factor, info = torch.linalg.cholesky_ex(matrix)
-    if int(info) != 0:
-        raise ValueError(
-            "'l2_weight' must be larger for these interactions: with it "
-            'the matrix of co-occurrences cannot be inverted'
-        )
-    return torch.cholesky_inverse(factor, out=matrix)
-
-
-def _residual(inverse: Tensor, text: Tensor, l2_weight: float) -> Tensor:
-    r"""The product of a matrix with :math:`\mathbf{1} - \mathbf{S}`, where
-    :math:`\mathbf{S}` is the model of texts. With few columns of text the inverse that
-    it needs is one of low rank, :math:`(\mathbf{T} \mathbf{T}^{\top} + \rho)^{-1} =
-    (1 - \mathbf{T} \mathbf{M} \mathbf{T}^{\top}) / \rho`."""
-    small = text.t() @ text
-    small.diagonal().add_(l2_weight)
-    mixed = torch.linalg.solve(small, text.t()).t()  # T M
-    diagonal = 1 - (mixed * text).sum(dim=1)
-    return torch.addmm(inverse, inverse @ mixed, text.t(), alpha=-1).div_(diagonal)
+def _ridge(options: Options) -> float:
+    return options['l2_weight'] + options.get('text_weight', 0.0)

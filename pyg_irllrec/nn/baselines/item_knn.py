@@ -40,6 +40,7 @@ class ItemKNN(ClosedForm):
     """
 
     _grids: ClassVar = {'exponent': (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)}
+    _starts: ClassVar = {'exponent': 0.3}
     _defaults: ClassVar = {'exponent': 0.3}
 
     def __init__(

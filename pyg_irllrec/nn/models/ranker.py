@@ -17,6 +17,7 @@ from pyg_irllrec.nn.models.recommendation import (
     recommend,
 )
 from pyg_irllrec.utils.adjacency import source_and_target
+from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_count
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.user_items import UserItems
@@ -160,7 +161,14 @@ class Ranker(Module):
         chosen them yet."""
         return False
 
-    def calibrate(self, label: UserItems, exclude: UserItems, *, k: int = 20) -> None:
+    def calibrate(
+        self,
+        label: UserItems,
+        exclude: UserItems,
+        *,
+        k: int = 20,
+        progress: bool = False,
+    ) -> None:
         r"""Chooses the options that were left open, by the sum of Recall@k and NDCG@k
         on validation alone. (default: there are none)
 
@@ -169,12 +177,14 @@ class Ranker(Module):
             exclude (UserItems): The interactions to mask, those of training.
             k (int): The cut-off; the number of items where that is smaller.
                 (default: :obj:`20`)
+            progress (bool): Whether to show what is tried: a bar on a terminal, else
+                one line on the standard error. (default: :obj:`False`)
 
         Raises:
             ValueError: If the interactions are of other numbers of users or items, none
                 is held out, or a score is NaN or infinite.
         """
-        self._check_validation(label, exclude, k)
+        self._check_validation(label, exclude, k, progress)
 
     def _check_exclude(self, exclude: object) -> Optional[UserItems]:
         if exclude is None:
@@ -190,8 +200,11 @@ class Ranker(Module):
             )
         return self._check_sizes('exclude', exclude)
 
-    def _check_validation(self, label: object, exclude: object, k: int) -> None:
+    def _check_validation(
+        self, label: object, exclude: object, k: int, progress: bool
+    ) -> None:
         check_count('k', k)
+        check_flag('progress', progress)
         for name, value in (('label', label), ('exclude', exclude)):
             if not isinstance(value, UserItems):
                 raise ValueError(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Optional
 
@@ -17,6 +18,7 @@ from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.loss import LossOutput
 from pyg_irllrec.nn.models._blend import best_blend, blend, standardise
 from pyg_irllrec.nn.models._measure import measure
+from pyg_irllrec.nn.models._trials import counting_trials, note_choosing
 from pyg_irllrec.nn.models.ranker import Ranker
 from pyg_irllrec.nn.models.recommendation import Scorer
 from pyg_irllrec.utils.adjacency import source_and_target
@@ -342,7 +344,14 @@ class Recommender(Ranker):
         return [each for each in self.companions if isinstance(each, Ranker)]
 
     @torch.no_grad()
-    def calibrate(self, label: UserItems, exclude: UserItems, *, k: int = 20) -> None:
+    def calibrate(
+        self,
+        label: UserItems,
+        exclude: UserItems,
+        *,
+        k: int = 20,
+        progress: bool = False,
+    ) -> None:
         r"""Chooses :obj:`blend_weight` by Recall@k and NDCG@k on validation alone, each
         divided by its best value among single rankers. From the best single ranker it
         moves towards others as long as that gains, so that what does not help has the
@@ -354,29 +363,42 @@ class Recommender(Ranker):
             exclude (UserItems): The interactions to mask, those of training.
             k (int): The cut-off; the number of items where that is smaller.
                 (default: :obj:`20`)
+            progress (bool): Whether to show what is tried: a bar on a terminal, else
+                one line on the standard error. (default: :obj:`False`)
 
         Raises:
             ValueError: If the interactions are of other numbers of users or items, none
                 is held out, or a score is NaN or infinite.
         """
-        self._check_validation(label, exclude, k)
+        self._check_validation(label, exclude, k, progress)
         if self.blend_weight is None:
             return
+        are_open = [each for each in self._rankers() if each.needs_calibration]
+        parts = [
+            f'the options of {type(each).__name__} ({each.num_items} items)'
+            for each in are_open
+        ]
+        note_choosing(' and '.join([*parts, 'the blend']), progress)
+        on_terminal = progress and sys.stderr.isatty()
         with evaluating(self):
             scorers = [_inner_products(*self.get_embeddings())]
             for companion in self._rankers():
                 if companion.needs_calibration:
-                    companion.calibrate(label, exclude, k=k)
+                    companion.calibrate(label, exclude, k=k, progress=on_terminal)
                 scorers.append(companion.scorer())
+            with counting_trials('Blend', progress) as count:
 
-            def measure_blends(weights: list[list[float]]) -> Tensor:
-                def variants(users: Tensor) -> Iterable[Tensor]:
-                    parts = [standardise(scorer(users)) for scorer in scorers]
-                    return (blend(parts, weight) for weight in weights)
+                def measure_blends(weights: list[list[float]]) -> Tensor:
+                    def variants(users: Tensor) -> Iterable[Tensor]:
+                        parts = [standardise(scorer(users)) for scorer in scorers]
+                        return (blend(parts, weight) for weight in weights)
 
-                return measure(variants, len(weights), label, exclude, k, self.device)
+                    sizes = len(weights), label, exclude, k, self.device
+                    found = measure(variants, *sizes)
+                    count(len(weights))
+                    return found
 
-            weight = best_blend(measure_blends, len(scorers))
+                weight = best_blend(measure_blends, len(scorers))
         self.blend_weight.copy_(torch.tensor(weight))
 
 

@@ -13,19 +13,25 @@ from pyg_irllrec.utils import UserItems
 from tests.nn.baselines.data import EVERYONE, ITEMS, PAIRS, TRAIN, USERS, VAL
 
 KNOWN = PAIRS[:, ::2]
+TEXT = torch.randn(ITEMS, 3, generator=torch.Generator().manual_seed(0))
 
 
-def peak(monkeypatch, **best):
-    """Validation that is the better, the nearer the options are to these."""
+def peak(monkeypatch, far):
+    """Validation that is the better, the less the options give here."""
+    tried = []
+
+    def trials(self, users):
+        return lambda options: tried.append(options) or self.score
 
     def measure(variants, num_variants, label, exclude, k, device):
-        model = variants.__closure__[0].cell_contents
         assert (num_variants, label, exclude, k) == (1, VAL, TRAIN, 3)
         assert len(variants(EVERYONE)) == 1
-        far = sum(abs(model.options[name] - value) for name, value in best.items())
-        return torch.tensor([[1.0, -far]])
+        return torch.tensor([[1.0, -far(**tried[-1])]])
 
+    for cls in (EASE, ItemKNN):
+        monkeypatch.setattr(cls, '_trials', trials)
     monkeypatch.setattr(_closed_form, 'measure', measure)
+    return tried
 
 
 @pytest.mark.parametrize(
@@ -38,9 +44,10 @@ def peak(monkeypatch, **best):
     ],
 )
 def test_calibrates_what_is_open(cls, best, monkeypatch):
+    (name,) = best
     model = cls(USERS, ITEMS, KNOWN)
     assert model.needs_calibration and model.options.items() <= cls._defaults.items()
-    peak(monkeypatch, **best)
+    peak(monkeypatch, lambda **options: abs(options[name] - best[name]))
     model.calibrate(VAL, TRAIN, k=3)
     assert not model.needs_calibration and model.options == best
     expected = cls(USERS, ITEMS, KNOWN, **best).score(EVERYONE)
@@ -50,12 +57,75 @@ def test_calibrates_what_is_open(cls, best, monkeypatch):
 
 
 def test_calibrates_several_and_keeps_what_is_given(monkeypatch):
-    text = torch.randn(ITEMS, 3, generator=torch.Generator().manual_seed(0))
-    model = EASE(USERS, ITEMS, KNOWN, item_text=text, text_l2_weight=3.0)
-    peak(monkeypatch, l2_weight=50.0, text_weight=500.0)
+    model = EASE(USERS, ITEMS, KNOWN, item_text=TEXT, text_l2_weight=3.0)
+
+    def far(l2_weight, text_weight, text_l2_weight):
+        ridge = l2_weight + text_weight
+        return abs(ridge / 2000 - 1) + abs(text_weight / ridge - 0.35)
+
+    peak(monkeypatch, far)
     model.calibrate(VAL, TRAIN, k=3)
-    expected = {'l2_weight': 50.0, 'text_weight': 500.0, 'text_l2_weight': 3.0}
-    assert model.options == expected
+    assert model.options == pytest.approx(
+        {'l2_weight': 1300.0, 'text_weight': 700.0, 'text_l2_weight': 3.0}
+    )
+
+
+@pytest.mark.parametrize(
+    ('given', 'best'),
+    [
+        ({'l2_weight': 7.0}, {'text_weight': 50.0, 'text_l2_weight': 2.0}),
+        ({'text_weight': 7.0}, {'l2_weight': 1e3, 'text_l2_weight': 20.0}),
+        ({'l2_weight': 7.0, 'text_weight': 7.0}, {'text_l2_weight': 100.0}),
+    ],
+)
+def test_calibrates_what_is_open_beside_what_is_given(given, best, monkeypatch):
+    model = EASE(USERS, ITEMS, KNOWN, item_text=TEXT, **given)
+    peak(monkeypatch, lambda **tried: sum(abs(tried[it] - best[it]) for it in best))
+    model.calibrate(VAL, TRAIN, k=3)
+    assert model.options == given | best
+
+
+def test_each_step_of_the_first_axis_has_the_best_of_the_others():
+    """A ridge along a diagonal, on which one axis alone gains nothing."""
+    grids = {name: tuple(map(float, range(5))) for name in 'xy'}
+    gain = lambda point: point['x'] - 9 * abs(point['x'] - point['y'])  # noqa: E731
+    best = _closed_form._best_point({'x': 0.0, 'y': 0.0}, grids, gain)
+    assert best == {'x': 4.0, 'y': 4.0}
+
+
+def test_chooses_on_a_part_of_many_users(monkeypatch):
+    assert _closed_form._sample(VAL) is VAL
+    monkeypatch.setattr(_closed_form, '_MOST_USERS', 5)
+    part = _closed_form._sample(VAL)
+    users = part.degree.nonzero().flatten()
+    assert users.numel() == 5 and users[-1] > USERS // 2
+    assert torch.equal(part.degree[users], VAL.degree[users])
+    assert torch.equal(part.lookup(users)[1], VAL.lookup(users)[1])
+    model, measured = EASE(USERS, ITEMS, KNOWN), []
+    monkeypatch.setattr(
+        _closed_form,
+        'measure',
+        lambda *given: measured.append(given[2]) or torch.ones(1, 2),
+    )
+    model.calibrate(VAL, TRAIN, k=3)
+    assert int((measured[0].degree > 0).sum()) == 5
+
+
+@pytest.mark.parametrize('on_terminal', [False, True])
+def test_shows_its_progress(on_terminal, monkeypatch, capsys):
+    monkeypatch.setattr('sys.stderr.isatty', lambda: on_terminal)
+    EASE(USERS, ITEMS, KNOWN).calibrate(VAL, TRAIN, k=3)
+    assert capsys.readouterr().err == ''
+    EASE(USERS, ITEMS, KNOWN).calibrate(VAL, TRAIN, k=3, progress=True)
+    shown = capsys.readouterr().err
+    if on_terminal:
+        assert 'EASE, 12 items: 0 trials' in shown and 'choosing' not in shown
+    else:
+        assert shown == 'choosing the options of EASE (12 items) on validation\n'
+    EASE(USERS, ITEMS, KNOWN, l2_weight=1.0).calibrate(VAL, TRAIN, progress=True)
+    assert capsys.readouterr().err == ''
+    with pytest.raises(ValueError, match="'progress' must be"):
+        EASE(USERS, ITEMS, KNOWN).calibrate(VAL, TRAIN, progress='yes')
 
 
 def test_validation_is_measured():
@@ -77,7 +147,7 @@ def test_what_is_given_stays():
 
 def test_the_state_is_what_was_chosen(monkeypatch):
     model = EASE(USERS, ITEMS, KNOWN)
-    peak(monkeypatch, l2_weight=20.0)
+    peak(monkeypatch, lambda l2_weight: abs(l2_weight - 20.0))
     model.calibrate(VAL, TRAIN, k=3)
     file = io.BytesIO()
     torch.save(model.state_dict(), file)
@@ -95,7 +165,7 @@ def test_the_state_is_what_was_chosen(monkeypatch):
 
 def test_it_shows_the_options_in_use(monkeypatch):
     model = EASE(USERS, ITEMS, KNOWN)
-    peak(monkeypatch, l2_weight=20.0)
+    peak(monkeypatch, lambda l2_weight: abs(l2_weight - 20.0))
     model.calibrate(VAL, TRAIN, k=3)
     assert 'l2_weight=20)' in repr(model)
     assert 'l2_weight=3.0)' in repr(EASE(USERS, ITEMS, KNOWN, l2_weight=3.0))

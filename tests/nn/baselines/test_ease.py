@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pyg_irllrec.nn import EASE
+from pyg_irllrec.nn.baselines import ease
 from pyg_irllrec.utils import UserItems
 from tests.nn.baselines.data import EVERYONE, ITEMS, PAIRS, USERS, X
 
@@ -46,6 +47,60 @@ def test_with_a_text_prior(text_weight, ridge):
     torch.testing.assert_close(
         model.score(EVERYONE), by_hand(7.0, text_weight, ridge), atol=1e-5, rtol=1e-4
     )
+
+
+@pytest.mark.parametrize('text_weight', [0.0, 5.0])
+def test_few_users_are_factorised_in_place_of_items(text_weight, monkeypatch):
+    calls = []
+    invert = ease.invert_by_users
+    monkeypatch.setattr(
+        ease, 'invert_by_users', lambda *given: calls.append(1) or invert(*given)
+    )
+    monkeypatch.setattr(ease, '_FEW_USERS', 0)
+    options = {'text_weight': text_weight, 'text_l2_weight': 2.0}
+    model = EASE(USERS, ITEMS, PAIRS, l2_weight=7.0, item_text=TEXT, **options)
+    expected = by_hand(7.0, text_weight, 2.0)
+    torch.testing.assert_close(model.score(EVERYONE), expected, atol=1e-5, rtol=1e-4)
+    assert calls == [1]
+    with pytest.raises(ValueError, match="'l2_weight' must be larger"):
+        EASE(USERS, ITEMS, PAIRS, l2_weight=1e-30).score(EVERYONE)
+
+
+@pytest.mark.parametrize('few', [0, 2])
+@pytest.mark.parametrize('text', [None, TEXT])
+def test_what_is_tried_is_what_would_be_solved(text, few, monkeypatch):
+    monkeypatch.setattr(ease, '_FEW_USERS', few)
+    ridges = []
+    invert = EASE._invert
+    monkeypatch.setattr(
+        EASE,
+        '_invert',
+        lambda self, ridge, *rest: ridges.append(ridge) or invert(self, ridge, *rest),
+    )
+    users = EVERYONE[3::2].clone()
+    trials = EASE(USERS, ITEMS, PAIRS, item_text=text)._trials(users)
+    # The sums are 20 with and without texts, 20 but for rounding, and 30.
+    tried = [(10.0, 10.0, 1.0), (14.0, 6.0, 1.0), (14.0, 6.0, 5.0), (20.0, 0.0, 5.0)]
+    tried += [(20 * 0.9, 20 - 20 * 0.9, 1.0), (10.0, 20.0, 1.0)]
+    for l2_weight, text_weight, text_l2_weight in tried:
+        options = {'l2_weight': l2_weight}
+        if text is not None:
+            options |= {'text_weight': text_weight, 'text_l2_weight': text_l2_weight}
+        found = trials(options)(users[1:4])
+        before = len(ridges)
+        solved = EASE(USERS, ITEMS, PAIRS, item_text=text, **options).score(users[1:4])
+        del ridges[before:]
+        torch.testing.assert_close(found, solved, atol=1e-5, rtol=1e-4)
+    assert len(ridges) == (2 if text is not None else 5)
+
+
+def test_interactions_are_counted_once(monkeypatch):
+    calls = []
+    gram = EASE._gram
+    monkeypatch.setattr(EASE, '_gram', lambda self: calls.append(1) or gram(self))
+    model = EASE(USERS, ITEMS, PAIRS, item_text=TEXT)
+    model.calibrate(UserItems(PAIRS, USERS, ITEMS), UserItems(PAIRS, USERS, ITEMS))
+    assert calls == [1]
 
 
 def test_a_prior_without_weight_changes_nothing():

@@ -414,6 +414,24 @@ def test_calibrates_on_validation(wanted, weight):
     assert model.training
 
 
+@pytest.mark.parametrize('on_terminal', [False, True])
+def test_calibration_shows_its_progress(on_terminal, monkeypatch, capsys):
+    monkeypatch.setattr('sys.stderr.isatty', lambda: on_terminal)
+    label, none = UserItems(PAIRS.flip(1)[:, :3], 6, 7), UserItems(PAIRS[:, :0], 6, 7)
+    companions = [EASE(6, 7, PAIRS), Popularity(6, 7, PAIRS)]
+    model = Recommender(LightGCN(6, 7, 4), GRAPH, companions=companions)
+    model.calibrate(label, none, progress=True)
+    shown = capsys.readouterr().err
+    if on_terminal:
+        assert 'EASE, 7 items: ' in shown and 'Blend: ' in shown
+        assert 'choosing' not in shown
+    else:
+        both = 'the options of EASE (7 items) and the blend'
+        assert shown == f'choosing {both} on validation\n'
+    model.calibrate(label, none)
+    assert capsys.readouterr().err == ''
+
+
 def test_calibrates_companions_that_are_open_once(monkeypatch):
     calls = []
     taken, label = UserItems(PAIRS, 6, 7), UserItems(PAIRS.flip(1)[:, :3], 6, 7)
