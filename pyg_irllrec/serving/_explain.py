@@ -2,6 +2,8 @@ r"""Why items are recommended, in plain sentences."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from textwrap import shorten
 from typing import TYPE_CHECKING, Optional
@@ -21,9 +23,11 @@ from pyg_irllrec.utils import UserItems
 if TYPE_CHECKING:
     from pyg_irllrec.serving.bundle import Bundle
 
+_QUOTES = re.compile('["“”„]')  # Those in a title, which is quoted itself.
 _NUM_SIMILAR = 3
 _NUM_INTENTS = 3
 _LONGEST_TITLE = 80
+_DEVIATIONS = 3.0  # Of chance: one in 700 items that are not related exceeds them.
 
 
 def explain(bundle: Bundle, user: NodeId, items: Sequence[NodeId]) -> list[Explanation]:
@@ -44,7 +48,7 @@ def _explain(
     intents = _shared(bundle, user, item)
     sentences = [
         _place_in_words(bundle, user, item, rank, len(better)),
-        _likeness_in_words(bundle, user, [each for each, _ in nearest]),
+        _likeness_in_words(bundle, user, item, [each for each, _ in nearest]),
         _intents_in_words(intents),
     ]
     return Explanation(
@@ -70,14 +74,33 @@ def _unseen(bundle: Bundle, user: int) -> Tensor:
 
 
 def _most_like(bundle: Bundle, user: int, item: int) -> list[tuple[int, float]]:
-    r"""The user's own items that are the most like another, with the cosines."""
-    own = _items_of(_own_items(bundle), user)
-    own = own[own != item]
+    r"""The user's own items that are the most like another, with the cosines, which
+    exceed what chance makes of items that are not related."""
+    own = _others(bundle, user, item)
     embedding = bundle.ranker.item_embedding
     rows = torch.cat([own, torch.tensor([item])]).to(embedding.device)
     unit = normalize(embedding[rows].float()).cpu()
     best = (unit[:-1] @ unit[-1]).topk(min(_NUM_SIMILAR, len(own)))
-    return list(zip(own[best.indices].tolist(), best.values.tolist()))
+    found = zip(own[best.indices].tolist(), best.values.tolist())
+    return [(each, cosine) for each, cosine in found if cosine >= _least_cosine(bundle)]
+
+
+def _others(bundle: Bundle, user: int, item: int) -> Tensor:
+    r"""The items of a user that the model was trained on, without one."""
+    own = _items_of(_own_items(bundle), user)
+    return own[own != item]
+
+
+def _chance(bundle: Bundle) -> float:
+    r"""The least cosine of two items that is likeness: the mean of all pairs, and three
+    deviations of the cosine of two directions of :math:`d` dimensions that are drawn,
+    :math:`1 / \sqrt{d}` each; 0.9 in their place for few dimensions."""
+    unit = normalize(bundle.ranker.item_embedding.float())
+    mean = float(unit.mean(dim=0).square().sum())
+    return mean + (1 - mean) * min(0.9, _DEVIATIONS / math.sqrt(unit.size(1)))
+
+
+_least_cosine = PerBundle(_chance)
 
 
 def _training_items(bundle: Bundle) -> UserItems:
@@ -115,12 +138,16 @@ def _place_in_words(
     return f'{name} is number {rank} of the {num_unseen} items that {who} has not seen.'
 
 
-def _likeness_in_words(bundle: Bundle, user: int, items: Sequence[int]) -> str:
-    if not items:
-        return ''
-    *first, last = (_item_name(bundle, item) for item in items)
+def _likeness_in_words(
+    bundle: Bundle, user: int, item: int, nearest: Sequence[int]
+) -> str:
+    who = _user_name(bundle, user)
+    if not nearest:
+        others = len(_others(bundle, user, item)) > 0
+        return f'None of the items that {who} chose is much like it.' if others else ''
+    *first, last = (_item_name(bundle, each) for each in nearest)
     names = f'{", ".join(first)} and {last}' if first else last
-    return f'Of those that {_user_name(bundle, user)} chose, it is most like {names}.'
+    return f'Of those that {who} chose, it is most like {names}.'
 
 
 def _intents_in_words(intents: Sequence[NamedIntent]) -> str:
@@ -137,4 +164,6 @@ def _item_name(bundle: Bundle, item: int) -> str:
     title = bundle.items.title(item)
     if title == str(bundle.items[item]):  # It has none.
         return f'item {title}'
-    return f'"{shorten(title, _LONGEST_TITLE, placeholder=" ...")}"'
+    title = shorten(title, _LONGEST_TITLE, placeholder=' ...')
+    inner = _QUOTES.sub("'", title)
+    return f'"{inner}"'

@@ -35,10 +35,25 @@ def item_bonus(
     .. math::
         b_i = \text{dial} \sum_c w_c\, z(\text{match}(c, i)),
 
-    of shape :math:`(I)`, or :obj:`None` where they leave the scores as they are:
-    without intents, where all weights are 0, and for :obj:`dial=0`. An intent is the
-    name of one of the bundle, as :meth:`~pyg_irllrec.serving.Bundle.intents` lists
-    them, or any words.
+    of shape :math:`(I)`, or :obj:`None` where they leave the scores as they are.
+
+    Raises:
+        ValueError: As for :func:`item_effects`.
+    """
+    effects = item_effects(bundle, intents, dial)
+    if not effects:
+        return None
+    bonus = torch.stack([*effects.values()]).sum(dim=0)
+    return bonus.to(bundle.ranker.item_embedding.device)
+
+
+def item_effects(
+    bundle: Bundle, intents: Optional[Mapping[str, float]], dial: float = 1.0
+) -> dict[str, Tensor]:
+    r"""The part of each intent in :func:`item_bonus`, of shape :math:`(I)`, on the CPU:
+    none for a weight of 0, and for :obj:`dial=0` none at all. An intent is the name of
+    one of the bundle, as :meth:`~pyg_irllrec.serving.Bundle.intents` lists them, or any
+    words.
 
     Raises:
         ValueError: If a weight or the dial is out of range, or an intent cannot be
@@ -47,13 +62,12 @@ def item_bonus(
     weights = _check_weights(intents)
     if not is_number(dial) or not 0 <= dial <= MAX_WEIGHT:
         raise ValueError(f"'dial' must be from 0 to {MAX_WEIGHT:g}, got {dial!r}")
-    matches = [
-        weight * _match(bundle, intent) for intent, weight in weights.items() if weight
-    ]
-    if dial == 0 or not matches:
-        return None
-    bonus = float(dial) * torch.stack(matches).sum(dim=0)
-    return bonus.to(bundle.ranker.item_embedding.device)
+    effects = {
+        intent: float(dial) * weight * _match(bundle, intent)
+        for intent, weight in weights.items()
+        if weight
+    }
+    return effects if dial else {}
 
 
 class WordMatch:

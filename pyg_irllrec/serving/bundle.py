@@ -389,7 +389,8 @@ class Bundle:
         :class:`~pyg_irllrec.nn.SGL` and :class:`~pyg_irllrec.nn.SimGCL` give a new
         user without an embedding of their own, but for one approximation: the
         embeddings of items stay as they are. For other backbones the inner sum is the
-        final embedding of the item, an approximation too.
+        final embedding of the item, an approximation too. A text beside items counts
+        as two of them, whatever the blend (:obj:`docs/recommend.md`).
 
         Args:
             items (iterable): The ids of the items that they like, which are not
@@ -600,8 +601,9 @@ class Bundle:
 
     def explain(self, user: NodeId, item: NodeId) -> Explanation:
         r"""Why an item is recommended to a user: the user's own items that are most
-        like it, the intents that both lean to, its score and its place. All this
-        describes what a model has learned, not what caused a score.
+        like it, if any are more so than chance has it (:obj:`docs/steering.md`), the
+        intents that both lean to, its score and its place. All this describes what a
+        model has learned, not what caused a score.
 
         .. code-block:: python
 

@@ -26,7 +26,8 @@ class Explanation(NamedTuple):
     :obj:`None` for one that the user has seen."""
     similar: list[RankedItem]
     """The user's own items that are the most like it, by the cosine of their
-    embeddings, which is their score."""
+    embeddings, which is their score; none that is no more like it than chance has
+    it."""
     intents: list[NamedIntent]
     """The intents that both the user and the item lean to, as the user has them."""
 

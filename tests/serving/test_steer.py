@@ -6,7 +6,7 @@ from torch.nn.functional import cosine_similarity, normalize
 
 from pyg_irllrec.nn.models._blend import standardise
 from pyg_irllrec.serving import Bundle
-from pyg_irllrec.serving._steer import item_bonus, match_of
+from pyg_irllrec.serving._steer import item_bonus, item_effects, match_of
 from tests.serving.bundles import bare_bundle, plain_bundle, small_data, small_model
 
 
@@ -33,6 +33,14 @@ def test_weights_and_the_dial_scale_and_intents_add_up():
     chess, named = (item_bonus(bundle, {word: 1}) for word in ('chess', name))
     both = item_bonus(bundle, {'chess': -0.5, name: 2.0}, dial=3.0)
     assert torch.allclose(both, 3 * (2 * named - 0.5 * chess), atol=1e-5)
+
+
+def test_the_parts_of_intents():
+    bundle = plain_bundle()
+    effects = item_effects(bundle, {'chess': -0.5, 'hiking': 2.0, 'tent': 0}, dial=3.0)
+    assert list(effects) == ['chess', 'hiking']
+    assert torch.allclose(effects['hiking'], 6 * item_bonus(bundle, {'hiking': 1}))
+    assert item_effects(bundle, {'chess': 1.0}, 0) == {}
 
 
 def test_a_name_is_its_prototype():

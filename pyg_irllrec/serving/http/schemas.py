@@ -214,12 +214,19 @@ class ExplainResponse(BaseModel):
     version: str
 
 
+class SteeredItem(RankedItem):
+    r"""An item in a steered list: :obj:`effects` are what each intent has added to its
+    score, above 0 where it was raised, in deviations of the scores of the user."""
+
+    effects: dict[str, float]
+
+
 class SteerResponse(BaseModel):
     r"""The intents of a user and the steered list."""
 
     user: Union[int, str]
     intents: list[NamedIntent]
-    items: list[RankedItem]
+    items: list[SteeredItem]
     version: str
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional, Union
 
 from pyg_irllrec.serving._explain import explain
 from pyg_irllrec.serving._ranking_dicts import ranking_dicts
+from pyg_irllrec.serving._steer import item_effects
 from pyg_irllrec.serving.bundle import Bundle
 from pyg_irllrec.serving.http._node_search import NodeSearch
 from pyg_irllrec.serving.http.schemas import (
@@ -180,10 +181,17 @@ class Service:
         ((_, items),) = bundle.recommend(
             [request.user], request.k, intents=request.intents, dial=request.dial
         )
+        effects = item_effects(bundle, request.intents, request.dial)
+        places = ranking_dicts(items)
+        for place in places:
+            row = bundle.items.row(place['item'], 'item')
+            place['effects'] = {
+                name: float(each[row]) for name, each in effects.items()
+            }
         return {
             'user': request.user,
             'intents': [plain(each) for each in bundle.intents(request.user)],
-            'items': ranking_dicts(items),
+            'items': places,
             'version': held.version,
         }
 

@@ -83,10 +83,10 @@ def test_similar(client):
 
 
 def test_explain(client):
-    body = {'user': USER, 'items': [ITEM, 'book 4']}
+    body = {'user': 'user-005', 'items': ['book 0', 'book 4']}
     answer = ok(client, '/explain', body, schemas.ExplainResponse)
     first, _ = answer['explanations']
-    assert first == plain_bundle().explain(USER, ITEM).to_dict()
+    assert first == plain_bundle().explain('user-005', 'book 0').to_dict()
     assert first['similar'][0]['rank'] == 1
 
 
@@ -97,6 +97,9 @@ def test_steer(client):
     body = {'user': USER, 'k': 40, 'intents': intents, 'dial': 3.0}
     steered = ok(client, '/steer', body, schemas.SteerResponse)
     assert steered['items'] != rested['items']
+    first, last = steered['items'][0]['effects'], steered['items'][-1]['effects']
+    assert list(first) == [name] and first[name] > 1 > -0.5 > last[name]
+    assert rested['items'][0]['effects'] == {}
     untouched = ok(client, '/steer', body | {'dial': 0}, schemas.SteerResponse)
     assert untouched == rested
     (_, expected), *_ = plain_bundle().recommend([USER], 40, intents=intents, dial=3.0)

@@ -133,7 +133,12 @@ def test_intents_in_ones_own_words(page):
     own = page.get_by_role('slider', name='lantern and boots')
     sync_api.expect(own).to_have_attribute('aria-valuetext', 'raised +1.0')
     sync_api.expect(page.locator('#list .up').first).to_be_visible()
+    why = page.locator('#list .steered')
+    sync_api.expect(why.first).to_have_text('Raised by “lantern and boots”.')
+    page.locator('#intents input').first.press('Home')
+    sync_api.expect(why.first).to_have_text('Raised by little of “lantern and boots”.')
     page.get_by_role('button', name='Remove lantern and boots').click()
+    sync_api.expect(why).to_have_count(0)
     sync_api.expect(own).to_have_count(0)
     sync_api.expect(page.locator('#list .up')).to_have_count(0)
     assert titles(page) == learned

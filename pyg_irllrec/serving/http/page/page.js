@@ -7,6 +7,7 @@ const NUM_REASONS = 2;
 const NUM_INTENTS = 5;
 const REASONS_AT_ONCE = 5;
 const WAIT_MS = 150;
+const LEAST_EFFECT = 0.1; // In deviations of the user's scores: less moves hardly an item.
 
 const byId = (id) => document.getElementById(id);
 const state = {
@@ -20,7 +21,7 @@ const state = {
 };
 
 const and = new Intl.ListFormat('en');
-const quoted = (titles) => and.format(titles.map((title) => `“${title}”`));
+const quoted = (titles) => and.format(titles.map((title) => `“${title.replace(/["“”„]/g, "'")}”`));
 
 function make(tag, text, classes, attributes = {}) {
   const node = document.createElement(tag);
@@ -285,10 +286,12 @@ function moved(item, rank) {
 }
 
 function showList(items) {
-  const lines = items.map(({ rank, item, title }) => {
+  const lines = items.map(({ rank, item, title, effects }) => {
     const line = make('li');
     line.append(make('span', `${rank}.`, 'rank'), make('h3', title), moved(item, rank));
     const body = make('div', undefined, 'body');
+    const why = steered(effects);
+    if (why) body.append(make('p', why, 'steered quiet'));
     body.append(make('p', state.reasons.get(item) ?? '', 'reason quiet'), similarButton(item, title));
     line.append(body);
     line.item = item;
@@ -298,6 +301,23 @@ function showList(items) {
   const none = 'There is nothing left to recommend.';
   byId('status').textContent = items.length ? `${items.length} items` : none;
   showReasons(items.map(({ item }) => item));
+}
+
+// What intents did to an item, the strongest first. One that is muted raises what has
+// little of it, and one that is raised lowers it.
+function steered(effects) {
+  const strong = Object.entries(effects)
+    .filter(([, effect]) => Math.abs(effect) >= LEAST_EFFECT)
+    .sort(([, one], [, other]) => Math.abs(other) - Math.abs(one));
+  const named = (up) => strong
+    .filter(([, effect]) => effect > 0 === up)
+    .map(([name, effect]) => {
+      const has = effect > 0 === state.weights.get(name) > 0;
+      return `${has ? '' : 'little of '}“${name}”`;
+    });
+  const parts = [['Raised by', named(true)], ['Lowered by', named(false)]];
+  return parts.filter(([, names]) => names.length)
+    .map(([verb, names]) => `${verb} ${and.format(names)}.`).join(' ');
 }
 
 // The sentences of an explanation without what the list shows already.
