@@ -718,6 +718,13 @@ def with_companions(seed=0):
     return build(seed, companions=[EASE(60, 50, train), Popularity(60, 50, train)])
 
 
+@pytest.mark.parametrize('progress', [False, True])
+def test_progress_is_passed_on_to_the_choice_of_a_blend(progress, tmp_path, capsys):
+    run(tmp_path, with_companions(), epochs=1, progress=progress)
+    line = 'choosing the options of EASE (50 items) and the blend on validation'
+    assert (line in capsys.readouterr().err) == progress
+
+
 def test_companions_are_blended_by_validation_and_saved(tmp_path):
     plain = run(tmp_path / 'plain')
     model = with_companions()
