@@ -1,24 +1,22 @@
 r"""Intent representation learning with language models, for PyTorch Geometric."""
 
 from importlib import import_module
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from pyg_irllrec import (
-    datasets,
-    functional,
-    nn,
-    presets,
-    text,
-    transforms,
-    typing,
-    utils,
-)
-from pyg_irllrec.assemble import build_model
+if TYPE_CHECKING:
+    from pyg_irllrec import (
+        datasets,
+        functional,
+        nn,
+        presets,
+        text,
+        transforms,
+        typing,
+        utils,
+    )
+    from pyg_irllrec.assemble import build_model
 
 __version__ = '0.1.0'
-
-# They need an extra, or are of no use at run time: imported when first asked for.
-_LAZY = ('explain', 'plot', 'serving', 'testing', 'training')
 
 __all__ = [
     '__version__',
@@ -39,11 +37,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
-    if name in _LAZY:
+def __getattr__(name: str) -> Any:
+    # Imported when first asked for: torch takes seconds, and some need an extra.
+    if name == 'build_model':
+        return import_module(f'{__name__}.assemble').build_model
+    if name in __all__:
         return import_module(f'{__name__}.{name}')
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *__all__})

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import atexit
+import signal
 import sys
 from collections.abc import Sequence
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
-from pyg_irllrec.utils.optional import import_optional
+if TYPE_CHECKING:
+    from typer import Typer
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -16,6 +19,19 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             (default: :obj:`None`, the arguments of the process)
     """
     try:
+        app = _import_app()
+    except KeyboardInterrupt:  # Importing torch takes seconds.
+        print('stopped', file=sys.stderr)
+        sys.exit(130)
+    # When all is done, Ctrl-C changes the exit code no longer.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    app(argv, prog_name='pyg-irllrec')
+
+
+def _import_app() -> Typer:
+    from pyg_irllrec.utils.optional import import_optional
+
+    try:
         for module in ('typer', 'pydantic', 'yaml'):
             import_optional(module, 'pyg-irllrec', 'cli')
     except ImportError as error:
@@ -23,4 +39,4 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         sys.exit(2)
     from pyg_irllrec.cli.app import app
 
-    app(argv, prog_name='pyg-irllrec')
+    return app

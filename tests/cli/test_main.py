@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from pyg_irllrec import __version__
 from pyg_irllrec.cli import main as module
+from pyg_irllrec.utils import optional
 from tests.cli.calls import call
 
 
@@ -17,9 +21,24 @@ def test_a_missing_extra_is_one_line(capsys, monkeypatch):
     def missing(name, needed_by, extra):
         raise ImportError(f'{needed_by} needs {name}: pip install pyg_irllrec[{extra}]')
 
-    monkeypatch.setattr(module, 'import_optional', missing)
+    monkeypatch.setattr(optional, 'import_optional', missing)
     with pytest.raises(SystemExit, match='2'):
         module.main(['info', 'x'])
     shown = capsys.readouterr()
     assert shown.err == 'error: pyg-irllrec needs typer: pip install pyg_irllrec[cli]\n'
     assert shown.out == ''
+
+
+def test_an_interruption_while_it_is_imported(capsys, monkeypatch):
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, '_import_app', stop)
+    with pytest.raises(SystemExit, match='130'):
+        module.main(['info', 'x'])
+    assert capsys.readouterr() == ('', 'stopped\n')
+
+
+def test_nothing_heavy_is_imported_before_it_can_be_interrupted():
+    code = "import sys, pyg_irllrec.cli.main; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, '-c', code], check=True)

@@ -23,8 +23,8 @@ and add ``similar.command`` to :obj:`pyg_irllrec.cli.app.COMMANDS`. Options that
 commands have come from :mod:`pyg_irllrec.cli.options`: one name, one meaning. A wrong
 combination of options raises a :class:`ValueError`, which names them as they are typed
 (``--rating``); :func:`~pyg_irllrec.cli.run_command.run_command` makes one line and the
-exit code 2 of it, as of any other error of a user.
-Errors of the package name arguments: the third field of a command has options for them. What is printed goes through
-:class:`~pyg_irllrec.cli.output.Output`. Bundles are read by
+exit code 2 of it, as of any other error of a user. Errors of the package name
+arguments: the third field of a command has the options for them. What is printed goes
+through :class:`~pyg_irllrec.cli.output.Output`. Bundles are read by
 :func:`~pyg_irllrec.cli.open_bundle.open_bundle`. Extras beyond ``cli`` are imported
 inside the function."""
