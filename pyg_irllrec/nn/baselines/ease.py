@@ -35,8 +35,9 @@ class EASE(ClosedForm):
     interactions, :math:`\mathbf{X}^{\top} \mathbf{X}` being the cosines of texts and
     :math:`\lambda` :obj:`text_l2_weight`; without texts :math:`\mu = 0`.
 
-    It is solved exactly, in :math:`O(I^3)`, when it first scores. Memory is three
-    matrices of :math:`I \times I` while solving, one afterwards. They are in
+    It is solved exactly when it first scores, in :math:`O(I^3)`, or in
+    :math:`O(I^2 \cdot U)` where users are at most half as many as items. Memory is
+    three matrices of :math:`I \times I` while solving, one afterwards. They are in
     :obj:`float32`, and in :obj:`float64` while solving where :math:`\lambda` is so
     small that :obj:`float32` is not precise enough.
 
@@ -44,6 +45,10 @@ class EASE(ClosedForm):
     saved with it, and neither is the solution. What :obj:`state_dict()` holds is the
     options that :meth:`calibrate` has chosen: to load it, build the model from the same
     interactions first.
+
+    Where :math:`\lambda` and :math:`\mu` are both open, :meth:`calibrate` searches
+    their sum and the share of :math:`\mu`: what costs :math:`O(I^3)` depends on the sum
+    alone. It keeps the scores of the users that it measures, at most 5000.
 
     Args:
         num_users (int): The number of users.
