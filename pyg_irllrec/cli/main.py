@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
@@ -18,14 +21,31 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         argv (sequence of str, optional): What is typed after its name.
             (default: :obj:`None`, the arguments of the process)
     """
-    try:
+    with _exit_at_once():
         app = _import_app()
-    except KeyboardInterrupt:  # Importing torch takes seconds.
-        print('stopped', file=sys.stderr)
-        sys.exit(130)
     # When all is done, Ctrl-C changes the exit code no longer.
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     app(argv, prog_name='pyg-irllrec')
+
+
+@contextmanager
+def _exit_at_once() -> Iterator[None]:
+    r"""Ends the process on Ctrl-C. Importing torch takes seconds, and numpy makes
+    something else of a :class:`KeyboardInterrupt` there."""
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not usual or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _stop(*_: object) -> None:
+    print('stopped', file=sys.stderr, flush=True)
+    os._exit(130)
 
 
 def _import_app() -> Typer:

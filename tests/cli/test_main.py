@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from signal import SIGINT, getsignal, raise_signal
 
 import pytest
 
@@ -30,13 +32,13 @@ def test_a_missing_extra_is_one_line(capsys, monkeypatch):
 
 
 def test_an_interruption_while_it_is_imported(capsys, monkeypatch):
-    def stop() -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(module, '_import_app', stop)
+    monkeypatch.setattr(os, '_exit', sys.exit)
+    monkeypatch.setattr(module, '_import_app', lambda: raise_signal(SIGINT))
+    before = getsignal(SIGINT)
     with pytest.raises(SystemExit, match='130'):
         module.main(['info', 'x'])
     assert capsys.readouterr() == ('', 'stopped\n')
+    assert getsignal(SIGINT) is before
 
 
 def test_nothing_heavy_is_imported_before_it_can_be_interrupted():
