@@ -18,7 +18,7 @@ from pyg_irllrec.utils.user_items import UserItems
 _BLOCK = 1024  # Items whose co-occurrences are counted at once.
 _OPEN = -1.0  # An option that is neither given nor chosen.
 
-_MOST_USERS = 5000  # That options are chosen on.
+_MOST_USERS = 3000  # That options are chosen on.
 
 Options = dict[str, float]
 Gain = Callable[[Options], float]
@@ -96,7 +96,7 @@ class ClosedForm(Ranker):
         progress: bool = False,
     ) -> None:
         r"""Chooses the options that were not given, by the sum of Recall@k and NDCG@k
-        on validation alone, uphill on a grid, and on at most 5000 of its users.
+        on validation alone, uphill on a grid, and on at most 3000 of its users.
 
         Args:
             label (UserItems): The interactions held out for validation.

@@ -48,7 +48,7 @@ class EASE(ClosedForm):
 
     Where :math:`\lambda` and :math:`\mu` are both open, :meth:`calibrate` searches
     their sum and the share of :math:`\mu`: what costs :math:`O(I^3)` depends on the sum
-    alone. It keeps the scores of the users that it measures, at most 5000.
+    alone. It keeps the scores of the users that it measures, at most 3000.
 
     Args:
         num_users (int): The number of users.
