@@ -60,7 +60,7 @@ def test_what_is_ranked_by_texts_is_counted(tmp_path, capsys):
         (('--k', 1000), '--k must be at most the number of items'),
         (('--metric', 'hits'), "got 'hits'"),
         (('--on', 'train'), "Invalid value for '--on'"),
-        (('--device', 'abacus'), "'device' must be"),
+        (('--device', 'abacus'), '--device must be'),
     ],
 )
 def test_bad_input_gets_one_line(saved, words, message, capsys):

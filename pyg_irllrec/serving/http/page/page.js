@@ -314,7 +314,8 @@ function steered(effects) {
     .map(([name, effect]) => {
       const has = effect > 0 === state.weights.get(name) > 0;
       return `${has ? '' : 'little of '}“${name}”`;
-    });
+    })
+    .sort((one, other) => one.startsWith('little') - other.startsWith('little'));
   const parts = [['Raised by', named(true)], ['Lowered by', named(false)]];
   return parts.filter(([, names]) => names.length)
     .map(([verb, names]) => `${verb} ${and.format(names)}.`).join(' ');
