@@ -107,7 +107,7 @@ def test_whatever_stops_it_is_one_line(capsys):
         (['data', '--llm', 'http://x/v1'], '--llm URL needs --model'),
         (['data', '--llm', 'local'], '--llm local needs --model'),
         (['data', '--llm', 'extractive', '--user-prompt', 'x.md'], 'x.md'),
-        (['data', '--llm', 'extractive', '--rpm', '-1'], "'rpm' must be"),
+        (['data', '--llm', 'extractive', '--rpm', '-1'], '--rpm must be'),
         (['data'], "Missing option '--llm'"),
         (['nowhere', '--llm', 'extractive'], 'must be a folder of pyg-irllrec prepare'),
     ],

@@ -154,7 +154,7 @@ def test_one_that_was_killed_starts_over(folder, capsys):
         (('--split', 'time', '--timestamp', 'source'), "'web'"),
         (('--k-core', '0'), "Invalid value for '--k-core'"),
         (('--k-core', '99'), '99'),
-        (('--val', '0.9'), 'val + test'),
+        (('--val', '0.9'), '--val + --test'),
         (('--val', '0'), '--val 0 holds nothing out'),
         (('--items-id', 'title'), 'books.csv'),
         (('--title', 'name'), "'name'"),

@@ -142,7 +142,7 @@ def test_what_is_refused_leaves_the_run_as_it_was(folder, capsys):
         (('--no-intents', '--resume'), 'intents=True'),
         (('--encoder', 'bert'), '--encoder must be'),
         (('--backbone', 'alpharec', '--no-profiles', '--alignment', 'x'), 'Invalid'),
-        (('--device', 'abacus'), "'device' must be"),
+        (('--device', 'abacus'), '--device must be'),
         (('--unsplit', 'nowhere'), 'nowhere'),
         (('--out', 'data'), '--out must be another folder than DATA'),
     ):
