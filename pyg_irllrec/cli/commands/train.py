@@ -179,6 +179,11 @@ def train(
         output.note(f'moved the earlier run to {aside}')
     elif resume and not run.has_checkpoint:
         output.note(f'{run.path} holds no checkpoint to resume from: a new run begins')
+    if model.needs_calibration and interactions.val_items is not None:
+        output.note(
+            'after training, companions and their weights in the blend are '
+            'chosen on validation'
+        )
     result = fit(
         model,
         interactions,

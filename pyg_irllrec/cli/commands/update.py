@@ -86,14 +86,16 @@ def update(
     form = {'sep': sep, 'encoding': encoding}
     given = TableColumns(user, item, None, None, items_id, item_text, title)
     pairs, texts = _read(interactions, items, form, given)
-    before = open_bundle(bundle)
+    before, output = open_bundle(bundle), Output(as_json, quiet)
+    if before.model.blends:
+        output.note('the companions of the model are solved again')
     after = before.update(pairs, items=texts)
     path = bundle_folder(bundle) if out is None else out
     after.save(path)
     added = {
         name: count - _sizes(before)[name] for name, count in _sizes(after).items()
     }
-    Output(as_json, quiet).result(
+    output.result(
         {'bundle': path, 'added': added},
         [
             *(f'{name:>12}: {count} more' for name, count in added.items()),

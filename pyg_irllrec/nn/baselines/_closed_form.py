@@ -275,7 +275,7 @@ class ClosedForm(Ranker):
         """
         if not isinstance(state, Tensor) or state.shape != self._chosen.shape:
             raise ValueError(
-                f"'state' must hold the {self._chosen.numel()} options of a "
+                f"'state' must hold the {self._chosen.numel()} options of "
                 f'{type(self).__name__}, got {state!r}'
             )
         self._chosen = state.detach().cpu().double()

@@ -159,7 +159,7 @@ def test_the_state_is_what_was_chosen(monkeypatch):
     assert other.options == model.options != EASE(USERS, ITEMS, KNOWN).options
     assert torch.equal(other.score(EVERYONE), model.score(EVERYONE))
     assert not torch.equal(other.score(EVERYONE), before)
-    with pytest.raises(ValueError, match="'state' must hold the 0 options of a Popula"):
+    with pytest.raises(ValueError, match="'state' must hold the 0 options of Popula"):
         Popularity(USERS, ITEMS, KNOWN).load_state_dict(model.state_dict())
 
 
