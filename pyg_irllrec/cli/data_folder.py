@@ -89,8 +89,8 @@ class DataFolder:
             file.write('\n')
 
     def digest(self, intents: bool, profiles: bool) -> str:
-        r"""What tells the data, how they are split, and what a language model wrote
-        from others.
+        r"""A hash of the data, of how they are split, and of what a language model
+        wrote of them.
 
         Args:
             intents (bool): Whether intents count, where there are any.

@@ -140,7 +140,7 @@ def _write_texts(
         if num_unknown > 0:
             warn_caller(
                 f'{num_unknown} of {len(texts)} texts of {side}s hold no word that the '
-                'encoder knows: they rank nothing'
+                'encoder was fitted on: they rank nothing'
             )
         store.profile = store.profile.index_copy(0, torch.tensor([*texts]), vectors)
 

@@ -174,11 +174,7 @@ def train(
     settings = choices._asdict() | {'data': data, 'unsplit': unsplit}
     settings['data_digest'] = folder.digest(intents, profiles)
     settings['preset'] = None if preset is None else chosen
-    aside = run.open(settings, resume, places=('data', 'unsplit'))
-    if aside is not None:
-        output.note(f'moved the earlier run to {aside}')
-    elif resume and not run.has_checkpoint:
-        output.note(f'{run.path} holds no checkpoint to resume from: a new run begins')
+    _open(run, settings, resume, output)
     if model.needs_calibration and interactions.val_items is not None:
         output.note(
             'after training, companions and their weights in the blend are '
@@ -218,6 +214,16 @@ def train(
         },
         _lines(out / 'bundle', result.best_epoch, result.test, blend),
     )
+
+
+def _open(
+    run: RunFolder, settings: dict[str, Any], resume: bool, output: Output
+) -> None:
+    aside = run.open(settings, resume, places=('data', 'unsplit'))
+    if aside is not None:
+        output.note(f'moved the earlier run to {aside}')
+    elif resume and not run.has_checkpoint:
+        output.note(f'{run.path} holds no checkpoint to resume from: a new run begins')
 
 
 def _make_graphs(

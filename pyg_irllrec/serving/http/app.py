@@ -100,11 +100,7 @@ def create_app(
     check_choice('index', index, ('exact', 'faiss'))
     if reload_seconds is not None:
         check_positive('reload_seconds', reload_seconds)
-    if isinstance(allowed_hosts, str):
-        raise ValueError(
-            f"'allowed_hosts' must be a list of names, got {allowed_hosts!r}: "
-            f'[{allowed_hosts!r}]'
-        )
+    _check_hosts(allowed_hosts)
     if isinstance(bundle, Bundle):
         folder, service = None, Service(bundle, 'in memory', index)
     else:
@@ -180,6 +176,22 @@ def create_app(
 
     for path, (name, kind) in PAGE.items():
         app.add_api_route(path, page_part(name, kind), include_in_schema=False)
+    _handle_errors(app)
+    paths = [getattr(route, 'path', '') for route in app.routes]
+    app.add_middleware(
+        Guard, metrics=metrics, paths=paths, hosts=allowed_hosts, timeout=timeout
+    )
+    return app
+
+
+def _check_hosts(names: object) -> None:
+    if isinstance(names, str):
+        raise ValueError(
+            f"'allowed_hosts' must be a list of names, got {names!r}: [{names!r}]"
+        )
+
+
+def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(UnknownId, _error_handler(404))
     app.add_exception_handler(ValueError, _error_handler(400))
     app.add_exception_handler(ImportError, _error_handler(501))
@@ -188,11 +200,6 @@ def create_app(
     app.add_exception_handler(PoolFull, on_busy)
     app.add_exception_handler(AsyncTimeoutError, on_busy)
     app.add_exception_handler(Exception, on_bug)
-    paths = [getattr(route, 'path', '') for route in app.routes]
-    app.add_middleware(
-        Guard, metrics=metrics, paths=paths, hosts=allowed_hosts, timeout=timeout
-    )
-    return app
 
 
 SearchQuery = Annotated[str, Query(max_length=200)]
