@@ -108,7 +108,7 @@ def listen(host: str, port: int) -> socket.socket:
     check_name('host', host)
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
     except (
         OSError,
         ValueError,
@@ -120,3 +120,7 @@ def listen(host: str, port: int) -> socket.socket:
             f"cannot listen on 'host' {host!r} and 'port' {port}: {reason}; port 0 is "
             'any that is free'
         ) from None
+    # Connections inherit it. asyncio sets it on sockets of its own alone, and without
+    # it an answer waits 40 ms between head and body for the client's acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener

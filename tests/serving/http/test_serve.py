@@ -20,6 +20,7 @@ pytest.importorskip('pyarrow')
 import uvicorn
 
 from pyg_irllrec.serving.http import serve
+from pyg_irllrec.serving.http.serve import listen
 from tests.serving.bundles import plain_bundle
 
 CODE = """
@@ -95,6 +96,15 @@ def test_a_signal_before_the_start_is_not_lost(tmp_path, monkeypatch):
     finally:
         signal.signal(signal.SIGTERM, before)
     assert stops == [True]
+
+
+def test_answers_do_not_wait_for_acknowledgements():
+    with (
+        listen('127.0.0.1', 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 @pytest.mark.parametrize('port', [-1, 65_536, '8000', 1.5, True, None])
