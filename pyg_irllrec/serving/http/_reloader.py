@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 
@@ -58,3 +59,8 @@ class Reloader:
         self._metrics.reloads.labels('loaded').inc()
         self._metrics.show_version(version)
         logger.info('bundle %s serves', version)
+        del bundle
+        if gc.get_freeze_count() > 0:  # By serve(): the old bundle is to be freed.
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()

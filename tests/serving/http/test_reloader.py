@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,10 @@ from fastapi.testclient import TestClient
 
 from pyg_irllrec.serving import Bundle
 from pyg_irllrec.serving.http import create_app
+from pyg_irllrec.serving.http._bundle_folder import BundleFolder
+from pyg_irllrec.serving.http._metrics import Metrics
+from pyg_irllrec.serving.http._reloader import Reloader
+from pyg_irllrec.serving.http.service import Service
 from tests.serving.bundles import bare_bundle, plain_bundle, small_data, small_model
 
 
@@ -117,3 +123,21 @@ def test_no_bundle(tmp_path):
         create_app(tmp_path)
     with pytest.raises(ValueError, match='bundle'):
         create_app(None)
+
+
+def test_the_old_bundle_is_freed_where_the_heap_is_frozen(tmp_path):
+    plain_bundle().save(tmp_path)
+    folder = BundleFolder(tmp_path, 'cpu')
+    service = Service(*folder.load(), 'exact')
+    model = service._held.bundle.model
+    model.loop = [model]  # Only a search for cycles finds it.
+    old = weakref.ref(model)
+    del model
+    gc.freeze()
+    try:
+        other_bundle().save(tmp_path)
+        Reloader(folder, service, Metrics(), 1.0).reload()
+        assert service.reload_error is None and gc.get_freeze_count() > 0
+        assert old() is None
+    finally:
+        gc.unfreeze()
