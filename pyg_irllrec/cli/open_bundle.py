@@ -17,10 +17,4 @@ def open_bundle(path: Path, device: str = 'cpu') -> Bundle:
         FileNotFoundError: If there is no bundle.
         ValueError: If it is damaged or of another version.
     """
-    return load(bundle_folder(path), 'cpu' if device == 'auto' else device)
-
-
-def bundle_folder(path: Path) -> Path:
-    r"""The folder of a bundle, given itself or the run that it lies in."""
-    inner = path / 'bundle'
-    return inner if inner.is_dir() else path
+    return load(path, 'cpu' if device == 'auto' else device)

@@ -123,7 +123,7 @@ def model_tensors(model: Recommender) -> dict[str, Tensor]:
         found[name] = plain.detach().cpu().contiguous()
     known = getattr(model.ranking, _KNOWN, None)
     if isinstance(known, UserItems):
-        found[f'ranking.{_KNOWN}'] = pairs_of(known).cpu()
+        found[f'ranking.{_KNOWN}'] = known.pairs.cpu()
     return found | model_solutions(model)
 
 
@@ -358,12 +358,6 @@ def _intent_edges(
         'user_edges': torch.stack([node[of_user], intent[of_user]]),
         'item_edges': torch.stack([node[~of_user] - num_users, intent[~of_user]]),
     }
-
-
-def pairs_of(items: UserItems) -> Tensor:
-    r"""The interactions, users above items, of shape :math:`(2, E)`."""
-    users = torch.arange(items.num_users, device=items.item.device)
-    return torch.stack([users.repeat_interleave(items.degree), items.item])
 
 
 def _scoring(model: Recommender) -> list[tuple[int, ClosedForm]]:

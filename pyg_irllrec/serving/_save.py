@@ -31,7 +31,6 @@ from pyg_irllrec.serving._model_config import (
     build_model,
     model_config,
     model_tensors,
-    pairs_of,
 )
 from pyg_irllrec.serving._saved_encoder import encoder_record
 from pyg_irllrec.typing import RATES, SIDES, PathLike
@@ -176,7 +175,7 @@ def _columns(data: HeteroData, side: str) -> dict[str, Any]:
 
 
 def _data_tensors(bundle: Bundle) -> dict[str, Tensor]:
-    found = {'seen': pairs_of(bundle.seen).cpu()}
+    found = {'seen': bundle.seen.pairs.cpu()}
     for side in SIDES:
         for name in VECTORS:
             if name in bundle.data[side]:

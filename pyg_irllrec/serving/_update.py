@@ -13,7 +13,6 @@ from torch_geometric.data import HeteroData
 from pyg_irllrec.serving._encoded import encoded
 from pyg_irllrec.serving._grow_model import grow_model, merge_pairs
 from pyg_irllrec.serving._kept_data import TEXTS, VECTORS
-from pyg_irllrec.serving._model_config import pairs_of
 from pyg_irllrec.serving._new_rows import NewNode, NewPairs, read_nodes, read_pairs
 from pyg_irllrec.serving._save import check_unchanged
 from pyg_irllrec.serving.nodes import Nodes
@@ -49,7 +48,7 @@ def updated(bundle: Bundle, interactions: Any, items: Any, users: Any) -> Bundle
     sizes = int(data['user'].num_nodes), int(data['item'].num_nodes)
     trained = UserItems(old, *sizes)
     folded_in = UserItems(pairs, *sizes)
-    new = pairs_of(folded_in)[:, ~folded_in.intersect(trained)]
+    new = folded_in.pairs[:, ~folded_in.intersect(trained)]
     is_grown = sizes != (len(bundle.users), len(bundle.items))
     if new.size(1) == 0 and not is_grown and not any(given.values()):
         return bundle
@@ -58,7 +57,7 @@ def updated(bundle: Bundle, interactions: Any, items: Any, users: Any) -> Bundle
     if new.size(1) > 0 or is_grown:
         check_unchanged(bundle, model)
         model = grow_model(model, data, new)
-    seen = merge_pairs(pairs_of(bundle.seen), pairs)
+    seen = merge_pairs(bundle.seen.pairs, pairs)
     return type(bundle)(model, data, encoder=bundle.encoder, seen=seen)
 
 
@@ -160,7 +159,7 @@ def _add_pairs(data: HeteroData, pairs: Tensor, sizes: tuple[int, int]) -> None:
     parts = [key for key in HELD_OUT_KEYS if key in store]
     for key in parts:
         held_out = UserItems(store[key], *sizes)
-        store[key] = pairs_of(held_out)[:, ~held_out.intersect(added)]
+        store[key] = held_out.pairs[:, ~held_out.intersect(added)]
     if any(store[key].size(1) == 0 for key in parts):  # It is no split any longer.
         for key in parts:
             del store[key]

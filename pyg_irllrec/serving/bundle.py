@@ -18,7 +18,6 @@ from pyg_irllrec.serving._intents import intents_of
 from pyg_irllrec.serving._kept_data import all_interactions, kept_of, titles_of
 from pyg_irllrec.serving._model_config import (
     model_solutions,
-    pairs_of,
     take_solutions,
 )
 from pyg_irllrec.serving._new_user import new_user_scores
@@ -194,7 +193,7 @@ class Bundle:
             model,
             self.data,
             encoder=self.encoder,
-            seen=pairs_of(self.seen),
+            seen=self.seen.pairs,
             metrics=self.metrics,
         )
         out.saved = self.saved

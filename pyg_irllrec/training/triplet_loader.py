@@ -65,8 +65,7 @@ class TripletLoader:
         self.seed = seed
         self.batch_by = batch_by
         self.epoch = 0
-        users = torch.arange(interactions.num_users, device=interactions.degree.device)
-        self._user = users.repeat_interleave(interactions.degree)
+        self._user = interactions.pairs[0]
 
     def set_epoch(self, epoch: int) -> None:
         r"""Sets the epoch that the next iteration draws; without it, iterations

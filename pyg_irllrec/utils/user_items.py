@@ -79,11 +79,17 @@ class UserItems:
         found: Tensor = theirs[at] == mine
         return found
 
+    @property
+    def pairs(self) -> Tensor:
+        r"""The interactions, user ids above item ids, of shape
+        :math:`(2, |\mathcal{E}|)`, sorted by user, then item."""
+        users = torch.arange(self.num_users, device=self.degree.device)
+        return torch.stack([users.repeat_interleave(self.degree), self.item])
+
     def _keys(self) -> Tensor:
         r"""A number per interaction, sorted."""
-        users = torch.arange(self.num_users, device=self.degree.device)
-        user: Tensor = users.repeat_interleave(self.degree)
-        keys: Tensor = user * self.num_items + self.item
+        user, item = self.pairs
+        keys: Tensor = user * self.num_items + item
         return keys
 
     def lookup(self, users: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pyg_irllrec.cli.open_bundle import bundle_folder, open_bundle
+from pyg_irllrec.cli.open_bundle import open_bundle
+from pyg_irllrec.serving.load import bundle_folder
 from tests.serving.bundles import plain_bundle
 
 

@@ -90,3 +90,8 @@ def test_wrong_ids_and_repr():
 def test_sizes_whose_pairs_have_no_number():
     with pytest.raises(ValueError, match=r'must be below 2\*\*63, got 4294967296 and'):
         UserItems(torch.zeros(2, 1).long(), 2**32, 2**31)
+
+
+def test_pairs_are_distinct_and_sorted():
+    given = torch.tensor([[1, 0, 1, 1], [2, 1, 0, 2]])
+    assert UserItems(given, 3, 3).pairs.tolist() == [[0, 1, 1], [1, 0, 2]]

@@ -5,8 +5,8 @@ from typing import Annotated
 from typer import Option
 
 from pyg_irllrec.cli.command import Command
-from pyg_irllrec.cli.open_bundle import bundle_folder
 from pyg_irllrec.cli.options import BundleArgument, Config, Device, Index, Threads
+from pyg_irllrec.serving.load import bundle_folder
 
 EXAMPLES = """\
 pyg-irllrec serve runs/books

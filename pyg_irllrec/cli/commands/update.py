@@ -17,7 +17,7 @@ from pyg_irllrec.cli.column_options import (
     UserColumn,
 )
 from pyg_irllrec.cli.command import Command
-from pyg_irllrec.cli.open_bundle import bundle_folder, open_bundle
+from pyg_irllrec.cli.open_bundle import open_bundle
 from pyg_irllrec.cli.options import (
     BundleArgument,
     Config,
@@ -34,6 +34,7 @@ from pyg_irllrec.cli.table_columns import (
 )
 from pyg_irllrec.datasets._ingest.open_table import open_table
 from pyg_irllrec.serving import Bundle
+from pyg_irllrec.serving.load import bundle_folder
 from pyg_irllrec.typing import RATES
 
 EXAMPLES = """\

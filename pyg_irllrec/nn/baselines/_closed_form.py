@@ -57,9 +57,7 @@ class ClosedForm(Ranker):
             if value is not None:
                 check_not_negative(name, value)
         items = UserItems(interactions, num_users, num_items)
-        users = torch.arange(num_users, device=items.item.device)
-        pairs = torch.stack([users.repeat_interleave(items.degree), items.item])
-        self.register_buffer('interactions', pairs, persistent=False)
+        self.register_buffer('interactions', items.pairs, persistent=False)
         self._given = {
             name: _OPEN if value is None else float(value)
             for name, value in options.items()

@@ -2,12 +2,16 @@ r"""The interactions that a model propagates over."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from pyg_irllrec.nn.models.recommender import Recommender
 from pyg_irllrec.utils.adjacency import source_and_target
 from pyg_irllrec.utils.user_items import UserItems
+
+if TYPE_CHECKING:
+    from pyg_irllrec.nn.models.recommender import Recommender
 
 
 def interactions_of(model: Recommender) -> Tensor:

@@ -18,10 +18,10 @@ from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.loss import LossOutput
 from pyg_irllrec.nn.models._blend import best_blend, blend, standardise
 from pyg_irllrec.nn.models._measure import measure
+from pyg_irllrec.nn.models._own_interactions import interactions_of
 from pyg_irllrec.nn.models._trials import counting_trials, note_choosing
 from pyg_irllrec.nn.models.ranker import Ranker
 from pyg_irllrec.nn.models.recommendation import Scorer
-from pyg_irllrec.utils.adjacency import source_and_target
 from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_index, check_not_negative, check_triplets
 from pyg_irllrec.utils.evaluating import evaluating
@@ -155,9 +155,7 @@ class Recommender(Ranker):
         """
         if edge_label_index is not None:
             return super().forward(edge_label_index)
-        source, target = source_and_target(self.edge_index)
-        rates = (source < self.num_users) & (target >= self.num_users)
-        return self.score_pairs(source[rates], target[rates] - self.num_users)
+        return self.score_pairs(*interactions_of(self))
 
     def score_pairs(
         self, user: Tensor, item: Tensor, scorer: Optional[Scorer] = None

@@ -12,6 +12,7 @@ def test_options_reach_the_service(monkeypatch, tmp_path):
         http, 'serve', lambda *args, **options: calls.append((args, options))
     )
     (tmp_path / 'bundle').mkdir()
+    (tmp_path / 'bundle' / 'bundle.json').touch()
     assert call('serve', tmp_path) == 0
     options = [
         '--host',
