@@ -334,12 +334,18 @@ def target(what: str, value: Optional[float], least: float) -> str:
     return f'{what}: {value:.2f} (at least {least:.3g}: {verdict})'
 
 
-def write(path: Path, name: str, rows: list[dict[str, Any]]) -> None:
+def write(
+    path: Path,
+    name: str,
+    rows: list[dict[str, Any]],
+    more: Optional[dict[str, Any]] = None,
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     report = {
         'benchmark': name,
         'command': command(),
         'environment': environment(),
+        **(more or {}),
         'rows': rows,
     }
     part = path.with_name(f'.{path.name}.tmp')
