@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Optional
+from copy import copy
+from itertools import pairwise
+from typing import Any, NamedTuple, Optional
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.metrics import (
@@ -15,6 +18,7 @@ from torch_geometric.metrics import (
     LinkPredPrecision,
     LinkPredRecall,
 )
+from torch_geometric.metrics.link_pred import LinkPredMetricData
 
 from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional.top_k_items import top_k_items
@@ -25,6 +29,7 @@ from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_choice, check_count, check_vectors
 from pyg_irllrec.utils.evaluating import evaluating
+from pyg_irllrec.utils.user_items import lookup_items
 from pyg_irllrec.utils.warn_caller import warn_caller
 
 METRICS: dict[str, type[LinkPredMetric]] = {
@@ -37,6 +42,12 @@ METRICS: dict[str, type[LinkPredMetric]] = {
 
 CATALOGUE_METRICS = ('coverage', 'popularity')
 """The metrics of which items are recommended at all."""
+
+USERS_AT_ONCE = 128
+"""On a CPU: their scores stay in its caches."""
+
+SCORES_AT_ONCE = 2**27
+"""Elsewhere: half a gigabyte, of which ranking takes about three."""
 
 
 class RankingBatch(NamedTuple):
@@ -53,8 +64,9 @@ class RankingLoader:
     Args:
         label (UserItems): The held-out interactions.
         exclude (UserItems): The interactions to mask, those of training.
-        batch_size (int): How many users are ranked at once.
-            (default: :obj:`128`)
+        batch_size (int, optional): How many users are ranked at once.
+            (default: :obj:`None`, 128 on a CPU and elsewhere as many as have
+            :math:`2^{27}` scores)
 
     Raises:
         ValueError: If there are no labels, sizes differ, or all labels are masked.
@@ -62,11 +74,12 @@ class RankingLoader:
     """
 
     def __init__(
-        self, label: UserItems, exclude: UserItems, batch_size: int = 128
+        self, label: UserItems, exclude: UserItems, batch_size: Optional[int] = None
     ) -> None:
         check_instance('label', label, UserItems)
         check_instance('exclude', exclude, UserItems)
-        check_count('batch_size', batch_size)
+        if batch_size is not None:
+            check_count('batch_size', batch_size)
         if (exclude.num_users, exclude.num_items) != (label.num_users, label.num_items):
             raise ValueError(
                 "'exclude' must have the users and items of 'label', "
@@ -80,13 +93,37 @@ class RankingLoader:
         if self.user.numel() == 0:
             raise ValueError("'label' must hold at least one interaction, got none")
         _check_disjoint(label, exclude)
+        # Read once: a pass asks the device for no sizes.
+        self._exclude_ends, self._label_ends = (
+            _ends(each.degree[self.user]) for each in (exclude, label)
+        )
+
+    def _with(self, label: UserItems, exclude: UserItems) -> RankingLoader:
+        r"""The same with copies of these interactions on another device, unchecked."""
+        out = copy(self)
+        out.label, out.exclude = label, exclude
+        out.user = self.user.to(label.item.device)
+        return out
 
     def __len__(self) -> int:
-        return -(-self.user.numel() // self.batch_size)
+        return -(-self.user.numel() // self._users_at_once())
 
     def __iter__(self) -> Iterator[RankingBatch]:
-        for user in self.user.split(min(self.batch_size, self.user.numel())):
-            yield RankingBatch(user, self.exclude.lookup(user), self.label.lookup(user))
+        num_users, size = self.user.numel(), self._users_at_once()
+        for first, end in pairwise((*range(0, num_users, size), num_users)):
+            user = self.user[first:end]
+            yield RankingBatch(
+                user,
+                _lookup(self.exclude, user, self._exclude_ends, first, end),
+                _lookup(self.label, user, self._label_ends, first, end),
+            )
+
+    def _users_at_once(self) -> int:
+        if self.batch_size is not None:
+            return self.batch_size
+        if self.user.is_cpu:
+            return USERS_AT_ONCE
+        return max(1, SCORES_AT_ONCE // self.label.num_items)
 
 
 class RankingMetrics(LinkPredMetricCollection):
@@ -133,32 +170,67 @@ class RankingMetrics(LinkPredMetricCollection):
         super().__init__(
             {f'{name}@{k}': _metric(name, k, train) for name in metrics for k in ks}
         )
+        self._unchecked: list[tuple[Tensor, Tensor]] = []
 
     def rank(self, user: Tensor, item: Tensor, batch: RankingBatch) -> None:
         r"""Ranks all items (embeddings :math:`(I, d)`) for the users of a batch
         (embeddings :math:`(U, d)` of *all* users) and counts the hits.
 
         Raises:
-            ValueError: If a score is NaN or too large for its type.
+            ValueError: If a score is NaN or too large for its type; where it does not
+                lie on a CPU, :meth:`compute` raises it.
         """
         chosen = at_least_float32(user[batch.user])
         top = top_k_items(chosen, at_least_float32(item), self.max_k, batch.exclude)
-        self._count(top.values, top.indices, batch)
+        self._count(top.values, top.indices, batch, item.size(0))
 
     def rank_scores(self, score: Tensor, batch: RankingBatch) -> None:
         r"""Ranks all items by their scores, of shape :math:`(B, I)` for the :math:`B`
         users of a batch, and counts the hits.
 
         Raises:
-            ValueError: If a score is NaN or infinite.
+            ValueError: If a score is NaN or infinite; where it does not lie on a CPU,
+                :meth:`compute` raises it.
         """
         score = at_least_float32(score)
         top = mask(score, batch.exclude).topk(self.max_k, dim=-1)
-        self._count(top.values, top.indices, batch)
+        self._count(top.values, top.indices, batch, score.size(1))
 
-    def _count(self, scores: Tensor, items: Tensor, batch: RankingBatch) -> None:
-        check_best(scores, batch.user)
-        self.update(items, torch.stack(batch.label))
+    def compute(self) -> dict[str, Tensor]:
+        r"""The metrics by name.
+
+        Raises:
+            ValueError: If a score of any batch was NaN or infinite.
+        """
+        if self._unchecked:
+            scores, users = (torch.cat(each) for each in zip(*self._unchecked))
+            check_best(scores, users)
+        out: dict[str, Tensor] = super().compute()
+        return out
+
+    def reset(self) -> None:
+        r"""Starts anew."""
+        self._unchecked = []
+        super().reset()
+
+    def _count(
+        self, scores: Tensor, items: Tensor, batch: RankingBatch, num_items: int
+    ) -> None:
+        if scores.is_cpu:
+            check_best(scores, batch.user)
+        else:  # To look at them now would wait for every batch.
+            self._unchecked.append((scores[:, :1], batch.user))
+        label = torch.stack(batch.label)
+        data = LinkPredMetricData(items, label)
+        # PyG finds hits by the largest id, which it waits for.
+        data._pred_rel_mat = _are_labels(items, batch.label, num_items)
+        metric: Any
+        for metric in self.values():
+            if isinstance(metric, LinkPredMetric):
+                metric._update(data)
+                metric._update_count = getattr(metric, '_update_count', 0) + 1
+            else:
+                metric.update(items, label)
 
 
 @torch.no_grad()
@@ -168,7 +240,7 @@ def evaluate(
     label: UserItems,
     exclude: UserItems,
     ks: Sequence[int] = (5, 10, 20),
-    batch_size: int = 128,
+    batch_size: Optional[int] = None,
     metrics: Sequence[str] = ('recall', 'ndcg'),
 ) -> dict[str, float]:
     r"""Ranks all items for every user with labels.
@@ -179,8 +251,9 @@ def evaluate(
         label (UserItems): The held-out interactions.
         exclude (UserItems): The interactions to mask, those of training.
         ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
-        batch_size (int): How many users are ranked at once: memory is
-            :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
+        batch_size (int, optional): How many users are ranked at once: memory is
+            :math:`\text{batch\_size} \times I`. (default: :obj:`None`, as of
+            :class:`RankingLoader`)
         metrics (sequence of str): What is measured, of :obj:`"recall"`, :obj:`"ndcg"`,
             :obj:`"precision"`, :obj:`"mrr"`, :obj:`"coverage"` and :obj:`"popularity"`,
             see :class:`RankingMetrics`. (default: :obj:`("recall", "ndcg")`)
@@ -210,7 +283,7 @@ def evaluate_ranker(
     label: UserItems,
     exclude: UserItems,
     ks: Sequence[int] = (5, 10, 20),
-    batch_size: int = 128,
+    batch_size: Optional[int] = None,
     metrics: Sequence[str] = ('recall', 'ndcg'),
 ) -> dict[str, float]:
     r"""Ranks all items for every user with labels by the scores of any ranker, in
@@ -222,8 +295,9 @@ def evaluate_ranker(
         label (UserItems): The held-out interactions.
         exclude (UserItems): The interactions to mask, those of training.
         ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
-        batch_size (int): How many users are ranked at once: memory is
-            :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
+        batch_size (int, optional): How many users are ranked at once: memory is
+            :math:`\text{batch\_size} \times I`. (default: :obj:`None`, as of
+            :class:`RankingLoader`)
         metrics (sequence of str): What is measured, see :func:`evaluate`.
             (default: :obj:`("recall", "ndcg")`)
 
@@ -273,6 +347,32 @@ def _metric(
         return LinkPredCoverage(k, train.num_items)
     counts = torch.bincount(train.item, minlength=train.num_items)
     return LinkPredAveragePopularity(k, counts.float().log1p())
+
+
+def _ends(count: Tensor) -> np.ndarray:
+    r"""Where each user's pairs end, after a zero, on the host."""
+    ends = np.zeros(count.numel() + 1, dtype=np.int64)
+    count.cpu().numpy().cumsum(out=ends[1:])
+    return ends
+
+
+def _lookup(
+    held: UserItems, user: Tensor, ends: np.ndarray, first: int, end: int
+) -> tuple[Tensor, Tensor]:
+    size = int(ends[end] - ends[first])
+    return lookup_items(held.rowptr, held.item, user, size)
+
+
+def _are_labels(items: Tensor, label: tuple[Tensor, Tensor], num_items: int) -> Tensor:
+    r"""Which of the items of each row are among its labels."""
+    row, item = label
+    if row.numel() == 0:
+        return torch.zeros_like(items, dtype=torch.bool)
+    known = (row * num_items + item).sort().values
+    rows = torch.arange(items.size(0), device=items.device).unsqueeze(1)
+    found = rows * num_items + items
+    at = torch.searchsorted(known, found).clamp_(max=known.numel() - 1)
+    return known[at] == found
 
 
 def _check_disjoint(label: UserItems, exclude: UserItems) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -164,6 +165,7 @@ def test_labels_that_are_masked_are_counted():
 GRAPH, PAIRS = BackboneTests().edge_index, BackboneTests().interactions
 TAKEN = UserItems(PAIRS, 6, 7)
 LABEL = UserItems(torch.tensor([[0, 0, 1, 3], [4, 5, 1, 6]]), 6, 7)
+META = torch.device('meta')
 
 
 def test_a_recommender_is_evaluated_as_its_embeddings_are():
@@ -228,3 +230,49 @@ def test_what_cannot_be_evaluated(change, message):
     right = {'ranker': Popularity(6, 7, PAIRS), 'label': LABEL, 'exclude': TAKEN}
     with pytest.raises(ValueError, match=message):
         evaluate_ranker(**{**right, 'ks': (2,), **change})
+
+
+def test_batches_by_device_hold_the_same_users():
+    loader = RankingLoader(LABEL, TAKEN)
+    moved = loader._with(LABEL.to(META), TAKEN.to(META))
+    assert len(loader) == len(moved) == 1 and moved.user.is_meta
+    assert loader.user.is_cpu and loader._users_at_once() == 128
+    assert moved._users_at_once() == 2**27 // 7
+    for size in (1, 2, 3, 4):
+        batches = list(RankingLoader(LABEL, TAKEN, size))
+        assert torch.cat([batch.user for batch in batches]).equal(loader.user)
+        for batch in batches:
+            assert torch.stack(batch.label).equal(torch.stack(LABEL.lookup(batch.user)))
+            expected = torch.stack(TAKEN.lookup(batch.user))
+            assert torch.stack(batch.exclude).equal(expected)
+
+
+@pytest.mark.parametrize('by_scores', [True, False])
+def test_a_pass_on_a_gpu_waits_for_nothing(by_scores, monkeypatch):
+    """Tensors without values refuse all that reads one, or makes a size of one."""
+    # Autocast has no type for them.
+    monkeypatch.setattr(torch, 'autocast', lambda *_, **__: nullcontext())
+    metrics = RankingMetrics(
+        (1, 3), ('recall', 'ndcg', 'precision', 'mrr', 'coverage', 'popularity'), TAKEN
+    ).to(META)
+    loader = RankingLoader(LABEL, TAKEN, 2)._with(LABEL.to(META), TAKEN.to(META))
+    user, item = torch.ones(6, 4, device=META), torch.ones(7, 4, device=META)
+    for batch in loader:
+        if by_scores:
+            metrics.rank_scores(user[batch.user] @ item.t(), batch)
+        else:
+            metrics.rank(user, item, batch)
+    assert len(metrics._unchecked) == len(loader) == 2
+    with pytest.raises(RuntimeError, match='item'):
+        metrics.compute()
+
+
+def test_wrong_scores_of_a_pass_are_found_at_its_end():
+    metrics = RankingMetrics((1,))
+    users = torch.tensor([0, 1]), torch.tensor([4, 2])
+    for user, worst in zip(users, (0.0, torch.nan), strict=True):
+        metrics._unchecked.append((torch.tensor([[1.0], [worst]]), user))
+    with pytest.raises(ValueError, match='must be finite, got nan for user 2'):
+        metrics.compute()
+    metrics.reset()
+    assert metrics._unchecked == []

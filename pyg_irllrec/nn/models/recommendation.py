@@ -80,7 +80,7 @@ def check_best(values: Tensor, user: Tensor) -> None:
 def mask(score: Tensor, pairs: tuple[Tensor, Tensor]) -> Tensor:
     r"""Scores with :math:`-\infty` at these rows and items. A copy: a scorer may return
     what it keeps."""
-    return score.index_put(pairs, score.new_tensor(-torch.inf))
+    return score.index_put(pairs, score.new_full((), -torch.inf))
 
 
 def check_pairs(name: str, pairs: object, num_users: int, num_items: int) -> Tensor:
