@@ -60,6 +60,9 @@ class InteractionDataModule(LightningDataModule):
     edges are left out: negatives are sampled anew in every epoch, and all items are
     ranked.
 
+    A trainer on a GPU finds the interactions there: each split is sent once, when it is
+    first read, and let go of when the run ends. Batches are drawn there too.
+
     Args:
         data (HeteroData): The graph. With :obj:`val_data` or :obj:`test_data` it is the
             training part: its positive labelled edges are trained on. Alone, its
@@ -80,8 +83,8 @@ class InteractionDataModule(LightningDataModule):
         batch_by (str): :obj:`"interaction"` or :obj:`"user"`, what is shuffled into
             batches, see :class:`~pyg_irllrec.training.TripletLoader`.
             (default: :obj:`"interaction"`)
-        eval_batch_size (int): How many users are ranked at once.
-            (default: :obj:`128`)
+        eval_batch_size (int, optional): How many users are ranked at once.
+            (default: :obj:`None`, that of :class:`~pyg_irllrec.training.RankingLoader`)
         seed (int): The seed of shuffling and negatives. (default: :obj:`0`)
 
     Attributes:
@@ -106,7 +109,7 @@ class InteractionDataModule(LightningDataModule):
         unsplit: bool = False,
         batch_size: int = 4096,
         batch_by: str = 'interaction',
-        eval_batch_size: int = 128,
+        eval_batch_size: Optional[int] = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -147,6 +150,7 @@ class InteractionDataModule(LightningDataModule):
             for name, held in items.items()
             if name != 'train'
         }
+        self._sent: dict[tuple[str, torch.device], UserItems] = {}
 
     @cached_property
     def node_hashes(self) -> dict[str, str]:
@@ -167,17 +171,48 @@ class InteractionDataModule(LightningDataModule):
                 f'{trainer.world_size}: triplets are not shared out among processes yet'
             )
 
+    def teardown(self, stage: str) -> None:
+        r"""Lets go of what lies on a GPU."""
+        self._sent = {}
+
     def train_dataloader(self) -> TripletLoader:
         r"""Triplets of shape :math:`(3, B)`."""
-        return self._train
+        if not self._is_on_gpu():
+            return self._train
+        return self._train._with(self._send('train', self.train_items))
 
     def val_dataloader(self) -> Union[RankingLoader, list[RankingLoader]]:
         r"""Users with validation items; an empty list without validation."""
-        return self._ranking.get('val', [])
+        return self._ranking_loader('val', self.val_items)
 
     def test_dataloader(self) -> Union[RankingLoader, list[RankingLoader]]:
         r"""Users with test items; an empty list without a test."""
-        return self._ranking.get('test', [])
+        return self._ranking_loader('test', self.test_items)
+
+    def _ranking_loader(
+        self, name: str, held: Optional[UserItems]
+    ) -> Union[RankingLoader, list[RankingLoader]]:
+        if held is None:
+            return []
+        loader = self._ranking[name]
+        if not self._is_on_gpu():
+            return loader
+        train = self._send('train', self.train_items)
+        return loader._with(self._send(name, held), train)
+
+    def _is_on_gpu(self) -> bool:
+        # Other accelerators lack the generators, or the types, of draws.
+        return self.trainer is not None and self._device().type == 'cuda'
+
+    def _device(self) -> torch.device:
+        assert self.trainer is not None
+        return self.trainer.strategy.root_device
+
+    def _send(self, name: str, items: UserItems) -> UserItems:
+        place = name, self._device()
+        if place not in self._sent:
+            self._sent[place] = items.to(place[1])
+        return self._sent[place]
 
     def __repr__(self) -> str:
         held = (self.val_items, self.test_items)

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Union
+from typing import Optional, Union
 
 import torch
 from torch import Tensor
@@ -11,6 +12,10 @@ from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_choice, check_count, check_seed
+from pyg_irllrec.utils.user_items import lookup_items
+
+_CHUNK = 2**20
+"""How many triplets are drawn at once: those of an epoch need not fit."""
 
 
 class TripletLoader:
@@ -18,8 +23,11 @@ class TripletLoader:
     interaction once per epoch, each with a fresh negative that its user has not
     interacted with. Nothing loops over interactions.
 
-    What an epoch draws depends on :obj:`seed` and the number of the epoch alone, so
-    that a resumed run draws what an uninterrupted one would have.
+    Batches are drawn where the interactions lie, on a GPU as on a CPU (:meth:`to`),
+    about a million triplets at a time. What an epoch draws depends on :obj:`seed`, the
+    number of the epoch and the kind of device alone, so that a resumed run draws what
+    an uninterrupted one would have. The generators of a CPU and of a GPU differ: their
+    draws are alike in distribution, not in numbers.
 
     Args:
         interactions (UserItems): The training interactions.
@@ -65,7 +73,36 @@ class TripletLoader:
         self.seed = seed
         self.batch_by = batch_by
         self.epoch = 0
-        self._user = interactions.pairs[0]
+        self._user = _users(interactions)
+        self._send: Optional[Callable[[Tensor], Tensor]] = None
+
+    @property
+    def device(self) -> torch.device:
+        r"""Where batches are drawn."""
+        return self._user.device
+
+    def to(self, device: Union[str, torch.device]) -> TripletLoader:
+        r"""A copy that draws on :obj:`device`, from the same epoch on."""
+        return self._with(self.interactions.to(torch.device(device)))
+
+    def _with(self, interactions: UserItems) -> TripletLoader:
+        r"""A copy over the same interactions on another device."""
+        out = copy.copy(self)
+        out.interactions = interactions
+        out._user = _users(interactions)
+        return out
+
+    def ahead(self, send: Callable[[Tensor], Tensor]) -> TripletLoader:
+        r"""A copy whose batches pass through :obj:`send` while the batch before is
+        trained on, such as :meth:`~pyg_irllrec.nn.Recommender.prefetch` of a model.
+
+        Args:
+            send (callable): A function of a batch that returns what is iterated over
+                in its place.
+        """
+        out = copy.copy(self)
+        out._send = send
+        return out
 
     def set_epoch(self, epoch: int) -> None:
         r"""Sets the epoch that the next iteration draws; without it, iterations
@@ -84,42 +121,74 @@ class TripletLoader:
         return min(num_batches, int(self.interactions.degree.count_nonzero()))
 
     def __iter__(self) -> Iterator[Tensor]:
-        device = self._user.device
-        generator = torch.Generator(device).manual_seed(
+        return self._draw() if self._send is None else _ahead(self._draw(), self._send)
+
+    def _draw(self) -> Iterator[Tensor]:
+        generator = torch.Generator(self.device).manual_seed(
             derive_seed(self.seed, self.epoch, 'triplets')
         )
-        sizes: Union[int, list[int]] = self.batch_size
-        if self.batch_by == 'user':
-            user, item, sizes = self._whole_users(generator)
-        else:
-            order = torch.randperm(
-                self._user.numel(), generator=generator, device=device
-            )
-            user, item = self._user[order], self.interactions.item[order]
-        negative = self.interactions.sample_negatives(user, generator)
         self.epoch += 1
-        yield from torch.stack([user, item, negative]).split(sizes, dim=1)
+        draw = self._mixed if self.batch_by == 'interaction' else self._whole_users
+        for user, item, sizes in draw(generator):
+            negative = self.interactions._sample_negatives(user, generator)
+            yield from torch.stack([user, item, negative]).split(sizes, dim=1)
 
-    def _whole_users(
-        self, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, list[int]]:
+    def _mixed(self, generator: torch.Generator) -> Iterator[_Chunk]:
+        r"""All interactions in random order."""
+        num = self._user.numel()
+        order = torch.randperm(num, generator=generator, device=self.device)
+        for part in order.split(self._batches_per_chunk * self.batch_size):
+            yield self._user[part], self.interactions.item[part], self.batch_size
+
+    @property
+    def _batches_per_chunk(self) -> int:
+        return max(_CHUNK // self.batch_size, 1)
+
+    def _whole_users(self, generator: torch.Generator) -> Iterator[_Chunk]:
         r"""All interactions, those of a user together, and how many each batch has.
         The number of batches is that of every epoch, and none is empty."""
         users = self.interactions.degree.nonzero().flatten()
-        order = torch.randperm(
-            users.numel(), generator=generator, device=generator.device
-        )
+        order = torch.randperm(users.numel(), generator=generator, device=self.device)
         users = users[order]
-        row, item = self.interactions.lookup(users)
         degree = self.interactions.degree[users]
         first = degree.cumsum(0) - degree
-        num_batches = len(self)
-        batch = torch.arange(num_batches, device=users.device)
+        num, num_batches = self._user.numel(), len(self)
+        batch = torch.arange(num_batches, device=self.device)
         # A batch starts at the first user at or after its share of the interactions,
         # behind the start of the one before, and leaves a user to each one after.
-        start = torch.searchsorted(first, batch * row.numel() // num_batches)
+        start = torch.searchsorted(first, batch * num // num_batches)
         start = (start - batch).cummax(0).values + batch
         start = torch.minimum(start, users.numel() - num_batches + batch)
-        bounds = [*first[start].tolist(), row.numel()]
-        sizes = [end - begin for begin, end in pairwise(bounds)]
-        return users[row], item, sizes
+        # The one wait for the device in an epoch.
+        starts, firsts = torch.stack([start, first[start]]).tolist()
+        starts.append(users.numel())
+        firsts.append(num)
+        rowptr, items = self.interactions.rowptr, self.interactions.item
+        for low in range(0, num_batches, self._batches_per_chunk):
+            high = min(low + self._batches_per_chunk, num_batches)
+            part = users[starts[low] : starts[high]]
+            size = firsts[high] - firsts[low]
+            row, item = lookup_items(rowptr, items, part, size)
+            sizes = [end - begin for begin, end in pairwise(firsts[low : high + 1])]
+            yield part[row], item, sizes
+
+
+_Chunk = tuple[Tensor, Tensor, Union[int, list[int]]]
+"""Users, their items, and how many of them each batch has."""
+
+
+def _users(interactions: UserItems) -> Tensor:
+    r"""The user of each interaction, without the memory of the items beside them."""
+    return interactions.pairs[0].clone()
+
+
+def _ahead(
+    batches: Iterator[Tensor], send: Callable[[Tensor], Tensor]
+) -> Iterator[Tensor]:
+    r"""Batches that were sent before the one before them is read."""
+    waiting = send(next(batches))
+    for batch in batches:
+        following = send(batch)
+        yield waiting
+        waiting = following
+    yield waiting

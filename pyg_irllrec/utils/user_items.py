@@ -84,7 +84,9 @@ class UserItems:
         r"""The interactions, user ids above item ids, of shape
         :math:`(2, |\mathcal{E}|)`, sorted by user, then item."""
         users = torch.arange(self.num_users, device=self.degree.device)
-        return torch.stack([users.repeat_interleave(self.degree), self.item])
+        size = self.item.numel()  # Given it, this does not wait for the device.
+        user = users.repeat_interleave(self.degree, output_size=size)
+        return torch.stack([user, self.item])
 
     def _keys(self) -> Tensor:
         r"""A number per interaction, sorted."""
@@ -125,6 +127,14 @@ class UserItems:
                 f'user {int(users[missing == 0][0])} has interacted with all '
                 f'{self.num_items} items: there is no negative to sample'
             )
+        return self._sample_negatives(users, generator)
+
+    def _sample_negatives(
+        self, users: Tensor, generator: Optional[torch.Generator]
+    ) -> Tensor:
+        r"""The same for callers that have checked their input. It does not wait for
+        the device."""
+        missing = self.num_items - self.degree[users]
         draw = torch.rand(
             users.shape, dtype=torch.float64, device=users.device, generator=generator
         )
@@ -140,9 +150,13 @@ class UserItems:
         )
 
 
-def lookup_items(rowptr: Tensor, item: Tensor, users: Tensor) -> tuple[Tensor, Tensor]:
-    r"""The items of users, as pairs (position in :obj:`users`, item), unchecked."""
+def lookup_items(
+    rowptr: Tensor, item: Tensor, users: Tensor, size: Optional[int] = None
+) -> tuple[Tensor, Tensor]:
+    r"""The items of users, as pairs (position in :obj:`users`, item), unchecked. Given
+    their number, :obj:`size`, it does not wait for the device to count them."""
     degree = rowptr[users + 1] - rowptr[users]
-    row = torch.arange(users.numel(), device=users.device).repeat_interleave(degree)
+    position = torch.arange(users.numel(), device=users.device)
+    row = position.repeat_interleave(degree, output_size=size)
     first = rowptr[users] - (degree.cumsum(0) - degree)
     return row, item[torch.arange(row.numel(), device=row.device) + first[row]]

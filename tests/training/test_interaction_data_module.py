@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import re
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch_geometric.data import HeteroData
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.training import InteractionDataModule
 from pyg_irllrec.transforms import SplitInteractions
+from pyg_irllrec.utils import UserItems
 from tests.layouts import (
     LINK_SPLIT,
     PAIRS,
@@ -348,3 +350,48 @@ def test_labels_that_are_none(label, message):
     data[OWN].edge_label = torch.tensor(label)
     with pytest.raises(ValueError, match=message):
         InteractionDataModule(data)
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The sizes of interactions that were sent to a GPU, which is a stub."""
+    sizes = []
+
+    def send(self, device):
+        assert device == torch.device('cuda', 1)
+        sizes.append(self.item.numel())
+        return copy.copy(self)
+
+    monkeypatch.setattr(UserItems, 'to', send)
+    return sizes
+
+
+def on_gpu(module: InteractionDataModule) -> InteractionDataModule:
+    strategy = SimpleNamespace(root_device=torch.device('cuda', 1))
+    module.trainer = SimpleNamespace(strategy=strategy, lightning_module=None)
+    return module
+
+
+def test_a_split_is_sent_to_a_gpu_once(sent):
+    data = SyntheticIntents(40, 30)[0]
+    module = InteractionDataModule(data, batch_size=16, eval_batch_size=7)
+    sizes = [
+        items.item.numel()
+        for items in (module.train_items, module.val_items, module.test_items)
+    ]
+    here = list(module.train_dataloader()), list(module.val_dataloader())
+    assert sent == []
+    on_gpu(module)
+    for _ in range(3):
+        train, val = module.train_dataloader(), module.val_dataloader()
+    assert sent == sizes[:2]
+    assert module.test_dataloader().exclude is train.interactions is val.exclude
+    assert sent == sizes and val.batch_size == 7
+    assert train.interactions is not module.train_items  # Which stay on the host.
+    train.set_epoch(0)
+    assert all(map(torch.equal, train, here[0]))
+    assert [len(batch.user) for batch in val] == [len(batch.user) for batch in here[1]]
+    module.teardown('fit')
+    assert module._sent == {}
+    module.val_dataloader()
+    assert sent == [*sizes, *sizes[:2]]

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from pyg_irllrec.training import TripletLoader
+from pyg_irllrec.training import TripletLoader, triplet_loader
+from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.utils import UserItems
 from tests.conftest import NUM_ITEMS, NUM_USERS
 
@@ -84,3 +86,105 @@ def test_wrong_interactions():
         ValueError, match="'batch_size' must be an integer of 1 or abov"
     ):
         TripletLoader(UserItems(torch.tensor([[0], [0]]), 1, 2), batch_size=2.5)
+
+
+WAITS = (
+    *('_local_scalar_dense', 'nonzero', 'item', 'masked_select', 'unique'),
+    *('is_nonzero', '_unique2', 'equal'),
+)
+
+
+class WaitCounter(TorchDispatchMode):
+    """Counts what waits for a GPU: values, or sizes, that the host must know."""
+
+    def __init__(self, counts: dict[str, int]) -> None:
+        super().__init__()
+        self.counts = counts
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        sized = (kwargs or {}).get('output_size') is not None
+        if name in WAITS or (name == 'repeat_interleave' and not sized):
+            self.counts[name] = self.counts.get(name, 0) + 1
+        return func(*args, **(kwargs or {}))
+
+
+def random_loader(batch_by: str) -> TripletLoader:
+    """Five thousand interactions in batches of sixty."""
+    generator = torch.Generator().manual_seed(5)
+    user = torch.randint(0, 90, (5000,), generator=generator)
+    item = torch.randint(0, 150, (5000,), generator=generator)
+    return TripletLoader(UserItems(torch.stack([user, item]), 90, 150), 60, 3, batch_by)
+
+
+def test_what_a_seed_draws_on_a_cpu():
+    """Results that are stored depend on it."""
+    loader = random_loader('interaction')
+    generator = torch.Generator().manual_seed(derive_seed(3, 0, 'triplets'))
+    pairs = loader.interactions.pairs
+    pairs = pairs[:, torch.randperm(pairs.size(1), generator=generator)]
+    negative = loader.interactions.sample_negatives(pairs[0], generator)
+    expected = torch.cat([pairs, negative[None]])
+    assert torch.equal(torch.cat(list(loader), dim=1), expected)
+
+
+@pytest.mark.parametrize('batch_by', ['interaction', 'user'])
+def test_an_epoch_is_drawn_in_chunks_that_are_bit_equal_to_the_whole(
+    batch_by, monkeypatch
+):
+    whole = list(random_loader(batch_by))
+    monkeypatch.setattr(triplet_loader, '_CHUNK', 200)  # Of three batches.
+    drawn = []
+    sample = UserItems._sample_negatives
+
+    def count(self, users, generator):
+        drawn.append(users.numel())
+        return sample(self, users, generator)
+
+    monkeypatch.setattr(UserItems, '_sample_negatives', count)
+    chunks = list(random_loader(batch_by))
+    assert [batch.shape for batch in chunks] == [batch.shape for batch in whole]
+    assert all(map(torch.equal, chunks, whole))
+    assert max(drawn) <= 200 + 150 and len(drawn) == -(-len(whole) // 3)
+
+
+def test_a_copy_on_another_device_goes_on_from_the_same_epoch():
+    loader = random_loader('interaction')
+    loader.set_epoch(4)
+    moved = loader.to('meta')
+    assert moved.device.type == 'meta' and loader.device.type == 'cpu'
+    assert (moved.epoch, moved.batch_size, moved.seed) == (4, 60, 3)
+    assert len(moved) == len(loader)
+    assert all(map(torch.equal, loader.to('cpu'), loader))
+
+
+@pytest.mark.parametrize('batch_by', ['interaction', 'user'])
+def test_batches_wait_for_the_device_once_an_epoch(batch_by, monkeypatch):
+    loader = random_loader(batch_by)
+    monkeypatch.setattr(triplet_loader, '_CHUNK', 200)
+    counts = {}
+    with WaitCounter(counts):
+        batches = list(loader)
+    # For whole users: those who have interactions, and where batches begin.
+    most = {'interaction': 0, 'user': 3}[batch_by]
+    assert len(batches) > 50 and sum(counts.values()) <= most, counts
+
+
+def test_batches_are_sent_while_the_one_before_is_read():
+    loader, events = random_loader('interaction'), []
+
+    def send(batch):
+        events.append(f'send {len(events)}')
+        return batch + 1
+
+    plain = [batch + 1 for batch in loader]
+    loader.set_epoch(0)
+    read = []
+    for batch in loader.ahead(send):
+        read.append(batch)
+        events.append('read')
+    assert all(map(torch.equal, read, plain)) and len(read) == len(plain)
+    assert [each.split()[0] for each in events[:5]] == [
+        *('send', 'send', 'read', 'send', 'read')
+    ]
+    assert events[-2:] == ['read', 'read'] and loader._send is None

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2
 
 from pyg_irllrec.utils import UserItems
 
@@ -59,6 +60,24 @@ def test_negatives_are_uniform():
     share = torch.bincount(drawn, minlength=NUM_ITEMS) / users.numel()
     expected = torch.tensor([0, 1, 0, 1, 1, 0]) / 3
     torch.testing.assert_close(share, expected, atol=0.01, rtol=0)
+
+
+def test_negatives_are_uniform_by_a_chi_square():
+    """Over all that is missing, for users with few, many and all but one item."""
+    degree = torch.tensor([0, 1, 9, 25, 39])
+    num_items, num_draws = 40, 20_000
+    rows = torch.rand(5, num_items, generator=torch.Generator().manual_seed(1))
+    own = rows.argsort(dim=1).argsort(dim=1) < degree[:, None]
+    items = UserItems(own.nonzero().t(), 5, num_items)
+    users = torch.arange(5).repeat(num_draws)
+    drawn = items.sample_negatives(users, torch.Generator().manual_seed(2))
+    counts = torch.bincount(users * num_items + drawn, minlength=own.numel())
+    counts = counts.view_as(own)
+    assert not counts[own].any()
+    for row, mine, size in zip(counts, own, (num_items - degree).tolist()):
+        expected = num_draws / size
+        statistic = float(((row[~mine] - expected).square() / expected).sum())
+        assert statistic <= chi2.isf(1e-4, size - 1) if size > 1 else statistic == 0
 
 
 def test_a_user_with_every_item():
