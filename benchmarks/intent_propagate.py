@@ -85,8 +85,10 @@ def prepare(
     return Job(step, bytes=traffic if impl == 'triton' else 0.0)
 
 
-def same(impl: str, edge_index: Tensor) -> Callable[..., Tensor]:
-    """The same function by another way."""
+def same(
+    impl: str, edge_index: Tensor, backend: str = 'inductor'
+) -> Callable[..., Tensor]:
+    """The same function by another way; :obj:`backend` compiles."""
     if impl == 'IntentLGConv, edge_index':
         conv, index = IntentLGConv(), torch.stack(source_and_target(edge_index))
         return lambda x, intent: conv(x, index, intent=intent)
@@ -96,7 +98,9 @@ def same(impl: str, edge_index: Tensor) -> Callable[..., Tensor]:
         def formula(x: Tensor, intent: Tensor) -> Tensor:
             return plain.intent_propagate(x, intent, source, target)
 
-        return torch.compile(formula) if impl.endswith('compiled') else formula
+        if impl.endswith('compiled'):
+            return torch.compile(formula, backend=backend)
+        return formula
     graph = narrow_ids(edge_index)
     return lambda x, intent: intent_propagate(x, intent, graph, impl=impl)
 

@@ -1,0 +1,371 @@
+r"""Whether the package is right on the device: the first section of
+:mod:`benchmarks.gpu`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Optional
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+from benchmarks import harness, sampling_eval
+from benchmarks._gpu_measure import Row, draw_rows, matmul_precision
+from benchmarks._gpu_setting import (
+    BACKBONES,
+    Setting,
+    amazon_graph,
+    draw_model,
+    draw_triplets,
+    need,
+)
+from benchmarks._gpu_step import make_step
+from benchmarks._gpu_store import Entry
+from pyg_irllrec import build_model
+from pyg_irllrec.datasets import SyntheticIntents
+from pyg_irllrec.functional import info_nce, intent_propagate, propagate
+from pyg_irllrec.training import InteractionDataModule, TripletLoader, evaluate, fit
+from pyg_irllrec.utils import UserItems, bipartite_edge_index, symmetric_norm
+
+SECTION = 'checks'
+# A sample of the tests: what has paths of its own on a GPU.
+TESTS = (
+    'tests/functional/_kernels/test_triton.py',
+    'tests/training/test_captured_step.py',
+    'tests/training/test_fit.py',
+    'tests/transforms',
+)
+TEST_NAMES = 'cuda or gpu'
+# The largest relative errors.
+FLOAT32, TF32, HALF, BFLOAT16 = 5e-6, 5e-3, 2e-2, 5e-2
+
+
+def entries(setting: Setting) -> Iterator[Entry]:
+    def entry(case: str, impl: str, run: Callable[..., Row], *args: Any) -> Entry:
+        return Entry(SECTION, case, impl, partial(run, setting, *args))
+
+    for impl, precision, bound in (
+        ('eager', 'highest', FLOAT32),
+        ('chunked', 'highest', FLOAT32),
+        ('triton', 'highest', FLOAT32),
+        ('triton', 'high', TF32),
+        ('auto', 'highest', FLOAT32),
+        ('moments', 'highest', FLOAT32),
+    ):
+        name = impl if precision == 'highest' else f'{impl}, tf32'
+        yield entry('info_nce', name, _check_contrast, impl, precision, bound)
+    for impl in ('csr', 'triton', 'auto'):
+        yield entry('intent_propagate', impl, _check_propagation, impl)
+    for backbone in BACKBONES:
+        yield entry('loss, CPU and GPU', backbone, _check_loss, backbone)
+    yield entry('captured step', 'losses', _check_captured)
+    yield entry('captured step', 'replays differ', _check_draws)
+    yield entry('fit', 'resumed', _check_resume)
+    yield entry('torch.compile', 'no graph breaks', _check_compiled)
+    yield entry('autocast', 'bfloat16', _check_autocast)
+    yield entry('evaluation', 'CPU and GPU', _check_evaluation)
+    yield entry('triplets', 'drawn there', _check_triplets)
+    yield entry('pytest', TEST_NAMES, _run_tests)
+
+
+def verdict(error: float, bound: float) -> Row:
+    # NaN is no agreement.
+    return {'max_error': error, 'bound': bound, 'agrees': bool(error <= bound)}
+
+
+def _grads(function: Callable[..., Tensor], inputs: list[Tensor]) -> harness.Values:
+    leaves = [x.detach().clone().requires_grad_() for x in inputs]
+    out = function(*leaves)
+    upstream = torch.linspace(0.5, 1.5, out.numel(), device=out.device)
+    total = (out * upstream.view(out.shape).to(out.dtype)).sum()
+    grads = torch.autograd.grad(total, leaves)
+    return {'out': out.detach(), **{str(i): grad for i, grad in enumerate(grads)}}
+
+
+def _check_contrast(setting: Setting, impl: str, precision: str, bound: float) -> Row:
+    """Forms of every kind on odd shapes, against the formula in double precision."""
+    if impl == 'triton':
+        need('triton')
+    errors = [
+        _contrast_error(setting, impl, precision, *form)
+        for form in _contrasts(setting, impl)
+    ]
+    return verdict(_worst(errors), bound)
+
+
+def _contrast_error(
+    setting: Setting,
+    impl: str,
+    precision: str,
+    size: int,
+    keys: int,
+    dim: int,
+    options: dict[str, Any],
+) -> float:
+    numbers = (size, size, keys) if keys else (size, size)
+    rows = [
+        draw_rows(number, dim, setting.device, seed, torch.float32)
+        for seed, number in enumerate(numbers)
+    ]
+    options = _with_weights(options, size, keys or size, setting.device)
+    with matmul_precision(precision):
+        values = _grads(partial(info_nce, impl=impl, **options), rows)
+    # The moments are compared with themselves: they approximate.
+    form = 'moments' if impl == 'moments' else 'eager'
+    doubles = [row.double() for row in rows]
+    wanted = _grads(partial(info_nce, impl=form, **options), doubles)
+    return harness.max_relative_error(values, wanted)
+
+
+def _contrasts(
+    setting: Setting, impl: str
+) -> Iterator[tuple[int, int, int, dict[str, Any]]]:
+    size = setting.pick(3001, 67)
+    yield size, 0, 32, {}
+    yield size, size // 2 + 3, 50, {'temperature': 0.2, 'reduction': 'none'}
+    yield size, 0, 64, {'temperature': 0.2, 'weight': True, 'key_weight': True}
+    yield size, 0, 32, {'symmetric': True, 'temperature': 0.5}
+    if impl != 'moments':
+        yield size, 0, 200, {'temperature': 0.02, 'eps': 1e-8, 'reduction': 'sum'}
+
+
+def _with_weights(
+    options: dict[str, Any], size: int, keys: int, device: torch.device
+) -> dict[str, Any]:
+    out = dict(options)
+    for name, length in (('weight', size), ('key_weight', keys)):
+        if out.get(name):
+            out[name] = torch.linspace(0.1, 2.0, length, device=device)
+    return out
+
+
+def _worst(errors: list[float]) -> float:
+    """The largest, or NaN where one is."""
+    return next((error for error in errors if error != error), max(errors))
+
+
+def _check_propagation(setting: Setting, impl: str) -> Row:
+    """The interaction graph, one with directions, and one with weights."""
+    if impl == 'triton':
+        need('triton')
+    graph = amazon_graph(setting.dry)
+    pairs = graph.pairs.to(setting.device)
+    undirected = bipartite_edge_index(pairs, *graph[1:])
+    directed = torch.stack([pairs[0], pairs[1] + graph.num_users])
+    weight = symmetric_norm(undirected, graph.num_nodes)
+    rows = [
+        draw_rows(graph.num_nodes, dim, setting.device, dim, torch.float32)
+        for dim in (32, 40)
+    ]
+    errors = [
+        _layer_error(intent_propagate, impl, rows, *graph)
+        for graph in ((undirected, None), (directed, None), (undirected, weight))
+    ]
+    if impl != 'triton':
+        errors.append(_layer_error(propagate, impl, rows[:1], undirected, weight))
+    return verdict(_worst(errors), FLOAT32)
+
+
+def _layer_error(
+    layer: Callable[..., Tensor],
+    impl: str,
+    rows: list[Tensor],
+    adj: Tensor,
+    weight: Optional[Tensor],
+) -> float:
+    values = _grads(partial(_call, layer, impl, adj, weight), rows)
+    double = None if weight is None else weight.double()
+    doubles = [row.double() for row in rows]
+    wanted = _grads(partial(_call, layer, 'eager', adj, double), doubles)
+    return harness.max_relative_error(values, wanted)
+
+
+def _call(
+    layer: Callable[..., Tensor],
+    impl: str,
+    adj: Tensor,
+    weight: Optional[Tensor],
+    *rows: Tensor,
+) -> Tensor:
+    return layer(*rows, adj, weight, impl=impl)
+
+
+class HostDraws(TorchDispatchMode):
+    """Draws on the CPU whatever is drawn, so that devices can be compared."""
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Optional[dict[str, Any]] = None,
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if torch.Tag.nondeterministic_seeded not in func.tags:
+            return func(*args, **kwargs)
+        device = _device_of(args, kwargs)
+        if 'generator' in kwargs:
+            kwargs['generator'] = None
+        if 'device' in kwargs:
+            kwargs['device'] = torch.device('cpu')
+        host = func(*_to(args, 'cpu'), **_to(kwargs, 'cpu'))
+        if func._schema.is_mutable:
+            args[0].copy_(host)
+            return args[0]
+        return _to(host, device)
+
+
+def _to(values: Any, device: Any) -> Any:
+    return tree_map_only(Tensor, lambda x: x.to(device), values)
+
+
+def _device_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device:
+    for value in args:
+        if isinstance(value, Tensor):
+            return value.device
+    return torch.device(kwargs.get('device') or 'cpu')
+
+
+def _check_loss(setting: Setting, backbone: str) -> Row:
+    """Loss and gradients of a step, with the same weights, batch and draws."""
+    width = setting.pick(384, 12)
+    values = []
+    for device in (torch.device('cpu'), setting.device):
+        model = draw_model(setting, width, backbone=backbone, device=device)
+        (triplets,) = draw_triplets(setting)
+        torch.manual_seed(1)
+        with HostDraws():
+            total = model.loss(triplets.to(device)).total
+        total.backward()
+        found = {'loss': total.detach().cpu()} | {
+            name: weight.grad.cpu()
+            for name, weight in model.named_parameters()
+            if weight.grad is not None
+        }
+        values.append(found)
+    return verdict(harness.max_relative_error(values[1], values[0]), 1e-3)
+
+
+def _check_captured(setting: Setting) -> Row:
+    """The losses of steps without noise, captured and not."""
+    batches = draw_triplets(setting, 8)
+    losses = []
+    for captured in (False, True):
+        model = draw_model(setting, setting.pick(384, 12), noise=0.0)
+        step = make_step(model, captured)
+        losses.append(torch.stack([step(batch).clone() for batch in batches]))
+    gap = (losses[0] - losses[1]).abs() / losses[0].abs()
+    return verdict(float(gap.max()), 1e-6) | {'losses': losses[1].tolist()}
+
+
+def _check_draws(setting: Setting) -> Row:
+    """Where weights stand still, losses of one batch differ by their noise alone."""
+    (triplets,) = draw_triplets(setting)
+    step = make_step(draw_model(setting, setting.pick(384, 12)), True, lr=0.0)
+    losses = [float(step(triplets)) for _ in range(10)]
+    return {'agrees': len(set(losses)) == len(losses), 'losses': losses}
+
+
+def _check_resume(setting: Setting) -> Row:
+    """Two epochs and two more, and four in one go."""
+    data = SyntheticIntents(num_users=60, num_items=40)[0]
+    weights = []
+    for parts in ((4,), (2, 4)):
+        with tempfile.TemporaryDirectory() as folder:
+            for number, epochs in enumerate(parts):
+                torch.manual_seed(0)
+                model = build_model(data, alignment='full')
+                fit(
+                    model,
+                    InteractionDataModule(data, batch_size=64),
+                    f'{folder}/run',
+                    epochs=epochs,
+                    check_every=1,
+                    device=setting.device,
+                    resume=number > 0,
+                    progress=False,
+                )
+        weights.append({n: w.detach().cpu() for n, w in model.named_parameters()})
+    return verdict(harness.max_relative_error(weights[1], weights[0]), 1e-3)
+
+
+def _check_compiled(setting: Setting) -> Row:
+    """The loss in one graph, with its gradients; one function by the compiler."""
+    torch.compiler.reset()
+    model = draw_model(setting, setting.pick(384, 12), noise=0.0)
+    (triplets,) = draw_triplets(setting)
+    expected = model.loss(triplets, update_teacher=False).total
+    compiled = torch.compile(
+        lambda batch: model.loss(batch, update_teacher=False).total,
+        fullgraph=True,
+        backend='aot_eager',
+    )
+    total = compiled(triplets)
+    total.backward()
+    return verdict(abs(float(total - expected)) / abs(float(expected)), 1e-5)
+
+
+def _check_autocast(setting: Setting) -> Row:
+    """A step of towers in bfloat16."""
+    model = draw_model(setting, setting.pick(384, 12), noise=0.0)
+    (triplets,) = draw_triplets(setting)
+    wide = model.loss(triplets, update_teacher=False).total
+    with torch.autocast(setting.device.type, torch.bfloat16):
+        narrow = model.loss(triplets, update_teacher=False).total
+    narrow.backward()
+    return verdict(abs(float(narrow - wide)) / abs(float(wide)), BFLOAT16)
+
+
+def _check_evaluation(setting: Setting) -> Row:
+    sizes = sampling_eval.QUICK if setting.dry else sampling_eval.AMAZON
+    split = sampling_eval.drawn(*sizes)
+    user, item = sampling_eval.embeddings(split.test)
+    metrics = []
+    for device in (torch.device('cpu'), setting.device):
+        test, train = split.test.to(device), split.train.to(device)
+        metrics.append(evaluate(user.to(device), item.to(device), test, train))
+    gap = max(abs(metrics[0][name] - metrics[1][name]) for name in metrics[0])
+    return verdict(gap, 1e-4)  # A score may fall on the other side of a tie.
+
+
+def _check_triplets(setting: Setting) -> Row:
+    """Each interaction once, and no negative that is one; the same again by seed."""
+    graph = amazon_graph(setting.dry)
+    items = UserItems(graph.pairs.to(setting.device), *graph[1:])
+    batch_size = setting.pick(4096, 32)
+    known = items.pairs[0] * graph.num_items + items.pairs[1]
+    first, again = (
+        torch.cat(list(TripletLoader(items, batch_size)), dim=1) for _ in range(2)
+    )
+    user, item, negative = first
+    is_right = (
+        torch.equal((user * graph.num_items + item).sort().values, known)
+        and not torch.isin(user * graph.num_items + negative, known).any()
+        and torch.equal(first, again)
+    )
+    return {'agrees': bool(is_right), 'device': str(first.device)}
+
+
+class _Counter:
+    """A plugin of pytest that counts outcomes."""
+
+    def __init__(self) -> None:
+        self.outcomes = {'passed': 0, 'failed': 0, 'skipped': 0}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == 'call' or report.outcome != 'passed':
+            self.outcomes[report.outcome] += 1
+
+
+def _run_tests(setting: Setting) -> Row:
+    """A sample of the tests of the package, in this process."""
+    counter = _Counter()
+    words = ['-q', '-p', 'no:cacheprovider', '-k', TEST_NAMES, *TESTS]
+    code = pytest.main(words, plugins=[counter])
+    done = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    return {'agrees': code in done, **counter.outcomes}

@@ -1,0 +1,138 @@
+r"""The contrast of :mod:`benchmarks.gpu`: info_nce by all its forms and its peers,
+forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from typing import NamedTuple, Optional
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks import harness
+from benchmarks._gpu_measure import Row, Work, draw_rows, matmul_precision, measure
+from benchmarks._gpu_setting import LeftOut, Setting, need
+from benchmarks._gpu_store import Entry
+from benchmarks.info_nce import loss_of
+from pyg_irllrec.functional import info_nce
+
+SECTION = 'info_nce'
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+class Form(NamedTuple):
+    """A way to compute the loss."""
+
+    impl: str
+    """What :func:`benchmarks.info_nce.loss_of` calls it."""
+    precision: str = 'float32'
+    """How it multiplies, which its floor is counted for."""
+    package: Optional[str] = None
+    linear: bool = False
+    """Whether its time grows with N alone: it has no floor here."""
+
+
+FORMS = {
+    'triton': Form('triton', 'tf32x3', 'triton'),
+    'triton, tf32': Form('triton', 'tf32', 'triton'),
+    'triton, symmetric': Form('triton, symmetric', 'tf32x3', 'triton'),
+    'moments': Form('moments', linear=True),
+    'chunked': Form('chunked'),
+    'chunked, tf32': Form('chunked', 'tf32'),
+    'plain': Form('plain'),
+    'plain, compiled': Form('plain, compiled'),
+    'F.linear_cross_entropy': Form('torch'),
+    'liger': Form('liger', package='liger_kernel'),
+    'cut-cross-entropy, bfloat16': Form(
+        'cut-cross-entropy', 'bfloat16', 'cut_cross_entropy'
+    ),
+    'Inf-CL, tf32': Form('Inf-CL', 'tf32', 'inf_cl'),
+}
+# Rows, width, and at toy size; who is timed.
+CASES = {
+    'n=20332 d=32': (20_332, 32, 260, tuple(FORMS)),
+    'n=100000 d=64': (
+        100_000,
+        64,
+        270,
+        tuple(name for name in FORMS if not name.startswith('plain')),
+    ),
+    'n=1000000 d=64': (1_000_000, 64, 280, ('moments', 'triton, tf32', 'triton')),
+}
+# Above it no reference is computed: it would take longer than all peers.
+MOST_CHECKED = 200_000
+
+
+def entries(setting: Setting) -> Iterator[Entry]:
+    for case, (real, dim, toy, names) in CASES.items():
+        size = setting.pick(real, toy)
+        for name in names:
+            run = partial(_time_form, setting, size, dim, name)
+            yield Entry(SECTION, case, name, run)
+
+
+def _time_form(setting: Setting, size: int, dim: int, name: str) -> Row:
+    form = FORMS[name]
+    if form.package is not None:
+        need(form.package)
+    if form.impl == 'torch' and not hasattr(F, 'linear_cross_entropy'):
+        raise LeftOut(f'torch {torch.__version__} has no F.linear_cross_entropy')
+    if setting.dry and form.impl in ('liger', 'cut-cross-entropy', 'Inf-CL'):
+        raise LeftOut('it needs CUDA')
+    loss = make_loss(form.impl, 'eager' if setting.dry else 'inductor')
+    with matmul_precision('high' if name.endswith('tf32') else 'highest'):
+        if size > MOST_CHECKED:  # Compiled at a size that costs nothing.
+            _step(loss, *_inputs(setting.device, 4096, dim))
+        query, key = _inputs(setting.device, size, dim)
+        row = measure(
+            lambda: _step(loss, query, key),
+            setting.device,
+            work=None if form.linear else count_work(size, dim, form.precision),
+            seconds=0.5,
+        )
+        if size <= MOST_CHECKED and not name.endswith('symmetric'):
+            values = _step(loss, query, key)
+            wanted = _reference(setting.device, size, dim)
+            row['max_error'] = harness.max_relative_error(values, wanted)
+    return row
+
+
+def make_loss(impl: str, backend: str = 'inductor') -> Loss:
+    loss = loss_of(impl, temperature=1.0, backend=backend)
+    return lambda query, key: loss(query, key, None)
+
+
+def count_work(size: int, dim: int, precision: str) -> Work:
+    """Forward and backward in the memory of the inputs: logits twice, and both
+    gradients, are four products; exps are taken twice."""
+    return Work(
+        flops=4 * 2.0 * size * size * dim,
+        exps=2.0 * size * size,
+        bytes=4 * 4.0 * size * dim,
+        precision=precision,
+    )
+
+
+def _inputs(device: torch.device, size: int, dim: int) -> tuple[Tensor, Tensor]:
+    query, key = (
+        draw_rows(size, dim, device, seed, torch.float32).requires_grad_()
+        for seed in range(2)
+    )
+    return query, key
+
+
+def _step(loss: Loss, query: Tensor, key: Tensor) -> harness.Values:
+    value = loss(query, key)
+    grads = torch.autograd.grad(value, [query, key])
+    return {'loss': value.detach(), 'query': grads[0], 'key': grads[1]}
+
+
+@cache
+def _reference(device: torch.device, size: int, dim: int) -> harness.Values:
+    """In double precision, by blocks of rows."""
+    query, key = (
+        x.detach().double().requires_grad_() for x in _inputs(device, size, dim)
+    )
+    return _step(lambda q, k: info_nce(q, k, impl='chunked'), query, key)

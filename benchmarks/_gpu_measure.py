@@ -1,0 +1,199 @@
+r"""How :mod:`benchmarks.gpu` measures: CUDA events where there is a GPU, the clock of
+the host where there is none, and what the device could do at best."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple, Optional
+
+import torch
+from torch import Tensor
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
+
+Row = dict[str, Any]
+Step = Callable[[], object]
+
+WARM_UP = 3
+
+
+class Peaks(NamedTuple):
+    """What a device does in a second, from its data sheet."""
+
+    float32: float
+    tf32: float
+    bfloat16: float
+    exps: float
+    bytes: float
+
+
+# Dense products; an SM takes 16 exponentials a clock, at the boost clock.
+PEAKS = {
+    'H200': Peaks(67e12, 494.7e12, 989.4e12, 132 * 16 * 1.98e9, 4.8e12),
+    'H100': Peaks(67e12, 494.7e12, 989.4e12, 132 * 16 * 1.98e9, 3.35e12),
+    'A100': Peaks(19.5e12, 156e12, 312e12, 108 * 16 * 1.41e9, 2.04e12),
+}
+# Float32 rows are multiplied as three products of TF32 parts, or as one.
+PRODUCTS = {
+    'float32': ('float32', 1),
+    'tf32x3': ('tf32', 3),
+    'tf32': ('tf32', 1),
+    'bfloat16': ('bfloat16', 1),
+}
+
+
+class Work(NamedTuple):
+    """What a call needs at least."""
+
+    flops: float = 0.0
+    exps: float = 0.0
+    bytes: float = 0.0
+    precision: str = 'float32'
+
+
+def find_peaks(device: torch.device) -> Optional[Peaks]:
+    """Those of the device, if they are known."""
+    if device.type != 'cuda':
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((peaks for part, peaks in PEAKS.items() if part in name), None)
+
+
+def find_floor(work: Work, peaks: Peaks) -> tuple[float, str]:
+    """The seconds that the work takes at best, and what bounds them."""
+    unit, times = PRODUCTS[work.precision]
+    parts = {
+        'products': times * work.flops / getattr(peaks, unit),
+        'exps': work.exps / peaks.exps,
+        'bytes': work.bytes / peaks.bytes,
+    }
+    bound = max(parts, key=lambda name: parts[name])
+    return parts[bound], bound
+
+
+def measure(
+    step: Step,
+    device: torch.device,
+    *,
+    work: Optional[Work] = None,
+    seconds: float = 0.5,
+    most: int = 50,
+) -> Row:
+    """Times calls: the first ones warm up, the median of as many as fit in
+    :obj:`seconds` counts. One call of several seconds is not repeated."""
+    before = _start_memory(device)
+    first = _time_once(step, device)
+    if first > 4 * seconds:
+        times = [first]
+    else:
+        for _ in range(WARM_UP - 1):
+            first = _time_once(step, device)
+        number = max(3, min(most, int(seconds / max(first, 1e-6))))
+        times = _time_many(step, device, number)
+    row: Row = {'seconds': statistics.median(times), 'calls': len(times)}
+    if device.type == 'cuda':
+        peak = torch.cuda.max_memory_allocated(device)
+        row['extra_mb'] = round((peak - before) / 2**20, 1)
+    peaks = find_peaks(device)
+    if work is not None and peaks is not None:
+        floor, bound = find_floor(work, peaks)
+        row |= {
+            'floor_seconds': floor,
+            'bound_by': bound,
+            'of_floor': floor / row['seconds'],
+        }
+    return row
+
+
+def _start_memory(device: torch.device) -> int:
+    """Forgets the peak so far, and returns what is held now."""
+    if device.type != 'cuda':
+        return 0
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device)
+
+
+def _time_once(step: Step, device: torch.device) -> float:
+    """By the clock of the host, compilation and all."""
+    start = time.perf_counter()
+    step()
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def _time_many(step: Step, device: torch.device, number: int) -> list[float]:
+    if device.type != 'cuda':
+        return [_time_once(step, device) for _ in range(number)]
+    events = [torch.cuda.Event(enable_timing=True) for _ in range(number + 1)]
+    events[0].record()
+    for event in events[1:]:
+        step()
+        event.record()
+    torch.cuda.synchronize(device)
+    return [start.elapsed_time(end) / 1e3 for start, end in pairwise(events)]
+
+
+def count_kernels(step: Step, device: torch.device, calls: int = 3) -> Row:
+    """How many kernels a call launches, and how long the device is busy with them. On
+    a CPU these are torch's operators, and the time is that of all of them."""
+    on_gpu = device.type == 'cuda'
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
+    wanted = DeviceType.CUDA if on_gpu else DeviceType.CPU
+    step()
+    with profile(activities=activities) as profiled:
+        for _ in range(calls):
+            step()
+        if on_gpu:
+            torch.cuda.synchronize(device)
+    events = [
+        event
+        for event in profiled.events() or []
+        if event.device_type == wanted and not event.is_user_annotation
+    ]
+    busy = sum(event.time_range.elapsed_us() for event in events) / 1e6
+    return {'kernels': round(len(events) / calls), 'busy_seconds': busy / calls}
+
+
+def measure_ceilings(device: torch.device, size: int) -> Row:
+    """What a copy and products of matrices reach here, in bytes and FLOP a second."""
+    a, b = (torch.randn(4 * size * size, device=device) for _ in range(2))
+    copy = measure(partial(a.copy_, b), device, seconds=0.1)['seconds']
+    row: Row = {'copy_bytes_per_second': 2 * a.nbytes / copy}
+    for name, dtype, precision in (
+        ('float32', torch.float32, 'highest'),
+        ('tf32', torch.float32, 'high'),
+        ('bfloat16', torch.bfloat16, 'highest'),
+    ):
+        a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+        out = torch.empty_like(a)
+        with matmul_precision(precision):
+            product = partial(torch.mm, a, b, out=out)
+            taken = measure(product, device, seconds=0.1)['seconds']
+        row[f'{name}_flops_per_second'] = 2 * size**3 / taken
+    return row
+
+
+@contextmanager
+def matmul_precision(name: str) -> Iterator[None]:
+    """Torch's precision of float32 products, restored afterwards."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(name)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def draw_rows(
+    number: int, dim: int, device: torch.device, seed: int, dtype: torch.dtype
+) -> Tensor:
+    """Standard normal rows, drawn where they are used."""
+    generator = torch.Generator(device).manual_seed(seed)
+    return torch.randn(number, dim, device=device, dtype=dtype, generator=generator)

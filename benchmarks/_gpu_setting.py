@@ -1,0 +1,111 @@
+r"""What the sections of :mod:`benchmarks.gpu` share: sizes, graphs, models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmarks._gpu_measure import draw_rows
+from benchmarks.graphs import Interactions, amazon
+from benchmarks.plain import PlainIRLLRec, PlainLightGCN
+from pyg_irllrec.nn import (
+    BIGCF,
+    DCCF,
+    SGL,
+    Backbone,
+    IntentAlignmentLoss,
+    IRLLRec,
+    LightGCN,
+    SimGCL,
+)
+from pyg_irllrec.training import TripletLoader
+from pyg_irllrec.utils import UserItems, bipartite_edge_index
+
+BACKBONES: dict[str, Callable[..., Backbone]] = {
+    'lightgcn': LightGCN,
+    'sgl': SGL,
+    'simgcl': SimGCL,
+    'dccf': DCCF,
+    'bigcf': BIGCF,
+}
+# How the contrast of the alignment, and that of the translation term, are computed.
+KERNELS = {
+    'plain': ('eager', 'eager'),
+    'exact': ('auto', 'auto'),
+    'chunked': ('chunked', 'chunked'),
+    'moments': ('auto', 'moments'),
+}
+
+
+class LeftOut(Exception):
+    """A peer that is not here: no failure."""
+
+
+class Setting(NamedTuple):
+    """Where it runs, and whether at toy size."""
+
+    device: torch.device
+    dry: bool
+
+    def pick(self, real: int, toy: int) -> int:
+        return toy if self.dry else real
+
+
+def need(package: str) -> None:
+    """Leaves a peer out whose package is not installed."""
+    if find_spec(package) is None:
+        raise LeftOut(f'{package} is not installed')
+
+
+@cache
+def amazon_graph(dry: bool) -> Interactions:
+    """A drawn graph of amazon's size: no file is needed."""
+    return amazon(None, 0.02 if dry else 1.0)
+
+
+def draw_model(
+    setting: Setting,
+    width: int,
+    *,
+    way: str = 'exact',
+    backbone: str = 'lightgcn',
+    device: torch.device | None = None,
+    noise: float = 1.0,
+) -> IRLLRec:
+    """The full method on the graph of amazon's size, with random texts."""
+    graph = amazon_graph(setting.dry)
+    device = setting.device if device is None else device
+    sizes = graph.num_users, graph.num_items
+    torch.manual_seed(0)
+    num_intents = setting.pick(128, 8)
+    if way == 'plain':
+        base: Backbone = PlainLightGCN(*sizes, num_intents=num_intents, impl='eager')
+    else:
+        base = BACKBONES[backbone](*sizes, num_intents=num_intents)
+    impl, translation = KERNELS[way]
+    alignment = IntentAlignmentLoss(
+        impl=impl, translation_impl=translation, noise=noise
+    )
+    texts = {
+        name: draw_rows(
+            graph.num_nodes, width, torch.device('cpu'), seed, torch.float32
+        )
+        for seed, name in enumerate(('profile', 'intent'))
+    }
+    model = (PlainIRLLRec if way == 'plain' else IRLLRec)(
+        base, bipartite_edge_index(*graph), alignment=alignment, **texts
+    )
+    return model.to(device)
+
+
+def draw_triplets(setting: Setting, number: int = 1) -> list[Tensor]:
+    """Batches as training draws them."""
+    items = UserItems(*amazon_graph(setting.dry))
+    loader = TripletLoader(items, setting.pick(4096, 32))
+    batches = list(loader)[:number]
+    return [batch.to(setting.device) for batch in batches]

@@ -1,0 +1,154 @@
+r"""The training step of :mod:`benchmarks.gpu`: the full method at amazon's size."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from benchmarks._gpu_measure import (
+    Row,
+    Step,
+    count_kernels,
+    matmul_precision,
+    measure,
+)
+from benchmarks._gpu_setting import (
+    BACKBONES,
+    Setting,
+    amazon_graph,
+    draw_model,
+    draw_triplets,
+)
+from benchmarks._gpu_store import Entry
+from benchmarks.plain import plain_losses
+from benchmarks.train_step import towers
+from pyg_irllrec.nn import IRLLRec
+from pyg_irllrec.training import CapturedStep, InteractionDataModule, fit
+
+SECTION = 'step'
+PRECISIONS = ('32', 'tf32', 'bf16')
+WARM_UP = 4
+"""Three eager steps and the capture."""
+
+
+def entries(setting: Setting) -> Iterator[Entry]:
+    for real, toy in ((1536, 24), (384, 12)):
+        width = setting.pick(real, toy)
+        case = f'text {real}'
+        for way in ('exact', 'moments'):
+            for captured in (True, False):
+                yield _entry(setting, case, width, way, captured, '32')
+        for way in ('exact', 'moments'):
+            for precision in PRECISIONS[1:]:
+                yield _entry(setting, case, width, way, True, precision)
+        for way in ('plain', 'chunked'):
+            for captured in (False, True):
+                yield _entry(setting, case, width, way, captured, '32')
+        yield Entry(
+            SECTION, case, 'towers alone', partial(_time_towers, setting, width)
+        )
+    width = setting.pick(384, 12)
+    for name in BACKBONES:
+        if name != 'lightgcn':
+            run = partial(_time_step, setting, width, 'exact', True, '32', name)
+            yield Entry(SECTION, 'text 384', f'exact, captured, {name}', run)
+    for captured in (True, False):
+        impl = f'fit, exact{", captured" * captured}'
+        yield Entry(
+            SECTION, 'text 384', impl, partial(_time_fit, setting, width, captured)
+        )
+
+
+def _entry(
+    setting: Setting, case: str, width: int, way: str, captured: bool, precision: str
+) -> Entry:
+    impl = f'{way}{", captured" * captured}'
+    if precision != '32':
+        impl += f', {precision}'
+    run = partial(_time_step, setting, width, way, captured, precision)
+    return Entry(SECTION, case, impl, run)
+
+
+def _time_step(
+    setting: Setting,
+    width: int,
+    way: str,
+    captured: bool,
+    precision: str,
+    backbone: str = 'lightgcn',
+) -> Row:
+    model = draw_model(setting, width, way=way, backbone=backbone)
+    (triplets,) = draw_triplets(setting)
+    step = partial(make_step(model, captured), triplets)
+    with ExitStack() as stack:
+        stack.enter_context(precise(precision, setting.device))
+        if way == 'plain':
+            stack.enter_context(plain_losses())
+        for _ in range(WARM_UP):
+            step()
+        row = measure(step, setting.device)
+        return row | count_kernels(step, setting.device)
+
+
+def make_step(
+    model: IRLLRec, captured: bool, lr: float = 1e-3
+) -> Callable[[Tensor], Tensor]:
+    """One step of training on a batch, which returns the loss."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+    if captured:
+        captured_step = CapturedStep(model, optimizer)
+        return lambda triplets: captured_step(triplets).total
+
+    def step(triplets: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = model.loss(triplets).total
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+@contextmanager
+def precise(name: str, device: torch.device) -> Iterator[None]:
+    """What :func:`fit` does for a precision."""
+    with ExitStack() as stack:
+        if name == 'tf32':
+            stack.enter_context(matmul_precision('high'))
+        if name == 'bf16':
+            stack.enter_context(torch.autocast(device.type, torch.bfloat16))
+        yield
+
+
+def _time_towers(setting: Setting, width: int) -> Row:
+    step: Step = towers(draw_model(setting, width))
+    return measure(step, setting.device)
+
+
+def _time_fit(setting: Setting, width: int, captured: bool) -> Row:
+    """By Lightning, batches drawn and all."""
+    model = draw_model(setting, width)
+    graph = amazon_graph(setting.dry)
+    data = HeteroData()
+    data['user'].num_nodes, data['item'].num_nodes = graph.num_users, graph.num_items
+    data['user', 'rates', 'item'].edge_index = graph.pairs
+    batches = InteractionDataModule(
+        data, unsplit=True, batch_size=setting.pick(4096, 512)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        result = fit(
+            model,
+            batches,
+            f'{folder}/run',
+            epochs=setting.pick(4, 1),
+            device=setting.device,
+            capture=captured,
+            progress=False,
+        )
+    return {'seconds': result.seconds_per_step}

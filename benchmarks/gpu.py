@@ -1,0 +1,192 @@
+r"""Everything that a GPU is needed for, in one process and about four minutes.
+
+    python -m benchmarks.gpu --out benchmarks/results/gpu
+    python -m benchmarks.gpu --dry
+
+Sections, in order of worth: `environment`, what copies and products reach here;
+`checks`, whether the package is right; `step`, the training step; `info_nce`;
+`propagation`; `data`, evaluation and sampling; `precision`, Recall@20 of short runs in
+lower precisions; `blocks`, the kernels of info_nce by the size of their blocks. No file
+of data is needed. Each row is on disk, in OUT.json, as soon as it is measured: a run
+that is cut off, or whose budget ends, goes on where it was when it is called again, and
+one that fails is recorded with its error while the others go on. OUT.md is the table.
+
+--dry runs all of it on a CPU at toy size, in a minute, with the Triton kernels where
+TRITON_INTERPRET=1 is set and Triton is installed: figures mean nothing, but a GPU comes
+by only sometimes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NoReturn, Optional
+
+import torch
+
+from benchmarks import (
+    _gpu_blocks,
+    _gpu_checks,
+    _gpu_contrast,
+    _gpu_graph,
+    _gpu_precision,
+    _gpu_step,
+)
+from benchmarks._gpu_measure import Row, measure_ceilings
+from benchmarks._gpu_report import table
+from benchmarks._gpu_setting import LeftOut, Setting
+from benchmarks._gpu_store import Entry, Store
+
+OUT = Path(__file__).parent / 'results' / 'gpu'
+
+
+def environment_entries(setting: Setting) -> Iterator[Entry]:
+    run = partial(measure_ceilings, setting.device, setting.pick(8192, 64))
+    yield Entry('environment', 'ceilings', 'torch', run)
+
+
+SECTIONS: dict[str, Callable[[Setting], Iterator[Entry]]] = {
+    'environment': environment_entries,
+    'checks': _gpu_checks.entries,
+    'step': _gpu_step.entries,
+    'info_nce': _gpu_contrast.entries,
+    'propagation': _gpu_graph.propagation_entries,
+    'data': _gpu_graph.data_entries,
+    'precision': _gpu_precision.entries,
+    'blocks': _gpu_blocks.entries,
+}
+
+
+def main(words: Optional[Sequence[str]] = None) -> int:
+    args = parse(words)
+    if not args.dry and not torch.cuda.is_available():
+        print('error: there is no CUDA device; --dry runs on a CPU', file=sys.stderr)
+        return 2
+    if args.out is None:
+        args.out = Path(tempfile.mkdtemp()) / 'gpu' if args.dry else OUT
+    setting = Setting(torch.device('cpu' if args.dry else 'cuda'), args.dry)
+    try:
+        store = Store(args.out.with_suffix('.json'), args.dry)
+    except ValueError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    if args.retry:
+        store.forget('failed')
+    left = run(setting, store, args)
+    text = table(list(store.rows.values()))
+    args.out.with_suffix('.md').write_text(text + '\n', encoding='utf-8')
+    print(text)
+    if left:
+        print(f'{left} rows are not measured yet: call it again')
+    bad = [row for row in store.rows.values() if is_bad(row)]
+    for row in bad:
+        where = ' | '.join((row['section'], row['case'], row['impl']))
+        why = row.get('why', f'off by {row.get("max_error")}')
+        print(f'error: {where}: {why}', file=sys.stderr)
+    return 1 if bad else 0
+
+
+def parse(words: Optional[Sequence[str]]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--dry', action='store_true', help='on a CPU, at toy size')
+    parser.add_argument(
+        '--out', type=Path, metavar='OUT', help='writes OUT.json and OUT.md'
+    )
+    parser.add_argument(
+        '--sections',
+        nargs='+',
+        choices=tuple(SECTIONS),
+        default=list(SECTIONS),
+        metavar='NAME',
+    )
+    parser.add_argument(
+        '--budget',
+        type=float,
+        default=240.0,
+        metavar='SECONDS',
+        help='nothing is started after it',
+    )
+    parser.add_argument('--retry', action='store_true', help='try anew what has failed')
+    return parser.parse_args(words)
+
+
+def run(setting: Setting, store: Store, args: argparse.Namespace) -> int:
+    """Measures what is missing; returns how many rows the budget left."""
+    end = time.monotonic() + args.budget
+    left = 0
+    for name in args.sections:
+        for entry in SECTIONS[name](setting):
+            if entry.key in store.rows:
+                continue
+            if time.monotonic() > end:
+                left += 1
+                continue
+            run_entry(entry, setting, store)
+            if is_lost(setting):
+                restart(args, end - time.monotonic())
+    return left
+
+
+def run_entry(entry: Entry, setting: Setting, store: Store) -> None:
+    store.put(entry, 'started', {})
+    start = time.perf_counter()
+    state, values = 'done', {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('default')
+        try:
+            torch.manual_seed(0)
+            values = entry.run()
+        except LeftOut as reason:
+            state, values = 'left out', {'why': str(reason)}
+        except Exception as error:  # One line in the table; the others go on.
+            state, values = 'failed', {'why': last_line(error)}
+            print(traceback.format_exc(), file=sys.stderr)
+    own = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
+    if own:
+        values['warnings'] = list(dict.fromkeys(own))
+    took = time.perf_counter() - start
+    store.put(entry, state, {**values, 'took': round(took, 2)})
+    print(f'{took:7.2f} s  {" | ".join(entry.key)}: {state}', file=sys.stderr)
+    if setting.device.type == 'cuda':
+        torch.cuda.empty_cache()
+
+
+def last_line(error: Exception) -> str:
+    return traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+
+
+def is_lost(setting: Setting) -> bool:
+    """Whether an error has left the device unusable in this process."""
+    if setting.device.type != 'cuda':
+        return False
+    try:
+        torch.cuda.synchronize(setting.device)
+        return False
+    except RuntimeError:
+        return True
+
+
+def restart(args: argparse.Namespace, seconds: float) -> NoReturn:
+    """Goes on in a fresh process, which takes this one's place."""
+    words = ['--out', str(args.out), '--sections', *args.sections]
+    words += ['--budget', str(max(0.0, seconds))] + ['--dry'] * args.dry
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, '-m', 'benchmarks.gpu', *words])
+
+
+def is_bad(row: Row) -> bool:
+    return row['state'] == 'failed' or row.get('agrees') is False
+
+
+if __name__ == '__main__':
+    sys.exit(main())
