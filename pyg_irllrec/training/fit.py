@@ -27,6 +27,10 @@ from pyg_irllrec.training._fit_callbacks import (
     with_progress_bar,
 )
 from pyg_irllrec.training._fit_logger import check_logger, make_logger
+from pyg_irllrec.training._matmul_precision import (
+    check_matmul_precision,
+    matmul_precision,
+)
 from pyg_irllrec.training._quiet_lightning import quiet_lightning
 from pyg_irllrec.training._result_files import (
     best_epoch,
@@ -49,8 +53,8 @@ from pyg_irllrec.utils.checks import check_choice, check_count, check_fraction
 from pyg_irllrec.utils.trained_nodes import remember_nodes
 from pyg_irllrec.utils.warn_caller import warn_caller
 
-PRECISIONS = ('32-true', 'bf16-mixed', '64-true')
-"""Those of Lightning that are tested here."""
+PRECISIONS = ('32-true', 'tf32', 'bf16-mixed', '64-true')
+"""Those of Lightning that are tested here, and TensorFloat-32."""
 
 _ONE_AT_A_TIME = threading.RLock()
 """Training seeds torch's generator, of which a process has one."""
@@ -125,9 +129,17 @@ def fit(
             :obj:`"cuda:N"`. (default: :obj:`"auto"`)
         devices (int): The number of devices, which must be one: triplets are not
             shared out among processes yet. (default: :obj:`1`)
-        precision (str): Lightning's: :obj:`"32-true"`, :obj:`"64-true"`, or
-            :obj:`"bf16-mixed"` for text towers in :obj:`bfloat16`; losses and
-            propagation stay in :obj:`float32`. (default: :obj:`"32-true"`)
+        precision (str): Weights are :obj:`float32` but for :obj:`"64-true"`.
+            (default: :obj:`"32-true"`)
+
+            - :obj:`"32-true"` computes in :obj:`float32`, products of matrices with
+              the precision that torch is set to.
+            - :obj:`"tf32"` lets products of matrices round their factors to
+              TensorFloat-32 (10 bits of mantissa) on a GPU, while it trains, by torch's
+              matmul precision :obj:`"high"`. On most CPUs it changes nothing.
+            - :obj:`"bf16-mixed"` runs text towers in :obj:`bfloat16` (7 bits); losses
+              and propagation stay in :obj:`float32`.
+            - :obj:`"64-true"` computes in :obj:`float64`.
         callbacks (sequence of Callback, optional): Callbacks of Lightning that run
             beside those of the protocol. The state of each is saved in
             :obj:`last.ckpt`, in tensors and plain values, and restored by
@@ -162,6 +174,7 @@ def fit(
     epochs, check_every, patience = int(epochs), int(check_every), int(patience)
     check_fraction('average', average)
     check_choice('precision', precision, PRECISIONS)
+    check_matmul_precision(precision)
     check_devices(devices)
     check_logger(logger)
     target = parse_device(device)
@@ -214,14 +227,14 @@ def _train(
     r"""The run, in a folder that is checked and kept to it."""
     last, best = out / 'last.ckpt', out / 'best.ckpt'
     validates, tests = data.val_items is not None, data.test_items is not None
-    on_gpu = target.type == 'cuda'
+    on_gpu, precision = target.type == 'cuda', lit.settings['precision']
     with quiet_lightning(), torch.random.fork_rng([target] if on_gpu else []):
         if on_gpu:
             torch.cuda.reset_peak_memory_stats(target)
         trainer = Trainer(
             accelerator='gpu' if on_gpu else 'cpu',
             devices=[target.index or 0] if on_gpu else 1,
-            precision=lit.settings['precision'],
+            precision='32-true' if precision == 'tf32' else precision,
             max_epochs=epochs,
             check_val_every_n_epoch=min(lit.settings['check_every'], epochs),
             num_sanity_val_steps=0,
@@ -233,7 +246,8 @@ def _train(
             enable_model_summary=False,
         )
         try:
-            trainer.fit(lit, data, ckpt_path=last if resume else None)
+            with matmul_precision(precision):
+                trainer.fit(lit, data, ckpt_path=last if resume else None)
         except SystemExit:  # What Lightning makes of a KeyboardInterrupt.
             if trainer.interrupted:
                 raise KeyboardInterrupt from None

@@ -285,7 +285,7 @@ def test_a_damaged_checkpoint(tmp_path):
         ({'check_every': 1.5}, "'check_every' must be an integer"),
         ({'devices': 2}, "'devices' must be 1, got 2: .* choose one GPU by device="),
         ({'devices': 0}, "'devices' must be an integer of 1 or above"),
-        ({'precision': '16-mixed'}, "'precision' must be one of '32-true', 'bf16-m"),
+        ({'precision': '16-mixed'}, "'precision' must be one of '32-true', 'tf32', "),
         ({'logger': 'wandb'}, "'logger' must be None, 'csv', 'tensorboard' or a Logg"),
         ({'logger': True}, "'logger' must be .* got bool"),
         ({'device': 'tpu9'}, "'device' must be 'auto', 'cpu', 'cuda' or 'cuda:N'"),
@@ -954,7 +954,7 @@ def test_logs_to_tensorboard(tmp_path, monkeypatch):
     assert not (tmp_path / 'none').exists()
 
 
-@pytest.mark.parametrize('precision', ['bf16-mixed', '64-true'])
+@pytest.mark.parametrize('precision', ['bf16-mixed', '64-true', 'tf32'])
 def test_precisions(tmp_path, precision):
     whole, resumed = build(), build()
     expected = run(tmp_path / 'whole', whole, precision=precision, epochs=2)

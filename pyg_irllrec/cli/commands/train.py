@@ -117,7 +117,8 @@ def train(
     seed: Seed = 0,
     device: Device = 'auto',
     precision: Annotated[
-        Literal['32-true', 'bf16-mixed', '64-true'], Option(help="As Lightning's.")
+        Literal['32-true', 'tf32', 'bf16-mixed', '64-true'],
+        Option(help='tf32: faster on a GPU, bf16-mixed: text towers in bfloat16.'),
     ] = '32-true',
     logger: Annotated[
         Optional[Literal['csv', 'tensorboard']], Option(help='Written under RUN.')
