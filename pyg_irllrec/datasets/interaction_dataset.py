@@ -117,7 +117,7 @@ class InteractionDataset(StoredDataset):
         not read again.
 
         Args:
-            path (str, Path or list of them): One file or several, which may be
+            path (str, Path or list): One file or several, which may be
                 compressed (:obj:`.gz`, :obj:`.bz2`, :obj:`.zst`).
             root (str or Path): The folder to write to.
             user (str): The column of user ids.

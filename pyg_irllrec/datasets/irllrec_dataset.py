@@ -85,7 +85,7 @@ class IRLLRecDataset(InMemoryDataset):
 
     @property
     def raw_dir(self) -> str:
-        r"""The folder of this dataset: the authors' files lie directly in it."""
+        r"""The folder of this dataset, where the authors' files lie."""
         return str(Path(self.root) / self.name)
 
     def missing_text_files(self, kind: str) -> list[str]:

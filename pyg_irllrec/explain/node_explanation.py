@@ -13,7 +13,7 @@ class ActivePrototype(NamedTuple):
     share: float
     """The node's share of it."""
     lift: float
-    """That share over the mean share: above one, the node leans to it."""
+    """That share over the mean share. Above one, the node leans to it."""
 
 
 class NodeExplanation(NamedTuple):

@@ -13,7 +13,7 @@ class RecommendationExplanation(NamedTuple):
     item: NodeExplanation
     """The item."""
     score: float
-    """What items are ranked by: their inner product, or that of a blend."""
+    """What items are ranked by, an inner product or the score of a blend."""
     rank: int
     """The place of the item among all items that may be recommended to the user, from
     1; 0 for one that may not, such as a training item."""

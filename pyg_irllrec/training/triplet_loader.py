@@ -111,7 +111,7 @@ class TripletLoader:
 
     @property
     def sampler(self) -> TripletLoader:
-        r"""Itself: trainers look for a :obj:`sampler` to call :meth:`set_epoch`."""
+        r"""Itself, as trainers call :meth:`set_epoch` of a :obj:`sampler`."""
         return self
 
     def __len__(self) -> int:

@@ -15,6 +15,6 @@ class TuneResult(NamedTuple):
     value: float
     """Recall plus NDCG of the best trial on validation."""
     trials: list[dict[str, Any]]
-    """Every trial: its :obj:`params`, its :obj:`state` (:obj:`"complete"`,
+    """Every trial, with its :obj:`params`, its :obj:`state` (:obj:`"complete"`,
     :obj:`"pruned"` or :obj:`"failed"`), its :obj:`value`, and the :obj:`history` of
     epochs and values."""

@@ -36,14 +36,14 @@ class StoredDataset(InMemoryDataset):
 
     @property
     def user_ids(self) -> Ids:
-        r"""The original ids of users, sorted, one per node: a tensor of integers of
-        shape :math:`(U)`, or a list of strings."""
+        r"""The original ids of users, sorted, one per node, in a tensor of integers of
+        shape :math:`(U)` or a list of strings."""
         return self._ids('user')
 
     @property
     def item_ids(self) -> Ids:
-        r"""The original ids of items, sorted, one per node: a tensor of integers of
-        shape :math:`(I)`, or a list of strings."""
+        r"""The original ids of items, sorted, one per node, in a tensor of integers of
+        shape :math:`(I)` or a list of strings."""
         return self._ids('item')
 
     def nodes_of(self, side: str, ids: Union[Tensor, Sequence[Any]]) -> Tensor:

@@ -72,8 +72,8 @@ class ClosedForm(Ranker):
 
     @property
     def options(self) -> Options:
-        r"""The values in use: those given, those that :meth:`calibrate` has chosen, and
-        defaults for what is open."""
+        r"""The values in use, which are those given, those that :meth:`calibrate` has
+        chosen, and defaults for what is open."""
         return {
             name: self._defaults[name] if value == _OPEN else value
             for name, value in zip(self._given, self._chosen.tolist())
