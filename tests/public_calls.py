@@ -17,6 +17,7 @@ from pyg_irllrec import functional as F
 from pyg_irllrec.explain import IntentExplainer
 from pyg_irllrec.plot import draw_intent_map, learning_curves, project_to_plane
 from pyg_irllrec.training import (
+    CapturedStep,
     EpochProgressBar,
     InteractionDataModule,
     LitRecommender,
@@ -83,6 +84,7 @@ def training_calls(folder: Path) -> Calls:
     model, module = build_model(DATA), InteractionDataModule(DATA, batch_size=64)
     quick = {'epochs': 1, 'device': 'cpu', 'progress': False}
     fit(model, module, folder / 'run', **quick)
+    optimizer = torch.optim.Adam(model.parameters())
     best, numbers = folder / 'run' / 'best.ckpt', itertools.count()
 
     def fit_anew(**options: Any) -> object:
@@ -114,7 +116,7 @@ def training_calls(folder: Path) -> Calls:
                 **{'model': model, 'data': module, 'lr': 1e-3, 'check_every': 1},
                 **{'patience': 1, 'ks': (2,), 'seed': 0, 'precision': '32-true'},
                 **{'average': 0.5, 'devices': 1, 'callbacks': None, 'logger': None},
-                **{'resume': False, **quick},
+                **{'resume': False, 'capture': True, **quick},
             },
         ),
         'fit into': (
@@ -130,7 +132,12 @@ def training_calls(folder: Path) -> Calls:
         ),
         'LitRecommender': (
             LitRecommender,
-            {'model': model, 'lr': 1e-3, 'ks': (2,), 'seed': 0},
+            {'model': model, 'lr': 1e-3, 'ks': (2,), 'seed': 0, 'capture': False},
+        ),
+        'CapturedStep': (CapturedStep, {'model': model, 'optimizer': optimizer}),
+        'CapturedStep.__call__': (
+            CapturedStep(model, optimizer),
+            {'triplets': TRIPLETS},
         ),
         'LitRecommender.load_from_checkpoint': (
             LitRecommender.load_from_checkpoint,
@@ -569,6 +576,8 @@ def text_calls(folder: Path) -> Calls:
     text.save_vectors(folder / 'v.npz', vectors, ['a', 'b'], {})
     text.save_intents(folder / 'i.jsonl', [], {})
     evidence = some_evidence(2)
+    text.save_evidence(folder / 'shards', evidence)
+    extract = text.IntentExtractor(text.OpenAIChat('m', api_key='k' * 20))
     record = text.IntentRecord('user', 1, 'failed', (), 'no answer')
     prompt = text.Prompt.packaged('user')
     llm = SimpleNamespace(
@@ -609,6 +618,11 @@ def text_calls(folder: Path) -> Calls:
             | {'unsplit': False, **TYPES},
         ),
         'evidence_sha256': (text.evidence_sha256, {'evidence': evidence}),
+        'save_evidence': (
+            text.save_evidence,
+            {'folder': folder / 'e', 'evidence': evidence, 'shard_size': 2},
+        ),
+        'EvidenceShards': (text.EvidenceShards, {'folder': folder / 'shards'}),
         'approximate_tokens': (text.approximate_tokens, {'text': 'red tea'}),
         'TfidfEncoder': (text.TfidfEncoder, {'dim': 3, 'seed': 0}),
         'TfidfEncoder.call': (text.TfidfEncoder(), {'texts': WORDS}),
@@ -631,6 +645,11 @@ def text_calls(folder: Path) -> Calls:
             text.OpenAIChat,
             {**server, 'max_tokens': 5, 'timeout': 1.0, 'options': {}},
         ),
+        'RayVLLM': (
+            text.RayVLLM,
+            {'model': 'm', 'max_tokens': 5, 'options': {}, 'engine_kwargs': {}}
+            | {'num_engines': 1, 'batch_size': 2},
+        ),
         'LocalChat': (text.LocalChat, {'llm': llm, 'max_tokens': 5, 'batch_size': 1}),
         'Prompt': (text.Prompt, {'path': folder / 'none.md'}),
         'Prompt.packaged': (text.Prompt.packaged, {'side': 'user', 'what': 'profiles'}),
@@ -647,6 +666,17 @@ def text_calls(folder: Path) -> Calls:
             | {'concurrency': 1, 'max_retries': 0, 'backoff': 1.0, 'rpm': 1.0}
             | {'tpm': 1.0, 'prompt_price': 0.0, 'answer_price': 0.0}
             | {'progress': False},
+        ),
+        'IntentExtractor.write_batch': (
+            extract.write_batch,
+            {'evidence': evidence, 'path': folder / 'i.jsonl', 'max_requests': 1}
+            | {'requests': folder / 'r.jsonl', 'journal': folder / 'none.sqlite'}
+            | {'max_bytes': 10**6},
+        ),
+        'IntentExtractor.read_batch': (
+            extract.read_batch,
+            {'evidence': evidence, 'path': folder / 'i.jsonl', 'answers': []}
+            | {'journal': folder / 'i.sqlite'},
         ),
     }
 

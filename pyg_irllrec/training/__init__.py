@@ -2,6 +2,7 @@ r"""Training and evaluation (extra :obj:`train`): the only place with a loop."""
 
 from . import _require_lightning  # noqa: F401  Before all that imports it.
 from .atomic_checkpoint_io import AtomicCheckpointIO
+from .captured_step import CapturedStep
 from .cutoffs import fitting_cutoffs
 from .default_space import default_space
 from .fingerprint import fingerprint
@@ -26,6 +27,7 @@ from .tune_result import TuneResult
 
 __all__ = [
     'AtomicCheckpointIO',
+    'CapturedStep',
     'EpochProgressBar',
     'FitResult',
     'InteractionDataModule',

@@ -78,6 +78,7 @@ def fit(
     device: Union[str, torch.device] = 'auto',
     devices: int = 1,
     precision: str = '32-true',
+    capture: bool = True,
     callbacks: Optional[Sequence[Callback]] = None,
     logger: Union[str, Logger, None] = None,
     resume: bool = False,
@@ -140,6 +141,10 @@ def fit(
             - :obj:`"bf16-mixed"` runs text towers in :obj:`bfloat16` (7 bits); losses
               and propagation stay in :obj:`float32`.
             - :obj:`"64-true"` computes in :obj:`float64`.
+        capture (bool): Whether a step on a GPU is one CUDA graph, see
+            :class:`~pyg_irllrec.training.CapturedStep`: the same losses, sooner. What
+            cannot be captured runs as it would without, after a warning with the cause.
+            Runs with and without resume each other. (default: :obj:`True`)
         callbacks (sequence of Callback, optional): Callbacks of Lightning that run
             beside those of the protocol. The state of each is saved in
             :obj:`last.ckpt`, in tensors and plain values, and restored by
@@ -187,7 +192,7 @@ def fit(
     check_graph(model, data)
     if ks is not None and data.val_items is None and data.test_items is None:
         ks = fitting_cutoffs(model.num_items, ks)  # There is nothing to rank.
-    lit = LitRecommender(model, lr=lr, ks=ks, seed=seed)
+    lit = LitRecommender(model, lr=lr, ks=ks, seed=seed, capture=capture)
     lit.settings |= {
         'check_every': check_every,
         'patience': patience,

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.nn.models.recommendation import Scorer, check_pairs
+from pyg_irllrec.training._capture_step import capture_step
 from pyg_irllrec.training._check_checkpoint import check_optimizer, check_progress
 from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
+from pyg_irllrec.training.captured_step import CapturedStep
 from pyg_irllrec.training.cutoffs import as_cutoffs, fitting_cutoffs
 from pyg_irllrec.training.fingerprint import (
     check_same_model,
@@ -29,7 +31,7 @@ from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.load_weights import load_weights
 from pyg_irllrec.training.ranking import RankingBatch, RankingMetrics
 from pyg_irllrec.typing import PathLike
-from pyg_irllrec.utils.argument_checks import as_path, check_instance
+from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_instance
 from pyg_irllrec.utils.checks import check_positive, check_seed
 
 
@@ -63,6 +65,10 @@ class LitRecommender(LightningModule):
             (default: :obj:`None`, those of
             :func:`~pyg_irllrec.training.fitting_cutoffs`)
         seed (int): The seed. (default: :obj:`0`)
+        capture (bool): Whether a step on a GPU is one CUDA graph, see
+            :class:`~pyg_irllrec.training.CapturedStep`. It is run as Lightning does,
+            after a warning, where a callback or the trainer takes part in a step, as
+            clipping of gradients does. (default: :obj:`True`)
 
     Attributes:
         settings (dict): What a resumed run must share with the one it continues.
@@ -81,11 +87,13 @@ class LitRecommender(LightningModule):
         lr: float = 1e-3,
         ks: Optional[Sequence[int]] = None,
         seed: int = 0,
+        capture: bool = True,
     ) -> None:
         super().__init__()
         check_instance('model', model, Recommender)
         check_positive('lr', lr)
         check_seed(seed)
+        check_flag('capture', capture)
         ks = fitting_cutoffs(model.num_items) if ks is None else as_cutoffs(ks)
         metrics = RankingMetrics(ks)
         if max(ks) > model.num_items:
@@ -98,6 +106,7 @@ class LitRecommender(LightningModule):
         # Plain types: those of NumPy are not read back from a checkpoint.
         self.lr = float(lr)
         self.seed = int(seed)
+        self.capture = bool(capture)
         self.metrics = metrics
         self.settings: dict[str, Any] = {
             'lr': self.lr,
@@ -111,6 +120,7 @@ class LitRecommender(LightningModule):
         self._versions: dict[str, int] = {}
         self._started: float | None = None
         self._sums: dict[str, Tensor] = {}
+        self._captured: CapturedStep | None = None
         self._embeddings: tuple[Tensor, Tensor] | None = None
         self._scorer: Scorer | None = None
 
@@ -135,9 +145,16 @@ class LitRecommender(LightningModule):
             self.fingerprint = fingerprint(self.model, known)
 
     def on_train_start(self) -> None:
-        r"""Notes the tensors, to see later which of them training changes."""
+        r"""Notes the tensors, to see later which of them training changes, and looks
+        whether steps are to be captured."""
         self._begun = dict(self.model.named_buffers())
         self._versions = {name: _version(value) for name, value in self._begun.items()}
+        if self.capture:
+            self._captured = capture_step(self, self.model, LitRecommender)
+
+    def on_train_end(self) -> None:
+        r"""Lets go of captured steps."""
+        self._captured = None
 
     def on_train_epoch_start(self) -> None:
         r"""Seeds the epoch."""
@@ -151,13 +168,22 @@ class LitRecommender(LightningModule):
         if self._started is not None:
             self.step_seconds.append(now - self._started)
         self._started = now
-        first = batch_idx % self.trainer.accumulate_grad_batches == 0
-        loss = self.model.loss(triplets, update_teacher=first)
+        if self._captured is not None:
+            loss = self._captured(triplets)  # With its backward and the optimizer.
+        else:
+            first = batch_idx % self.trainer.accumulate_grad_batches == 0
+            loss = self.model.loss(triplets, update_teacher=first)
         for name, term in {'loss': loss.total, **loss.terms}.items():
             # Summed on the device: reading it here would wait for every step.
             self._sums[name] = self._sums.get(name, 0.0) + term.detach()
         self.log('loss', loss.total.detach(), prog_bar=True)
         return loss.total
+
+    def backward(self, loss: Tensor) -> None:
+        r"""The backward pass of an uncaptured step. After a captured one no gradient is
+        left, for which the optimizer has nothing to do."""
+        if self._captured is None:
+            loss.backward()
 
     def on_validation_epoch_start(self) -> None:
         r"""Embeds the graph once for all batches. While it is trained, it ranks by the

@@ -1,0 +1,72 @@
+r"""Whether Lightning leaves the steps of a run to a CUDA graph."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler
+from lightning.pytorch.strategies import SingleDeviceStrategy
+
+from pyg_irllrec.nn import Recommender
+from pyg_irllrec.training.captured_step import CapturedStep
+from pyg_irllrec.utils.warn_caller import warn_caller
+
+_HOOKS = (
+    'on_before_zero_grad',
+    'on_before_backward',
+    'on_after_backward',
+    'on_before_optimizer_step',
+)
+_STEPS = (
+    'training_step',
+    'backward',
+    'optimizer_zero_grad',
+    'optimizer_step',
+    'configure_gradient_clipping',
+)
+
+
+def capture_step(
+    lit: LightningModule, model: Recommender, own: type[LightningModule]
+) -> Optional[CapturedStep]:
+    r"""The step of a run that is about to start, where its device captures steps and
+    nothing of Lightning takes part in one; a warning names what does.
+
+    Args:
+        lit (LightningModule): What is trained.
+        model (Recommender): Its model.
+        own (type): The class whose methods leave a step whole.
+    """
+    if len(lit.trainer.optimizers) != 1:
+        return None  # Lightning has an error for it.
+    step = CapturedStep(model, lit.trainer.optimizers[0])
+    if not step.captures:
+        return None
+    if cause := _find_cause(lit, own):
+        warn_caller(f'training steps run eagerly, not as one CUDA graph: {cause}')
+        return None
+    return step
+
+
+def _find_cause(lit: LightningModule, own: type[LightningModule]) -> Optional[str]:
+    trainer = lit.trainer
+    if not isinstance(trainer.strategy, SingleDeviceStrategy):
+        return f'the strategy is {type(trainer.strategy).__name__}'
+    if getattr(trainer.precision_plugin, 'scaler', None) is not None:
+        return f'precision {trainer.precision} scales the loss'
+    if trainer.accumulate_grad_batches > 1:
+        return 'gradients are accumulated over several batches'
+    if trainer.gradient_clip_val:
+        return 'gradients are clipped'
+    for name in (*_STEPS, *_HOOKS):
+        if getattr(type(lit), name) is not getattr(own, name):
+            return f'{type(lit).__name__}.{name} takes part in a step'
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        kind = type(callback)
+        for name in _HOOKS:
+            if getattr(kind, name) is not getattr(Callback, name):
+                return f'{kind.__name__}.{name} takes part in a step'
+        if isinstance(callback, GradientAccumulationScheduler):
+            return 'gradients are accumulated over several batches'
+    return None

@@ -1,0 +1,144 @@
+r"""What a captured step needs of :mod:`torch.cuda`, in one place: tests put a stand-in
+here."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+Run = Callable[[], Tensor]
+
+
+class CaptureError(RuntimeError):
+    r"""Why a step cannot be captured."""
+
+
+class CudaGraphs:
+    r"""Runs steps on a side stream and records them, on one device.
+
+    Args:
+        device (torch.device): The device.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device)
+        # One pool for all graphs: they are replayed one after the other, and what they
+        # return is copied before the next one runs. A graph that is never replayed
+        # keeps it where the last of the others is captured anew.
+        self._pool = torch.cuda.graph_pool_handle()
+        self._keeper = torch.cuda.CUDAGraph()
+        number = torch.zeros(1, device=device)
+        with self._capturing(self._keeper):
+            number.add_(1)
+
+    def warm_up(self, run: Run) -> Tensor:
+        r"""Runs a step on the stream that will capture it, as torch asks for: libraries
+        make their handles and kernels are loaded."""
+        current = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(current)
+        with torch.cuda.stream(self._stream):
+            values = run()
+        current.wait_stream(self._stream)
+        values.record_stream(current)
+        return values
+
+    def rehearse(self, run: Run) -> tuple[Tensor, Optional[str]]:
+        r"""Warms up and returns, too, what a capture would break on, if anything: torch
+        recovers badly from a capture that fails."""
+        before, drawn = torch.cuda.get_sync_debug_mode(), torch.get_rng_state()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            torch.cuda.set_sync_debug_mode('warn')
+            try:
+                values = self.warm_up(run)
+            finally:
+                torch.cuda.set_sync_debug_mode(before)
+        cause = None
+        if not torch.equal(drawn, torch.get_rng_state()):
+            cause = "it draws from the generator of the CPU: pass the device's"
+        for each in caught:
+            text = str(each.message)
+            if 'called a synchronizing' in text:
+                place = f'{Path(each.filename).name}:{each.lineno}'
+                cause = f'it waits for the device at {place}'
+            elif 'prototype feature' not in text:
+                warnings.warn_explicit(
+                    each.message, each.category, each.filename, each.lineno
+                )
+        return values, cause
+
+    def capture(self, run: Run) -> Run:
+        r"""Records a step, without running it, and returns what replays it. Each replay
+        returns the same tensor, with new values.
+
+        Raises:
+            CaptureError: If it cannot be recorded. The device is usable afterwards.
+            RuntimeError: If it is not.
+        """
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with self._capturing(graph):
+                values = run()
+        except Exception as error:
+            cause = _describe(error)
+            self._recover(graph, cause)
+            raise CaptureError(cause) from None  # Which would hold what it has made.
+
+        def replay() -> Tensor:
+            graph.replay()
+            return values
+
+        return replay
+
+    @contextmanager
+    def _capturing(self, graph: torch.cuda.CUDAGraph) -> Iterator[None]:
+        # The outer context sets the stream back where the inner one fails to.
+        with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
+            with torch.cuda.graph(
+                graph,
+                pool=self._pool,
+                stream=self._stream,
+                # What other threads do on the device must not end the capture.
+                capture_error_mode='thread_local',
+            ):
+                yield
+
+    def _recover(self, graph: torch.cuda.CUDAGraph, cause: str) -> None:
+        r"""Ends what a failed capture leaves open. Before torch 2.12 that is the pool
+        of the allocator, and the generator, which a capture that ends well sets
+        right."""
+        try:
+            with suppress(RuntimeError):
+                index = self._stream.device.index
+                torch._C._cuda_endAllocateToPool(index, self._pool)
+            graph.reset()
+            torch.cuda.synchronize(self._device)
+            number = torch.zeros(1, device=self._device)
+            with self._capturing(torch.cuda.CUDAGraph()):
+                number.add_(1)
+            torch.rand(1, device=self._device).cpu()
+        except Exception as error:
+            raise RuntimeError(
+                f'a training step could not be captured ({cause}), and torch cannot go '
+                'on in this process: start anew with capture=False'
+            ) from error
+
+
+def _describe(error: BaseException) -> str:
+    r"""The error that others followed, such as that of a capture that it broke."""
+    while error.__context__ is not None:
+        error = error.__context__
+    text = str(error).strip().partition('\n')[0]
+    return f'{type(error).__name__}: {text}'
+
+
+def graphs_of(device: torch.device) -> Optional[CudaGraphs]:
+    r"""What records steps on a device, where it can."""
+    return CudaGraphs(device) if device.type == 'cuda' else None

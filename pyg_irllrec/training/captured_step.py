@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+
+from pyg_irllrec.nn import LossOutput, Recommender
+from pyg_irllrec.training._cuda_graphs import CaptureError, graphs_of
+from pyg_irllrec.utils.argument_checks import check_instance
+from pyg_irllrec.utils.checks import check_triplets
+from pyg_irllrec.utils.warn_caller import warn_caller
+
+_WARM_UP = 3
+"""Steps of a shape before it is captured: torch's advice."""
+
+_MOST_SHAPES = 4
+"""An epoch has batches of one shape, and a shorter last one."""
+
+
+class CapturedStep:
+    r"""A training step, forward, backward and optimizer, which a GPU replays as one
+    CUDA graph: a step is hundreds of small kernels, and launching them one by one takes
+    longer than running them.
+
+    .. code-block:: python
+
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+        step = CapturedStep(model, optimizer)
+        for triplets in loader:
+            loss = step(triplets)
+
+    It trains as the plain loop does, :obj:`zero_grad`, :obj:`loss`, :obj:`backward` and
+    :obj:`optimizer.step`: with the same draws, which follow torch's generator of the
+    device, and a step of the momentum teacher. The first three steps of each shape of
+    batches run eagerly, then it is captured. It is captured anew where the model, the
+    optimizer or a setting of it has changed, such as the learning rate of an epoch; one
+    that changes at every step should be a tensor on the device. Gradients are not kept.
+
+    What cannot be captured runs eagerly, after one warning with the cause: a model that
+    waits for the device or computes on the CPU, an optimizer that counts its steps
+    there, or batches of more than four shapes. On a CPU it is the plain loop.
+
+    Args:
+        model (Recommender): The model.
+        optimizer (torch.optim.Optimizer): The optimizer of its weights, fused or
+            capturable, as :obj:`torch.optim.Adam(weights, fused=True)`.
+
+    Raises:
+        ValueError: If the optimizer holds no weight of the model.
+    """
+
+    def __init__(self, model: Recommender, optimizer: torch.optim.Optimizer) -> None:
+        check_instance('model', model, Recommender)
+        check_instance('optimizer', optimizer, torch.optim.Optimizer)
+        held = {
+            id(each) for group in optimizer.param_groups for each in group['params']
+        }
+        if all(id(weight) not in held for weight in model.parameters()):
+            raise ValueError(
+                "'optimizer' must hold weights of 'model', got those of another: make "
+                'it with model.parameters()'
+            )
+        self.model = model
+        self.optimizer = optimizer
+        self._graphs = graphs_of(model.device)
+        self._shapes: dict[torch.Size, _Shape] = {}
+        self._names: tuple[str, ...] = ()
+
+    @property
+    def captures(self) -> bool:
+        r"""Whether steps are captured, or will be."""
+        return self._graphs is not None
+
+    def __call__(self, triplets: Tensor) -> LossOutput:
+        r"""Trains on a batch and returns its loss, without a gradient.
+
+        Args:
+            triplets (torch.Tensor): User, positive item and negative item ids, each
+                from zero, of shape :math:`(3, B)`.
+
+        Raises:
+            ValueError: If the triplets are of another shape, or an id is out of range.
+        """
+        check_triplets(triplets, self.model.num_users, self.model.num_items)
+        triplets = triplets.to(self.model.device, non_blocking=True)
+        values = self._replay(triplets)
+        if values is None:
+            values = self._step(triplets)
+        return LossOutput(values[0], dict(zip(self._names, values[1:])))
+
+    def _replay(self, triplets: Tensor) -> Optional[Tensor]:
+        r"""The total and the terms of the loss of a batch that was trained on, or
+        :obj:`None` where it is to be trained on eagerly."""
+        if self._graphs is None:
+            return None
+        shape = self._shapes.setdefault(triplets.shape, _Shape())
+        if shape.replay is not None and not _is_same(shape.state, self._state()):
+            shape.replay, shape.steps = None, _WARM_UP - 1
+        if shape.replay is None:
+            if cause := self._find_cause():
+                self._give_up(cause)
+                return None
+            if shape.steps < _WARM_UP:
+                return self._warm_up(shape, triplets)
+            try:
+                self._capture(shape, triplets)
+            except CaptureError as error:
+                self._give_up(str(error))
+                return None
+        assert shape.batch is not None and shape.replay is not None
+        shape.batch.copy_(triplets)
+        return shape.replay().clone()
+
+    def _find_cause(self) -> Optional[str]:
+        r"""Why no step can be captured, where that shows without running one."""
+        if not _is_capturable(self.optimizer):
+            name = type(self.optimizer).__name__
+            return f'{name} counts its steps on the CPU: pass fused=True to it'
+        device = self.model.device
+        for name, value in _named_tensors(self.model):
+            if value.device != device:
+                return f"'{name}' lies on {value.device}, and not on {device}"
+        if len(self._shapes) > _MOST_SHAPES:
+            return f'batches have more than {_MOST_SHAPES} shapes'
+        return None
+
+    def _give_up(self, cause: str) -> None:
+        warn_caller(f'training steps run eagerly, not as one CUDA graph: {cause}')
+        self._graphs = None
+        self._shapes.clear()
+
+    def _warm_up(self, shape: _Shape, triplets: Tensor) -> Tensor:
+        assert self._graphs is not None
+        shape.steps += 1
+        # The first step sorts, compiles and allocates what the later ones find.
+        if shape.steps == 1:
+            return self._graphs.warm_up(lambda: self._step(triplets))
+        values, cause = self._graphs.rehearse(lambda: self._step(triplets))
+        if cause is not None:
+            self._give_up(cause)
+        return values
+
+    def _capture(self, shape: _Shape, triplets: Tensor) -> None:
+        assert self._graphs is not None
+        batch = triplets.clone()
+        try:
+            with _capturable(self.optimizer):
+                shape.replay = self._graphs.capture(lambda: self._step(batch))
+        finally:
+            self._clear_gradients()
+        shape.batch, shape.state = batch, self._state()
+
+    def _step(self, triplets: Tensor) -> Tensor:
+        kind = triplets.device.type
+        self._clear_gradients()
+        # A cast that is kept is one of the weights as they were.
+        with torch.autocast(
+            kind, enabled=torch.is_autocast_enabled(kind), cache_enabled=False
+        ):
+            loss = self.model.loss(triplets)
+        with torch.autocast(kind, enabled=False):
+            loss.total.backward()
+        self.optimizer.step()
+        self._clear_gradients()
+        self._names = tuple(loss.terms)
+        return torch.stack([loss.total, *loss.terms.values()]).detach()
+
+    def _clear_gradients(self) -> None:
+        self.optimizer.zero_grad()
+        self.model.zero_grad()  # Those of weights that are not optimized.
+
+    def _weights(self) -> list[Tensor]:
+        groups = self.optimizer.param_groups
+        return [weight for group in groups for weight in group['params']]
+
+    def _state(self) -> list[Any]:
+        r"""What a graph has taken over: where tensors lie, and what are mere numbers in
+        it."""
+        optimizer, device = self.optimizer, self.model.device.type
+        options = [
+            value
+            for group in optimizer.param_groups
+            for name, value in group.items()
+            if name not in ('params', 'capturable')
+        ]
+        moments = [
+            optimizer.state.get(weight, {}).values() for weight in self._weights()
+        ]
+        return [
+            self.model.training,
+            torch.is_autocast_enabled(device),
+            torch.get_autocast_dtype(device),
+            torch.get_float32_matmul_precision(),
+            *options,
+            *chain.from_iterable(moments),
+            *self.model.buffers(),
+            *(
+                (each.data_ptr(), each.requires_grad)
+                for each in self.model.parameters()
+            ),
+        ]
+
+
+class _Shape:
+    r"""How far batches of one shape have come."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.batch: Optional[Tensor] = None
+        self.replay: Optional[Callable[[], Tensor]] = None
+        self.state: list[Any] = []
+
+
+def _is_same(before: list[Any], now: list[Any]) -> bool:
+    r"""Whether values are equal, and tensors the same ones."""
+    return len(before) == len(now) and all(map(_are_same, before, now))
+
+
+def _are_same(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) or isinstance(other, Tensor):
+        return one is other
+    return bool(one == other)
+
+
+def _named_tensors(model: Recommender) -> Iterator[tuple[str, Tensor]]:
+    return chain(model.named_parameters(), model.named_buffers())
+
+
+def _is_capturable(optimizer: torch.optim.Optimizer) -> bool:
+    return all(
+        group.get('fused') or group.get('capturable')
+        for group in optimizer.param_groups
+    )
+
+
+@contextmanager
+def _capturable(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    r"""Marks an optimizer as one to be captured. A fused one counts its steps on the
+    device as it is, and its checkpoints are those of any other."""
+    groups = [group for group in optimizer.param_groups if 'capturable' in group]
+    before = [group['capturable'] for group in groups]
+    for group in groups:
+        group['capturable'] = True
+    try:
+        yield
+    finally:
+        for group, value in zip(groups, before):
+            group['capturable'] = value

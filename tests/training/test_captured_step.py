@@ -1,0 +1,377 @@
+from __future__ import annotations
+
+import copy
+import warnings
+
+import pytest
+import torch
+
+from pyg_irllrec import build_model
+from pyg_irllrec.datasets import SyntheticIntents
+from pyg_irllrec.nn import LossOutput, Recommender
+from pyg_irllrec.training import (
+    CapturedStep,
+    InteractionDataModule,
+    TripletLoader,
+    fit,
+)
+from pyg_irllrec.utils import UserItems
+from tests.training.graphs import pretend_graphs
+
+DATA = SyntheticIntents(20, 15, num_intents=2)[0]
+PAIRS = DATA['user', 'rates', 'item'].edge_index
+WARM = ['warm up', 'rehearse', 'rehearse']
+
+
+def build(device: str = 'cpu', **options) -> Recommender:
+    """The whole method: noise, and a momentum teacher."""
+    torch.manual_seed(0)
+    return build_model(DATA, alignment='full', **options).to(device)
+
+
+def adam(model: Recommender, **options) -> torch.optim.Optimizer:
+    return torch.optim.Adam(
+        model.parameters(), **{'lr': 1e-2, 'fused': True, **options}
+    )
+
+
+def batches(size: int = 16, number: int = 8, device: str = 'cpu') -> list[torch.Tensor]:
+    """All of one size."""
+    loader = TripletLoader(UserItems(PAIRS, 20, 15), size)
+    found = [each for _ in range(9) for each in loader if each.size(1) == size]
+    return [each.to(device) for each in found[:number]]
+
+
+def train(model, given, **options) -> list[LossOutput]:
+    """The plain loop."""
+    optimizer, losses = adam(model, **options), []
+    torch.manual_seed(1)
+    for triplets in given:
+        optimizer.zero_grad()
+        loss = model.loss(triplets)
+        loss.total.backward()
+        optimizer.step()
+        losses.append(loss)
+    return losses
+
+
+def assert_same(losses: list[LossOutput], expected: list[LossOutput], **close) -> None:
+    close = close or {'rtol': 0, 'atol': 0}
+    for loss, other in zip(losses, expected, strict=True):
+        assert not loss.total.requires_grad
+        torch.testing.assert_close(loss.total, other.total.detach(), **close)
+        terms = {name: term.detach() for name, term in other.terms.items()}
+        torch.testing.assert_close(loss.terms, terms, **close)
+
+
+@pytest.mark.parametrize('captures', [True, False])
+def test_trains_as_the_plain_loop(captures, monkeypatch):
+    made = pretend_graphs(monkeypatch) if captures else []
+    model, plain = build(), build()
+    expected = train(plain, batches())
+    step = CapturedStep(model, adam(model))
+    torch.manual_seed(1)
+    losses = [step(triplets) for triplets in batches()]  # Which no replay overwrites.
+    assert_same(losses, expected)
+    torch.testing.assert_close(model.state_dict(), plain.state_dict(), rtol=0, atol=0)
+    assert step.captures == captures
+    if captures:
+        assert made[0].calls == [*WARM, 'capture', *5 * ['replay']]
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_draws_anew_at_each_replay(monkeypatch):
+    pretend_graphs(monkeypatch)
+    model = build()
+    step = CapturedStep(model, adam(model, lr=0.0))
+    (triplets,) = batches(number=1)
+    model.intent_projector.momentum = 1.0  # Nothing is learned.
+    losses = [step(triplets).terms['translation'] for _ in range(6)]
+    assert len({loss.item() for loss in losses}) == 6
+
+
+def test_each_shape_has_a_graph(monkeypatch):
+    (made,) = (pretend_graphs(monkeypatch),)
+    model = build()
+    step = CapturedStep(model, adam(model))
+    long, short = batches(16, 5), batches(8, 5)
+    for pair in zip(long, short):
+        for triplets in pair:
+            step(triplets)
+    calls = made[0].calls
+    assert calls.count('capture') == 2 and calls.count('replay') == 4
+    assert [each for each in calls if each == 'warm up'] == ['warm up'] * 2
+
+
+def test_many_shapes_run_eagerly(monkeypatch):
+    made = pretend_graphs(monkeypatch)
+    model, plain = build(), build()
+    step = CapturedStep(model, adam(model))
+    given = [triplets[:, :size] for size, triplets in zip(range(9, 16), batches())]
+    expected = train(plain, given)
+    torch.manual_seed(1)
+    with pytest.warns(UserWarning, match='more than 4 shapes') as caught:
+        losses = [step(triplets) for triplets in given]
+    assert len(caught) == 1 and not step.captures
+    assert made[0].calls == 4 * ['warm up']
+    assert_same(losses, expected)
+
+
+@pytest.mark.parametrize(
+    'options', [{'cause': 'it waits'}, {'error': 'RuntimeError: no'}]
+)
+def test_what_cannot_be_captured_runs_eagerly(options, monkeypatch):
+    pretend_graphs(monkeypatch, **options)
+    model, plain = build(), build()
+    expected = train(plain, batches())
+    step = CapturedStep(model, adam(model))
+    torch.manual_seed(1)
+    (cause,) = options.values()
+    with pytest.warns(UserWarning, match=f'run eagerly, .*: {cause}') as caught:
+        losses = [step(triplets) for triplets in batches()]
+    assert len(caught) == 1 and not step.captures
+    assert caught[0].filename == __file__
+    assert_same(losses, expected)
+    torch.testing.assert_close(model.state_dict(), plain.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ('change', 'options', 'message'),
+    [
+        (
+            lambda model: None,
+            {'fused': False},
+            'Adam counts its steps on the CPU: pass',
+        ),
+        (
+            lambda model: model.register_buffer('far', torch.ones(1, device='meta')),
+            {},
+            "'far' lies on meta, and not on cpu",
+        ),
+    ],
+)
+def test_names_what_cannot_be_captured(change, options, message, monkeypatch):
+    made = pretend_graphs(monkeypatch)
+    model = build()
+    change(model)
+    step = CapturedStep(model, adam(model, **options))
+    with pytest.warns(UserWarning, match=message):
+        step(batches()[0])
+    assert made[0].calls == []
+
+
+def change_rate(step: CapturedStep) -> None:
+    step.optimizer.param_groups[0]['lr'] = 0.5
+
+
+def reload_optimizer(step: CapturedStep) -> None:
+    step.optimizer.load_state_dict(copy.deepcopy(step.optimizer.state_dict()))
+
+
+def replace_texts(step: CapturedStep) -> None:
+    step.model.intent = step.model.intent.flip(0)
+
+
+def move_weights(step: CapturedStep) -> None:
+    for weight in step.model.parameters():
+        weight.data = weight.data.clone()
+
+
+def freeze(step: CapturedStep) -> None:
+    next(step.model.parameters()).requires_grad_(False)
+
+
+def evaluate(step: CapturedStep) -> None:
+    step.model.eval()
+
+
+def round_products(step: CapturedStep) -> None:
+    torch.set_float32_matmul_precision('high')
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        *(change_rate, reload_optimizer, replace_texts, move_weights, freeze, evaluate),
+        round_products,
+    ],
+)
+def test_what_a_graph_has_taken_over_is_captured_anew(change, monkeypatch):
+    made, before = pretend_graphs(monkeypatch), torch.get_float32_matmul_precision()
+    model = build()
+    step = CapturedStep(model, adam(model))
+    for triplets in batches(number=5):
+        step(triplets)
+    try:
+        change(step)
+        for triplets in batches(number=3):
+            step(triplets)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    again = ['rehearse', 'capture', 'replay', 'replay']
+    assert made[0].calls == [*WARM, 'capture', 'replay', 'replay', *again]
+
+
+def test_changed_values_need_no_new_graph(monkeypatch):
+    """Of a weight that is averaged or loaded, and of a rate that is a tensor."""
+    made = pretend_graphs(monkeypatch)
+    model, rate = build(), torch.tensor(1e-2)
+    step = CapturedStep(model, adam(model, lr=rate))
+    for triplets in batches():
+        step(triplets)
+        rate.mul_(0.5)
+        model.load_state_dict(model.state_dict())
+    assert made[0].calls.count('capture') == 1
+
+
+def test_the_state_of_an_optimizer_is_that_of_a_plain_one(monkeypatch):
+    """In either direction, also of weights without gradients."""
+    pretend_graphs(monkeypatch)
+    model, plain = build(), build()
+    train(plain, batches(number=5))
+    step = CapturedStep(model, adam(model))
+    torch.manual_seed(1)
+    for triplets in batches(number=5):
+        step(triplets)
+    optimizer = adam(plain)
+    optimizer.load_state_dict(step.optimizer.state_dict())
+    step.optimizer.load_state_dict(optimizer.state_dict())
+    assert step.optimizer.param_groups[0]['capturable'] is False
+    assert all(step.optimizer.state.values())
+    (group,) = optimizer.state_dict()['param_groups']
+    assert group['capturable'] is False
+
+
+def test_casts_and_the_caches_of_casts():
+    """As plain steps in mixed precision without a cache."""
+    model, plain = build(), build()
+    optimizer, expected = adam(plain), []
+    torch.manual_seed(1)
+    for triplets in batches(number=3):
+        optimizer.zero_grad()
+        with torch.autocast('cpu', torch.bfloat16, cache_enabled=False):
+            loss = plain.loss(triplets)
+        loss.total.backward()
+        optimizer.step()
+        expected.append(loss)
+    step = CapturedStep(model, adam(model))
+    torch.manual_seed(1)
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = [step(triplets) for triplets in batches(number=3)]
+    assert_same(losses, expected)
+
+
+def test_an_optimizer_of_another_model_is_refused():
+    with pytest.raises(ValueError, match="'optimizer' must hold weights of 'model'"):
+        CapturedStep(build(), adam(build()))
+
+
+# Those that need a GPU.
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUDA')
+
+
+@needs_cuda
+@pytest.mark.parametrize('backbone', ['lightgcn', 'sgl', 'simgcl', 'dccf', 'bigcf'])
+def test_a_graph_trains_as_the_plain_loop(backbone):
+    model, plain = (build('cuda', backbone=backbone) for _ in range(2))
+    given = batches(number=8, device='cuda')
+    expected = train(plain, given)
+    step = CapturedStep(model, adam(model))
+    torch.manual_seed(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        losses = [step(triplets) for triplets in given]
+    assert step.captures
+    assert_same(losses, expected, rtol=1e-5, atol=1e-6)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(
+            value, plain.state_dict()[name], rtol=1e-4, atol=1e-5, msg=name
+        )
+
+
+@needs_cuda
+def test_replays_of_a_graph_draw_anew():
+    model = build('cuda')
+    model.intent_projector.momentum = 1.0
+    step = CapturedStep(model, adam(model, lr=0.0))
+    (triplets,) = batches(number=1, device='cuda')
+    losses = [step(triplets).terms['translation'] for _ in range(6)]
+    assert len({loss.item() for loss in losses}) == 6
+    torch.manual_seed(3)
+    again = step(triplets).terms['translation']
+    torch.manual_seed(3)
+    torch.testing.assert_close(step(triplets).terms['translation'], again)
+
+
+@needs_cuda
+def test_a_step_that_waits_for_the_gpu_runs_eagerly(monkeypatch):
+    model = build('cuda')
+    plain = model.loss
+    monkeypatch.setattr(
+        model, 'loss', lambda triplets: triplets.max().item() and plain(triplets)
+    )
+    step = CapturedStep(model, adam(model))
+    with pytest.warns(UserWarning, match='it waits for the device at test_captured_st'):
+        for triplets in batches(number=5, device='cuda'):
+            step(triplets)
+    assert not step.captures
+
+
+@needs_cuda
+@pytest.mark.parametrize('late', [False, True])
+def test_the_gpu_survives_a_capture_that_fails(late, monkeypatch):
+    """In Python, or by what CUDA does not allow in a capture."""
+    model = build('cuda')
+    plain = model.loss
+
+    def loss(triplets):
+        out = plain(triplets)
+        if torch.cuda.is_current_stream_capturing():
+            if late:
+                out.total.item()
+            raise RuntimeError('on purpose')
+        return out
+
+    monkeypatch.setattr(model, 'loss', loss)
+    other = build('cuda')
+    given = batches(number=6, device='cuda')
+    expected = train(other, given)
+    step = CapturedStep(model, adam(model))
+    torch.manual_seed(1)
+    with pytest.warns(UserWarning, match='run eagerly, not as one CUDA graph'):
+        losses = [step(triplets) for triplets in given]
+    assert_same(losses, expected, rtol=1e-5, atol=1e-6)
+    torch.cuda.empty_cache()
+    fresh = build('cuda')
+    step = CapturedStep(fresh, adam(fresh))  # The next one is captured again.
+    for triplets in given:
+        step(triplets)
+    assert step.captures
+
+
+@needs_cuda
+def test_fit_is_the_same_captured_or_not(tmp_path):
+    results = []
+    for capture in (True, False):
+        model = build()
+        data = InteractionDataModule(DATA, batch_size=16)
+        results.append(
+            fit(
+                model,
+                data,
+                tmp_path / str(capture),
+                **{'epochs': 6, 'capture': capture, 'device': 'cuda'},
+                **{'progress': False, 'average': 0.9},
+            )
+        )
+    for row, other in zip(results[0].history, results[1].history, strict=True):
+        assert row['loss'] == pytest.approx(other['loss'], rel=1e-4)
+    for capture, out in ((True, 'False'), (False, 'True')):
+        fit(
+            build(),
+            InteractionDataModule(DATA, batch_size=16),
+            tmp_path / out,
+            **{'epochs': 9, 'capture': capture, 'device': 'cuda', 'resume': True},
+            **{'progress': False, 'average': 0.9},
+        )
