@@ -18,7 +18,8 @@ WHEELS = $(CACHE)/wheels/$(shell $(PYTHON) -c 'import hashlib, platform; \
 
 # Two rules must not install into one environment at once.
 .NOTPARALLEL:
-.PHONY: demo test lint types wheel-check test-sparse test-triton quality mutants clean
+.PHONY: demo test lint types wheel-check test-sparse test-triton gpu-dry quality \
+	mutants clean
 
 demo: $(VENV)/.installed-train-plot
 	$(BIN)/python examples/demo.py
@@ -35,6 +36,10 @@ lint: $(VENV)/.installed-dev
 test-triton: $(VENV)/.installed-test-triton
 	TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) \
 		tests/functional/_kernels/test_triton.py
+
+# All that is measured on a GPU, at toy size on a CPU: does it run?
+gpu-dry: $(VENV)/.installed-test-triton
+	TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.gpu --dry
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy

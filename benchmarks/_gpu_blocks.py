@@ -3,12 +3,61 @@ r"""The kernels of info_nce by the size of their blocks, for :mod:`benchmarks.gp
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from unittest.mock import patch
 
-from benchmarks._gpu_setting import Setting
+import torch
+
+from benchmarks._gpu_contrast import draw_inputs, make_loss, take_step
+from benchmarks._gpu_measure import Row, matmul_precision, measure
+from benchmarks._gpu_setting import LeftOut, Setting, need
 from benchmarks._gpu_store import Entry
+from pyg_irllrec.functional._kernels import info_nce_triton as file
+from pyg_irllrec.functional._kernels.info_nce_triton import Block
 
 SECTION = 'blocks'
+# Rows, width.
+CASES = {'n=20332 d=32': (20_332, 32), 'n=65536 d=64': (65_536, 64)}
+PRECISIONS = {'highest': '', 'high': ', tf32'}
+CANDIDATES = (
+    Block(128, 64, 4, 3),
+    Block(128, 64, 8, 3),
+    Block(128, 64, 4, 2),
+    Block(64, 64, 4, 3),
+    Block(128, 32, 4, 3),
+    Block(128, 128, 8, 2),
+)
 
 
 def entries(setting: Setting) -> Iterator[Entry]:
-    return iter(())
+    for case, (size, dim) in CASES.items():
+        for precision, suffix in PRECISIONS.items():
+            for block in CANDIDATES[: setting.pick(len(CANDIDATES), 1)]:
+                run = partial(_time, setting, size, dim, precision, block)
+                yield Entry(SECTION, case + suffix, name_of(block), run)
+
+
+def name_of(block: Block) -> str:
+    return f'{block.own} x {block.other}, {block.warps} warps, {block.stages} stages'
+
+
+def _time(setting: Setting, size: int, dim: int, precision: str, block: Block) -> Row:
+    """Forward and backward, and forward alone, with one block for both kernels."""
+    need('triton')
+    table = {key: (block, block) for key in file.BLOCKS}
+    loss = make_loss('triton')
+    query, key = draw_inputs(setting.device, setting.pick(size, 140), dim)
+    with matmul_precision(precision), patch.dict(file.BLOCKS, table):
+        try:
+            row = measure(
+                partial(take_step, loss, query, key), setting.device, seconds=0.2
+            )
+            with torch.no_grad():
+                forward = measure(
+                    partial(loss, query, key), setting.device, seconds=0.1
+                )
+        except Exception as error:  # More registers or memory than there are.
+            if 'out of resource' not in str(error):
+                raise
+            raise LeftOut(str(error)) from error
+    return row | {'forward_seconds': forward['seconds']}

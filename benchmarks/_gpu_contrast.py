@@ -84,16 +84,16 @@ def _time_form(setting: Setting, size: int, dim: int, name: str) -> Row:
     loss = make_loss(form.impl, 'eager' if setting.dry else 'inductor')
     with matmul_precision('high' if name.endswith('tf32') else 'highest'):
         if size > MOST_CHECKED:  # Compiled at a size that costs nothing.
-            _step(loss, *_inputs(setting.device, 4096, dim))
-        query, key = _inputs(setting.device, size, dim)
+            take_step(loss, *draw_inputs(setting.device, 4096, dim))
+        query, key = draw_inputs(setting.device, size, dim)
         row = measure(
-            lambda: _step(loss, query, key),
+            lambda: take_step(loss, query, key),
             setting.device,
             work=None if form.linear else count_work(size, dim, form.precision),
             seconds=0.5,
         )
         if size <= MOST_CHECKED and not name.endswith('symmetric'):
-            values = _step(loss, query, key)
+            values = take_step(loss, query, key)
             wanted = _reference(setting.device, size, dim)
             row['max_error'] = harness.max_relative_error(values, wanted)
     return row
@@ -115,7 +115,7 @@ def count_work(size: int, dim: int, precision: str) -> Work:
     )
 
 
-def _inputs(device: torch.device, size: int, dim: int) -> tuple[Tensor, Tensor]:
+def draw_inputs(device: torch.device, size: int, dim: int) -> tuple[Tensor, Tensor]:
     query, key = (
         draw_rows(size, dim, device, seed, torch.float32).requires_grad_()
         for seed in range(2)
@@ -123,7 +123,7 @@ def _inputs(device: torch.device, size: int, dim: int) -> tuple[Tensor, Tensor]:
     return query, key
 
 
-def _step(loss: Loss, query: Tensor, key: Tensor) -> harness.Values:
+def take_step(loss: Loss, query: Tensor, key: Tensor) -> harness.Values:
     value = loss(query, key)
     grads = torch.autograd.grad(value, [query, key])
     return {'loss': value.detach(), 'query': grads[0], 'key': grads[1]}
@@ -133,6 +133,6 @@ def _step(loss: Loss, query: Tensor, key: Tensor) -> harness.Values:
 def _reference(device: torch.device, size: int, dim: int) -> harness.Values:
     """In double precision, by blocks of rows."""
     query, key = (
-        x.detach().double().requires_grad_() for x in _inputs(device, size, dim)
+        x.detach().double().requires_grad_() for x in draw_inputs(device, size, dim)
     )
-    return _step(lambda q, k: info_nce(q, k, impl='chunked'), query, key)
+    return take_step(lambda q, k: info_nce(q, k, impl='chunked'), query, key)

@@ -86,6 +86,9 @@ def measure(
 ) -> Row:
     """Times calls: the first ones warm up, the median of as many as fit in
     :obj:`seconds` counts. One call of several seconds is not repeated."""
+    if device.type != 'cuda':  # A dry run, whose figures mean nothing.
+        step()
+        return {'seconds': _time_once(step, device), 'calls': 1}
     before = _start_memory(device)
     first = _time_once(step, device)
     if first > 4 * seconds:
@@ -96,9 +99,8 @@ def measure(
         number = max(3, min(most, int(seconds / max(first, 1e-6))))
         times = _time_many(step, device, number)
     row: Row = {'seconds': statistics.median(times), 'calls': len(times)}
-    if device.type == 'cuda':
-        peak = torch.cuda.max_memory_allocated(device)
-        row['extra_mb'] = round((peak - before) / 2**20, 1)
+    peak = torch.cuda.max_memory_allocated(device)
+    row['extra_mb'] = round((peak - before) / 2**20, 1)
     peaks = find_peaks(device)
     if work is not None and peaks is not None:
         floor, bound = find_floor(work, peaks)
@@ -112,8 +114,6 @@ def measure(
 
 def _start_memory(device: torch.device) -> int:
     """Forgets the peak so far, and returns what is held now."""
-    if device.type != 'cuda':
-        return 0
     torch.cuda.synchronize(device)
     torch.cuda.reset_peak_memory_stats(device)
     return torch.cuda.memory_allocated(device)
@@ -129,8 +129,6 @@ def _time_once(step: Step, device: torch.device) -> float:
 
 
 def _time_many(step: Step, device: torch.device, number: int) -> list[float]:
-    if device.type != 'cuda':
-        return [_time_once(step, device) for _ in range(number)]
     events = [torch.cuda.Event(enable_timing=True) for _ in range(number + 1)]
     events[0].record()
     for event in events[1:]:

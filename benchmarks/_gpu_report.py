@@ -46,6 +46,20 @@ def missed(rows: Iterable[Row]) -> list[str]:
     return out
 
 
+def winners(rows: Iterable[Row]) -> list[str]:
+    """The best block of each case, for the forward and for the backward kernel."""
+    cases: dict[str, list[Row]] = {}
+    for row in rows:
+        if row['section'] == 'blocks' and row['state'] == 'done':
+            cases.setdefault(row['case'], []).append(row)
+    lines = []
+    for case, found in cases.items():
+        ahead = min(found, key=lambda row: row['forward_seconds'])
+        back = min(found, key=lambda row: row['seconds'] - row['forward_seconds'])
+        lines.append(f'{case}: forward {ahead["impl"]}; backward {back["impl"]}')
+    return lines
+
+
 def find_goal(row: Row) -> Optional[float]:
     return GOALS.get((row['case'], row['impl']))
 

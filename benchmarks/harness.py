@@ -17,6 +17,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import cache
 from importlib.metadata import version
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -377,6 +378,7 @@ def environment() -> dict[str, Any]:
     }
 
 
+@cache
 def _processor() -> str:
     try:
         out = subprocess.run(['lscpu'], capture_output=True, text=True, check=True)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import _gpu_report
 from benchmarks import cold_items as cold_items_benchmark
 from benchmarks import info_nce as info_nce_benchmark
 from benchmarks import intent_propagate as intent_propagate_benchmark
@@ -168,6 +169,49 @@ def mean(values: Iterable[float]) -> float:
 
 
 # The regions.
+
+
+def gpu() -> str:
+    """All that was measured on a GPU, if anything was."""
+    if not (RESULTS / 'gpu.json').exists():
+        return NO_GPU
+    rows = rows_of('gpu')
+    winners = ''.join(f'\n- {line}' for line in _gpu_report.winners(rows))
+    return (
+        f'{command("gpu")}, {gpu_machine()}, float32 unless said:\n\n'
+        f'{_gpu_report.table(rows)}\n\nThe best blocks:\n{winners}{gpu_missed(rows)}'
+    )
+
+
+def gpu_summary() -> str:
+    """The goals on a GPU."""
+    if not (RESULTS / 'gpu.json').exists():
+        return NO_GPU
+    rows = rows_of('gpu')
+    lines = [
+        [row['case'], row['impl'], seconds(row['seconds']), seconds(goal)]
+        for row in rows
+        if (goal := _gpu_report.find_goal(row)) is not None and 'seconds' in row
+    ]
+    head = ('case', 'implementation', 'time', 'goal')
+    return f'{command("gpu")}, {gpu_machine()}:\n\n{table(head, lines)}'
+
+
+NO_GPU = (
+    'Nothing of this version is measured on a GPU yet: `python -m benchmarks.gpu` '
+    'takes every figure when there is one.'
+)
+
+
+def gpu_machine() -> str:
+    environment = report('gpu')['environment']
+    torch = '.'.join(environment['torch'].split('.')[:2])
+    return f'{environment["gpu"]}, torch {torch}'
+
+
+def gpu_missed(rows: list[Row]) -> str:
+    lines = _gpu_report.missed(rows)
+    return f'\n\nGoals missed: {"; ".join(lines)}.' if lines else ''
 
 
 def parity() -> str:
@@ -497,6 +541,8 @@ FIGURES: dict[str, Callable[[], str]] = {
         recommend_all,
         cold_items,
         cold_updates,
+        gpu,
+        gpu_summary,
     )
 }
 
