@@ -11,6 +11,7 @@ from .chat import (
     LocalChat,
     Message,
     OpenAIChat,
+    RayVLLM,
     approximate_tokens,
 )
 from .encoders import (
@@ -25,6 +26,7 @@ from .encoders import (
 )
 from .intents import (
     Evidence,
+    EvidenceShards,
     ExtractiveModel,
     Intent,
     IntentExtractor,
@@ -36,6 +38,7 @@ from .intents import (
     intent_keywords,
     intents_to_text,
     load_intents,
+    save_evidence,
     save_intents,
 )
 
@@ -47,6 +50,7 @@ __all__ = [
     'Conversation',
     'EncodingError',
     'Evidence',
+    'EvidenceShards',
     'ExtractiveModel',
     'Intent',
     'IntentExtractor',
@@ -57,6 +61,7 @@ __all__ = [
     'OpenAIChat',
     'OpenAIEncoder',
     'Prompt',
+    'RayVLLM',
     'SentenceEncoder',
     'TfidfEncoder',
     'VectorFile',
@@ -67,6 +72,7 @@ __all__ = [
     'intents_to_text',
     'load_intents',
     'load_vectors',
+    'save_evidence',
     'save_intents',
     'save_vectors',
 ]

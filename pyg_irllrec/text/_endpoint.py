@@ -111,8 +111,12 @@ class Endpoint:
         raise EndpointError(self.show(reason), kind, retry_after, status)
 
     def redact(self, text: str) -> str:
-        r"""The text without the key."""
-        return self._key.redact(text, self._get_client().api_key)
+        r"""The text without the key, as it is where there is none."""
+        try:
+            client = self._get_client()
+        except ValueError:
+            return text
+        return self._key.redact(text, client.api_key)
 
     def show(self, text: str) -> str:
         r"""One line without the key, cut to a length that can be shown."""

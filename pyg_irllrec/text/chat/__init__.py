@@ -6,6 +6,7 @@ from .chat_model import ChatModel, Conversation, Message
 from .chat_reply import ChatReply
 from .local_chat import LocalChat
 from .openai_chat import OpenAIChat
+from .ray_vllm import RayVLLM
 
 __all__ = [
     'ChatError',
@@ -15,5 +16,6 @@ __all__ = [
     'LocalChat',
     'Message',
     'OpenAIChat',
+    'RayVLLM',
     'approximate_tokens',
 ]

@@ -139,25 +139,26 @@ class OpenAIChat:
             'library': f'openai {__version__}',
         }
 
-    def _ask(self, conversation: Conversation) -> ChatReply:
-        # 'extra_body' skips the checks of the client, which take as long as all the
-        # rest.
-        body = {**self.options, 'messages': conversation}
-        try:
-            response = self._endpoint.call(
-                lambda client: client.chat.completions.with_raw_response.create(
-                    model=self.model, messages=[], extra_body=body
-                )
-            )
-        except EndpointError as error:
-            failure = error
-        else:
-            return self._read_reply(response)
-        reason = f'{self.base_url}: {failure}'
-        raise ChatError(reason, failure.kind, failure.retry_after)
+    def request(self, conversation: Conversation) -> dict[str, Any]:
+        r"""The body of the request that asks a question, for batches.
 
-    def _read_reply(self, response: dict[str, Any]) -> ChatReply:
-        r"""The text of the first choice, which the server has finished."""
+        Args:
+            conversation (list): The conversation.
+        """
+        return {'model': self.model, **self.options, 'messages': conversation}
+
+    def read(self, response: dict[str, Any]) -> ChatReply:
+        r"""The answer in the body of a response: the text of the first choice, which
+        the server has finished. It needs no key.
+
+        Args:
+            response (dict): The body, as JSON.
+
+        Raises:
+            ChatError: If it holds an error or no answer.
+        """
+        if (failure := find_error(response)) is not None:
+            raise self._error(*failure)
         choices = response.get('choices')
         choice = choices[0] if isinstance(choices, list) and choices else None
         message = choice.get('message') if isinstance(choice, dict) else None
@@ -199,6 +200,23 @@ class OpenAIChat:
     ) -> ChatError:
         reason = f'{self.base_url}: {self._endpoint.show(reason)}'
         return ChatError(reason, kind, reply=reply)
+
+    def _ask(self, conversation: Conversation) -> ChatReply:
+        # 'extra_body' skips the checks of the client, which take as long as all the
+        # rest.
+        body = self.request(conversation)
+        try:
+            response = self._endpoint.call(
+                lambda client: client.chat.completions.with_raw_response.create(
+                    model=self.model, messages=[], extra_body=body
+                )
+            )
+        except EndpointError as error:
+            failure = error
+        else:
+            return self.read(response)
+        reason = f'{self.base_url}: {failure}'
+        raise ChatError(reason, failure.kind, failure.retry_after)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.model!r}, base_url={self.base_url!r})'

@@ -51,7 +51,7 @@ def save_vectors(
     ids: _AnyIds,
     description: dict[str, Any],
 ) -> None:
-    r"""Writes vectors, their ids and their description to one :obj:`.npz` file,
+    r"""Writes vectors, their ids and their description to one npz file,
     completely or not at all. It holds the arrays :obj:`embedding` and :obj:`ids`, and
     :obj:`record`, a JSON object with the fields of :obj:`description` and
     :obj:`dimension`, :obj:`count`, :obj:`date` and :obj:`ids_sha256`.

@@ -1,6 +1,7 @@
 r"""Evidence, prompts, and the intents that a language model finds in evidence."""
 
 from .evidence import Evidence, choose_evidence, evidence_sha256
+from .evidence_shards import EvidenceShards, save_evidence
 from .extractive_model import ExtractiveModel
 from .intent_extractor import IntentExtractor
 from .intent_file import IntentFile, load_intents, save_intents
@@ -11,6 +12,7 @@ from .prompt import Prompt
 
 __all__ = [
     'Evidence',
+    'EvidenceShards',
     'ExtractiveModel',
     'Intent',
     'IntentExtractor',
@@ -22,5 +24,6 @@ __all__ = [
     'intent_keywords',
     'intents_to_text',
     'load_intents',
+    'save_evidence',
     'save_intents',
 ]

@@ -1,43 +1,41 @@
 from __future__ import annotations
 
-import hashlib
-import json
-import queue
 import threading
-import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
-from tqdm.auto import tqdm
-
-from pyg_irllrec.text._sqlite_file import READ_SIZE
-from pyg_irllrec.text._to_single_line import to_single_line
-from pyg_irllrec.text.chat._answer_text import UnfinishedThoughts, strip_thoughts
-from pyg_irllrec.text.chat._retrying_chat import (
-    ANSWER_TOKENS,
-    RetryingChat,
-    count_reply,
-    count_tokens,
-)
-from pyg_irllrec.text.chat.chat_error import ChatError
-from pyg_irllrec.text.chat.chat_model import ChatModel, Conversation
-from pyg_irllrec.text.chat.chat_reply import ChatReply
+from pyg_irllrec.text.chat._retrying_chat import ANSWER_TOKENS, count_tokens
+from pyg_irllrec.text.chat.chat_model import ChatModel
+from pyg_irllrec.text.chat.openai_chat import OpenAIChat
 from pyg_irllrec.text.encoders._encoder_output import as_json
-from pyg_irllrec.text.intents._journal import Journal, JournalEntry
-from pyg_irllrec.text.intents.evidence import Evidence, evidence_sha256
-from pyg_irllrec.text.intents.intent_file import check_path, save_intents
-from pyg_irllrec.text.intents.intent_record import (
-    Intent,
-    IntentRecord,
-    read_answer,
-    read_profile,
+from pyg_irllrec.text.intents._ask import ask
+from pyg_irllrec.text.intents._ask_in_threads import ask_in_threads
+from pyg_irllrec.text.intents._ask_on_ray import Calls, Workers, ask_on_ray
+from pyg_irllrec.text.intents._batch_files import (
+    check_answers,
+    check_free,
+    read_answers,
+    write_requests,
 )
+from pyg_irllrec.text.intents._journal import Journal
+from pyg_irllrec.text.intents._question_list import QuestionList
+from pyg_irllrec.text.intents._question_maker import QuestionMaker
+from pyg_irllrec.text.intents._run import Run, follow
+from pyg_irllrec.text.intents._wanted import Wanted
+from pyg_irllrec.text.intents.evidence import Evidence
+from pyg_irllrec.text.intents.intent_file import check_path, save_intents
 from pyg_irllrec.text.intents.prompt import WRITTEN, Prompt
 from pyg_irllrec.typing import PathLike
-from pyg_irllrec.utils.argument_checks import check_flag, check_instance
+from pyg_irllrec.utils.argument_checks import (
+    as_path,
+    check_flag,
+    check_instance,
+    is_iterable,
+)
 from pyg_irllrec.utils.checks import (
     check_choice,
     check_count,
@@ -45,14 +43,6 @@ from pyg_irllrec.utils.checks import (
     check_positive,
 )
 from pyg_irllrec.utils.optional import import_optional
-
-_MAX_FAILURES_IN_A_ROW = 25
-_MAX_QUOTED = 100
-_LIMITS = ('max_tokens', 'max_completion_tokens')
-_SHUTDOWN_SECONDS = 5.0  # For answers that are on their way when a run ends early.
-
-# The results of threads: a row and its entry, or an error.
-_Results = queue.SimpleQueue[Union[tuple[int, JournalEntry], BaseException]]
 
 
 class IntentExtractor:
@@ -79,6 +69,12 @@ class IntentExtractor:
     **Retries.** Calls that fail for a passing reason are retried, after the time that
     the server asks for, else after a time that doubles, with jitter. The run ends when
     the key is wrong, or 25 nodes fail in a row.
+
+    **Scale.** Evidence is read when it is asked for, and hashes of questions lie in a
+    temporary file: memory does not grow with the number of nodes where
+    :obj:`evidence` is an :class:`~pyg_irllrec.text.EvidenceShards`. A provider's batch
+    files (:meth:`write_batch`, :meth:`read_batch`) and the actors of a Ray cluster
+    (:meth:`on_ray`) fill the same journal, which one process at a time writes.
 
     **Invalid answers** are sent back once, with the reason. If the second answer is
     invalid too, the node is recorded as failed, and asked about again in the next run.
@@ -164,7 +160,6 @@ class IntentExtractor:
         self.prompt_price = prompt_price
         self.answer_price = answer_price
         self.progress = progress
-        self._packaged: dict[str, Prompt] = {}
         self._describe_model()
 
     def __call__(
@@ -177,8 +172,8 @@ class IntentExtractor:
         per node, in the order of :obj:`evidence`, and a manifest beside the file.
 
         Args:
-            evidence (sequence of Evidence): The evidence, one per node. Several
-                threads read it when they need it.
+            evidence (sequence of Evidence): The evidence, one per node. Threads read it
+                in turns.
             path (str or Path): The file to write, :obj:`.jsonl`.
             journal (str or Path, optional): The SQLite file. Runs may share it, one
                 after the other. Where it is damaged, what can be read of it is put
@@ -196,18 +191,184 @@ class IntentExtractor:
                 answers, and :obj:`path` stays as it was.
         """
         path = check_path(path)
-        keys, prompts = self._question_keys(evidence)
-        with Journal(_journal_path(path, journal)) as entries:
-            self._ask_all(evidence, keys, entries)
-            counts = _count(keys, entries)
-            manifest = {
-                **self._describe(evidence, prompts),
-                'counts': counts,
-                'cost': self._cost(counts),
-                'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-            }
-            save_intents(path, _records(evidence, keys, entries), manifest)
-        return manifest
+        with self._open(evidence, _journal_path(path, journal)) as (run, entries):
+            unasked, failed = run.pending()
+            pending = len(unasked) + len(failed)
+            cancelled = threading.Event()
+            chat = self._calls().chat(self.model, cancelled)
+            answers = ask_in_threads(
+                partial(ask, chat, wanted=self._wanted()),
+                run.questions(unasked, failed),
+                entries,
+                min(2 * self.concurrency, pending),
+                cancelled,
+            )
+            with closing(answers):
+                total = run.listed.num_questions()
+                follow(answers, total, pending, self.what, self.progress)
+            return self._save(run, path)
+
+    def on_ray(
+        self,
+        evidence: Sequence[Evidence],
+        path: PathLike,
+        journal: Optional[PathLike] = None,
+        *,
+        num_workers: int = 2,
+        batch_size: int = 64,
+        num_cpus: float = 0.0,
+        num_gpus: float = 0.0,
+    ) -> dict[str, Any]:
+        r"""As a call, but the model is called by actors of Ray Data (extra
+        :obj:`ray`), on the cluster that :obj:`ray.init` has joined, or on this machine.
+        Each actor has :obj:`concurrency` calls at once, and its share of :obj:`rpm` and
+        :obj:`tpm`; a :class:`~pyg_irllrec.text.RayVLLM` has engines of its own. Actors
+        write nothing: this process stores each answer that it gets, so that none is
+        stored twice, however many actors there are or break.
+
+        The questions lie in a folder beside the journal meanwhile, such as
+        :obj:`intents.questions`, which all machines must see.
+
+        Args:
+            evidence (sequence of Evidence): As in a call.
+            path (str or Path): As in a call.
+            journal (str or Path, optional): As in a call. (default: :obj:`None`)
+            num_workers (int): The number of actors. (default: :obj:`2`)
+            batch_size (int): The number of questions that an actor answers before it
+                hands the answers over. A run that is killed loses batches in work.
+                (default: :obj:`64`)
+            num_cpus (float): The number of CPUs per actor. Reading the questions needs
+                one besides. (default: :obj:`0.0`, as actors wait for an endpoint)
+            num_gpus (float): The number of GPUs per actor. (default: :obj:`0.0`)
+
+        Raises:
+            ImportError: If Ray is not installed.
+            ValueError: If an argument is out of range, or as in a call.
+            OSError: As in a call.
+            ChatError: As in a call.
+        """
+        path = check_path(path)
+        check_count('num_workers', num_workers)
+        check_count('batch_size', batch_size)
+        check_not_negative('num_cpus', num_cpus)
+        check_not_negative('num_gpus', num_gpus)
+        import_optional('ray.data', f'{type(self).__name__}.on_ray', 'ray')
+        journal = _journal_path(path, journal)
+        with self._open(evidence, journal) as (run, entries):
+            unasked, failed = run.pending()
+            answers = ask_on_ray(
+                run.questions(unasked, failed),
+                entries,
+                journal.with_suffix('.questions'),
+                self.model,
+                self._wanted(),
+                self._calls(num_workers),
+                Workers(num_workers, batch_size, num_cpus, num_gpus),
+            )
+            with closing(answers):
+                pending = len(unasked) + len(failed)
+                total = run.listed.num_questions()
+                follow(answers, total, pending, self.what, self.progress)
+            return self._save(run, path)
+
+    def write_batch(
+        self,
+        evidence: Sequence[Evidence],
+        path: PathLike,
+        requests: PathLike,
+        journal: Optional[PathLike] = None,
+        *,
+        max_requests: int = 50_000,
+        max_bytes: int = 200_000_000,
+    ) -> list[Path]:
+        r"""Writes the questions without an answer in the journal into batch files of
+        OpenAI's form, which many providers and :obj:`vllm run-batch` take:
+
+        .. code-block:: python
+
+            extract = IntentExtractor(OpenAIChat('gpt-4o-mini'))
+            extract.write_batch(evidence, 'intents.jsonl', 'requests.jsonl')
+            # Send requests-1.jsonl, wait, get answers.jsonl and errors.jsonl.
+            extract.read_batch(
+                evidence, 'intents.jsonl', ['answers.jsonl', 'errors.jsonl']
+            )
+
+        No call is made and no key is needed. What was written and is not answered yet
+        is written again by the next call.
+
+        Args:
+            evidence (sequence of Evidence): As in a call.
+            path (str or Path): As in a call. It is not written.
+            requests (str or Path): The files to write, :obj:`.jsonl`, with numbers
+                before the suffix.
+            journal (str or Path, optional): As in a call. (default: :obj:`None`)
+            max_requests (int): The largest number of requests per file.
+                (default: :obj:`50000`)
+            max_bytes (int): The largest number of bytes per file.
+                (default: :obj:`200000000`)
+
+        Returns:
+            The paths of the files, none where each question has an answer.
+
+        Raises:
+            ValueError: If the model is no :class:`~pyg_irllrec.text.OpenAIChat`, there
+                are such files, a request is larger than a file, or as in a call.
+            OSError: If another run has locked the journal.
+        """
+        path = check_path(path)
+        model = self._batch_model('write_batch')
+        requests = as_path('requests', requests)
+        check_count('max_requests', max_requests)
+        check_count('max_bytes', max_bytes)
+        check_free(requests)
+        with self._open(evidence, _journal_path(path, journal), False) as (run, _):
+            questions = run.questions(*run.pending())
+            return write_requests(questions, model, requests, max_requests, max_bytes)
+
+    def read_batch(
+        self,
+        evidence: Sequence[Evidence],
+        path: PathLike,
+        answers: Sequence[PathLike],
+        journal: Optional[PathLike] = None,
+    ) -> dict[str, int]:
+        r"""Puts the answers of batch files into the journal, in any order and in as
+        many calls as there are files. Where each question was answered then, it writes
+        the records and the manifest, as a call does; until then a call would ask for
+        the rest.
+
+        An answer that is an error or invalid is recorded as failed: the next batch, or
+        a call, asks again. A question that has a valid answer keeps it. Files may be
+        read twice.
+
+        Args:
+            evidence (sequence of Evidence): As in a call.
+            path (str or Path): As in a call.
+            answers (sequence of str or Path): The files of a provider, of answers or
+                of errors.
+            journal (str or Path, optional): As in a call. (default: :obj:`None`)
+
+        Returns:
+            The counts of the manifest, and the number of questions without an answer,
+            :obj:`"missing"`.
+
+        Raises:
+            ValueError: If the model is no :class:`~pyg_irllrec.text.OpenAIChat`, a line
+                is damaged or answers no question about this evidence, or as in a call.
+                Nothing of the files is stored then.
+            FileNotFoundError: If a file does not exist.
+            OSError: If another run has locked the journal.
+        """
+        path = check_path(path)
+        model = self._batch_model('read_batch')
+        paths = _existing_paths(answers)
+        with self._open(evidence, _journal_path(path, journal)) as (run, entries):
+            check_answers(paths, run.listed)
+            read_answers(paths, model, self._wanted(), run.listed, entries)
+            missing = len(run.pending()[0])
+            if missing == 0:
+                self._save(run, path)
+            return {**run.counts(), 'missing': missing}
 
     def estimate(
         self,
@@ -229,184 +390,64 @@ class IntentExtractor:
             OSError: If another run has locked the journal.
         """
         path = check_path(path)
-        journal = _journal_path(path, journal)
-        keys, _ = self._question_keys(evidence)
-        if journal.is_file():
-            with Journal(journal) as entries:
-                unasked, failed = _pending(keys, entries)
-        else:
-            unasked, failed = _first_rows(keys), []
-        pending = unasked + failed
-        tokens = sum(count_tokens(self._question(evidence[row])) for row in pending)
-        counts = {
-            'nodes': len(keys),
-            'no evidence': keys.count(None),
-            'calls': len(pending),
-            'prompt_tokens': tokens,
-            'answer_tokens': ANSWER_TOKENS * len(pending),
-        }
+        with self._open(evidence, _journal_path(path, journal), False) as (run, _):
+            unasked, failed = run.pending()
+            questions = run.questions(unasked, failed)
+            calls = len(unasked) + len(failed)
+            counts = {
+                **run.listed.counts(),
+                'calls': calls,
+                'prompt_tokens': sum(count_tokens(q.conversation) for q in questions),
+                'answer_tokens': ANSWER_TOKENS * calls,
+            }
         return {**counts, 'cost': self._cost(counts)}
 
-    def _ask_all(
-        self,
-        evidence: Sequence[Evidence],
-        keys: Sequence[Optional[bytes]],
-        entries: Journal,
-    ) -> None:
-        r"""Asks the questions without an answer, from several threads."""
-        unasked, failed = _pending(keys, entries)
-        pending = unasked + failed
-        cancelled = threading.Event()
-        chat = RetryingChat(
-            self.model,
-            self.concurrency,
-            self.max_retries,
-            self.backoff,
-            self.rpm,
-            self.tpm,
-            cancelled,
+    @contextmanager
+    def _open(
+        self, evidence: Sequence[Evidence], journal: Path, create: bool = True
+    ) -> Iterator[tuple[Run, Any]]:
+        r"""The questions, and the journal if there is one or it may be created."""
+        maker = QuestionMaker(self._describe_model(), self._wanted(), self.prompts)
+        with closing(QuestionList(evidence, maker)) as listed:
+            exists = create or journal.is_file()
+            with Journal(journal) if exists else nullcontext() as entries:
+                yield Run(evidence, maker, listed, entries), entries
+
+    def _save(self, run: Run, path: Path) -> dict[str, Any]:
+        r"""Writes the records and the manifest, which it returns."""
+        counts = run.counts()
+        prompts = sorted(run.maker.prompts.items())
+        manifest = {
+            'model': self._describe_model(),
+            'prompts': {side: prompt.describe() for side, prompt in prompts},
+            **self._wanted().describe(),
+            'evidence': _describe_evidence(run.evidence),
+            'evidence_sha256': run.listed.evidence_sha256,
+            'counts': counts,
+            'cost': self._cost(counts),
+            'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        }
+        save_intents(path, run.records(), manifest)
+        return manifest
+
+    def _wanted(self) -> Wanted:
+        return Wanted(self.what, self.max_intents)
+
+    def _calls(self, num_workers: int = 1) -> Calls:
+        r"""How each of several workers calls the model."""
+        limits = (
+            None if each is None else each / num_workers
+            for each in (self.rpm, self.tpm)
         )
-        rows: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for row in pending:
-            rows.put(row)
-        results: _Results = queue.SimpleQueue()
+        return Calls(self.concurrency, self.max_retries, self.backoff, *limits)
 
-        def work() -> None:
-            try:
-                while not cancelled.is_set():
-                    try:
-                        row = rows.get_nowait()
-                    except queue.Empty:
-                        return
-                    entry = self._ask(chat, evidence[row])
-                    # In this thread, so that no paid answer is lost.
-                    entries.write(keys[row] or b'', entry)
-                    results.put((row, entry))
-            except BaseException as error:  # Raised by the main thread.
-                results.put(error)
-
-        threads = [
-            threading.Thread(target=work, daemon=True)
-            for _ in range(min(2 * self.concurrency, len(pending)))
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            total = len(_first_rows(keys))
-            self._await_results(results, total, len(pending), set(failed))
-        finally:
-            cancelled.set()
-            _join(threads, _SHUTDOWN_SECONDS)
-
-    def _await_results(
-        self, results: _Results, total: int, count: int, failed_before: set[int]
-    ) -> None:
-        r"""Waits for :obj:`count` results, and raises the error of a thread."""
-        failed, in_a_row = 0, 0
-        with tqdm(
-            total=total,
-            initial=total - count,
-            desc=f'Asking for {self.what}',
-            disable=not self.progress or count == 0,
-        ) as bar:
-            for _ in range(count):
-                result = results.get()
-                if isinstance(result, BaseException):
-                    raise result
-                row, entry = result
-                failed += entry.failed
-                in_a_row = in_a_row + 1 if entry.failed else 0
-                # Nodes that failed in an earlier run may always fail: they must not
-                # end the run.
-                if in_a_row >= _MAX_FAILURES_IN_A_ROW and row not in failed_before:
-                    raise ChatError(
-                        f'{in_a_row} nodes failed in a row, so the run was stopped; '
-                        f'the last reason: {entry.reason}',
-                        'final',
-                    )
-                bar.set_postfix(failed=failed, refresh=False)
-                bar.update()
-
-    def _ask(self, chat: RetryingChat, evidence: Evidence) -> JournalEntry:
-        r"""Asks about a node, and once more where the answer is invalid."""
-        question = self._question(evidence)
-        replies: list[ChatReply] = []
-        intents: tuple[Intent, ...] = ()
-        profile = reason = ''
-        while len(replies) < 2 and not intents and not profile:
-            try:
-                reply = chat.ask(question)
-            except ChatError as error:
-                if error.kind == 'final':
-                    raise
-                reason = str(error)
-                if error.reply is not None:  # It was paid for.
-                    replies.append(count_reply(error.reply, question))
-                break
-            replies.append(reply)
-            try:
-                if self.what == 'profiles':
-                    profile = read_profile(reply)
-                else:
-                    intents = read_answer(reply, len(evidence.texts), self.max_intents)
-            except UnfinishedThoughts as error:
-                reason = str(error)
-                break  # A second answer would end within thoughts too.
-            except ValueError as error:
-                reason = f'the answer is invalid: {error}{_quote(reply)}'
-                question = [*question, *_repair_messages(reply, error)]
-        return JournalEntry(
-            intents,
-            '' if intents or profile else to_single_line(reason),
-            len(replies),
-            sum(each.prompt_tokens or 0 for each in replies),
-            sum(each.answer_tokens or 0 for each in replies),
-            profile,
-        )
-
-    def _question(self, evidence: Evidence) -> Conversation:
-        prompt = self._prompt(evidence)
-        return prompt.messages(evidence.texts, self.max_intents)
-
-    def _prompt(self, evidence: Evidence) -> Prompt:
-        if self.prompts is not None and evidence.side in self.prompts:
-            return self.prompts[evidence.side]
-        role = evidence.role or evidence.side
-        if role not in self._packaged:
-            self._packaged[role] = Prompt.packaged(role, self.what)
-        return self._packaged[role]
-
-    def _question_keys(
-        self, evidence: Sequence[Evidence]
-    ) -> tuple[list[Optional[bytes]], dict[str, Prompt]]:
-        r"""The hash of each node's question, :obj:`None` for a node without texts; and
-        the prompt of each node type."""
-        model = _without_limits(self._describe_model())
-        prompts: dict[str, Prompt] = {}
-        salts: dict[str, bytes] = {}
-        nodes = set()
-        keys: list[Optional[bytes]] = []
-        for each in evidence:
-            if (each.side, each.id) in nodes:
-                raise ValueError(
-                    f"'evidence' must hold each node once, got {each.side} {each.id!r} "
-                    'twice'
-                )
-            nodes.add((each.side, each.id))
-            prompt = self._prompt(each)
-            if prompts.setdefault(each.side, prompt) is not prompt:
-                raise ValueError(
-                    "'evidence' must have one role for each node type, got nodes of "
-                    f"'{each.side}' of several"
-                )
-            if each.side not in salts:
-                shared = json.dumps(
-                    [model, prompt.describe(), self._describe_wanted()], sort_keys=True
-                )
-                salts[each.side] = hashlib.sha256(shared.encode()).digest()
-            digest = hashlib.sha256(salts[each.side] + each.sha256.encode()).digest()
-            keys.append(digest if each.texts else None)
-        return keys, prompts
+    def _batch_model(self, method: str) -> OpenAIChat:
+        if not isinstance(self.model, OpenAIChat):
+            raise ValueError(
+                f"'model' must be an OpenAIChat for {method}, whose requests the files "
+                f'hold, got {self.model!r}'
+            )
+        return self.model
 
     def _describe_model(self) -> dict[str, Any]:
         describe = getattr(self.model, 'describe', None)
@@ -416,24 +457,6 @@ class IntentExtractor:
                 f'{self.model!r}'
             )
         return as_json('model.describe()', dict(describe()))
-
-    def _describe(
-        self, evidence: Sequence[Evidence], prompts: Mapping[str, Prompt]
-    ) -> dict[str, Any]:
-        return {
-            'model': self._describe_model(),
-            'prompts': {
-                side: prompt.describe() for side, prompt in sorted(prompts.items())
-            },
-            **self._describe_wanted(),
-            'evidence': _describe_evidence(evidence),
-            'evidence_sha256': evidence_sha256(evidence),
-        }
-
-    def _describe_wanted(self) -> dict[str, Any]:
-        if self.what == 'profiles':
-            return {'what': self.what}
-        return {'what': self.what, 'max_intents': self.max_intents}
 
     def _cost(self, counts: Mapping[str, int]) -> Optional[float]:
         if self.prompt_price == self.answer_price == 0:
@@ -449,121 +472,24 @@ class IntentExtractor:
         )
 
 
-def _without_limits(model: dict[str, Any]) -> dict[str, Any]:
-    r"""What a whole answer depends on."""
-    model = {k: v for k, v in model.items() if k not in ('library', *_LIMITS)}
-    if isinstance(model.get('options'), dict):
-        options = model['options'].items()
-        model['options'] = {k: v for k, v in options if k not in _LIMITS}
-    return model
-
-
-def _pending(
-    keys: Sequence[Optional[bytes]], entries: Journal
-) -> tuple[list[int], list[int]]:
-    r"""One row per question that was never asked, and one per question that failed."""
-    row_of = {keys[row] or b'': row for row in _first_rows(keys)}
-    unasked, failed = dict(row_of), []
-    for key, entry in _read_entries(list(row_of), entries):
-        del unasked[key]
-        if entry.failed:
-            failed.append(row_of[key])
-    return list(unasked.values()), sorted(failed)
-
-
-def _count(keys: Sequence[Optional[bytes]], entries: Journal) -> dict[str, int]:
-    r"""The numbers of nodes by status, and of calls and tokens in all runs."""
-    nodes = Counter(keys)
-    names = ('ok', 'failed', 'calls', 'prompt_tokens', 'answer_tokens')
-    counts = dict.fromkeys(('nodes', 'no evidence', *names), 0)
-    counts |= {'nodes': len(keys), 'no evidence': nodes.pop(None, 0)}
-    asked = [key for key in nodes if key is not None]
-    for key, entry in _read_entries(asked, entries):
-        counts['failed' if entry.failed else 'ok'] += nodes[key]
-        for name in names[2:]:
-            counts[name] += getattr(entry, name)
-    return counts
-
-
-def _read_entries(
-    keys: Sequence[bytes], entries: Journal
-) -> Iterator[tuple[bytes, JournalEntry]]:
-    for start in range(0, len(keys), READ_SIZE):
-        yield from entries.read(keys[start : start + READ_SIZE]).items()
-
-
-def _records(
-    evidence: Sequence[Evidence], keys: Sequence[Optional[bytes]], entries: Journal
-) -> Iterator[IntentRecord]:
-    r"""The records, one per node."""
-    for start in range(0, len(keys), READ_SIZE):
-        batch = keys[start : start + READ_SIZE]
-        found = entries.read([key for key in set(batch) if key is not None])
-        for row, key in enumerate(batch, start):
-            yield _record(evidence[row], None if key is None else found[key])
-
-
-def _record(evidence: Evidence, entry: Optional[JournalEntry]) -> IntentRecord:
-    if entry is None:
-        status, entry = 'no evidence', JournalEntry(())
-    else:
-        status = 'failed' if entry.failed else 'ok'
-    return IntentRecord(
-        evidence.side,
-        evidence.id,
-        status,
-        entry.intents,
-        entry.reason,
-        evidence.sources,
-        evidence.sha256,
-        entry.profile,
-    )
-
-
 def _describe_evidence(evidence: Sequence[Evidence]) -> Optional[dict[str, Any]]:
     r"""The options that the evidence was chosen with, if it has a description."""
     describe = getattr(evidence, 'describe', None)
-    return None if describe is None else as_json('evidence.describe()', describe())
+    options = None if describe is None else describe()
+    return None if options is None else as_json('evidence.describe()', options)
 
 
-def _quote(reply: str) -> str:
-    r"""The first words of an answer, which may be a refusal or an error."""
-    words = to_single_line(
-        ((strip_thoughts(reply) or '').strip() or reply)[: 10 * _MAX_QUOTED]
-    )
-    shown = words[:_MAX_QUOTED] + ('...' if len(words) > _MAX_QUOTED else '')
-    return f' (the answer: {shown!r})' if shown else ''
-
-
-def _repair_messages(reply: str, error: ValueError) -> Conversation:
-    # Servers refuse halves of characters, which some models write.
-    answer = (strip_thoughts(reply) or '').strip()[:4000]
-    answer = answer.encode('utf-8', 'replace').decode()
-    return [
-        {'role': 'assistant', 'content': answer or '(nothing)'},
-        {
-            'role': 'user',
-            'content': f'This answer cannot be used: {error}. Answer again, with one '
-            'JSON object of the form that was asked for and nothing else.',
-        },
-    ]
-
-
-def _first_rows(keys: Sequence[Optional[bytes]]) -> list[int]:
-    r"""The first row of each distinct key."""
-    first: dict[bytes, int] = {}
-    for row, key in enumerate(keys):
-        if key is not None:
-            first.setdefault(key, row)
-    return list(first.values())
+def _existing_paths(answers: Sequence[PathLike]) -> list[Path]:
+    if not is_iterable(answers):
+        raise ValueError(f"'answers' must be a list of files, got {answers!r}")
+    paths = [as_path('answers', each) for each in answers]
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f'{path} does not exist: it must hold answers')
+    return paths
 
 
 def _journal_path(path: Path, journal: Optional[PathLike]) -> Path:
-    return path.with_suffix('.sqlite') if journal is None else Path(journal)
-
-
-def _join(threads: list[threading.Thread], seconds: float) -> None:
-    r"""Waits for threads, at most so long for all together."""
-    deadline = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+    if journal is None:
+        return path.with_suffix('.sqlite')
+    return as_path('journal', journal)

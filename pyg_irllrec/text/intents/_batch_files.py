@@ -1,0 +1,145 @@
+r"""Batch files of OpenAI-compatible providers: one request or answer per line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyg_irllrec.text.chat.chat_error import ChatError
+from pyg_irllrec.text.chat.openai_chat import OpenAIChat
+from pyg_irllrec.text.intents._ask import fail, judge
+from pyg_irllrec.text.intents._journal import Journal, JournalEntry
+from pyg_irllrec.text.intents._question_list import QuestionList
+from pyg_irllrec.text.intents._question_maker import Question
+from pyg_irllrec.text.intents._wanted import Wanted
+from pyg_irllrec.utils.files import atomic_write
+from pyg_irllrec.utils.json_object import parse_json_object
+from pyg_irllrec.utils.printable import printable
+
+URL = '/v1/chat/completions'
+_KEY = re.compile('[0-9a-f]{64}')  # As many characters as providers allow.
+
+
+def check_free(path: Path) -> None:
+    r"""Raises a :class:`ValueError` if requests lie there already."""
+    if path.suffix != '.jsonl':
+        raise ValueError(f"'requests' must end in .jsonl, got {path}")
+    for found in sorted(path.parent.glob(f'{path.stem}-*.jsonl'))[:1]:
+        raise ValueError(
+            f"'requests' must be a new name, got {path}, and there is {found.name}: "
+            'send it and read its answers, or remove it'
+        )
+
+
+def write_requests(
+    questions: Iterator[Question],
+    model: OpenAIChat,
+    path: Path,
+    max_requests: int,
+    max_bytes: int,
+) -> list[Path]:
+    r"""Writes requests into :obj:`name-1.jsonl` and so on, and returns the paths."""
+    lines = (_request(question, model) for question in questions)
+    line = next(lines, None)
+    paths: list[Path] = []
+    while line is not None:
+        paths.append(path.with_name(f'{path.stem}-{len(paths) + 1}.jsonl'))
+        with atomic_write(paths[-1], 'wb') as file:
+            count = size = 0
+            while line is not None and count < max_requests:
+                size += len(line)
+                if size > max_bytes:
+                    break
+                file.write(line)
+                count += 1
+                line = next(lines, None)
+            if count == 0:
+                raise ValueError(
+                    f"'max_bytes' must hold any request, got {max_bytes} and a "
+                    f'request of {size} bytes'
+                )
+    return paths
+
+
+def _request(question: Question, model: OpenAIChat) -> bytes:
+    request = {
+        'custom_id': question.key.hex(),
+        'method': 'POST',
+        'url': URL,
+        'body': model.request(question.conversation),
+    }
+    return json.dumps(request).encode() + b'\n'
+
+
+def check_answers(paths: Sequence[Path], listed: QuestionList) -> None:
+    r"""Raises a :class:`ValueError` unless each line is an answer to a question of the
+    list."""
+    for path in paths:
+        for number, line in _lines(path):
+            try:
+                name = parse_json_object(line).get('custom_id')
+                known = isinstance(name, str) and _KEY.fullmatch(name) is not None
+                if not known or listed.num_texts(bytes.fromhex(str(name))) is None:
+                    raise ValueError(
+                        f'custom_id {name!r:.80} is of no question about this '
+                        'evidence: its requests were written for other texts, '
+                        'another model, prompt or option'
+                    )
+            except ValueError as error:
+                raise ValueError(
+                    f'{printable(path)}, line {number}, cannot be read: '
+                    f'{printable(error)}'
+                ) from None
+
+
+def read_answers(
+    paths: Iterable[Path],
+    model: OpenAIChat,
+    wanted: Wanted,
+    listed: QuestionList,
+    entries: Journal,
+) -> None:
+    r"""Stores the answers of files that were checked, each once."""
+    for path in paths:
+        for _, line in _lines(path):
+            answer = parse_json_object(line)
+            key = bytes.fromhex(answer['custom_id'])
+            entry = _read_entry(answer, model, wanted, listed.num_texts(key) or 0)
+            known = entries.read([key]).get(key)
+            # A good answer stays. The same failure is the same line, read again.
+            if known is None or (known.failed and known.reason != entry.reason):
+                entries.write(key, entry)
+
+
+def _read_entry(
+    answer: dict[str, Any], model: OpenAIChat, wanted: Wanted, num_texts: int
+) -> JournalEntry:
+    try:
+        entry = judge(model.read(_body(answer)), num_texts, wanted)
+    except ChatError as error:
+        entry = fail(error)
+    if entry.failed and isinstance(answer.get('id'), str):
+        return entry._replace(reason=f'{entry.reason} ({answer["id"][:100]})')
+    return entry
+
+
+def _body(answer: dict[str, Any]) -> dict[str, Any]:
+    r"""The chat completion, or the error in its place."""
+    response = answer.get('response')
+    if not isinstance(response, dict):
+        return {'error': answer.get('error') or 'the provider gave no answer'}
+    body = response.get('body', response)
+    status = response.get('status_code', 200)
+    if not isinstance(body, dict) or (status != 200 and not body.get('error')):
+        return {'error': {'code': status, 'message': json.dumps(body)[:500]}}
+    return body
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with open(path, 'rb') as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield number, line

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pyg_irllrec.text.intents._journal import JournalEntry
+from pyg_irllrec.text.intents.intent_record import read_answer, read_profile
+
+
+class Wanted(NamedTuple):
+    r"""What answers must hold."""
+
+    what: str
+    """:obj:`"intents"` or :obj:`"profiles"`."""
+    max_intents: int
+    """The largest number of intents."""
+
+    def read(self, answer: str, num_texts: int) -> JournalEntry:
+        r"""Reads the intents or the profile in an answer about so many texts.
+
+        Raises:
+            ValueError: If the answer is invalid.
+        """
+        if self.what == 'profiles':
+            return JournalEntry((), profile=read_profile(answer))
+        return JournalEntry(read_answer(answer, num_texts, self.max_intents))
+
+    def describe(self) -> dict[str, Any]:
+        r"""What the answers depend on."""
+        if self.what == 'profiles':
+            return {'what': self.what}
+        return {'what': self.what, 'max_intents': self.max_intents}

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Optional, Union, overload
+
+from pyg_irllrec.text.encoders._encoder_output import as_json
+from pyg_irllrec.text.intents.evidence import Evidence
+from pyg_irllrec.typing import PathLike
+from pyg_irllrec.utils.argument_checks import as_path, each_of
+from pyg_irllrec.utils.checks import check_count
+from pyg_irllrec.utils.optional import import_optional
+
+_OPTIONS = b'pyg_irllrec.evidence'  # In the metadata of the schema.
+_REQUIRED = ('side', 'id', 'texts')
+_OPTIONAL = ('sources', 'role')
+_GROUP_ROWS = 10_000
+_CHUNK_ROWS = 500
+
+
+class EvidenceShards(Sequence[Evidence]):
+    r"""Evidence in a folder of Parquet files, in the order of their names, which
+    :func:`save_evidence`, Ray or Spark may have written. It is read when it is asked
+    for: there is never more than one row group in memory, so let row groups be small.
+
+    Columns are :obj:`side` (string), :obj:`id` (integer or string), :obj:`texts` (list
+    of strings) and, optionally, :obj:`sources` (a string, JSON such as
+    :obj:`[["item", 3]]`) and :obj:`role` (string), as in
+    :class:`~pyg_irllrec.text.Evidence`.
+
+    Args:
+        folder (str or Path): The folder.
+
+    Raises:
+        ImportError: If pyarrow is not installed.
+        FileNotFoundError: If the folder holds no Parquet file.
+        ValueError: If a file is damaged, or has other columns.
+    """
+
+    def __init__(self, folder: PathLike) -> None:
+        import_optional('pyarrow.parquet', type(self).__name__, 'data')
+        self.folder = as_path('folder', folder)
+        paths = sorted(self.folder.glob('*.parquet'))
+        if not paths:
+            raise FileNotFoundError(
+                f'{self.folder} holds no Parquet file: write them with save_evidence'
+            )
+        self._groups: list[tuple[Path, int]] = []  # A file and a row group of it.
+        sizes: list[int] = []
+        self._options: Optional[dict[str, Any]] = None
+        for path in paths:
+            sizes += self._read_layout(path)
+        self._end = list(accumulate(sizes))
+        # Replaced as a whole, because threads read them.
+        self._group: tuple[int, Any] = (-1, None)
+        self._chunk: tuple[range, list[Evidence]] = (range(0), [])
+
+    def describe(self) -> Optional[dict[str, Any]]:
+        r"""The options that the evidence was chosen with, where the files have them."""
+        return None if self._options is None else dict(self._options)
+
+    def __len__(self) -> int:
+        return self._end[-1] if self._end else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Evidence: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Evidence]: ...
+
+    def __getitem__(self, index: Union[int, slice]) -> Union[Evidence, list[Evidence]]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        row = range(len(self))[index]
+        rows, chunk = self._chunk
+        if row not in rows:
+            rows, chunk = self._chunk = self._read_chunk(row)
+        return chunk[row - rows.start]
+
+    def _read_layout(self, path: Path) -> Iterator[int]:
+        r"""The sizes of the row groups of a file, after a look at its columns."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        try:
+            with parquet.ParquetFile(path) as file:
+                schema, metadata = file.schema_arrow, file.metadata
+        except pa.ArrowInvalid as error:
+            raise ValueError(f'{path} is no Parquet file: {error}') from None
+        missing = [name for name in _REQUIRED if name not in schema.names]
+        if missing:
+            raise ValueError(
+                f'{path} must have the columns {", ".join(_REQUIRED)}, got none named '
+                f'{missing[0]!r}'
+            )
+        found = (schema.metadata or {}).get(_OPTIONS)
+        self._options = self._options if found is None else json.loads(found)
+        for group in range(metadata.num_row_groups):
+            self._groups.append((path, group))
+            yield metadata.row_group(group).num_rows
+
+    def _read_chunk(self, row: int) -> tuple[range, list[Evidence]]:
+        group = bisect_right(self._end, row)
+        start = 0 if group == 0 else self._end[group - 1]
+        number, table = self._group
+        if number != group:
+            table = self._read_group(*self._groups[group])
+            self._group = group, table
+        first = (row - start) // _CHUNK_ROWS * _CHUNK_ROWS
+        columns = table.slice(first, _CHUNK_ROWS).to_pydict()
+        chunk = [_to_evidence(*each) for each in zip(*columns.values())]
+        return range(start + first, start + first + len(chunk)), chunk
+
+    def _read_group(self, path: Path, group: int) -> Any:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        with parquet.ParquetFile(path) as file:
+            names = set(file.schema_arrow.names)
+            known = [name for name in (*_REQUIRED, *_OPTIONAL) if name in names]
+            table = file.read_row_group(group, columns=known)
+        for name in _OPTIONAL:
+            if name not in known:
+                table = table.append_column(name, pa.nulls(len(table), pa.string()))
+        return table.select([*_REQUIRED, *_OPTIONAL])
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({str(self.folder)!r}, nodes={len(self)})'
+
+
+def save_evidence(
+    folder: PathLike, evidence: Iterable[Evidence], shard_size: int = 100_000
+) -> None:
+    r"""Writes evidence into a folder of Parquet files, for
+    :class:`EvidenceShards`, one node after the other. The folder appears when it is
+    whole.
+
+    Args:
+        folder (str or Path): The folder, which must not exist yet.
+        evidence (iterable of Evidence): The evidence, one per node.
+        shard_size (int): The largest number of nodes per file. A file holds nodes of
+            one type. (default: :obj:`100000`)
+
+    Raises:
+        ImportError: If pyarrow is not installed.
+        ValueError: If the folder exists, or ids of a node type are of several types.
+    """
+    import_optional('pyarrow.parquet', 'save_evidence', 'data')
+    from pyarrow import parquet
+
+    folder = as_path('folder', folder)
+    check_count('shard_size', shard_size)
+    if folder.exists():
+        raise ValueError(f"'folder' must not exist yet, got {folder}")
+    part = folder.with_name(f'.{folder.name}.tmp')
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    describe = getattr(evidence, 'describe', None)
+    options = None if describe is None else as_json('evidence.describe()', describe())
+    writer, count, side, size = None, 0, '', 0
+    try:
+        for rows in _groups(evidence, min(_GROUP_ROWS, shard_size)):
+            table = _to_table(rows, options)
+            if writer is None or side != rows[0].side or size + len(rows) > shard_size:
+                if writer is not None:
+                    writer.close()
+                path = part / f'part-{count:05d}.parquet'
+                writer = parquet.ParquetWriter(path, table.schema)
+                count, side, size = count + 1, rows[0].side, 0
+            writer.write_table(table)
+            size += len(rows)
+    finally:
+        if writer is not None:
+            writer.close()
+    os.replace(part, folder)
+
+
+def _groups(evidence: Iterable[Evidence], size: int) -> Iterator[list[Evidence]]:
+    r"""Runs of nodes of one type, each of so many at most."""
+    rows: list[Evidence] = []
+    for each in each_of('evidence', evidence, Evidence):
+        if len(rows) == size or (rows and rows[0].side != each.side):
+            yield rows
+            rows = []
+        rows.append(each)
+    if rows:
+        yield rows
+
+
+def _to_table(rows: list[Evidence], options: Optional[dict[str, Any]]) -> Any:
+    import pyarrow as pa
+
+    ids = [each.id for each in rows]
+    if len({type(each) for each in ids}) > 1:
+        raise ValueError(
+            f"'evidence' must have ids of one type for '{rows[0].side}', got integers "
+            'and texts'
+        )
+    columns = {
+        'side': pa.array([each.side for each in rows], pa.string()),
+        'id': pa.array(ids, pa.string() if isinstance(ids[0], str) else pa.int64()),
+        'texts': pa.array([each.texts for each in rows], pa.list_(pa.string())),
+        'sources': pa.array([json.dumps(each.sources) for each in rows], pa.string()),
+        'role': pa.array([each.role for each in rows], pa.string()),
+    }
+    table = pa.table(columns)
+    if options is None:
+        return table
+    return table.replace_schema_metadata({_OPTIONS: json.dumps(options).encode()})
+
+
+def _to_evidence(
+    side: str, name: Any, texts: list[str], sources: Optional[str], role: Optional[str]
+) -> Evidence:
+    found = [] if sources is None else json.loads(sources)
+    pairs = tuple((kind, node) for kind, node in found)
+    return Evidence(side, name, tuple(texts or ()), pairs, role)
