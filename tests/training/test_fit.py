@@ -48,6 +48,7 @@ from pyg_irllrec.utils import bipartite_edge_index, files
 from pyg_irllrec.utils.files import WriteError
 from pyg_irllrec.utils.folder_lock import FolderLock
 from pyg_irllrec.utils.trained_nodes import check_trained_nodes
+from tests.training.graphs import pretend_graphs
 
 RATES = ('user', 'rates', 'item')
 DATA = SyntheticIntents(60, 50, num_intents=4)[0]
@@ -124,6 +125,29 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path, epochs):
     assert all(
         torch.equal(value, state[name]) for name, value in whole.state_dict().items()
     )
+
+
+@pytest.mark.parametrize('captures', [(True, True), (True, False), (False, True)])
+def test_a_captured_run_ends_as_another(captures, tmp_path, monkeypatch):
+    """Begun and resumed with and without capture, by a stand-in for CUDA graphs."""
+    expected = run(tmp_path / 'plain', average=0.9)
+    made = pretend_graphs(monkeypatch)
+    begun, resumed = captures
+    run(tmp_path / 'run', epochs=2, average=0.9, capture=begun)
+    result = run(tmp_path / 'run', average=0.9, capture=resumed, resume=True)
+    assert result.history == expected.history and result.test == expected.test
+    plain, other = (
+        torch.load(tmp_path / name / 'last.ckpt', weights_only=True)
+        for name in ('plain', 'run')
+    )
+    for name in (
+        'state_dict',
+        'optimizer_states',
+        'global_step',
+        'current_model_state',
+    ):
+        torch.testing.assert_close(other[name], plain[name], rtol=0, atol=0)
+    assert [each.calls.count('capture') for each in made] == [1] * sum(captures)
 
 
 def test_stops_early(tmp_path):

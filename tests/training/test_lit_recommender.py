@@ -9,8 +9,10 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import (
+    Callback,
     EarlyStopping,
     EMAWeightAveraging,
+    GradientAccumulationScheduler,
     LearningRateMonitor,
     ModelCheckpoint,
     StochasticWeightAveraging,
@@ -29,6 +31,7 @@ from pyg_irllrec.training import (
     load_weights,
 )
 from pyg_irllrec.utils import bipartite_edge_index
+from tests.training.graphs import pretend_graphs
 
 DATA = SyntheticIntents(20, 15, num_intents=2)[0]
 PAIRS = DATA['user', 'rates', 'item'].edge_index
@@ -161,6 +164,71 @@ def test_what_trainers_of_lightning_do(tmp_path, callbacks, options):
     load_weights(lit.model, best.best_model_path)
 
 
+class Watch(Callback):
+    """What callbacks see of steps."""
+
+    def __init__(self):
+        self.losses, self.steps = [], []
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        self.losses.append(outputs['loss'])
+        self.steps.append(trainer.global_step)
+
+
+def test_callbacks_see_captured_steps(tmp_path, monkeypatch):
+    data, watches = InteractionDataModule(DATA, batch_size=16), []
+    for captures in (False, True):
+        made = pretend_graphs(monkeypatch) if captures else []
+        watches.append(Watch())
+        lit = build()
+        by_hand(tmp_path, lit, data, watches[-1:], logger=CSVLogger(tmp_path))
+        assert lit._captured is None  # It holds memory.
+    assert made[0].calls.count('replay') > 4
+    torch.testing.assert_close(watches[1].losses, watches[0].losses, rtol=0, atol=0)
+    assert watches[1].steps == watches[0].steps
+    assert watches[1].steps == list(range(1, len(watches[1].steps) + 1))
+
+
+class Looks(Callback):
+    def on_after_backward(self, trainer, module):
+        pass
+
+
+class Own(LitRecommender):
+    def training_step(self, triplets, batch_idx):
+        return self.model.loss(triplets).total
+
+
+@pytest.mark.parametrize(
+    ('cls', 'options', 'message'),
+    [
+        (None, {'gradient_clip_val': 1.0}, 'gradients are clipped'),
+        (None, {'accumulate_grad_batches': 2}, 'gradients are accumulated over'),
+        (
+            None,
+            {'callbacks': [GradientAccumulationScheduler({1: 2})]},
+            'gradients are accumulated over',
+        ),
+        (None, {'callbacks': [Looks()]}, 'Looks.on_after_backward takes part'),
+        (Own, {}, 'Own.training_step takes part'),
+    ],
+)
+def test_what_takes_part_in_a_step_is_not_captured(cls, options, message, monkeypatch):
+    made = pretend_graphs(monkeypatch)
+    lit, data = build(), InteractionDataModule(DATA, batch_size=16)
+    lit = lit if cls is None else cls(lit.model, ks=(5,))
+    with pytest.warns(UserWarning, match=f'not as one CUDA graph: .*{message}'):
+        trainer(max_epochs=2, limit_val_batches=0, **options).fit(lit, data)
+    assert made[0].calls == []
+
+
+def test_steps_are_captured_unless_they_are_not_to_be(monkeypatch):
+    made = pretend_graphs(monkeypatch)
+    data = InteractionDataModule(DATA, batch_size=16)
+    trainer(max_epochs=1, limit_val_batches=0).fit(build(capture=False), data)
+    assert made == []
+
+
 def test_the_graph_is_never_averaged(tmp_path):
     data = InteractionDataModule(DATA, batch_size=16)
     with pytest.raises(ValueError, match="'use_buffers' of EMAWeightAveraging must be"):
@@ -280,6 +348,7 @@ def test_lightning_trains_with_ddp():
     ('change', 'message'),
     [
         ({'lr': 0.0}, "'lr' must be above 0, got 0.0"),
+        ({'capture': 'no'}, "'capture' must be True or False, got 'no'"),
         ({'ks': (16,)}, "'ks' must not be above the number of items, 15, got 16"),
         ({'ks': ()}, "'ks' must hold at least one cut-off"),
     ],
