@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 from torch.autograd.profiler import profile, record_function
 from torch.overrides import TorchFunctionMode
 
@@ -111,6 +110,4 @@ class _Kernel:
 
     def _launch(self, *args: object, **kwargs: object) -> None:
         with record_function(f'triton::{self.name}'):
-            for value in args:
-                if isinstance(value, Tensor) and value.is_floating_point():
-                    value.nan_to_num_()  # Memory without values can hold anything.
+            pass

@@ -8,12 +8,14 @@ from torch.nn import Module
 
 from pyg_irllrec.functional.info_nce import check_temperature
 from pyg_irllrec.nn._plain_module import is_plain
+from pyg_irllrec.nn.loss._batch import make_batch
 from pyg_irllrec.nn.loss.interaction_text_matching_loss import (
     InteractionTextMatchingLoss,
 )
 from pyg_irllrec.nn.loss.pairwise_alignment_loss import (
     PairwiseAlignmentLoss,
     align_sides,
+    wide_dtype,
 )
 from pyg_irllrec.nn.loss.translation_alignment_loss import TranslationAlignmentLoss
 from pyg_irllrec.utils.argument_checks import check_flag
@@ -25,7 +27,6 @@ from pyg_irllrec.utils.checks import (
     check_same_shape,
     check_triplets,
 )
-from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
 class LossOutput(NamedTuple):
@@ -83,7 +84,7 @@ class IntentAlignmentLoss(Module):
 
     The authors' choices are :obj:`user_negatives="all"`,
     :obj:`duplicates=True` and :obj:`eps=1e-8`, see
-    :func:`~pyg_irllrec.presets.authors_preset`.
+    :func:`pyg_irllrec.presets.authors_preset`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -137,21 +138,17 @@ class IntentAlignmentLoss(Module):
         self.matching = InteractionTextMatchingLoss()
         self.negative_item_intents = negative_item_intents
 
-    def batch_nodes(self, triplets: Tensor, num_nodes: int, num_users: int) -> Tensor:
-        r"""The nodes whose texts the pairwise terms of a batch read: those in it, or
-        all of a side whose negatives are :obj:`"all"`, and all nodes if a pairwise loss
-        was replaced. Some may be named twice."""
-        nodes = torch.arange(num_nodes, device=triplets.device)
-        users = self.user_profile, self.user_intent
-        items = self.item_profile, self.item_intent
-        if not is_plain(users[0], PairwiseAlignmentLoss, users[1], *items):
-            return nodes
-        user, item = triplets[0], triplets[1:].flatten() + num_users
-        if 'all' in (users[0].negatives, users[1].negatives):
-            user = nodes[:num_users]
-        if 'all' in (items[0].negatives, items[1].negatives):
-            item = nodes[num_users:]
-        return torch.cat([user, item])
+    def reads_batch_alone(self) -> bool:
+        r"""Whether the pairwise terms read the texts of nothing but the nodes of a
+        batch: no side has all others as negatives, and no part is replaced."""
+        parts = self._pairwise_parts()
+        return is_plain(self, IntentAlignmentLoss) and (
+            is_plain(parts[0], PairwiseAlignmentLoss, *parts[1:])
+            and {part.negatives for part in parts} == {'batch'}
+        )
+
+    def _pairwise_parts(self) -> tuple[PairwiseAlignmentLoss, ...]:
+        return self.user_profile, self.item_profile, self.user_intent, self.item_intent
 
     def needs_all_intents(self) -> bool:
         r"""Whether a term reads the intent texts of all nodes."""
@@ -180,11 +177,14 @@ class IntentAlignmentLoss(Module):
                 each from zero, of shape :math:`(3, B)`.
             num_users (int): The number of users.
             profile (torch.Tensor, optional): Projected profile texts
-                :math:`\mathbf{p}`. (default: :obj:`None`)
+                :math:`\mathbf{p}`, also of the nodes of :obj:`triplets` alone,
+                :math:`(3, B, d)`, if :meth:`reads_batch_alone`.
+                (default: :obj:`None`)
             interaction_intent (torch.Tensor, optional): Intents
                 :math:`\mathbf{r}` of the graph. (default: :obj:`None`)
             text_intent (torch.Tensor, optional): Projected intent texts
-                :math:`\mathbf{q}`. (default: :obj:`None`)
+                :math:`\mathbf{q}`, likewise unless :meth:`needs_all_intents`.
+                (default: :obj:`None`)
             teacher_intent (torch.Tensor, optional): The teacher's
                 :math:`\bar{\mathbf{q}}`. (default: :obj:`None`)
             generator (torch.Generator, optional): Where noise comes from.
@@ -201,61 +201,71 @@ class IntentAlignmentLoss(Module):
                 f"'num_users' must be from 1 to {num_nodes - 1}, as 'embedding' has "
                 f'{num_nodes} rows, users and items, got {num_users}'
             )
+        check_triplets(triplets, num_users, num_nodes - num_users)
         translated = embedding if weights['translation'] > 0 else None
+        # What has no row per node is checked already.
+        read = None if self._are_rows(profile, embedding, triplets) else profile
+        everywhere = text_intent
+        if not self.needs_all_intents() and self._are_rows(
+            text_intent, interaction_intent, triplets
+        ):
+            everywhere = None
         _check_shapes(
             num_nodes,
-            ('profile', profile, 'embedding', embedding),
-            ('text_intent', text_intent, 'embedding', translated),
-            ('interaction_intent', interaction_intent, 'text_intent', text_intent),
-            ('teacher_intent', teacher_intent, 'text_intent', text_intent),
+            ('profile', read, 'embedding', embedding),
+            ('text_intent', everywhere, 'embedding', translated),
+            ('interaction_intent', interaction_intent, 'text_intent', everywhere),
+            ('teacher_intent', teacher_intent, 'text_intent', everywhere),
         )
-        check_triplets(triplets, num_users, num_nodes - num_users)
         terms: dict[str, Tensor] = {}
-        once = not getattr(self.user_profile, 'duplicates', True)
-        first = first_occurrence(triplets) if once else None
+        once = not all([getattr(x, 'duplicates', 1) for x in self._pairwise_parts()])
+        batch = make_batch(triplets, num_users, wide_dtype(embedding) if once else None)
         if profile is not None and weights['profile'] > 0:
             terms['profile'] = align_sides(
-                self.user_profile,
-                self.item_profile,
-                embedding,
-                profile,
-                triplets,
-                num_users,
-                first,
+                *(self.user_profile, self.item_profile, embedding, profile),
+                *(triplets, num_users, batch),
             )
         if text_intent is not None:
             if interaction_intent is not None and weights['intent'] > 0:
+                num_rows = 3 if self.negative_item_intents else 2
+                given = (
+                    text_intent[:num_rows] if text_intent.dim() == 3 else text_intent
+                )
                 terms['intent'] = align_sides(
-                    self.user_intent,
-                    self.item_intent,
-                    interaction_intent,
-                    text_intent,
-                    triplets if self.negative_item_intents else triplets[:2],
-                    num_users,
-                    first,
+                    *(self.user_intent, self.item_intent, interaction_intent, given),
+                    *(triplets[:num_rows], num_users, batch.first_rows(num_rows)),
                 )
             if weights['translation'] > 0:
-                given = text_intent, embedding, generator
+                pair = text_intent, embedding, generator
                 if is_plain(self.translation, TranslationAlignmentLoss):
-                    terms['translation'] = self.translation._unchecked(*given)
+                    terms['translation'] = self.translation._unchecked(*pair)
                 else:
-                    terms['translation'] = self.translation(*given)
+                    terms['translation'] = self.translation(*pair)
             if teacher_intent is not None and weights['matching'] > 0:
-                pair = text_intent, teacher_intent
+                both = text_intent, teacher_intent
                 if is_plain(self.matching, InteractionTextMatchingLoss):
-                    terms['matching'] = self.matching._unchecked(*pair)
+                    terms['matching'] = self.matching._unchecked(*both)
                 else:
-                    terms['matching'] = self.matching(*pair)
-        total = embedding.new_zeros(
-            (), dtype=torch.promote_types(embedding.dtype, torch.float32)
+                    terms['matching'] = self.matching(*both)
+        terms = {name: weights[name] * term for name, term in terms.items()}
+        if terms:
+            return LossOutput(torch.stack(list(terms.values())).sum(), terms)
+        # No value enters the sum, but the total can be differentiated.
+        return LossOutput(embedding[:0].sum(dtype=wide_dtype(embedding)), terms)
+
+    def _are_rows(
+        self, text: Optional[Tensor], nodes: Optional[Tensor], triplets: Tensor
+    ) -> bool:
+        r"""Whether these are texts of the nodes of a batch, where no others are read,
+        as wide as the embeddings of all nodes."""
+        return (
+            isinstance(text, Tensor)
+            and text.dim() == 3
+            and isinstance(nodes, Tensor)
+            and text.shape == (*triplets.shape, nodes.size(-1))
+            and text.is_floating_point()
+            and self.reads_batch_alone()
         )
-        if not terms:
-            # No value enters the sum, but the total can be differentiated.
-            total = total + embedding[:0].sum()
-        for name, term in terms.items():
-            terms[name] = weights[name] * term
-            total = total + terms[name]
-        return LossOutput(total, terms)
 
     def extra_repr(self) -> str:
         r"""The weights."""

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Optional
 
+import torch
 from torch import Tensor
 from torch.nn import Module
 
+from pyg_irllrec.functional._reduction import sum_tensors
 from pyg_irllrec.functional.info_nce import (
     IMPLEMENTATIONS,
     check_temperature,
@@ -12,6 +15,7 @@ from pyg_irllrec.functional.info_nce import (
 )
 from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.nn._plain_module import is_plain
+from pyg_irllrec.nn.loss._batch import Batch, make_batch
 from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import (
     check_choice,
@@ -89,25 +93,20 @@ class PairwiseAlignmentLoss(Module):
         return self._unchecked(embedding, text, index)
 
     def _unchecked(
-        self,
-        embedding: Tensor,
-        text: Tensor,
-        index: Optional[Tensor] = None,
-        first: Optional[Tensor] = None,
+        self, embedding: Tensor, text: Tensor, index: Optional[Tensor] = None
     ) -> Tensor:
-        r"""The same for callers that have checked their input, and may have found the
-        :func:`first_occurrence` in :obj:`index`."""
+        r"""The same for callers that have checked their input."""
         if index is None:
             return unchecked_info_nce(
                 embedding, text, temperature=self.temperature, impl=self.impl
             )
         weight = None
         if not self.duplicates:
-            weight = (first_occurrence(index) if first is None else first).float()
+            weight = first_occurrence(index).to(wide_dtype(embedding))
         in_batch = self.negatives == 'batch'
         return unchecked_info_nce(
-            embedding[index],
-            text[index],
+            embedding.index_select(0, index),
+            text.index_select(0, index),
             None if in_batch else text,
             temperature=self.temperature,
             weight=weight,
@@ -125,24 +124,70 @@ def align_sides(
     item_loss: PairwiseAlignmentLoss,
     embedding: Tensor,
     text: Tensor,
-    nodes: Tensor,
+    ids: Tensor,
     num_users: int,
-    first: Optional[Tensor] = None,
+    batch: Optional[Batch] = None,
 ) -> Tensor:
-    r"""The sum of a loss of users and of losses of items, for batches of node ids: the
-    first row of :obj:`nodes` holds users, all others hold items. :obj:`first` are their
-    first occurrences, where they are known. It checks nothing itself."""
-    unchecked = is_plain(user_loss, PairwiseAlignmentLoss, item_loss)
-    loss, side = user_loss, slice(num_users)
-    total: Optional[Tensor] = None
-    for row, index in enumerate(nodes):
-        if row == 1:
-            loss, side = item_loss, slice(num_users, None)
-        if unchecked:
-            start = None if first is None else first[row]
-            term = loss._unchecked(embedding[side], text[side], index, start)
-        else:
-            term = loss(embedding[side], text[side], index)
-        total = term if total is None else total + term
-    assert total is not None
-    return total
+    r"""The sum of a loss of users and of losses of items, for ids of nodes of shape
+    :math:`(R, B)`: users first, then items. :obj:`text` has a row per node or, where
+    all negatives are in the batch, a row per id, :math:`(R, B, d)`. It checks nothing
+    itself."""
+    if not is_plain(user_loss, PairwiseAlignmentLoss, item_loss):
+        sizes = [num_users, embedding.size(0) - num_users]
+        users, items = zip(embedding.split(sizes), text.split(sizes))
+        terms = [item_loss(*items, index) for index in ids[1:]]
+        return sum_tensors([user_loss(*users, ids[0]), *terms])
+    if batch is None:
+        once = not (user_loss.duplicates and item_loss.duplicates)
+        batch = make_batch(ids, num_users, wide_dtype(embedding) if once else None)
+    return _align_rows(user_loss, item_loss, embedding, text, batch, num_users)
+
+
+def _align_rows(
+    user_loss: PairwiseAlignmentLoss,
+    item_loss: PairwiseAlignmentLoss,
+    embedding: Tensor,
+    text: Tensor,
+    batch: Batch,
+    num_users: int,
+) -> Tensor:
+    query = batch.take(embedding)
+    key = batch.take(text) if text.dim() == 2 else text.flatten(0, 1)
+    size, num_items = query.size(0) // batch.num_rows, batch.num_rows - 1
+    # Items that are contrasted with the same ones share a call.
+    sizes = [size, *[size] * num_items]
+    if item_loss.negatives == 'all':
+        sizes = [size, size * num_items]
+    weights: Sequence[Optional[Tensor]] = [None] * len(sizes)
+    shares = weights
+    if batch.once is not None and batch.share is not None:
+        weights, shares = batch.once.split(sizes), batch.share.split(sizes)
+    terms = []
+    for column, (x, y, once, share) in enumerate(
+        zip(query.split(sizes), key.split(sizes), weights, shares)
+    ):
+        loss, keys = user_loss, None
+        if column > 0:
+            loss = item_loss
+        if loss.negatives == 'all':
+            keys = text[:num_users] if column == 0 else text[num_users:]
+        if loss.duplicates:
+            once = share = None
+        term = unchecked_info_nce(
+            x,
+            y,
+            keys,
+            temperature=loss.temperature,
+            weight=share,
+            key_weight=once if keys is None else None,
+            reduction='mean' if share is None else 'sum',
+            impl=loss.impl,
+        )
+        num_means = x.size(0) // size if share is None else 1
+        terms.append(term if num_means == 1 else num_means * term)
+    return sum_tensors(terms)
+
+
+def wide_dtype(x: Tensor) -> torch.dtype:
+    r"""The dtype in which a loss of this tensor is computed."""
+    return torch.promote_types(x.dtype, torch.float32)

@@ -97,14 +97,7 @@ class TranslationAlignmentLoss(Module):
     ) -> Tensor:
         r"""The same for callers that have checked their input."""
         if self.training and self.noise > 0:
-            draws = [
-                torch.randn(
-                    x.shape, dtype=x.dtype, device=x.device, generator=generator
-                )
-                for x in (text, embedding)
-            ]
-            text = text + self.noise * text * draws[0]
-            embedding = embedding + self.noise * embedding * draws[1]
+            text, embedding = (self._blur(x, generator) for x in (text, embedding))
         return unchecked_info_nce(
             text,
             embedding,
@@ -112,6 +105,11 @@ class TranslationAlignmentLoss(Module):
             eps=self.eps,
             impl=self.impl,
         )
+
+    def _blur(self, x: Tensor, generator: Optional[torch.Generator]) -> Tensor:
+        r"""Rows times one plus noise."""
+        draw = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
+        return x * (1 + self.noise * draw)
 
     def extra_repr(self) -> str:
         r"""The arguments."""

@@ -12,6 +12,7 @@ from torch_geometric.typing import Adj
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.feature_map import FeatureMap
 from pyg_irllrec.nn.loss import IntentAlignmentLoss
+from pyg_irllrec.nn.loss._batch import batch_nodes
 from pyg_irllrec.nn.models.cluster_texts import cluster_texts
 from pyg_irllrec.nn.models.ranker import Ranker
 from pyg_irllrec.nn.models.recommender import Recommender
@@ -19,7 +20,6 @@ from pyg_irllrec.nn.momentum_encoder import MomentumEncoder
 from pyg_irllrec.nn.text_projector import TextProjector
 from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_not_negative, check_vectors
-from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 _NEEDS_INTENTS = (
     "'intent' texts need a backbone that computes intents, such as "
@@ -262,23 +262,24 @@ class IRLLRec(Recommender):
     def _project(
         self, projector: Module, text: Optional[Tensor], triplets: Tensor
     ) -> Tensor:
-        r"""The projected texts of the nodes that a batch reads, and zeros for all
-        others: a tower is the costliest part of a step."""
+        r"""The projected texts that pairwise terms read: those of the nodes of a batch,
+        :math:`(3, B, d)`, where these suffice, as a tower is the costliest part of a
+        step."""
         assert text is not None
-        num_nodes = self.backbone.num_nodes
-        nodes = self.alignment.batch_nodes(triplets, num_nodes, self.num_users)
-        is_unique = nodes.is_cpu and not torch.compiler.is_compiling()
-        if is_unique:
-            nodes = nodes.unique()
-        if nodes.numel() >= num_nodes:
-            everything: Tensor = projector(text)
-            return everything
-        rows: Tensor = projector(text[nodes])
-        if not is_unique:
-            # Shapes must not depend on data: of a node that is named twice, one row
-            # counts.
-            rows = rows * first_occurrence(nodes).unsqueeze(1)
-        return rows.new_zeros(num_nodes, rows.size(1)).index_add(0, nodes, rows)
+        rows: Tensor
+        if not self.alignment.reads_batch_alone():
+            rows = projector(text)
+            return rows
+        nodes = batch_nodes(triplets, self.num_users)
+        if nodes.is_cpu and not torch.compiler.is_compiling():
+            nodes, places = nodes.unique(return_inverse=True)
+            rows = projector(text[nodes]).index_select(0, places)
+        elif nodes.numel() < text.size(0):
+            # Shapes must not depend on data.
+            rows = projector(text[nodes])
+        else:
+            rows = projector(text).index_select(0, nodes)
+        return rows.view(*triplets.shape, -1)
 
     def _frozen_in_l2(self) -> list[Tensor]:
         if self.l2_teacher and self.intent_projector is not None:

@@ -13,9 +13,11 @@ from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional import unit_norm
 from pyg_irllrec.functional._precision import at_least_float32, widened
+from pyg_irllrec.functional._sum_of_squares import sum_of_squares
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.loss import LossOutput
+from pyg_irllrec.nn.loss._batch import batch_nodes
 from pyg_irllrec.nn.models._blend import best_blend, blend, standardise
 from pyg_irllrec.nn.models._measure import measure
 from pyg_irllrec.nn.models._own_interactions import interactions_of
@@ -252,12 +254,10 @@ class Recommender(Ranker):
         """
         check_triplets(triplets, self.num_users, self.num_items)
         # Before a teacher's step: the authors' L2 term counts the earlier one.
-        l2 = self.edge_weight.new_zeros(())
-        for weight in self.parameters():
-            if weight.requires_grad:
-                l2 = l2 + weight.square().sum()
-        for value in self._frozen_in_l2():
-            l2 = l2 + value.square().sum()
+        trained = [weight for weight in self.parameters() if weight.requires_grad]
+        l2 = sum_of_squares(trained)
+        if frozen := self._frozen_in_l2():
+            l2 = l2 + sum_of_squares(frozen)
         if self.training and update_teacher:
             self.update_teacher()
         terms = {'l2': self.l2_weight * l2, **self._terms(triplets, generator)}
@@ -268,6 +268,20 @@ class Recommender(Ranker):
                     f'shape {tuple(term.shape)}'
                 )
         return LossOutput(torch.stack(list(terms.values())).sum(), terms)
+
+    def prefetch(self, triplets: Tensor) -> Tensor:
+        r"""Starts to send a batch to the device of the model: call it a batch ahead.
+
+        Args:
+            triplets (torch.Tensor): The batch, :math:`(3, B)`.
+
+        Returns:
+            The batch on that device, for :meth:`loss`.
+        """
+        check_triplets(triplets, self.num_users, self.num_items)
+        if self.device.type == 'cuda' and triplets.is_cpu:
+            triplets = triplets.pin_memory()  # Others are waited for.
+        return triplets.to(self.device, non_blocking=True)
 
     def update_teacher(self) -> None:
         r"""The step of a momentum teacher, if there is one."""
@@ -306,7 +320,6 @@ class Recommender(Ranker):
     def _backbone_terms(
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:
-        user, positive, negative = triplets
         embedding = self._scored(output.embedding)
         if self.ranking is not None:
             ranking = self.ranking(*self._sides(embedding), triplets)
@@ -316,11 +329,8 @@ class Recommender(Ranker):
                     f'{_shape_of(ranking)}'
                 )
         else:
-            ranking = self.backbone.ranking_loss(
-                embedding[user],
-                embedding[positive + self.num_users],
-                embedding[negative + self.num_users],
-            )
+            rows = embedding.index_select(0, batch_nodes(triplets, self.num_users))
+            ranking = self.backbone.ranking_loss(*rows.view(*triplets.shape, -1))
         own = self.backbone.auxiliary_loss(output, triplets)
         if taken := own.keys() & set(self._own_terms):
             raise ValueError(
