@@ -6,14 +6,14 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.functional._kernels.info_nce_chunked import info_nce_chunked
+from pyg_irllrec.functional._kernels.info_nce_chunked import (
+    UNSHIFTED_FROM,
+    info_nce_chunked,
+)
 from pyg_irllrec.functional._kernels.info_nce_eager import info_nce_eager
 from pyg_irllrec.functional._kernels.info_nce_moments import (
     info_nce_clusters,
     info_nce_moments,
-)
-from pyg_irllrec.functional._kernels.info_nce_symmetric import (
-    LEAST_TEMPERATURE as SHARED_FROM,
 )
 from pyg_irllrec.functional._kernels.info_nce_symmetric import info_nce_symmetric
 from pyg_irllrec.functional._kernels.info_nce_torch import info_nce_torch
@@ -214,7 +214,7 @@ def unchecked_info_nce(
             return kernel(
                 query, key, keys, weight, key_weight, temperature, eps, reduction
             )
-        if impl == 'chunked' and reduction != 'none' and temperature >= SHARED_FROM:
+        if impl == 'chunked' and reduction != 'none' and temperature >= UNSHIFTED_FROM:
             return info_nce_symmetric(
                 query, key, weight, key_weight, temperature, eps, reduction
             )

@@ -6,14 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pyg_irllrec.functional._kernels.info_nce_chunked import blocks
+from pyg_irllrec.functional._kernels.info_nce_chunked import (
+    LN_2,
+    LOG2_E,
+    blocks,
+    write_logits,
+)
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
 from pyg_irllrec.functional._reduction import row_scale
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
-
-# exp(1 / temperature) times the number of keys, and its inverse, must be floats.
-LEAST_TEMPERATURE = 1 / 40
 
 
 def info_nce_symmetric(
@@ -57,7 +59,7 @@ def _sum(
     size, dim = query.shape
     streams, height = blocks(size, size, dim, query.device.type == 'cpu')
     missing = -size % streams
-    x = F.pad(query / temperature, (0, 0, 0, missing)).view(streams, -1, dim)
+    x = F.pad(query * (LOG2_E / temperature), (0, 0, 0, missing)).view(streams, -1, dim)
     # A row that fills a stream up counts nothing.
     row_count = F.pad(count, (0, missing)).view(streams, -1, 1)
     parts = [slice(start, start + height) for start in range(0, x.size(1), height)]
@@ -66,20 +68,21 @@ def _sum(
 
     def exponentials(part: slice) -> Tensor:
         rows = x[:, part].contiguous()
-        out = tile[: streams * rows.size(1) * size].view(streams, -1, size)
-        return torch.bmm(rows, key_streams.transpose(1, 2), out=out).exp_()
+        out = tile[: streams * rows.size(1) * size].view(streams, size, -1)
+        write_logits(rows, key_streams, None, out)
+        return out.exp2_()
 
     row_sums = torch.empty_like(row_count)
     column_sums = query.new_zeros(streams, size, 1)
     for part in parts:
         block = exponentials(part)
-        row_sums[:, part] = (block @ count).unsqueeze(2)
-        column_sums.baddbmm_(block.transpose(1, 2), row_count[:, part].contiguous())
+        row_sums[:, part] = (block.transpose(1, 2) @ count).unsqueeze(2)
+        column_sums.baddbmm_(block, row_count[:, part].contiguous())
     row_sum = row_sums.flatten()[:size]
     column_sum = column_sums.sum(dim=0).flatten()
-    positive = (query * key).sum(dim=1) / temperature
-    there = floor_probability(row_sum.log() - positive, eps)
-    back = floor_probability(column_sum.log() - positive, eps)
+    positive = (query * key).sum(dim=1).mul_(LOG2_E / temperature)
+    there = floor_probability((row_sum.log2() - positive).mul_(LN_2), eps)
+    back = floor_probability((column_sum.log2() - positive).mul_(LN_2), eps)
     loss = (there + back) / 2
     total = torch.dot(loss, scale)
     if not needs_grad:
@@ -88,24 +91,25 @@ def _sum(
     # What the sum gains with the log-sum-exp of a row, and of a column.
     slopes = []
     for sums in (row_sum, column_sum):
-        p = torch.exp(positive) / sums
+        p = torch.exp2(positive) / sums
         slopes.append(scale / 2 if eps == 0 else scale / 2 * p / (p + eps))
-    by_row, by_column = slopes[0] / row_sum, slopes[1] / column_sum
-    by_row = F.pad(by_row, (0, missing)).view(streams, -1, 1)
+    by_row, by_column = slopes[0] / row_sum, (slopes[1] / column_sum).unsqueeze(1)
+    by_row = F.pad(by_row, (0, missing)).view(streams, 1, -1)
+    row_count = row_count.transpose(1, 2)
     grad_query = torch.empty_like(x)
     grad_keys = query.new_zeros(streams, size, dim)
     weight = torch.empty_like(tile)
     for part in parts:
         block = exponentials(part)
         share = weight[: block.numel()].view_as(block)
-        torch.mul(by_row[:, part], count, out=share)
-        block.mul_(share.addcmul_(row_count[:, part], by_column))
-        grad_query[:, part] = torch.bmm(block, key_streams)
-        grad_keys.baddbmm_(block.transpose(1, 2), x[:, part].contiguous())
+        torch.mul(by_row[..., part], count.unsqueeze(1), out=share)
+        block.mul_(share.addcmul_(row_count[..., part], by_column))
+        grad_query[:, part] = torch.bmm(block.transpose(1, 2), key_streams)
+        grad_keys.baddbmm_(block, x[:, part].contiguous())
     both = (slopes[0] + slopes[1]).unsqueeze(1)
     grad_query = grad_query.flatten(0, 1)[:size]
     grad_query.addcmul_(both, key, value=-1).div_(temperature)
-    grad_key = grad_keys.sum(dim=0)
+    grad_key = grad_keys.sum(dim=0).mul_(LN_2)
     grad_key.addcmul_(both, query, value=-1 / temperature)
     through_unit(grad_query, query, query_norm)
     through_unit(grad_key, key, key_norm)

@@ -6,7 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pyg_irllrec.functional._kernels.info_nce_chunked import blocks
+from pyg_irllrec.functional._kernels.info_nce_chunked import (
+    LN_2,
+    LOG2_E,
+    UNSHIFTED_FROM,
+    blocks,
+    exponentiate,
+    write_logits,
+)
 from pyg_irllrec.functional._kernels.softmax_loss_eager import masked_logit
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
@@ -70,63 +77,56 @@ def _mean(
     if normalize:
         query, query_norm = unit(query)
         keys, keys_norm = unit(keys)
-    bias = None if item_bias is None else item_bias.to(keys.dtype)
+    bias = None if item_bias is None else item_bias.to(keys.dtype) * LOG2_E
+    bounded = normalize and bias is None and temperature >= UNSHIFTED_FROM
 
     streams, height = blocks(rows.numel(), num_items, dim, cpu)
     step = streams * height
     num_blocks = -(-rows.numel() // step)
-    x = F.pad(query / temperature, (0, 0, 0, num_blocks * step - rows.numel()))
-    pairs = _Cells(row, items, num_items, step, num_blocks)
+    x = F.pad(
+        query * (LOG2_E / temperature), (0, 0, 0, num_blocks * step - rows.numel())
+    )
+    shape = streams, num_items, height
+    pairs = _Cells(row, items, shape, num_blocks)
     masked = [pairs] if mask_pairs else []
     if rowptr is not None and known_item is not None:
         others = lookup_items(rowptr, known_item, rows)
-        masked.append(_Cells(*others, num_items, step, num_blocks))
+        masked.append(_Cells(*others, shape, num_blocks))
 
     key_streams = keys.expand(streams, num_items, dim)
-    tile = x.new_empty(streams, height, num_items)
+    tile = x.new_empty(shape)
     loss = x.new_empty(num_pairs)
     grad_query = x.new_empty(x.shape if needs_grad else 0)
     grad_keys = x.new_zeros((streams, num_items, dim) if needs_grad else 0)
     for block in range(num_blocks):
         part = slice(block * step, (block + 1) * step)
         chunk = x[part].view(streams, height, dim)
-        if bias is None:
-            torch.bmm(chunk, key_streams.transpose(1, 2), out=tile)
-        else:
-            torch.baddbmm(bias, chunk, key_streams.transpose(1, 2), out=tile)
+        write_logits(chunk, key_streams, bias, tile)
         cells = tile.view(-1)
         own, of_row = pairs.at(block), row[pairs.of(block)] - part.start
         positive = cells[own]
         for each in masked:
             cells[each.at(block)] = masked_logit(x.dtype)
+        sums, lse = exponentiate(tile, bounded)
+        gap = (lse.view(-1)[of_row] - positive).mul_(LN_2)
+        loss[pairs.of(block)] = -F.logsigmoid(-gap) if masked else gap
         if not needs_grad:
-            gap = tile.logsumexp(dim=2).view(-1)[of_row] - positive
-            loss[pairs.of(block)] = -F.logsigmoid(-gap) if masked else gap
             continue
-        # The largest of the shares is 1 / I at least: its logarithm is sound.
-        high = tile.amax(dim=2)
-        # Only the CPU kernel is known to read a row before it overwrites it.
-        share = torch.softmax(tile, dim=2, out=tile if cpu else None)
-        lse = high.sub_(share.amax(dim=2).log_()).view(-1)
-        gap = lse[of_row] - positive
-        if masked:
-            loss[pairs.of(block)] = -F.logsigmoid(-gap)
-            pull = gap.sigmoid_()
-        else:
-            loss[pairs.of(block)] = gap
-            pull = torch.ones_like(gap)
-        weight = lse.zero_().index_add_(0, of_row, pull)
+        pull = gap.sigmoid_() if masked else torch.ones_like(gap)
+        weight = lse.view(-1).zero_().index_add_(0, of_row, pull).div_(sums.view(-1))
         # Rows are multiplied with their weight below.
-        pull = pull.div_(weight.clamp(min=1e-30)[of_row])
-        share.view(-1).index_add_(0, own, pull, alpha=-1)
+        least = torch.finfo(x.dtype).tiny
+        pull = pull.div_(weight.clamp(min=least)[of_row])
+        cells.index_add_(0, own, pull, alpha=-1)
         weight = weight.view(streams, height, 1)
-        grad_query[part] = torch.bmm(share, key_streams).mul_(weight).flatten(0, 1)
-        grad_keys.baddbmm_(share.transpose(1, 2), chunk.mul_(weight))
+        grad = torch.bmm(tile.transpose(1, 2), key_streams).mul_(weight)
+        grad_query[part] = grad.flatten(0, 1)
+        grad_keys.baddbmm_(tile, chunk.mul_(weight))
     if not needs_grad:
         return loss.mean(), x.new_empty(0), x.new_empty(0)
 
     grad_query = grad_query[: rows.numel()].div_(temperature * num_pairs)
-    grad_item = grad_keys.sum(dim=0).div_(num_pairs)
+    grad_item = grad_keys.sum(dim=0).mul_(LN_2 / num_pairs)
     if normalize:
         through_unit(grad_query, query, query_norm)
         through_unit(grad_item, keys, keys_norm)
@@ -138,11 +138,14 @@ class _Cells:
     r"""Places in the matrix of users and items, sorted by user, by block of users."""
 
     def __init__(
-        self, row: Tensor, item: Tensor, num_items: int, step: int, num_blocks: int
+        self, row: Tensor, item: Tensor, shape: tuple[int, int, int], num_blocks: int
     ) -> None:
+        streams, num_items, height = shape
+        step = streams * height
         first = torch.arange(num_blocks + 1, device=row.device) * step
         self.bounds: list[int] = torch.searchsorted(row, first).tolist()
-        self.cell = (row % step) * num_items + item
+        stream = row % step // height
+        self.cell = (stream * num_items + item) * height + row % height
 
     def of(self, block: int) -> slice:
         r"""Which of them lie in a block."""
