@@ -25,7 +25,11 @@ EXAMPLES = """\
 pyg-irllrec intents data/movies --llm extractive
 pyg-irllrec intents data/movies --llm https://api.openai.com/v1 --model gpt-4o-mini \\
     --concurrency 32 --rpm 500 --price 0.00015 --answer-price 0.0006 --dry-run
-pyg-irllrec intents data/movies --what profiles --llm local --model Qwen/Qwen3-4B"""
+pyg-irllrec intents data/movies --what profiles --llm local --model Qwen/Qwen3-4B
+pyg-irllrec intents data/movies --llm https://api.openai.com/v1 --model gpt-4o-mini \\
+    --write-batch requests.jsonl
+pyg-irllrec intents data/movies --llm https://api.openai.com/v1 --model gpt-4o-mini \\
+    --read-batch answers.jsonl --read-batch errors.jsonl"""
 
 OPTIONS = {
     "'rpm'": '--rpm',
@@ -36,6 +40,7 @@ OPTIONS = {
     "'max_retries'": '--max-retries',
     "'answer_price'": '--answer-price',
     "'prompt_price'": '--price',
+    "'requests'": '--write-batch',
     " (cold='drop' drops them)": '',
 }
 
@@ -83,6 +88,21 @@ def intents(
     dry_run: Annotated[
         bool, Option('--dry-run', help='Count calls, tokens and cost.')
     ] = False,
+    write_batch: Annotated[
+        Optional[Path],
+        Option(
+            metavar='FILE',
+            help="Asks nothing: writes requests for a provider's batch API, FILE with "
+            'a number.',
+        ),
+    ] = None,
+    read_batch: Annotated[
+        Optional[list[Path]],
+        Option(
+            metavar='FILE',
+            help="A provider's answers or errors, to be read; repeatable.",
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -94,6 +114,7 @@ def intents(
     The exit code is 1 where those of a node are still missing.
     """
     _check_llm(llm, model)
+    _check_batch(llm, dry_run, write_batch, read_batch)
     output = Output(as_json, quiet)
     folder = DataFolder(data)
     prompts = {'user': user_prompt, 'item': item_prompt}
@@ -125,6 +146,14 @@ def intents(
         expected = extract.estimate(chosen, path)
         output.result(expected, (f'{name}: {expected[name]}' for name in expected))
         return
+    if write_batch is not None:
+        files = extract.write_batch(chosen, path, write_batch)
+        lines = (str(each) for each in files or ['every question has an answer'])
+        output.result({'files': files}, lines)
+        return
+    if read_batch:
+        _read_batch(extract, chosen, path, read_batch, output)
+        return
     try:
         manifest = extract(chosen, path)
     except ChatError as error:
@@ -145,6 +174,42 @@ def _check_llm(llm: str, model: Optional[str]) -> None:
         )
     if llm != 'extractive' and model is None:
         raise ValueError(f'--llm {"local" if known else "URL"} needs --model')
+
+
+def _check_batch(
+    llm: str,
+    dry_run: bool,
+    write_batch: Optional[Path],
+    read_batch: Optional[list[Path]],
+) -> None:
+    if not write_batch and not read_batch:
+        return
+    name = '--write-batch' if write_batch else '--read-batch'
+    if llm in ('extractive', 'local'):
+        raise ValueError(f'{name} needs the URL of a provider as --llm, got {llm!r}')
+    if dry_run or (write_batch and read_batch):
+        other = '--dry-run' if dry_run else '--read-batch'
+        raise ValueError(f'{name} excludes {other}: choose one')
+
+
+def _read_batch(
+    extract: IntentExtractor,
+    evidence: Sequence[Evidence],
+    path: Path,
+    answers: list[Path],
+    output: Output,
+) -> None:
+    counts = extract.read_batch(evidence, path, answers)
+    missing = counts['missing']
+    lines = [', '.join(f'{name}: {count}' for name, count in counts.items())]
+    if missing:
+        lines.append(f'{missing} missing: {path.name} is written once all are read')
+    elif counts['failed']:
+        lines.append(f'{counts["failed"]} failed: --write-batch asks again for them')
+    written = None if missing else path
+    output.result({'path': written, 'counts': counts}, lines)
+    if missing or counts['failed']:
+        raise Exit(1)
 
 
 def _build_chat(

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.chat_server import ChatServer
+from benchmarks.chat_server import ChatServer, completion, good
 from pyg_irllrec.text.intents.intent_file import load_intents
 from tests.cli.calls import call
 
 pytest.importorskip('openai')
 
 KEY = 'sk-of-this-test-0123456789'
+URL = ['data', '--llm', 'http://x/v1', '--model', 'm']
 KINDS = ['horror', 'comedy', 'drama']
 
 
@@ -80,6 +81,33 @@ def test_an_endpoint_end_to_end(folder, capsys):
     assert not any(KEY.encode() in path.read_bytes() for path in files)
 
 
+def test_batch_files(folder, monkeypatch, capsys):
+    monkeypatch.delenv('OPENAI_API_KEY')
+    asked = ('intents', 'data', '--llm', 'http://127.0.0.1:9/v1', '--model', 'small')
+    capsys.readouterr()
+    assert call(*asked, '--write-batch', 'batch.jsonl', '--json') == 0
+    assert json.loads(capsys.readouterr().out) == {'files': ['batch-1.jsonl']}
+    assert call(*asked, '--write-batch', 'batch.jsonl') == 2
+    assert '--write-batch must be a new name' in capsys.readouterr().err
+    lines = [json.loads(line) for line in open('batch-1.jsonl')]
+    for name, part in (('a', lines[:20]), ('b', lines[20:])):
+        with open(f'{name}.jsonl', 'w') as file:
+            for line in part:
+                body = completion(good(line['body']))
+                answer = {'custom_id': line['custom_id'], 'response': {'body': body}}
+                file.write(json.dumps(answer) + '\n')
+    assert call(*asked, '--read-batch', 'a.jsonl') == 1
+    assert '12 missing: intents.jsonl is written once' in capsys.readouterr().out
+    assert not Path('data/intents.jsonl').exists()
+    both = ('--read-batch', 'a.jsonl', '--read-batch', 'b.jsonl')
+    assert call(*asked, *both, '--json') == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found['counts']['ok'] == 32 and found['path'] == 'data/intents.jsonl'
+    assert len(load_intents('data/intents.jsonl').records) == 32
+    assert call(*asked, '--write-batch', 'more.jsonl') == 0
+    assert 'every question has an answer' in capsys.readouterr().out
+
+
 def test_what_fails_is_asked_again(capsys):
     bad = {'choices': [{'message': {'content': 'no'}, 'finish_reason': 'stop'}]}
     with ChatServer() as server:
@@ -108,6 +136,14 @@ def test_whatever_stops_it_is_one_line(capsys):
         (['data', '--llm', 'local'], '--llm local needs --model'),
         (['data', '--llm', 'extractive', '--user-prompt', 'x.md'], 'x.md'),
         (['data', '--llm', 'extractive', '--rpm', '-1'], '--rpm must be'),
+        (
+            ['data', '--llm', 'extractive', '--write-batch', 'x.jsonl'],
+            '--write-batch needs the URL of a provider as --llm',
+        ),
+        (
+            [*URL, '--read-batch', 'x', '--write-batch', 'y'],
+            '--write-batch excludes --read-batch',
+        ),
         (['data'], "Missing option '--llm'"),
         (['nowhere', '--llm', 'extractive'], 'must be a folder of pyg-irllrec prepare'),
     ],
