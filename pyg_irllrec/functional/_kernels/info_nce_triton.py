@@ -1,29 +1,48 @@
 from __future__ import annotations
 
+import math
+from types import ModuleType
 from typing import Any, NamedTuple, Optional
 
 import torch
 from torch import Tensor
 
 from pyg_irllrec.functional._kernels._load_triton import load_triton
-from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
-from pyg_irllrec.functional._reduction import reduce_rows
 from pyg_irllrec.functional._second_order import refuse_second_order
-from pyg_irllrec.functional.unit_norm import unit_norm
 
-# How Triton multiplies float32: 'ieee' rounds as torch does; 'tf32x3' does nearly, on
-# tensor cores; 'tf32' has ten bits of mantissa, a relative error of about 1e-3.
-PRECISION = 'ieee'
+# 1 / temperature up to which exponentials need no largest logit, and both directions
+# share them: exp(-64) is the least there can be, with room for the weights of keys.
+BOUND = 32
 
-# Own rows and others that a program has at hand, and its warps: for the log-sum-exp
-# and for gradients, by the width of a row. The largest that keep to the registers of
-# an H100, or nearly so, as compiled by Triton 3.6 and 3.9.
+# No block has more rows, and all divide it.
+LARGEST_BLOCK = 128
+
+LARGEST_WIDTH = 256
+
+
+class Block(NamedTuple):
+    r"""Own rows and others that a program has at hand, its warps, and blocks of others
+    that are on their way."""
+
+    own: int
+    other: int
+    warps: int
+    stages: int
+
+
+# For the log-sum-exp and for gradients, by the width of a row and the halves it is kept
+# as. The largest that keep to the registers and the shared memory of sm_80 and sm_90.
 BLOCKS = {
-    16: ((64, 64, 8), (64, 64, 8)),
-    32: ((64, 64, 8), (64, 64, 8)),
-    64: ((64, 64, 8), (64, 64, 8)),
-    128: ((64, 64, 8), (32, 64, 8)),
-    256: ((64, 32, 8), (32, 32, 16)),
+    (16, 1): (Block(128, 64, 4, 3), Block(128, 64, 4, 3)),
+    (32, 1): (Block(128, 64, 4, 3), Block(128, 64, 4, 3)),
+    (64, 1): (Block(128, 64, 4, 3), Block(128, 64, 4, 3)),
+    (128, 1): (Block(128, 64, 8, 3), Block(128, 64, 8, 3)),
+    (256, 1): (Block(128, 64, 8, 2), Block(64, 64, 8, 2)),
+    (16, 2): (Block(128, 64, 4, 3), Block(128, 64, 8, 3)),
+    (32, 2): (Block(128, 64, 4, 3), Block(128, 64, 8, 3)),
+    (64, 2): (Block(128, 64, 8, 3), Block(128, 64, 8, 3)),
+    (128, 2): (Block(128, 64, 8, 2), Block(64, 64, 8, 2)),
+    (256, 2): (Block(64, 64, 8, 2), Block(64, 32, 8, 2)),
 }
 
 
@@ -36,166 +55,406 @@ def info_nce_triton(
     temperature: float,
     eps: float,
     reduction: str,
+    symmetric: bool = False,
 ) -> Tensor:
     r"""The log-sum-exp in one kernel, its gradients in two: logits are computed where
     they are needed and never stored, :math:`O((B + C) d)` memory. Sums are taken in a
     fixed order: on one machine, every run gives the same.
 
+    Two kernels compute the logits twice. One that shares them would add a block of the
+    gradient by keys to memory in each step, 8 d / 128 bytes for each pair of rows: at
+    d = 64 on an H200, .83 ps against .66 for what it saves (three products, 6 d / 989
+    TFLOP/s, and an exponential).
+
     Raises:
-        ValueError: If an input is not :obj:`float32`, is wider than 256, or is not on
-            a CUDA device.
+        ValueError: If an input is wider than 256 or in double precision, or is not on a
+            CUDA device.
         ImportError: If Triton is not installed.
     """
-    for value in (query, key, key if keys is None else keys):
+    candidates = () if keys is None else (keys,)
+    for value in (query, key, *candidates):
         _check(value)
-    # Divided once: both directions then have the same logits, to the last bit.
-    query = unit_norm(query) / temperature
-    key = unit_norm(key)
-    keys = key if keys is None else unit_norm(keys)
-    shift = None if key_weight is None else key_weight.to(query.dtype).log()
-    lse: Tensor = _lse(query, keys, shift, 1 / temperature)
-    loss = lse - (query * key).sum(dim=-1)
-    return reduce_rows(floor_probability(loss, eps), reduction, weight)
+    query, key = query.contiguous(), key.contiguous()
+    keys = None if keys is None else keys.contiguous()
+    scale = None
+    if weight is not None:
+        weight = weight.to(torch.float32)
+        scale = weight / weight.sum() if reduction == 'mean' else weight
+    reduced = reduction != 'none'
+    options = temperature, eps, reduction, symmetric
+    loss: Tensor
+    loss, *_ = _forward(
+        query, key, keys, scale if reduced else None, key_weight, *options
+    )
+    return loss if reduced or scale is None else loss * scale
 
 
-@torch.library.custom_op('pyg_irllrec::info_nce_triton_lse', mutates_args=())
-def _lse(query: Tensor, keys: Tensor, shift: Optional[Tensor], bound: float) -> Tensor:
-    r""":math:`\log \sum_c \exp(\mathbf{q}_b^{\top} \mathbf{c}_c + s_c)` of every row,
-    where no inner product is above :obj:`bound`."""
-    kernels = load_triton('_triton_info_nce', query)
-    query, keys = query.contiguous(), keys.contiguous()
-    cut = _tiles(query, keys, grad=False)
-    out = query.new_empty(cut.grid[1], query.size(0))
-    with torch.cuda.device_of(query):
-        kernels.lse_kernel[cut.grid](
-            query,
-            keys,
-            _or_zeros(shift, keys),
-            out,
-            *cut.sizes,
-            bound,
-            # The least there can be is exp(-80) then, a sound number.
-            BOUNDED=shift is None and bound <= 40,
-            BLOCK_ROWS=cut.block_own,
-            BLOCK_KEYS=cut.block_other,
-            **cut.options,
-        )
-    return out[0] if out.size(0) == 1 else out.logsumexp(dim=0)
-
-
-@_lse.register_fake
-def _(query, keys, shift, bound):  # type: ignore[no-untyped-def]
-    return query.new_empty(query.size(0))
-
-
-@torch.library.custom_op('pyg_irllrec::info_nce_triton_lse_backward', mutates_args=())
-def _lse_backward(
-    upstream: Tensor,
-    lse: Tensor,
+@torch.library.custom_op('pyg_irllrec::info_nce_triton', mutates_args=())
+def _forward(
     query: Tensor,
-    keys: Tensor,
-    shift: Optional[Tensor],
-    needs_query: bool,
-    needs_keys: bool,
-) -> tuple[Tensor, Tensor]:
-    r"""The gradients by query and keys, each empty where it is not needed."""
-    rows = query.contiguous(), -lse, upstream.contiguous()
-    others = keys.contiguous(), _or_zeros(shift, keys), keys.new_ones(keys.size(0))
-    return (
-        _grad(*rows, *others) if needs_query else query.new_empty(0),
-        _grad(*others, *rows) if needs_keys else query.new_empty(0),
+    key: Tensor,
+    keys: Optional[Tensor],
+    weight: Optional[Tensor],
+    key_weight: Optional[Tensor],
+    temperature: float,
+    eps: float,
+    reduction: str,
+    symmetric: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    r"""The weighted sum or mean of losses or, without a reduction, those of rows. What
+    the gradients need comes after: the losses of rows, where there are weights, unit
+    rows and their scales, and the log-sum-exp and the loss of each row."""
+    kernels = load_triton('_triton_info_nce', query)
+    shape = _shape_of(query, keys, temperature)
+    units = query.new_empty(
+        _pieces(query), shape.total, shape.width, dtype=torch.float16
     )
-
-
-@_lse_backward.register_fake
-def _(upstream, lse, query, keys, shift, needs_query, needs_keys):  # type: ignore[no-untyped-def]
-    return (
-        query.new_empty(query.shape if needs_query else 0),
-        keys.new_empty(keys.shape if needs_keys else 0),
-    )
-
-
-def _grad(own: Tensor, own_shift: Tensor, own_weight: Tensor, *other: Tensor) -> Tensor:
-    kernels = load_triton('_triton_info_nce', own)
-    cut = _tiles(own, other[0], grad=True)
-    out = own.new_empty(cut.grid[1], *own.shape)
-    with torch.cuda.device_of(own):
-        kernels.grad_kernel[cut.grid](
-            own,
-            own_shift,
-            own_weight,
-            *other,
-            out,
-            *cut.sizes,
-            BLOCK_OWN=cut.block_own,
-            BLOCK_OTHER=cut.block_other,
-            **cut.options,
+    inverse = query.new_empty(shape.total, dtype=torch.float32)
+    stats = inverse.new_empty(4 if symmetric else 2, shape.num_rows)
+    rows = inverse.new_empty(shape.num_rows)
+    options = _options(units)
+    with torch.cuda.device_of(query):
+        kernels.unit_kernel[(shape.total // 32,)](
+            query,
+            key,
+            key if keys is None else keys,
+            units,
+            units.stride(0),
+            inverse,
+            shape.num_rows,
+            0 if keys is None else shape.num_keys,
+            shape.padded,
+            DIM=shape.dim,
+            BLOCK=32,
+            **options,
         )
-    return out[0] if out.size(0) == 1 else out.sum(dim=0)
+        sides = _sides(units, shape)
+        directions = (sides, sides[::-1])[: 1 + symmetric]
+        parts = [
+            _log_sum_exp(kernels, direction, key_weight, shape, units)
+            for direction in directions
+        ]
+        kernels.loss_kernel[(-(-shape.num_rows // 32),)](
+            units,
+            units.stride(0),
+            shape.padded,
+            parts[0],
+            parts[-1],
+            rows,
+            stats,
+            shape.num_rows,
+            parts[0].size(0),
+            shape.scale,
+            shape.bound,
+            _log(eps),
+            FLOORED=eps > 0,
+            SYMMETRIC=symmetric,
+            BLOCK=32,
+            **options,
+        )
+    none = rows.new_empty(0)
+    if reduction == 'none':
+        return rows, none, units, inverse, stats
+    if weight is not None:
+        return torch.dot(rows, weight), rows, units, inverse, stats
+    total = rows.mean() if reduction == 'mean' else rows.sum()
+    return total, none, units, inverse, stats
 
 
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(output, *inputs[:3])
+@_forward.register_fake
+def _(query, key, keys, weight, key_weight, temperature, eps, reduction, symmetric):  # type: ignore[no-untyped-def]
+    shape = _shape_of(query, keys, temperature)
+    rows = query.new_empty(shape.num_rows, dtype=torch.float32)
+    return (
+        rows if reduction == 'none' else rows.new_empty(()),
+        rows.new_empty(0 if weight is None else shape.num_rows),
+        query.new_empty(_pieces(query), shape.total, shape.width, dtype=torch.float16),
+        rows.new_empty(shape.total),
+        rows.new_empty(4 if symmetric else 2, shape.num_rows),
+    )
 
 
-def _backward(ctx: Any, upstream: Tensor) -> tuple[Optional[Tensor], ...]:
+@torch.library.custom_op('pyg_irllrec::info_nce_triton_backward', mutates_args=())
+def _grads(
+    upstream: Tensor,
+    query: Tensor,
+    key: Tensor,
+    keys: Optional[Tensor],
+    weight: Optional[Tensor],
+    key_weight: Optional[Tensor],
+    units: Tensor,
+    inverse: Tensor,
+    stats: Tensor,
+    temperature: float,
+    eps: float,
+    reduction: str,
+    symmetric: bool,
+    needed: list[bool],
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""The gradients by query, key and keys, each empty where it is not needed."""
+    kernels = load_triton('_triton_info_nce', query)
+    shape = _shape_of(query, keys, temperature)
+    grads = _empty_like(query, key, keys, needed)
+    weight = upstream.contiguous() if reduction == 'none' else weight
+    peak = None if weight is None else torch.linalg.vector_norm(weight, math.inf)
+    slopes = torch.empty_like(stats)
+    factor = (0.5 if symmetric else 1.0) / temperature
+    if reduction == 'mean' and weight is None:
+        factor /= shape.num_rows
+    with torch.cuda.device_of(query):
+        kernels.slope_kernel[(-(-shape.num_rows // 256), 1 + symmetric)](
+            stats,
+            weight,
+            peak,
+            slopes,
+            shape.num_rows,
+            _log(eps),
+            WEIGHTED=weight is not None,
+            FLOORED=eps > 0,
+            LINEAR=symmetric,
+            BLOCK=256,
+        )
+        signed = reduction == 'none'
+        parts = [
+            _sums(kernels, bool(of_keys), slopes, key_weight, signed, shape, units)
+            if need
+            else None
+            for of_keys, need in enumerate(
+                (needed[0], needed[1 if keys is None else 2])
+            )
+        ]
+        kernels.rows_kernel[
+            (-(-max(shape.num_rows, shape.num_keys) // 32), 2 if keys is None else 3)
+        ](
+            *(grad if need else None for grad, need in zip(grads, needed)),
+            *parts,
+            *(0 if part is None else part.size(0) for part in parts),
+            units,
+            units.stride(0),
+            inverse,
+            slopes[1],
+            slopes[-1],
+            None if reduction == 'none' else upstream,
+            peak,
+            factor,
+            shape.num_rows,
+            shape.num_keys,
+            shape.padded,
+            SYMMETRIC=symmetric,
+            HAS_KEYS=keys is not None,
+            DIM=shape.dim,
+            BLOCK=32,
+            **_options(units),
+        )
+    return grads
+
+
+@_grads.register_fake
+def _(upstream, query, key, keys, *rest):  # type: ignore[no-untyped-def]
+    return _empty_like(query, key, keys, rest[-1])
+
+
+def _empty_like(
+    query: Tensor, key: Tensor, keys: Optional[Tensor], needed: list[bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    sizes = [
+        x.shape if need and x is not None else (0,)
+        for x, need in zip((query, key, keys), needed)
+    ]
+    return (
+        query.new_empty(sizes[0]),
+        query.new_empty(sizes[1]),
+        query.new_empty(sizes[2]),
+    )
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*inputs[:5], *output[1:])
+    ctx.options = inputs[5:]
+
+
+def _backward(ctx: Any, upstream: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
     if torch.is_grad_enabled():
         refuse_second_order("impl='triton'")
-    needed = ctx.needs_input_grad[:2]
-    grads = _lse_backward(upstream, *ctx.saved_tensors, *needed)
-    return *(grad if need else None for grad, need in zip(grads, needed)), None, None
+    if upstream is None:
+        return (None,) * 9
+    *inputs, rows, units, inverse, stats = ctx.saved_tensors
+    needed = ctx.needs_input_grad
+    options = *ctx.options, list(needed[:3])
+    grads = _grads(upstream, *inputs, units, inverse, stats, *options)
+    of_weight = rows * upstream if needed[3] else None
+    of_inputs = (grad if need else None for grad, need in zip(grads, needed))
+    return *of_inputs, of_weight, *(None,) * 5
 
 
-_lse.register_autograd(_backward, setup_context=_setup)
+_forward.register_autograd(_backward, setup_context=_setup)
 
 
-class _Tiles(NamedTuple):
+class _Shape(NamedTuple):
+    num_rows: int
+    num_keys: int
+    dim: int
+    width: int
+    # Rows of halves, also of positives, and where candidates begin.
+    padded: int
+    keys_at: int
+    total: int
+    # From products of halves to logits to base 2, and the largest of these.
+    scale: float
+    bound: float
+
+
+def _shape_of(query: Tensor, keys: Optional[Tensor], temperature: float) -> _Shape:
+    num_rows, dim = query.shape
+    padded = -(-num_rows // LARGEST_BLOCK) * LARGEST_BLOCK
+    num_keys = num_rows if keys is None else keys.size(0)
+    keys_at = padded if keys is None else 2 * padded
+    total = keys_at + -(-num_keys // LARGEST_BLOCK) * LARGEST_BLOCK
+    width = next(width for width, _ in BLOCKS if width >= dim)
+    bound = 1 / (temperature * math.log(2))
+    scale = bound / 2**24
+    return _Shape(num_rows, num_keys, dim, width, padded, keys_at, total, scale, bound)
+
+
+class _Side(NamedTuple):
+    units: Tensor
+    size: int
+
+
+def _sides(units: Tensor, shape: _Shape) -> tuple[_Side, _Side]:
+    return (
+        _Side(units[0], shape.num_rows),
+        _Side(units[0, shape.keys_at :], shape.num_keys),
+    )
+
+
+def _log_sum_exp(
+    kernels: ModuleType,
+    sides: tuple[_Side, _Side],
+    key_weight: Optional[Tensor],
+    shape: _Shape,
+    units: Tensor,
+) -> Tensor:
+    r"""That of all own rows, over each split of the others."""
+    own, other = sides
+    cut = _cut(sides, BLOCKS[shape.width, units.size(0)][0])
+    out = units.new_empty(cut.grid[1], own.size, dtype=torch.float32)
+    kernels.lse_kernel[cut.grid](
+        own.units,
+        other.units,
+        units.stride(0),
+        key_weight,
+        out,
+        own.size,
+        other.size,
+        cut.per_split,
+        shape.scale,
+        shape.bound,
+        WEIGHTED=key_weight is not None,
+        BOUNDED=shape.bound * math.log(2) <= BOUND,
+        **_options(units),
+        **cut.options,
+    )
+    return out
+
+
+def _sums(
+    kernels: ModuleType,
+    of_keys: bool,
+    slopes: Tensor,
+    key_weight: Optional[Tensor],
+    signed: bool,
+    shape: _Shape,
+    units: Tensor,
+) -> Tensor:
+    r"""The gradients by unit rows of queries or keys, up to a factor, by each split of
+    the others."""
+    sides, factors = _sides(units, shape), (slopes[0], slopes[-2])
+    if of_keys:
+        sides, factors = sides[::-1], factors[::-1]
+    own, other = sides
+    cut = _cut(sides, BLOCKS[shape.width, units.size(0)][1])
+    out = units.new_empty(cut.grid[1], own.size, shape.width, dtype=torch.float32)
+    kernels.grad_kernel[cut.grid](
+        own.units,
+        other.units,
+        units.stride(0),
+        *factors,
+        slopes[1],
+        key_weight,
+        out,
+        own.size,
+        other.size,
+        cut.per_split,
+        shape.scale,
+        shape.bound,
+        KEYS_OWN=of_keys,
+        SYMMETRIC=slopes.size(0) == 4,
+        SIGNED=signed,
+        WEIGHTED=key_weight is not None,
+        **_options(units),
+        **cut.options,
+    )
+    return out
+
+
+class _Cut(NamedTuple):
     grid: tuple[int, int]
-    sizes: tuple[int, int, int]
-    block_own: int
-    block_other: int
-    options: dict[str, Any]
+    per_split: int
+    options: dict[str, int]
 
 
-def _tiles(own: Tensor, other: Tensor, grad: bool) -> _Tiles:
-    r"""A program a block of own rows. Where these are too few for the device, others
-    are split as well, until there are two programs a processor."""
-    (num_own, dim), num_other = own.shape, other.size(0)
-    width = next(width for width in BLOCKS if width >= dim)
-    block_own, block_other, num_warps = BLOCKS[width][grad]
+def _cut(sides: tuple[_Side, _Side], block: Block) -> _Cut:
+    r"""A program for each block of own rows. Others are split as well, until there are
+    eight programs for each processor: the last of them then wait for little."""
+    own, other = sides
     programs = 4
-    if own.is_cuda:
-        device = torch.cuda.get_device_properties(own.device)
-        programs = 2 * device.multi_processor_count
-    num_blocks, num_others = -(-num_own // block_own), -(-num_other // block_other)
-    splits = max(1, min(programs // num_blocks, num_others))
-    per_split = -(-num_others // splits) * block_other
+    if own.units.is_cuda:
+        device = torch.cuda.get_device_properties(own.units.device)
+        programs = 8 * device.multi_processor_count
+    num_own, num_other = -(-own.size // block.own), -(-other.size // block.other)
+    splits = max(1, min(programs // num_own, num_other))
+    per_split = -(-num_other // splits) * block.other
     options = {
-        'PRECISION': PRECISION,
-        'DIM': dim,
-        'WIDTH': width,
-        'num_warps': num_warps,
-        'num_stages': 2,
-        # The default so far; unless it is asked for, Triton 3.9 warns of a change.
-        'enable_fp_fusion': True,
+        'BLOCK_OWN': block.own,
+        'BLOCK_OTHER': block.other,
+        'num_warps': block.warps,
+        'num_stages': block.stages,
     }
-    grid = num_blocks, -(-num_other // per_split)
-    sizes = num_own, num_other, per_split
-    return _Tiles(grid, sizes, block_own, block_other, options)
+    return _Cut((num_own, -(-other.size // per_split)), per_split, options)
 
 
-def _or_zeros(shift: Optional[Tensor], keys: Tensor) -> Tensor:
-    return keys.new_zeros(keys.size(0)) if shift is None else shift.contiguous()
+def _options(units: Tensor) -> dict[str, int]:
+    r"""What all kernels that read or write unit rows share."""
+    # Unless fusion is asked for, Triton 3.9 warns of a change of its default.
+    pieces, _, width = units.shape
+    return {'PIECES': pieces, 'WIDTH': width, 'enable_fp_fusion': True}
+
+
+def _pieces(x: Tensor) -> int:
+    r"""Halves that a unit row is kept as: one has the mantissa of tf32, which is not
+    less than half precision has."""
+    if x.dtype.itemsize < 4:
+        return 1
+    matmul = torch.backends.cuda.matmul
+    if hasattr(matmul, 'fp32_precision'):  # From torch 2.9 on; the old one may raise.
+        return 1 if matmul.fp32_precision == 'tf32' else 2
+    return 1 if matmul.allow_tf32 else 2
+
+
+def _log(eps: float) -> float:
+    return math.log(eps) if eps > 0 else 0.0
 
 
 def _check(x: Tensor) -> None:
-    if x.dtype != torch.float32:
+    if x.dtype not in (torch.float32, torch.float16, torch.bfloat16):
         raise ValueError(
-            f"impl='triton' computes in torch.float32, got {x.dtype}: take "
-            "impl='eager' or 'chunked'"
+            f"impl='triton' takes torch.float32, torch.float16 or torch.bfloat16, got "
+            f"{x.dtype}: take impl='eager' or 'chunked'"
         )
-    if x.size(1) > max(BLOCKS):
+    if x.size(1) > LARGEST_WIDTH:
         raise ValueError(
-            f"impl='triton' takes rows of at most {max(BLOCKS)} values, got "
+            f"impl='triton' takes rows of at most {LARGEST_WIDTH} values, got "
             f"{x.size(1)}: take impl='eager' or 'chunked'"
         )
