@@ -55,11 +55,12 @@ def intent_propagate(
               :math:`O(|\mathcal{E}| + |\mathcal{V}| F)` memory. They need edges sorted
               by target: the first call with an adjacency sorts, and the adjacency
               keeps what is needed as long as it is not changed.
-            - :obj:`"triton"` is the same, fused, for CUDA (extra :obj:`triton`).
-            - :obj:`"auto"` is :obj:`"csr"`, but for a compiled call with edges that are
-              not sorted: it sorts nothing, and takes an
-              :class:`~torch_geometric.EdgeIndex` that is sorted by target and whose
-              cache is filled. It refuses one that was changed since.
+            - :obj:`"triton"` is the same, fused, for CUDA and rows of at most 512
+              values (extra :obj:`triton`).
+            - :obj:`"auto"` is :obj:`"triton"` where that runs, else :obj:`"csr"`, but
+              for a compiled call with edges that are not sorted: it sorts nothing, and
+              takes an :class:`~torch_geometric.EdgeIndex` that is sorted by target and
+              whose cache is filled. It refuses one that was changed since.
 
     Shapes:
         - **x:** :math:`(|\mathcal{V}|, F)`
@@ -101,7 +102,7 @@ def unchecked_intent_propagate(
             intent.to(wide.dtype).contiguous(),
             *graph.csr,
             edge_weight,
-            'csr' if impl == 'auto' else impl,
+            impl,
             graph.is_undirected and edge_weight is None,
         )
     return out.to(x.dtype)

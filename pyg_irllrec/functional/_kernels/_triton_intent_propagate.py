@@ -16,9 +16,10 @@ def load_row(x, row, DIM: tl.constexpr, WIDTH: tl.constexpr):
 
 
 @triton.jit
-def store_row(x, row, value, DIM: tl.constexpr, WIDTH: tl.constexpr):
+def store_row(x, row, value, is_mine, DIM: tl.constexpr, WIDTH: tl.constexpr):
     columns = tl.arange(0, WIDTH)
-    tl.store(x + row * DIM + columns, value, mask=columns < DIM)
+    # The interpreter cannot combine a mask with a scalar.
+    tl.store(x + row * DIM + columns, value, mask=columns < tl.where(is_mine, DIM, 0))
 
 
 @triton.jit
@@ -29,6 +30,122 @@ def gather_rows(x, rows, inside, DIM: tl.constexpr, WIDTH: tl.constexpr):
 
 
 @triton.jit
+def unit_kernel(
+    x,
+    out,
+    inverse,
+    num_rows,
+    DIM: tl.constexpr,
+    WIDTH: tl.constexpr,
+    ROWS: tl.constexpr,
+):
+    r"""Unit rows, and what they were multiplied with."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    inside = row < num_rows
+    value = gather_rows(x, row, inside, DIM, WIDTH)
+    factor = tl.rsqrt(tl.sum(value * value, axis=1) + 1e-8)
+    tl.store(inverse + row, factor, mask=inside)
+    columns = tl.arange(0, WIDTH)
+    inside = inside[:, None] & (columns < DIM)[None, :]
+    place = out + row[:, None] * DIM + columns[None, :]
+    tl.store(place, value * factor[:, None], mask=inside)
+
+
+@triton.jit
+def upstream_kernel(
+    grad_out,
+    out,
+    total,
+    grad,
+    below,
+    num_rows,
+    DIM: tl.constexpr,
+    WIDTH: tl.constexpr,
+    ROWS: tl.constexpr,
+):
+    r"""The gradient of each row over the total of its edges, and its inner product
+    with the output."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    inside = row < num_rows
+    sum_all = tl.load(total + row, mask=inside, other=1.0)
+    value = gather_rows(grad_out, row, inside, DIM, WIDTH)
+    value /= tl.where(sum_all == 0, 1.0, sum_all)[:, None]
+    mean = gather_rows(out, row, inside, DIM, WIDTH)
+    tl.store(below + row, tl.sum(value * mean, axis=1), mask=inside)
+    columns = tl.arange(0, WIDTH)
+    inside = inside[:, None] & (columns < DIM)[None, :]
+    tl.store(grad + row[:, None] * DIM + columns[None, :], value, mask=inside)
+
+
+@triton.jit
+def find_row(rowptr, edge, num_rows):
+    r"""The row that an edge belongs to."""
+    low = edge * 0
+    high = low + num_rows
+    while high - low > 1:
+        middle = (low + high) // 2
+        is_above = tl.load(rowptr + middle) <= edge
+        low = tl.where(is_above, middle, low)
+        high = tl.where(is_above, high, middle)
+    return low
+
+
+@triton.jit
+def find_work(rowptr, num_rows, num_edges, SPLIT: tl.constexpr):
+    r"""The row and the edges of a program, whether they are a part of the row, and
+    whether there is anything to do.
+
+    A row of more than ``SPLIT`` edges would keep one program busy when all others are
+    done. Its edges are shared out by where they lie among all: of each ``SPLIT`` edges,
+    the first of two programs takes those of the long row that the first edge belongs
+    to, the second those of a long row that begins later. There are no others. These
+    programs come first, then one per row. The host needs to know no degrees.
+    """
+    program = tl.program_id(0)
+    num_parts = 2 * tl.cdiv(num_edges, SPLIT)
+    is_part = program < num_parts
+    start = (program // 2).to(tl.int64) * SPLIT
+    stop = tl.minimum(start + SPLIT, num_edges)
+    row = (program - num_parts).to(tl.int64)
+    if is_part:
+        row = find_row(rowptr, tl.where(program % 2 == 0, start, stop - 1), num_rows)
+    begin = tl.load(rowptr + row).to(tl.int64)
+    end = tl.load(rowptr + row + 1).to(tl.int64)
+    is_mine = end - begin <= SPLIT
+    if is_part:
+        is_mine = (end - begin > SPLIT) & ((program % 2 == 0) | (begin > start))
+        begin = tl.maximum(begin, start)
+        end = tl.minimum(end, stop)
+    end = tl.where(is_mine, end, begin)
+    return row, begin, end, is_part, is_mine
+
+
+@triton.jit
+def find_parts(rowptr, num_rows, num_edges, SPLIT: tl.constexpr):
+    r"""The long row that begins among the edges of this program, the numbers of its
+    parts, and that of the first one among the programs of :obj:`find_work`. No more
+    than one begins there."""
+    chunk = tl.program_id(0).to(tl.int64)
+    start = chunk * SPLIT
+    row = find_row(rowptr, tl.minimum(start + SPLIT, num_edges) - 1, num_rows)
+    begin = tl.load(rowptr + row).to(tl.int64)
+    end = tl.load(rowptr + row + 1).to(tl.int64)
+    is_mine = (end - begin > SPLIT) & (begin >= start)
+    stop = tl.where(is_mine, (end - 1) // SPLIT + 1, chunk)
+    first = 2 * chunk + tl.where(begin > start, 1, 0)
+    return row, chunk, stop, first, is_mine
+
+
+@triton.jit
+def finish_forward(
+    out, total, row, sums, sum_all, is_mine, DIM: tl.constexpr, WIDTH: tl.constexpr
+):
+    tl.store(total + row, sum_all, mask=is_mine)
+    mean = sums / tl.where(sum_all == 0, 1.0, sum_all)
+    store_row(out, row, mean, is_mine, DIM, WIDTH)
+
+
+@triton.jit(do_not_specialize=['num_rows', 'num_edges'])
 def forward_kernel(
     x,
     h,
@@ -36,130 +153,246 @@ def forward_kernel(
     col,
     weight,
     out,
-    alpha,
     total,
+    partial,
+    partial_total,
+    num_rows,
+    num_edges,
     HAS_WEIGHT: tl.constexpr,
     DIM: tl.constexpr,
     H_DIM: tl.constexpr,
     WIDTH: tl.constexpr,
     H_WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
+    SPLIT: tl.constexpr,
 ):
-    r"""The output of a target. Sums are taken across the edges of a block only once."""
+    r"""The output of a target, or what a part of its edges adds to it."""
     dtype: tl.constexpr = x.dtype.element_ty
     # In 64 bits: there may be more than 2**31 values.
-    row = tl.program_id(0).to(tl.int64)
-    end = tl.load(rowptr + row + 1)
+    row, begin, end, is_part, is_mine = find_work(rowptr, num_rows, num_edges, SPLIT)
     h_row = load_row(h, row, H_DIM, H_WIDTH)
-    sums = tl.zeros([BLOCK, WIDTH], dtype)
+    sums = tl.zeros([WIDTH], dtype)
     totals = tl.zeros([BLOCK], dtype)
-    for start in range(tl.load(rowptr + row), end, BLOCK):
-        edge = start + tl.arange(0, BLOCK)
-        inside = edge < end
-        source = tl.load(col + edge, mask=inside, other=0).to(tl.int64)
-        h_source = gather_rows(h, source, inside, H_DIM, H_WIDTH)
-        value = (tl.sum(h_source * h_row[None, :], axis=1) + 1) / 2
-        value = tl.where(value < 0, 0.0, value)  # Rounding of opposite intents.
-        if HAS_WEIGHT:
-            value *= tl.load(weight + edge, mask=inside, other=0.0)
-        tl.store(alpha + edge, value, mask=inside)
-        value = tl.where(inside, value, 0.0)
-        sums += value[:, None] * gather_rows(x, source, inside, DIM, WIDTH)
-        totals += value
-    sum_all = tl.sum(totals, axis=0)
-    tl.store(total + row, sum_all)
-    mean = tl.sum(sums, axis=0) / tl.where(sum_all == 0, 1.0, sum_all)
-    store_row(out, row, mean, DIM, WIDTH)
-
-
-@triton.jit
-def target_kernel(
-    grad_out,
-    x,
-    h,
-    out,
-    total,
-    rowptr,
-    col,
-    weight,
-    slope,
-    grad_h,
-    grad_weight,
-    HAS_WEIGHT: tl.constexpr,
-    DIM: tl.constexpr,
-    H_DIM: tl.constexpr,
-    WIDTH: tl.constexpr,
-    H_WIDTH: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    r"""What a target sends back to its own intent, and the gradients by the cosines
-    and weights of its edges."""
-    dtype: tl.constexpr = x.dtype.element_ty
-    row = tl.program_id(0).to(tl.int64)
-    end = tl.load(rowptr + row + 1)
-    h_row = load_row(h, row, H_DIM, H_WIDTH)
-    grad_row = load_row(grad_out, row, DIM, WIDTH)
-    mean = tl.sum(grad_row * load_row(out, row, DIM, WIDTH), axis=0)
-    sum_all = tl.load(total + row)
-    scale = 1.0 / tl.where(sum_all == 0, 1.0, sum_all)
-    sums = tl.zeros([BLOCK, H_WIDTH], dtype)
-    for start in range(tl.load(rowptr + row), end, BLOCK):
+    for start in range(begin, end, BLOCK):
         edge = start + tl.arange(0, BLOCK)
         inside = edge < end
         source = tl.load(col + edge, mask=inside, other=0).to(tl.int64)
         h_source = gather_rows(h, source, inside, H_DIM, H_WIDTH)
         x_source = gather_rows(x, source, inside, DIM, WIDTH)
-        value = (tl.sum(x_source * grad_row[None, :], axis=1) - mean) * scale
-        closeness = (tl.sum(h_source * h_row[None, :], axis=1) + 1) / 2
-        closeness = tl.where(closeness < 0, 0.0, closeness)
+        value = (tl.sum(h_source * h_row[None, :], axis=1) + 1) / 2
+        value = tl.where(value < 0, 0.0, value)  # Rounding of opposite intents.
         if HAS_WEIGHT:
-            tl.store(grad_weight + edge, value * closeness, mask=inside)
             value *= tl.load(weight + edge, mask=inside, other=0.0)
-        value = tl.where(closeness > 0, value / 2, 0.0)
-        tl.store(slope + edge, value, mask=inside)
-        # Rows beyond the end are zeros: there is nothing to mask.
-        sums += value[:, None] * h_source
-    store_row(grad_h, row, tl.sum(sums, axis=0), H_DIM, H_WIDTH)
+        value = tl.where(inside, value, 0.0)
+        sums += tl.sum(value[:, None] * x_source, axis=0)
+        totals += value
+    sum_all = tl.sum(totals, axis=0)
+    if is_part:
+        program = tl.program_id(0).to(tl.int64)
+        tl.store(partial_total + program, sum_all, mask=is_mine)
+        store_row(partial, program, sums, is_mine, DIM, WIDTH)
+    else:
+        finish_forward(out, total, row, sums, sum_all, is_mine, DIM, WIDTH)
+
+
+@triton.jit(do_not_specialize=['num_rows', 'num_edges'])
+def forward_sum_kernel(
+    rowptr,
+    out,
+    total,
+    partial,
+    partial_total,
+    num_rows,
+    num_edges,
+    DIM: tl.constexpr,
+    WIDTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+    SPLIT: tl.constexpr,
+):
+    r"""The output of a long row from its parts, in their order."""
+    dtype: tl.constexpr = out.dtype.element_ty
+    row, chunk, stop, first, is_mine = find_parts(rowptr, num_rows, num_edges, SPLIT)
+    sums = tl.zeros([WIDTH], dtype)
+    totals = tl.zeros([BLOCK], dtype)
+    for start in range(chunk, stop, BLOCK):
+        part = start + tl.arange(0, BLOCK)
+        inside = part < stop
+        place = tl.where(part == chunk, first, 2 * part)
+        totals += tl.load(partial_total + place, mask=inside, other=0.0)
+        sums += tl.sum(gather_rows(partial, place, inside, DIM, WIDTH), axis=0)
+    sum_all = tl.sum(totals, axis=0)
+    finish_forward(out, total, row, sums, sum_all, is_mine, DIM, WIDTH)
 
 
 @triton.jit
-def source_kernel(
-    grad_out,
+def finish_backward(
     h,
-    alpha,
-    total,
-    t_rowptr,
-    t_col,
-    t_perm,
-    slope,
+    inverse,
     grad_x,
     grad_h,
+    row,
+    x_sums,
+    h_sums,
+    is_mine,
+    IS_TARGET: tl.constexpr,
+    IS_SOURCE: tl.constexpr,
+    DIM: tl.constexpr,
+    H_DIM: tl.constexpr,
+    WIDTH: tl.constexpr,
+    H_WIDTH: tl.constexpr,
+):
+    r"""Stores the gradients of a row; the last pass over the edges turns that by its
+    unit intent into one by its intent."""
+    if IS_SOURCE:
+        store_row(grad_x, row, x_sums, is_mine, DIM, WIDTH)
+        if not IS_TARGET:
+            h_sums += load_row(grad_h, row, H_DIM, H_WIDTH)
+        h_row = load_row(h, row, H_DIM, H_WIDTH)
+        h_sums -= tl.sum(h_sums * h_row, axis=0) * h_row
+        h_sums *= tl.load(inverse + row)
+    store_row(grad_h, row, h_sums, is_mine, H_DIM, H_WIDTH)
+
+
+@triton.jit(do_not_specialize=['num_rows', 'num_edges'])
+def backward_kernel(
+    grad,
+    below,
+    x,
+    h,
+    inverse,
+    rowptr,
+    col,
+    perm,
+    weight,
+    grad_x,
+    grad_h,
+    grad_weight,
+    partial_x,
+    partial_h,
+    num_rows,
+    num_edges,
+    IS_TARGET: tl.constexpr,
+    IS_SOURCE: tl.constexpr,
+    HAS_WEIGHT: tl.constexpr,
     DIM: tl.constexpr,
     H_DIM: tl.constexpr,
     WIDTH: tl.constexpr,
     H_WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
+    SPLIT: tl.constexpr,
 ):
-    r"""What a source gets from all its targets. Its intent has a gradient as a target
-    already, which no other program reads."""
-    dtype: tl.constexpr = h.dtype.element_ty
-    row = tl.program_id(0).to(tl.int64)
-    end = tl.load(t_rowptr + row + 1)
-    sums = tl.zeros([BLOCK, WIDTH], dtype)
-    h_sums = tl.zeros([BLOCK, H_WIDTH], dtype)
-    for start in range(tl.load(t_rowptr + row), end, BLOCK):
-        position = start + tl.arange(0, BLOCK)
-        inside = position < end
-        target = tl.load(t_col + position, mask=inside, other=0).to(tl.int64)
-        edge = tl.load(t_perm + position, mask=inside, other=0).to(tl.int64)
-        sum_all = tl.load(total + target, mask=inside, other=1.0)
-        share = tl.load(alpha + edge, mask=inside, other=0.0)
-        share = share / tl.where(sum_all == 0, 1.0, sum_all)
-        value = tl.load(slope + edge, mask=inside, other=0.0)
-        grad_target = gather_rows(grad_out, target, inside, DIM, WIDTH)
-        h_target = gather_rows(h, target, inside, H_DIM, H_WIDTH)
-        sums += share[:, None] * grad_target
-        h_sums += value[:, None] * h_target
-    store_row(grad_x, row, tl.sum(sums, axis=0), DIM, WIDTH)
-    own = load_row(grad_h, row, H_DIM, H_WIDTH)
-    store_row(grad_h, row, own + tl.sum(h_sums, axis=0), H_DIM, H_WIDTH)
+    r"""What a row gets back as a target of its neighbours, as a source, or as both,
+    where the graph is undirected and has no weights: all terms of an edge and its
+    reverse are then made of the rows of its two ends."""
+    dtype: tl.constexpr = x.dtype.element_ty
+    row, begin, end, is_part, is_mine = find_work(rowptr, num_rows, num_edges, SPLIT)
+    h_row = load_row(h, row, H_DIM, H_WIDTH)
+    if IS_TARGET:
+        grad_row = load_row(grad, row, DIM, WIDTH)
+        below_row = tl.load(below + row)
+    if IS_SOURCE:
+        x_row = load_row(x, row, DIM, WIDTH)
+    x_sums = tl.zeros([WIDTH], dtype)
+    h_sums = tl.zeros([H_WIDTH], dtype)
+    for start in range(begin, end, BLOCK):
+        edge = start + tl.arange(0, BLOCK)
+        inside = edge < end
+        other = tl.load(col + edge, mask=inside, other=0).to(tl.int64)
+        h_other = gather_rows(h, other, inside, H_DIM, H_WIDTH)
+        share = (tl.sum(h_other * h_row[None, :], axis=1) + 1) / 2
+        share = tl.where(share < 0, 0.0, share)
+        is_open = share > 0
+        slope = tl.zeros([BLOCK], dtype)
+        if IS_TARGET:
+            x_other = gather_rows(x, other, inside, DIM, WIDTH)
+            slope += tl.sum(x_other * grad_row[None, :], axis=1) - below_row
+        if IS_SOURCE:
+            grad_other = gather_rows(grad, other, inside, DIM, WIDTH)
+            slope += tl.sum(grad_other * x_row[None, :], axis=1)
+            slope -= tl.load(below + other, mask=inside, other=0.0)
+        if HAS_WEIGHT:
+            place = edge
+            if IS_TARGET:
+                tl.store(grad_weight + edge, slope * share, mask=inside)
+            else:
+                place = tl.load(perm + edge, mask=inside, other=0).to(tl.int64)
+            count = tl.load(weight + place, mask=inside, other=0.0)
+            share *= count
+            slope *= count
+        # Rows beyond the end are zeros: there is nothing to mask.
+        if IS_SOURCE:
+            x_sums += tl.sum(share[:, None] * grad_other, axis=0)
+        slope = tl.where(is_open, slope / 2, 0.0)
+        h_sums += tl.sum(slope[:, None] * h_other, axis=0)
+    if is_part:
+        program = tl.program_id(0).to(tl.int64)
+        store_row(partial_h, program, h_sums, is_mine, H_DIM, H_WIDTH)
+        if IS_SOURCE:
+            store_row(partial_x, program, x_sums, is_mine, DIM, WIDTH)
+    else:
+        finish_backward(
+            h,
+            inverse,
+            grad_x,
+            grad_h,
+            row,
+            x_sums,
+            h_sums,
+            is_mine,
+            IS_TARGET,
+            IS_SOURCE,
+            DIM,
+            H_DIM,
+            WIDTH,
+            H_WIDTH,
+        )
+
+
+@triton.jit(do_not_specialize=['num_rows', 'num_edges'])
+def backward_sum_kernel(
+    h,
+    inverse,
+    rowptr,
+    grad_x,
+    grad_h,
+    partial_x,
+    partial_h,
+    num_rows,
+    num_edges,
+    IS_TARGET: tl.constexpr,
+    IS_SOURCE: tl.constexpr,
+    DIM: tl.constexpr,
+    H_DIM: tl.constexpr,
+    WIDTH: tl.constexpr,
+    H_WIDTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+    SPLIT: tl.constexpr,
+):
+    r"""The gradients of a long row from its parts, in their order."""
+    dtype: tl.constexpr = grad_h.dtype.element_ty
+    row, chunk, stop, first, is_mine = find_parts(rowptr, num_rows, num_edges, SPLIT)
+    x_sums = tl.zeros([WIDTH], dtype)
+    h_sums = tl.zeros([H_WIDTH], dtype)
+    for start in range(chunk, stop, BLOCK):
+        part = start + tl.arange(0, BLOCK)
+        inside = part < stop
+        place = tl.where(part == chunk, first, 2 * part)
+        h_sums += tl.sum(gather_rows(partial_h, place, inside, H_DIM, H_WIDTH), axis=0)
+        if IS_SOURCE:
+            x_sums += tl.sum(gather_rows(partial_x, place, inside, DIM, WIDTH), axis=0)
+    finish_backward(
+        h,
+        inverse,
+        grad_x,
+        grad_h,
+        row,
+        x_sums,
+        h_sums,
+        is_mine,
+        IS_TARGET,
+        IS_SOURCE,
+        DIM,
+        H_DIM,
+        WIDTH,
+        H_WIDTH,
+    )

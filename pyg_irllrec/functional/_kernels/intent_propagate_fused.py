@@ -7,10 +7,9 @@ from torch import Tensor
 
 from pyg_irllrec.functional._kernels import intent_propagate_csr as csr_products
 from pyg_irllrec.functional._kernels import intent_propagate_triton as fused_kernels
+from pyg_irllrec.functional._kernels._load_triton import can_run_triton
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
-
-FILES: dict[str, Any] = {'csr': csr_products, 'triton': fused_kernels}
 
 
 @torch.library.custom_op('pyg_irllrec::intent_propagate', mutates_args=())
@@ -27,21 +26,31 @@ def intent_propagate_fused(
     symmetric: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     r"""Sparse products forward and backward, in :math:`O(|\mathcal{E}| +
-    |\mathcal{V}| d)` memory. :obj:`impl` names the file of the products.
+    |\mathcal{V}| d)` memory.
 
     Returns:
         The mean, and what backward needs: unit intents, what they were multiplied
-        with, unnormalised weights and their sums.
+        with, unnormalised weights (none where kernels make them anew) and their sums.
     """
+    if _is_fused(impl, x, intent):
+        return fused_kernels.forward(x, intent, rowptr, col, weight)
     h, inverse = unit(intent)
-    out, alpha, total = FILES[impl].forward(x, h, rowptr, col, weight)
+    out, alpha, total = csr_products.forward(x, h, rowptr, col, weight)
     return out, h, inverse, alpha, total
+
+
+def _is_fused(impl: str, x: Tensor, intent: Tensor) -> bool:
+    if impl != 'auto':
+        return impl == 'triton'
+    widest = max(x.size(1), intent.size(1))
+    return widest <= fused_kernels.MAX_DIM and can_run_triton(x)
 
 
 @intent_propagate_fused.register_fake
 def _(x, intent, rowptr, col, t_rowptr, t_col, t_perm, weight, impl, symmetric):  # type: ignore[no-untyped-def]
-    num_nodes, num_edges = x.size(0), col.size(0)
-    sizes = (num_nodes, 1), (num_edges,), (num_nodes,)
+    num_nodes = x.size(0)
+    num_alphas = 0 if _is_fused(impl, x, intent) else col.size(0)
+    sizes = (num_nodes, 1), (num_alphas,), (num_nodes,)
     rest = [x.new_empty(size) for size in sizes]
     return torch.empty_like(x), torch.empty_like(intent), *rest
 
@@ -65,14 +74,16 @@ def _propagate_backward(
     symmetric: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     grad_out = grad_out.contiguous()
-    grads: tuple[Tensor, Tensor, Tensor]
-    if symmetric and impl == 'csr':
-        grads = csr_products.backward_symmetric(
-            grad_out, x, h, out, alpha, total, rowptr, col
+    graph = rowptr, col, t_rowptr, t_col, t_perm
+    if _is_fused(impl, x, h):
+        return fused_kernels.backward(
+            grad_out, x, h, inverse, out, total, *graph, weight, symmetric
         )
+    saved = grad_out, x, h, out, alpha, total
+    if symmetric:
+        grads = csr_products.backward_symmetric(*saved, rowptr, col)
     else:
-        graph = (rowptr, col, t_rowptr, t_col, t_perm)
-        grads = FILES[impl].backward(grad_out, x, h, out, alpha, total, *graph, weight)
+        grads = csr_products.backward(*saved, *graph, weight)
     through_unit(grads[1], h, inverse)
     return grads
 

@@ -9,14 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyg_irllrec.functional import unit_norm
 from pyg_irllrec.functional._kernels import info_nce_triton as file
-from pyg_irllrec.functional._kernels import intent_propagate_triton
 from pyg_irllrec.functional._kernels.info_nce_eager import info_nce_eager
 from pyg_irllrec.functional._kernels.info_nce_triton import info_nce_triton
-from pyg_irllrec.functional._kernels.intent_propagate_eager import (
-    intent_propagate_eager,
-)
 
 INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'
 DEVICE = 'cpu' if INTERPRETED else 'cuda'
@@ -224,11 +219,9 @@ def test_what_info_nce_refuses(query, message):
 
 def test_a_cpu_tensor_is_refused(monkeypatch):
     monkeypatch.delenv('TRITON_INTERPRET', raising=False)
-    x, index = torch.randn(3, 4), torch.zeros(4, dtype=torch.long)
+    x = torch.randn(3, 4)
     with pytest.raises(ValueError, match="impl='triton' needs a CUDA tensor"):
         info_nce_triton(x, x, None, None, None, 0.2, 0.0, 'mean')
-    with pytest.raises(ValueError, match="impl='triton' needs a CUDA tensor"):
-        intent_propagate_triton.forward(x, x, index, index[:0], None)
 
 
 def test_without_triton_the_extra_is_named(monkeypatch):
@@ -236,90 +229,3 @@ def test_without_triton_the_extra_is_named(monkeypatch):
     x = rows(3, 4)
     with pytest.raises(ImportError, match=r"pip install 'pyg_irllrec\[triton\]'"):
         info_nce_triton(x, x, None, None, None, 0.2, 0.0, 'mean')
-
-
-def pointers(index: Tensor, num_nodes: int) -> Tensor:
-    count = index.bincount(minlength=num_nodes)
-    return torch.cat([count.new_zeros(1), count.cumsum(dim=0)])
-
-
-def random_graph(num_nodes: int, num_edges: int) -> tuple[Tensor, ...]:
-    r"""Sorted by target, with a hub, self loops, and repeated edges; the last node has
-    none, and the one before has only itself."""
-    generator = torch.Generator().manual_seed(num_edges)
-    source, target = torch.randint(num_nodes - 2, (2, num_edges), generator=generator)
-    target[: num_edges // 3] = 1
-    source[num_edges // 3 : num_edges // 2] = 2
-    source[-3:], target[-3:] = source[:3].clone(), target[:3].clone()
-    source[:2], target[:2] = num_nodes - 2, num_nodes - 2
-    order = target.argsort(stable=True)
-    return source[order], target[order]
-
-
-@pytest.mark.parametrize('weighted', [True, False])
-@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
-@pytest.mark.parametrize('index_dtype', [torch.int32, torch.int64])
-@pytest.mark.parametrize(
-    ('num_nodes', 'num_edges', 'dim', 'h_dim'),
-    [(23, 301, 17, 5), (13, 41, 64, 64), (5, 211, 3, 130), (11, 29, 512, 2)],
-)
-def test_intent_propagate_equals_eager(
-    num_nodes, num_edges, dim, h_dim, index_dtype, dtype, weighted
-):
-    source, target = (x.to(DEVICE) for x in random_graph(num_nodes, num_edges))
-    x, intent = (rows(num_nodes, size, seed=size).to(dtype) for size in (dim, h_dim))
-    weight = weights(num_edges).to(dtype) if weighted else None
-    if weight is not None:
-        weight[target == 0] = 0.0  # There is nothing to divide by.
-    leaves = [value for value in (x, intent, weight) if value is not None]
-    for leaf in leaves:
-        leaf.requires_grad_()
-    expected = intent_propagate_eager(x, intent, source, target, weight)
-    grad_out = rows(num_nodes, dim, seed=3).to(dtype)
-    expected_grads = torch.autograd.grad(expected, leaves, grad_out)
-
-    t_perm = source.argsort(stable=True)
-    graph = pointers(target, num_nodes), source
-    t_graph = pointers(source, num_nodes), target[t_perm], t_perm
-    graph, t_graph = (
-        [index.to(index_dtype) for index in indices] for indices in (graph, t_graph)
-    )
-    h = unit_norm(intent)
-    x_in, h_in = x.detach(), h.detach()
-    weight_in = None if weight is None else weight.detach()
-    out, alpha, total = intent_propagate_triton.forward(x_in, h_in, *graph, weight_in)
-    grad_x, grad_h, grad_weight = intent_propagate_triton.backward(
-        grad_out, x_in, h_in, out, alpha, total, *graph, *t_graph, weight_in
-    )
-    (grad_intent,) = torch.autograd.grad(h, intent, grad_h)
-    grads = (grad_x, grad_intent, *([grad_weight] if weighted else []))
-    tolerance = 1e-5 if dtype == torch.float32 else 1e-12
-    for actual, wanted in zip((out, *grads), (expected, *expected_grads), strict=True):
-        assert actual.dtype == dtype and actual.shape == wanted.shape
-        assert (actual - wanted).norm() <= tolerance * wanted.norm()
-    assert (out[-1] == 0).all() and total[-1] == 0
-    assert grad_weight.shape == ((num_edges,) if weighted else (0,))
-
-
-def test_intent_propagate_without_edges():
-    x, index = rows(3, 4), torch.zeros(4, dtype=torch.long, device=DEVICE)
-    graph = index, index[:0]
-    out, alpha, total = intent_propagate_triton.forward(x, x, *graph, None)
-    assert (out == 0).all() and alpha.shape == (0,) and (total == 0).all()
-    grads = intent_propagate_triton.backward(
-        x, x, x, out, alpha, total, *graph, *graph, index[:0], None
-    )
-    assert all((grad == 0).all() for grad in grads)
-
-
-def test_opposite_intents_do_not_count():
-    x = torch.tensor([[1.0], [-1.0]], device=DEVICE)
-    graph = torch.tensor([0, 1, 1], device=DEVICE), torch.tensor([1], device=DEVICE)
-    out, _, total = intent_propagate_triton.forward(x, x, *graph, None)
-    assert (out == 0).all() and (total == 0).all()
-
-
-def test_what_intent_propagate_refuses():
-    x, index = rows(3, 513), torch.zeros(4, dtype=torch.long, device=DEVICE)
-    with pytest.raises(ValueError, match='takes rows of at most 512 values, got 513'):
-        intent_propagate_triton.forward(x, x, index, index[:0], None)
