@@ -14,7 +14,11 @@ import torch
 from torch.autograd.profiler import profile, record_function
 from torch.overrides import TorchFunctionMode
 
-from pyg_irllrec.functional._kernels import info_nce_triton, intent_propagate_triton
+from pyg_irllrec.functional._kernels import (
+    _load_triton,
+    info_nce_triton,
+    intent_propagate_triton,
+)
 
 # What launches nothing: views, and memory without values.
 FREE = frozenset(
@@ -79,6 +83,7 @@ def pretend_cuda() -> Iterator[None]:
         patch.setattr(torch.cuda, 'device_of', lambda _: _OnCPU())
         processors = SimpleNamespace(multi_processor_count=132, major=9, minor=0)
         patch.setattr(torch.cuda, 'get_device_properties', lambda _: processors)
+        patch.setattr(_load_triton, '_is_installed', lambda: True)
         for module in info_nce_triton, intent_propagate_triton:
             patch.setattr(module, 'load_triton', lambda *_: _Kernels())
         yield

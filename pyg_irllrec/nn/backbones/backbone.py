@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional._precision import widened
+from pyg_irllrec.functional._reduction import sum_tensors
 from pyg_irllrec.functional.bpr_loss import unchecked_bpr_loss
 from pyg_irllrec.functional.info_nce import check_temperature
 from pyg_irllrec.functional.intent_propagate import unchecked_intent_propagate
@@ -185,19 +186,26 @@ class Backbone(Module):
     def intents(self, x: Tensor) -> Tensor:
         r"""The mixture of intents of every node, each side with its own prototypes,
         :math:`\text{softmax}(\mathbf{X} \mathbf{C}) \mathbf{C}^{\top}`, of shape
-        :math:`(|\mathcal{V}|, d)`."""
+        :math:`(|\mathcal{V}|, d)`; of several layers at once for
+        :math:`(L, |\mathcal{V}|, d)`."""
         if self.user_prototypes is None or self.item_prototypes is None:
             raise self._without_intents()
         if (
             not isinstance(x, Tensor)
-            or x.dim() != 2
-            or x.size(0) != self.num_nodes
+            or x.dim() not in (2, 3)
+            or x.size(-2) != self.num_nodes
             or x.layout is not torch.strided
         ):
             check_rows('x', x, self.num_nodes)
-        user, item = x[: self.num_users], x[self.num_users :]
+        user, item = x.split([self.num_users, self.num_items], dim=-2)
         mixed = [self.user_prototypes(user), self.item_prototypes(item)]
-        return torch.cat(mixed).to(x.dtype)  # Which autocast has narrowed.
+        return torch.cat(mixed, dim=-2).to(x.dtype)  # Which autocast has narrowed.
+
+    def layer_intents(self, layers: Sequence[Tensor]) -> Sequence[Tensor]:
+        r"""The :meth:`intents` of several layers, in the products of one."""
+        if len(layers) == 1:
+            return [self.intents(layers[0])]
+        return self.intents(torch.stack(list(layers))).unbind()
 
     def prototype_loss(self, x: Tensor, cluster: Tensor) -> Tensor:
         r"""How far the prototypes are from standing for clusters of nodes: the mean
@@ -243,15 +251,14 @@ class Backbone(Module):
         unchecked = isinstance(conv, IntentLGConv) and not conv.is_customised()
         impl = conv.impl if isinstance(conv, IntentLGConv) else 'auto'
         graph, _ = prepare_graph(edge_index, None, self.num_nodes, impl)
-        total: Optional[Tensor] = None
-        for x in layers:
-            intent = self.intents(x)
+        convolved = []
+        for x, intent in zip(layers, self.layer_intents(layers)):
             if unchecked:
                 out = unchecked_intent_propagate(x, intent, graph, None, impl)
             else:
                 out = conv(x, graph.edge_index, intent=intent)
-            total = out if total is None else total + out
-        return None if total is None else total / len(layers)
+            convolved.append(out)
+        return sum_tensors(convolved) / len(layers)
 
     def normalise(
         self, edge_index: Adj, edge_weight: Optional[Tensor], dtype: torch.dtype

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Optional
 
 import torch
@@ -13,9 +13,9 @@ from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
 from pyg_irllrec.nn.backbones.embedding_backbone import sums_layers
+from pyg_irllrec.nn.loss._batch import make_batch, wide_dtype
 from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_count, check_not_negative
-from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
 class BIGCF(ContrastiveBackbone):
@@ -113,9 +113,16 @@ class BIGCF(ContrastiveBackbone):
     ) -> BackboneOutput:
         r"""Embeds all nodes of a normalised graph; the view is :math:`\mathbf{H}`."""
         layers = self.layers(x, edge_index, edge_weight)
-        intent = self._interaction_intent(layers, edge_index)
         embedding = sum_tensors(layers)
-        shared = self.intents(embedding)
+        seen = layers[:-1] if self.interaction_intents else []
+        *intents, shared = self.layer_intents([*seen, embedding])
+        intent = None
+        if intents:
+            convolved = [
+                self.intent_conv(after, edge_index, intent=before)
+                for before, after in zip(intents, layers[1:])
+            ]
+            intent = sum_tensors(convolved) / self.num_layers
         if self.training:
             noise = torch.randn(shared.shape, dtype=shared.dtype, device=shared.device)
             embedding = embedding + shared * noise
@@ -132,17 +139,6 @@ class BIGCF(ContrastiveBackbone):
             return Backbone.get_embedding(self, edge_index, edge_weight, x)
         return super().get_embedding(edge_index, edge_weight, x)
 
-    def _interaction_intent(
-        self, layers: list[Tensor], edge_index: Tensor
-    ) -> Optional[Tensor]:
-        if not self.interaction_intents:
-            return None
-        convolved = [
-            self.intent_conv(after, edge_index, intent=self.intents(before))
-            for before, after in pairwise(layers)
-        ]
-        return sum_tensors(convolved) / self.num_layers
-
     def auxiliary_loss(
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:
@@ -157,28 +153,39 @@ class BIGCF(ContrastiveBackbone):
 
     def contrast(self, output: BackboneOutput, triplets: Tensor) -> Tensor:
         r"""The contrast within the batch."""
-        user, item = triplets[0], triplets[1] + self.num_users
-        embedding, (shared,) = output.embedding, output.views
+        once = not self.duplicates
+        dtype = wide_dtype(output.embedding) if once else None
+        batch = make_batch(triplets[:2], self.num_users, dtype)
+        size = triplets.size(1)
+        user, item = batch.take(output.embedding).split(size)
+        of_user, of_item = batch.take(output.views[0]).split(size)
+        weights: Sequence[Optional[Tensor]] = [None, None]
+        shares = weights
+        if batch.once is not None and batch.share is not None:
+            weights, shares = batch.once.split(size), batch.share.split(size)
         losses = [
-            self._contrast_pair(embedding, user, user),
-            self._contrast_pair(embedding, item, item),
-            self._contrast_pair(embedding, user, item),
-            self._contrast_pair(shared, user, user),
-            self._contrast_pair(shared, item, item),
+            self._contrast_pair(user, user, weights[0], shares[0]),
+            self._contrast_pair(item, item, weights[1], shares[1]),
+            self._contrast_pair(user, item, weights[1], None),
+            self._contrast_pair(of_user, of_user, weights[0], shares[0]),
+            self._contrast_pair(of_item, of_item, weights[1], shares[1]),
         ]
         return sum_tensors(losses)
 
-    def _contrast_pair(self, x: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        r"""The mean loss of nodes :obj:`query` placed with nodes :obj:`key`."""
-        weight = key_weight = None
-        if not self.duplicates:
-            key_weight = first_occurrence(key).to(x.dtype)
-            weight = key_weight if query is key else None
+    def _contrast_pair(
+        self,
+        query: Tensor,
+        key: Tensor,
+        key_weight: Optional[Tensor],
+        share: Optional[Tensor],
+    ) -> Tensor:
+        r"""The mean loss of nodes placed with others, by the share of each."""
         return unchecked_info_nce(
-            x[query],
-            x[key],
+            query,
+            key,
             temperature=self.temperature,
-            weight=weight,
+            weight=share,
             key_weight=key_weight,
+            reduction='mean' if share is None else 'sum',
             eps=self.eps,
         )

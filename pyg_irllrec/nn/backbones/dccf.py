@@ -11,8 +11,8 @@ from pyg_irllrec.functional.info_nce import unchecked_info_nce
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
 from pyg_irllrec.nn.backbones.embedding_backbone import sums_layers
+from pyg_irllrec.nn.loss._batch import make_batch, wide_dtype
 from pyg_irllrec.utils.checks import check_count
-from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
 class DCCF(ContrastiveBackbone):
@@ -104,18 +104,27 @@ class DCCF(ContrastiveBackbone):
 
     def contrast(self, output: BackboneOutput, triplets: Tensor) -> Tensor:
         r"""The contrast of the views of every layer."""
-        user, item = triplets[0], triplets[1] + self.num_users
+        batch = make_batch(triplets[:2], self.num_users, wide_dtype(output.embedding))
+        assert batch.once is not None
+        rows = batch.take(torch.stack(output.views, dim=1).flatten(1))
+        rows = rows.view(2, triplets.size(1), len(output.views), -1)
         terms = []
-        for start in range(0, len(output.views), 4):
-            neighbours, *others = output.views[start : start + 4]
-            terms += [self._contrast_pair(neighbours, other, user) for other in others]
-            terms += [self._contrast_pair(neighbours, other, item) for other in others]
-        return torch.stack(terms).sum() / first_occurrence(user).sum()
+        for side, once in zip(
+            rows.permute(0, 2, 1, 3).contiguous(), batch.once.view(2, -1)
+        ):
+            views = side.unbind()
+            for place, view in enumerate(views):
+                if place % 4 > 0:
+                    terms.append(self._contrast_pair(views[place // 4 * 4], view, once))
+        return torch.stack(terms).sum() / batch.once[: triplets.size(1)].sum()
 
-    def _contrast_pair(self, query: Tensor, key: Tensor, nodes: Tensor) -> Tensor:
-        once = first_occurrence(nodes).to(query.dtype)
-        query, key, temperature = query[nodes], key[nodes], self.temperature
-        loss = unchecked_info_nce(
-            query, key, temperature=temperature, weight=once, key_weight=once
+    def _contrast_pair(self, query: Tensor, key: Tensor, once: Tensor) -> Tensor:
+        r"""The sum of losses of nodes, each once, placed with others, each once."""
+        return unchecked_info_nce(
+            query,
+            key,
+            temperature=self.temperature,
+            weight=once,
+            key_weight=once,
+            reduction='sum',
         )
-        return loss * once.sum()

@@ -52,3 +52,8 @@ def batch_nodes(ids: Tensor, num_users: int) -> Tensor:
     r"""The numbers among all nodes, users first, of a row of users and rows of items,
     row after row."""
     return torch.cat([ids[0], (ids[1:] + num_users).flatten()])
+
+
+def wide_dtype(x: Tensor) -> torch.dtype:
+    r"""The dtype in which a loss of this tensor is computed."""
+    return torch.promote_types(x.dtype, torch.float32)

@@ -8,14 +8,13 @@ from torch.nn import Module
 
 from pyg_irllrec.functional.info_nce import check_temperature
 from pyg_irllrec.nn._plain_module import is_plain
-from pyg_irllrec.nn.loss._batch import make_batch
+from pyg_irllrec.nn.loss._batch import make_batch, wide_dtype
 from pyg_irllrec.nn.loss.interaction_text_matching_loss import (
     InteractionTextMatchingLoss,
 )
 from pyg_irllrec.nn.loss.pairwise_alignment_loss import (
     PairwiseAlignmentLoss,
     align_sides,
-    wide_dtype,
 )
 from pyg_irllrec.nn.loss.translation_alignment_loss import TranslationAlignmentLoss
 from pyg_irllrec.utils.argument_checks import check_flag

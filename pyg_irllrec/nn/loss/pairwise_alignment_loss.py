@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Optional
 
-import torch
 from torch import Tensor
 from torch.nn import Module
 
@@ -15,7 +14,7 @@ from pyg_irllrec.functional.info_nce import (
 )
 from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.nn._plain_module import is_plain
-from pyg_irllrec.nn.loss._batch import Batch, make_batch
+from pyg_irllrec.nn.loss._batch import Batch, make_batch, wide_dtype
 from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import (
     check_choice,
@@ -186,8 +185,3 @@ def _align_rows(
         num_means = x.size(0) // size if share is None else 1
         terms.append(term if num_means == 1 else num_means * term)
     return sum_tensors(terms)
-
-
-def wide_dtype(x: Tensor) -> torch.dtype:
-    r"""The dtype in which a loss of this tensor is computed."""
-    return torch.promote_types(x.dtype, torch.float32)

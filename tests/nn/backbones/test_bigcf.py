@@ -33,17 +33,16 @@ def test_blurred_in_training_only():
 
 def test_interaction_intents_are_the_mean_over_layers():
     tests = TestBIGCF()
-    model = tests.backbone().eval()
-    layers, graph = (
-        [torch.randn(tests.num_nodes, 4) for _ in range(3)],
-        tests.edge_index,
+    model, graph = tests.backbone().eval(), tests.edge_index
+    layers = model.layers(
+        model.node_features(), *model.normalise(graph, None, torch.float32)
     )
-    one, two = (
+    convolved = [
         model.intent_conv(after, graph, intent=model.intents(before))
         for before, after in pairwise(layers)
-    )
-    found = model._interaction_intent(layers, graph)
-    torch.testing.assert_close(found, (one + two) / 2)
+    ]
+    found = model(graph).interaction_intent
+    torch.testing.assert_close(found, sum(convolved) / len(convolved))
 
 
 def test_a_batch_of_one_node_counted_once_has_nothing_to_spread():
