@@ -18,7 +18,7 @@ WHEELS = $(CACHE)/wheels/$(shell $(PYTHON) -c 'import hashlib, platform; \
 
 # Two rules must not install into one environment at once.
 .NOTPARALLEL:
-.PHONY: demo test lint types wheel-check test-sparse test-triton gpu-dry quality \
+.PHONY: demo docs test lint types wheel-check test-sparse test-triton gpu-dry quality \
 	mutants clean
 
 demo: $(VENV)/.installed-train-plot
@@ -35,11 +35,16 @@ lint: $(VENV)/.installed-dev
 # Triton kernels without a GPU, by Triton's interpreter.
 test-triton: $(VENV)/.installed-test-triton
 	TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) \
-		tests/functional/_kernels/test_triton.py
+		tests/functional/_kernels/test_triton.py \
+		tests/functional/_kernels/test_intent_propagate_triton.py
 
 # All that is measured on a GPU, at toy size on a CPU: does it run?
 gpu-dry: $(VENV)/.installed-test-triton
 	TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.gpu --dry
+
+# The site in docs/_build. A reference that leads nowhere is an error.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -q -W --keep-going -n -b html docs docs/_build
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy

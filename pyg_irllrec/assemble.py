@@ -84,7 +84,8 @@ def build_model(
             name). It must be of the alignment: :obj:`"intents"` has no translation and
             matching terms, :obj:`"full"` has either or both. Any alignment may have a
             :obj:`"ranking"` loss, :obj:`"features"` and :obj:`"companions"`.
-            (default: :obj:`None`, :func:`choose_preset`)
+            (default: :obj:`None`,
+            :func:`~pyg_irllrec.assemble.choose_preset`)
         profile (str): The attribute of nodes that holds the embeddings of profiles, of
             shape :math:`(N, D_t)`. (default: :obj:`"profile"`)
         intent (str): The attribute that holds the embeddings of intents, likewise.
@@ -187,7 +188,7 @@ def choose_preset(
         data (HeteroData): The graph.
         backbone (str): A key of :obj:`~pyg_irllrec.presets.BACKBONES`.
             (default: :obj:`"lightgcn"`)
-        alignment (str): As for :func:`build_model`. (default: :obj:`"auto"`)
+        alignment (str): As for :func:`~pyg_irllrec.build_model`. (default: :obj:`"auto"`)
         profile (str): The attribute of nodes that holds the embeddings of profiles.
             (default: :obj:`"profile"`)
         intent (str): The attribute that holds the embeddings of intents.

@@ -43,7 +43,7 @@ def replay_draws(draws: Sequence[Tensor]) -> Iterator[None]:
 
 
 class BackboneTests:
-    r"""The tests of a backbone, for pytest: inherit them and write :meth:`build`.
+    r"""The tests of a backbone, for pytest: inherit them and write :obj:`build`.
 
     .. code-block:: python
 
