@@ -188,7 +188,8 @@ def choose_preset(
         data (HeteroData): The graph.
         backbone (str): A key of :obj:`~pyg_irllrec.presets.BACKBONES`.
             (default: :obj:`"lightgcn"`)
-        alignment (str): As for :func:`~pyg_irllrec.build_model`. (default: :obj:`"auto"`)
+        alignment (str): As for :func:`~pyg_irllrec.build_model`.
+            (default: :obj:`"auto"`)
         profile (str): The attribute of nodes that holds the embeddings of profiles.
             (default: :obj:`"profile"`)
         intent (str): The attribute that holds the embeddings of intents.
