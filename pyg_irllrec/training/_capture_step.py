@@ -41,8 +41,9 @@ def capture_step(
     if len(lit.trainer.optimizers) != 1:
         return None  # Lightning has an error for it.
     step = CapturedStep(model, lit.trainer.optimizers[0])
-    if not step.captures:
-        return None
+    batch_by = getattr(lit.trainer.train_dataloader, 'batch_by', 'interaction')
+    if not step.captures or batch_by == 'user':
+        return None  # Batches of whole users differ in size, as is documented.
     if cause := _find_cause(lit, own):
         warn_caller(f'training steps run eagerly, not as one CUDA graph: {cause}')
         return None

@@ -8,7 +8,7 @@ from typing import Any, Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.nn import LossOutput, Recommender
+from pyg_irllrec.nn import IRLLRec, LossOutput, Recommender
 from pyg_irllrec.training._cuda_graphs import CaptureError, graphs_of
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_triplets
@@ -86,7 +86,6 @@ class CapturedStep:
             ValueError: If the triplets are of another shape, or an id is out of range.
         """
         check_triplets(triplets, self.model.num_users, self.model.num_items)
-        triplets = triplets.to(self.model.device, non_blocking=True)
         values = self._replay(triplets)
         if values is None:
             values = self._step(triplets)
@@ -97,6 +96,7 @@ class CapturedStep:
         :obj:`None` where it is to be trained on eagerly."""
         if self._graphs is None:
             return None
+        triplets = triplets.to(self.model.device)
         shape = self._shapes.setdefault(triplets.shape, _Shape())
         if shape.replay is not None and not _is_same(shape.state, self._state()):
             shape.replay, shape.steps = None, _WARM_UP - 1
@@ -120,6 +120,8 @@ class CapturedStep:
         if not _is_capturable(self.optimizer):
             name = type(self.optimizer).__name__
             return f'{name} counts its steps on the CPU: pass fused=True to it'
+        if isinstance(self.model, IRLLRec) and self.model.text_storage == 'host':
+            return "texts are read on the CPU, with text_storage='host'"
         device = self.model.device
         for name, value in _named_tensors(self.model):
             if value.device != device:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -17,6 +16,7 @@ from pyg_irllrec.nn.models.recommendation import Scorer, check_pairs
 from pyg_irllrec.training._capture_step import capture_step
 from pyg_irllrec.training._check_checkpoint import check_optimizer, check_progress
 from pyg_irllrec.training._derive_seed import derive_seed
+from pyg_irllrec.training._step_clock import StepClock
 from pyg_irllrec.training.atomic_checkpoint_io import AtomicCheckpointIO
 from pyg_irllrec.training.captured_step import CapturedStep
 from pyg_irllrec.training.cutoffs import as_cutoffs, fitting_cutoffs
@@ -78,7 +78,7 @@ class LitRecommender(LightningModule):
         history (list of dict): A row per validation: the epoch, the mean of every
             loss term in that epoch, and the metrics, if any. It is saved and restored.
         step_seconds (list of float): The time of every training step of this
-            process, without the first.
+            process, without the last one of each epoch.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class LitRecommender(LightningModule):
         self.step_seconds: list[float] = []
         self._begun: dict[str, Tensor] = {}
         self._versions: dict[str, int] = {}
-        self._started: float | None = None
+        self._clock = StepClock(torch.device('cpu'))
         self._sums: dict[str, Tensor] = {}
         self._captured: CapturedStep | None = None
         self._embeddings: tuple[Tensor, Tensor] | None = None
@@ -160,14 +160,11 @@ class LitRecommender(LightningModule):
         r"""Seeds the epoch."""
         torch.manual_seed(derive_seed(self.seed, self.current_epoch, 'model'))
         self._sums = {}
-        self._started = None
+        self._clock = StepClock(self.device)
 
     def training_step(self, triplets: Tensor, batch_idx: int) -> Tensor:
         r"""The total loss of a batch."""
-        now = time.perf_counter()
-        if self._started is not None:
-            self.step_seconds.append(now - self._started)
-        self._started = now
+        self._clock.tick()
         if self._captured is not None:
             loss = self._captured(triplets)  # With its backward and the optimizer.
         else:
@@ -219,7 +216,9 @@ class LitRecommender(LightningModule):
         self._forget()
 
     def on_train_epoch_end(self) -> None:
-        r"""Adds a row to the history where there is no validation to do so."""
+        r"""Reads the clock, and adds a row to the history where there is no validation
+        to do so."""
+        self.step_seconds += self._clock.read()
         epoch, every = self.current_epoch + 1, self.trainer.check_val_every_n_epoch
         if sum(self.trainer.num_val_batches) > 0:
             return

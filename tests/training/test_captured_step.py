@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from torch.autograd.profiler import profile
 
 from pyg_irllrec import build_model
 from pyg_irllrec.datasets import SyntheticIntents
@@ -16,17 +17,19 @@ from pyg_irllrec.training import (
     fit,
 )
 from pyg_irllrec.utils import UserItems
+from tests.kernel_counts import pretend_cuda
 from tests.training.graphs import pretend_graphs
 
 DATA = SyntheticIntents(20, 15, num_intents=2)[0]
 PAIRS = DATA['user', 'rates', 'item'].edge_index
+BACKBONES = ['lightgcn', 'sgl', 'simgcl', 'dccf', 'bigcf', 'alpharec']
 WARM = ['warm up', 'rehearse', 'rehearse']
 
 
 def build(device: str = 'cpu', **options) -> Recommender:
     """The whole method: noise, and a momentum teacher."""
     torch.manual_seed(0)
-    return build_model(DATA, alignment='full', **options).to(device)
+    return build_model(DATA, **{'alignment': 'full', **options}).to(device)
 
 
 def adam(model: Recommender, **options) -> torch.optim.Optimizer:
@@ -148,6 +151,11 @@ def test_what_cannot_be_captured_runs_eagerly(options, monkeypatch):
             {},
             "'far' lies on meta, and not on cpu",
         ),
+        (
+            lambda model: setattr(model, 'text_storage', 'host'),
+            {},
+            "texts are read on the CPU, with text_storage='host'",
+        ),
     ],
 )
 def test_names_what_cannot_be_captured(change, options, message, monkeypatch):
@@ -261,6 +269,42 @@ def test_casts_and_the_caches_of_casts():
     assert_same(losses, expected)
 
 
+# What would break a capture: reads of values, shapes that depend on them, copies from
+# the CPU.
+SYNCHRONISE = {
+    *('item', '_local_scalar_dense', 'is_nonzero', 'equal', 'lift_fresh', 'bincount'),
+    *('nonzero', 'masked_select', 'repeat_interleave', 'argwhere', 'histc'),
+    *('_unique', '_unique2', 'unique_dim', 'unique_consecutive'),
+}
+
+
+def find_synchronising(model: Recommender) -> set[str]:
+    """Those in a step, by name, as if on a GPU."""
+    (triplets,) = batches(number=1)
+    with pretend_cuda():
+        model.loss(triplets).total.backward()
+        with profile() as profiler:
+            model.loss(triplets).total.backward()
+    names = {event.name.partition('::')[2] for event in profiler.function_events}
+    return names & SYNCHRONISE
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'alignment'),
+    [
+        *((backbone, 'full') for backbone in BACKBONES),
+        *(('lightgcn', 'none'), ('lightgcn', 'reconstruction')),
+    ],
+)
+def test_no_step_waits_for_the_device(backbone, alignment):
+    model = build(backbone=backbone, alignment=alignment)
+    assert find_synchronising(model) == set()
+
+
+def test_what_waits_for_the_device_is_found():
+    assert find_synchronising(build(alignment='auto')) == {'_unique2', 'lift_fresh'}
+
+
 def test_an_optimizer_of_another_model_is_refused():
     with pytest.raises(ValueError, match="'optimizer' must hold weights of 'model'"):
         CapturedStep(build(), adam(build()))
@@ -272,7 +316,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUD
 
 
 @needs_cuda
-@pytest.mark.parametrize('backbone', ['lightgcn', 'sgl', 'simgcl', 'dccf', 'bigcf'])
+@pytest.mark.parametrize('backbone', BACKBONES)
 def test_a_graph_trains_as_the_plain_loop(backbone):
     model, plain = (build('cuda', backbone=backbone) for _ in range(2))
     given = batches(number=8, device='cuda')

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -227,6 +228,11 @@ def test_steps_are_captured_unless_they_are_not_to_be(monkeypatch):
     data = InteractionDataModule(DATA, batch_size=16)
     trainer(max_epochs=1, limit_val_batches=0).fit(build(capture=False), data)
     assert made == []
+    lit, data = build(), InteractionDataModule(DATA, batch_size=16, batch_by='user')
+    with warnings.catch_warnings():
+        warnings.filterwarnings('error', message='.*CUDA graph')
+        trainer(max_epochs=1, limit_val_batches=0).fit(lit, data)
+    assert made[0].calls == []  # Its batches differ in size.
 
 
 def test_the_graph_is_never_averaged(tmp_path):
