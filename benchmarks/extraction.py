@@ -1,7 +1,8 @@
 r"""Asks a server on this machine for intents: how fast, and whether anything is lost.
 
     python -m benchmarks.extraction --json FILE
-    python -m benchmarks.extraction --only chaos --nodes 500
+    python -m benchmarks.extraction --what chaos --nodes 500
+    python -m benchmarks.extraction --what scale --json FILE
 
 speed: a server that takes 50 ms for an answer, in a process of its own. No client can
 have more than concurrency / latency answers a second. Beside it what as many threads
@@ -10,6 +11,9 @@ get that call OpenAIChat in a loop and do nothing else.
 chaos: 2 000 nodes; 10 % of calls fail, 5 % are answered with broken JSON, 1 % hang. The
 run is killed ten times at random moments and started again, until no node has failed;
 then its file is compared, byte by byte, with that of a run that nothing has disturbed.
+
+scale: 10^5 and 10^6 nodes from Parquet shards, with a model that answers at once: a run
+that is killed three times, and batch files; nodes a second, and peak memory.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmarks import harness
+from benchmarks import _extraction_scale, harness
 from benchmarks.chat_server import ChatServer, completion, question
 from pyg_irllrec.text.chat.openai_chat import OpenAIChat
 from pyg_irllrec.text.intents.evidence import Evidence
@@ -43,7 +47,9 @@ LATENCY = 0.05
 CONCURRENCY = (8, 16, 32)
 SECONDS = 4
 CHAOS = {'failing': 0.1, 'broken': 0.05, 'hanging': 0.01}
+CHAOS_NODES = (2000,)
 CHAOS_THREADS = 16
+SCALE_NODES = (10**5, 10**6)
 KILLS = 10
 
 
@@ -52,15 +58,24 @@ def main() -> int:
     os.environ |= {'OPENAI_API_KEY': 'none', 'NO_PROXY': '127.0.0.1'}
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        if args.only != 'chaos':
+        if args.what in (None, 'speed'):
             rows += [speed(Path(folder), threads) for threads in CONCURRENCY]
-        if args.only != 'speed':
-            rows.append(chaos(Path(folder), args.nodes))
+        if args.what in (None, 'chaos'):
+            rows.append(chaos(Path(folder), (args.nodes or CHAOS_NODES)[0]))
+        if args.what == 'scale':
+            for nodes in args.nodes or SCALE_NODES:
+                rows += _extraction_scale.measure(Path(folder) / str(nodes), nodes)
+                write(args, rows)  # The next size takes ten times as long.
     for row in rows:
         print(json.dumps(row))
-    if args.json is not None:
-        harness.write(args.json, 'extraction', rows)
+    write(args, rows)
     return int(any(row.get('wrong', 0) for row in rows))
+
+
+def write(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+    if args.json is not None:
+        name = 'extraction_scale' if args.what == 'scale' else 'extraction'
+        harness.write(args.json, name, rows)
 
 
 def speed(folder: Path, threads: int) -> dict[str, Any]:
@@ -217,8 +232,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--only', choices=('speed', 'chaos'))
-    parser.add_argument('--nodes', type=int, default=2000, help='of chaos')
+    parser.add_argument('--what', choices=('speed', 'chaos', 'scale'))
+    parser.add_argument('--nodes', type=int, nargs='+', help='of chaos and scale')
     parser.add_argument('--json', type=Path, metavar='FILE')
     return parser.parse_args()
 

@@ -148,7 +148,7 @@ def intents(
         return
     if write_batch is not None:
         files = extract.write_batch(chosen, path, write_batch)
-        lines = (str(each) for each in files or ['every question has an answer'])
+        lines = list(map(str, files)) or ['every question has an answer']
         output.result({'files': files}, lines)
         return
     if read_batch:
