@@ -17,7 +17,11 @@ from pyg_irllrec.functional._kernels.info_nce_moments import (
 )
 from pyg_irllrec.functional._kernels.info_nce_symmetric import info_nce_symmetric
 from pyg_irllrec.functional._kernels.info_nce_torch import info_nce_torch
-from pyg_irllrec.functional._kernels.info_nce_triton import info_nce_triton
+from pyg_irllrec.functional._kernels.info_nce_triton import (
+    BOUND,
+    fits_triton,
+    info_nce_triton,
+)
 from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import (
@@ -73,6 +77,7 @@ def info_nce(
 
     Half-precision input is computed, and returned, in :obj:`float32`, also under
     autocast: a logit of :math:`1/\tau` does not survive eight bits of mantissa.
+    :obj:`"triton"` alone keeps its unit rows to eleven bits then.
 
     Args:
         query (torch.Tensor): The rows to place.
@@ -105,8 +110,11 @@ def info_nce(
               the way.
             - :obj:`"torch"` is :func:`torch.nn.functional.linear_cross_entropy`, from
               torch 2.13 on.
-            - :obj:`"triton"` is one fused kernel for CUDA, :obj:`float32` and
-              :math:`d \leq 256` (extra :obj:`triton`).
+            - :obj:`"triton"` is fused kernels for CUDA, up to :obj:`float32` and
+              :math:`d \leq 256` (extra :obj:`triton`). They are as exact as
+              :obj:`float32` is, or, after
+              :func:`torch.set_float32_matmul_precision` of :obj:`"high"` or
+              :obj:`"medium"`, as TF32 is.
             - :obj:`"moments"` is linear in :math:`B + C` and approximate: it reads
               the mean and the covariance of the keys alone. It has derivatives of every
               order without a reduction, else first ones; temperatures below 0.2 are
@@ -115,8 +123,8 @@ def info_nce(
             - :obj:`"clusters"` is the same with 64 means, for keys that lie in clusters
               and for lower temperatures (from 0.1 on). The clusters are found anew in
               every call, from draws of torch's generator.
-            - :obj:`"auto"` is always exact: :obj:`"eager"` for up to :math:`2^{16}`
-              logits, else :obj:`"chunked"`.
+            - :obj:`"auto"` is always exact: :obj:`"triton"` where that runs, else
+              :obj:`"eager"` for up to :math:`2^{16}` logits, else :obj:`"chunked"`.
 
     Shapes:
         - **query**, **key:** :math:`(B, d)`
@@ -199,15 +207,13 @@ def unchecked_info_nce(
     impl: str = 'auto',
 ) -> Tensor:
     r"""The same for callers that have checked their input."""
-    if query.dtype.itemsize < 4 or key.dtype.itemsize < 4:
-        query, key = at_least_float32(query), at_least_float32(key)
-    if keys is not None and keys.dtype.itemsize < 4:
-        keys = at_least_float32(keys)
     if key_weight is not None:
         key_weight = key_weight.detach()
     if impl == 'auto':
-        num_keys = key.size(0) if keys is None else keys.size(0)
-        impl = 'eager' if query.size(0) * num_keys <= 2**16 else 'chunked'
+        impl = _fastest(query, key if keys is None else keys)
+    if impl != 'triton':  # It reads half precision as it is.
+        query, key = at_least_float32(query), at_least_float32(key)
+        keys = None if keys is None else at_least_float32(keys)
     kernel = IMPLEMENTATIONS[impl]
     with torch.autocast(query.device.type, enabled=False):
         if not symmetric:
@@ -218,8 +224,18 @@ def unchecked_info_nce(
             return info_nce_symmetric(
                 query, key, weight, key_weight, temperature, eps, reduction
             )
+        if impl == 'triton' and 1 / temperature <= BOUND:
+            options = weight, key_weight, temperature, eps, reduction
+            return info_nce_triton(query, key, None, *options, symmetric=True)
         there, back = (
             kernel(a, b, None, weight, key_weight, temperature, eps, reduction)
             for a, b in ((query, key), (key, query))
         )
         return (there + back) / 2
+
+
+def _fastest(query: Tensor, keys: Tensor) -> str:
+    r"""The fastest of the exact implementations."""
+    if fits_triton(query):
+        return 'triton'
+    return 'eager' if query.size(0) * keys.size(0) <= 2**16 else 'chunked'

@@ -8,8 +8,11 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pyg_irllrec.functional import info_nce
+from pyg_irllrec.functional._kernels import _load_triton
 
 
 def rows(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -204,3 +207,46 @@ def test_weights_of_keys_keep_the_precision_of_rows():
     exact = info_nce(query, key, key_weight=weight.double(), impl='eager')
     loss = info_nce(query, key, key_weight=weight, impl='eager')
     torch.testing.assert_close(loss, exact, rtol=1e-14, atol=0)
+
+
+class Operators(TorchDispatchMode):
+    r"""The names of all operators that are called."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def triton_calls(monkeypatch, has_triton=True, dtype=torch.float32, dim=8, **options):
+    r"""On a CUDA device that is not there."""
+    monkeypatch.setattr(_load_triton, '_find', lambda: has_triton)
+    device = options.pop('device', 'cuda')
+    with FakeTensorMode(), Operators() as operators, torch.no_grad():
+        query, key = torch.empty(2, 300, dim, dtype=dtype, device=device)
+        loss = info_nce(query, key, **options)
+    assert loss.dtype == torch.promote_types(dtype, torch.float32)
+    return operators.names.count('pyg_irllrec.info_nce_triton.default')
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16])
+def test_auto_takes_the_kernel_where_it_runs(monkeypatch, dtype):
+    assert triton_calls(monkeypatch, dtype=dtype) == 1
+    assert triton_calls(monkeypatch, dtype=dtype, dim=256) == 1
+    assert triton_calls(monkeypatch, dtype=dtype, dim=257) == 0
+    assert triton_calls(monkeypatch, dtype=dtype, device='cpu') == 0
+    assert triton_calls(monkeypatch, dtype=dtype, impl='chunked') == 0
+    assert triton_calls(monkeypatch, dtype=dtype, has_triton=False) == 0
+
+
+def test_auto_takes_no_kernel_for_double_precision(monkeypatch):
+    assert triton_calls(monkeypatch, dtype=torch.float64) == 0
+
+
+@pytest.mark.parametrize(('temperature', 'calls'), [(1.0, 1), (1 / 32, 1), (0.03, 2)])
+def test_one_kernel_for_both_directions(monkeypatch, temperature, calls):
+    options = {'temperature': temperature, 'symmetric': True}
+    assert triton_calls(monkeypatch, **options) == calls

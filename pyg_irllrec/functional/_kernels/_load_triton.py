@@ -35,7 +35,7 @@ def can_run_triton(x: Tensor) -> bool:
     return x.is_cuda and _is_installed()
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _is_installed() -> bool:
     return _find()
 

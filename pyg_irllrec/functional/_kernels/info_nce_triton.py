@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.functional._kernels._load_triton import load_triton
+from pyg_irllrec.functional._kernels._load_triton import can_run_triton, load_triton
 from pyg_irllrec.functional._second_order import refuse_second_order
 
 # 1 / temperature up to which exponentials need no largest logit, and both directions
@@ -18,6 +18,7 @@ BOUND = 32
 LARGEST_BLOCK = 128
 
 LARGEST_WIDTH = 256
+DTYPES = torch.float32, torch.float16, torch.bfloat16
 
 
 class Block(NamedTuple):
@@ -36,13 +37,13 @@ BLOCKS = {
     (16, 1): (Block(128, 64, 4, 3), Block(128, 64, 4, 3)),
     (32, 1): (Block(128, 64, 4, 3), Block(128, 64, 4, 3)),
     (64, 1): (Block(128, 64, 4, 3), Block(128, 64, 4, 3)),
-    (128, 1): (Block(128, 64, 8, 3), Block(128, 64, 8, 3)),
-    (256, 1): (Block(128, 64, 8, 2), Block(64, 64, 8, 2)),
-    (16, 2): (Block(128, 64, 4, 3), Block(128, 64, 8, 3)),
-    (32, 2): (Block(128, 64, 4, 3), Block(128, 64, 8, 3)),
-    (64, 2): (Block(128, 64, 8, 3), Block(128, 64, 8, 3)),
-    (128, 2): (Block(128, 64, 8, 2), Block(64, 64, 8, 2)),
-    (256, 2): (Block(64, 64, 8, 2), Block(64, 32, 8, 2)),
+    (128, 1): (Block(128, 64, 4, 3), Block(64, 64, 4, 3)),
+    (256, 1): (Block(64, 64, 4, 2), Block(64, 64, 4, 2)),
+    (16, 2): (Block(128, 64, 4, 3), Block(128, 64, 4, 3)),
+    (32, 2): (Block(128, 64, 4, 3), Block(128, 64, 4, 3)),
+    (64, 2): (Block(128, 64, 8, 3), Block(64, 64, 4, 3)),
+    (128, 2): (Block(128, 64, 8, 2), Block(64, 32, 4, 2)),
+    (256, 2): (Block(64, 64, 4, 2), Block(64, 32, 8, 2)),
 }
 
 
@@ -447,8 +448,13 @@ def _log(eps: float) -> float:
     return math.log(eps) if eps > 0 else 0.0
 
 
+def fits_triton(x: Tensor) -> bool:
+    r"""Whether :func:`info_nce_triton` takes these rows, where they are."""
+    return x.dtype in DTYPES and x.size(1) <= LARGEST_WIDTH and can_run_triton(x)
+
+
 def _check(x: Tensor) -> None:
-    if x.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+    if x.dtype not in DTYPES:
         raise ValueError(
             f"impl='triton' takes torch.float32, torch.float16 or torch.bfloat16, got "
             f"{x.dtype}: take impl='eager' or 'chunked'"
