@@ -8,6 +8,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_irllrec.nn import IRLLRec
 from pyg_irllrec.training.ranking import RankingLoader
 from pyg_irllrec.training.triplet_loader import TripletLoader
 from pyg_irllrec.typing import EdgeType
@@ -61,7 +62,9 @@ class InteractionDataModule(LightningDataModule):
     ranked.
 
     A trainer on a GPU finds the interactions there: each split is sent once, when it is
-    first read, and let go of when the run ends. Batches are drawn there too.
+    first read, and let go of when the run ends. Batches are drawn there too, but
+    for a model with :obj:`text_storage="host"`: then they are drawn on the host and
+    sent a batch ahead, with the rows of texts that they read.
 
     Args:
         data (HeteroData): The graph. With :obj:`val_data` or :obj:`test_data` it is the
@@ -177,8 +180,11 @@ class InteractionDataModule(LightningDataModule):
 
     def train_dataloader(self) -> TripletLoader:
         r"""Triplets of shape :math:`(3, B)`."""
-        if not self._is_on_gpu():
+        if self.trainer is None or not self._is_on_gpu():
             return self._train
+        model = getattr(self.trainer.lightning_module, 'model', None)
+        if isinstance(model, IRLLRec) and model.text_storage == 'host':
+            return self._train.ahead(model.prefetch)
         return self._train._with(self._send('train', self.train_items))
 
     def val_dataloader(self) -> Union[RankingLoader, list[RankingLoader]]:

@@ -11,7 +11,9 @@ import torch_geometric.transforms as T
 from torch_geometric import EdgeIndex
 from torch_geometric.data import HeteroData
 
+from pyg_irllrec import build_model
 from pyg_irllrec.datasets import SyntheticIntents
+from pyg_irllrec.presets import get_preset
 from pyg_irllrec.training import InteractionDataModule
 from pyg_irllrec.transforms import SplitInteractions
 from pyg_irllrec.utils import UserItems
@@ -366,7 +368,7 @@ def sent(monkeypatch):
     return sizes
 
 
-def on_gpu(module: InteractionDataModule) -> InteractionDataModule:
+def on_gpu(module):
     strategy = SimpleNamespace(root_device=torch.device('cuda', 1))
     module.trainer = SimpleNamespace(strategy=strategy, lightning_module=None)
     return module
@@ -395,3 +397,19 @@ def test_a_split_is_sent_to_a_gpu_once(sent):
     assert module._sent == {}
     module.val_dataloader()
     assert sent == [*sizes, *sizes[:2]]
+
+
+@pytest.mark.parametrize('text_storage', ['device', 'host'])
+def test_texts_of_the_host_have_batches_of_the_host(text_storage, sent):
+    data = SyntheticIntents(40, 30)[0]
+    preset = get_preset('lightgcn', 'own', 'full')
+    preset['model']['text_storage'] = text_storage
+    model = build_model(data, alignment='full', preset=preset)
+    module = on_gpu(InteractionDataModule(data, batch_size=16))
+    module.trainer.lightning_module = SimpleNamespace(model=model)
+    ahead = []
+    model.prefetch = lambda batch: ahead.append(batch) or batch
+    batches = iter(module.train_dataloader())
+    next(batches)
+    assert len(ahead) == (2 if text_storage == 'host' else 0)
+    assert len(sent) == (0 if text_storage == 'host' else 1)

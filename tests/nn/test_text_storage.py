@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from pyg_irllrec.nn import TextProjector
+from pyg_irllrec.nn import _text_storage as storage
+from tests.nn.text_models import PAIRWISE, WIDTH, build, step
+
+CPU = torch.device('cpu')
+
+
+@pytest.mark.parametrize('loss', [{}, PAIRWISE, {'user_negatives': 'all', **PAIRWISE}])
+def test_texts_of_the_host_give_the_same_step(loss, monkeypatch):
+    total, grads = step(build('device', **loss))
+    same, same_grads = step(build('host', **loss))
+    assert torch.equal(total, same)
+    assert all(map(torch.equal, grads, same_grads))
+    monkeypatch.setattr(storage, '_ROWS_AT_ONCE', 4)
+    near, near_grads = step(build('host', **loss))
+    torch.testing.assert_close(near, total)
+    torch.testing.assert_close(near_grads, grads)
+
+
+@pytest.mark.parametrize('at_once', [4, 100])
+def test_half_rounds_texts_alone(at_once, monkeypatch):
+    monkeypatch.setattr(storage, '_ROWS_AT_ONCE', at_once)
+    rounded = build('device')
+    for name in ('profile', 'intent', 'features'):
+        text = getattr(rounded, name)
+        setattr(rounded, name, text.bfloat16().float())
+    half = build('half')
+    assert half.profile.dtype == half.features.dtype == torch.bfloat16
+    torch.testing.assert_close(step(half), step(rounded))
+    total = step(build('device'))[0]
+    assert 0 < abs(step(half)[0] - total) < 0.02 * total
+
+
+@pytest.mark.parametrize('kind', ['half', 'host'])
+def test_texts_keep_their_place_and_their_width_when_the_model_moves(kind):
+    model = build(kind)
+    dtype = model.profile.dtype
+    assert dtype == (torch.bfloat16 if kind == 'half' else torch.float32)
+    moved = copy.deepcopy(model).double()
+    assert moved.edge_weight.dtype == torch.float64 and moved.profile.dtype == dtype
+    assert step(moved)[0].dtype == torch.float64
+    away = copy.deepcopy(model).to('meta')
+    assert away.edge_index.device.type == 'meta' == next(away.parameters()).device.type
+    assert away.profile.device.type == ('meta' if kind == 'half' else 'cpu')
+    assert [name for name, _ in away.named_buffers()] == [
+        name for name, _ in build('device').named_buffers()
+    ]
+    other = build('device')
+    other.load_state_dict(model.state_dict())
+
+
+def test_a_failed_move_leaves_the_texts(monkeypatch):
+    model = build('host')
+    with pytest.raises(RuntimeError, match='no room'):
+
+        def fail(_):
+            raise RuntimeError('no room')
+
+        model._apply(fail)
+    assert model.profile.shape == (21, WIDTH)
+
+
+@pytest.mark.parametrize('kind', ['half', 'host'])
+def test_chunks_take_memory_one_at_a_time(kind, monkeypatch):
+    """What autograd keeps does not grow with the rows, but for the output."""
+    monkeypatch.setattr(storage, '_ROWS_AT_ONCE', 10)
+    text = storage.store_text(torch.randn(95, 7), kind)
+    tower, rows, kept = TextProjector(7, 2), [], []
+    tower.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda x: kept.append(x) or x, lambda x: x
+    ):
+        out = storage.project_all(tower, text, kind, CPU)
+    assert rows == [10] * 9 + [5]
+    place = text.untyped_storage().data_ptr()
+    assert {x.untyped_storage().data_ptr() for x in kept if x.numel() > 0} == {place}
+    (grad,) = torch.autograd.grad(out.square().sum(), [tower[0].weight])
+    assert sorted(rows) == sorted(([10] * 9 + [5]) * 2)
+    whole = tower(text.float())
+    torch.testing.assert_close(out, whole)
+    (expected,) = torch.autograd.grad(whole.square().sum(), [tower[0].weight])
+    torch.testing.assert_close(grad, expected)
+
+
+def test_chunks_are_recomputed_under_the_same_autocast(monkeypatch):
+    monkeypatch.setattr(storage, '_ROWS_AT_ONCE', 10)
+    tower, seen = TextProjector(7, 2), set()
+    tower[0].register_forward_hook(lambda *given: seen.add(given[-1].dtype))
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        out = storage.project_all(tower, torch.randn(25, 7), 'host', CPU)
+    out.float().sum().backward()
+    assert seen == {torch.bfloat16}
+
+
+def test_an_unknown_storage():
+    with pytest.raises(ValueError, match="'text_storage' must be one of 'device', 'h"):
+        build('disk')
