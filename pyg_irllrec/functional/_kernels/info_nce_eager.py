@@ -39,7 +39,7 @@ def floor_probability(loss: Tensor, eps: float) -> Tensor:
     float: it exceeds one where the keys lack the positive."""
     if eps == 0:
         return loss
-    return -torch.logaddexp(-loss, loss.new_tensor(math.log(eps)))
+    return -torch.logaddexp(-loss, loss.new_full((), math.log(eps)))
 
 
 def floored_share(loss: Tensor, eps: float) -> Tensor:

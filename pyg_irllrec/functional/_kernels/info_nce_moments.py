@@ -33,7 +33,11 @@ def info_nce_moments(
         f"'temperature' with impl={impl!r}", temperature, LEAST_TEMPERATURE[impl]
     )
     if impl == 'moments' and reduction != 'none':
-        scale = row_scale(query, weight, reduction)
+        if weight is None:
+            size = 1 / query.size(0) if reduction == 'mean' else 1.0
+            scale = query.new_full((query.size(0),), size)
+        else:
+            scale = row_scale(query, weight, reduction)
         query, key = query.contiguous(), key.contiguous()
         keys = None if keys is None else keys.contiguous()
         total: Tensor

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Any, Optional
+import math
+from typing import Any, Optional, Union
 
 import torch
 from torch import Tensor
@@ -9,10 +10,13 @@ from pyg_irllrec.functional._kernels.info_nce_eager import (
     floor_probability,
     floored_share,
 )
+from pyg_irllrec.functional._reduction import sum_tensors
 from pyg_irllrec.functional._second_order import refuse_second_order
-from pyg_irllrec.functional._unit import through_unit, unit
 
-ROWS = 2**14  # At once: what is made on the way stays in the caches.
+# At once on a CPU: what is made on the way stays in its caches.
+ROWS = 2**14
+# Elsewhere launches take longer than the work: a quarter of a gigabyte at once.
+VALUES = 2**26
 
 
 @torch.library.custom_op('pyg_irllrec::info_nce_moments_sum', mutates_args=())
@@ -27,75 +31,119 @@ def moments_sum(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     r"""The sum of scaled losses with denominators from two moments of the keys, the
     loss of each row, and the gradients of the sum by query, key and keys: three passes
-    over the rows, which hold nothing but the gradients."""
+    over the rows, which hold the gradients and unit keys."""
     candidates = key if keys is None else keys
-    count, mean, covariance = _moments(candidates, key_weight)
-    slope, half = mean / temperature, covariance / (2 * temperature**2)
+    small = query.new_full((), 1e-4)  # Its square is added to that of a norm.
+    unit_keys = torch.empty_like(candidates)
+    key_norm = candidates.new_empty(candidates.size(0), 1)
+    share, log_count = _shares(candidates, key_weight)
+    mean, second = _moments(candidates, share, small, unit_keys, key_norm)
+    slope = mean / temperature
+    half = 1 / (2 * temperature**2)
+    half_covariance = torch.addr(second, mean, mean, beta=half, alpha=-half)
 
     rows = torch.empty_like(scale)
     grad_query, grad_key = torch.empty_like(query), torch.empty_like(key)
-    by_mean, by_covariance = torch.zeros_like(mean), torch.zeros_like(covariance)
-    for start in range(0, query.size(0), ROWS):
-        part = slice(start, start + ROWS)
-        q, q_norm = unit(query[part])
-        k, k_norm = unit(key[part])
-        curve = torch.addmm(slope, q, half)
-        lse = (q * curve).sum(dim=1) + count.log()
-        positive = (q * k).sum(dim=1) / temperature
-        rows[part] = floor_probability(lse - positive, eps)
+    sums, products = [], []
+    for part in _parts(query):
+        q, q_norm = _unit(query[part], small)
+        if keys is None:
+            k = unit_keys[part]
+        else:
+            k, k_norm = _unit(key[part], small)
+        curve = torch.addmm(slope, q, half_covariance)
+        gap = curve.sub_(k, alpha=1 / temperature)
+        loss = torch.add((q * gap).sum(dim=1), log_count, out=rows[part])
         weight = scale[part]
         if eps > 0:
-            weight = weight * floored_share(lse - positive, eps)
+            weight = weight * floored_share(loss, eps)
+            rows[part] = floor_probability(loss, eps)
         weight = weight.unsqueeze(1)
-        weighted = q * weight
-        by_mean += weighted.sum(dim=0)
-        by_covariance.addmm_(q.t(), weighted)
-        grad = curve.mul_(2).sub_(slope).sub_(k, alpha=1 / temperature).mul_(weight)
-        through_unit(grad, q, q_norm)
-        grad_query[part] = grad
-        grad_key[part] = weighted.div_(-temperature)
+        weighted = torch.mul(q, weight, out=grad_key[part])
+        sums.append(weighted.sum(dim=0))
+        products.append(q.t() @ weighted)
+        grad = torch.addmm(gap, q, half_covariance, out=grad_query[part])
+        _through_unit(grad.mul_(weight), q, q_norm)
         if keys is not None:
-            through_unit(grad_key[part], k, k_norm)
+            _through_unit(weighted.mul_(-1 / temperature), k, k_norm)
 
     total = torch.dot(rows, scale)
-    by_covariance /= temperature**2  # Twice its half.
-    by_mean = by_mean / temperature - by_covariance @ mean
-    grad_keys = grad_key if keys is None else torch.zeros_like(keys)
-    for start in range(0, candidates.size(0), ROWS):
-        part = slice(start, start + ROWS)
-        c, c_norm = unit(candidates[part])
-        grad = torch.addmm(by_mean, c, by_covariance).div_(count)
-        if key_weight is not None:
-            grad.mul_(key_weight[part].unsqueeze(1))
-        grad.add_(grad_keys[part])
-        through_unit(grad, c, c_norm)
-        grad_keys[part] = grad
+    by_second = sum_tensors(products)
+    by_mean = torch.addmv(
+        sum_tensors(sums), by_second, mean, beta=1 / temperature, alpha=-2 * half
+    )
+    grad_keys = torch.empty_like(candidates)
+    for part in _parts(candidates):
+        c = unit_keys[part]
+        size = share if isinstance(share, float) else 1.0
+        grad = torch.addmm(
+            *(by_mean, c, by_second),
+            beta=size,
+            alpha=2 * half * size,
+            out=grad_keys[part],
+        )
+        if isinstance(share, Tensor):
+            grad.mul_(share[part])
+        if keys is None:
+            grad.sub_(grad_key[part], alpha=1 / temperature)
+        _through_unit(grad, c, key_norm[part])
     if keys is None:
         return total, rows, grad_query, grad_keys, query.new_empty(0)
     return total, rows, grad_query, grad_key, grad_keys
 
 
-def _moments(
+def _shares(
     keys: Tensor, key_weight: Optional[Tensor]
-) -> tuple[Tensor, Tensor, Tensor]:
-    r"""The weight, the mean and the covariance of unit keys."""
-    count = keys.new_zeros(())
-    mean = keys.new_zeros(keys.size(1))
-    second = keys.new_zeros(keys.size(1), keys.size(1))
-    for start in range(0, keys.size(0), ROWS):
-        part = slice(start, start + ROWS)
-        c, _ = unit(keys[part])
-        weighted = c
-        if key_weight is not None:
-            weight = key_weight[part].to(c.dtype)
-            weighted = c * weight.unsqueeze(1)
-            count += weight.sum()
-        mean += weighted.sum(dim=0)
-        second.addmm_(c.t(), weighted)
+) -> tuple[Union[float, Tensor], Union[float, Tensor]]:
+    r"""The share of each key in the weight of all, and the logarithm of the latter."""
     if key_weight is None:
-        count += keys.size(0)
-    mean /= count
-    return count, mean, (second / count).addr_(mean, mean, alpha=-1)
+        return 1 / len(keys), math.log(len(keys))
+    weight = key_weight.to(keys.dtype)
+    count = weight.sum()
+    return (weight / count).unsqueeze(1), count.log()
+
+
+def _moments(
+    keys: Tensor,
+    share: Union[float, Tensor],
+    small: Tensor,
+    unit_keys: Tensor,
+    norm: Tensor,
+) -> tuple[Tensor, Tensor]:
+    r"""The mean of unit keys and of their outer products."""
+    sums, products = [], []
+    for part in _parts(keys):
+        c, _ = _unit(keys[part], small, unit_keys[part], norm[part])
+        weighted = c if isinstance(share, float) else c * share[part]
+        sums.append(weighted.sum(dim=0))
+        products.append(c.t() @ weighted)
+    mean, second = sum_tensors(sums), sum_tensors(products)
+    if isinstance(share, float):
+        return mean.mul_(share), second.mul_(share)
+    return mean, second
+
+
+def _parts(x: Tensor) -> list[slice]:
+    size = ROWS if x.is_cpu else max(ROWS, VALUES // max(1, x.size(1)))
+    return [slice(start, start + size) for start in range(0, x.size(0), size)]
+
+
+def _unit(
+    x: Tensor,
+    small: Tensor,
+    out: Optional[Tensor] = None,
+    norm: Optional[Tensor] = None,
+) -> tuple[Tensor, Tensor]:
+    r"""Unit rows as in :func:`~pyg_irllrec.functional.unit_norm`, and what they were
+    divided by, in three launches."""
+    norm = torch.linalg.vector_norm(x, dim=1, keepdim=True, out=norm).hypot_(small)
+    return torch.div(x, norm, out=out), norm
+
+
+def _through_unit(grad: Tensor, unit: Tensor, norm: Tensor) -> None:
+    r"""Turns a gradient by unit rows into one by rows, in place."""
+    along = (grad * unit).sum(dim=1, keepdim=True)
+    grad.addcmul_(along, unit, value=-1).div_(norm)
 
 
 @moments_sum.register_fake
@@ -118,11 +166,10 @@ def _backward(ctx: Any, upstream: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
         refuse_second_order("impl='moments' with a reduction")
     if upstream is None:
         return (None,) * 7
-    rows, grad_query, grad_key, grad_keys = (
-        value * upstream for value in ctx.saved_tensors
-    )
-    grad_keys = grad_keys if ctx.has_keys else None
-    return grad_query, grad_key, grad_keys, rows, *(None,) * 3
+    rows, *grads = ctx.saved_tensors
+    grads = torch._foreach_mul(grads[: 2 + ctx.has_keys], upstream)
+    by_scale = rows * upstream if ctx.needs_input_grad[3] else None
+    return *grads, *(None,) * (3 - len(grads)), by_scale, *(None,) * 3
 
 
 moments_sum.register_autograd(_backward, setup_context=_setup)
