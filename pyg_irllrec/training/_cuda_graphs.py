@@ -123,7 +123,9 @@ class CudaGraphs:
             number = torch.zeros(1, device=self._device)
             with self._capturing(torch.cuda.CUDAGraph()):
                 number.add_(1)
+            drawn = torch.cuda.get_rng_state(self._device)
             torch.rand(1, device=self._device).cpu()
+            torch.cuda.set_rng_state(drawn, self._device)
         except Exception as error:
             raise RuntimeError(
                 f'a training step could not be captured ({cause}), and torch cannot go '

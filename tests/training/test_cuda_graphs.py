@@ -33,8 +33,13 @@ class Cuda:
         patch.setattr(torch.cuda, 'graph_pool_handle', lambda: (0, 1))
         patch.setattr(torch.cuda, 'current_stream', lambda device: Mock())
         patch.setattr(torch.cuda, 'synchronize', self.note('synchronize'))
+        patch.setattr(torch.cuda, 'get_rng_state', lambda device: 'drawn')
+        patch.setattr(torch.cuda, 'set_rng_state', self.set_rng_state)
         end = self.note('end pool')
         patch.setattr(torch._C, '_cuda_endAllocateToPool', end, raising=False)
+
+    def set_rng_state(self, state, device):
+        self.calls.append(f'set {state}')
 
     def note(self, name):
         return lambda *_: self.calls.append(name)
@@ -100,7 +105,7 @@ def test_recovers_from_a_capture_that_fails(breaks, cuda):
     cuda.breaks, cuda.calls = breaks, []
     with pytest.raises(CaptureError, match=r'^ValueError: on purpose$'):
         graphs.capture(fail)
-    recovered = ['end pool', 'synchronize', 'begin', 'end']
+    recovered = ['end pool', 'synchronize', 'begin', 'end', 'set drawn']
     assert cuda.calls == ['begin', 'end', *recovered]
     assert cuda.stream_now == 'main'
     cuda.breaks = True
