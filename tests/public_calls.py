@@ -175,6 +175,7 @@ def training_calls(folder: Path) -> Calls:
             TripletLoader,
             {'interactions': TRAIN, 'batch_size': 4, 'seed': 0} | {'batch_by': 'user'},
         ),
+        'TripletLoader.to': (TripletLoader(TRAIN).to, {'device': 'cpu'}),
         'fitting_cutoffs': (fitting_cutoffs, {'num_items': 10, 'ks': (5,)}),
         'parse_device': (parse_device, {'device': 'cpu'}),
         'EpochProgressBar': (EpochProgressBar, {'refresh_seconds': 0.5}),
@@ -362,7 +363,7 @@ def nn_calls(folder: Path) -> Calls:
             nn.IRLLRec,
             {**wrapped, 'profile': TEXT, 'intent': TEXT, 'alignment': None}
             | {'momentum': 0.9, 'l2_weight': 0.0, 'l2_teacher': False}
-            | {'prototype_weight': 0.0},
+            | {'prototype_weight': 0.0, 'text_storage': 'half'},
         ),
         'RLMRecGen': (
             nn.RLMRecGen,
@@ -380,6 +381,7 @@ def nn_calls(folder: Path) -> Calls:
         ),
         'Recommender.forward': (model, {'edge_label_index': PAIRS}),
         'Recommender.loss': (model.loss, {'triplets': TRIPLETS}),
+        'Recommender.prefetch': (model.prefetch, {'triplets': TRIPLETS}),
         'IntentAlignmentLoss': (
             nn.IntentAlignmentLoss,
             {'profile_weight': 0.1, 'intent_weight': 0.1, 'translation_weight': 0.1}

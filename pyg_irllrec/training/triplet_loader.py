@@ -11,6 +11,7 @@ from torch import Tensor
 from pyg_irllrec.training._derive_seed import derive_seed
 from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.argument_checks import check_instance
+from pyg_irllrec.utils.as_device import as_device
 from pyg_irllrec.utils.checks import check_choice, check_count, check_seed
 from pyg_irllrec.utils.user_items import lookup_items
 
@@ -82,8 +83,15 @@ class TripletLoader:
         return self._user.device
 
     def to(self, device: Union[str, torch.device]) -> TripletLoader:
-        r"""A copy that draws on :obj:`device`, from the same epoch on."""
-        return self._with(self.interactions.to(torch.device(device)))
+        r"""A copy that draws on :obj:`device`, from the same epoch on.
+
+        Args:
+            device (str or torch.device): The device.
+
+        Raises:
+            ValueError: If there is no such device.
+        """
+        return self._with(self.interactions.to(as_device(device)))
 
     def _with(self, interactions: UserItems) -> TripletLoader:
         r"""A copy over the same interactions on another device."""
@@ -99,7 +107,15 @@ class TripletLoader:
         Args:
             send (callable): A function of a batch that returns what is iterated over
                 in its place.
+
+        Raises:
+            ValueError: If :obj:`send` cannot be called.
         """
+        if not callable(send):
+            raise ValueError(
+                "'send' must be a function of a batch, such as model.prefetch, got "
+                f'{type(send).__name__}'
+            )
         out = copy.copy(self)
         out._send = send
         return out

@@ -151,7 +151,8 @@ def test_an_epoch_is_drawn_in_chunks_that_are_bit_equal_to_the_whole(
 def test_a_copy_on_another_device_goes_on_from_the_same_epoch():
     loader = random_loader('interaction')
     loader.set_epoch(4)
-    moved = loader.to('meta')
+    meta = loader.interactions.to(torch.device('meta'))
+    moved = loader._with(meta)  # As to() does.
     assert moved.device.type == 'meta' and loader.device.type == 'cpu'
     assert (moved.epoch, moved.batch_size, moved.seed) == (4, 60, 3)
     assert len(moved) == len(loader)
@@ -188,3 +189,5 @@ def test_batches_are_sent_while_the_one_before_is_read():
         *('send', 'send', 'read', 'send', 'read')
     ]
     assert events[-2:] == ['read', 'read'] and loader._send is None
+    with pytest.raises(ValueError, match="'send' must be a function of a batch, suc"):
+        loader.ahead(None)
