@@ -38,6 +38,10 @@ def info_nce_chunked(
     taken while the block is at hand: three matrix products and one exponential for
     forward and backward together. Without one, backward computes the logits again.
     """
+    if reduction != 'none' and query.is_cpu and not torch.compiler.is_compiling():
+        query, key, keys, weight, key_weight = _what_counts(
+            query, key, keys, weight, key_weight
+        )
     query, key = query.contiguous(), key.contiguous()
     keys = None if keys is None else keys.contiguous()
     if reduction == 'none':
@@ -52,18 +56,45 @@ def info_nce_chunked(
     return total
 
 
+def _what_counts(
+    query: Tensor,
+    key: Tensor,
+    keys: Optional[Tensor],
+    weight: Optional[Tensor],
+    key_weight: Optional[Tensor],
+) -> tuple[Tensor, Tensor, Optional[Tensor], Optional[Tensor], Optional[Tensor]]:
+    r"""The same without rows and keys of weight zero, such as a batch's nodes beyond
+    their first occurrence. Only a CPU has their number at hand."""
+    if weight is None and key_weight is None:
+        return query, key, keys, None, None
+    candidates = key if keys is None else keys
+    rows = _ids_that_count(weight, query.size(0))
+    columns = _ids_that_count(key_weight, candidates.size(0))
+    in_batch = keys is None and torch.equal(rows, columns)
+    return (
+        query[rows],
+        key[rows],
+        None if in_batch else candidates[columns],
+        None if weight is None else weight[rows],
+        None if key_weight is None else key_weight[columns],
+    )
+
+
+def _ids_that_count(weight: Optional[Tensor], number: int) -> Tensor:
+    if weight is None or weight.requires_grad:
+        return torch.arange(number)
+    return weight.nonzero().flatten()
+
+
 def blocks(num_rows: int, num_keys: int, dim: int, cpu: bool) -> tuple[int, int]:
     r"""How many blocks are at work at once, and how many rows each has. On a CPU, a
     block a thread: each then stays in the caches of one core, where nothing waits for
-    the other. Matrix products need 32 rows to run at their speed; where a block is too
-    large for any cache, 64 pay for a pass over all gradients of keys."""
+    the other. With 64 rows, matrix products run at their speed, and a pass over all
+    gradients of keys is paid for; fewer keep blocks of very many keys small."""
     if not cpu:
         return 1, max(16, min(num_rows, 2**26 // num_keys))
     streams = max(1, min(torch.get_num_threads(), num_rows, 2**24 // (num_keys * dim)))
-    if num_keys <= 2**15:
-        rows = max(32, min(128, 2**18 // num_keys))
-    else:
-        rows = max(32, min(64, 2**23 // num_keys))
+    rows = max(16, min(64, 2**23 // num_keys))
     return streams, min(-(-num_rows // streams), rows)
 
 

@@ -81,6 +81,19 @@ def test_no_temperature_overflows(temperature, known):
         assert (value - other).norm() <= 1e-3 * other.norm()
 
 
+@pytest.mark.parametrize('options', [{'normalize': False}, {'normalize': True}])
+def test_no_score_overflows(options):
+    """Inner products, or biases, beyond what exp takes."""
+    if options['normalize']:
+        options = options | {'item_bias': torch.linspace(-300, 300, NUM_ITEMS)}
+    inputs = [(100 * x).detach().requires_grad_() for x in embeddings()]
+    expected = outcome(inputs, **options, impl='eager')
+    inputs = [x.detach().float().requires_grad_() for x in inputs]
+    found = outcome(inputs, **options, impl='chunked')
+    for value, other in zip(found, expected, strict=True):
+        assert (value - other).norm() <= 1e-4 * other.norm()
+
+
 def test_nothing_as_large_as_all_logits():
     generator = torch.Generator().manual_seed(0)
     user = torch.randn(1000, 4, generator=generator, requires_grad=True)
