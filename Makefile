@@ -32,11 +32,13 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 
-# Triton kernels without a GPU, by Triton's interpreter.
+# Triton kernels without a GPU: by Triton's interpreter, and compiled for devices.
 test-triton: $(VENV)/.installed-test-triton
 	TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) \
 		tests/functional/_kernels/test_triton.py \
 		tests/functional/_kernels/test_intent_propagate_triton.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+		tests/functional/_kernels/test_compile_only.py
 
 # All that is measured on a GPU, at toy size on a CPU: does it run?
 gpu-dry: $(VENV)/.installed-test-triton

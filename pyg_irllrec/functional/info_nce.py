@@ -110,8 +110,9 @@ def info_nce(
               the way.
             - :obj:`"torch"` is :func:`torch.nn.functional.linear_cross_entropy`, from
               torch 2.13 on.
-            - :obj:`"triton"` is fused kernels for CUDA, up to :obj:`float32` and
-              :math:`d \leq 256` (extra :obj:`triton`). They are as exact as
+            - :obj:`"triton"` is fused kernels for CUDA, up to :obj:`float32`, for
+              :math:`d \leq 256` and temperatures from 0.001 on (extra
+              :obj:`triton`). They are as exact as
               :obj:`float32` is, or, after
               :func:`torch.set_float32_matmul_precision` of :obj:`"high"` or
               :obj:`"medium"`, as TF32 is.
@@ -210,7 +211,7 @@ def unchecked_info_nce(
     if key_weight is not None:
         key_weight = key_weight.detach()
     if impl == 'auto':
-        impl = _fastest(query, key if keys is None else keys)
+        impl = _fastest(query, key if keys is None else keys, temperature)
     if impl != 'triton':  # It reads half precision as it is.
         query, key = at_least_float32(query), at_least_float32(key)
         keys = None if keys is None else at_least_float32(keys)
@@ -234,8 +235,8 @@ def unchecked_info_nce(
         return (there + back) / 2
 
 
-def _fastest(query: Tensor, keys: Tensor) -> str:
+def _fastest(query: Tensor, keys: Tensor, temperature: float) -> str:
     r"""The fastest of the exact implementations."""
-    if fits_triton(query):
+    if fits_triton(query, temperature):
         return 'triton'
     return 'eager' if query.size(0) * keys.size(0) <= 2**16 else 'chunked'

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pyg_irllrec.functional import info_nce
 from pyg_irllrec.functional._kernels import _load_triton
+from tests.kernel_counts import count_kernels
 
 
 def rows(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -242,8 +243,24 @@ def test_auto_takes_the_kernel_where_it_runs(monkeypatch, dtype):
     assert triton_calls(monkeypatch, dtype=dtype, has_triton=False) == 0
 
 
-def test_auto_takes_no_kernel_for_double_precision(monkeypatch):
+def test_auto_takes_no_kernel_that_would_refuse(monkeypatch):
     assert triton_calls(monkeypatch, dtype=torch.float64) == 0
+    assert triton_calls(monkeypatch, temperature=1e-4) == 0
+
+
+@pytest.mark.parametrize(
+    ('options', 'least', 'most'),
+    # One more is the gradient of the loss, one more half of a mean on a CPU.
+    [({}, 8, 10), ({'eps': 1e-8}, 8, 10), ({'symmetric': True}, 9, 11)],
+)
+def test_the_kernel_is_launched_a_few_times(options, least, most):
+    query, key = rows(300, 8), rows(300, 8, seed=1)
+    inputs = query.float().requires_grad_(), key.float().requires_grad_()
+    counts = count_kernels(
+        lambda: torch.autograd.grad(info_nce(*inputs, **options), inputs)
+    )
+    assert counts['unit_kernel'] == 1
+    assert least <= counts.total() <= most
 
 
 @pytest.mark.parametrize(('temperature', 'calls'), [(1.0, 1), (1 / 32, 1), (0.03, 2)])

@@ -14,6 +14,9 @@ from pyg_irllrec.functional._second_order import refuse_second_order
 # share them: exp(-64) is the least there can be, with room for the weights of keys.
 BOUND = 32
 
+# Below, float32 keeps too little of a logit's fraction.
+LEAST_TEMPERATURE = 1e-3
+
 # No block has more rows, and all divide it.
 LARGEST_BLOCK = 128
 
@@ -43,7 +46,7 @@ BLOCKS = {
     (32, 2): (Block(128, 64, 4, 3), Block(128, 64, 4, 3)),
     (64, 2): (Block(128, 64, 8, 3), Block(64, 64, 4, 3)),
     (128, 2): (Block(128, 64, 8, 2), Block(64, 32, 4, 2)),
-    (256, 2): (Block(64, 64, 4, 2), Block(64, 32, 8, 2)),
+    (256, 2): (Block(64, 32, 4, 2), Block(64, 32, 8, 2)),
 }
 
 
@@ -69,12 +72,17 @@ def info_nce_triton(
 
     Raises:
         ValueError: If an input is wider than 256 or in double precision, or is not on a
-            CUDA device.
+            CUDA device, or the temperature is below 1e-3.
         ImportError: If Triton is not installed.
     """
     candidates = () if keys is None else (keys,)
     for value in (query, key, *candidates):
         _check(value)
+    if temperature < LEAST_TEMPERATURE:
+        raise ValueError(
+            f"impl='triton' takes a 'temperature' of at least {LEAST_TEMPERATURE}, got "
+            f"{temperature}: take impl='eager' or 'chunked'"
+        )
     query, key = query.contiguous(), key.contiguous()
     keys = None if keys is None else keys.contiguous()
     scale = None
@@ -448,9 +456,10 @@ def _log(eps: float) -> float:
     return math.log(eps) if eps > 0 else 0.0
 
 
-def fits_triton(x: Tensor) -> bool:
+def fits_triton(x: Tensor, temperature: float) -> bool:
     r"""Whether :func:`info_nce_triton` takes these rows, where they are."""
-    return x.dtype in DTYPES and x.size(1) <= LARGEST_WIDTH and can_run_triton(x)
+    fits = x.dtype in DTYPES and x.size(1) <= LARGEST_WIDTH
+    return fits and temperature >= LEAST_TEMPERATURE and can_run_triton(x)
 
 
 def _check(x: Tensor) -> None:

@@ -20,6 +20,10 @@ if not INTERPRETED and not torch.cuda.is_available():
 pytest.importorskip('triton')
 
 
+# Weights, temperature, eps and reduction.
+PLAIN = None, None, 0.2, 0.0, 'none'
+
+
 def rows(*shape: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, generator=generator).to(DEVICE)
@@ -146,6 +150,64 @@ def test_zero_rows_are_finite(temperature):
 def test_strided_inputs():
     query, key, keys = (rows(9, size, seed=size).t() for size in (40, 40, 50))
     compare((query, key, keys), None, None, 0.2, 0.0, 'mean')
+
+
+@pytest.mark.parametrize('precision', ['high', 'medium'])
+def test_tf32_where_torch_takes_it(precision):
+    matrices = rows(40, 8), rows(40, 8, seed=1), None
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        quick = values_and_grads(info_nce_triton, matrices, *PLAIN)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    exact = values_and_grads(info_nce_eager, matrices, *PLAIN, dtype=torch.float64)
+    for a, b in zip(quick, exact, strict=True):
+        error = (a - b).norm() / b.norm()
+        assert 1e-5 < error < 2e-3
+
+
+def test_a_gradient_has_the_precision_of_its_loss():
+    query = rows(40, 8).requires_grad_()
+    before = torch.get_float32_matmul_precision()
+    loss = info_nce_triton(query, rows(40, 8, seed=1), None, *PLAIN)
+    torch.set_float32_matmul_precision('high')
+    try:
+        (grad,) = torch.autograd.grad(loss.sum(), query, retain_graph=True)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert torch.equal(grad, *torch.autograd.grad(loss.sum(), query))
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_is_read_as_it_is(dtype):
+    query, key = (rows(40, 8, seed=seed).to(dtype) for seed in (0, 1))
+    matrices = query.requires_grad_(), key, None
+    loss = info_nce_triton(*matrices, *PLAIN)
+    (grad,) = torch.autograd.grad(loss.sum(), query)
+    wide = query.detach().double().requires_grad_()
+    expected = info_nce_eager(wide, key.double(), None, *PLAIN)
+    (expected_grad,) = torch.autograd.grad(expected.sum(), wide)
+    assert loss.dtype == torch.float32 and grad.dtype == dtype
+    assert (loss - expected).norm() < 1e-3 * expected.norm()
+    step = torch.finfo(dtype).eps
+    assert (grad - expected_grad).norm() < (step + 1e-3) * expected_grad.norm()
+
+
+def test_weights_have_gradients():
+    weight, matrices = weights(40), (rows(40, 8), rows(40, 8, seed=1), None)
+    grads = []
+    for kernel in (info_nce_triton, info_nce_eager):
+        weight.grad = None
+        loss = kernel(*matrices, weight.requires_grad_(), None, 0.2, 1e-3, 'mean')
+        grads.append(torch.autograd.grad(loss, weight)[0])
+    torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-6)
+
+
+def test_a_temperature_that_is_too_low_is_refused():
+    x = rows(3, 4)
+    with pytest.raises(ValueError, match=r"'temperature' of at least 0\.001, got"):
+        info_nce_triton(x, x, None, None, None, 5e-4, 0.0, 'mean')
 
 
 @pytest.mark.parametrize('learned', [0, 1, 2])
