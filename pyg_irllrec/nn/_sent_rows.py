@@ -85,5 +85,5 @@ def receive(sent: SentRows) -> SentRows:
 
 def _gather(text: Tensor, nodes: Tensor) -> Tensor:
     shape = (nodes.numel(), text.size(1))
-    rows = torch.empty(shape, dtype=text.dtype, pin_memory=True)
+    rows = torch.empty(shape, dtype=text.dtype, device='cpu', pin_memory=True)
     return torch.index_select(text, 0, nodes, out=rows)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from pyg_irllrec.utils.warn_caller import warn_caller
+
 TEXT_STORAGES = ('device', 'half', 'host')
 
 _ROWS_AT_ONCE = 2**15
@@ -29,9 +31,14 @@ def move_text(
     another dtype, which the text does not take."""
     if storage == 'half':
         return fn(text).to(torch.bfloat16)
-    # From pinned memory, rows are sent without waiting for them.
-    is_sent = device.type == 'cuda' and not text.is_pinned()
-    return text.pin_memory() if is_sent else text
+    if device.type != 'cuda' or text.is_pinned():
+        return text
+    try:
+        return text.pin_memory()  # From there it is sent without waiting for it.
+    except RuntimeError as error:
+        cause = str(error).partition('\n')[0]
+        warn_caller(f"'text_storage' is 'host', but not in pinned memory: {cause}")
+        return text
 
 
 def project_all(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -97,6 +98,27 @@ def test_chunks_are_recomputed_under_the_same_autocast(monkeypatch):
         out = storage.project_all(tower, torch.randn(25, 7), 'host', CPU)
     out.float().sum().backward()
     assert seen == {torch.bfloat16}
+
+
+@pytest.mark.parametrize('fits', [True, False])
+def test_texts_of_the_host_are_pinned_for_a_gpu(fits, monkeypatch):
+    text, pinned = torch.randn(3, 2), torch.randn(3, 2)
+
+    def pin(self):
+        if not fits:
+            raise RuntimeError('no memory can be pinned\nand more')
+        return pinned
+
+    monkeypatch.setattr(torch.Tensor, 'is_pinned', lambda self: self is pinned)
+    monkeypatch.setattr(torch.Tensor, 'pin_memory', pin)
+    move = partial(storage.move_text, fn=None, storage='host')
+    assert move(text, device=CPU) is text
+    gpu = torch.device('cuda', 0)
+    if fits:
+        assert move(text, device=gpu) is pinned is move(pinned, device=gpu)
+    else:
+        with pytest.warns(UserWarning, match='not in pinned memory: no memory .*ed$'):
+            assert move(text, device=gpu) is text
 
 
 def test_an_unknown_storage():

@@ -15,8 +15,10 @@ from torch_geometric.nn import GraphSAGE
 from benchmarks import bundle_faults
 from pyg_irllrec import build_model
 from pyg_irllrec.nn import ModuleBackbone
+from pyg_irllrec.presets import get_preset
 from pyg_irllrec.serving import Bundle, load
 from pyg_irllrec.serving._bundle_files import read_tensors, write_tensors
+from pyg_irllrec.serving._grow_model import grow_model
 from pyg_irllrec.serving._save import with_digest
 from pyg_irllrec.typing import RATES
 from tests.serving.bundles import (
@@ -63,6 +65,22 @@ def test_recommends_as_before(make, tmp_path):
     for one, other in ((found.users, bundle.users), (found.items, bundle.items)):
         assert list(one) == list(other) and one.title(3) == other.title(3)
     assert found.metrics == bundle.metrics
+
+
+@pytest.mark.parametrize('text_storage', ['half', 'host'])
+def test_texts_are_stored_as_before(text_storage, tmp_path):
+    data, _ = small_data()
+    preset = get_preset('lightgcn', 'own', 'full')
+    preset['model']['text_storage'] = text_storage
+    model = small_model(data, 'lightgcn', 'full', preset)
+    Bundle(model, data).save(tmp_path / 'bundle')
+    found = load(tmp_path / 'bundle').model
+    assert found.text_storage == text_storage
+    assert torch.equal(found.intent, model.intent)
+    assert found.intent.dtype == model.intent.dtype
+    grown = grow_model(found, data, torch.tensor([[0], [1]]))
+    assert grown.profile.dtype == found.profile.dtype
+    assert grown.text_storage == text_storage
 
 
 def test_keeps_what_the_graph_holds(saved):
