@@ -1,4 +1,4 @@
-r"""The kernels of info_nce by the size of their blocks, for :mod:`benchmarks.gpu`."""
+r"""The kernels by the size of their blocks, for :mod:`benchmarks.gpu`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from unittest.mock import patch
 import torch
 
 from benchmarks._gpu_contrast import draw_inputs, make_loss, take_step
+from benchmarks._gpu_graph import time_layer
 from benchmarks._gpu_measure import Row, matmul_precision, measure
 from benchmarks._gpu_setting import LeftOut, Setting, need
 from benchmarks._gpu_store import Entry
-from pyg_irllrec.functional._kernels import info_nce_triton as file
+from pyg_irllrec.functional._kernels import info_nce_triton, intent_propagate_triton
 from pyg_irllrec.functional._kernels.info_nce_triton import Block
 
 SECTION = 'blocks'
@@ -28,6 +29,9 @@ CANDIDATES = (
     Block(128, 128, 8, 2),
 )
 
+# Values that are gathered at once, and warps.
+TILES = ((512, 1), (1024, 1), (1024, 2), (2048, 2), (4096, 4))
+
 
 def entries(setting: Setting) -> Iterator[Entry]:
     for case, (size, dim) in CASES.items():
@@ -35,6 +39,10 @@ def entries(setting: Setting) -> Iterator[Entry]:
             for block in CANDIDATES[: setting.pick(len(CANDIDATES), 1)]:
                 run = partial(_time, setting, size, dim, precision, block)
                 yield Entry(SECTION, case + suffix, name_of(block), run)
+    for tile in TILES[: setting.pick(len(TILES), 1)]:
+        run = partial(_time_propagation, setting, tile)
+        impl = f'{tile[0]} values, {tile[1]} warps'
+        yield Entry(SECTION, 'intent_propagate, E=20000000 d=64', impl, run)
 
 
 def name_of(block: Block) -> str:
@@ -44,10 +52,10 @@ def name_of(block: Block) -> str:
 def _time(setting: Setting, size: int, dim: int, precision: str, block: Block) -> Row:
     """Forward and backward, and forward alone, with one block for both kernels."""
     need('triton')
-    table = {key: (block, block) for key in file.BLOCKS}
+    table = {key: (block, block) for key in info_nce_triton.BLOCKS}
     loss = make_loss('triton')
     query, key = draw_inputs(setting.device, setting.pick(size, 140), dim)
-    with matmul_precision(precision), patch.dict(file.BLOCKS, table):
+    with matmul_precision(precision), patch.dict(info_nce_triton.BLOCKS, table):
         try:
             row = measure(
                 partial(take_step, loss, query, key), setting.device, seconds=0.2
@@ -61,3 +69,9 @@ def _time(setting: Setting, size: int, dim: int, precision: str, block: Block) -
                 raise
             raise LeftOut(str(error)) from error
     return row | {'forward_seconds': forward['seconds']}
+
+
+def _time_propagation(setting: Setting, tile: tuple[int, int]) -> Row:
+    tiles = {'forward': tile, 'backward': tile}
+    with patch.dict(intent_propagate_triton.TILES, tiles):
+        return time_layer(setting, 'E=20000000 d=64', 64, 'triton')

@@ -3,12 +3,14 @@ r"""Whether the package is right on the device: the first section of
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, Optional
 
-import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -35,14 +37,16 @@ from pyg_irllrec.utils import UserItems, bipartite_edge_index, symmetric_norm
 SECTION = 'checks'
 # A sample of the tests: what has paths of its own on a GPU.
 TESTS = (
-    'tests/functional/_kernels/test_triton.py',
     'tests/training/test_captured_step.py',
     'tests/training/test_fit.py',
+    'tests/nn/backbones',
     'tests/transforms',
 )
-TEST_NAMES = 'cuda or gpu'
+TEST_NAMES = 'test_captured_step or gpu or cuda or test_devices'
+TEST_SECONDS = 180
+ROOT = Path(__file__).parents[1]
 # The largest relative errors.
-FLOAT32, TF32, HALF, BFLOAT16 = 5e-6, 5e-3, 2e-2, 5e-2
+FLOAT32, TF32, BFLOAT16 = 1e-5, 5e-3, 5e-2
 
 
 def entries(setting: Setting) -> Iterator[Entry]:
@@ -70,7 +74,6 @@ def entries(setting: Setting) -> Iterator[Entry]:
     yield entry('autocast', 'bfloat16', _check_autocast)
     yield entry('evaluation', 'CPU and GPU', _check_evaluation)
     yield entry('triplets', 'drawn there', _check_triplets)
-    yield entry('pytest', TEST_NAMES, _run_tests)
 
 
 def verdict(error: float, bound: float) -> Row:
@@ -248,19 +251,22 @@ def _check_loss(setting: Setting, backbone: str) -> Row:
             if weight.grad is not None
         }
         values.append(found)
-    return verdict(harness.max_relative_error(values[1], values[0]), 1e-3)
+    return verdict(harness.max_relative_error(values[1], values[0]), 5e-3)
 
 
 def _check_captured(setting: Setting) -> Row:
-    """The losses of steps without noise, captured and not."""
+    """The losses of steps without noise, eager twice and captured: sums of atomic
+    additions differ from run to run."""
     batches = draw_triplets(setting, 8)
     losses = []
-    for captured in (False, True):
+    for captured in (False, False, True):
         model = draw_model(setting, setting.pick(384, 12), noise=0.0)
         step = make_step(model, captured)
         losses.append(torch.stack([step(batch).clone() for batch in batches]))
-    gap = (losses[0] - losses[1]).abs() / losses[0].abs()
-    return verdict(float(gap.max()), 1e-6) | {'losses': losses[1].tolist()}
+    drift, error = (
+        float(((other - losses[0]) / losses[0]).abs().max()) for other in losses[1:]
+    )
+    return verdict(error, max(1e-6, 2 * drift)) | {'eager_drift': drift}
 
 
 def _check_draws(setting: Setting) -> Row:
@@ -351,21 +357,20 @@ def _check_triplets(setting: Setting) -> Row:
     return {'agrees': bool(is_right), 'device': str(first.device)}
 
 
-class _Counter:
-    """A plugin of pytest that counts outcomes."""
-
-    def __init__(self) -> None:
-        self.outcomes = {'passed': 0, 'failed': 0, 'skipped': 0}
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.when == 'call' or report.outcome != 'passed':
-            self.outcomes[report.outcome] += 1
+def test_entries(setting: Setting) -> Iterator[Entry]:
+    yield Entry('tests', 'a sample', 'pytest', _run_tests)
 
 
-def _run_tests(setting: Setting) -> Row:
-    """A sample of the tests of the package, in this process."""
-    counter = _Counter()
-    words = ['-q', '-p', 'no:cacheprovider', '-k', TEST_NAMES, *TESTS]
-    code = pytest.main(words, plugins=[counter])
-    done = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-    return {'agrees': code in done, **counter.outcomes}
+def _run_tests() -> Row:
+    """In a process of its own, which may die: some make a capture fail."""
+    words = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider']
+    done = subprocess.run(
+        [*words, '-k', TEST_NAMES, *TESTS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TEST_SECONDS,
+    )
+    lines = done.stdout.strip().splitlines() or [done.stderr.strip()]
+    failed = [line for line in lines if line.startswith(('FAILED', 'ERROR'))]
+    return {'agrees': done.returncode == 0, 'outcome': lines[-1], 'tests': failed}

@@ -12,9 +12,9 @@ from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from benchmarks import harness, sampling_eval
 from benchmarks._gpu_measure import Row, Work, draw_rows, measure
-from benchmarks._gpu_setting import Setting, need
+from benchmarks._gpu_setting import Setting, amazon_graph, need
 from benchmarks._gpu_store import Entry
-from benchmarks.graphs import Interactions, amazon, long_tailed
+from benchmarks.graphs import Interactions, long_tailed
 from benchmarks.intent_propagate import less, same
 from pyg_irllrec.nn import LightGCN
 from pyg_irllrec.training import TripletLoader, evaluate
@@ -36,14 +36,14 @@ CASES: dict[str, tuple[int, tuple[str, ...]]] = {
     'E=20000000 d=64': (64, ('plain', 'plain, compiled')),
 }
 LARGE = (600_000, 400_000, 10_000_000)
-LARGE_TOY = (60, 40, 500)
+LARGE_TOY = (12, 8, 50)
 
 
 def propagation_entries(setting: Setting) -> Iterator[Entry]:
     for case, (dim, without) in CASES.items():
         for impl in (*INTENTS, *PRODUCTS):
             if impl not in without:
-                run = partial(_time_layer, setting, case, dim, impl)
+                run = partial(time_layer, setting, case, dim, impl)
                 yield Entry(PROPAGATION, case, impl, run)
     for impl in ('LightGCN', "PyG's LightGCN"):
         run = partial(_time_backbone, setting, impl)
@@ -53,7 +53,7 @@ def propagation_entries(setting: Setting) -> Iterator[Entry]:
 @cache
 def _interactions(large: bool, dry: bool) -> Interactions:
     if not large:
-        return amazon(None, 0.02 if dry else 1.0)
+        return amazon_graph(dry)
     return long_tailed(*(LARGE_TOY if dry else LARGE))
 
 
@@ -63,7 +63,7 @@ def _graph(large: bool, setting: Setting) -> Any:
     return bipartite_edge_index(pairs.to(setting.device), *sizes)
 
 
-def _time_layer(setting: Setting, case: str, dim: int, impl: str) -> Row:
+def time_layer(setting: Setting, case: str, dim: int, impl: str) -> Row:
     if impl == 'triton':
         need('triton')
     if impl == 'torch_sparse':

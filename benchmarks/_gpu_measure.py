@@ -38,11 +38,11 @@ PEAKS = {
     'H100': Peaks(67e12, 494.7e12, 989.4e12, 132 * 16 * 1.98e9, 3.35e12),
     'A100': Peaks(19.5e12, 156e12, 312e12, 108 * 16 * 1.41e9, 2.04e12),
 }
-# Float32 rows are multiplied as three products of TF32 parts, or as one.
+# Rows that are kept as two halves of 16 bits are multiplied by three products.
 PRODUCTS = {
     'float32': ('float32', 1),
-    'tf32x3': ('tf32', 3),
     'tf32': ('tf32', 1),
+    'two halves': ('bfloat16', 3),
     'bfloat16': ('bfloat16', 1),
 }
 
@@ -138,10 +138,11 @@ def _time_many(step: Step, device: torch.device, number: int) -> list[float]:
     return [start.elapsed_time(end) / 1e3 for start, end in pairwise(events)]
 
 
-def count_kernels(step: Step, device: torch.device, calls: int = 3) -> Row:
+def count_kernels(step: Step, device: torch.device) -> Row:
     """How many kernels a call launches, and how long the device is busy with them. On
     a CPU these are torch's operators, and the time is that of all of them."""
     on_gpu = device.type == 'cuda'
+    calls = 3 if on_gpu else 1
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
     wanted = DeviceType.CUDA if on_gpu else DeviceType.CPU
     step()

@@ -1,31 +1,29 @@
-r"""What lower precisions cost in :mod:`benchmarks.gpu`: Recall@20 of short runs."""
+r"""What lower precisions cost in :mod:`benchmarks.gpu`: Recall@20 of short runs, by
+:mod:`benchmarks.precision`."""
 
 from __future__ import annotations
 
 import statistics
-import tempfile
+from argparse import Namespace
 from collections.abc import Iterator
 from functools import cache, partial
 
-import torch
 from torch_geometric.data import HeteroData
 
+from benchmarks import precision
 from benchmarks._gpu_measure import Row
 from benchmarks._gpu_setting import Setting
 from benchmarks._gpu_store import Entry
-from pyg_irllrec import build_model
 from pyg_irllrec.datasets import SyntheticIntents
-from pyg_irllrec.training import InteractionDataModule, fit
 
 SECTION = 'precision'
-PRECISIONS = ('32-true', 'tf32', 'bf16-mixed')
 SEEDS = (0, 1)
 
 
 def entries(setting: Setting) -> Iterator[Entry]:
-    for precision in PRECISIONS:
-        run = partial(_train, setting, precision)
-        yield Entry(SECTION, 'SyntheticIntents, full', precision, run)
+    for arm in precision.ARMS:
+        run = partial(_train, setting, arm)
+        yield Entry(SECTION, 'SyntheticIntents, full', arm, run)
 
 
 @cache
@@ -34,28 +32,14 @@ def _data(dry: bool) -> HeteroData:
     return SyntheticIntents(**sizes)[0]
 
 
-def _train(setting: Setting, precision: str) -> Row:
-    data = _data(setting.dry)
-    recalls, seconds = [], []
-    for seed in SEEDS[: setting.pick(len(SEEDS), 1)]:
-        torch.manual_seed(seed)
-        model = build_model(data, alignment='full')
-        with tempfile.TemporaryDirectory() as folder:
-            result = fit(
-                model,
-                InteractionDataModule(data, seed=seed),
-                f'{folder}/run',
-                epochs=setting.pick(60, 1),
-                check_every=setting.pick(10, 1),
-                seed=seed,
-                device=setting.device,
-                precision=precision,
-                progress=False,
-            )
-        recalls.append(result.test['recall@20'])
-        seconds.append(result.seconds_per_step)
+def _train(setting: Setting, arm: str) -> Row:
+    args = Namespace(epochs=setting.pick(40, 1), lr=5e-3, device=setting.device.type)
+    rows = [
+        precision.run(arm, _data(setting.dry), seed, args)
+        for seed in SEEDS[: setting.pick(len(SEEDS), 1)]
+    ]
     return {
-        'seconds': statistics.median(seconds),
-        'recall@20': statistics.fmean(recalls),
-        'recalls': recalls,
+        'seconds': statistics.median(row['seconds_per_step'] for row in rows),
+        'recall@20': statistics.fmean(row['recall@20'] for row in rows),
+        'recalls': [row['recall@20'] for row in rows],
     }

@@ -114,10 +114,8 @@ def _notes(row: Row) -> str:
         for key, (name, unit, text) in RATES.items()
         if key in row
     ]
-    if 'passed' in row:
-        notes.append(
-            f'{row["passed"]} passed, {row["failed"]} failed, {row["skipped"]} skipped'
-        )
+    if 'outcome' in row:
+        notes += [row['outcome'], *row['tests']]
     if row['state'] != 'done':
         notes.append(f'{row["state"]}: {row.get("why", "")}')
     notes += row.get('warnings', [])

@@ -65,7 +65,14 @@ def need(package: str) -> None:
 @cache
 def amazon_graph(dry: bool) -> Interactions:
     """A drawn graph of amazon's size: no file is needed."""
-    return amazon(None, 0.02 if dry else 1.0)
+    return amazon(None, 0.003 if dry else 1.0)
+
+
+@cache
+def _draw_text(setting: Setting, width: int, seed: int) -> Tensor:
+    """On the CPU, so that models on any device have the same."""
+    num_nodes = amazon_graph(setting.dry).num_nodes
+    return draw_rows(num_nodes, width, torch.device('cpu'), seed, torch.float32)
 
 
 def draw_model(
@@ -76,6 +83,7 @@ def draw_model(
     backbone: str = 'lightgcn',
     device: torch.device | None = None,
     noise: float = 1.0,
+    text_storage: str = 'device',
 ) -> IRLLRec:
     """The full method on the graph of amazon's size, with random texts."""
     graph = amazon_graph(setting.dry)
@@ -91,14 +99,13 @@ def draw_model(
     alignment = IntentAlignmentLoss(
         impl=impl, translation_impl=translation, noise=noise
     )
-    texts = {
-        name: draw_rows(
-            graph.num_nodes, width, torch.device('cpu'), seed, torch.float32
-        )
-        for seed, name in enumerate(('profile', 'intent'))
-    }
     model = (PlainIRLLRec if way == 'plain' else IRLLRec)(
-        base, bipartite_edge_index(*graph), alignment=alignment, **texts
+        base,
+        bipartite_edge_index(*graph),
+        profile=_draw_text(setting, width, 0),
+        intent=_draw_text(setting, width, 1),
+        alignment=alignment,
+        text_storage=text_storage,
     )
     return model.to(device)
 

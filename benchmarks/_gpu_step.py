@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,41 +39,35 @@ WARM_UP = 4
 
 
 def entries(setting: Setting) -> Iterator[Entry]:
-    for real, toy in ((1536, 24), (384, 12)):
-        width = setting.pick(real, toy)
-        case = f'text {real}'
+    def entry(text: int, impl: str, *args: Any, **kwargs: Any) -> Entry:
+        width = setting.pick(text, text // 64)
+        run = partial(_time_step, setting, width, *args, **kwargs)
+        return Entry(SECTION, f'text {text}', impl, run)
+
+    for text in (1536, 384):
         for way in ('exact', 'moments'):
-            for captured in (True, False):
-                yield _entry(setting, case, width, way, captured, '32')
+            yield entry(text, f'{way}, captured', way, True)
+        yield entry(text, 'exact', 'exact', False)
+        yield entry(text, 'plain', 'plain', False)
+        yield entry(text, 'plain, captured', 'plain', True)
+        towers = partial(_time_towers, setting, setting.pick(text, text // 64))
+        yield Entry(SECTION, f'text {text}', 'towers alone', towers)
+    for precision in PRECISIONS[1:]:
         for way in ('exact', 'moments'):
-            for precision in PRECISIONS[1:]:
-                yield _entry(setting, case, width, way, True, precision)
-        for way in ('plain', 'chunked'):
-            for captured in (False, True):
-                yield _entry(setting, case, width, way, captured, '32')
-        yield Entry(
-            SECTION, case, 'towers alone', partial(_time_towers, setting, width)
-        )
-    width = setting.pick(384, 12)
+            impl = f'{way}, captured, {precision}'
+            yield entry(1536, impl, way, True, precision)
+    yield entry(1536, 'moments', 'moments', False)
+    yield entry(1536, 'chunked, captured', 'chunked', True)
+    yield entry(1536, 'exact, captured, half texts', 'exact', True, text_storage='half')
+    # What is sent from the host is not captured.
+    yield entry(1536, 'exact, texts on the host', 'exact', False, text_storage='host')
     for name in BACKBONES:
         if name != 'lightgcn':
-            run = partial(_time_step, setting, width, 'exact', True, '32', name)
-            yield Entry(SECTION, 'text 384', f'exact, captured, {name}', run)
+            impl = f'exact, captured, {name}'
+            yield entry(384, impl, 'exact', True, backbone=name)
     for captured in (True, False):
-        impl = f'fit, exact{", captured" * captured}'
-        yield Entry(
-            SECTION, 'text 384', impl, partial(_time_fit, setting, width, captured)
-        )
-
-
-def _entry(
-    setting: Setting, case: str, width: int, way: str, captured: bool, precision: str
-) -> Entry:
-    impl = f'{way}{", captured" * captured}'
-    if precision != '32':
-        impl += f', {precision}'
-    run = partial(_time_step, setting, width, way, captured, precision)
-    return Entry(SECTION, case, impl, run)
+        run = partial(_time_fit, setting, setting.pick(384, 6), captured)
+        yield Entry(SECTION, 'text 384', f'fit, exact{", captured" * captured}', run)
 
 
 def _time_step(
@@ -80,10 +75,10 @@ def _time_step(
     width: int,
     way: str,
     captured: bool,
-    precision: str,
-    backbone: str = 'lightgcn',
+    precision: str = '32',
+    **options: str,
 ) -> Row:
-    model = draw_model(setting, width, way=way, backbone=backbone)
+    model = draw_model(setting, width, way=way, **options)
     (triplets,) = draw_triplets(setting)
     step = partial(make_step(model, captured), triplets)
     with ExitStack() as stack:

@@ -5,11 +5,12 @@ r"""Everything that a GPU is needed for, in one process and about four minutes.
 
 Sections, in order of worth: `environment`, what copies and products reach here;
 `checks`, whether the package is right; `step`, the training step; `info_nce`;
-`propagation`; `data`, evaluation and sampling; `precision`, Recall@20 of short runs in
-lower precisions; `blocks`, the kernels of info_nce by the size of their blocks. No file
-of data is needed. Each row is on disk, in OUT.json, as soon as it is measured: a run
-that is cut off, or whose budget ends, goes on where it was when it is called again, and
-one that fails is recorded with its error while the others go on. OUT.md is the table.
+`propagation`; `data`, evaluation and sampling; `tests`, a sample of them; `precision`,
+Recall@20 of short runs in lower precisions; `blocks`, the kernels by the size of their
+blocks. No file of data is needed. Each row is on disk, in OUT.json, as soon as it is
+measured: a run that is cut off, or whose budget ends, goes on where it was when it is
+called again, and one that fails is recorded with its error while the others go on.
+OUT.md is the table.
 
 --dry runs all of it on a CPU at toy size, in a minute, with the Triton kernels where
 TRITON_INTERPRET=1 is set and Triton is installed: figures mean nothing, but a GPU comes
@@ -19,6 +20,7 @@ by only sometimes.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import tempfile
@@ -60,6 +62,7 @@ SECTIONS: dict[str, Callable[[Setting], Iterator[Entry]]] = {
     'info_nce': _gpu_contrast.entries,
     'propagation': _gpu_graph.propagation_entries,
     'data': _gpu_graph.data_entries,
+    'tests': _gpu_checks.test_entries,
     'precision': _gpu_precision.entries,
     'blocks': _gpu_blocks.entries,
 }
@@ -112,9 +115,8 @@ def parse(words: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument(
         '--budget',
         type=float,
-        default=240.0,
         metavar='SECONDS',
-        help='nothing is started after it',
+        help='nothing is started after it (default: 240, and none where it is dry)',
     )
     parser.add_argument('--retry', action='store_true', help='try anew what has failed')
     return parser.parse_args(words)
@@ -122,7 +124,10 @@ def parse(words: Optional[Sequence[str]]) -> argparse.Namespace:
 
 def run(setting: Setting, store: Store, args: argparse.Namespace) -> int:
     """Measures what is missing; returns how many rows the budget left."""
-    end = time.monotonic() + args.budget
+    budget = args.budget
+    if budget is None:
+        budget = math.inf if args.dry else 240.0
+    end = time.monotonic() + budget
     left = 0
     for name in args.sections:
         for entry in SECTIONS[name](setting):

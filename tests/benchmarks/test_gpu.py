@@ -213,9 +213,9 @@ def test_a_long_call_is_not_repeated(stub, monkeypatch):
 def test_floors():
     peaks = PEAKS['H200']
     flops = 8.0 * 100_000**2 * 64
-    seconds, bound = find_floor(Work(flops, precision='tf32x3'), peaks)
-    assert bound == 'products' and seconds == pytest.approx(3 * flops / 494.7e12)
-    once, _ = find_floor(Work(flops, precision='tf32'), peaks)
+    seconds, bound = find_floor(Work(flops, precision='two halves'), peaks)
+    assert bound == 'products' and seconds == pytest.approx(3 * flops / 989.4e12)
+    once, _ = find_floor(Work(flops, precision='bfloat16'), peaks)
     assert once == pytest.approx(seconds / 3)
     assert find_floor(Work(1.0, exps=1e12), peaks)[1] == 'exps'
 
