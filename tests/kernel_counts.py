@@ -30,7 +30,7 @@ FREE = frozenset(
     '_reshape_alias _unsafe_view values crow_indices col_indices '
     '_sparse_csr_tensor_unsafe sparse_csr_tensor _values _indices numpy_T '
     '_nnz _local_scalar_dense item to contiguous promote_types real scalar_tensor '
-    '_sparse_compressed_tensor_unsafe'.split()
+    'sparse_compressed_tensor _sparse_compressed_tensor_unsafe'.split()
 )
 # What launches about so many kernels, whatever a CPU does: a stable sort copies,
 # numbers and sorts by digits; a sum by an index sorts it first.

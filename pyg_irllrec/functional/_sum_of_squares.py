@@ -24,4 +24,6 @@ class _SumOfSquares(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        if torch.is_grad_enabled():  # A list times a tensor has no second derivative.
+            return tuple(2 * grad * value for value in ctx.saved_tensors)
         return tuple(torch._foreach_mul(ctx.saved_tensors, 2 * grad))

@@ -96,7 +96,8 @@ class SimGCL(TwoViewBackbone):
         layers = [x]
         for _ in range(self.num_layers):
             x = propagate(x, edge_index, edge_weight, impl=self.impl)
-            noise = torch.rand(x.shape, dtype=x.dtype, device=x.device)
-            x = x + self.noise * F.normalize(noise) * x.sign()
+            draw = torch.rand(x.shape, dtype=x.dtype, device=x.device)
+            sign = x.detach().sign()  # It has no slope.
+            x = torch.addcmul(x, F.normalize(draw), sign, value=self.noise)
             layers.append(x)
         return layers

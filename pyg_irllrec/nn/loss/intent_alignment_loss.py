@@ -140,14 +140,14 @@ class IntentAlignmentLoss(Module):
     def reads_batch_alone(self) -> bool:
         r"""Whether the pairwise terms read the texts of nothing but the nodes of a
         batch: no side has all others as negatives, and no part is replaced."""
-        parts = self._pairwise_parts()
-        return is_plain(self, IntentAlignmentLoss) and (
-            is_plain(parts[0], PairwiseAlignmentLoss, *parts[1:])
-            and {part.negatives for part in parts} == {'batch'}
+        users, items = self.user_profile, self.item_profile
+        more = self.user_intent, self.item_intent
+        return (
+            is_plain(self, IntentAlignmentLoss)
+            and is_plain(users, PairwiseAlignmentLoss, items, *more)
+            and users.negatives == items.negatives == 'batch'
+            and more[0].negatives == more[1].negatives == 'batch'
         )
-
-    def _pairwise_parts(self) -> tuple[PairwiseAlignmentLoss, ...]:
-        return self.user_profile, self.item_profile, self.user_intent, self.item_intent
 
     def needs_all_intents(self) -> bool:
         r"""Whether a term reads the intent texts of all nodes."""
@@ -217,7 +217,8 @@ class IntentAlignmentLoss(Module):
             ('teacher_intent', teacher_intent, 'text_intent', everywhere),
         )
         terms: dict[str, Tensor] = {}
-        once = not all([getattr(x, 'duplicates', 1) for x in self._pairwise_parts()])
+        parts = self.user_profile, self.item_profile, self.user_intent, self.item_intent
+        once = not all([getattr(part, 'duplicates', True) for part in parts])
         batch = make_batch(triplets, num_users, wide_dtype(embedding) if once else None)
         if profile is not None and weights['profile'] > 0:
             terms['profile'] = align_sides(

@@ -133,6 +133,26 @@ def test_its_parts_can_be_replaced(inputs, cls):
     assert not loss.reads_batch_alone()  # What it reads is not known.
 
 
+def test_texts_of_the_batch_alone(inputs):
+    nodes = TRIPLETS + torch.tensor([[0], [NUM_USERS], [NUM_USERS]])
+    loss = IntentAlignmentLoss(translation_weight=0, matching_weight=0)
+    expected = loss(triplets=TRIPLETS, num_users=NUM_USERS, **inputs)
+    rows = {name: inputs[name][nodes] for name in ('profile', 'text_intent')}
+    given = {**inputs, **rows, 'teacher_intent': None}
+    out = loss(triplets=TRIPLETS, num_users=NUM_USERS, **given)
+    torch.testing.assert_close(out, expected)
+    # They do not do where a term reads more.
+    for other in (
+        IntentAlignmentLoss(item_negatives='all', matching_weight=0),
+        IntentAlignmentLoss(),
+    ):
+        with pytest.raises(ValueError, match='must be a matrix'):
+            other(triplets=TRIPLETS, num_users=NUM_USERS, **given)
+    given['profile'] = given['profile'][:, 1:]
+    with pytest.raises(ValueError, match="'profile' must be a matrix"):
+        loss(triplets=TRIPLETS, num_users=NUM_USERS, **given)
+
+
 def test_repr():
     shown = repr(
         IntentAlignmentLoss(
