@@ -96,7 +96,7 @@ class CapturedStep:
         :obj:`None` where it is to be trained on eagerly."""
         if self._graphs is None:
             return None
-        triplets = triplets.to(self.model.device)
+        triplets = triplets.to(device=self.model.device)
         shape = self._shapes.setdefault(triplets.shape, _Shape())
         if shape.replay is not None and not _is_same(shape.state, self._state()):
             shape.replay, shape.steps = None, _WARM_UP - 1

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from pyg_irllrec.training import captured_step
 from pyg_irllrec.training._cuda_graphs import CaptureError
@@ -46,13 +48,83 @@ class Graphs:
         return replay
 
 
-def pretend_graphs(monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[Graphs]:
+# What would break a capture: reads of values, shapes that depend on them, copies from
+# the CPU.
+SYNCHRONISE = {
+    *('item', '_local_scalar_dense', 'is_nonzero', 'equal', 'lift_fresh', 'bincount'),
+    *('nonzero', 'masked_select', 'repeat_interleave', 'argwhere', 'histc'),
+    *('_unique', '_unique2', 'unique_dim', 'unique_consecutive'),
+}
+
+
+class RecordedGraphs(Graphs):
+    r"""Records the operators of a step, as a graph does kernels, and repeats them on
+    the same memory: nothing of Python runs again."""
+
+    def capture(self, run: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        self.calls.append('capture')
+        drawn = torch.get_rng_state()
+        recorder = _Recorder()
+        with recorder:
+            values = run()
+        recorder.undo()
+        torch.set_rng_state(drawn)
+
+        def replay() -> Tensor:
+            self.calls.append('replay')
+            recorder.repeat()
+            return values
+
+        return replay
+
+
+class _Recorder(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps: list[tuple[Any, Any, Any, Any]] = []
+        self._made: set[int] = set()
+        self._before: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args=(), kwargs=None) -> Any:
+        if func.overloadpacket.__name__ in SYNCHRONISE:
+            raise CaptureError(f'{func} waits for the device')
+        kwargs = kwargs or {}
+        for argument, value in zip(func._schema.arguments, args):
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                for each in tree_leaves(value):
+                    self._save(each)
+        out = func(*args, **kwargs)
+        self._steps.append((func, args, kwargs, out))
+        self._made.update(id(each) for each in tree_leaves(out))
+        return out
+
+    def _save(self, value: Tensor) -> None:
+        if id(value) not in self._made and id(value) not in self._before:
+            self._before[id(value)] = value, value.clone()
+
+    @torch.no_grad()
+    def undo(self) -> None:
+        for value, before in self._before.values():
+            value.copy_(before)
+
+    @torch.no_grad()
+    def repeat(self) -> None:
+        for func, args, kwargs, out in self._steps:
+            again = func(*args, **kwargs)
+            for old, new in zip(tree_leaves(out), tree_leaves(again)):
+                if isinstance(old, Tensor) and old.layout is torch.strided:
+                    old.copy_(new)
+
+
+def pretend_graphs(
+    monkeypatch: pytest.MonkeyPatch, cls: type[Graphs] = Graphs, **options: Any
+) -> list[Graphs]:
     r"""Lets a CPU capture steps, and returns what captures those of each
     :class:`CapturedStep` from now on."""
     made = []
 
     def make(device: torch.device) -> Graphs:
-        made.append(Graphs(device))
+        made.append(cls(device))
         for name, value in options.items():
             setattr(made[-1], name, value)
         return made[-1]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from importlib import import_module
 
 import pytest
 import torch
@@ -18,7 +19,12 @@ from pyg_irllrec.training import (
 )
 from pyg_irllrec.utils import UserItems
 from tests.kernel_counts import pretend_cuda
-from tests.training.graphs import Graphs, pretend_graphs
+from tests.training.graphs import (
+    SYNCHRONISE,
+    Graphs,
+    RecordedGraphs,
+    pretend_graphs,
+)
 
 DATA = SyntheticIntents(20, 15, num_intents=2)[0]
 PAIRS = DATA['user', 'rates', 'item'].edge_index
@@ -286,15 +292,6 @@ def test_casts_and_the_caches_of_casts():
     assert_same(losses, expected)
 
 
-# What would break a capture: reads of values, shapes that depend on them, copies from
-# the CPU.
-SYNCHRONISE = {
-    *('item', '_local_scalar_dense', 'is_nonzero', 'equal', 'lift_fresh', 'bincount'),
-    *('nonzero', 'masked_select', 'repeat_interleave', 'argwhere', 'histc'),
-    *('_unique', '_unique2', 'unique_dim', 'unique_consecutive'),
-}
-
-
 def find_synchronising(model: Recommender) -> set[str]:
     """Those in a step, by name, as if on a GPU."""
     (triplets,) = batches(number=1)
@@ -316,6 +313,24 @@ def find_synchronising(model: Recommender) -> set[str]:
 def test_no_step_waits_for_the_device(backbone, alignment):
     model = build(backbone=backbone, alignment=alignment)
     assert find_synchronising(model) == set()
+
+
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_operators_repeated_train_as_the_plain_loop(backbone, monkeypatch):
+    """Nothing that a step computes in Python, or draws, is frozen in a graph."""
+    for name in ('info_nce_triton', 'intent_propagate_fused'):
+        kernels = import_module(f'pyg_irllrec.functional._kernels.{name}')
+        monkeypatch.setattr(kernels, 'can_run_triton', lambda *_: False)
+    made = pretend_graphs(monkeypatch, RecordedGraphs)
+    given = batches()
+    model, plain = (build(backbone=backbone) for _ in range(2))
+    with pretend_cuda():
+        expected = train(plain, given)
+        step = CapturedStep(model, adam(model))
+        torch.manual_seed(1)
+        losses = [step(triplets) for triplets in given]
+    assert_same(losses, expected)
+    assert made[0].calls == [*WARM, 'capture', *5 * ['replay']]
 
 
 def test_what_waits_for_the_device_is_found():
