@@ -33,10 +33,7 @@ class CudaGraphs:
         # return is copied before the next one runs. A graph that is never replayed
         # keeps it where the last of the others is captured anew.
         self._pool = torch.cuda.graph_pool_handle()
-        self._keeper = torch.cuda.CUDAGraph()
-        number = torch.zeros(1, device=device)
-        with self._capturing(self._keeper):
-            number.add_(1)
+        self._keeper: Optional[torch.cuda.CUDAGraph] = None
 
     def warm_up(self, run: Run) -> Tensor:
         r"""Runs a step on the stream that will capture it, as torch asks for: libraries
@@ -82,14 +79,18 @@ class CudaGraphs:
             CaptureError: If it cannot be recorded. The device is usable afterwards.
             RuntimeError: If it is not.
         """
-        graph = torch.cuda.CUDAGraph()
+        graph, cause = torch.cuda.CUDAGraph(), None
         try:
+            if self._keeper is None:
+                self._keeper = self._capture_nothing()
             with self._capturing(graph):
                 values = run()
         except Exception as error:
             cause = _describe(error)
+        # Not above, where the error still holds what the step has made.
+        if cause is not None:
             self._recover(graph, cause)
-            raise CaptureError(cause) from None  # Which would hold what it has made.
+            raise CaptureError(cause)
 
         def replay() -> Tensor:
             graph.replay()
@@ -110,6 +111,12 @@ class CudaGraphs:
             ):
                 yield
 
+    def _capture_nothing(self) -> torch.cuda.CUDAGraph:
+        graph, number = torch.cuda.CUDAGraph(), torch.zeros(1, device=self._device)
+        with self._capturing(graph):
+            number.add_(1)
+        return graph
+
     def _recover(self, graph: torch.cuda.CUDAGraph, cause: str) -> None:
         r"""Ends what a failed capture leaves open. Before torch 2.12 that is the pool
         of the allocator, and the generator, which a capture that ends well sets
@@ -120,9 +127,8 @@ class CudaGraphs:
                 torch._C._cuda_endAllocateToPool(index, self._pool)
             graph.reset()
             torch.cuda.synchronize(self._device)
-            number = torch.zeros(1, device=self._device)
-            with self._capturing(torch.cuda.CUDAGraph()):
-                number.add_(1)
+            with suppress(RuntimeError):  # Where nothing can be captured at all.
+                self._capture_nothing()
             drawn = torch.cuda.get_rng_state(self._device)
             torch.rand(1, device=self._device).cpu()
             torch.cuda.set_rng_state(drawn, self._device)

@@ -21,6 +21,7 @@ class Cuda:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
         self.breaks = False
+        self.captures = True
         self.is_lost = False
         self.debug = 0
         self.stream_now = 'main'
@@ -33,10 +34,15 @@ class Cuda:
         patch.setattr(torch.cuda, 'graph_pool_handle', lambda: (0, 1))
         patch.setattr(torch.cuda, 'current_stream', lambda device: Mock())
         patch.setattr(torch.cuda, 'synchronize', self.note('synchronize'))
-        patch.setattr(torch.cuda, 'get_rng_state', lambda device: 'drawn')
+        patch.setattr(torch.cuda, 'get_rng_state', self.get_rng_state)
         patch.setattr(torch.cuda, 'set_rng_state', self.set_rng_state)
         end = self.note('end pool')
         patch.setattr(torch._C, '_cuda_endAllocateToPool', end, raising=False)
+
+    def get_rng_state(self, device):
+        if self.is_lost:
+            raise RuntimeError('lost')
+        return 'drawn'
 
     def set_rng_state(self, state, device):
         self.calls.append(f'set {state}')
@@ -56,8 +62,8 @@ class Cuda:
     def graph(self, graph, *, pool, stream, capture_error_mode):
         assert self.stream_now is stream and pool == (0, 1)
         assert capture_error_mode == 'thread_local'
-        if self.is_lost:
-            raise RuntimeError('lost')
+        if not self.captures:
+            raise RuntimeError('not supported')
         self.calls.append('begin')
         try:
             yield
@@ -102,6 +108,7 @@ def fail() -> torch.Tensor:
 def test_recovers_from_a_capture_that_fails(breaks, cuda):
     """In the step, or where CUDA ends it: the first error is named."""
     graphs = CudaGraphs(CPU)
+    graphs.capture(lambda: torch.ones(1))
     cuda.breaks, cuda.calls = breaks, []
     with pytest.raises(CaptureError, match=r'^ValueError: on purpose$'):
         graphs.capture(fail)
@@ -113,11 +120,18 @@ def test_recovers_from_a_capture_that_fails(breaks, cuda):
         graphs.capture(lambda: torch.ones(1))
 
 
+def test_a_device_that_captures_nothing_goes_on(cuda):
+    cuda.captures = False
+    with pytest.raises(CaptureError, match=r'^RuntimeError: not supported$'):
+        CudaGraphs(CPU).capture(lambda: torch.ones(1))
+    assert cuda.calls == ['end pool', 'synchronize', 'set drawn']
+
+
 def test_a_device_that_is_lost_is_named(cuda):
-    graphs = CudaGraphs(CPU)
     cuda.is_lost = True
-    with pytest.raises(RuntimeError, match=r'lost.*start anew with capture=False'):
-        graphs.capture(fail)
+    message = r'could not be captured \(ValueError: on purpose\).*with capture=False'
+    with pytest.raises(RuntimeError, match=message):
+        CudaGraphs(CPU).capture(fail)
 
 
 def test_warms_up_on_its_own_stream(cuda):
