@@ -30,6 +30,12 @@ def gather_rows(x, rows, inside, DIM: tl.constexpr, WIDTH: tl.constexpr):
 
 
 @triton.jit
+def load_ids(col, start, end, BLOCK: tl.constexpr):
+    edge = start + tl.arange(0, BLOCK)
+    return tl.load(col + edge, mask=edge < end, other=0)
+
+
+@triton.jit
 def unit_kernel(
     x,
     out,
@@ -173,10 +179,13 @@ def forward_kernel(
     h_row = load_row(h, row, H_DIM, H_WIDTH)
     sums = tl.zeros([WIDTH], dtype)
     totals = tl.zeros([BLOCK], dtype)
+    following = load_ids(col, begin, end, BLOCK)
     for start in range(begin, end, BLOCK):
+        source = following.to(tl.int64)
+        # On their way while the rows of these are.
+        following = load_ids(col, start + BLOCK, end, BLOCK)
         edge = start + tl.arange(0, BLOCK)
         inside = edge < end
-        source = tl.load(col + edge, mask=inside, other=0).to(tl.int64)
         h_source = gather_rows(h, source, inside, H_DIM, H_WIDTH)
         x_source = gather_rows(x, source, inside, DIM, WIDTH)
         value = (tl.sum(h_source * h_row[None, :], axis=1) + 1) / 2
@@ -294,10 +303,12 @@ def backward_kernel(
         x_row = load_row(x, row, DIM, WIDTH)
     x_sums = tl.zeros([WIDTH], dtype)
     h_sums = tl.zeros([H_WIDTH], dtype)
+    following = load_ids(col, begin, end, BLOCK)
     for start in range(begin, end, BLOCK):
+        other = following.to(tl.int64)
+        following = load_ids(col, start + BLOCK, end, BLOCK)
         edge = start + tl.arange(0, BLOCK)
         inside = edge < end
-        other = tl.load(col + edge, mask=inside, other=0).to(tl.int64)
         h_other = gather_rows(h, other, inside, H_DIM, H_WIDTH)
         share = (tl.sum(h_other * h_row[None, :], axis=1) + 1) / 2
         share = tl.where(share < 0, 0.0, share)

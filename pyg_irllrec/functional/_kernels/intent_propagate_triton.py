@@ -16,11 +16,14 @@ from torch import Tensor
 from pyg_irllrec.functional._kernels._load_triton import load_triton
 
 MAX_DIM = 512
-SPLIT = 512  # Edges of one program, where a row has more.
+# Edges of one program, at least, where a row has more of them.
+LEAST_SPLIT = 256
+# So many shares of the edges are looked through for long rows, nearly.
+MOST_SHARES = 2**14
 TILES = {'forward': (1024, 1), 'backward': (512, 1)}
 """The values of one table that are gathered at once, and the warps that hold them. At
-these no program needs more than 80 registers on sm_80 and sm_90, so that 24 share a
-multiprocessor, each with 6 to 8 KB on its way."""
+these a program of rows of 32 to 128 values needs at most 96 registers on sm_80 and
+sm_90, so that 21 share a multiprocessor, each with 6 to 8 KB on its way."""
 FUSED = {'enable_fp_fusion': True}  # Triton warns where it is not given.
 
 
@@ -45,7 +48,8 @@ def forward(
     widths = _widths(x, intent)
     out, h = torch.empty_like(x), torch.empty_like(intent)
     inverse, total = x.new_empty(x.size(0), 1), x.new_empty(x.size(0))
-    num_chunks = -(-col.size(0) // SPLIT)
+    split = _split(col.size(0))
+    num_chunks = -(-col.size(0) // split)
     partial = x.new_empty(2 * num_chunks, x.size(1))
     partial_total = x.new_empty(2 * num_chunks)
     sizes = x.size(0), col.size(0)
@@ -66,7 +70,7 @@ def forward(
             **widths,
             **_tile('forward', widths, *sizes),
         )
-        if col.size(0) > SPLIT:
+        if col.size(0) > split:
             kernels.forward_sum_kernel[(num_chunks,)](
                 rowptr,
                 out,
@@ -106,7 +110,8 @@ def backward(
     widths = _widths(x, h)
     sizes = x.size(0), col.size(0)
     tile = _tile('backward', widths, *sizes)
-    num_chunks = -(-col.size(0) // SPLIT)
+    split = _split(col.size(0))
+    num_chunks = -(-col.size(0) // split)
     partial_x, partial_h = (x.new_empty(2 * num_chunks, y.size(1)) for y in (x, h))
 
     def both_ends(
@@ -132,7 +137,7 @@ def backward(
             HAS_WEIGHT=weight is not None,
             **ends,
         )
-        if col.size(0) > SPLIT:
+        if col.size(0) > split:
             kernels.backward_sum_kernel[(num_chunks,)](
                 h,
                 inverse,
@@ -177,7 +182,11 @@ def _tile(
     degree = _next_power_of_2(max(1, num_edges // max(1, num_rows)))
     block = max(4, min(degree, 64, values // widest))
     num_warps = max(num_warps, block * widest // 1024)
-    return {'BLOCK': block, 'SPLIT': SPLIT, 'num_warps': num_warps, **FUSED}
+    return {'BLOCK': block, 'SPLIT': _split(num_edges), 'num_warps': num_warps, **FUSED}
+
+
+def _split(num_edges: int) -> int:
+    return max(LEAST_SPLIT, _next_power_of_2(max(1, num_edges // MOST_SHARES)))
 
 
 def _row_grid(x: Tensor) -> tuple[int]:

@@ -76,7 +76,7 @@ KINDS = ['directed', 'undirected', 'weighted']
 def test_equals_eager(
     num_nodes, num_edges, dim, h_dim, split, dtype, kind, monkeypatch
 ):
-    monkeypatch.setattr(file, 'SPLIT', split)
+    monkeypatch.setattr(file, 'LEAST_SPLIT', split)
     graph = random_graph(num_nodes, num_edges)
     if kind == 'undirected':
         graph = torch.cat([graph, graph.flip(0)], dim=1)
@@ -90,14 +90,14 @@ def test_equals_eager(
 
 @pytest.mark.parametrize('tile', [(64, 1), (4096, 4)])
 def test_any_tile_will_do(tile, monkeypatch):
-    monkeypatch.setattr(file, 'SPLIT', 16)
+    monkeypatch.setattr(file, 'LEAST_SPLIT', 16)
     monkeypatch.setattr(file, 'TILES', dict.fromkeys(file.TILES, tile))
     assert_same_as_eager(random_graph(5, 40), (rows(5, 20, seed=0), rows(5, 6, seed=1)))
 
 
 @pytest.mark.parametrize('sizes', [(8, 9, 7), (3, 17, 4), (16, 8, 0), (1, 7, 24)])
 def test_rows_of_the_bound_and_around_it(sizes, monkeypatch):
-    monkeypatch.setattr(file, 'SPLIT', 8)
+    monkeypatch.setattr(file, 'LEAST_SPLIT', 8)
     target = torch.arange(3).repeat_interleave(torch.tensor(sizes))
     source = torch.arange(target.numel()) % 4
     graph = torch.stack([source, target]).to(DEVICE)
@@ -127,7 +127,7 @@ def test_opposite_intents_do_not_count():
 
 
 def test_every_run_gives_the_same(monkeypatch):
-    monkeypatch.setattr(file, 'SPLIT', 16)
+    monkeypatch.setattr(file, 'LEAST_SPLIT', 16)
     inputs = random_graph(9, 60), (rows(9, 17, seed=0), rows(9, 8, seed=1))
     first, second = (outcome('triton', *inputs) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
