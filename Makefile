@@ -38,7 +38,8 @@ test-triton: $(VENV)/.installed-test-triton
 		tests/functional/_kernels/test_triton.py \
 		tests/functional/_kernels/test_intent_propagate_triton.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
-		tests/functional/_kernels/test_compile_only.py
+		tests/functional/_kernels/test_compile_only.py \
+		tests/functional/_kernels/test_intent_propagate_compile_only.py
 
 # All that is measured on a GPU, at toy size on a CPU: does it run?
 gpu-dry: $(VENV)/.installed-test-triton
