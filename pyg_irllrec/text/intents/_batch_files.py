@@ -132,9 +132,9 @@ def _body(answer: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(response, dict):
         return {'error': answer.get('error') or 'the provider gave no answer'}
     body = response.get('body', response)
-    status = response.get('status_code', 200)
-    if not isinstance(body, dict) or (status != 200 and not body.get('error')):
-        return {'error': {'code': status, 'message': json.dumps(body)[:500]}}
+    if not isinstance(body, dict):
+        code = response.get('status_code')
+        return {'error': {'code': code, 'message': json.dumps(body)[:500]}}
     return body
 
 
