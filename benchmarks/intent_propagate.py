@@ -80,8 +80,9 @@ def prepare(
         gradients = torch.autograd.grad(out, list(inputs.values()), upstream)
         return {'out': out, **dict(zip(inputs, gradients))}
 
-    # Forward reads both ends' rows of x and intents, backward about twice that.
-    traffic = 6.0 * edge_index.size(1) * dim * 4
+    # Of the other end of each edge, forward reads the rows of x and of intents,
+    # backward those and that of the upstream gradient.
+    traffic = 5.0 * edge_index.size(1) * dim * 4
     return Job(step, bytes=traffic if impl == 'triton' else 0.0)
 
 

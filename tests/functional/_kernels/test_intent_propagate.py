@@ -8,7 +8,11 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 
 from pyg_irllrec.functional import intent_propagate, propagate, unit_norm
-from pyg_irllrec.functional._kernels import intent_propagate_csr
+from pyg_irllrec.functional._kernels import (
+    intent_propagate_csr,
+    intent_propagate_fused,
+    intent_propagate_triton,
+)
 from pyg_irllrec.utils.adjacency import csr, narrow_ids, sort_by_target
 from tests.functional._kernels.allocations import LargestTensor
 
@@ -212,3 +216,20 @@ def test_ids_out_of_range_are_refused_before_memory_is_read():
     for wrong in (edges, edges - 8):
         with pytest.raises(ValueError, match="'edge_index' must hold ids from 0 to 2"):
             intent_propagate(draw(3, 2, seed=0), draw(3, 2, seed=1), wrong)
+
+
+@pytest.mark.parametrize('runs', [True, False])
+@pytest.mark.parametrize(('dim', 'intent_dim'), [(512, 8), (8, 513)])
+def test_auto_takes_fused_kernels_where_they_run(monkeypatch, runs, dim, intent_dim):
+    def forward(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(intent_propagate_fused, 'can_run_triton', lambda _: runs)
+    monkeypatch.setattr(intent_propagate_triton, 'forward', forward)
+    inputs = torch.ones(3, dim), torch.ones(3, intent_dim), torch.tensor([[0], [1]])
+    if runs and intent_dim <= 512:
+        with pytest.raises(NotImplementedError):
+            intent_propagate(*inputs)
+    else:
+        expected = intent_propagate(*inputs, impl='csr')
+        torch.testing.assert_close(intent_propagate(*inputs), expected)
