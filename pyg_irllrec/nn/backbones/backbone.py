@@ -186,26 +186,34 @@ class Backbone(Module):
     def intents(self, x: Tensor) -> Tensor:
         r"""The mixture of intents of every node, each side with its own prototypes,
         :math:`\text{softmax}(\mathbf{X} \mathbf{C}) \mathbf{C}^{\top}`, of shape
-        :math:`(|\mathcal{V}|, d)`; of several layers at once for
-        :math:`(L, |\mathcal{V}|, d)`."""
+        :math:`(|\mathcal{V}|, d)`."""
+        return self._layer_intents([x])[0]
+
+    def _layer_intents(self, layers: Sequence[Tensor]) -> Sequence[Tensor]:
+        r"""The :meth:`intents` of several layers, in the products of one."""
         if self.user_prototypes is None or self.item_prototypes is None:
             raise self._without_intents()
-        if (
-            not isinstance(x, Tensor)
-            or x.dim() not in (2, 3)
-            or x.size(-2) != self.num_nodes
-            or x.layout is not torch.strided
-        ):
-            check_rows('x', x, self.num_nodes)
-        user, item = x.split([self.num_users, self.num_items], dim=-2)
-        mixed = [self.user_prototypes(user), self.item_prototypes(item)]
-        return torch.cat(mixed, dim=-2).to(x.dtype)  # Which autocast has narrowed.
-
-    def layer_intents(self, layers: Sequence[Tensor]) -> Sequence[Tensor]:
-        r"""The :meth:`intents` of several layers, in the products of one."""
-        if len(layers) == 1:
-            return [self.intents(layers[0])]
-        return self.intents(torch.stack(list(layers))).unbind()
+        for x in layers:
+            if (
+                not isinstance(x, Tensor)
+                or x.dim() != 2
+                or x.size(0) != self.num_nodes
+                or x.layout is not torch.strided
+            ):
+                check_rows('x', x, self.num_nodes)
+        dtype, num_layers = layers[0].dtype, len(layers)
+        sizes = [self.num_users, self.num_items]
+        users, items = zip(*[x.split(sizes) for x in layers])
+        mixed = [
+            prototypes(torch.cat(side) if num_layers > 1 else side[0])
+            for prototypes, side in (
+                (self.user_prototypes, users),
+                (self.item_prototypes, items),
+            )
+        ]
+        by_layer = [side.view(num_layers, -1, side.size(1)) for side in mixed]
+        # Autocast has narrowed it.
+        return torch.cat(by_layer, dim=1).to(dtype).unbind()
 
     def prototype_loss(self, x: Tensor, cluster: Tensor) -> Tensor:
         r"""How far the prototypes are from standing for clusters of nodes: the mean
@@ -252,7 +260,7 @@ class Backbone(Module):
         impl = conv.impl if isinstance(conv, IntentLGConv) else 'auto'
         graph, _ = prepare_graph(edge_index, None, self.num_nodes, impl)
         convolved = []
-        for x, intent in zip(layers, self.layer_intents(layers)):
+        for x, intent in zip(layers, self._layer_intents(layers)):
             if unchecked:
                 out = unchecked_intent_propagate(x, intent, graph, None, impl)
             else:

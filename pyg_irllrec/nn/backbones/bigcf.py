@@ -115,7 +115,7 @@ class BIGCF(ContrastiveBackbone):
         layers = self.layers(x, edge_index, edge_weight)
         embedding = sum_tensors(layers)
         seen = layers[:-1] if self.interaction_intents else []
-        *intents, shared = self.layer_intents([*seen, embedding])
+        *intents, shared = self._layer_intents([*seen, embedding])
         intent = None
         if intents:
             convolved = [

@@ -106,16 +106,14 @@ class DCCF(ContrastiveBackbone):
         r"""The contrast of the views of every layer."""
         batch = make_batch(triplets[:2], self.num_users, wide_dtype(output.embedding))
         assert batch.once is not None
-        rows = batch.take(torch.stack(output.views, dim=1).flatten(1))
-        rows = rows.view(2, triplets.size(1), len(output.views), -1)
+        rows = torch.stack([batch.take(view) for view in output.views])
+        sides = rows.view(len(rows), 2, triplets.size(1), -1).unbind(dim=1)
         terms = []
-        for side, once in zip(
-            rows.permute(0, 2, 1, 3).contiguous(), batch.once.view(2, -1)
-        ):
+        for side, once in zip(sides, batch.once.view(2, -1)):
             views = side.unbind()
-            for place, view in enumerate(views):
-                if place % 4 > 0:
-                    terms.append(self._contrast_pair(views[place // 4 * 4], view, once))
+            for start in range(0, len(views), 4):
+                neighbours, *others = views[start : start + 4]
+                terms += [self._contrast_pair(neighbours, x, once) for x in others]
         return torch.stack(terms).sum() / batch.once[: triplets.size(1)].sum()
 
     def _contrast_pair(self, query: Tensor, key: Tensor, once: Tensor) -> Tensor:
