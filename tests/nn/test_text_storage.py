@@ -8,7 +8,7 @@ import torch
 
 from pyg_irllrec.nn import TextProjector
 from pyg_irllrec.nn import _text_storage as storage
-from tests.nn.text_models import PAIRWISE, WIDTH, build, step
+from tests.nn.text_models import PAIRWISE, TRIPLETS, WIDTH, build, step
 
 CPU = torch.device('cpu')
 
@@ -88,6 +88,21 @@ def test_chunks_take_memory_one_at_a_time(kind, monkeypatch):
     torch.testing.assert_close(out, whole)
     (expected,) = torch.autograd.grad(whole.square().sum(), [tower[0].weight])
     torch.testing.assert_close(grad, expected)
+
+
+def test_both_towers_read_texts_in_one_pass(monkeypatch):
+    monkeypatch.setattr(storage, '_ROWS_AT_ONCE', 10)
+    model, read = build('host', features=False, profile_weight=0.0), []
+    towers = model.intent_projector
+    for name, tower in (('student', towers.encoder), ('teacher', towers.teacher)):
+        tower.register_forward_pre_hook(
+            lambda _, given, name=name: read.append((name, given[0].data_ptr()))
+        )
+    total = model.loss(TRIPLETS).total
+    assert [name for name, _ in read] == ['student', 'teacher'] * 3
+    assert all(read[at][1] == read[at + 1][1] for at in (0, 2, 4))
+    total.backward()
+    assert [name for name, _ in read[6:]] == ['student'] * 3  # Read again for it alone.
 
 
 def test_chunks_are_recomputed_under_the_same_autocast(monkeypatch):

@@ -307,14 +307,10 @@ class IRLLRec(Recommender):
         if self._reads_profiles():
             profile = self._project('profile', triplets, sent)
         if self._reads_intents():
-            assert self.intent_projector is not None
             if self.alignment.needs_all_intents():
-                text_intent = self._project_all(self.intent_projector, self.intent)
+                text_intent, teacher_intent = self._all_intents()
             else:
                 text_intent = self._project('intent', triplets, sent)
-            if weights['matching'] > 0:
-                teach = self.intent_projector.teach
-                teacher_intent = self._project_all(teach, self.intent)
             if weights['intent'] > 0 and output.interaction_intent is None:
                 raise ValueError(_NEEDS_INTENTS)
         alignment = self.alignment(
@@ -338,6 +334,22 @@ class IRLLRec(Recommender):
             return False
         weights = self.alignment.weights
         return weights['intent'] > 0 or self.alignment.needs_all_intents()
+
+    def _all_intents(self) -> tuple[Tensor, Optional[Tensor]]:
+        r"""The projected intents of all nodes, and the teacher's where a term reads
+        them."""
+        tower = self.intent_projector
+        assert tower is not None and self.intent is not None
+        if self.alignment.weights['matching'] == 0:
+            return self._project_all(tower, self.intent), None
+        if self.text_storage == 'device':
+            return tower(self.intent), tower.teach(self.intent)
+
+        def both(text: Tensor) -> Tensor:  # In one pass over the chunks of a text.
+            return torch.cat([tower(text), tower.teach(text)], dim=1)
+
+        student, teacher = self._project_all(both, self.intent).chunk(2, dim=1)
+        return student.contiguous(), teacher.contiguous()
 
     def _reads_profiles(self) -> bool:
         return self.profile_projector is not None and (
