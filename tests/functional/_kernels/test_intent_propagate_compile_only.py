@@ -47,7 +47,7 @@ def test_fits_a_processor(monkeypatch, arch, dim, h_dim, dtype, kind):
     passes = 1 if kind == 'undirected' else 2
     assert names == [*EACH, *['backward_kernel', 'backward_sum_kernel'] * passes]
     for kernel in kernels.compiled:
-        assert kernel.stack == 0 and kernel.registers <= MOST[dtype], kernel
+        assert kernel.stack <= 8 and kernel.registers <= MOST[dtype], kernel
         assert kernel.shared <= SHARED[arch], kernel
     if dim == h_dim:  # Rows are read 16 bytes at a time.
         for kernel in kernels.compiled:
