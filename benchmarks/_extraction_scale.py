@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import resource
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -26,7 +26,8 @@ from pyg_irllrec.text.intents.evidence_shards import EvidenceShards, save_eviden
 from pyg_irllrec.text.intents.intent_extractor import IntentExtractor
 from pyg_irllrec.text.intents.prompt import read_evidence
 
-KILLS = 3
+KILLED_AT = (0.1, 0.4, 0.7)  # Shares of the answers.
+BYTES_PER_ENTRY = 148
 THREADS = 2
 POLL_SECONDS = 0.1
 
@@ -58,14 +59,15 @@ def measure(folder: Path, nodes: int) -> list[dict[str, Any]]:
 
 def killed(folder: Path, nodes: int) -> dict[str, Any]:
     """A run that is killed three times, and goes on each time."""
-    chance = random.Random(0)
     out = folder / 'intents.jsonl'
+    journal = out.with_suffix('.sqlite')
     total, stored = Usage(), []
-    for kill in range(KILLS):
-        # The first kill is early: what a run does first, it does again.
-        seconds = chance.uniform(0.1, 0.3) * nodes / 2000 if kill else 5
-        total += run(extract, folder / 'shards', out, kill_after=seconds)
-        stored.append(count_rows(out.with_suffix('.sqlite')))
+    for share in KILLED_AT:
+        size = share * nodes * BYTES_PER_ENTRY
+        total += run(
+            extract, folder / 'shards', out, kill=partial(exceeds, journal, size)
+        )
+        stored.append(count_rows(journal))
         if out.exists():
             break
     total += run(extract, folder / 'shards', out)
@@ -77,7 +79,7 @@ def killed(folder: Path, nodes: int) -> dict[str, Any]:
         'stored_at_kills': stored,
         'calls': counts['calls'],
         'recorded_and_asked_again': counts['calls'] - nodes,
-        'journal_mb': megabytes(out.with_suffix('.sqlite')),
+        'journal_mb': megabytes(journal),
         'file_mb': megabytes(out),
         **total.report(nodes),
         'wrong': wrong + nodes - counts['ok'] + counts['calls'] - nodes,
@@ -137,7 +139,7 @@ class Usage:
         }
 
 
-def run(work: Any, *arguments: Any, kill_after: float = float('inf')) -> Usage:
+def run(work: Any, *arguments: Any, kill: Callable[[], bool] = lambda: False) -> Usage:
     """Runs a function in a process of its own, which may be killed."""
     context = get_context('spawn')
     ready, imports = context.Event(), context.Value('d')
@@ -148,7 +150,7 @@ def run(work: Any, *arguments: Any, kill_after: float = float('inf')) -> Usage:
     begin, usage = time.perf_counter(), Usage(start=memory(child, 'VmRSS'))
     while child.is_alive():
         usage.peak = max(usage.peak, memory(child, 'VmHWM'))
-        if time.perf_counter() - begin > kill_after:
+        if kill():
             assert child.pid is not None
             os.kill(child.pid, signal.SIGKILL)
             break
@@ -223,6 +225,10 @@ def count_rows(journal: Path) -> int:
             return int(db.execute('SELECT count(*) FROM outcomes').fetchone()[0])
         except sqlite3.OperationalError:  # Killed before its table was made.
             return 0
+
+
+def exceeds(path: Path, size: float) -> bool:
+    return path.is_file() and path.stat().st_size > size
 
 
 def megabytes(path: Path) -> float:

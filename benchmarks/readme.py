@@ -35,6 +35,7 @@ from benchmarks._quality_report import (
     seconds_table,
 )
 from benchmarks._quality_report import table as quality_table
+from benchmarks.precision import table as precision_table
 from benchmarks.prototypes import table as prototypes_table
 from benchmarks.serving_load import table as serving_load_table
 from benchmarks.steering import table as steering_table
@@ -232,6 +233,11 @@ def parity() -> str:
     )
 
 
+def precision() -> str:
+    rows = rows_of('precision')
+    return f'{command("precision")}, {machine("precision")}:\n\n{precision_table(rows)}'
+
+
 def prototypes() -> str:
     rows = rows_of('prototypes')
     seeds = len({row['seed'] for row in rows if 'seed' in row})
@@ -408,6 +414,38 @@ def extraction() -> str:
     )
 
 
+def extraction_scale() -> str:
+    rows = rows_of('extraction_scale')
+    lines = []
+    for killed in by(rows, case='killed'):
+        (batch,) = by(rows, case='batch', nodes=killed['nodes'])
+        used = (killed, batch['write'], batch['read'])
+        lines.append(
+            [
+                f'{killed["nodes"]:,}',
+                ', '.join(f'{stored:,}' for stored in killed['stored_at_kills']),
+                str(killed['recorded_and_asked_again']),
+                str(killed['wrong'] + batch['wrong']),
+                ' / '.join(f'{each["nodes_per_cpu_second"]:,}' for each in used),
+                ' / '.join(str(each['peak_mb']) for each in used),
+            ]
+        )
+    start = min(row['mb_after_imports'] for row in by(rows, case='killed'))
+    head = (
+        'nodes',
+        'stored when killed',
+        'asked again',
+        'wrong',
+        'nodes per CPU second: run / batch written / read',
+        'peak MB',
+    )
+    return (
+        f'{command("extraction_scale")}: Parquet shards and a model that answers at '
+        'once; a run that is killed by SIGKILL and goes on each time, and batch files; '
+        f'{start} MB are there after imports:\n\n{table(head, lines)}'
+    )
+
+
 def exact_contrast() -> str:
     rows = by(rows_of('info_nce') + rows_of('info_nce_large'), impl='chunked')
     rows = [row for row in rows if row['case'].startswith('n=')]  # All with all.
@@ -516,6 +554,7 @@ FIGURES: dict[str, Callable[[], str]] = {
     make.__name__: make
     for make in (
         parity,
+        precision,
         prototypes,
         quality,
         quality_backbones,
@@ -531,6 +570,7 @@ FIGURES: dict[str, Callable[[], str]] = {
         scale,
         data_pipeline,
         extraction,
+        extraction_scale,
         exact_contrast,
         chaos,
         fuzz,
