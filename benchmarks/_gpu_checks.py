@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from benchmarks._gpu_store import Entry
 from pyg_irllrec import build_model
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.functional import info_nce, intent_propagate, propagate
+from pyg_irllrec.presets import get_preset
 from pyg_irllrec.training import InteractionDataModule, TripletLoader, evaluate, fit
 from pyg_irllrec.utils import UserItems, bipartite_edge_index, symmetric_norm
 
@@ -74,6 +76,8 @@ def entries(setting: Setting) -> Iterator[Entry]:
     yield entry('autocast', 'bfloat16', _check_autocast)
     yield entry('evaluation', 'CPU and GPU', _check_evaluation)
     yield entry('triplets', 'drawn there', _check_triplets)
+    for text_storage in ('half', 'host'):
+        yield entry('text_storage', text_storage, _check_texts, text_storage)
 
 
 def verdict(error: float, bound: float) -> Row:
@@ -357,15 +361,46 @@ def _check_triplets(setting: Setting) -> Row:
     return {'agrees': bool(is_right), 'device': str(first.device)}
 
 
+def _check_texts(setting: Setting, text_storage: str) -> Row:
+    """A step by texts that are stored otherwise, sent ahead, and a run by them."""
+    (triplets,) = draw_triplets(setting)
+    found = []
+    for storage in ('device', text_storage):
+        model = draw_model(
+            setting, setting.pick(384, 12), noise=0.0, text_storage=storage
+        )
+        batch = model.prefetch(triplets.cpu())
+        total = model.loss(batch, update_teacher=False).total
+        total.backward()
+        found.append({'loss': total, 'table': next(model.parameters()).grad})
+    preset = get_preset('lightgcn', 'own', 'full')
+    preset['model']['text_storage'] = text_storage
+    data = SyntheticIntents(60, 40)[0]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='training steps run eagerly')
+        fit(
+            build_model(data, alignment='full', preset=preset),
+            InteractionDataModule(data, batch_size=64),
+            f'{folder}/run',
+            epochs=1,
+            device=setting.device,
+            progress=False,
+        )
+    bound = BFLOAT16 if text_storage == 'half' else 1e-5
+    return verdict(harness.max_relative_error(found[1], found[0]), bound)
+
+
 def test_entries(setting: Setting) -> Iterator[Entry]:
-    yield Entry('tests', 'a sample', 'pytest', _run_tests)
+    yield Entry('tests', 'a sample', 'pytest', partial(_run_tests, setting))
 
 
-def _run_tests() -> Row:
+def _run_tests(setting: Setting) -> Row:
     """In a process of its own, which may die: some make a capture fail."""
     words = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider']
+    # The suite runs them on a CPU.
+    paths = [*TESTS[:1], '--collect-only'] if setting.dry else TESTS
     done = subprocess.run(
-        [*words, '-k', TEST_NAMES, *TESTS],
+        [*words, '-k', TEST_NAMES, *paths],
         cwd=ROOT,
         capture_output=True,
         text=True,
