@@ -87,9 +87,8 @@ def measure(
     """Times calls: the first ones warm up, the median of as many as fit in
     :obj:`seconds` counts. One call of several seconds is not repeated."""
     if device.type != 'cuda':  # A dry run, whose figures mean nothing.
-        step()
         return {'seconds': _time_once(step, device), 'calls': 1}
-    before = _start_memory(device)
+    before = start_memory(device)
     first = _time_once(step, device)
     if first > 4 * seconds:
         times = [first]
@@ -99,8 +98,7 @@ def measure(
         number = max(3, min(most, int(seconds / max(first, 1e-6))))
         times = _time_many(step, device, number)
     row: Row = {'seconds': statistics.median(times), 'calls': len(times)}
-    peak = torch.cuda.max_memory_allocated(device)
-    row['extra_mb'] = round((peak - before) / 2**20, 1)
+    row['extra_mb'] = extra_memory(device, before)
     peaks = find_peaks(device)
     if work is not None and peaks is not None:
         floor, bound = find_floor(work, peaks)
@@ -112,11 +110,21 @@ def measure(
     return row
 
 
-def _start_memory(device: torch.device) -> int:
+def start_memory(device: torch.device) -> int:
     """Forgets the peak so far, and returns what is held now."""
+    if device.type != 'cuda':
+        return 0
     torch.cuda.synchronize(device)
     torch.cuda.reset_peak_memory_stats(device)
     return torch.cuda.memory_allocated(device)
+
+
+def extra_memory(device: torch.device, before: int) -> float:
+    """The megabytes at the peak since :func:`start_memory` that were not held then."""
+    if device.type != 'cuda':
+        return 0.0
+    peak = torch.cuda.max_memory_allocated(device)
+    return round((peak - before) / 2**20, 1)
 
 
 def _time_once(step: Step, device: torch.device) -> float:

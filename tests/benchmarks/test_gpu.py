@@ -8,6 +8,8 @@ from unittest.mock import create_autospec, patch
 
 import pytest
 import torch
+from torch.autograd import DeviceType
+from torch.autograd.profiler_util import FunctionEvent
 
 from benchmarks import (
     _gpu_checks,
@@ -260,6 +262,29 @@ def test_kernels_are_counted():
     x = torch.ones(3)
     row = _gpu_measure.count_kernels(lambda: x + x, torch.device('cpu'))
     assert row['kernels'] == 1 and row['busy_seconds'] > 0
+
+
+def test_kernels_of_a_gpu_are_counted(stub, monkeypatch):
+    def event(kind, microseconds, marked=False):
+        return FunctionEvent(
+            *(0, 'name', 0, 0.0, microseconds),
+            device_type=kind,
+            is_user_annotation=marked,
+        )
+
+    events = [
+        event(DeviceType.CUDA, 2e6),
+        event(DeviceType.CUDA, 4e6),
+        event(DeviceType.CUDA, 9e6, marked=True),
+        event(DeviceType.CPU, 9e6),
+    ]
+    events = 3 * [*events, event(DeviceType.CUDA, 0.0)]
+    profiled = create_autospec(torch.profiler.profile, instance=True)
+    profiled.__enter__.return_value.events.return_value = events
+    monkeypatch.setattr(_gpu_measure, 'profile', lambda activities: profiled)
+    calls = []
+    row = _gpu_measure.count_kernels(lambda: calls.append(1), CUDA)
+    assert row == {'kernels': 3, 'busy_seconds': 6.0} and len(calls) == 4
 
 
 def test_the_report():
