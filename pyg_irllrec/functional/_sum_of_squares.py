@@ -8,19 +8,20 @@ from torch import Tensor
 
 
 def sum_of_squares(tensors: Sequence[Tensor]) -> Tensor:
-    r"""The sum of the squares of all values, in a few kernels however many tensors
-    there are."""
-    if not tensors:
-        return torch.zeros(())
+    r"""The sum of the squares of all values of at least one tensor, in a few kernels
+    however many there are."""
     total: Tensor = _SumOfSquares.apply(*tensors)  # type: ignore[no-untyped-call]
     return total
 
 
 class _SumOfSquares(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, *tensors: Tensor) -> Tensor:
-        ctx.save_for_backward(*tensors)
+    def forward(*tensors: Tensor) -> Tensor:
         return torch.stack(torch._foreach_norm(tensors)).square().sum()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:

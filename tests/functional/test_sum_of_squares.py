@@ -17,8 +17,10 @@ def test_value_and_derivatives():
     assert torch.autograd.gradgradcheck(lambda *x: sum_of_squares(x), tensors)
 
 
-def test_of_nothing_it_is_zero():
-    assert sum_of_squares([]) == 0
+def test_functional_gradient():
+    x = torch.randn(3)
+    found = torch.func.grad(lambda value: sum_of_squares([value]))(x)
+    torch.testing.assert_close(found, 2 * x)
 
 
 def test_it_compiles():

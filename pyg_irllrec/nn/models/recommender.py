@@ -255,7 +255,9 @@ class Recommender(Ranker):
         check_triplets(triplets, self.num_users, self.num_items)
         # Before a teacher's step: the authors' L2 term counts the earlier one.
         trained = [weight for weight in self.parameters() if weight.requires_grad]
-        l2 = sum_of_squares(trained)
+        l2 = self.edge_weight.new_zeros(())
+        if trained:
+            l2 = sum_of_squares(trained)
         if frozen := self._frozen_in_l2():
             l2 = l2 + sum_of_squares(frozen)
         if self.training and update_teacher:
