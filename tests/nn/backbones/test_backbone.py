@@ -180,3 +180,12 @@ def test_wrong_arguments(change, message):
     sizes = {'num_users': 6, 'num_items': 7, 'embedding_dim': 4}
     with pytest.raises(ValueError, match=message):
         Backbone(**(sizes | change))
+
+
+def test_intents_of_layers_at_once_are_those_of_each():
+    backbone = Mine(6, 7)
+    layers = list(torch.randn(3, 13, 4))
+    found = backbone._layer_intents(layers)
+    torch.testing.assert_close(list(found), [backbone.intents(x) for x in layers])
+    user = backbone.user_prototypes(layers[1][:6])
+    torch.testing.assert_close(found[1][:6], user)

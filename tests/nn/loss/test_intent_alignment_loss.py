@@ -133,6 +133,21 @@ def test_its_parts_can_be_replaced(inputs, cls):
     assert not loss.reads_batch_alone()  # What it reads is not known.
 
 
+@pytest.mark.parametrize('duplicates', [False, True])
+@pytest.mark.parametrize('negatives', [('all', 'batch'), ('batch', 'all')])
+def test_calls_that_share_keys_equal_single_ones(inputs, negatives, duplicates):
+    users, items = negatives
+    loss = IntentAlignmentLoss(
+        user_negatives=users, item_negatives=items, duplicates=duplicates
+    ).eval()
+    triplets = torch.tensor([[0, 0, 1], [2, 1, 2], [0, 3, 3]])
+    out = loss(triplets=triplets, num_users=NUM_USERS, **inputs)
+    for name in PARTS[:4]:  # A hook sees each column on its own.
+        getattr(loss, name).register_forward_hook(lambda *args: None)
+    single = loss(triplets=triplets, num_users=NUM_USERS, **inputs)
+    torch.testing.assert_close(out, single)
+
+
 def test_texts_of_the_batch_alone(inputs):
     nodes = TRIPLETS + torch.tensor([[0], [NUM_USERS], [NUM_USERS]])
     loss = IntentAlignmentLoss(translation_weight=0, matching_weight=0)
