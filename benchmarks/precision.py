@@ -85,7 +85,6 @@ def run(arm: str, data: HeteroData, seed: int, args: argparse.Namespace) -> Row:
         'arm': arm,
         'seed': seed,
         'best_epoch': result.best_epoch,
-        'seconds_per_step': result.seconds_per_step,
         **result.test,
     }
 
