@@ -83,14 +83,15 @@ def _time_form(setting: Setting, size: int, dim: int, name: str) -> Row:
         raise LeftOut('it needs CUDA')
     loss = make_loss(form.impl, 'eager' if setting.dry else 'inductor')
     with matmul_precision('high' if name.endswith('tf32') else 'highest'):
-        if size > MOST_CHECKED:  # Compiled at a size that costs nothing.
-            take_step(loss, *draw_inputs(setting.device, 4096, dim))
+        warm = size > MOST_CHECKED
+        if warm:  # Compiled at a size that costs little.
+            take_step(loss, *draw_inputs(setting.device, 65_536, dim))
         query, key = draw_inputs(setting.device, size, dim)
         row = measure(
             lambda: take_step(loss, query, key),
             setting.device,
             work=None if form.linear else count_work(size, dim, form.precision),
-            seconds=0.5,
+            warm=warm,
         )
         if size <= MOST_CHECKED and not name.endswith('symmetric'):
             values = take_step(loss, query, key)

@@ -19,7 +19,7 @@ from torch.profiler import ProfilerActivity, profile
 Row = dict[str, Any]
 Step = Callable[[], object]
 
-WARM_UP = 3
+WARM_UP = 2
 
 
 class Peaks(NamedTuple):
@@ -83,19 +83,23 @@ def measure(
     work: Optional[Work] = None,
     seconds: float = 0.5,
     most: int = 50,
+    warm: bool = False,
 ) -> Row:
     """Times calls: the first ones warm up, the median of as many as fit in
-    :obj:`seconds` counts. One call of several seconds is not repeated."""
+    :obj:`seconds` counts. A call of several seconds counts alone, and is the first one
+    where the device is :obj:`warm`."""
     if device.type != 'cuda':  # A dry run, whose figures mean nothing.
         return {'seconds': _time_once(step, device), 'calls': 1}
     before = start_memory(device)
-    first = _time_once(step, device)
-    if first > 4 * seconds:
-        times = [first]
+    if not warm:
+        step()  # Kernels are compiled.
+    taken = _time_once(step, device)
+    if taken > 4 * seconds:
+        times = [taken]
     else:
-        for _ in range(WARM_UP - 1):
-            first = _time_once(step, device)
-        number = max(3, min(most, int(seconds / max(first, 1e-6))))
+        for _ in range(WARM_UP):
+            taken = _time_once(step, device)
+        number = max(3, min(most, int(seconds / max(taken, 1e-6))))
         times = _time_many(step, device, number)
     row: Row = {'seconds': statistics.median(times), 'calls': len(times)}
     row['extra_mb'] = extra_memory(device, before)
@@ -128,10 +132,13 @@ def extra_memory(device: torch.device, before: int) -> float:
 
 
 def _time_once(step: Step, device: torch.device) -> float:
-    """By the clock of the host, compilation and all."""
+    """By the clock of the host."""
+    on_gpu = device.type == 'cuda'
+    if on_gpu:
+        torch.cuda.synchronize(device)
     start = time.perf_counter()
     step()
-    if device.type == 'cuda':
+    if on_gpu:
         torch.cuda.synchronize(device)
     return time.perf_counter() - start
 

@@ -84,9 +84,7 @@ def main(words: Optional[Sequence[str]] = None) -> int:
     if args.retry:
         store.forget('failed')
     left = run(setting, store, args)
-    text = table(list(store.rows.values()))
-    args.out.with_suffix('.md').write_text(text + '\n', encoding='utf-8')
-    print(text)
+    print(write_table(store, args.out))
     if left:
         print(f'{left} rows are not measured yet: call it again')
     bad = [row for row in store.rows.values() if is_bad(row)]
@@ -139,7 +137,15 @@ def run(setting: Setting, store: Store, args: argparse.Namespace) -> int:
             run_entry(entry, setting, store)
             if is_lost(setting):
                 restart(args, end - time.monotonic())
+        write_table(store, args.out)
     return left
+
+
+def write_table(store: Store, out: Path) -> str:
+    text = table(list(store.rows.values()))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.with_suffix('.md').write_text(text + '\n', encoding='utf-8')
+    return text
 
 
 def run_entry(entry: Entry, setting: Setting, store: Store) -> None:
