@@ -19,8 +19,8 @@ from pyg_irllrec.training import (
     InteractionDataModule,
     LitRecommender,
     RankingMetrics,
+    _step_clock,
     fit,
-    lit_recommender,
 )
 from pyg_irllrec.utils import bipartite_edge_index
 
@@ -155,7 +155,7 @@ def test_a_resumed_run_counts_on(tmp_path, monkeypatch):
 def test_the_time_of_a_step(tmp_path, monkeypatch):
     ticks = itertools.count(100.0, 0.5)
     clock = SimpleNamespace(perf_counter=lambda: next(ticks))
-    monkeypatch.setattr(lit_recommender, 'time', clock)
+    monkeypatch.setattr(_step_clock, 'time', clock)
     assert run(tmp_path, epochs=1).seconds_per_step == 0.5
 
 
