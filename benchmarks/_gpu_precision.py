@@ -39,7 +39,6 @@ def _train(setting: Setting, arm: str) -> Row:
         for seed in SEEDS[: setting.pick(len(SEEDS), 1)]
     ]
     return {
-        'seconds': statistics.median(row['seconds_per_step'] for row in rows),
         'recall@20': statistics.fmean(row['recall@20'] for row in rows),
         'recalls': [row['recall@20'] for row in rows],
     }

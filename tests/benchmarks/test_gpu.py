@@ -143,7 +143,8 @@ def test_it_needs_a_gpu_or_a_dry_run(capsys, monkeypatch):
 
 def test_sections_run_at_toy_size(tmp_path):
     """make gpu-dry runs them all."""
-    assert run(tmp_path / 'gpu', '--sections', 'environment', 'data') == 0
+    sections = 'environment', 'data', 'precision'
+    assert run(tmp_path / 'gpu', '--sections', *sections) == 0
     rows = rows_of(tmp_path / 'gpu')
     assert {row['state'] for row in rows.values()} == {'done'}
     assert rows['evaluate']['seconds'] > 0
