@@ -239,13 +239,15 @@ def functional_calls(folder: Path) -> Calls:
         'bpr_loss': (F.bpr_loss, {**rows, 'reduction': 'mean'}),
         'alignment_uniformity_loss': (
             F.alignment_uniformity_loss,
-            {'user': X[:12], 'item': X[12:], 'pairs': PAIRS, 'uniformity_weight': 1.0},
+            {'user': X[:12], 'item': X[12:], 'pairs': PAIRS, 'uniformity_weight': 1.0}
+            | {'weight': ones[: PAIRS.size(1)], 'max_users': 12},
         ),
         'softmax_loss': (
             F.softmax_loss,
             {'user': X[:12], 'item': X[12:], 'pairs': TRIPLETS, 'temperature': 0.1}
             | {'normalize': True, 'known': TRAIN, 'item_bias': ones[:10]}
             | {'num_samples': 5, 'sample_weight': ones[:10], 'impl': 'auto'}
+            | {'weight': ones[: TRIPLETS.size(1)], 'max_users': 12}
             | {'generator': None},
         ),
         'matching_loss': (

@@ -38,6 +38,8 @@ def softmax_loss(
     item_bias: Optional[Tensor] = None,
     num_samples: Optional[int] = None,
     sample_weight: Optional[Tensor] = None,
+    weight: Optional[Tensor] = None,
+    max_users: Optional[int] = None,
     impl: str = 'auto',
     generator: Optional[torch.Generator] = None,
 ) -> Tensor:
@@ -76,6 +78,12 @@ def softmax_loss(
             many logits per user of the batch. (default: :obj:`None`, all items compete)
         sample_weight (torch.Tensor, optional): How often each item is drawn, up to a
             factor: often those of many interactions. (default: :obj:`None`, alike)
+        weight (torch.Tensor, optional): How much each pair counts in the mean, not
+            below zero and not zero everywhere. (default: :obj:`None`, alike)
+        max_users (int, optional): How many users the pairs have at most: one who is too
+            many is an error of the device. No shape depends on values then and nothing
+            waits for the device, so that a CUDA graph can hold the loss.
+            (default: :obj:`None`, they are counted)
         impl (str): The implementation without :obj:`num_samples`.
             (default: :obj:`"auto"`)
 
@@ -91,7 +99,7 @@ def softmax_loss(
     Shapes:
         - **user:** :math:`(U, d)`, **item:** :math:`(I, d)`
         - **pairs:** :math:`(2, B)` or :math:`(3, B)`
-        - **item_bias**, **sample_weight:** :math:`(I)`
+        - **item_bias**, **sample_weight:** :math:`(I)`, **weight:** :math:`(B)`
         - **output:** a scalar
 
     Raises:
@@ -106,6 +114,7 @@ def softmax_loss(
     check_length('item_bias', item_bias, item.size(0))
     check_sampling(num_samples, sample_weight, known)
     check_length('sample_weight', sample_weight, item.size(0))
+    check_batch(pairs, weight, max_users)
     check_generator(generator)
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
     return unchecked_softmax_loss(
@@ -118,6 +127,8 @@ def softmax_loss(
         item_bias=item_bias,
         num_samples=num_samples,
         sample_weight=sample_weight,
+        weight=weight,
+        max_users=max_users,
         impl=impl,
         generator=generator,
     )
@@ -155,6 +166,25 @@ def check_pairs(pairs: Tensor, num_users: int, num_items: int) -> None:
                 f"'pairs[{row}]' must hold ids of {side} from 0 to {count - 1}, got "
                 f'ids from {low[row]} to {high[row]}'
             )
+
+
+def check_batch(
+    pairs: Tensor, weight: Optional[Tensor], max_users: Optional[int]
+) -> None:
+    r"""Raises a :class:`ValueError` unless these are :obj:`None` or fit the pairs. It
+    looks at values where they lie on a CPU."""
+    check_weights('weight', weight, pairs.size(1))
+    if max_users is None:
+        return
+    check_count('max_users', max_users)
+    if not pairs.is_cpu or torch.compiler.is_compiling():
+        return
+    found = pairs[0].unique().numel()
+    if found > max_users:
+        raise ValueError(
+            f"'max_users' must be at least the number of users in 'pairs', {found}, "
+            f'got {max_users}'
+        )
 
 
 def check_known(known: object, sizes: Optional[tuple[int, int]] = None) -> None:
@@ -211,6 +241,8 @@ def unchecked_softmax_loss(
     item_bias: Optional[Tensor],
     num_samples: Optional[int],
     sample_weight: Optional[Tensor],
+    weight: Optional[Tensor],
+    max_users: Optional[int],
     impl: str,
     generator: Optional[torch.Generator] = None,
 ) -> Tensor:
@@ -223,10 +255,12 @@ def unchecked_softmax_loss(
         interactions = known.rowptr, known.item
     if impl == 'auto':
         # The compiler cannot see how many users a batch has.
-        small = pairs.size(1) * item.size(0) <= 2**16
+        most = pairs.size(1) if max_users is None else max_users
+        small = most * item.size(0) <= 2**16
         impl = 'eager' if small and not torch.compiler.is_compiling() else 'chunked'
     users, items = pairs[:2].long()
-    given = user, item, users, items, item_bias, interactions
+    batch = users, items, weight, max_users
+    given = user, item, *batch, item_bias, interactions
     with torch.autocast(user.device.type, enabled=False):
         if num_samples is not None:
             sampling = num_samples, sample_weight, generator

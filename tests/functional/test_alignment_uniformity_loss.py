@@ -43,6 +43,36 @@ def test_gradients_and_a_single_user():
     assert torch.equal(one, without)
 
 
+@pytest.mark.parametrize('max_users', [3, 4, 9])
+@pytest.mark.parametrize('pairs', [PAIRS, PAIRS[:, :1], PAIRS[:, [1, 3]]], ids=str)
+def test_a_fixed_number_of_users_changes_nothing(pairs, max_users):
+    """Nor do pairs that stand there again and count nothing."""
+    user, item = rows(4, 3).requires_grad_(), rows(5, 3, seed=1).requires_grad_()
+    weight = torch.linspace(1, 2, pairs.size(1))
+    loss = alignment_uniformity_loss(user, item, pairs, weight=weight)
+    again = torch.cat([pairs, pairs[:, :1].expand(-1, 2)], dim=1)
+    weight = torch.cat([weight, torch.zeros(2)])
+    fixed = alignment_uniformity_loss(
+        user, item, again, weight=weight, max_users=max_users
+    )
+    torch.testing.assert_close(fixed, loss)
+    torch.testing.assert_close(
+        torch.autograd.grad(fixed, [user, item]),
+        torch.autograd.grad(loss, [user, item]),
+    )
+
+
+def test_weights_are_those_of_a_mean():
+    user, item, count = rows(4, 3), rows(5, 3, seed=1), torch.tensor([2, 1, 0, 1])
+    loss = alignment_uniformity_loss(user, item, PAIRS, weight=count)
+    repeated = PAIRS.repeat_interleave(count, dim=1)
+    options = {'uniformity_weight': 0.0}
+    aligned = alignment_uniformity_loss(user, item, repeated, **options)
+    apart = alignment_uniformity_loss(user, item, PAIRS)
+    apart = apart - alignment_uniformity_loss(user, item, PAIRS, **options)
+    torch.testing.assert_close(loss, aligned + apart)
+
+
 def test_half_precision_is_computed_in_float32():
     user, item = rows(3, 2).bfloat16().requires_grad_(), rows(5, 2, seed=1).bfloat16()
     loss = alignment_uniformity_loss(user, item, PAIRS)
@@ -56,6 +86,9 @@ def test_half_precision_is_computed_in_float32():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
+        ({'max_users': 2}, "'max_users' must be at least the number of .*, 3, got 2"),
+        ({'max_users': 0}, "'max_users' must be an integer of 1 or above, got 0"),
+        ({'weight': rows(3)}, r"'weight' must have shape \(4,\), got \(3,\)"),
         ({'user': rows(3)}, r"'user' must be a matrix .*, got shape \(3,\)"),
         ({'item': rows(5, 3)}, "'item' must be as wide as 'user', 2, got 3"),
         ({'pairs': PAIRS + 2}, r"'pairs\[0\]' must hold ids of users from 0 to 2, got"),

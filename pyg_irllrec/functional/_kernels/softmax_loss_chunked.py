@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pyg_irllrec.functional._kernels._batch_users import batch_users, known_cells
 from pyg_irllrec.functional._kernels.info_nce_chunked import (
     LN_2,
     LOG2_E,
@@ -15,9 +16,9 @@ from pyg_irllrec.functional._kernels.info_nce_chunked import (
     write_logits,
 )
 from pyg_irllrec.functional._kernels.softmax_loss_eager import masked_logit
+from pyg_irllrec.functional._reduction import reduce_rows
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
-from pyg_irllrec.utils.user_items import lookup_items
 
 
 def softmax_loss_chunked(
@@ -25,6 +26,8 @@ def softmax_loss_chunked(
     item: Tensor,
     users: Tensor,
     items: Tensor,
+    weight: Optional[Tensor],
+    max_users: Optional[int],
     item_bias: Optional[Tensor],
     known: Optional[tuple[Tensor, Tensor]],
     mask_pairs: bool,
@@ -42,6 +45,8 @@ def softmax_loss_chunked(
         item.contiguous(),
         users,
         items,
+        weight,
+        max_users,
         item_bias,
         rowptr,
         known_item,
@@ -59,6 +64,8 @@ def _mean(
     item: Tensor,
     users: Tensor,
     items: Tensor,
+    weight: Optional[Tensor],
+    max_users: Optional[int],
     item_bias: Optional[Tensor],
     rowptr: Optional[Tensor],
     known_item: Optional[Tensor],
@@ -70,9 +77,12 @@ def _mean(
     r"""The mean loss, and its gradients by users and by items."""
     num_pairs, num_items, dim = users.numel(), item.size(0), item.size(1)
     cpu = item.device.type == 'cpu'
-    users, order = users.sort()
-    items = items[order]
-    rows, row = users.unique_consecutive(return_inverse=True)
+    if max_users is None:  # The pairs of a block are a slice then.
+        users, order = users.sort()
+        items = items[order]
+        weight = None if weight is None else weight[order]
+    batch = batch_users(users, max_users)
+    rows, row, is_fixed = batch
     query, keys = user[rows], item
     if normalize:
         query, query_norm = unit(query)
@@ -87,73 +97,107 @@ def _mean(
         query * (LOG2_E / temperature), (0, 0, 0, num_blocks * step - rows.numel())
     )
     shape = streams, num_items, height
-    pairs = _Cells(row, items, shape, num_blocks)
+    pairs = _Cells(row, items, shape, num_blocks, is_fixed)
     masked = [pairs] if mask_pairs else []
     if rowptr is not None and known_item is not None:
-        others = lookup_items(rowptr, known_item, rows)
-        masked.append(_Cells(*others, shape, num_blocks))
+        others = known_cells(batch, users, rowptr, known_item)
+        masked.append(_Cells(*others, shape, num_blocks, is_fixed))
 
     key_streams = keys.expand(streams, num_items, dim)
-    tile = x.new_empty(shape)
-    loss = x.new_empty(num_pairs)
+    cells = x.new_empty(pairs.behind + 1)
+    cells[pairs.behind :].zero_()
+    tile = cells[: pairs.behind].view(shape)
+    loss = x.new_zeros(num_pairs)
     grad_query = x.new_empty(x.shape if needs_grad else 0)
     grad_keys = x.new_zeros((streams, num_items, dim) if needs_grad else 0)
     for block in range(num_blocks):
         part = slice(block * step, (block + 1) * step)
         chunk = x[part].view(streams, height, dim)
         write_logits(chunk, key_streams, bias, tile)
-        cells = tile.view(-1)
-        own, of_row = pairs.at(block), row[pairs.of(block)] - part.start
+        here, outside, own = pairs.of(block), pairs.outside(block), pairs.at(block)
+        of_row = row[here] - part.start
+        if outside is not None:
+            of_row.clamp_(0, step - 1)
         positive = cells[own]
         for each in masked:
-            cells[each.at(block)] = masked_logit(x.dtype)
+            cells.index_fill_(0, each.at(block), masked_logit(x.dtype))
         sums, lse = exponentiate(tile, bounded)
         gap = (lse.view(-1)[of_row] - positive).mul_(LN_2)
-        loss[pairs.of(block)] = -F.logsigmoid(-gap) if masked else gap
+        losses = -F.logsigmoid(-gap) if masked else gap
+        if outside is not None:
+            losses = losses.masked_fill(outside, 0)
+        loss[here] += losses
         if not needs_grad:
             continue
         pull = gap.sigmoid_() if masked else torch.ones_like(gap)
-        weight = lse.view(-1).zero_().index_add_(0, of_row, pull).div_(sums.view(-1))
-        # Rows are multiplied with their weight below.
+        if weight is not None:
+            pull.mul_(weight[here])
+        if outside is not None:
+            pull.masked_fill_(outside, 0)
+        share = lse.view(-1).zero_().index_add_(0, of_row, pull).div_(sums.view(-1))
+        # Rows are multiplied with their share below.
         least = torch.finfo(x.dtype).tiny
-        pull = pull.div_(weight.clamp(min=least)[of_row])
+        pull = pull.div_(share.clamp(min=least)[of_row])
         cells.index_add_(0, own, pull, alpha=-1)
-        weight = weight.view(streams, height, 1)
-        grad = torch.bmm(tile.transpose(1, 2), key_streams).mul_(weight)
+        share = share.view(streams, height, 1)
+        grad = torch.bmm(tile.transpose(1, 2), key_streams).mul_(share)
         grad_query[part] = grad.flatten(0, 1)
-        grad_keys.baddbmm_(tile, chunk.mul_(weight))
+        grad_keys.baddbmm_(tile, chunk.mul_(share))
+    mean = reduce_rows(loss, 'mean', weight)
     if not needs_grad:
-        return loss.mean(), x.new_empty(0), x.new_empty(0)
+        return mean, x.new_empty(0), x.new_empty(0)
 
-    grad_query = grad_query[: rows.numel()].div_(temperature * num_pairs)
-    grad_item = grad_keys.sum(dim=0).mul_(LN_2 / num_pairs)
+    total = num_pairs if weight is None else weight.to(x.dtype).sum()
+    grad_query = grad_query[: rows.numel()].div_(temperature * total)
+    grad_item = grad_keys.sum(dim=0).mul_(LN_2 / total)
     if normalize:
         through_unit(grad_query, query, query_norm)
         through_unit(grad_item, keys, keys_norm)
-    grad_user = torch.zeros_like(user).index_copy_(0, rows, grad_query)
-    return loss.mean(), grad_user, grad_item
+    # Behind the users of a fixed number stand others, whose gradients are zero.
+    grad_user = torch.zeros_like(user).index_add_(0, rows, grad_query)
+    return mean, grad_user, grad_item
 
 
 class _Cells:
-    r"""Places in the matrix of users and items, sorted by user, by block of users."""
+    r"""Places in the matrix of users and items, block by block of users. Sorted by user
+    those of a block are a slice. Where shapes are fixed all are looked at, and those of
+    other blocks lie behind the matrix."""
 
     def __init__(
-        self, row: Tensor, item: Tensor, shape: tuple[int, int, int], num_blocks: int
+        self,
+        row: Tensor,
+        item: Tensor,
+        shape: tuple[int, int, int],
+        num_blocks: int,
+        is_fixed: bool,
     ) -> None:
         streams, num_items, height = shape
         step = streams * height
-        first = torch.arange(num_blocks + 1, device=row.device) * step
-        self.bounds: list[int] = torch.searchsorted(row, first).tolist()
         stream = row % step // height
         self.cell = (stream * num_items + item) * height + row % height
+        self.behind = num_items * step
+        self.block: Optional[Tensor] = None
+        self.bounds: list[int] = []
+        if is_fixed:
+            self.block = row // step
+        else:
+            first = torch.arange(num_blocks + 1, device=row.device) * step
+            self.bounds = torch.searchsorted(row, first).tolist()
 
     def of(self, block: int) -> slice:
-        r"""Which of them lie in a block."""
+        r"""Which of them are looked at for a block."""
+        if self.block is not None:
+            return slice(None)
         return slice(self.bounds[block], self.bounds[block + 1])
 
+    def outside(self, block: int) -> Optional[Tensor]:
+        r"""Which of these lie in other blocks, if any can."""
+        return None if self.block is None else self.block != block
+
     def at(self, block: int) -> Tensor:
-        r"""Where they lie in it."""
-        return self.cell[self.of(block)]
+        r"""Where they lie."""
+        cell, outside = self.cell[self.of(block)], self.outside(block)
+        return cell if outside is None else cell.masked_fill(outside, self.behind)
 
 
 @_mean.register_fake
@@ -174,9 +218,9 @@ def _backward(ctx: Any, upstream: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
     if torch.is_grad_enabled():
         refuse_second_order("impl='chunked'")
     if upstream is None:
-        return (None,) * 11
+        return (None,) * 13
     grad_user, grad_item = (value * upstream for value in ctx.saved_tensors)
-    return (grad_user, grad_item, *(None,) * 9)
+    return (grad_user, grad_item, *(None,) * 11)
 
 
 _mean.register_autograd(_backward, setup_context=_setup)

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pyg_irllrec.functional._kernels._batch_users import batch_users, known_cells
+from pyg_irllrec.functional._reduction import reduce_rows
 from pyg_irllrec.functional.unit_norm import unit_norm
-from pyg_irllrec.utils.user_items import lookup_items
 
 
 def softmax_loss_eager(
@@ -15,6 +16,8 @@ def softmax_loss_eager(
     item: Tensor,
     users: Tensor,
     items: Tensor,
+    weight: Optional[Tensor],
+    max_users: Optional[int],
     item_bias: Optional[Tensor],
     known: Optional[tuple[Tensor, Tensor]],
     mask_pairs: bool,
@@ -23,8 +26,8 @@ def softmax_loss_eager(
 ) -> Tensor:
     r"""The formula, with all logits of the users of a batch at hand. It is the oracle
     of the faster form."""
-    rows, row = users.unique(return_inverse=True)
-    query = user[rows]
+    batch = batch_users(users, max_users)
+    row, query = batch.row, user[batch.users]
     if normalize:
         query, item = unit_norm(query), unit_norm(item)
     logits = (query / temperature) @ item.t()
@@ -32,13 +35,18 @@ def softmax_loss_eager(
         logits = logits + item_bias.to(logits.dtype)
     positive = logits[row, items]
     if not mask_pairs:
-        return (logits.logsumexp(dim=1)[row] - positive).mean()
-    masked = (
-        [(row, items)] if known is None else [(row, items), lookup_items(*known, rows)]
-    )
-    for at in masked:
-        logits = logits.index_put(at, logits.new_tensor(masked_logit(logits.dtype)))
-    return -F.logsigmoid(positive - logits.logsumexp(dim=1)[row]).mean()
+        loss = logits.logsumexp(dim=1)[row] - positive
+        return reduce_rows(loss, 'mean', weight)
+    num_rows, num_items = logits.shape
+    mask = torch.zeros(num_rows + 1, num_items, dtype=torch.bool, device=item.device)
+    masked = [(row, items)]
+    if known is not None:
+        masked.append(known_cells(batch, users, *known))
+    for of_row, of_item in masked:
+        mask.view(-1).index_fill_(0, of_row * num_items + of_item, True)
+    logits = logits.masked_fill(mask[:-1], masked_logit(logits.dtype))
+    loss = -F.logsigmoid(positive - logits.logsumexp(dim=1)[row])
+    return reduce_rows(loss, 'mean', weight)
 
 
 def masked_logit(dtype: torch.dtype) -> float:

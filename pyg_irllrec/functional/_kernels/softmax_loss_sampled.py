@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import math
-from typing import Optional
+from typing import Optional, Union
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pyg_irllrec.functional._kernels._batch_users import batch_users, known_cells
 from pyg_irllrec.functional._kernels.softmax_loss_eager import masked_logit
+from pyg_irllrec.functional._reduction import reduce_rows
 from pyg_irllrec.functional.unit_norm import unit_norm
-from pyg_irllrec.utils.user_items import lookup_items
 
 
 def softmax_loss_sampled(
@@ -17,6 +18,8 @@ def softmax_loss_sampled(
     item: Tensor,
     users: Tensor,
     items: Tensor,
+    weight: Optional[Tensor],
+    max_users: Optional[int],
     item_bias: Optional[Tensor],
     known: Optional[tuple[Tensor, Tensor]],
     temperature: float,
@@ -28,9 +31,12 @@ def softmax_loss_sampled(
     r"""The users of a batch against items that are drawn, each weighed by the inverse
     of how often it is expected, so that the denominators are unbiased. An item that is
     drawn :math:`n` times is a single column that counts :math:`n` times."""
-    drawn, count, log_share = draw(item, num_samples, sample_weight, generator)
-    rows, row = users.unique(return_inverse=True)
-    query, chosen, candidates = user[rows], item[items], item[drawn]
+    batch = batch_users(users, max_users)
+    drawn, count, log_share = draw(
+        item, num_samples, sample_weight, generator, batch.is_fixed
+    )
+    row = batch.row
+    query, chosen, candidates = user[batch.users], item[items], item[drawn]
     if normalize:
         query, chosen, candidates = map(unit_norm, (query, chosen, candidates))
     query = query / temperature
@@ -40,15 +46,18 @@ def softmax_loss_sampled(
         item_bias = item_bias.to(item.dtype)
         positive, bias = positive + item_bias[items], bias + item_bias[drawn]
     logits = query @ candidates.t() + bias
-    masked = (
-        [(row, items)] if known is None else [(row, items), lookup_items(*known, rows)]
-    )
+    masked = [(row, items)]
+    if known is not None:
+        masked.append(known_cells(batch, users, *known))
+    num_rows, num_drawn = logits.shape
+    mask = torch.zeros(num_rows + 1, num_drawn, dtype=torch.bool, device=item.device)
     for of_row, of_item in masked:
-        column = torch.searchsorted(drawn, of_item).clamp(max=drawn.numel() - 1)
-        hit = drawn[column] == of_item
-        at = of_row[hit], column[hit]
-        logits = logits.index_put(at, logits.new_tensor(masked_logit(logits.dtype)))
-    return -F.logsigmoid(positive - logits.logsumexp(dim=1)[row]).mean()
+        column = torch.searchsorted(drawn, of_item).clamp(max=num_drawn - 1)
+        of_row = torch.where(drawn[column] == of_item, of_row, num_rows)
+        mask.view(-1).index_fill_(0, of_row * num_drawn + column, True)
+    logits = logits.masked_fill(mask[:-1], masked_logit(logits.dtype))
+    loss = -F.logsigmoid(positive - logits.logsumexp(dim=1)[row])
+    return reduce_rows(loss, 'mean', weight)
 
 
 def draw(
@@ -56,9 +65,11 @@ def draw(
     num_samples: int,
     weight: Optional[Tensor],
     generator: Optional[torch.Generator],
-) -> tuple[Tensor, Tensor, Tensor]:
+    is_fixed: bool,
+) -> tuple[Tensor, Tensor, Union[Tensor, float]]:
     r"""Sorted items that are drawn with replacement, how often each is, and the
-    logarithm of its share of draws that is expected."""
+    logarithm of its share of draws that is expected. Where their number is to be fixed,
+    an item may come again, zero times."""
     shape, num_items = (num_samples,), item.size(0)
     if weight is None:
         drawn = torch.randint(num_items, shape, device=item.device, generator=generator)
@@ -70,7 +81,16 @@ def draw(
         )
         drawn = torch.searchsorted(below, at * below[-1], right=True)
         drawn = drawn.clamp_(max=num_items - 1)
-    drawn, count = drawn.unique(return_counts=True)
+    drawn, count = _count(drawn) if is_fixed else drawn.unique(return_counts=True)
     if weight is None:
-        return drawn, count, item.new_tensor(-math.log(num_items))
+        return drawn, count, -math.log(num_items)
     return drawn, count, (weight.double()[drawn] / below[-1]).log().to(item.dtype)
+
+
+def _count(drawn: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Sorted numbers, and how often each stands there, counted at the first."""
+    drawn, _ = drawn.sort()
+    first = torch.searchsorted(drawn, drawn)
+    count = torch.searchsorted(drawn, drawn, right=True) - first
+    place = torch.arange(drawn.numel(), device=drawn.device)
+    return drawn, torch.where(first == place, count, 0)

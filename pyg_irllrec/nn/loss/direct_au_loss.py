@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Optional
+
 from torch import Tensor
 from torch.nn import Module
 
 from pyg_irllrec.functional.alignment_uniformity_loss import (
     unchecked_alignment_uniformity_loss,
 )
-from pyg_irllrec.functional.softmax_loss import check_embeddings
+from pyg_irllrec.functional.softmax_loss import check_batch, check_embeddings
 from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.utils.checks import check_not_negative, check_triplets
 
@@ -30,7 +32,15 @@ class DirectAULoss(Module):
         check_not_negative('uniformity_weight', uniformity_weight)
         self.uniformity_weight = uniformity_weight
 
-    def forward(self, user: Tensor, item: Tensor, triplets: Tensor) -> Tensor:
+    def forward(
+        self,
+        user: Tensor,
+        item: Tensor,
+        triplets: Tensor,
+        *,
+        weight: Optional[Tensor] = None,
+        max_users: Optional[int] = None,
+    ) -> Tensor:
         r"""The loss of a batch.
 
         Args:
@@ -38,14 +48,19 @@ class DirectAULoss(Module):
             item (torch.Tensor): The embeddings of all items, :math:`(I, d)`.
             triplets (torch.Tensor): User, positive item and negative item ids, each
                 from zero, of shape :math:`(3, B)`.
+            weight (torch.Tensor, optional): How much each triplet counts in the mean of
+                pairs, :math:`(B)`. (default: :obj:`None`, alike)
+            max_users (int, optional): How many users the triplets have at most. With it
+                nothing waits for the device. (default: :obj:`None`, they are counted)
 
         Raises:
             ValueError: If a shape, dtype or id is not as above.
         """
         check_embeddings(user, item)
         check_triplets(triplets, user.size(0), item.size(0))
+        check_batch(triplets, weight, max_users)
         return unchecked_alignment_uniformity_loss(
-            user, item, triplets, self.uniformity_weight
+            user, item, triplets, self.uniformity_weight, weight, max_users
         )
 
     def extra_repr(self) -> str:

@@ -8,6 +8,7 @@ from torch.nn import Module
 from pyg_irllrec.functional.info_nce import check_temperature
 from pyg_irllrec.functional.softmax_loss import (
     IMPLEMENTATIONS,
+    check_batch,
     check_embeddings,
     check_known,
     check_sampling,
@@ -105,7 +106,15 @@ class SoftmaxLoss(Module):
         self.popularity_weight = popularity_weight
         self.register_buffer('popularity', popularity, persistent=False)
 
-    def forward(self, user: Tensor, item: Tensor, triplets: Tensor) -> Tensor:
+    def forward(
+        self,
+        user: Tensor,
+        item: Tensor,
+        triplets: Tensor,
+        *,
+        weight: Optional[Tensor] = None,
+        max_users: Optional[int] = None,
+    ) -> Tensor:
         r"""The mean loss of a batch.
 
         Args:
@@ -113,6 +122,10 @@ class SoftmaxLoss(Module):
             item (torch.Tensor): The embeddings of all items, :math:`(I, d)`.
             triplets (torch.Tensor): User, positive item and negative item ids, each
                 from zero, of shape :math:`(3, B)`.
+            weight (torch.Tensor, optional): How much each triplet counts in the mean,
+                :math:`(B)`. (default: :obj:`None`, alike)
+            max_users (int, optional): How many users the triplets have at most. With it
+                nothing waits for the device. (default: :obj:`None`, they are counted)
 
         Raises:
             ValueError: If a shape, dtype or id is not as above.
@@ -123,6 +136,7 @@ class SoftmaxLoss(Module):
         check_known(self.known, sizes)
         check_length('popularity', self.popularity, sizes[1])
         check_length('sample_weight', self.sample_weight, sizes[1])
+        check_batch(triplets, weight, max_users)
         if isinstance(self.known, UserItems):
             self.known = self.known.to(item.device)
         item_bias = None
@@ -138,6 +152,8 @@ class SoftmaxLoss(Module):
             item_bias=item_bias,
             num_samples=self.num_samples,
             sample_weight=self.sample_weight,
+            weight=weight,
+            max_users=max_users,
             impl=self.impl,
         )
 

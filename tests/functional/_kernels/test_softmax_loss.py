@@ -71,6 +71,56 @@ def test_equals_eager(dtype, known, normalize, bias):
     torch.testing.assert_close(loss, expected[0])
 
 
+@pytest.mark.usefixtures('blocks')
+@pytest.mark.parametrize('max_users', [23, 26, 40])
+@pytest.mark.parametrize('known', KNOWN)
+@pytest.mark.parametrize('impl', ['eager', 'chunked'])
+def test_a_fixed_number_of_users_changes_nothing(impl, known, max_users):
+    assert_fixed(max_users, known=KNOWN[known], impl=impl)
+
+
+@pytest.mark.parametrize('max_users', [23, 40])
+@pytest.mark.parametrize('known', ['batch', 'known'])
+@pytest.mark.parametrize('sample_weight', [None, torch.linspace(1, 2, NUM_ITEMS)])
+def test_a_fixed_number_of_users_and_of_draws(sample_weight, known, max_users):
+    options = {'known': KNOWN[known], 'sample_weight': sample_weight}
+    assert_fixed(max_users, num_samples=30, **options)
+
+
+def assert_fixed(max_users: int, **options: Any) -> None:
+    """It changes nothing, nor do pairs that stand there again and count nothing."""
+    inputs = embeddings()
+    weight = torch.rand(84, generator=torch.Generator().manual_seed(2)).double()
+    results = []
+    for fixed in (False, True):
+        pairs, counts = some_pairs(), weight
+        if fixed:
+            pairs = torch.cat([pairs, pairs[:, 3:4].expand(-1, 9)], dim=1)
+            counts = torch.cat([weight, weight.new_zeros(9)])
+            options['max_users'] = max_users
+        options['generator'] = torch.Generator().manual_seed(3)
+        loss = softmax_loss(*inputs, pairs, temperature=0.3, weight=counts, **options)
+        results.append([loss.detach(), *torch.autograd.grad(loss * 3, inputs)])
+    for value, other in zip(*results, strict=True):
+        assert (value - other).norm() <= 1e-12 * other.norm()
+
+
+@pytest.mark.parametrize('impl', ['eager', 'chunked'])
+def test_weights_are_those_of_a_mean(impl):
+    inputs, pairs = embeddings(), some_pairs()
+    count = torch.arange(pairs.size(1)) % 3
+    options = {'known': 'batch', 'impl': impl}
+    loss = softmax_loss(*inputs, pairs, weight=count, **options)
+    weighted = [loss.detach(), *torch.autograd.grad(loss, inputs)]
+    # What counts nothing still competes with nothing.
+    known = UserItems(pairs, NUM_USERS, NUM_ITEMS)
+    repeated = pairs.repeat_interleave(count, dim=1)
+    loss = softmax_loss(*inputs, repeated, known=known, impl=impl)
+    expected = [loss.detach(), *torch.autograd.grad(loss, inputs)]
+    for value, other in zip(weighted, expected, strict=True):
+        torch.testing.assert_close(value, other)
+
+
 @pytest.mark.parametrize('temperature', [1e-3, 1e3])
 @pytest.mark.parametrize('known', ['none', 'batch'])
 def test_no_temperature_overflows(temperature, known):
@@ -132,7 +182,19 @@ def test_custom_operator():
     user, item = embeddings()
     users, items = some_pairs()
     known = KNOWN['known']
-    given = users, items, None, known.rowptr, known.item, True, 0.3, True, True
+    given = (
+        users,
+        items,
+        None,
+        None,
+        None,
+        known.rowptr,
+        known.item,
+        True,
+        0.3,
+        True,
+        True,
+    )
     torch.library.opcheck(
         softmax_loss_chunked._mean,
         (user, item, *given),
