@@ -62,6 +62,13 @@ def free_path(path: Path, mark: str = '') -> Path:
     return free
 
 
+def nearest_folder(path: Path) -> Path:
+    r"""The folder that is there of :obj:`path` and those above it, nearest first: the
+    disk that :obj:`path` will be on."""
+    path = path.absolute()
+    return next(each for each in (path, *path.parents) if each.is_dir())
+
+
 def _remove_stale(path: Path) -> None:
     r"""Removes what killed writers of a file have left for more than a day."""
     for part in path.parent.glob(f'.{glob.escape(path.name)}.*.tmp'):

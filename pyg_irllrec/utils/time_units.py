@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Optional
 
 from torch import Tensor
@@ -77,12 +77,12 @@ def unit_range(unit: str) -> tuple[int, int]:
     return _LEAST * UNITS[unit], _MOST * UNITS[unit]
 
 
-def find_written_dates(parts: Sequence[Any]) -> Optional[WrittenDates]:
+def find_written_dates(parts: Iterable[Any]) -> Optional[WrittenDates]:
     r"""The form of dates that most of the numbers are, zeros left out, if any: as
     seconds, they would be of 1970.
 
     Args:
-        parts (sequence): Arrays or tensors of numbers.
+        parts (iterable): Arrays or tensors of numbers, which are read several times.
     """
     low = min(part.min() for part in parts)
     high = max(part.max() for part in parts)

@@ -23,9 +23,11 @@ from hypothesis import strategies as st
 from pyg_irllrec.datasets._ingest import (
     build_plan,
     csv_table,
+    disk_arrays,
     frame_table,
     id_encoder,
     parquet_table,
+    partition_rows,
 )
 from pyg_irllrec.datasets.interaction_dataset import InteractionDataset
 
@@ -308,8 +310,10 @@ def as_pandas(frame, duplicates):
 def test_is_what_pandas_makes_of_it(tmp_path_factory, rows, duplicates):
     folder = tmp_path_factory.mktemp('pandas')
     frame = pd.DataFrame(rows, columns=['who', 'what', 'stars', 'when'])
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter('ignore')
+        patch.setattr(partition_rows, '_BUCKET_ROWS', 5)
+        patch.setattr(partition_rows, '_SAMPLED', 1)
         dataset = InteractionDataset.from_frame(
             frame, folder, **ALL, duplicates=duplicates
         )
@@ -346,6 +350,8 @@ def test_formats_files_and_batches_give_the_same(tmp_path, many, monkeypatch, sm
         monkeypatch.setattr(parquet_table, '_BATCH_ROWS', 100)
         monkeypatch.setattr(frame_table, '_BATCH_ROWS', 100)
         monkeypatch.setattr(id_encoder, '_MIN_PENDING', 10)
+        monkeypatch.setattr(partition_rows, '_BUCKET_ROWS', 100)
+        monkeypatch.setattr(partition_rows, '_SAMPLED', 7)
     expected = as_pandas(many, 'last')
     make = InteractionDataset
     for dataset in (
@@ -408,6 +414,14 @@ def test_duplicates(read, options, expected):
     assert said[0].filename == __file__
     assert edges(dataset)[0][2:] == expected and len(edges(dataset)) == 2
     assert dataset.counts['duplicates'] == 2
+
+
+def test_repeats_are_counted_in_all_buckets(read, monkeypatch):
+    monkeypatch.setattr(partition_rows, '_BUCKET_ROWS', 2)
+    monkeypatch.setattr(partition_rows, '_SAMPLED', 1)
+    text = 'who,what\n' + 'v,b\n' * 2 + 'u,b\nu,a\n' + 'w,a\n' * 3
+    with pytest.raises(ValueError, match=r"got 3 rows .*first: user 'v', item 'b'\)"):
+        read(text, duplicates='error')
 
 
 def test_duplicates_are_refused_on_request(read, tmp_path):
@@ -898,6 +912,29 @@ def test_a_full_disk_leaves_nothing(read, tmp_path, monkeypatch, module, name, b
     else:
         assert names_in(root) == []
         assert read(other, **ALL).user_ids[1] == 'u11'
+
+
+def test_no_room_for_temporary_files(read, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(disk_arrays, 'tempfile', FullDisk())
+        with pytest.raises(OSError, match=f'{tmp_path} has no room for temporary'):
+            read(**ALL)
+    assert not (tmp_path / 'root').exists()
+    assert len(edges(read(**ALL))) == 4
+
+
+class FullDisk:
+    def TemporaryFile(self, dir):
+        return self
+
+    def seek(self, place):
+        pass
+
+    def write(self, data):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    def close(self):
+        pass
 
 
 def test_what_a_killed_process_has_left_is_no_dataset(read, tmp_path):

@@ -20,6 +20,7 @@ from pyg_irllrec.datasets._ingest.store import (
 from pyg_irllrec.datasets._ingest.table import Table, check_columns
 from pyg_irllrec.typing import SIDES
 from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.files import nearest_folder
 from pyg_irllrec.utils.time_units import UNIT_NAMES
 from pyg_irllrec.utils.warn_caller import warn_caller
 
@@ -123,7 +124,11 @@ def _build(
         check_columns(table, [id_name, *text_names])
     records = [source.record() for source in fingerprint.sources]
     interactions = read_interactions(
-        plan.tables, plan.columns, plan.duplicates, plan.time_unit
+        plan.tables,
+        plan.columns,
+        plan.duplicates,
+        plan.time_unit,
+        nearest_folder(folder),
     )
     ids = dict(zip(SIDES, (interactions.user_ids, interactions.item_ids)))
     num_interactions = interactions.edge_index.size(1)

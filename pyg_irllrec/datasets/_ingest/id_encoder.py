@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Any, NamedTuple, NoReturn
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -8,31 +9,45 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pyg_irllrec.datasets._ingest.cell_location import CellLocation
+from pyg_irllrec.datasets._ingest.disk_arrays import DiskArrays
 from pyg_irllrec.datasets._ingest.ids import clean_ids, parse_integers
 
 _MIN_PENDING = 1 << 20
+_MOST_PENDING_ROWS = 1 << 24
 
 
 class EncodedIds(NamedTuple):
-    r"""Distinct ids, and the node of each row."""
+    r"""Distinct ids, and the nodes of rows."""
 
     ids: Any
     """The distinct ids, sorted: an Arrow array of int64 or large_string."""
-    nodes: npt.NDArray[np.int32]
-    """The node of each row: the position of its id in :obj:`ids`."""
+    codes: DiskArrays
+    """A number per row that stands for its id, batch by batch."""
+    node_of_code: npt.NDArray[np.int32]
+
+    def nodes(self, batch: int) -> npt.NDArray[np.int32]:
+        r"""The nodes of the rows of a batch: the positions of their ids in
+        :obj:`ids`."""
+        nodes: npt.NDArray[np.int32] = self.node_of_code[self.codes[batch]]
+        return nodes
 
 
 class IdEncoder:
-    r"""Maps a stream of ids to nodes. It keeps the distinct ids, and four bytes per
-    row. The node of an id depends only on the set of ids. Strings are cleaned and
-    checked at the end, each once."""
+    r"""Maps a stream of ids to nodes. Memory holds the distinct ids, the disk four
+    bytes per row. The node of an id depends only on the set of ids. Strings are cleaned
+    and checked at the end, each once.
 
-    def __init__(self) -> None:
+    Args:
+        folder (Path, optional): The folder of temporary files. (default: :obj:`None`)
+    """
+
+    def __init__(self, folder: Optional[Path] = None) -> None:
         self._distinct: Any = None
-        self._nodes: list[npt.NDArray[np.int32]] = []
+        self._codes = DiskArrays(folder)
         self._cells: list[CellLocation] = []
         self._pending: list[Any] = []
         self._num_pending = 0
+        self._num_rows = 0
 
     def add(self, ids: Any, cell: CellLocation) -> None:
         r"""Adds the ids of the next rows, which are at :obj:`cell`."""
@@ -46,8 +61,10 @@ class IdEncoder:
         self._cells.append(cell)
         self._pending.append(batch)
         self._num_pending += len(batch.dictionary)
+        self._num_rows += len(batch)
         # Rarely, because all distinct ids are hashed again.
-        if self._num_pending > max(_MIN_PENDING, len(self._distinct)):
+        many = self._num_pending > max(_MIN_PENDING, len(self._distinct))
+        if many or self._num_rows > max(_MOST_PENDING_ROWS, 4 * len(self._distinct)):
             self._merge_pending()
 
     def finish(self) -> EncodedIds:
@@ -64,13 +81,11 @@ class IdEncoder:
         order = pc.array_sort_indices(ids)
         rank = np.empty(len(ids), dtype=np.int32)
         rank[order.to_numpy()] = np.arange(len(ids), dtype=np.int32)
-        rank = rank[place]
-        nodes = [rank[part] for part in self._nodes]
-        return EncodedIds(ids.take(order), np.concatenate(nodes))
+        return EncodedIds(ids.take(order), self._codes, rank[place])
 
     def _clean(self, ids: Any) -> Any:
         def fail(reason: str, place: int) -> NoReturn:
-            for part, cell in zip(self._nodes, self._cells):
+            for part, cell in zip(self._codes, self._cells):
                 rows = (part == place).nonzero()[0]
                 if rows.size > 0:
                     cell.fail(reason, int(rows[0]), ids[place])
@@ -85,8 +100,9 @@ class IdEncoder:
         first = pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), self._distinct)
         chunks = pa.chunked_array([first, *self._pending]).unify_dictionaries().chunks
         self._distinct = chunks[-1].dictionary
-        self._nodes += [chunk.indices.to_numpy() for chunk in chunks[1:]]
-        self._pending, self._num_pending = [], 0
+        for chunk in chunks[1:]:
+            self._codes.append(chunk.indices.to_numpy())
+        self._pending, self._num_pending, self._num_rows = [], 0, 0
 
 
 def _as_strings(batch: Any) -> Any:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Optional
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,14 @@ from tqdm import tqdm
 
 from pyg_irllrec.datasets._ingest.cell_location import CellLocation
 from pyg_irllrec.datasets._ingest.columns import to_ratings
+from pyg_irllrec.datasets._ingest.disk_arrays import DiskArrays
 from pyg_irllrec.datasets._ingest.id_encoder import IdEncoder
 from pyg_irllrec.datasets._ingest.ids import to_ids
+from pyg_irllrec.datasets._ingest.partition_rows import Rows, partition_rows
 from pyg_irllrec.datasets._ingest.table import Table, check_columns
 from pyg_irllrec.datasets._ingest.time_column import TimeColumn
+
+_KEPT = ('user', 'item', 'rating', 'time')
 
 
 class InteractionColumns(NamedTuple):
@@ -46,47 +51,113 @@ def read_interactions(
     columns: InteractionColumns,
     duplicates: str,
     time_unit: str,
+    folder: Optional[Path] = None,
 ) -> Interactions:
-    r"""Reads the tables in their order."""
+    r"""Reads the tables in their order. Memory holds the distinct ids and some millions
+    of rows; all others are on disk, and so are the interactions that are returned.
+
+    Args:
+        tables (sequence of Table): The tables.
+        columns (InteractionColumns): The columns that are read.
+        duplicates (str): How repeated pairs are treated.
+        time_unit (str): The unit of times that are numbers.
+        folder (Path, optional): The folder of temporary files, which have no names.
+            (default: :obj:`None`, the one of :mod:`tempfile`)
+    """
+    rows = _read_rows(tables, columns, time_unit, folder)
+    unit = None if rows.times is None else rows.times.finish()
+    buckets = partition_rows(rows, folder)
+    user_ids, item_ids = rows.users.ids, rows.items.ids
+    num_rows = rows.num_rows
+    del rows
+    kept = _KeptRows(duplicates, len(item_ids), folder)
+    while buckets:  # Each is freed before the next.
+        kept.add(buckets.pop(0).joined())
+    if kept.num_repeated:
+        _refuse_repeated(kept, user_ids, item_ids)
+    return Interactions(user_ids, item_ids, *kept.finish(), unit, num_rows)
+
+
+def _read_rows(
+    tables: Sequence[Table],
+    columns: InteractionColumns,
+    time_unit: str,
+    folder: Optional[Path],
+) -> Rows:
     names = list(dict.fromkeys(name for name in columns if name is not None))
     for table in tables:
         check_columns(table, names)
-    users, items = IdEncoder(), IdEncoder()
-    ratings: list[npt.NDArray[np.float32]] = []
-    times = TimeColumn(time_unit)
+    users, items = IdEncoder(folder), IdEncoder(folder)
+    ratings = None if columns.rating is None else DiskArrays(folder)
+    times = None if columns.timestamp is None else TimeColumn(time_unit, folder)
+    num_rows = 0
     with tqdm(desc='Reading', unit=' rows', unit_scale=True, delay=2) as progress:
         for table in tables:
             row = 0
             for batch in table.batches(names):
+                if len(batch) == 0:
+                    continue
                 for encoder, name in ((users, columns.user), (items, columns.item)):
                     cell = CellLocation(table, name, row)
                     encoder.add(to_ids(batch[name], cell), cell)
-                if columns.rating is not None:
+                if columns.rating is not None and ratings is not None:
                     cell = CellLocation(table, columns.rating, row)
                     ratings.append(to_ratings(batch[columns.rating], cell))
-                if columns.timestamp is not None:
+                if columns.timestamp is not None and times is not None:
                     cell = CellLocation(table, columns.timestamp, row)
                     times.add(batch[columns.timestamp], cell)
                 row += len(batch)
                 progress.update(len(batch))
             if row == 0:
                 raise ValueError(f'{table.name} must hold interactions, got no rows')
-    user_ids, user = users.finish()
-    item_ids, item = items.finish()
-    rating = torch.from_numpy(np.concatenate(ratings)) if ratings else None
-    time, unit = None, None
-    if columns.timestamp is not None:
-        seconds, unit = times.finish()
-        time = torch.from_numpy(seconds)
-        del seconds
-    key = torch.from_numpy(user * np.int64(len(item_ids)) + item)
-    del users, items, user, item, ratings, times
-    if duplicates == 'error':
-        _check_distinct(key, user_ids, item_ids)
-    num_rows = key.numel()
-    key, rating, time = _merge(key, rating, time, duplicates)
-    edge_index = torch.stack([key // len(item_ids), key % len(item_ids)])
-    return Interactions(user_ids, item_ids, edge_index, rating, time, unit, num_rows)
+            num_rows += row
+    return Rows(users.finish(), items.finish(), ratings, times, num_rows)
+
+
+class _KeptRows:
+    r"""The interactions that are left of repeated rows. They are added in the order of
+    users, all rows of a user at once."""
+
+    def __init__(self, duplicates: str, num_items: int, folder: Optional[Path]) -> None:
+        self._duplicates = duplicates
+        self._num_items = num_items
+        self._columns = {name: DiskArrays(folder) for name in _KEPT}
+        self.num_repeated = 0
+        self.first_repeated: Optional[int] = None
+
+    def add(self, records: npt.NDArray[Any]) -> None:
+        r"""Adds rows as :func:`partition_rows` writes them."""
+        key, rating, time = (
+            torch.from_numpy(records[name].copy())
+            if name in (records.dtype.names or ())
+            else None
+            for name in ('key', 'rating', 'time')
+        )
+        assert key is not None
+        if self._duplicates == 'error':
+            self._count_repeated(key)
+        key, rating, time = _merge(key, rating, time, self._duplicates)
+        ends = (key // self._num_items, key % self._num_items)
+        for name, column in zip(_KEPT, (*ends, rating, time)):
+            if column is not None:
+                self._columns[name].append(column.numpy())
+
+    def finish(self) -> tuple[Tensor, Optional[Tensor], Optional[Tensor]]:
+        r"""Their pairs, ratings and times, memory-mapped."""
+        user, item, rating, time = self._columns.values()
+        edge_index = torch.from_numpy(user.mapped(item))
+        return (
+            edge_index,
+            torch.from_numpy(rating.mapped()) if len(rating) else None,
+            torch.from_numpy(time.mapped()) if len(time) else None,
+        )
+
+    def _count_repeated(self, key: Tensor) -> None:
+        key = key.sort().values
+        repeated = key[1:][key[1:] == key[:-1]]
+        self.num_repeated += repeated.numel()
+        if repeated.numel() and self.first_repeated is None:
+            self.first_repeated = int(repeated[0])
 
 
 def _merge(
@@ -123,14 +194,11 @@ def _check_sums(rating: Tensor) -> None:
         )
 
 
-def _check_distinct(key: Tensor, user_ids: Any, item_ids: Any) -> None:
-    key = key.sort().values
-    repeated = key[1:][key[1:] == key[:-1]]
-    if repeated.numel() > 0:
-        user, item = divmod(int(repeated[0]), len(item_ids))
-        raise ValueError(
-            "'duplicates' must be 'last', 'first' or 'sum' where pairs of user and "
-            f'item are repeated, got {repeated.numel()} rows that repeat a pair '
-            f'(first: user {user_ids[user].as_py()!r}, item '
-            f'{item_ids[item].as_py()!r})'
-        )
+def _refuse_repeated(kept: _KeptRows, user_ids: Any, item_ids: Any) -> NoReturn:
+    assert kept.first_repeated is not None
+    user, item = divmod(kept.first_repeated, len(item_ids))
+    raise ValueError(
+        "'duplicates' must be 'last', 'first' or 'sum' where pairs of user and item "
+        f'are repeated, got {kept.num_repeated} rows that repeat a pair (first: user '
+        f'{user_ids[user].as_py()!r}, item {item_ids[item].as_py()!r})'
+    )

@@ -74,7 +74,7 @@ def write_store(
         with atomic_folder(folder, replace) as part:
             for name, value in edges.items():
                 with atomic_write(part / f'{name}.npy', 'wb') as file:
-                    _write_array(file, value.contiguous().numpy())
+                    _write_array(file, value.numpy())
             for side, batch in nodes.items():
                 with atomic_write(part / f'{side}.arrow', 'wb') as file:
                     # One batch, so that rows are found without a search.
@@ -106,7 +106,9 @@ def _write_array(file: IO[bytes], array: npt.NDArray[Any]) -> None:
     full disk."""
     header = np.lib.format.header_data_from_array_1_0(array)
     np.lib.format.write_array_header_1_0(file, header)
-    file.write(array.data)
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, _CHUNK):  # It may be on disk, not in memory.
+        file.write(flat[start : start + _CHUNK].data)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

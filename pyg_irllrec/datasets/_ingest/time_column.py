@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ from pyg_irllrec.datasets._ingest.convert import (
     try_casts,
 )
 from pyg_irllrec.datasets._ingest.decode import decode
+from pyg_irllrec.datasets._ingest.disk_arrays import DiskArrays
 from pyg_irllrec.datasets._ingest.ids import EXACT_BELOW
 from pyg_irllrec.typing import IntArray
 from pyg_irllrec.utils.time_units import (
@@ -33,32 +36,28 @@ _REASON = 'must hold numbers or ISO 8601 dates'
 _NUMBER = r'^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$'
 
 
-class _Part(NamedTuple):
-    values: npt.NDArray[Any]
-    cell: CellLocation
-
-
 class TimeColumn:
-    r"""Collects a column of times in batches and converts it to seconds since 1970,
-    rounded down.
+    r"""Collects a column of times in batches, on disk, and converts it to seconds since
+    1970, rounded down.
 
     Args:
         unit (str): The unit of numbers, one of :obj:`UNITS`, or :obj:`"auto"`: that in
             which all of them are times of 1973 to 2286, else seconds.
+        folder (Path, optional): The folder of temporary files. (default: :obj:`None`)
     """
 
-    def __init__(self, unit: str) -> None:
+    def __init__(self, unit: str, folder: Optional[Path] = None) -> None:
         self._given = unit
-        self._parts: list[_Part] = []
+        self._values = DiskArrays(folder)
+        self._cells: list[CellLocation] = []
         self._kind: Optional[str] = None
+        self._unit: Optional[str] = None
 
     def add(self, values: Any, cell: CellLocation) -> None:
         r"""Adds the times of the next rows, which are at :obj:`cell`."""
         values = decode(values, cell)
         if values.null_count > 0 or pa.types.is_floating(values.type):
             cell.fail_where(pc.is_null(values, nan_is_null=True), 'lacks a timestamp')
-        if len(values) == 0:
-            return
         kind = 'dates'
         if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
             part = _seconds(values)
@@ -70,41 +69,48 @@ class TimeColumn:
         if self._kind not in (None, kind):
             cell.fail(f'mixes numbers and dates, got {kind} after {self._kind}')
         self._kind = kind
-        self._parts.append(_Part(part, cell))
+        self._values.append(part)
+        self._cells.append(cell)
 
-    def finish(self) -> tuple[IntArray, Optional[str]]:
-        r"""Returns the seconds of all rows, and the unit of numbers."""
-        unit = None
+    def finish(self) -> Optional[str]:
+        r"""Returns the unit of numbers, once all times are there."""
         if self._kind == 'numbers':
-            unit = self._infer() if self._given == 'auto' else self._given
-        seconds = []
-        for values, cell in self._parts:
-            scaled = values if unit in (None, 's') else values // UNITS[unit]
-            if scaled.min() < _YEAR_1 or scaled.max() > _YEAR_9999:
-                what = 'seconds' if unit is None else UNIT_NAMES[unit]
-                cell.fail_where(
-                    pa.array((scaled < _YEAR_1) | (scaled > _YEAR_9999)),
-                    f'must hold times of the years 1 to 9999 in {what}',
-                    values,
-                )
-            seconds.append(np.floor(scaled).astype(np.int64, copy=False))
-        return np.concatenate(seconds), unit
+            self._unit = self._infer() if self._given == 'auto' else self._given
+        return self._unit
+
+    def seconds(self, batch: int) -> IntArray:
+        r"""The seconds of the rows of a batch, once their unit is found."""
+        unit, values = self._unit, self._values[batch]
+        scaled = values if unit in (None, 's') else values // UNITS[unit]
+        if scaled.min() < _YEAR_1 or scaled.max() > _YEAR_9999:
+            what = 'seconds' if unit is None else UNIT_NAMES[unit]
+            self._cells[batch].fail_where(
+                pa.array((scaled < _YEAR_1) | (scaled > _YEAR_9999)),
+                f'must hold times of the years 1 to 9999 in {what}',
+                values,
+            )
+        seconds: IntArray = np.floor(scaled).astype(np.int64, copy=False)
+        return seconds
+
+    def _parts(self) -> Iterator[tuple[npt.NDArray[Any], CellLocation]]:
+        return zip(self._values, self._cells)
 
     def _infer(self) -> str:
-        largest = [float(np.abs(values).max()) for values, _ in self._parts]
+        largest = [float(np.abs(values).max()) for values in self._values]
         most = max(largest)
         self._check_written_dates()
         unit = find_unit(most)
         if unit is None:
-            values, cell = self._parts[largest.index(most)]
+            batch = largest.index(most)
+            values = self._values[batch]
             row = int(np.abs(values).argmax())
-            cell.fail(
+            self._cells[batch].fail(
                 "holds a time that fits no unit: pass 'time_unit'", row, values[row]
             )
         if most < unit_range('s')[0]:
             self._check_fractions()
         if unit != 's':
-            for values, cell in self._parts:
+            for values, cell in self._parts():
                 size = np.abs(values)
                 cell.fail_where(
                     pa.array((size > 0) & (size < unit_range(unit)[0])),
@@ -115,10 +121,10 @@ class TimeColumn:
         return unit
 
     def _check_written_dates(self) -> None:
-        found = find_written_dates([values for values, _ in self._parts])
+        found = find_written_dates(self._values)
         if found is None:
             return
-        for values, cell in self._parts:
+        for values, cell in self._parts():
             cell.fail_where(
                 pa.array(values == found.example),
                 f'holds dates written as numbers ({found.form}), which have no unit: '
@@ -129,7 +135,7 @@ class TimeColumn:
     def _check_fractions(self) -> None:
         r"""Raises a :class:`ValueError` for fractions: these times are no seconds since
         1970 but those of a start, or days, whose order is in the fractions, too."""
-        for values, cell in self._parts:
+        for values, cell in self._parts():
             if values.dtype.kind == 'f':
                 cell.fail_where(
                     pa.array(values != np.floor(values)),
