@@ -221,16 +221,18 @@ class InteractionDataset(StoredDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> InteractionDataset:
-        r"""Reads Parquet files in batches. Times may also be timestamps or dates. The
+        r"""Reads Parquet files in batches. A folder stands for all Parquet files in it,
+        as Spark, Dask or polars write them; in Hive's layout (:obj:`day=1/0.parquet`)
+        :obj:`day` is a column, too. Times may also be timestamps or dates. The
         arguments and errors are those of :meth:`from_csv`."""
         import_optional('pyarrow', cls.__name__, 'data')
         check_options(root, transform, force_reload)
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
-        from pyg_irllrec.datasets._ingest.parquet_table import ParquetTable
+        from pyg_irllrec.datasets._ingest.open_table import open_parquet
 
         tables = InputTables(user, item, rating, timestamp, duplicates, time_unit)
         for file in _as_paths(path):
-            tables.add(ParquetTable(file))
+            tables.add(open_parquet(file))
         tables.add_texts('user', users, user_id, user_text)
         tables.add_texts('item', items, item_id, item_text, item_title)
         tables.build(Path(root), {'kind': 'parquet'}, force_reload)

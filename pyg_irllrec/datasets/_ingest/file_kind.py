@@ -9,8 +9,10 @@ _JSON_LINES = ('.jsonl', '.ndjson', '.json')
 
 
 def file_kind(path: PathLike) -> str:
-    r"""How to read a file, by its name: as :obj:`"parquet"`, :obj:`"json_lines"` or
-    :obj:`"csv"`."""
+    r"""How to read a file, by its name: as :obj:`"parquet"`, as a folder is,
+    :obj:`"json_lines"` or :obj:`"csv"`."""
+    if Path(path).expanduser().is_dir():
+        return 'parquet'
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()

@@ -12,10 +12,12 @@ from pyg_irllrec.datasets._ingest.build_plan import (
     check_duplicates,
 )
 from pyg_irllrec.datasets._ingest.file_source import FileSource
+from pyg_irllrec.datasets._ingest.folder_source import FolderSource
 from pyg_irllrec.datasets._ingest.frame_source import FrameSource
 from pyg_irllrec.datasets._ingest.frame_table import FrameTable
 from pyg_irllrec.datasets._ingest.node_texts import TextColumns
 from pyg_irllrec.datasets._ingest.open_table import open_table
+from pyg_irllrec.datasets._ingest.parquet_folder import ParquetFolder
 from pyg_irllrec.datasets._ingest.read_interactions import InteractionColumns
 from pyg_irllrec.datasets._ingest.source import Source
 from pyg_irllrec.datasets._ingest.table import Table
@@ -140,6 +142,8 @@ class InputTables:
 def _source(table: Table, columns: Sequence[str]) -> Source:
     if isinstance(table, FrameTable):
         return FrameSource(table, columns)
+    if isinstance(table, ParquetFolder):
+        return FolderSource(table.path, table.paths)
     return FileSource(Path(table.name))
 
 

@@ -7,6 +7,7 @@ from typing import Optional
 from pyg_irllrec.datasets._ingest.csv_table import CsvTable
 from pyg_irllrec.datasets._ingest.file_kind import file_kind
 from pyg_irllrec.datasets._ingest.json_lines_table import JsonLinesTable
+from pyg_irllrec.datasets._ingest.parquet_folder import ParquetFolder
 from pyg_irllrec.datasets._ingest.parquet_table import ParquetTable
 from pyg_irllrec.datasets._ingest.table import Table
 
@@ -18,10 +19,11 @@ def open_table(
     quote: Optional[str] = '"',
     texts: Sequence[str] = (),
 ) -> Table:
-    r"""A table in a file, which is read as its name has it.
+    r"""A table in a file, which is read as its name has it, or in a folder of Parquet
+    files.
 
     Args:
-        path (Path): The file.
+        path (Path): The file or folder.
         sep (str): The separator of a CSV file. (default: :obj:`","`)
         encoding (str): The encoding of CSV and JSON lines. (default: :obj:`"utf-8"`)
         quote (str, optional): The quote of a CSV file. (default: :obj:`'"'`)
@@ -29,7 +31,13 @@ def open_table(
     """
     kind = file_kind(path)
     if kind == 'parquet':
-        return ParquetTable(path)
+        return open_parquet(path)
     if kind == 'json_lines':
         return JsonLinesTable(path, encoding, texts)
     return CsvTable(path, sep, encoding, quote)
+
+
+def open_parquet(path: Path) -> Table:
+    r"""A Parquet file, or all of a folder."""
+    is_folder = path.expanduser().is_dir()
+    return ParquetFolder(path) if is_folder else ParquetTable(path)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Optional
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
