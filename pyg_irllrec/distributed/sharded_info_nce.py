@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Optional
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh
+
+from pyg_irllrec.distributed._row_exchange import gather_sizes, send_rows
+from pyg_irllrec.distributed._row_ranges import check_mesh
+from pyg_irllrec.functional import unit_norm
+from pyg_irllrec.functional._kernels.info_nce_moments import LEAST_TEMPERATURE
+from pyg_irllrec.functional._unit import through_unit, unit
+from pyg_irllrec.functional.info_nce import check_temperature
+from pyg_irllrec.utils.checks import (
+    check_choice,
+    check_matrix,
+    check_not_below,
+    check_same_shape,
+)
+
+# Rows of keys at once: the rest of a pass over all keys stays small.
+ROWS = 2**14
+
+
+def sharded_info_nce(
+    query: Tensor,
+    key: Tensor,
+    keys: Optional[Tensor] = None,
+    *,
+    mesh: DeviceMesh,
+    temperature: float = 1.0,
+    impl: str = 'ring',
+) -> Tensor:
+    r"""This rank's share of :func:`~pyg_irllrec.functional.info_nce` with the rows and
+    the keys of all ranks: the shares add up to the mean over all rows, and their
+    gradients to its gradient. No rank holds the keys of another. All ranks call it
+    together.
+
+    Args:
+        query (torch.Tensor): The rows of this rank.
+        key (torch.Tensor): The positive of each row.
+        keys (torch.Tensor, optional): This rank's candidates in the denominator.
+            (default: :obj:`None`, :obj:`key`: the batch of all ranks)
+        mesh (DeviceMesh): The ranks, in one dimension.
+        temperature (float): :math:`\tau`. (default: :obj:`1.0`)
+        impl (str): The implementation. (default: :obj:`"ring"`)
+
+            - :obj:`"ring"` is exact. The queries travel from rank to rank, each of
+              which adds its keys to their log-sum-exp; backward is a second round.
+            - :obj:`"moments"` is approximate, as in
+              :func:`~pyg_irllrec.functional.info_nce`: all that is sent is the sum of
+              keys and of their outer products, :math:`d^2 + d + 1` numbers.
+
+    Shapes:
+        - **query**, **key:** :math:`(B, d)`, **keys:** :math:`(C, d)`; a rank may have
+          no rows
+        - **output:** a scalar
+
+    Raises:
+        ValueError: If a shape, dtype or option is not as above.
+    """
+    candidates = key if keys is None else keys
+    for name, value in (('query', query), ('key', key), ('keys', candidates)):
+        check_matrix(name, value, may_be_empty=True)
+    check_same_shape('key', key, 'query', query)
+    if candidates.size(1) != query.size(1):
+        raise ValueError(
+            f"'keys' must be as wide as 'query', {query.size(1)}, got "
+            f'{candidates.size(1)}'
+        )
+    check_mesh(mesh)
+    check_temperature('temperature', temperature)
+    check_choice('impl', impl, ('ring', 'moments'))
+    group = mesh.get_group()
+    sizes = gather_sizes(query.size(0), query.device, group)
+    query, key = unit_norm(query), unit_norm(key)
+    positive = (query * key).sum(dim=-1) / temperature
+    lse: Tensor
+    if impl == 'ring':
+        candidates = unit_norm(candidates)
+        lse = _RingLogSumExp.apply(  # type: ignore[no-untyped-call]
+            query / temperature, candidates, sizes, group
+        )
+    else:
+        lse = _log_sum_exp(query, candidates, temperature, group)
+    return (lse - positive).sum() / sum(sizes)
+
+
+class _RingLogSumExp(torch.autograd.Function):
+    r"""Queries travel rather than keys: there are seldom more of them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        keys: Tensor,
+        sizes: list[int],
+        group: dist.ProcessGroup,
+    ) -> Tensor:
+        def add(packet: Tensor) -> None:
+            for part in _parts(packet, keys):
+                logits = part[:, :-1] @ keys.t()
+                part[:, -1] = part[:, -1].logaddexp(logits.logsumexp(dim=1))
+
+        nothing = query.new_full((query.size(0), 1), -torch.inf)
+        packet = torch.cat([query, nothing], dim=1)
+        lse = _travel(packet, add, sizes, group)[:, -1].contiguous()
+        ctx.save_for_backward(query, keys, lse)
+        ctx.ranks = sizes, group
+        return lse
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        query, keys, lse = ctx.saved_tensors
+        dim = query.size(1)
+        grad_keys = torch.zeros_like(keys)
+
+        def add(packet: Tensor) -> None:
+            for part in _parts(packet, keys):
+                x = part[:, :dim]
+                weight = (x @ keys.t()).sub_(part[:, dim, None]).exp_()
+                weight.mul_(part[:, dim + 1, None])
+                part[:, dim + 2 :] += weight @ keys
+                grad_keys.addmm_(weight.t(), x)
+
+        columns = query, lse[:, None], grad[:, None], torch.zeros_like(query)
+        packet = _travel(torch.cat(columns, dim=1), add, *ctx.ranks)
+        return packet[:, dim + 2 :], grad_keys, None, None
+
+
+def _travel(
+    packet: Tensor,
+    visit: Callable[[Tensor], None],
+    sizes: list[int],
+    group: dist.ProcessGroup,
+) -> Tensor:
+    r"""Every rank's packet visits all ranks, the next one each time, and comes home."""
+    rank, num_ranks = group.rank(), group.size()
+    for hop in range(num_ranks):
+        visit(packet)
+        send, receive = [0] * num_ranks, [0] * num_ranks
+        send[(rank + 1) % num_ranks] = packet.size(0)
+        receive[rank - 1] = sizes[(rank - hop - 1) % num_ranks]
+        packet = send_rows(packet, send, receive, group)
+    return packet
+
+
+def _parts(packet: Tensor, keys: Tensor) -> tuple[Tensor, ...]:
+    r"""Rows whose logits are held at once."""
+    size = 2**22 if keys.is_cpu else 2**26
+    parts: tuple[Tensor, ...] = packet.split(max(16, size // max(1, keys.size(0))))
+    return parts
+
+
+def _log_sum_exp(
+    query: Tensor, keys: Tensor, temperature: float, group: dist.ProcessGroup
+) -> Tensor:
+    r"""As if all keys had one normal distribution."""
+    least = LEAST_TEMPERATURE['moments']
+    check_not_below("'temperature' with impl='moments'", temperature, least)
+    dim = query.size(1)
+    moments: Tensor = _Moments.apply(keys, group)  # type: ignore[no-untyped-call]
+    count, first, second = moments.split([1, dim, dim * dim])
+    mean = first / count
+    covariance = (second / count).view(dim, dim) - torch.outer(mean, mean)
+    within = ((query @ covariance) * query).sum(dim=1) / (2 * temperature**2)
+    lse: Tensor = query @ mean / temperature + count.log() + within
+    return lse
+
+
+class _Moments(torch.autograd.Function):
+    r"""The number of keys of all ranks, the sum of unit keys, and of their outer
+    products, without unit keys that autograd would hold."""
+
+    @staticmethod
+    def forward(ctx: Any, keys: Tensor, group: dist.ProcessGroup) -> Tensor:
+        dim = keys.size(1)
+        moments = keys.new_zeros(1 + dim + dim * dim)
+        count, first, second = moments.split([1, dim, dim * dim])
+        count += keys.size(0)
+        for part in keys.split(ROWS):
+            x, _ = unit(part)
+            first += x.sum(dim=0)
+            second.view(dim, dim).addmm_(x.t(), x)
+        dist.all_reduce(moments, group=group)
+        ctx.group = group
+        ctx.save_for_backward(keys)
+        return moments
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (keys,) = ctx.saved_tensors
+        dim = keys.size(1)
+        grad = grad.clone()  # Each rank has that of its own rows.
+        dist.all_reduce(grad, group=ctx.group)
+        _, first, second = grad.split([1, dim, dim * dim])
+        both = second.view(dim, dim) + second.view(dim, dim).t()
+        out = torch.empty_like(keys)
+        for part, grad_part in zip(keys.split(ROWS), out.split(ROWS)):
+            x, inverse = unit(part)
+            torch.addmm(first, x, both, out=grad_part)
+            through_unit(grad_part, x, inverse)
+        return out, None

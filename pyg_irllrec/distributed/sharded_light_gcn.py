@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn import Module
+
+from pyg_irllrec.distributed._row_exchange import RowLookup, gather_sizes
+from pyg_irllrec.distributed.sharded_embedding import ShardedEmbedding
+from pyg_irllrec.distributed.sharded_graph import ShardedGraph
+from pyg_irllrec.distributed.sharded_info_nce import sharded_info_nce
+from pyg_irllrec.functional.bpr_loss import unchecked_bpr_loss
+from pyg_irllrec.functional.info_nce import check_temperature
+from pyg_irllrec.utils.argument_checks import check_instance
+from pyg_irllrec.utils.checks import (
+    check_choice,
+    check_count,
+    check_not_negative,
+    check_rows,
+    check_triplets,
+)
+
+
+class ShardedLightGCN(Module):
+    r"""LightGCN with texts for more nodes than one device holds: embeddings, texts and
+    edges are sharded, and every rank trains on triplets of its own:
+
+    .. math::
+        \mathcal{L} = \mathcal{L}_{\mathrm{BPR}}(\mathbf{Z}) + \lambda
+        \sum_{s \in \{\mathrm{users}, \mathrm{items}\}}
+        \mathrm{InfoNCE}(\mathbf{Z}_s, p(\mathbf{T}_s)), \qquad
+        \mathbf{Z} = \sum_{l=0}^{L} \mathbf{E}_l
+
+    on the users and the chosen items of the triplets of all ranks, with :math:`p` the
+    projector, of which every rank has a copy. Give an optimizer
+    :meth:`parameter_groups`; its weight decay is the L2 term.
+
+    Args:
+        graph (ShardedGraph): The graph.
+        embedding_dim (int): The width :math:`d`. (default: :obj:`32`)
+        num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
+        num_slices (int): In how many slices of columns layers are computed, see
+            :meth:`ShardedGraph.propagate`. (default: :obj:`1`)
+        text (torch.Tensor, optional): Text embeddings of the rank's own nodes, users
+            first, of shape :math:`(n, w)`. (default: :obj:`None`, no contrast)
+        projector (torch.nn.Module, optional): What turns them into rows of width
+            :math:`d`. All ranks start from the first one's.
+            (default: :obj:`None`, the text is as wide as that)
+        text_weight (float): :math:`\lambda`. (default: :obj:`1.0`)
+        temperature (float): That of the contrast. (default: :obj:`0.2`)
+        negatives (str): The texts of :obj:`"all"` nodes of a side, or of those in the
+            :obj:`"batch"` of all ranks. (default: :obj:`"all"`)
+        impl (str): :obj:`"moments"` or :obj:`"ring"`, see
+            :func:`~pyg_irllrec.distributed.sharded_info_nce`.
+            (default: :obj:`"moments"`)
+        generator (torch.Generator, optional): Where this rank's embeddings are drawn
+            from: seed it by rank. (default: :obj:`None`, torch's own)
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        graph: ShardedGraph,
+        embedding_dim: int = 32,
+        *,
+        num_layers: int = 3,
+        num_slices: int = 1,
+        text: Optional[Tensor] = None,
+        projector: Optional[Module] = None,
+        text_weight: float = 1.0,
+        temperature: float = 0.2,
+        negatives: str = 'all',
+        impl: str = 'moments',
+        generator: Optional[torch.Generator] = None,
+    ) -> None:
+        super().__init__()
+        check_instance('graph', graph, ShardedGraph)
+        check_count('num_layers', num_layers)
+        check_count('num_slices', num_slices)
+        check_not_negative('text_weight', text_weight)
+        check_temperature('temperature', temperature)
+        check_choice('negatives', negatives, ('all', 'batch'))
+        check_choice('impl', impl, ('moments', 'ring'))
+        if text is not None:
+            check_rows('text', text, graph.num_nodes, 'per node of this rank')
+        if projector is not None:
+            check_instance('projector', projector, Module)
+        self.graph = graph
+        self.num_layers = num_layers
+        self.num_slices = num_slices
+        self.text_weight = text_weight
+        self.temperature = temperature
+        self.negatives = negatives
+        self.impl = impl
+        self.group = graph.mesh.get_group()
+        self.users, self.items = (
+            ShardedEmbedding(
+                ranges.num_rows, embedding_dim, graph.mesh, generator=generator
+            )
+            for ranges in graph.ranges
+        )
+        self.projector = projector
+        for weight in [] if projector is None else projector.parameters():
+            dist.broadcast(weight.detach(), group=self.group, group_src=0)
+            weight.register_hook(self._add_up)
+        self.text: Optional[Tensor]
+        self.register_buffer('text', text, persistent=False)
+
+    def _add_up(self, grad: Tensor) -> Tensor:
+        total = grad.clone()
+        dist.all_reduce(total, group=self.group)
+        return total
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        r"""The parameters for an optimizer, those that are sharded apart: it cannot
+        step both in one call."""
+        groups = [{'params': [self.users.weight, self.items.weight]}]
+        if self.projector is not None:
+            groups.append({'params': list(self.projector.parameters())})
+        return groups
+
+    def forward(self) -> Tensor:
+        r"""The embeddings :math:`\mathbf{Z}` of the rank's own nodes, users first, of
+        shape :math:`(n, d)`. All ranks call it together."""
+        x = torch.cat([self.users.own, self.items.own])
+        return self.graph.propagate(x, self.num_layers, num_slices=self.num_slices)
+
+    def loss(self, triplets: Tensor) -> Tensor:
+        r"""This rank's share of the loss: the shares add up to the loss of all
+        triplets, and after :meth:`~torch.Tensor.backward` every rank has the gradient
+        of that by its own parameters. All ranks call it together.
+
+        Args:
+            triplets (torch.Tensor): User, positive item and negative item ids, each
+                from zero, of any owner, of shape :math:`(3, B)`.
+
+        Raises:
+            ValueError: If a shape, dtype or id is not as above.
+        """
+        ranges = self.graph.ranges
+        check_triplets(triplets, ranges.users.num_rows, ranges.items.num_rows)
+        position = torch.cat(
+            [
+                ranges.user_position(triplets[0]),
+                ranges.item_position(triplets[1:].flatten()),
+            ]
+        )
+        block = ranges.block
+        lookup = RowLookup(position // block, position % block, self.group)
+        z = self()
+        user, positive, negative = lookup(z).chunk(3)
+        sizes = gather_sizes(triplets.size(1), z.device, self.group)
+        loss = unchecked_bpr_loss(user, positive, negative, 'sum') / sum(sizes)
+        if self.text is None:
+            return loss
+        return loss + self.text_weight * self._contrast(user, positive, lookup)
+
+    def _contrast(self, user: Tensor, item: Tensor, lookup: RowLookup) -> Tensor:
+        assert self.text is not None
+        user_keys = item_keys = None
+        if self.negatives == 'all':
+            keys = self._project(self.text)
+            user_keys, item_keys = keys.tensor_split([self.users.own.size(0)])
+            user_text, item_text, _ = lookup(keys).chunk(3)
+        else:
+            user_text, item_text, _ = self._project(lookup(self.text)).chunk(3)
+        sides = (user, user_text, user_keys), (item, item_text, item_keys)
+        terms = [
+            sharded_info_nce(
+                *side,
+                mesh=self.graph.mesh,
+                temperature=self.temperature,
+                impl=self.impl,
+            )
+            for side in sides
+        ]
+        return terms[0] + terms[1]
+
+    def _project(self, text: Tensor) -> Tensor:
+        if self.projector is None:
+            return text
+        rows: Tensor = self.projector(text)
+        return rows
