@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric.typing import Adj
 
 from pyg_irllrec.functional._reduction import sum_tensors
-from pyg_irllrec.functional.info_nce import unchecked_info_nce
+from pyg_irllrec.functional._shared_info_nce import shared_info_nce
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
@@ -180,7 +180,8 @@ class BIGCF(ContrastiveBackbone):
         share: Optional[Tensor],
     ) -> Tensor:
         r"""The mean loss of nodes placed with others, by the share of each."""
-        return unchecked_info_nce(
+        return shared_info_nce(
+            self.ranks,
             query,
             key,
             temperature=self.temperature,

@@ -9,6 +9,7 @@ from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.embedding_backbone import EmbeddingBackbone
 from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_not_negative, check_triplets
+from pyg_irllrec.utils.ranks import Ranks
 
 
 class ContrastiveBackbone(EmbeddingBackbone):
@@ -36,6 +37,8 @@ class ContrastiveBackbone(EmbeddingBackbone):
     Raises:
         ValueError: If an argument is out of range.
     """
+
+    ranks: Optional[Ranks] = None
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pyg_irllrec.functional import propagate
 from pyg_irllrec.functional._reduction import sum_tensors
-from pyg_irllrec.functional.info_nce import unchecked_info_nce
+from pyg_irllrec.functional._shared_info_nce import shared_info_nce
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
 from pyg_irllrec.nn.backbones.contrastive_backbone import ContrastiveBackbone
 from pyg_irllrec.nn.backbones.embedding_backbone import sums_layers
@@ -118,7 +118,8 @@ class DCCF(ContrastiveBackbone):
 
     def _contrast_pair(self, query: Tensor, key: Tensor, once: Tensor) -> Tensor:
         r"""The sum of losses of nodes, each once, placed with others, each once."""
-        return unchecked_info_nce(
+        return shared_info_nce(
+            self.ranks,
             query,
             key,
             temperature=self.temperature,

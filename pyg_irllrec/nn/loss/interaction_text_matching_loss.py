@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Optional
+
 from torch import Tensor
 from torch.nn import Module
 
@@ -7,6 +9,7 @@ from pyg_irllrec.functional.matching_loss import (
     matching_loss,
     unchecked_matching_loss,
 )
+from pyg_irllrec.utils.ranks import Ranks
 
 
 class InteractionTextMatchingLoss(Module):
@@ -24,6 +27,8 @@ class InteractionTextMatchingLoss(Module):
     :math:`d` dimensions of an embedding, as in the authors' code.
     """
 
+    ranks: Optional[Ranks] = None
+
     def __init__(self) -> None:
         super().__init__()
 
@@ -38,8 +43,15 @@ class InteractionTextMatchingLoss(Module):
         Raises:
             ValueError: If a shape or dtype is not as above.
         """
+        if self.ranks is not None:
+            return self._unchecked(student, teacher)
         return matching_loss(student, teacher)
 
     def _unchecked(self, student: Tensor, teacher: Tensor) -> Tensor:
         r"""The same for callers that have checked their input."""
-        return unchecked_matching_loss(student, teacher)
+        if self.ranks is None:
+            return unchecked_matching_loss(student, teacher)
+        num_rows = student.size(0)
+        rows = self.ranks.rows(num_rows)
+        loss = unchecked_matching_loss(student[rows], teacher[rows], 'sum')
+        return self.ranks.size / num_rows * loss

@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn import Module
 
 from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.functional._shared_info_nce import shared_info_nce
 from pyg_irllrec.functional.info_nce import (
     IMPLEMENTATIONS,
     check_temperature,
-    unchecked_info_nce,
 )
 from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.nn._plain_module import is_plain
@@ -23,6 +23,7 @@ from pyg_irllrec.utils.checks import (
     check_same_shape,
 )
 from pyg_irllrec.utils.first_occurrence import first_occurrence
+from pyg_irllrec.utils.ranks import Ranks
 
 
 class PairwiseAlignmentLoss(Module):
@@ -51,6 +52,8 @@ class PairwiseAlignmentLoss(Module):
     Raises:
         ValueError: If an argument is out of range.
     """
+
+    ranks: Optional[Ranks] = None
 
     def __init__(
         self,
@@ -96,14 +99,19 @@ class PairwiseAlignmentLoss(Module):
     ) -> Tensor:
         r"""The same for callers that have checked their input."""
         if index is None:
-            return unchecked_info_nce(
-                embedding, text, temperature=self.temperature, impl=self.impl
+            return shared_info_nce(
+                self.ranks,
+                embedding,
+                text,
+                temperature=self.temperature,
+                impl=self.impl,
             )
         weight = None
         if not self.duplicates:
             weight = first_occurrence(index).to(wide_dtype(embedding))
         in_batch = self.negatives == 'batch'
-        return unchecked_info_nce(
+        return shared_info_nce(
+            self.ranks,
             embedding.index_select(0, index),
             text.index_select(0, index),
             None if in_batch else text,
@@ -172,7 +180,8 @@ def _align_rows(
             keys = text[:num_users] if column == 0 else text[num_users:]
         if loss.duplicates:
             once = share = None
-        term = unchecked_info_nce(
+        term = shared_info_nce(
+            loss.ranks,
             x,
             y,
             keys,

@@ -23,6 +23,7 @@ from pyg_irllrec.utils.checks import (
     check_triplets,
     is_number,
 )
+from pyg_irllrec.utils.ranks import Ranks
 from pyg_irllrec.utils.user_items import UserItems
 
 
@@ -64,6 +65,7 @@ class SoftmaxLoss(Module):
         ValueError: If an argument is out of range.
     """
 
+    ranks: Optional[Ranks] = None
     popularity: Optional[Tensor]
     sample_weight: Optional[Tensor]
 
@@ -137,12 +139,16 @@ class SoftmaxLoss(Module):
         check_length('popularity', self.popularity, sizes[1])
         check_length('sample_weight', self.sample_weight, sizes[1])
         check_batch(triplets, weight, max_users)
-        if isinstance(self.known, UserItems):
-            self.known = self.known.to(item.device)
+        known = self.known
+        if isinstance(known, UserItems) and known.item.device != item.device:
+            self.known = known.to(item.device)
         item_bias = None
         if self.popularity is not None and self.popularity_weight != 0:
             item_bias = -self.popularity_weight * self.popularity.log1p()
-        return unchecked_softmax_loss(
+        share = 1.0
+        if self.ranks is not None and weight is None:
+            triplets, share = _own_users(triplets, self.ranks)
+        return share * unchecked_softmax_loss(
             user,
             item,
             triplets,
@@ -160,6 +166,17 @@ class SoftmaxLoss(Module):
     def extra_repr(self) -> str:
         r"""The arguments."""
         return repr_arguments(self)
+
+
+def _own_users(triplets: Tensor, ranks: Ranks) -> tuple[Tensor, float]:
+    r"""The triplets of every :math:`R`-th user, whose other items of the batch are
+    masked and so have to be here, and the factor of their mean."""
+    size = triplets.size(1)
+    user = triplets[0].unique(return_inverse=True)[1]
+    own = triplets[:, user % ranks.size == ranks.rank]
+    if own.size(1) > 0:
+        return own, ranks.size * own.size(1) / size
+    return triplets[:, :1], 0.0  # The graph of all ranks has to be the same.
 
 
 def _check_counts(value: Tensor) -> None:

@@ -6,11 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_irllrec.functional.info_nce import (
-    IMPLEMENTATIONS,
-    check_temperature,
-    unchecked_info_nce,
-)
+from pyg_irllrec.functional._shared_info_nce import shared_info_nce
+from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS, check_temperature
 from pyg_irllrec.nn._arguments import repr_arguments
 from pyg_irllrec.utils.checks import (
     check_choice,
@@ -19,6 +16,7 @@ from pyg_irllrec.utils.checks import (
     check_not_negative,
     check_same_shape,
 )
+from pyg_irllrec.utils.ranks import Ranks
 
 
 class TranslationAlignmentLoss(Module):
@@ -49,6 +47,8 @@ class TranslationAlignmentLoss(Module):
     Raises:
         ValueError: If an argument is out of range.
     """
+
+    ranks: Optional[Ranks] = None
 
     def __init__(
         self,
@@ -98,7 +98,8 @@ class TranslationAlignmentLoss(Module):
         r"""The same for callers that have checked their input."""
         if self.training and self.noise > 0:
             text, embedding = (self._blur(x, generator) for x in (text, embedding))
-        return unchecked_info_nce(
+        return shared_info_nce(
+            self.ranks,
             text,
             embedding,
             temperature=self.temperature,

@@ -343,7 +343,8 @@ class IRLLRec(Recommender):
         if self.alignment.weights['matching'] == 0:
             return self._project_all(tower, self.intent), None
         if self.text_storage == 'device':
-            return tower(self.intent), tower.teach(self.intent)
+            student = self._project_all(tower, self.intent)
+            return student, self._project_all(tower.teach, self.intent)
 
         def both(text: Tensor) -> Tensor:  # In one pass over the chunks of a text.
             return torch.cat([tower(text), tower.teach(text)], dim=1)
@@ -376,13 +377,13 @@ class IRLLRec(Recommender):
             return self._project_all(projector, text)
         nodes = batch_nodes(triplets, self.num_users)
         if sent is not None:
-            rows = projector(sent.rows[name]).index_select(0, sent.places)
+            rows = self._share(projector, sent.rows[name]).index_select(0, sent.places)
         elif nodes.is_cpu and not torch.compiler.is_compiling():
             nodes, places = nodes.unique(return_inverse=True)
-            rows = projector(text[nodes]).index_select(0, places)
+            rows = self._share(projector, text[nodes]).index_select(0, places)
         elif nodes.numel() < text.size(0):
             # Shapes must not depend on data.
-            rows = projector(text[nodes])
+            rows = self._share(projector, text[nodes])
         else:
             rows = self._project_all(projector, text).index_select(0, nodes)
         return rows.view(*triplets.shape, -1)
@@ -391,7 +392,23 @@ class IRLLRec(Recommender):
         self, projector: Callable[..., Any], text: Optional[Tensor]
     ) -> Tensor:
         assert text is not None
-        return project_all(projector, text, self.text_storage, self.device)
+
+        def project(text: Tensor) -> Tensor:
+            return project_all(projector, text, self.text_storage, self.device)
+
+        return self._share(project, text)
+
+    def _share(self, project: Callable[..., Any], text: Tensor) -> Tensor:
+        r"""The output of a tower, whose rows ranks share: it is narrow, and cheaper to
+        send than to compute."""
+        ranks = self.ranks
+        out: Tensor
+        if ranks is None:
+            out = project(text)
+        else:
+            size = text.size(0)
+            out = ranks.gather(project(text[ranks.rows(size)]), size)
+        return out
 
     def _frozen_in_l2(self) -> list[Tensor]:
         if self.l2_teacher and self.intent_projector is not None:

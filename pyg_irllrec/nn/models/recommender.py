@@ -28,6 +28,7 @@ from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_index, check_not_negative, check_triplets
 from pyg_irllrec.utils.evaluating import evaluating
 from pyg_irllrec.utils.normalised_graph import normalised_graph
+from pyg_irllrec.utils.ranks import Ranks
 from pyg_irllrec.utils.user_items import UserItems
 
 
@@ -54,9 +55,8 @@ class Recommender(Ranker):
     :class:`~pyg_irllrec.nn.IRLLRec` and :class:`~pyg_irllrec.nn.RLMRecGen` add text.
     :class:`torch.nn.parallel.DistributedDataParallel` synchronises gradients of its own
     call alone: those of :obj:`ddp.module.loss(triplets)` stay apart. Train with
-    Lightning, see :class:`~pyg_irllrec.training.LitRecommender`, or wrap a module whose
-    :meth:`forward` returns the loss. All processes have the same graph and texts:
-    :obj:`broadcast_buffers=False` saves sending them in every step.
+    :func:`~pyg_irllrec.training.fit`, or wrap a
+    :class:`~pyg_irllrec.distributed.DistributedLoss`.
 
     Args:
         backbone (Backbone): What embeds the graph.
@@ -82,6 +82,7 @@ class Recommender(Ranker):
         ValueError: If the graph or an option does not fit.
     """
 
+    ranks: Optional[Ranks] = None
     edge_index: Tensor
     edge_weight: Tensor
     blend_weight: Optional[Tensor]

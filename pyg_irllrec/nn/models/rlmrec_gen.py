@@ -9,11 +9,8 @@ from torch.nn import Module, Parameter
 from torch.nn.init import xavier_uniform_
 from torch_geometric.typing import Adj
 
-from pyg_irllrec.functional.info_nce import (
-    IMPLEMENTATIONS,
-    check_temperature,
-    unchecked_info_nce,
-)
+from pyg_irllrec.functional._shared_info_nce import shared_info_nce
+from pyg_irllrec.functional.info_nce import IMPLEMENTATIONS, check_temperature
 from pyg_irllrec.nn.backbones.backbone import Backbone
 from pyg_irllrec.nn.models.ranker import Ranker
 from pyg_irllrec.nn.models.recommender import Recommender
@@ -145,7 +142,8 @@ class RLMRecGen(Recommender):
         token = self.mask_token.to(features.dtype).expand(count, -1)
         output = self._embed_graph(features.index_copy(0, masked, token))
         counted = masked[: self.max_rows]  # They lie in random order.
-        loss = unchecked_info_nce(
+        loss = shared_info_nce(
+            self.ranks,
             self.reconstructor(output.embedding[counted]),
             self.profile[counted].to(output.embedding.dtype),
             temperature=self.temperature,

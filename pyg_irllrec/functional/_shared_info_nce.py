@@ -1,0 +1,100 @@
+r"""InfoNCE whose rows are shared among ranks, each of which holds all rows."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
+from pyg_irllrec.functional._kernels.info_nce_moments import LEAST_TEMPERATURE
+from pyg_irllrec.functional._precision import at_least_float32
+from pyg_irllrec.functional.info_nce import unchecked_info_nce
+from pyg_irllrec.functional.unit_norm import unit_norm
+from pyg_irllrec.utils.checks import check_not_below
+from pyg_irllrec.utils.ranks import Ranks
+
+
+def shared_info_nce(
+    ranks: Optional[Ranks],
+    query: Tensor,
+    key: Tensor,
+    keys: Optional[Tensor] = None,
+    *,
+    temperature: float,
+    weight: Optional[Tensor] = None,
+    key_weight: Optional[Tensor] = None,
+    reduction: str = 'mean',
+    eps: float = 0.0,
+    impl: str = 'auto',
+) -> Tensor:
+    r"""The part of a rank in :func:`~pyg_irllrec.functional.info_nce` with a reduction:
+    its rows against all keys, times the number of ranks."""
+    if ranks is None:
+        return unchecked_info_nce(
+            query,
+            key,
+            keys,
+            temperature=temperature,
+            weight=weight,
+            key_weight=key_weight,
+            reduction=reduction,
+            eps=eps,
+            impl=impl,
+        )
+    num_rows = query.size(0)
+    total = num_rows if weight is None else weight.sum()
+    candidates = key if keys is None else keys
+    rows = ranks.rows(num_rows)
+    own_weight = None if weight is None else weight[rows]
+    if rows.start == rows.stop:  # The graph of all ranks has to be the same.
+        rows, own_weight = slice(1), query.new_zeros(1)
+    given = query[rows], key[rows], candidates, own_weight, key_weight
+    if impl == 'moments':
+        loss = _by_moments(ranks, *given, temperature, eps)
+    else:
+        loss = unchecked_info_nce(
+            *given[:3],
+            temperature=temperature,
+            weight=own_weight,
+            key_weight=key_weight,
+            reduction='sum',
+            eps=eps,
+            impl=impl,
+        )
+    loss = ranks.size * loss
+    return loss / total if reduction == 'mean' else loss
+
+
+def _by_moments(
+    ranks: Ranks,
+    query: Tensor,
+    key: Tensor,
+    keys: Tensor,
+    weight: Optional[Tensor],
+    key_weight: Optional[Tensor],
+    temperature: float,
+    eps: float,
+) -> Tensor:
+    r"""The sum of the losses of some rows by the moments of all keys, to which each
+    rank adds those of its own ones: :math:`d^2 + d + 1` numbers are sent."""
+    check_not_below(
+        "'temperature' with impl='moments'", temperature, LEAST_TEMPERATURE['moments']
+    )
+    with torch.autocast(query.device.type, enabled=False):
+        query, key = (unit_norm(at_least_float32(x)) for x in (query, key))
+        own = ranks.rows(keys.size(0))
+        x = unit_norm(at_least_float32(keys[own]))
+        count = x.new_ones(x.size(0)) if key_weight is None else key_weight[own]
+        weighted = x * count.detach().to(x.dtype).unsqueeze(1)
+        parts = x.t() @ weighted, weighted.sum(dim=0), count.to(x.dtype).sum()
+        moments = ranks.sum(torch.cat([each.flatten() for each in parts]))
+        second, mean, total = moments.split([x.size(1) ** 2, x.size(1), 1])
+        mean = mean / total
+        covariance = second.view(x.size(1), -1) / total - torch.outer(mean, mean)
+        within = ((query @ (covariance / (2 * temperature**2))) * query).sum(dim=-1)
+        lse = query @ (mean / temperature) + total.log() + within
+        positive = (query * key).sum(dim=-1) / temperature
+        loss = floor_probability(lse - positive, eps)
+        return (loss if weight is None else loss * weight.to(loss.dtype)).sum()

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Torch 2.13 has renamed them.
+_all_gather = getattr(dist, 'all_gather_single', None) or dist.all_gather_into_tensor
+_reduce_scatter = (
+    getattr(dist, 'reduce_scatter_single', None) or dist.reduce_scatter_tensor
+)
+
+
+class Ranks:
+    r"""The processes of a group, and how they share the rows of what each of them
+    holds: in blocks of :math:`\lceil n / R \rceil`, so that the last ranks may have
+    fewer, or none. All ranks call a method together.
+
+    A loss that is shared is so by this rule: *the mean over ranks of a term is the
+    term*. What every rank computes whole obeys it as it is; where a rank computes its
+    rows alone, it multiplies their part by the number of ranks. Then the mean of
+    gradients that :class:`~torch.nn.parallel.DistributedDataParallel` takes is the
+    gradient of one process.
+
+    Args:
+        group (ProcessGroup, optional): The processes.
+            (default: :obj:`None`, all of them)
+    """
+
+    def __init__(self, group: Optional[dist.ProcessGroup] = None) -> None:
+        self.group = group
+        self.rank = dist.get_rank(group)
+        self.size = dist.get_world_size(group)
+
+    def rows(self, num_rows: int) -> slice:
+        r"""Those of this rank."""
+        block = -(-num_rows // self.size)
+        first = min(self.rank * block, num_rows)
+        return slice(first, min(first + block, num_rows))
+
+    def gather(self, own: Tensor, num_rows: int) -> Tensor:
+        r"""The rows of all ranks in order. The gradient of a row is the sum of those on
+        all ranks."""
+        out: Tensor = _Gather.apply(own, num_rows, self)  # type: ignore[no-untyped-call]
+        return out
+
+    def sum(self, x: Tensor) -> Tensor:
+        r"""The sum over ranks, and of its gradients."""
+        out: Tensor = _Sum.apply(x, self)  # type: ignore[no-untyped-call]
+        return out
+
+    def add(self, *tensors: Tensor) -> None:
+        r"""Replaces tensors by their sum over ranks, without gradients."""
+        for each in tensors:
+            dist.all_reduce(each, group=self.group)
+
+    def agree(self, values: Tensor) -> bool:
+        r"""Whether all ranks have the same numbers, as many of them."""
+        both = torch.stack([values, -values])
+        dist.all_reduce(both, dist.ReduceOp.MAX, group=self.group)
+        return bool((both[0] == -both[1]).all())
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, num_rows: int, ranks: Ranks) -> Tensor:
+        ctx.ranks, ctx.shape, ctx.dtype = ranks, own.shape, own.dtype
+        block = -(-num_rows // ranks.size)
+        padded = own.new_zeros(block, *own.shape[1:])
+        padded[: own.size(0)] = own
+        out = own.new_empty(block * ranks.size, *own.shape[1:])
+        _all_gather(out, padded, group=ranks.group)
+        return out[:num_rows]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        ranks: Ranks = ctx.ranks
+        block = -(-grad.size(0) // ranks.size)
+        # A sum of half precision would lose what the ranks have.
+        wide = torch.promote_types(ctx.dtype, torch.float32)
+        padded = grad.new_zeros(block * ranks.size, *grad.shape[1:], dtype=wide)
+        padded[: grad.size(0)] = grad
+        own = padded.new_empty(block, *grad.shape[1:])
+        _reduce_scatter(own, padded, group=ranks.group)
+        return own[: ctx.shape[0]].to(ctx.dtype), None, None
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, ranks: Ranks) -> Tensor:
+        ctx.ranks = ranks
+        out = x.clone()
+        ranks.add(out)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        grad = grad.clone()
+        ctx.ranks.add(grad)
+        return grad, None
