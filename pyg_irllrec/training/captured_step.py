@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, Optional
+from typing import Optional
 
 import torch
 from torch import Tensor
 
 from pyg_irllrec.nn import IRLLRec, LossOutput, Recommender
 from pyg_irllrec.training._cuda_graphs import CaptureError, graphs_of
+from pyg_irllrec.training._taken_over import Taken, find_change, taken_over
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_triplets
 from pyg_irllrec.utils.warn_caller import warn_caller
@@ -19,6 +20,9 @@ _WARM_UP = 3
 
 _MOST_SHAPES = 4
 """An epoch has batches of one shape, and a shorter last one."""
+
+_MOST_CHANGES = 4
+"""Graphs in a row that are replayed once: to capture one takes longer than a step."""
 
 
 class CapturedStep:
@@ -69,6 +73,8 @@ class CapturedStep:
         self._graphs = graphs_of(model.device)
         self._shapes: dict[torch.Size, _Shape] = {}
         self._names: tuple[str, ...] = ()
+        self._changed = ''
+        self._changes = 0
 
     @property
     def captures(self) -> bool:
@@ -98,8 +104,8 @@ class CapturedStep:
             return None
         triplets = triplets.to(device=self.model.device)
         shape = self._shapes.setdefault(triplets.shape, _Shape())
-        if shape.replay is not None and not _is_same(shape.state, self._state()):
-            shape.replay, shape.steps = None, _WARM_UP - 1
+        if shape.replay is not None:
+            self._look_for_change(shape)
         if shape.replay is None:
             if cause := self._find_cause():
                 self._give_up(cause)
@@ -113,13 +119,23 @@ class CapturedStep:
                 return None
         assert shape.batch is not None and shape.replay is not None
         shape.batch.copy_(triplets)
+        shape.replays += 1
         return shape.replay().clone()
+
+    def _look_for_change(self, shape: _Shape) -> None:
+        r"""Lets go of a graph of a step that has become another."""
+        change = find_change(shape.taken, taken_over(self.model, self.optimizer))
+        if change is None:
+            return
+        self._changes = self._changes + 1 if shape.replays == 1 else 0
+        self._changed = change
+        shape.replay, shape.steps, shape.replays = None, _WARM_UP - 1, 0
 
     def _find_cause(self) -> Optional[str]:
         r"""Why no step can be captured, where that shows without running one."""
         if not _is_capturable(self.optimizer):
             name = type(self.optimizer).__name__
-            return f'{name} counts its steps on the CPU: pass fused=True to it'
+            return f'{name} is neither fused nor capturable: pass fused=True to it'
         if isinstance(self.model, IRLLRec) and self.model.text_storage == 'host':
             return "texts are read on the CPU, with text_storage='host'"
         device = self.model.device
@@ -128,6 +144,8 @@ class CapturedStep:
                 return f"'{name}' lies on {value.device}, and not on {device}"
         if len(self._shapes) > _MOST_SHAPES:
             return f'batches have more than {_MOST_SHAPES} shapes'
+        if self._changes == _MOST_CHANGES:
+            return f'{self._changed} changes at every step: let it be a tensor on a GPU'
         return None
 
     def _give_up(self, cause: str) -> None:
@@ -154,7 +172,8 @@ class CapturedStep:
                 shape.replay = self._graphs.capture(lambda: self._step(batch))
         finally:
             self._clear_gradients()
-        shape.batch, shape.state = batch, self._state()
+        shape.batch = batch
+        shape.taken = taken_over(self.model, self.optimizer)
 
     def _step(self, triplets: Tensor) -> Tensor:
         kind = triplets.device.type
@@ -175,37 +194,6 @@ class CapturedStep:
         self.optimizer.zero_grad()
         self.model.zero_grad()  # Those of weights that are not optimized.
 
-    def _weights(self) -> list[Tensor]:
-        groups = self.optimizer.param_groups
-        return [weight for group in groups for weight in group['params']]
-
-    def _state(self) -> list[Any]:
-        r"""What a graph has taken over: where tensors lie, and what are mere numbers in
-        it."""
-        optimizer, device = self.optimizer, self.model.device.type
-        options = [
-            value
-            for group in optimizer.param_groups
-            for name, value in group.items()
-            if name not in ('params', 'capturable')
-        ]
-        moments = [
-            optimizer.state.get(weight, {}).values() for weight in self._weights()
-        ]
-        return [
-            self.model.training,
-            torch.is_autocast_enabled(device),
-            torch.get_autocast_dtype(device),
-            torch.get_float32_matmul_precision(),
-            *options,
-            *chain.from_iterable(moments),
-            *self.model.buffers(),
-            *(
-                (each.data_ptr(), each.requires_grad)
-                for each in self.model.parameters()
-            ),
-        ]
-
 
 class _Shape:
     r"""How far batches of one shape have come."""
@@ -214,18 +202,8 @@ class _Shape:
         self.steps = 0
         self.batch: Optional[Tensor] = None
         self.replay: Optional[Callable[[], Tensor]] = None
-        self.state: list[Any] = []
-
-
-def _is_same(before: list[Any], now: list[Any]) -> bool:
-    r"""Whether values are equal, and tensors the same ones."""
-    return len(before) == len(now) and all(map(_are_same, before, now))
-
-
-def _are_same(one: Any, other: Any) -> bool:
-    if isinstance(one, Tensor) or isinstance(other, Tensor):
-        return one is other
-    return bool(one == other)
+        self.replays = 0
+        self.taken: Taken = {}
 
 
 def _named_tensors(model: Recommender) -> Iterator[tuple[str, Tensor]]:

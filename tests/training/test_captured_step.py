@@ -150,7 +150,7 @@ def test_what_cannot_be_captured_runs_eagerly(options, monkeypatch):
         (
             lambda model: None,
             {'fused': False},
-            'Adam counts its steps on the CPU: pass',
+            'Adam is neither fused nor capturable: pass',
         ),
         (
             lambda model: model.register_buffer('far', torch.ones(1, device='meta')),
@@ -236,6 +236,28 @@ def test_changed_values_need_no_new_graph(monkeypatch):
         rate.mul_(0.5)
         model.load_state_dict(model.state_dict())
     assert made[0].calls.count('capture') == 1
+
+
+def test_a_rate_that_changes_at_every_step_is_named(monkeypatch):
+    """To capture each step would take longer than to run it."""
+    made, model = pretend_graphs(monkeypatch), build()
+    step = CapturedStep(model, adam(model))
+    with pytest.warns(UserWarning, match="the optimizer's 'lr' changes at every step"):
+        for triplets in batches(number=20):
+            step.optimizer.param_groups[0]['lr'] *= 0.9
+            step(triplets)
+    assert made[0].calls.count('capture') == 4 and not step.captures
+
+
+def test_a_rate_that_changes_once_an_epoch_is_not(monkeypatch):
+    made, model = pretend_graphs(monkeypatch), build()
+    step = CapturedStep(model, adam(model))
+    long, (short,) = batches(16, 4), batches(8, 1)
+    for _ in range(12):
+        step.optimizer.param_groups[0]['lr'] *= 0.9
+        for triplets in (*long, short):
+            step(triplets)
+    assert step.captures and made[0].calls.count('capture') > 12
 
 
 def test_the_state_of_an_optimizer_is_that_of_a_plain_one(monkeypatch):
