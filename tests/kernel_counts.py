@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -81,12 +82,18 @@ def pretend_cuda() -> Iterator[None]:
                 torch.Tensor, name, property(lambda _, value=value: value), False
             )
         patch.setattr(torch.cuda, 'device_of', lambda _: _OnCPU())
+        # A function mode is blind to what operators of ours call.
+        patch.setattr(torch, 'arange', partial(_without_device, torch.arange))
         processors = SimpleNamespace(multi_processor_count=132, major=9, minor=0)
         patch.setattr(torch.cuda, 'get_device_properties', lambda _: processors)
         patch.setattr(_load_triton, '_is_installed', lambda: True)
         for module in info_nce_triton, intent_propagate_triton:
             patch.setattr(module, 'load_triton', lambda *_: _Kernels())
         yield
+
+
+def _without_device(make: Callable[..., Any], *args: Any, device: Any = None) -> Any:
+    return make(*args)
 
 
 class _OnCPU(TorchFunctionMode):

@@ -134,7 +134,10 @@ def training_calls(folder: Path) -> Calls:
             LitRecommender,
             {'model': model, 'lr': 1e-3, 'ks': (2,), 'seed': 0, 'capture': False},
         ),
-        'CapturedStep': (CapturedStep, {'model': model, 'optimizer': optimizer}),
+        'CapturedStep': (
+            CapturedStep,
+            {'model': model, 'optimizer': optimizer, 'loader': TripletLoader(TRAIN)},
+        ),
         'CapturedStep.__call__': (
             CapturedStep(model, optimizer),
             {'triplets': TRIPLETS},

@@ -10,6 +10,7 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training.captured_step import CapturedStep
+from pyg_irllrec.training.triplet_loader import TripletLoader
 from pyg_irllrec.utils.warn_caller import warn_caller
 
 _HOOKS = (
@@ -40,10 +41,12 @@ def capture_step(
     """
     if len(lit.trainer.optimizers) != 1:
         return None  # Lightning has an error for it.
-    step = CapturedStep(model, lit.trainer.optimizers[0])
-    batch_by = getattr(lit.trainer.train_dataloader, 'batch_by', 'interaction')
-    if not step.captures or batch_by == 'user':
-        return None  # Batches of whole users differ in size, as is documented.
+    loader = lit.trainer.train_dataloader
+    if not isinstance(loader, TripletLoader):
+        loader = None
+    step = CapturedStep(model, lit.trainer.optimizers[0], loader)
+    if not step.captures:
+        return None
     if cause := _find_cause(lit, own):
         warn_caller(f'training steps run eagerly, not as one CUDA graph: {cause}')
         return None

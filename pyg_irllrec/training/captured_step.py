@@ -10,7 +10,9 @@ from torch import Tensor
 
 from pyg_irllrec.nn import IRLLRec, LossOutput, Recommender
 from pyg_irllrec.training._cuda_graphs import CaptureError, graphs_of
+from pyg_irllrec.training._fixed_ranking import find_unweighted, fixed_ranking
 from pyg_irllrec.training._taken_over import Taken, find_change, taken_over
+from pyg_irllrec.training.triplet_loader import TripletLoader
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_triplets
 from pyg_irllrec.utils.warn_caller import warn_caller
@@ -44,6 +46,10 @@ class CapturedStep:
     optimizer or a setting of it has changed, such as the learning rate of an epoch; one
     that changes at every step should be a tensor on the device. Gradients are not kept.
 
+    Batches of whole users differ in size. With their :obj:`loader` they are filled up
+    to one size by triplets that count nothing, and a loss that ranks all items, as
+    :class:`~pyg_irllrec.nn.SoftmaxLoss`, takes their users in a matrix of one height.
+
     What cannot be captured runs eagerly, after one warning with the cause: a model that
     waits for the device or computes on the CPU, an optimizer that counts its steps
     there, or batches of more than four shapes. On a CPU it is the plain loop.
@@ -52,14 +58,24 @@ class CapturedStep:
         model (Recommender): The model.
         optimizer (torch.optim.Optimizer): The optimizer of its weights, fused or
             capturable, as :obj:`torch.optim.Adam(weights, fused=True)`.
+        loader (TripletLoader, optional): What batches are drawn from, needed where they
+            are of whole users. It is the very one that is iterated over, not a copy.
+            (default: :obj:`None`)
 
     Raises:
         ValueError: If the optimizer holds no weight of the model.
     """
 
-    def __init__(self, model: Recommender, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self,
+        model: Recommender,
+        optimizer: torch.optim.Optimizer,
+        loader: Optional[TripletLoader] = None,
+    ) -> None:
         check_instance('model', model, Recommender)
         check_instance('optimizer', optimizer, torch.optim.Optimizer)
+        if loader is not None:
+            check_instance('loader', loader, TripletLoader)
         held = {
             id(each) for group in optimizer.param_groups for each in group['params']
         }
@@ -70,8 +86,9 @@ class CapturedStep:
             )
         self.model = model
         self.optimizer = optimizer
+        self.loader = loader
         self._graphs = graphs_of(model.device)
-        self._shapes: dict[torch.Size, _Shape] = {}
+        self._shapes: dict[tuple[int, ...], _Shape] = {}
         self._names: tuple[str, ...] = ()
         self._changed = ''
         self._changes = 0
@@ -89,7 +106,8 @@ class CapturedStep:
                 from zero, of shape :math:`(3, B)`.
 
         Raises:
-            ValueError: If the triplets are of another shape, or an id is out of range.
+            ValueError: If the triplets are of another shape, are more than
+                :obj:`loader` draws, or an id is out of range.
         """
         check_triplets(triplets, self.model.num_users, self.model.num_items)
         values = self._replay(triplets)
@@ -103,7 +121,8 @@ class CapturedStep:
         if self._graphs is None:
             return None
         triplets = triplets.to(device=self.model.device)
-        shape = self._shapes.setdefault(triplets.shape, _Shape())
+        shape = self._find_shape(triplets)
+        shape.write(triplets)
         if shape.replay is not None:
             self._look_for_change(shape)
         if shape.replay is None:
@@ -111,14 +130,13 @@ class CapturedStep:
                 self._give_up(cause)
                 return None
             if shape.steps < _WARM_UP:
-                return self._warm_up(shape, triplets)
+                return self._warm_up(shape)
             try:
-                self._capture(shape, triplets)
+                self._capture(shape)
             except CaptureError as error:
                 self._give_up(str(error))
                 return None
-        assert shape.batch is not None and shape.replay is not None
-        shape.batch.copy_(triplets)
+        assert shape.replay is not None
         shape.replays += 1
         return shape.replay().clone()
 
@@ -131,6 +149,28 @@ class CapturedStep:
         self._changed = change
         shape.replay, shape.steps, shape.replays = None, _WARM_UP - 1, 0
 
+    @property
+    def _fills_up(self) -> bool:
+        return self.loader is not None and self.loader.batch_by == 'user'
+
+    def _find_shape(self, triplets: Tensor) -> _Shape:
+        size = triplets.size(1)
+        room = size, min(size, self.model.num_users)
+        if self._fills_up:
+            assert self.loader is not None
+            room = self.loader.room
+            if size > room[0]:
+                raise ValueError(
+                    f"'triplets' must be a batch of 'loader', {room[0]} triplets at "
+                    f'most, got {size}: iterate over the very loader that '
+                    "'CapturedStep' was given"
+                )
+            if room not in self._shapes:  # Batches will never have another one again.
+                self._shapes.clear()
+        if room not in self._shapes:
+            self._shapes[room] = _Shape(triplets, *room, fills_up=self._fills_up)
+        return self._shapes[room]
+
     def _find_cause(self) -> Optional[str]:
         r"""Why no step can be captured, where that shows without running one."""
         if not _is_capturable(self.optimizer):
@@ -138,6 +178,12 @@ class CapturedStep:
             return f'{name} is neither fused nor capturable: pass fused=True to it'
         if isinstance(self.model, IRLLRec) and self.model.text_storage == 'host':
             return "texts are read on the CPU, with text_storage='host'"
+        if self._fills_up and (cause := find_unweighted(self.model)):
+            return (
+                f'{cause} counts all triplets of a batch alike, and batches of whole '
+                'users differ in size: take SoftmaxLoss, DirectAULoss or '
+                "batch_by='interaction'"
+            )
         device = self.model.device
         for name, value in _named_tensors(self.model):
             if value.device != device:
@@ -153,36 +199,40 @@ class CapturedStep:
         self._graphs = None
         self._shapes.clear()
 
-    def _warm_up(self, shape: _Shape, triplets: Tensor) -> Tensor:
+    def _warm_up(self, shape: _Shape) -> Tensor:
         assert self._graphs is not None
         shape.steps += 1
         # The first step sorts, compiles and allocates what the later ones find.
         if shape.steps == 1:
-            return self._graphs.warm_up(lambda: self._step(triplets))
-        values, cause = self._graphs.rehearse(lambda: self._step(triplets))
+            return self._graphs.warm_up(lambda: self._step(*shape.given))
+        values, cause = self._graphs.rehearse(lambda: self._step(*shape.given))
         if cause is not None:
             self._give_up(cause)
         return values
 
-    def _capture(self, shape: _Shape, triplets: Tensor) -> None:
+    def _capture(self, shape: _Shape) -> None:
         assert self._graphs is not None
-        batch = triplets.clone()
         try:
             with _capturable(self.optimizer):
-                shape.replay = self._graphs.capture(lambda: self._step(batch))
+                shape.replay = self._graphs.capture(lambda: self._step(*shape.given))
         finally:
             self._clear_gradients()
-        shape.batch = batch
         shape.taken = taken_over(self.model, self.optimizer)
 
-    def _step(self, triplets: Tensor) -> Tensor:
+    def _step(
+        self,
+        triplets: Tensor,
+        weight: Optional[Tensor] = None,
+        max_users: Optional[int] = None,
+    ) -> Tensor:
         kind = triplets.device.type
         self._clear_gradients()
         # A cast that is kept is one of the weights as they were.
         with torch.autocast(
             kind, enabled=torch.is_autocast_enabled(kind), cache_enabled=False
         ):
-            loss = self.model.loss(triplets)
+            with fixed_ranking(self.model, weight, max_users):
+                loss = self.model.loss(triplets)
         with torch.autocast(kind, enabled=False):
             loss.total.backward()
         self.optimizer.step()
@@ -196,14 +246,29 @@ class CapturedStep:
 
 
 class _Shape:
-    r"""How far batches of one shape have come."""
+    r"""How far batches of one shape have come, and the memory they are read from."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, triplets: Tensor, size: int, max_users: int, *, fills_up: bool
+    ) -> None:
+        self.batch = triplets.new_empty(3, size)
+        self.weight: Optional[Tensor] = None
+        if fills_up:
+            self.weight = torch.empty(size, device=triplets.device)
+        self.given = self.batch, self.weight, max_users
         self.steps = 0
-        self.batch: Optional[Tensor] = None
         self.replay: Optional[Callable[[], Tensor]] = None
         self.replays = 0
         self.taken: Taken = {}
+
+    def write(self, triplets: Tensor) -> None:
+        r"""Puts a batch there, behind which its last triplet is repeated."""
+        size = triplets.size(1)
+        self.batch[:, :size] = triplets
+        if self.weight is not None:
+            self.batch[:, size:] = triplets[:, -1:]
+            self.weight[:size].fill_(1)
+            self.weight[size:].fill_(0)
 
 
 def _named_tensors(model: Recommender) -> Iterator[tuple[str, Tensor]]:

@@ -74,6 +74,7 @@ class TripletLoader:
         self.seed = seed
         self.batch_by = batch_by
         self.epoch = 0
+        self._room = 0, 0
         self._user = _users(interactions)
         self._send: Optional[Callable[[Tensor], Tensor]] = None
 
@@ -119,6 +120,26 @@ class TripletLoader:
         out = copy.copy(self)
         out._send = send
         return out
+
+    @property
+    def room(self) -> tuple[int, int]:
+        r"""How many triplets and how many users a batch has at most. Of whole users
+        that shows as epochs are drawn: it is (0, 0) before the first one, and grows,
+        ahead of need, with one that has a larger batch."""
+        if self.batch_by == 'user':
+            return self._room
+        size = min(self.batch_size, self._user.numel())
+        return size, min(size, self.interactions.num_users)
+
+    def _grow(self, num_triplets: int, num_users: int) -> None:
+        r"""Makes room for a batch of so many. A sixteenth more is for larger ones of
+        later epochs: few batches differ by as much."""
+        triplets, users = self._room
+        if num_triplets > triplets:
+            triplets = min(num_triplets + num_triplets // 16, self._user.numel())
+        if num_users > users:
+            users = min(num_users + num_users // 16, self.interactions.num_users)
+        self._room = triplets, users
 
     def set_epoch(self, epoch: int) -> None:
         r"""Sets the epoch that the next iteration draws; without it, iterations
@@ -179,14 +200,18 @@ class TripletLoader:
         starts, firsts = torch.stack([start, first[start]]).tolist()
         starts.append(users.numel())
         firsts.append(num)
+        sizes, numbers = (
+            [after - before for before, after in pairwise(each)]
+            for each in (firsts, starts)
+        )
+        self._grow(max(sizes), max(numbers))
         rowptr, items = self.interactions.rowptr, self.interactions.item
         for low in range(0, num_batches, self._batches_per_chunk):
             high = min(low + self._batches_per_chunk, num_batches)
             part = users[starts[low] : starts[high]]
             size = firsts[high] - firsts[low]
             row, item = lookup_items(rowptr, items, part, size)
-            sizes = [end - begin for begin, end in pairwise(firsts[low : high + 1])]
-            yield part[row], item, sizes
+            yield part[row], item, sizes[low:high]
 
 
 _Chunk = tuple[Tensor, Tensor, Union[int, list[int]]]

@@ -14,8 +14,13 @@ class Distinct(NamedTuple):
     """Those numbers, then zeros, of a size that was given."""
     place: Tensor
     """Of each element, the position of its number among them."""
-    is_used: Tensor
-    """Whether a position holds a number."""
+    last: Tensor
+    """The position of the last number."""
+
+    @property
+    def is_used(self) -> Tensor:
+        r"""Whether a position holds a number."""
+        return torch.arange(self.value.numel(), device=self.last.device) <= self.last
 
 
 def distinct(index: Tensor, most: int) -> Distinct:
@@ -32,5 +37,4 @@ def distinct(index: Tensor, most: int) -> Distinct:
     torch.cumsum(value[1:] != value[:-1], dim=0, out=rank[1:])
     found = value.new_zeros(most).scatter_(0, rank, value)
     place = torch.empty_like(rank).scatter_(0, order, rank)
-    is_used = torch.arange(most, device=index.device) <= rank[-1]
-    return Distinct(found, place, is_used)
+    return Distinct(found, place, rank[-1])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import warnings
 from importlib import import_module
+from itertools import chain, pairwise, product
 
 import pytest
 import torch
@@ -10,13 +11,20 @@ from torch.autograd.profiler import profile
 
 from pyg_irllrec import build_model
 from pyg_irllrec.datasets import SyntheticIntents
-from pyg_irllrec.nn import LossOutput, Recommender
+from pyg_irllrec.nn import (
+    BPRLoss,
+    DirectAULoss,
+    LossOutput,
+    Recommender,
+    SoftmaxLoss,
+)
 from pyg_irllrec.training import (
     CapturedStep,
     InteractionDataModule,
     TripletLoader,
     fit,
 )
+from pyg_irllrec.training._fixed_ranking import fixed_ranking
 from pyg_irllrec.utils import UserItems
 from tests.kernel_counts import pretend_cuda
 from tests.training.graphs import (
@@ -314,10 +322,10 @@ def test_casts_and_the_caches_of_casts():
     assert_same(losses, expected)
 
 
-def find_synchronising(model: Recommender) -> set[str]:
+def find_synchronising(model: Recommender, max_users: int | None = 16) -> set[str]:
     """Those in a step, by name, as if on a GPU."""
     (triplets,) = batches(number=1)
-    with pretend_cuda():
+    with pretend_cuda(), fixed_ranking(model, None, max_users):
         model.loss(triplets).total.backward()
         with profile() as profiler:
             model.loss(triplets).total.backward()
@@ -328,7 +336,7 @@ def find_synchronising(model: Recommender) -> set[str]:
 @pytest.mark.parametrize(
     ('backbone', 'alignment'),
     [
-        *((backbone, 'full') for backbone in BACKBONES),
+        *product(BACKBONES, ('full', 'auto')),
         *(('lightgcn', 'none'), ('lightgcn', 'reconstruction')),
     ],
 )
@@ -355,8 +363,103 @@ def test_operators_repeated_train_as_the_plain_loop(backbone, monkeypatch):
     assert made[0].calls == [*WARM, 'capture', *5 * ['replay']]
 
 
-def test_what_waits_for_the_device_is_found():
-    assert find_synchronising(build(alignment='auto')) == {'_unique2', 'lift_fresh'}
+RANKINGS = {
+    'eager': SoftmaxLoss(impl='eager'),
+    'chunked': SoftmaxLoss(impl='chunked'),
+    'known': SoftmaxLoss(impl='chunked', known=UserItems(PAIRS, 20, 15)),
+    'sampled': SoftmaxLoss(num_samples=5),
+    'weighted draws': SoftmaxLoss(num_samples=5, sample_weight=torch.rand(15)),
+    'DirectAU': DirectAULoss(),
+}
+
+
+@pytest.mark.parametrize('name', RANKINGS)
+def test_no_ranking_waits_for_the_device(name):
+    model = build(alignment='auto')
+    model.ranking = RANKINGS[name]
+    assert find_synchronising(model) == set()
+    assert model.ranking is RANKINGS[name]
+    assert find_synchronising(model, max_users=None) >= {'_unique2'}
+
+
+def users_loader(number: int = 16) -> TripletLoader:
+    """Of whole users, in some batches of different sizes."""
+    return TripletLoader(UserItems(PAIRS, 20, 15), number, batch_by='user')
+
+
+@pytest.mark.parametrize('name', RANKINGS)
+def test_whole_users_are_trained_on_as_in_the_plain_loop(name, monkeypatch):
+    """Operators that are repeated have one size alone."""
+    for kernels in ('info_nce_triton', 'intent_propagate_fused'):
+        module = import_module(f'pyg_irllrec.functional._kernels.{kernels}')
+        monkeypatch.setattr(module, 'can_run_triton', lambda *_: False)
+    made = pretend_graphs(monkeypatch, RecordedGraphs)
+    loader = users_loader()
+    epochs = [batch for _ in range(3) for batch in loader]
+    assert len({batch.size(1) for batch in epochs}) > 3
+    model, plain = build(alignment='auto'), build(alignment='auto')
+    for each in (model, plain):
+        each.ranking = RANKINGS[name]
+    loader = users_loader()
+    with pretend_cuda():
+        expected = train(plain, epochs)
+        step = CapturedStep(model, adam(model), loader)
+    torch.manual_seed(1)
+    losses = []
+    for batch in chain(loader, loader, loader):
+        with pretend_cuda():
+            losses.append(step(batch))
+    assert_same(losses, expected, rtol=1e-4, atol=1e-5)
+    calls = made[0].calls
+    assert calls[:3] == WARM and calls.count('replay') > 3
+
+
+def test_whole_users_need_no_second_graph_but_for_larger_batches(monkeypatch):
+    made = pretend_graphs(monkeypatch)
+    model, loader = build(alignment='auto'), users_loader()
+    step = CapturedStep(model, adam(model), loader)
+    rooms = []
+    for _ in range(12):
+        for batch in loader:
+            step(batch)
+            rooms.append(loader.room)
+    again = sum(one != other for one, other in pairwise(rooms))
+    assert again <= 2 and len(step._shapes) == 1 and step.captures
+    assert made[0].calls.count('capture') == 1 + again
+
+
+@pytest.mark.parametrize(
+    ('change', 'options', 'message'),
+    [
+        (None, {}, 'the alignment with texts counts all triplets of a batch alike'),
+        (None, {'alignment': 'none'}, 'the ranking loss of LightGCN counts all'),
+        (None, {'backbone': 'simgcl', 'alignment': 'auto'}, 'the own loss of SimGCL'),
+        (BPRLoss(), {'alignment': 'auto'}, 'BPRLoss counts .* take SoftmaxLoss, '),
+    ],
+)
+def test_what_counts_all_triplets_alike_runs_eagerly(
+    change, options, message, monkeypatch
+):
+    pretend_graphs(monkeypatch)
+    model, plain = build(**options), build(**options)
+    for each in (model, plain):
+        each.ranking = change or (each.ranking if options else SoftmaxLoss())
+    loader = users_loader()
+    step = CapturedStep(model, adam(model), loader)
+    expected = train(plain, users_loader())
+    torch.manual_seed(1)
+    with pytest.warns(UserWarning, match=message):
+        losses = [step(batch) for batch in loader]
+    assert_same(losses, expected)
+    assert not step.captures
+
+
+def test_batches_of_another_loader_are_refused(monkeypatch):
+    pretend_graphs(monkeypatch)
+    model, loader = build(alignment='auto'), users_loader()
+    step = CapturedStep(model, adam(model), loader)
+    with pytest.raises(ValueError, match="'triplets' must be a batch of 'loader', 0"):
+        step(batches(number=1)[0])
 
 
 def test_an_optimizer_of_another_model_is_refused():

@@ -22,8 +22,9 @@ from lightning.pytorch.loggers import CSVLogger
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
 
+from pyg_irllrec import build_model
 from pyg_irllrec.datasets import SyntheticIntents
-from pyg_irllrec.nn import EASE, IRLLRec, LightGCN
+from pyg_irllrec.nn import EASE, IRLLRec, LightGCN, SoftmaxLoss
 from pyg_irllrec.training import (
     InteractionDataModule,
     LitRecommender,
@@ -228,11 +229,22 @@ def test_steps_are_captured_unless_they_are_not_to_be(monkeypatch):
     data = InteractionDataModule(DATA, batch_size=16)
     trainer(max_epochs=1, limit_val_batches=0).fit(build(capture=False), data)
     assert made == []
-    lit, data = build(), InteractionDataModule(DATA, batch_size=16, batch_by='user')
-    with warnings.catch_warnings():
-        warnings.filterwarnings('error', message='.*CUDA graph')
-        trainer(max_epochs=1, limit_val_batches=0).fit(lit, data)
-    assert made[0].calls == []  # Its batches differ in size.
+
+
+@pytest.mark.parametrize('ranking', [None, SoftmaxLoss()])
+def test_whole_users_are_captured_where_weights_are_read(ranking, monkeypatch):
+    made = pretend_graphs(monkeypatch)
+    data = InteractionDataModule(DATA, batch_size=16, batch_by='user')
+    torch.manual_seed(0)
+    model = build_model(DATA, alignment='none')
+    model.ranking = ranking
+    lit = LitRecommender(model, ks=(5,))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        trainer(max_epochs=2, limit_val_batches=0).fit(lit, data)
+    found = [each for each in caught if 'as one CUDA graph' in str(each.message)]
+    assert len(found) == (ranking is None)
+    assert ('replay' in made[0].calls) == (ranking is not None)
 
 
 def test_the_graph_is_never_averaged(tmp_path):

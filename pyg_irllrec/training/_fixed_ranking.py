@@ -1,0 +1,78 @@
+r"""Lets a model rank batches of a fixed size, which a CUDA graph can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Optional
+
+from torch import Tensor
+from torch.nn import Module
+
+from pyg_irllrec.nn import (
+    Backbone,
+    DirectAULoss,
+    IRLLRec,
+    Recommender,
+    RLMRecGen,
+    SoftmaxLoss,
+)
+
+_LOSSES = SoftmaxLoss, DirectAULoss
+_TERMS = tuple(each._terms for each in (Recommender, IRLLRec, RLMRecGen))
+
+
+@contextmanager
+def fixed_ranking(
+    model: Recommender, weight: Optional[Tensor], max_users: Optional[int]
+) -> Iterator[None]:
+    r"""Within it, the ranking loss counts each triplet by its weight, and the users of
+    batches up to a number, where it can."""
+    ranking = model.ranking
+    if max_users is None or ranking is None or not _can_be_fixed(ranking):
+        yield
+        return
+    model.ranking = _FixedRanking(ranking, weight, max_users)
+    try:
+        yield
+    finally:
+        model.ranking = ranking
+
+
+class _FixedRanking(Module):
+    def __init__(
+        self, ranking: Module, weight: Optional[Tensor], max_users: int
+    ) -> None:
+        super().__init__()
+        self.ranking = ranking
+        self.weight = weight
+        self.max_users = max_users
+
+    def forward(self, user: Tensor, item: Tensor, triplets: Tensor) -> Tensor:
+        options = {'weight': self.weight, 'max_users': self.max_users}
+        loss: Tensor = self.ranking(user, item, triplets, **options)
+        return loss
+
+
+def _can_be_fixed(ranking: Module) -> bool:
+    r"""Whether it is one of ours: another forward need not know of weights."""
+    return type(ranking).forward in [each.forward for each in _LOSSES]
+
+
+def find_unweighted(model: Recommender) -> Optional[str]:
+    r"""What reads a batch and counts all of its triplets alike, if anything does: with
+    it, no batch can be filled up by triplets that count nothing."""
+    backbone, ranking = type(model.backbone).__name__, model.ranking
+    if ranking is None:
+        return f'the ranking loss of {backbone}'
+    if not _can_be_fixed(ranking):
+        return type(ranking).__name__
+    if type(model.backbone).auxiliary_loss is not Backbone.auxiliary_loss:
+        return f'the own loss of {backbone}'
+    if type(model)._terms not in _TERMS:
+        return f'the loss of {type(model).__name__}'
+    if isinstance(model, IRLLRec):
+        projectors = model.profile_projector, model.intent_projector
+        if any(each is not None for each in projectors):
+            return 'the alignment with texts'
+    return None
