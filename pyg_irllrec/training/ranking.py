@@ -229,6 +229,7 @@ class RankingMetrics(LinkPredMetricCollection):
             if isinstance(metric, LinkPredMetric):
                 metric._update(data)
                 metric._update_count = getattr(metric, '_update_count', 0) + 1
+                metric._computed = None  # It keeps what it has computed.
             else:
                 metric.update(items, label)
 

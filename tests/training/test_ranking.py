@@ -87,6 +87,17 @@ def test_precision_and_mrr():
             RankingMetrics(metrics=wrong)
 
 
+def test_what_was_computed_before_is_not_kept():
+    user, item = torch.eye(2, 4), torch.eye(4)
+    pairs = UserItems(torch.tensor([[0, 1], [0, 0]]), 2, 4)
+    none = UserItems(torch.empty(2, 0, dtype=torch.long), 2, 4)
+    metrics, values = RankingMetrics((1,), ('recall', 'ndcg', 'mrr')), []
+    for batch in RankingLoader(pairs, none, batch_size=1):
+        metrics.rank(user, item, batch)  # Found for the first user alone.
+        values.append({float(x) for x in metrics.compute().values()})
+    assert values == [{1.0}, {0.5}]
+
+
 @pytest.mark.parametrize('value', [float('nan'), 1e20, float('inf')])
 def test_scores_that_cannot_be_ranked(value):
     label = UserItems(torch.tensor([[1], [0]]), 2, 3)
