@@ -1,0 +1,215 @@
+r"""Prepares interactions that do not fit into memory: time, peak memory and disk.
+
+    python -m benchmarks.out_of_core --rows 1000000 10000000 100000000 --json FILE
+    python -m benchmarks.out_of_core --dry
+
+Interactions are made up: ten per user and fifty per item on average, with string ids in
+no order, a rating and a time, in a folder of Parquet files in Hive's layout. Each step
+runs in a process of its own. With --dry a toy is read in buckets of some thousand rows,
+and compared with one that is sorted in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+import torch
+
+from benchmarks import harness
+from pyg_irllrec.datasets import InteractionDataset
+from pyg_irllrec.datasets._ingest import partition_rows
+from pyg_irllrec.transforms import BinarizeRatings, KCore
+
+COLUMNS = {
+    'user': 'user_id',
+    'item': 'item_id',
+    'rating': 'stars',
+    'timestamp': 'when',
+}
+AT_ONCE = 1 << 20
+DAYS = 20
+SECONDS_BETWEEN_LOOKS = 0.05
+
+
+def main(argv: Optional[list[str]] = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--rows', type=int, nargs='+', default=[10**6, 10**7])
+    parser.add_argument('--folder', type=Path, help='a folder on the disk to use')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
+    parser.add_argument('--dry', action='store_true', help='compare, time nothing')
+    args = parser.parse_args(argv)
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(dir=args.folder) as name:
+        folder = Path(name)
+        if args.dry:
+            return dry(folder)
+        for num_rows in args.rows:
+            print(f'writing {num_rows} interactions ...', file=sys.stderr, flush=True)
+            write_parquet(folder / 'plays', num_rows)
+            for step in (prepare, open_and_filter):
+                rows.append({'rows': num_rows, **run_apart(step, folder)})
+                print(rows[-1], file=sys.stderr, flush=True)
+                if args.json is not None:  # Each size may take minutes.
+                    harness.write(args.json, 'out_of_core', rows)
+            shutil.rmtree(folder / 'plays')
+            shutil.rmtree(folder / 'root')
+    print(table(rows))
+    return 0
+
+
+def write_parquet(folder: Path, num_rows: int) -> None:
+    """Interactions with string ids, skewed as such things are."""
+    rng = np.random.default_rng(0)
+    users, items = _ids('u', num_rows // 10 + 1), _ids('i', num_rows // 50 + 1)
+    for part, start in enumerate(range(0, num_rows, AT_ONCE)):
+        size = min(AT_ONCE, num_rows - start)
+        user = (len(users) * rng.random(size) ** 2).astype(np.int64)
+        item = (len(items) * rng.random(size) ** 3).astype(np.int64)
+        columns = {
+            'user_id': users.take(pa.array(user)),
+            'item_id': items.take(pa.array(item)),
+            'stars': rng.integers(1, 11, size) / 2,
+            'when': rng.integers(1_500_000_000, 1_600_000_000, size),
+        }
+        path = folder / f'day={part % DAYS}' / f'{part}.parquet'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pa.parquet.write_table(pa.table(columns), path)
+
+
+def _ids(prefix: str, count: int) -> Any:
+    """Distinct ids in an order without meaning."""
+    keys = pa.array(np.arange(count) * 2654435761 % 2**32).cast(pa.string())
+    return pc.binary_join_element_wise(prefix, keys, '')
+
+
+def run_apart(step: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """What a step took, in a fresh process."""
+    context = get_context('spawn')
+    here, there = context.Pipe()
+    process = context.Process(target=_work, args=(there, step, folder), daemon=True)
+    process.start()
+    there.close()
+    try:
+        row: dict[str, Any] = here.recv()
+    except EOFError:
+        raise RuntimeError('the process died (out of memory?)') from None
+    process.join()
+    return row
+
+
+def _work(connection: Any, step: Callable[[Path], Any], folder: Path) -> None:
+    warnings.simplefilter('ignore')
+    memory = harness.Memory(torch.device('cpu'))
+    memory.start()
+    start, cpu = time.perf_counter(), time.process_time()
+    with Watch(folder) as watch:
+        found = step(folder)
+    connection.send(
+        {
+            'step': step.__name__,
+            'seconds': round(time.perf_counter() - start, 1),
+            'cpu_seconds': round(time.process_time() - cpu, 1),
+            **memory.peak(),
+            'private_mb': round(watch.private / 2**20, 1),
+            'disk_mb': round(watch.disk / 2**20, 1),
+            **found,
+        }
+    )
+
+
+class Watch:
+    """Looks at the memory that a process has for itself, without files that it maps
+    (the kernel takes their pages back at will), and at the disk that it takes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.private = self.disk = 0
+        self._folder = folder
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._free = shutil.disk_usage(self._folder).free
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._done.wait(SECONDS_BETWEEN_LOOKS):
+            resident, shared = map(
+                int, Path('/proc/self/statm').read_text().split()[1:3]
+            )
+            private = (resident - shared) * os.sysconf('SC_PAGE_SIZE')
+            self.private = max(self.private, private)
+            used = self._free - shutil.disk_usage(self._folder).free
+            self.disk = max(self.disk, used)
+
+
+def prepare(folder: Path) -> dict[str, Any]:
+    dataset = InteractionDataset.from_parquet(
+        folder / 'plays', folder / 'root', **COLUMNS
+    )
+    return dataset.counts
+
+
+def open_and_filter(folder: Path) -> dict[str, Any]:
+    data = InteractionDataset(folder / 'root')[0]
+    data = KCore(5)(BinarizeRatings(2)(data))
+    return {'interactions': data['user', 'rates', 'item'].edge_index.size(1)}
+
+
+def dry(folder: Path) -> int:
+    """1 if buckets change what is read."""
+    write_parquet(folder / 'plays', 50_000)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        whole = InteractionDataset.from_parquet(
+            folder / 'plays', folder / 'whole', **COLUMNS
+        )
+        partition_rows._BUCKET_ROWS = 5_000
+        parts = InteractionDataset.from_parquet(
+            folder / 'plays', folder / 'parts', **COLUMNS
+        )
+    one, other = (each[0]['user', 'rates', 'item'] for each in (whole, parts))
+    same = all(
+        torch.equal(one[name], other[name]) for name in ('edge_index', 'rating', 'time')
+    )
+    print('buckets agree' if same else 'error: buckets differ')
+    return 0 if same else 1
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        '| rows | step | seconds | peak MB | private MB | bytes per row | disk MB |',
+        '|---|---|---|---|---|---|---|',
+    ]
+    lines += [
+        f'| {row["rows"]:.0e} | {row["step"]} | {row["seconds"]:.0f} '
+        f'| {row["peak_mb"]:.0f} | {row["private_mb"]:.0f} '
+        f'| {row["private_mb"] * 2**20 / row["rows"]:.0f} | {row["disk_mb"]:.0f} |'
+        for row in rows
+    ]
+    return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
