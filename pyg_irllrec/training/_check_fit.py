@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import torch
+from lightning.pytorch.strategies import DDPStrategy
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.nn import Backbone, Recommender
@@ -66,11 +68,31 @@ def check_unused(out: Path) -> None:
         )
 
 
-def check_devices(devices: object) -> None:
-    r"""Raises a :class:`ValueError` unless there is one device."""
+def check_devices(devices: int, strategy: object, target: torch.device) -> None:
+    r"""Raises a :class:`ValueError` unless there are so many devices, and a strategy
+    that trains on them."""
     check_count('devices', devices)
-    if devices != 1:
+    if strategy != 'ddp' and not isinstance(strategy, DDPStrategy):
         raise ValueError(
-            f"'devices' must be 1, got {devices}: triplets are not shared out among "
-            "processes yet; choose one GPU by device='cuda:N'"
+            "'strategy' must be 'ddp' or a DDPStrategy of lightning.pytorch, got "
+            f'{strategy!r}'
         )
+    if devices == 1:
+        return
+    if target.index is not None:
+        raise ValueError(
+            f"'device' must be 'auto', 'cpu' or 'cuda' with {devices} 'devices', got "
+            f"'{target}': choose which GPUs by CUDA_VISIBLE_DEVICES"
+        )
+    if target.type == 'cuda' and devices > torch.cuda.device_count():
+        raise ValueError(
+            f"'devices' must be at most the {torch.cuda.device_count()} CUDA devices "
+            f'of this machine, got {devices}'
+        )
+
+
+def rank_of_process(devices: int) -> int:
+    r"""The number of this process among those that train on several devices, before
+    they have found each other: as their launchers number them."""
+    known = (os.environ.get(name) for name in ('RANK', 'LOCAL_RANK', 'SLURM_PROCID'))
+    return int(next(filter(None, known), 0)) if devices > 1 else 0

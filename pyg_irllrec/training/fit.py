@@ -3,14 +3,16 @@ from __future__ import annotations
 import statistics
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 from weakref import WeakKeyDictionary
 
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
 
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training._check_fit import (
@@ -19,6 +21,7 @@ from pyg_irllrec.training._check_fit import (
     check_folder,
     check_model,
     check_unused,
+    rank_of_process,
 )
 from pyg_irllrec.training._check_graph import check_graph
 from pyg_irllrec.training._fit_callbacks import (
@@ -77,6 +80,7 @@ def fit(
     seed: int = 0,
     device: Union[str, torch.device] = 'auto',
     devices: int = 1,
+    strategy: Union[str, DDPStrategy] = 'ddp',
     precision: str = '32-true',
     capture: bool = True,
     callbacks: Optional[Sequence[Callback]] = None,
@@ -128,8 +132,16 @@ def fit(
             (default: :obj:`0`)
         device (str or torch.device): :obj:`"auto"`, :obj:`"cpu"`, :obj:`"cuda"` or
             :obj:`"cuda:N"`. (default: :obj:`"auto"`)
-        devices (int): The number of devices, which must be one: triplets are not
-            shared out among processes yet. (default: :obj:`1`)
+        devices (int): The number of devices of this machine, with a process for each.
+            Any number of processes trains alike, up to the order of sums: all draw the
+            same batches, and each computes a share of the loss, see
+            :class:`~pyg_irllrec.distributed.DistributedLoss`. A run goes on with
+            another number. (default: :obj:`1`)
+        strategy (str or DDPStrategy): How several processes are started and
+            synchronised. :obj:`"ddp"` runs the script once more for each, unless
+            :obj:`torchrun` has started them; a strategy of Lightning may choose its
+            backend or timeout. The files of the run are written by the first one; what
+            follows in the script runs in all of them. (default: :obj:`"ddp"`)
         precision (str): Weights are :obj:`float32` but for :obj:`"64-true"`.
             (default: :obj:`"32-true"`)
 
@@ -180,9 +192,9 @@ def fit(
     check_fraction('average', average)
     check_choice('precision', precision, PRECISIONS)
     check_matmul_precision(precision)
-    check_devices(devices)
-    check_logger(logger)
     target = parse_device(device)
+    check_devices(devices, strategy, target)
+    check_logger(logger)
     items = data.train_items
     if (items.num_users, items.num_items) != (model.num_users, model.num_items):
         raise ValueError(
@@ -192,6 +204,7 @@ def fit(
     check_graph(model, data)
     if ks is not None and data.val_items is None and data.test_items is None:
         ks = fitting_cutoffs(model.num_items, ks)  # There is nothing to rank.
+    capture = capture and devices == 1  # Several exchange gradients in a step.
     lit = LitRecommender(model, lr=lr, ks=ks, seed=seed, capture=capture)
     lit.settings |= {
         'check_every': check_every,
@@ -203,67 +216,88 @@ def fit(
     extra = read_callbacks(callbacks, out, progress)
     own = own_callbacks(out, lit.settings, data.val_items is not None)
     log = make_logger(logger, out)
-    with training_in(out), _ONE_AT_A_TIME:
+    is_first = rank_of_process(devices) == 0
+    with training_in(out) if is_first else nullcontext(), _ONE_AT_A_TIME:
         if resume:
             check_resumable(out, epochs, lit, own, extra, data.val_items is not None)
         else:
             check_unused(out)
             _warn_of_trained(model)
             _warn_of_companions(model, data)
-        callbacks = with_progress_bar([*extra, *own], progress)
-        result = _train(
-            lit, data, out, epochs, target, callbacks, log, resume, progress
-        )
-        write_result(result, out)
+        callbacks = with_progress_bar([*extra, *own], progress and is_first)
+        with quiet_lightning():
+            trainer = Trainer(
+                **_place(target, devices, strategy, precision),
+                max_epochs=epochs,
+                check_val_every_n_epoch=min(check_every, epochs),
+                num_sanity_val_steps=0,
+                callbacks=callbacks,
+                plugins=[AtomicCheckpointIO()],
+                logger=log or False,
+                default_root_dir=out,  # Where a user's ModelCheckpoint writes.
+                enable_progress_bar=progress,
+                enable_model_summary=False,
+            )
+            result = _train(trainer, lit, data, out, resume, progress and is_first)
+        if is_first:
+            write_result(result, out)
     return result
 
 
+def _place(
+    target: torch.device,
+    devices: int,
+    strategy: Union[str, DDPStrategy],
+    precision: str,
+) -> dict[str, Any]:
+    r"""Where a trainer computes, and how exactly."""
+    on_gpu = target.type == 'cuda'
+    place: dict[str, Any] = {
+        'accelerator': 'gpu' if on_gpu else 'cpu',
+        'precision': '32-true' if precision == 'tf32' else precision,
+    }
+    if devices == 1:
+        return place | {'devices': [target.index or 0] if on_gpu else 1}
+    if isinstance(strategy, str):
+        # All processes have the same teacher, and move it alike.
+        strategy = DDPStrategy(broadcast_buffers=False)
+    return place | {'devices': devices, 'strategy': strategy}
+
+
 def _train(
+    trainer: Trainer,
     lit: LitRecommender,
     data: InteractionDataModule,
     out: Path,
-    epochs: int,
-    target: torch.device,
-    callbacks: list[Callback],
-    logger: Optional[Logger],
     resume: bool,
     progress: bool,
 ) -> FitResult:
     r"""The run, in a folder that is checked and kept to it."""
     last, best = out / 'last.ckpt', out / 'best.ckpt'
     validates, tests = data.val_items is not None, data.test_items is not None
-    on_gpu, precision = target.type == 'cuda', lit.settings['precision']
-    with quiet_lightning(), torch.random.fork_rng([target] if on_gpu else []):
+    target = trainer.strategy.root_device
+    on_gpu = target.type == 'cuda'
+    with torch.random.fork_rng([target] if on_gpu else []):
         if on_gpu:
             torch.cuda.reset_peak_memory_stats(target)
-        trainer = Trainer(
-            accelerator='gpu' if on_gpu else 'cpu',
-            devices=[target.index or 0] if on_gpu else 1,
-            precision='32-true' if precision == 'tf32' else precision,
-            max_epochs=epochs,
-            check_val_every_n_epoch=min(lit.settings['check_every'], epochs),
-            num_sanity_val_steps=0,
-            callbacks=callbacks,
-            plugins=[AtomicCheckpointIO()],
-            logger=logger or False,
-            default_root_dir=out,  # Where a user's ModelCheckpoint writes.
-            enable_progress_bar=progress,
-            enable_model_summary=False,
-        )
         try:
-            with matmul_precision(precision):
+            with matmul_precision(lit.settings['precision']):
                 trainer.fit(lit, data, ckpt_path=last if resume else None)
         except SystemExit:  # What Lightning makes of a KeyboardInterrupt.
             if trainer.interrupted:
                 raise KeyboardInterrupt from None
             raise
         history = lit.history  # The best checkpoint holds an earlier one.
-        if not validates:
+        if not validates and trainer.is_global_zero:
             io = AtomicCheckpointIO()
             io.save_checkpoint(io.load_checkpoint(last), best)
+        trainer.strategy.barrier()
         load_weights(lit.model, best)
-        if lit.model.needs_calibration and validates:
-            _calibrate(lit.model.to(target), data, best, progress)
+        if lit.model.needs_calibration and data.val_items is not None:
+            calibrated = lit.model.to(target)
+            calibrated.calibrate(data.val_items, data.train_items, progress=progress)
+            if trainer.is_global_zero:
+                _save_calibrated(calibrated, best)
         if tests:
             # Given the checkpoint, it would load the weights that were averaged, and
             # not their average.
@@ -291,13 +325,8 @@ def _train(
     )
 
 
-def _calibrate(
-    model: Recommender, data: InteractionDataModule, best: Path, progress: bool
-) -> None:
-    r"""Chooses how the model, with its best weights, is blended with its companions,
-    and adds that to their checkpoint."""
-    assert data.val_items is not None
-    model.calibrate(data.val_items, data.train_items, progress=progress)
+def _save_calibrated(model: Recommender, best: Path) -> None:
+    r"""Adds to the best weights how they are blended with companions."""
     io = AtomicCheckpointIO()
     checkpoint = io.load_checkpoint(best)
     for name, value in model.state_dict().items():

@@ -5,6 +5,7 @@ from typing import Optional, Union
 
 import torch
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -60,6 +61,10 @@ class InteractionDataModule(LightningDataModule):
     :class:`~torch_geometric.transforms.RandomLinkSplit` appends, labelled 0. Negative
     edges are left out: negatives are sampled anew in every epoch, and all items are
     ranked.
+
+    Among several processes all draw the same batches of triplets, of which each
+    computes a share, see :class:`~pyg_irllrec.distributed.DistributedLoss`, and each
+    ranks items for its share of users.
 
     A trainer on a GPU finds the interactions there: each split is sent once, when it is
     first read, and let go of when the run ends. Batches are drawn there too, but
@@ -162,16 +167,21 @@ class InteractionDataModule(LightningDataModule):
         return hash_nodes(self._graph, self._sides)
 
     def setup(self, stage: str) -> None:
-        r"""Looks at how many processes train.
+        r"""Looks at how several processes train.
 
         Raises:
-            ValueError: If there are several, which would all draw the same triplets.
+            ValueError: If they do not hold the whole model each.
         """
         trainer = self.trainer
-        if stage == 'fit' and trainer is not None and trainer.world_size > 1:
+        if (
+            stage == 'fit'
+            and trainer is not None
+            and trainer.world_size > 1
+            and not isinstance(trainer.strategy, DDPStrategy)
+        ):
             raise ValueError(
-                "'devices' times 'num_nodes' of the Trainer must be 1, got "
-                f'{trainer.world_size}: triplets are not shared out among processes yet'
+                "'strategy' of the Trainer must be 'ddp' for several devices, got "
+                f'{type(trainer.strategy).__name__}: each holds the whole model'
             )
 
     def teardown(self, stage: str) -> None:
@@ -201,6 +211,8 @@ class InteractionDataModule(LightningDataModule):
         if held is None:
             return []
         loader = self._ranking[name]
+        if self.trainer is not None:
+            loader = loader._share(self.trainer.global_rank, self.trainer.world_size)
         if not self._is_on_gpu():
             return loader
         train = self._send('train', self.train_items)

@@ -11,7 +11,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from pyg_irllrec.nn import Recommender
+from pyg_irllrec.nn import LossOutput, Recommender
+from pyg_irllrec.nn._shared_loss import shared_loss
 from pyg_irllrec.nn.models.recommendation import Scorer, check_pairs
 from pyg_irllrec.training._capture_step import capture_step
 from pyg_irllrec.training._check_checkpoint import check_optimizer, check_progress
@@ -25,6 +26,7 @@ from pyg_irllrec.training.fingerprint import (
     check_same_run,
     fingerprint,
     mark_state,
+    same_run,
     with_state,
 )
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
@@ -33,6 +35,7 @@ from pyg_irllrec.training.ranking import RankingBatch, RankingMetrics
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_instance
 from pyg_irllrec.utils.checks import check_positive, check_seed
+from pyg_irllrec.utils.ranks import Ranks
 
 
 class LitRecommender(LightningModule):
@@ -43,7 +46,9 @@ class LitRecommender(LightningModule):
     uninterrupted one would have.
 
     :func:`~pyg_irllrec.training.fit` does with it what most want; any
-    :class:`lightning.pytorch.Trainer` of one process trains it too:
+    :class:`lightning.pytorch.Trainer` trains it too, of one process or, with
+    :obj:`strategy="ddp"`, of several, which all draw the same batches and share the
+    rows of the loss, see :class:`~pyg_irllrec.distributed.DistributedLoss`:
 
     .. code-block:: python
 
@@ -143,6 +148,26 @@ class LitRecommender(LightningModule):
             data = getattr(self.trainer, 'datamodule', None)
             known = data if isinstance(data, InteractionDataModule) else None
             self.fingerprint = fingerprint(self.model, known)
+            if self._ranks is not None:
+                self._share_model()
+
+    @property
+    def _ranks(self) -> Ranks | None:
+        r"""The processes, where there are several."""
+        return Ranks() if self.trainer.world_size > 1 else None
+
+    def _share_model(self) -> None:
+        r"""Sees to it that all processes have one model, of which the graph and texts
+        are not sent."""
+        first = self.trainer.strategy.broadcast(self.fingerprint)
+        if not same_run(first, self.fingerprint):
+            raise ValueError(
+                "'model' and 'data' must be the same in all processes, got others than "
+                'those of the first: build them from the same files and seeds'
+            )
+        saved = self.state_dict().keys()
+        own = [name for name, _ in self.named_buffers() if name not in saved]
+        self._ddp_params_and_buffers_to_ignore = own
 
     def on_train_start(self) -> None:
         r"""Notes the tensors, to see later which of them training changes, and looks
@@ -169,12 +194,23 @@ class LitRecommender(LightningModule):
             loss = self._captured(triplets)  # With its backward and the optimizer.
         else:
             first = batch_idx % self.trainer.accumulate_grad_batches == 0
-            loss = self.model.loss(triplets, update_teacher=first)
+            loss = self._loss(triplets, first, batch_idx)
         for name, term in {'loss': loss.total, **loss.terms}.items():
             # Summed on the device: reading it here would wait for every step.
             self._sums[name] = self._sums.get(name, 0.0) + term.detach()
-        self.log('loss', loss.total.detach(), prog_bar=True)
+        shown, several = loss.total.detach(), self.trainer.world_size > 1
+        self.log('loss', shown, prog_bar=True, sync_dist=several)
         return loss.total
+
+    def _loss(self, triplets: Tensor, first: bool, batch_idx: int) -> LossOutput:
+        r"""The loss of this process: the mean over processes is that of the batch."""
+        ranks = self._ranks
+        if ranks is None:
+            return self.model.loss(triplets, update_teacher=first)
+        if batch_idx == 0:
+            _check_same_batch(triplets, ranks)
+        with shared_loss(self.model, ranks):
+            return self.model.loss(triplets, update_teacher=first)
 
     def backward(self, loss: Tensor) -> None:
         r"""The backward pass of an uncaptured step. After a captured one no gradient is
@@ -202,7 +238,7 @@ class LitRecommender(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         r"""Logs the metrics and adds a row to the history."""
-        values = {name: float(value) for name, value in self.metrics.compute().items()}
+        values = self._measured()
         self.log_dict({f'val/{name}': value for name, value in values.items()})
         self.log(
             'val_recall',
@@ -233,7 +269,7 @@ class LitRecommender(LightningModule):
     def _mean_terms(self) -> dict[str, float]:
         r"""The mean of every loss term in this epoch, if it is finite."""
         steps = max(self.trainer.num_training_batches, 1)
-        terms = {name: float(value) / steps for name, value in self._sums.items()}
+        terms = {name: value / steps for name, value in self._sum_terms().items()}
         for name, value in terms.items():
             if not math.isfinite(value):
                 raise ValueError(
@@ -242,14 +278,29 @@ class LitRecommender(LightningModule):
                 )
         return terms
 
+    def _sum_terms(self) -> dict[str, float]:
+        r"""The sum of every loss term in this epoch, the mean over processes."""
+        if self._ranks is None or not self._sums:
+            return {name: float(value) for name, value in self._sums.items()}
+        sums = torch.stack(list(self._sums.values()))
+        self._ranks.add(sums)
+        return dict(zip(self._sums, (sums / self._ranks.size).tolist()))
+
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step
 
     def on_test_epoch_end(self) -> None:
         r"""Logs the metrics of the test."""
-        for name, value in self.metrics.compute().items():
-            self.log(f'test/{name}', value)
+        self.log_dict(
+            {f'test/{name}': value for name, value in self._measured().items()}
+        )
         self._forget()
+
+    def _measured(self) -> dict[str, float]:
+        r"""The metrics of the users of all processes."""
+        if self._ranks is not None:
+            self.metrics.reduce(self._ranks)
+        return {name: float(value) for name, value in self.metrics.compute().items()}
 
     def _forget(self) -> None:
         self._embeddings = self._scorer = None
@@ -403,6 +454,19 @@ class LitRecommender(LightningModule):
 def _shapes(state: dict[str, Tensor]) -> list[tuple[str, torch.Size]]:
     r"""In order, since the optimizer finds parameters by their number alone."""
     return [(name, value.shape) for name, value in state.items()]
+
+
+def _check_same_batch(triplets: Tensor, ranks: Ranks) -> None:
+    r"""Raises a :class:`ValueError` unless all processes have the same batch."""
+    size = triplets.size(1)
+    place = torch.arange(1, size + 1, device=triplets.device)
+    if not ranks.agree(torch.stack([place[-1], (triplets * place).sum()])):
+        raise ValueError(
+            'all processes must draw the same batches of triplets, of which each '
+            'computes a share, got different ones: train with an '
+            'InteractionDataModule, or Trainer(use_distributed_sampler=False) and one '
+            'seed'
+        )
 
 
 def _check_averaging(callbacks: list[Callback]) -> None:

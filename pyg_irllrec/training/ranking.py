@@ -29,6 +29,7 @@ from pyg_irllrec.utils import UserItems
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_choice, check_count, check_vectors
 from pyg_irllrec.utils.evaluating import evaluating
+from pyg_irllrec.utils.ranks import Ranks
 from pyg_irllrec.utils.user_items import lookup_items
 from pyg_irllrec.utils.warn_caller import warn_caller
 
@@ -105,6 +106,18 @@ class RankingLoader:
         out.user = self.user.to(label.item.device)
         return out
 
+    def _share(self, rank: int, num_ranks: int) -> RankingLoader:
+        r"""The same with every :math:`R`-th user. Where there are fewer users than
+        ranks, every rank has all of them: means over users stay what they are."""
+        if num_ranks == 1 or self.user.numel() < num_ranks:
+            return self
+        out = copy(self)
+        out.user = self.user[rank::num_ranks]
+        out._exclude_ends, out._label_ends = (
+            _ends(each.degree[out.user]) for each in (self.exclude, self.label)
+        )
+        return out
+
     def __len__(self) -> int:
         return -(-self.user.numel() // self._users_at_once())
 
@@ -171,6 +184,9 @@ class RankingMetrics(LinkPredMetricCollection):
             {f'{name}@{k}': _metric(name, k, train) for name in metrics for k in ks}
         )
         self._unchecked: list[tuple[Tensor, Tensor]] = []
+        for metric in self.values():
+            # Processes are waited for in reduce() alone.
+            metric._to_sync = metric.sync_on_compute = False
 
     def rank(self, user: Tensor, item: Tensor, batch: RankingBatch) -> None:
         r"""Ranks all items (embeddings :math:`(I, d)`) for the users of a batch
@@ -207,6 +223,20 @@ class RankingMetrics(LinkPredMetricCollection):
             check_best(scores, users)
         out: dict[str, Tensor] = super().compute()
         return out
+
+    def reduce(self, ranks: Ranks) -> None:
+        r"""Counts the users of all processes, each of which has ranked for a share.
+
+        Args:
+            ranks (Ranks): The processes.
+        """
+        for metric in self.values():
+            if isinstance(metric, LinkPredCoverage):
+                seen = metric.mask.int()
+                ranks.add(seen)
+                metric.mask.copy_(seen > 0)
+            else:
+                ranks.add(metric.accum, metric.total)
 
     def reset(self) -> None:
         r"""Starts anew."""

@@ -1,0 +1,53 @@
+"""Runs of several processes, started as torchrun starts them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch.distributed.device_mesh import DeviceMesh
+
+from pyg_irllrec.assemble import build_model
+from pyg_irllrec.datasets import SyntheticIntents
+from pyg_irllrec.nn import EASE, Recommender
+from pyg_irllrec.training import FitResult, InteractionDataModule, fit
+from pyg_irllrec.utils import training_interactions
+
+OPTIONS: dict[str, Any] = {'check_every': 1, 'patience': 9, 'device': 'cpu'}
+
+
+def make(alignment: str = 'full', seed: int = 0) -> tuple[Recommender, Any]:
+    data = SyntheticIntents(40, 30, num_intents=3)[0]
+    torch.manual_seed(seed)
+    model = build_model(data, alignment=alignment)
+    batch_by = 'user' if alignment == 'auto' else 'interaction'
+    return model, InteractionDataModule(data, batch_size=100, batch_by=batch_by)
+
+
+def train(alignment: str, out: Path, devices: int, **options: Any) -> FitResult:
+    model, data = make(alignment)
+    options = OPTIONS | {'progress': False} | options
+    return fit(model, data, out, devices=devices, **options)
+
+
+def torchrun(mesh: DeviceMesh) -> dict[str, str]:
+    """The environment of a process that torchrun has started."""
+    rank, size = str(mesh.get_rank()), str(mesh.size())
+    return {
+        **{'RANK': rank, 'LOCAL_RANK': rank, 'GROUP_RANK': '0'},
+        **{'WORLD_SIZE': size, 'LOCAL_WORLD_SIZE': size, 'TORCHELASTIC_RUN_ID': '1'},
+        **{'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': '1'},
+    }
+
+
+def train_among(
+    mesh: DeviceMesh, alignment: str, out: Path, options: dict[str, Any]
+) -> tuple[FitResult, torch.Tensor]:
+    """What fit() returns in a rank, and its next draw of torch's generator."""
+    torch.manual_seed(17)
+    with patch.dict(os.environ, torchrun(mesh)):
+        result = train(alignment, out, mesh.size(), **options)
+    return result, torch.rand(1)

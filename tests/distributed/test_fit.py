@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.distributed.fits import train, train_among
+
+
+def check_alike(result, expected):
+    """The same run, up to the order of sums."""
+    assert result.best_epoch == expected.best_epoch
+    assert result.fingerprint == expected.fingerprint
+    assert result.test == pytest.approx(expected.test, abs=1e-4)
+    assert len(result.history) == len(expected.history)
+    for row, other in zip(result.history, expected.history):
+        assert row == pytest.approx(other, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize('alignment', ['full', 'auto'])
+def test_several_processes_train_as_one(tmp_path, ranks, alignment):
+    alone = train(alignment, tmp_path / 'alone', 1, epochs=2)
+    out = tmp_path / 'among'
+    found = ranks(2, train_among, alignment, out, {'epochs': 2})
+    for result, draw in found:
+        check_alike(result, alone)
+    weights = [
+        torch.load(each / 'best.ckpt', weights_only=True)['state_dict']
+        for each in (out, tmp_path / 'alone')
+    ]
+    torch.testing.assert_close(*weights, rtol=1e-4, atol=1e-4)
+
+
+def test_a_run_goes_on_with_another_number_of_processes(tmp_path, ranks):
+    alone = train('full', tmp_path / 'alone', 1, epochs=3)
+    out = tmp_path / 'among'
+    ranks(2, train_among, 'full', out, {'epochs': 1})
+    options = {'epochs': 2, 'resume': True}
+    ranks(3, train_among, 'full', out, options)
+    check_alike(train('full', out, 1, epochs=3, resume=True), alone)
