@@ -187,10 +187,16 @@ class Backbone(Module):
         r"""The mixture of intents of every node, each side with its own prototypes,
         :math:`\text{softmax}(\mathbf{X} \mathbf{C}) \mathbf{C}^{\top}`, of shape
         :math:`(|\mathcal{V}|, d)`."""
-        return self._layer_intents([x])[0]
+        return self._mix_layers([x])[0]
 
     def _layer_intents(self, layers: Sequence[Tensor]) -> Sequence[Tensor]:
-        r"""The :meth:`intents` of several layers, in the products of one."""
+        r"""The :meth:`intents` of several layers, of a subclass those of its own."""
+        if type(self).intents is Backbone.intents:
+            return self._mix_layers(layers)
+        return [self.intents(x) for x in layers]
+
+    def _mix_layers(self, layers: Sequence[Tensor]) -> Sequence[Tensor]:
+        r"""The mixtures of several layers, in the products of one."""
         if self.user_prototypes is None or self.item_prototypes is None:
             raise self._without_intents()
         for x in layers:

@@ -189,3 +189,17 @@ def test_intents_of_layers_at_once_are_those_of_each():
     torch.testing.assert_close(list(found), [backbone.intents(x) for x in layers])
     user = backbone.user_prototypes(layers[1][:6])
     torch.testing.assert_close(found[1][:6], user)
+
+
+class Scaled(Mine):
+    def intents(self, x):
+        return 2 * super().intents(x)
+
+
+def test_a_subclass_may_mix_intents_of_its_own():
+    backbone = Scaled(6, 7)
+    layers = list(torch.randn(3, 13, 4))
+    found = backbone._layer_intents(layers)
+    torch.testing.assert_close(list(found), [backbone.intents(x) for x in layers])
+    plain = Backbone.intents(backbone, layers[0])
+    torch.testing.assert_close(found[0], 2 * plain)
