@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Optional
 
 from lightning.pytorch import LightningModule
-from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler
+from lightning.pytorch.callbacks import (
+    Callback,
+    GradientAccumulationScheduler,
+    StochasticWeightAveraging,
+)
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from pyg_irllrec.nn import Recommender
@@ -73,4 +77,8 @@ def _find_cause(lit: LightningModule, own: type[LightningModule]) -> Optional[st
                 return f'{kind.__name__}.{name} takes part in a step'
         if isinstance(callback, GradientAccumulationScheduler):
             return 'gradients are accumulated over several batches'
+        if isinstance(
+            callback, StochasticWeightAveraging
+        ) and callback.pl_module_contains_batch_norm(lit):
+            return f'{kind.__name__} has an epoch that trains nothing'
     return None

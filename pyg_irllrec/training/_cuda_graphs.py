@@ -119,12 +119,13 @@ class CudaGraphs:
 
     def _recover(self, graph: torch.cuda.CUDAGraph, cause: str) -> None:
         r"""Ends what a failed capture leaves open. Before torch 2.12 that is the pool
-        of the allocator, and the generator, which a capture that ends well sets
-        right."""
+        of the allocator, which would keep the memory of a step, and the generator,
+        which a capture that ends well sets right."""
         try:
-            with suppress(RuntimeError):
+            with suppress(RuntimeError):  # Where the pool is not open any more.
                 index = self._stream.device.index
                 torch._C._cuda_endAllocateToPool(index, self._pool)
+                torch._C._cuda_releasePool(index, self._pool)
             graph.reset()
             torch.cuda.synchronize(self._device)
             with suppress(RuntimeError):  # Where nothing can be captured at all.

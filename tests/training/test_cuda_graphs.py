@@ -13,6 +13,7 @@ import torch
 from pyg_irllrec.training._cuda_graphs import CaptureError, CudaGraphs, graphs_of
 
 CPU = torch.device('cpu')
+POOL = ['endAllocateToPool', 'releasePool']
 
 
 class Cuda:
@@ -36,8 +37,9 @@ class Cuda:
         patch.setattr(torch.cuda, 'synchronize', self.note('synchronize'))
         patch.setattr(torch.cuda, 'get_rng_state', self.get_rng_state)
         patch.setattr(torch.cuda, 'set_rng_state', self.set_rng_state)
-        end = self.note('end pool')
-        patch.setattr(torch._C, '_cuda_endAllocateToPool', end, raising=False)
+        for name in ('endAllocateToPool', 'releasePool'):
+            note = self.note(name)
+            patch.setattr(torch._C, f'_cuda_{name}', note, raising=False)
 
     def get_rng_state(self, device):
         if self.is_lost:
@@ -112,8 +114,8 @@ def test_recovers_from_a_capture_that_fails(breaks, cuda):
     cuda.breaks, cuda.calls = breaks, []
     with pytest.raises(CaptureError, match=r'^ValueError: on purpose$'):
         graphs.capture(fail)
-    recovered = ['end pool', 'synchronize', 'begin', 'end', 'set drawn']
-    assert cuda.calls == ['begin', 'end', *recovered]
+    recovered = ['synchronize', 'begin', 'end', 'set drawn']
+    assert cuda.calls == ['begin', 'end', *POOL, *recovered]
     assert cuda.stream_now == 'main'
     cuda.breaks = True
     with pytest.raises(CaptureError, match=r'^RuntimeError: capture invalidated$'):
@@ -124,7 +126,7 @@ def test_a_device_that_captures_nothing_goes_on(cuda):
     cuda.captures = False
     with pytest.raises(CaptureError, match=r'^RuntimeError: not supported$'):
         CudaGraphs(CPU).capture(lambda: torch.ones(1))
-    assert cuda.calls == ['end pool', 'synchronize', 'set drawn']
+    assert cuda.calls == [*POOL, 'synchronize', 'set drawn']
 
 
 def test_a_device_that_is_lost_is_named(cuda):

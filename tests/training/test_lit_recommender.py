@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
+from contextlib import nullcontext
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -222,6 +223,19 @@ def test_what_takes_part_in_a_step_is_not_captured(cls, options, message, monkey
     with pytest.warns(UserWarning, match=f'not as one CUDA graph: .*{message}'):
         trainer(max_epochs=2, limit_val_batches=0, **options).fit(lit, data)
     assert made[0].calls == []
+
+
+def test_an_epoch_for_batch_norm_is_not_captured(monkeypatch):
+    """Lightning skips its backward passes; without such layers there is none."""
+    made, data = pretend_graphs(monkeypatch), InteractionDataModule(DATA, batch_size=16)
+    for has_norm in (False, True):
+        lit = build()
+        lit.model.backbone.norm = torch.nn.BatchNorm1d(2) if has_norm else None
+        options = {'callbacks': [StochasticWeightAveraging(1e-2)], 'max_epochs': 2}
+        message = 'StochasticWeightAveraging has an epoch that trains nothing'
+        with pytest.warns(UserWarning, match=message) if has_norm else nullcontext():
+            trainer(limit_val_batches=0, **options).fit(lit, data)
+        assert ('replay' in made[-1].calls) is not has_norm
 
 
 def test_steps_are_captured_unless_they_are_not_to_be(monkeypatch):
