@@ -46,11 +46,19 @@ def load_vector(x, start, num_rows, other, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def load_shift(weight, start, end, bound, WEIGHTED: tl.constexpr, BLOCK: tl.constexpr):
+def load_count(weight, peak, start, end, BLOCK: tl.constexpr):
+    r"""What each of a block of keys counts, as a share of the largest."""
+    return load_vector(weight, start, end, 0.0, BLOCK) / tl.load(peak)
+
+
+@triton.jit
+def load_shift(
+    weight, peak, start, end, bound, WEIGHTED: tl.constexpr, BLOCK: tl.constexpr
+):
     r"""What the logits of a block of keys are raised by. Beyond the end it is minus
     infinity."""
     if WEIGHTED:
-        return tl.log2(load_vector(weight, start, end, 0.0, BLOCK)) - bound
+        return tl.log2(load_count(weight, peak, start, end, BLOCK)) - bound
     return tl.where(start + tl.arange(0, BLOCK) < end, -bound, float('-inf'))
 
 
@@ -109,6 +117,7 @@ def lse_kernel(
     other,
     lower,
     key_weight,
+    key_peak,
     out,
     num_rows,
     num_keys,
@@ -141,7 +150,9 @@ def lse_kernel(
         x_lower = x
         if PIECES == 2:
             x_lower = load_units(other + lower, start, WIDTH, BLOCK_OTHER)
-        shift = load_shift(key_weight, start, end, bound, WEIGHTED, BLOCK_OTHER)
+        shift = load_shift(
+            key_weight, key_peak, start, end, bound, WEIGHTED, BLOCK_OTHER
+        )
         logits = multiply(rows, rows_lower, x, x_lower, PIECES, False)
         logits = logits * scale + shift[None, :]
         if BOUNDED:
@@ -190,6 +201,7 @@ def loss_kernel(
     padded,
     parts,
     back_parts,
+    key_peak,
     out,
     stats,
     num_rows,
@@ -210,6 +222,8 @@ def loss_kernel(
     key = load_wide(units, lower, start + padded, PIECES, WIDTH, BLOCK)
     # The scale is that of products which are 2**24 times as large.
     positive = tl.sum(query * key, axis=1) * (scale * 16777216.0) - bound
+    if key_peak is not None:
+        positive -= tl.log2(tl.load(key_peak))
     at = start + tl.arange(0, BLOCK)
     inside = at < num_rows
     lse = combine(parts, start, num_rows, num_splits, BLOCK)
@@ -274,6 +288,7 @@ def grad_kernel(
     other_factor,
     slope,
     key_weight,
+    key_peak,
     out,
     num_own,
     num_other,
@@ -303,9 +318,11 @@ def grad_kernel(
     if SYMMETRIC:
         own_by = load_vector(own_factor, first, num_own, 0.0, BLOCK_OWN)
         if WEIGHTED:
-            own_count = load_vector(key_weight, first, num_own, 0.0, BLOCK_OWN)
+            own_count = load_count(key_weight, key_peak, first, num_own, BLOCK_OWN)
     elif KEYS_OWN:
-        lift = load_shift(key_weight, first, num_own, bound, WEIGHTED, BLOCK_OWN)
+        lift = load_shift(
+            key_weight, key_peak, first, num_own, bound, WEIGHTED, BLOCK_OWN
+        )
     else:
         lift = load_vector(own_factor, first, num_own, float('-inf'), BLOCK_OWN)
     grad = tl.zeros([BLOCK_OWN, WIDTH], tl.float32)
@@ -317,11 +334,13 @@ def grad_kernel(
         logits = multiply(rows, rows_lower, x, x_lower, PIECES, KEYS_OWN)
         # The shift of keys comes first: it holds the bound, and the sum is small.
         if SYMMETRIC:
-            shift = load_shift(key_weight, start, end, bound, False, BLOCK_OTHER)
+            shift = load_shift(
+                key_weight, key_peak, start, end, bound, False, BLOCK_OTHER
+            )
             share = tl.exp2(logits * scale + shift[None, :])
             by = load_vector(other_factor, start, end, 0.0, BLOCK_OTHER)
             if WEIGHTED:
-                count = load_vector(key_weight, start, end, 0.0, BLOCK_OTHER)
+                count = load_count(key_weight, key_peak, start, end, BLOCK_OTHER)
                 share *= own_by[:, None] * count[None, :] + (
                     own_count[:, None] * by[None, :]
                 )
@@ -334,7 +353,9 @@ def grad_kernel(
                 sign = load_vector(slope, start, end, 0.0, BLOCK_OTHER)
                 share *= tl.where(sign < 0, -1.0, 1.0)[None, :]
         else:
-            shift = load_shift(key_weight, start, end, bound, WEIGHTED, BLOCK_OTHER)
+            shift = load_shift(
+                key_weight, key_peak, start, end, bound, WEIGHTED, BLOCK_OTHER
+            )
             share = tl.exp2(logits * scale + shift[None, :] + lift[:, None])
         upper = share.to(tl.float16)
         if PIECES == 2:
@@ -443,7 +464,8 @@ def rows_kernel(
     if peak is not None:
         factor *= tl.load(peak)
     key = units + tl.cast(padded, tl.int64) * WIDTH
-    if side == 0:
+    # The grid is as long as the longest side.
+    if (side == 0) & (start < num_rows):
         if grad_query is not None:
             add_rows(
                 grad_query,
@@ -466,7 +488,7 @@ def rows_kernel(
                 WIDTH,
                 BLOCK,
             )
-    elif side == 1:
+    if (side == 1) & (start < num_rows):
         if grad_key is not None:
             add_rows(
                 grad_key,
@@ -489,7 +511,7 @@ def rows_kernel(
                 WIDTH,
                 BLOCK,
             )
-    elif HAS_KEYS:
+    if (side == 2) & (start < num_keys):
         if grad_keys is not None:
             add_rows(
                 grad_keys,

@@ -36,7 +36,7 @@ class Block(NamedTuple):
 
 # For the log-sum-exp and for gradients, by the width of a row and the halves it is kept
 # as. The largest of which two programs fit on a processor of sm_90, where they do: one
-# multiplies while the other takes exponentials. At most 192 bytes of registers are
+# multiplies while the other takes exponentials. At most 208 bytes of registers are
 # spilled, and but at width 256 in two halves none on sm_90.
 BLOCKS = {
     (16, 1): (Block(128, 64, 4, 3), Block(128, 64, 4, 3)),
@@ -89,8 +89,10 @@ def info_nce_triton(
     keys = None if keys is None else keys.contiguous()
     scale = None
     if weight is not None:
-        weight = weight.to(torch.float32)
+        weight = weight.to(torch.float32).contiguous()
         scale = weight / weight.sum() if reduction == 'mean' else weight
+    if key_weight is not None:
+        key_weight = key_weight.to(torch.float32).contiguous()
     reduced = reduction != 'none'
     options = temperature, eps, reduction, symmetric
     loss: Tensor
@@ -141,8 +143,9 @@ def _forward(
         )
         sides = _sides(units, shape)
         directions = (sides, sides[::-1])[: 1 + symmetric]
+        key_peak = _peak(key_weight)
         parts = [
-            _log_sum_exp(kernels, direction, key_weight, shape, units)
+            _log_sum_exp(kernels, direction, key_weight, key_peak, shape, units)
             for direction in directions
         ]
         kernels.loss_kernel[(-(-shape.num_rows // 32),)](
@@ -151,6 +154,7 @@ def _forward(
             shape.padded,
             parts[0],
             parts[-1],
+            key_peak,
             rows,
             stats,
             shape.num_rows,
@@ -207,7 +211,7 @@ def _grads(
     shape = _shape_of(query, keys, temperature)
     grads = _empty_like(query, key, keys, needed)
     weight = upstream.contiguous() if reduction == 'none' else weight
-    peak = None if weight is None else torch.linalg.vector_norm(weight, math.inf)
+    peak, key_peak = _peak(weight), _peak(key_weight)
     slopes = torch.empty_like(stats)
     factor = (0.5 if symmetric else 1.0) / temperature
     if reduction == 'mean' and weight is None:
@@ -228,7 +232,16 @@ def _grads(
         )
         signed = reduction == 'none'
         parts = [
-            _sums(kernels, bool(of_keys), slopes, key_weight, signed, shape, units)
+            _sums(
+                kernels,
+                bool(of_keys),
+                slopes,
+                key_weight,
+                key_peak,
+                signed,
+                shape,
+                units,
+            )
             if need
             else None
             for of_keys, need in enumerate(
@@ -345,6 +358,7 @@ def _log_sum_exp(
     kernels: ModuleType,
     sides: tuple[_Side, _Side],
     key_weight: Optional[Tensor],
+    key_peak: Optional[Tensor],
     shape: _Shape,
     units: Tensor,
 ) -> Tensor:
@@ -357,6 +371,7 @@ def _log_sum_exp(
         other.units,
         units.stride(0),
         key_weight,
+        key_peak,
         out,
         own.size,
         other.size,
@@ -376,6 +391,7 @@ def _sums(
     of_keys: bool,
     slopes: Tensor,
     key_weight: Optional[Tensor],
+    key_peak: Optional[Tensor],
     signed: bool,
     shape: _Shape,
     units: Tensor,
@@ -395,6 +411,7 @@ def _sums(
         *factors,
         slopes[1],
         key_weight,
+        key_peak,
         out,
         own.size,
         other.size,
@@ -435,6 +452,10 @@ def _cut(sides: tuple[_Side, _Side], block: Block) -> _Cut:
         'num_stages': block.stages,
     }
     return _Cut((num_own, -(-other.size // per_split)), per_split, options)
+
+
+def _peak(weight: Optional[Tensor]) -> Optional[Tensor]:
+    return None if weight is None else torch.linalg.vector_norm(weight, math.inf)
 
 
 def _options(units: Tensor) -> dict[str, int]:

@@ -17,7 +17,7 @@ from pyg_irllrec.functional._kernels import _triton_info_nce
 from tests.functional._kernels.compile_only import SHARED, Kernels, device
 
 # Bytes of registers.
-SPILLED = {80: 192, 90: 0}
+SPILLED = {80: 208, 90: 0}
 
 
 def compile_all(monkeypatch, arch, dim, pieces, *, dtype=torch.float32, **options):

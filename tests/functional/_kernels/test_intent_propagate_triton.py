@@ -105,6 +105,21 @@ def test_rows_of_the_bound_and_around_it(sizes, monkeypatch):
 
 
 @pytest.mark.parametrize('kind', KINDS)
+def test_nothing_is_read_out_of_bounds(kind, monkeypatch):
+    if not INTERPRETED:
+        pytest.skip('only the interpreter can be watched')
+    from tests.functional._kernels.bounds import within_bounds
+
+    monkeypatch.setattr(file, 'LEAST_SPLIT', 8)
+    graph = random_graph(7, 60)
+    if kind == 'undirected':
+        graph = torch.cat([graph, graph.flip(0)], dim=1)
+    weight = (rows(60, seed=3).abs(),) if kind == 'weighted' else ()
+    with within_bounds():
+        outcome('triton', graph, (rows(7, 17, seed=0), rows(7, 40, seed=1), *weight))
+
+
+@pytest.mark.parametrize('kind', KINDS)
 def test_a_graph_without_edges_gives_zeros(kind):
     x = rows(3, 4, seed=0)
     graph = torch.empty(2, 0, dtype=torch.long, device=DEVICE)

@@ -149,7 +149,33 @@ def test_zero_rows_are_finite(temperature):
 
 def test_strided_inputs():
     query, key, keys = (rows(9, size, seed=size).t() for size in (40, 40, 50))
-    compare((query, key, keys), None, None, 0.2, 0.0, 'mean')
+    weight, key_weight = weights(80)[::2], weights(100).double()[::2]
+    compare((query, key, keys), weight, key_weight, 0.2, 0.0, 'sum')
+
+
+@pytest.mark.parametrize('size', [1e-30, 1e30])
+@pytest.mark.parametrize('symmetric', [False, True])
+def test_weights_of_any_size(symmetric, size):
+    query = rows(40, 8)
+    key = 0.01 * rows(40, 8, seed=1) - query  # Far from its query.
+    rest = weights(40) * size, weights(40) * size, 1 / 31, 0.0, 'mean'
+    compare((query, key, None), *rest, symmetric)
+
+
+@pytest.mark.parametrize(
+    ('num_rows', 'num_keys', 'symmetric'),
+    [(700, 5, False), (5, 700, False), (131, None, True)],
+)
+def test_nothing_is_read_out_of_bounds(num_rows, num_keys, symmetric):
+    if not INTERPRETED:
+        pytest.skip('only the interpreter can be watched')
+    from tests.functional._kernels.bounds import within_bounds
+
+    keys = None if num_keys is None else rows(num_keys, 8)
+    matrices = rows(num_rows, 8), rows(num_rows, 8, seed=1), keys
+    rest = None, weights(num_keys or num_rows), 0.2, 1e-3, 'mean', symmetric
+    with within_bounds():
+        values_and_grads(info_nce_triton, matrices, *rest)
 
 
 @pytest.mark.parametrize('precision', ['high', 'medium'])
