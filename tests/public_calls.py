@@ -243,7 +243,7 @@ def functional_calls(folder: Path) -> Calls:
         'alignment_uniformity_loss': (
             F.alignment_uniformity_loss,
             {'user': X[:12], 'item': X[12:], 'pairs': PAIRS, 'uniformity_weight': 1.0}
-            | {'weight': ones[: PAIRS.size(1)], 'max_users': 12},
+            | {'weight': torch.ones(PAIRS.size(1)), 'max_users': 12},
         ),
         'softmax_loss': (
             F.softmax_loss,
