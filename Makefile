@@ -52,7 +52,7 @@ docs: $(VENV)/.installed-docs
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-# The wheel in an environment of its own, and the commands of README.md on it.
+# The wheel in an environment of its own, and the commands of docs/start.md on it.
 wheel-check: $(VENV)/.torch
 	rm -rf dist .venv-wheel
 	$(PIP) 'flit_core>=3.7,<4'

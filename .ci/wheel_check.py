@@ -4,9 +4,9 @@ r"""From the wheel to a served recommendation, in an environment of its own.
 
 What git tracks of the package must be in the wheel and in the sdist. The first
 environment holds torch and the bare wheel: what needs an extra must name it. Then the
-extra `serve` is installed, and the commands of README.md run as they are printed there,
-on two small files, from an empty folder, until curl has got a recommendation and the
-service has stopped.
+extra `serve` is installed, and the commands of docs/start.md run as they are printed
+there, on two small files, from an empty folder, until curl has got a recommendation and
+the service has stopped.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main(venv: str, dist: str, constraints: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         check_extras(python, BARE, Path(folder))
         install(python, constraints, f'{wheel}[serve]')
-        run_readme(python.parent, Path(folder))
+        run_commands(python.parent, Path(folder))
         check_extras(python, SERVE, Path(folder))
     print(f'the wheel works ({time.monotonic() - started:.0f} s)')
 
@@ -101,13 +101,13 @@ def check_extras(python: Path, calls: dict[str, str], folder: Path) -> None:
     run(python, '-c', TRY_ALL, json.dumps(calls), cwd=folder)
 
 
-def run_readme(bin: Path, folder: Path) -> None:
+def run_commands(bin: Path, folder: Path) -> None:
     write_tables(folder)
     port = free_port()
     service = None
     environment = {**os.environ, 'PATH': f'{bin}{os.pathsep}{os.environ["PATH"]}'}
     try:
-        for line in readme_commands():
+        for line in page_commands():
             line = line.replace(':8000', f':{port}')
             print('$', line, flush=True)
             if line.startswith('pyg-irllrec serve'):
@@ -124,7 +124,7 @@ def run_readme(bin: Path, folder: Path) -> None:
                 assert any(topic in shown for topic in TOPICS), 'no title was served'
                 json.loads(shown)
                 check_page(port)
-        assert service is not None, 'the commands of README.md serve nothing'
+        assert service is not None, 'the commands of docs/start.md serve nothing'
         service.send_signal(signal.SIGTERM)
         code = service.wait(timeout=30)
         assert code == 0, f'the service stopped with {code}'
@@ -138,12 +138,12 @@ def check_page(port: int) -> None:
         assert b'<html' in page.read(), 'there is no page at /'
 
 
-def readme_commands() -> Iterator[str]:
+def page_commands() -> Iterator[str]:
     r"""The commands of the section, but for those that install."""
-    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    text = (ROOT / 'docs' / 'start.md').read_text(encoding='utf-8')
     section = text.partition(SECTION)[2].partition('\n## ')[0]
     block = section.partition('```sh\n')[2].partition('```')[0]
-    assert block, f'README.md has no commands under {SECTION!r}'
+    assert block, f'docs/start.md has no commands under {SECTION!r}'
     for line in block.replace('\\\n', ' ').splitlines():
         if line.strip() and not line.startswith(('pip ', '#')):
             yield line.strip()

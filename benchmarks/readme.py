@@ -1,4 +1,4 @@
-r"""Writes the figures of README.md from the JSON of the benchmarks.
+r"""Writes the figures of README.md and the docs from the JSON of the benchmarks.
 
     python -m benchmarks.readme
 
@@ -251,8 +251,46 @@ def prototypes() -> str:
     )
 
 
+SHOWN = {
+    'popularity': 'Popularity',
+    'itemknn': 'ItemKNN',
+    'ease': 'EASE',
+    'ease-profile': 'EASE with texts',
+    'lightgcn-bpr-none-recipe': "LightGCN, its authors' settings",
+    'simgcl-bpr-none-recipe': "SimGCL, its authors' settings",
+    'auto-none': '`build_model`, no texts',
+    'auto': '`build_model`',
+}
+"""The arms of the README by what it calls them."""
+
+
+def results() -> str:
+    """What the README has room for: Recall alone, the best of each dataset in bold."""
+    names = ('quality', 'quality_time', 'quality_recipe')
+    rows = [row for name in names for row in rows_of(name) if row['arm'] in SHOWN]
+    cases = list(dict.fromkeys(row['case'] for row in rows))
+    recall = {
+        (row['arm'], row['case']): round(mean(row['test']['recall']), 3) for row in rows
+    }
+    best = {case: max(recall.get((arm, case), 0) for arm in SHOWN) for case in cases}
+
+    def cell(arm: str, case: str) -> str:
+        value = recall.get((arm, case))
+        mark = '**' if value == best[case] else ''
+        return '' if value is None else f'{mark}{value:.3f}{mark}'
+
+    lines = [
+        [label, *(cell(arm, case) for case in cases)] for arm, label in SHOWN.items()
+    ]
+    seeds = [len(row['seeds']) for row in rows]
+    return (
+        f'Recall@20 on the test part, means of {min(seeds)} to {max(seeds)} seeds '
+        f'([JSON](benchmarks/results/quality.json)):\n\n{table(("", *cases), lines)}'
+    )
+
+
 def quality() -> str:
-    """What the README has room for: means, the best of each dataset in bold."""
+    """Means, the best of each dataset in bold."""
     rows = rows_of('quality')
     most = max(len(row['seeds']) for row in rows)
     fewer = ''
@@ -556,6 +594,7 @@ FIGURES: dict[str, Callable[[], str]] = {
         parity,
         precision,
         prototypes,
+        results,
         quality,
         quality_backbones,
         quality_recipe,

@@ -9,7 +9,7 @@ from pyg_irllrec.testing import BackboneTests
 
 
 class Mine(Backbone):
-    """The one of the README."""
+    """The one of docs/backbones.md."""
 
     def __init__(self, num_users, num_items, embedding_dim=4):
         super().__init__(num_users, num_items, embedding_dim, num_intents=2)
