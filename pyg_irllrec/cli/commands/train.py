@@ -120,6 +120,10 @@ def train(
         Literal['32-true', 'tf32', 'bf16-mixed', '64-true'],
         Option(help='tf32: faster on a GPU, bf16-mixed: text towers in bfloat16.'),
     ] = '32-true',
+    capture: Annotated[
+        bool,
+        Option('--capture/--no-capture', help='On a GPU, a step is one CUDA graph.'),
+    ] = True,
     logger: Annotated[
         Optional[Literal['csv', 'tensorboard']], Option(help='Written under RUN.')
     ] = None,
@@ -190,6 +194,7 @@ def train(
         seed=seed,
         device=device,
         precision=precision,
+        capture=capture,
         logger=logger,
         resume=resume and run.has_checkpoint,
         progress=output.progress and not as_json,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pyg_irllrec import training
 from pyg_irllrec.cli.commands.train import AlignmentName, BackboneName
 from pyg_irllrec.presets import ALIGNMENTS, BACKBONES
 from pyg_irllrec.serving import Bundle, load
@@ -157,6 +158,19 @@ def test_what_is_refused_leaves_the_run_as_it_was(folder, capsys):
         assert f'error: {words[-2]} run was begun on other data, ' in error
     assert not Path('x').exists()
     assert contents(folder / 'run') == before
+
+
+def test_steps_are_captured_unless_told_otherwise(folder, monkeypatch):
+    seen = []
+
+    def fit(*_, capture, **options):
+        seen.append(capture)
+        raise ValueError('enough')
+
+    monkeypatch.setattr(training, 'fit', fit)
+    for words in ((), ('--no-capture',)):
+        assert train('--out', 'other', *PLAIN, *words) == 2
+    assert seen == [True, False]
 
 
 @pytest.mark.parametrize('name', ['config.json', 'last.ckpt', 'bundle.json'])
