@@ -183,7 +183,16 @@ class InteractionDataset(StoredDataset):
         if column_names is not None:
             names = list(as_names('column_names', column_names))
         tables = InputTables(
-            user, item, rating, timestamp, duplicates, time_unit, sep, encoding, quote
+            root,
+            user,
+            item,
+            rating,
+            timestamp,
+            duplicates,
+            time_unit,
+            sep,
+            encoding,
+            quote,
         )
         for file in _as_paths(path):
             tables.add(CsvTable(file, sep, encoding, quote, names))
@@ -196,7 +205,7 @@ class InteractionDataset(StoredDataset):
             'quote': quote,
             'column_names': names,
         }
-        tables.build(Path(root), options, force_reload)
+        tables.build(options, force_reload)
         return cls(root, transform=transform)
 
     @classmethod
@@ -230,12 +239,12 @@ class InteractionDataset(StoredDataset):
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
         from pyg_irllrec.datasets._ingest.open_table import open_parquet
 
-        tables = InputTables(user, item, rating, timestamp, duplicates, time_unit)
+        tables = InputTables(root, user, item, rating, timestamp, duplicates, time_unit)
         for file in _as_paths(path):
             tables.add(open_parquet(file))
         tables.add_texts('user', users, user_id, user_text)
         tables.add_texts('item', items, item_id, item_text, item_title)
-        tables.build(Path(root), {'kind': 'parquet'}, force_reload)
+        tables.build({'kind': 'parquet'}, force_reload)
         return cls(root, transform=transform)
 
     @classmethod
@@ -270,15 +279,20 @@ class InteractionDataset(StoredDataset):
         from pyg_irllrec.datasets._ingest.json_lines_table import JsonLinesTable
 
         tables = InputTables(
-            user, item, rating, timestamp, duplicates, time_unit, encoding=encoding
+            root,
+            user,
+            item,
+            rating,
+            timestamp,
+            duplicates,
+            time_unit,
+            encoding=encoding,
         )
         for file in _as_paths(path):
             tables.add(JsonLinesTable(file, encoding))
         tables.add_texts('user', users, user_id, user_text)
         tables.add_texts('item', items, item_id, item_text, item_title)
-        tables.build(
-            Path(root), {'kind': 'json_lines', 'encoding': encoding}, force_reload
-        )
+        tables.build({'kind': 'json_lines', 'encoding': encoding}, force_reload)
         return cls(root, transform=transform)
 
     @classmethod
@@ -303,20 +317,22 @@ class InteractionDataset(StoredDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> InteractionDataset:
-        r"""Reads a table in memory: of pandas, polars (a lazy one is collected) or
-        Arrow, another object with Arrow's C stream, or a mapping from names to columns,
-        such as a dictionary of arrays. An index is ignored. The arguments and errors
-        are those of :meth:`from_parquet`."""
+        r"""Reads a table in memory, of pandas, polars or Arrow, a mapping from names to
+        columns, such as a dictionary of arrays, or a stream: a lazy frame of polars, a
+        dataset or a :class:`~pyarrow.RecordBatchReader` of pyarrow, a relation of
+        DuckDB, a dataset of Ray, and what else has Arrow's C stream. Streams are read
+        once, batch by batch, into a temporary file without a name beside :obj:`root`,
+        and nothing is written where one fails half-way. An index is ignored. The
+        arguments and errors are those of :meth:`from_parquet`."""
         import_optional('pyarrow', cls.__name__, 'data')
         check_options(root, transform, force_reload)
-        from pyg_irllrec.datasets._ingest.frame_table import FrameTable
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
 
-        tables = InputTables(user, item, rating, timestamp, duplicates, time_unit)
-        tables.add(FrameTable(frame, "'frame'"))
+        tables = InputTables(root, user, item, rating, timestamp, duplicates, time_unit)
+        tables.add_frame(frame)
         tables.add_texts('user', users, user_id, user_text)
         tables.add_texts('item', items, item_id, item_text, item_title)
-        tables.build(Path(root), {'kind': 'frame'}, force_reload)
+        tables.build({'kind': 'frame'}, force_reload)
         return cls(root, transform=transform)
 
 

@@ -119,12 +119,12 @@ def _texts_of(argument: str, nodes: Mapping[Any, Any]) -> list[str]:
 
 
 def _open(given: Any, name: str) -> Any:
-    from pyg_irllrec.datasets._ingest.frame_table import FrameTable
+    from pyg_irllrec.datasets._ingest.open_frame import open_frame
     from pyg_irllrec.datasets._ingest.open_table import open_table
 
     if isinstance(given, (str, os.PathLike)):
         return open_table(Path(given), texts=_TEXTS)
-    return FrameTable(given, name, _TEXTS)
+    return open_frame(given, name, texts=_TEXTS)
 
 
 def _columns_of_tensor(pairs: Tensor) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One table of interactions, read in each of the six ways."""
+"""One table of interactions, read in each of the seven ways."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow.parquet
 
 from pyg_irllrec.datasets.interaction_dataset import InteractionDataset
 
-DOORS = ('csv', 'parquet', 'pandas', 'polars', 'arrow', 'json_lines')
+DOORS = ('csv', 'parquet', 'pandas', 'polars', 'arrow', 'stream', 'json_lines')
 Columns = dict[str, list[Any]]
 
 
@@ -49,6 +49,8 @@ def _write(door: str, path: Path, table: Columns) -> Any:
         return pl.DataFrame(table, strict=False)
     if door == 'arrow':
         return _arrow(table)
+    if door == 'stream':
+        return _arrow(table).to_reader(max_chunksize=1)
     if door == 'parquet':
         pa.parquet.write_table(_arrow(table), f'{path}.parquet')
         return path.with_suffix('.parquet')

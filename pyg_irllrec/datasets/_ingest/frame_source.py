@@ -3,14 +3,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from pyg_irllrec.datasets._ingest.frame_table import FrameTable
 from pyg_irllrec.datasets._ingest.source import Record
+from pyg_irllrec.datasets._ingest.table import Table
 
 
 class FrameSource:
-    r"""Some columns of a table in memory, identified by their content."""
+    r"""Some columns of a table in no file, identified by their content."""
 
-    def __init__(self, table: FrameTable, columns: Sequence[str]) -> None:
+    def __init__(self, table: Table, columns: Sequence[str]) -> None:
         self.table = table
         self.columns = columns
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,8 +14,7 @@ _BATCH_ROWS = 1 << 18
 
 
 class FrameTable:
-    r"""A table in memory: of pandas, polars or Arrow, or a mapping from names to
-    columns.
+    r"""A table in memory: of pandas or Arrow, or a mapping from names to columns.
 
     Args:
         frame: The table.
@@ -24,18 +23,6 @@ class FrameTable:
     """
 
     def __init__(self, frame: Any, name: str, texts: Sequence[str] = ()) -> None:
-        if type(frame).__name__ == 'LazyFrame' and hasattr(frame, 'collect'):
-            frame = _collect(frame, name)
-        has_names = isinstance(frame, Mapping) or (
-            hasattr(frame, 'keys') and hasattr(frame, 'columns')
-        )
-        if not has_names and hasattr(frame, '__arrow_c_stream__'):
-            frame = _read_stream(frame, name)
-        elif not has_names:
-            raise ValueError(
-                f'{name} must be a table of pandas, polars or Arrow, or map names to '
-                f'columns, got {type(frame).__name__}'
-            )
         self.frame = frame
         self.name = name
         self._texts = texts
@@ -64,23 +51,3 @@ class FrameTable:
 
     def location(self, row: int) -> str:
         return f'row {row}'
-
-
-def _collect(frame: Any, name: str) -> Any:
-    r"""A lazy frame of polars, collected."""
-    try:
-        return frame.collect()
-    except Exception as error:  # Any step of its plan may fail in its own way.
-        reason = str(error).strip().partition('\n')[0]
-        raise ValueError(f'{name} cannot be collected: {reason}') from None
-
-
-def _read_stream(stream: Any, name: str) -> Any:
-    r"""All of a stream, which can be read once, as a table, which can be read again."""
-    try:
-        return pa.RecordBatchReader.from_stream(stream).read_all()
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise ValueError(
-            f'{name} must be a table that Arrow can read, got {type(stream).__name__}: '
-            f'{error}'
-        ) from None

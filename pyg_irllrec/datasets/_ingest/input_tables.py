@@ -16,22 +16,27 @@ from pyg_irllrec.datasets._ingest.folder_source import FolderSource
 from pyg_irllrec.datasets._ingest.frame_source import FrameSource
 from pyg_irllrec.datasets._ingest.frame_table import FrameTable
 from pyg_irllrec.datasets._ingest.node_texts import TextColumns
+from pyg_irllrec.datasets._ingest.open_frame import open_frame
 from pyg_irllrec.datasets._ingest.open_table import open_table
 from pyg_irllrec.datasets._ingest.parquet_folder import ParquetFolder
 from pyg_irllrec.datasets._ingest.read_interactions import InteractionColumns
 from pyg_irllrec.datasets._ingest.source import Source
+from pyg_irllrec.datasets._ingest.stream_table import StreamTable
 from pyg_irllrec.datasets._ingest.table import Table
+from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import is_iterable
 from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.files import nearest_folder
 from pyg_irllrec.utils.time_units import UNITS
 
 
 class InputTables:
-    r"""The tables of an :class:`~pyg_irllrec.datasets.InteractionDataset`, and the
-    columns that are read from them."""
+    r"""The tables of an :class:`~pyg_irllrec.datasets.InteractionDataset` in
+    :obj:`root`, and the columns that are read from them."""
 
     def __init__(
         self,
+        root: PathLike,
         user: str,
         item: str,
         rating: Optional[str],
@@ -48,6 +53,7 @@ class InputTables:
             raise ValueError(
                 f"'user' and 'item' must name two columns, got {user!r} for both"
             )
+        self.root = Path(root).expanduser()
         self.columns = InteractionColumns(user, item, rating, timestamp)
         for argument, name in self.columns._asdict().items():
             if name is not None or argument in ('user', 'item'):
@@ -65,6 +71,12 @@ class InputTables:
         self.tables.append(table)
         names = [name for name in self.columns if name is not None]
         self.sources.append(_source(table, names))
+
+    def add_frame(self, frame: Any) -> None:
+        r"""Adds interactions in no file."""
+        names = [name for name in self.columns if name is not None]
+        folder = nearest_folder(self.root)
+        self.add(open_frame(frame, "'frame'", names, folder=folder))
 
     def add_texts(
         self,
@@ -94,7 +106,9 @@ class InputTables:
         id_name = getattr(self.columns, side) if id_name is None else id_name
         only_texts = [name for name in (*names, *titles) if name != id_name]
         if not isinstance(texts, (str, os.PathLike)):
-            table: Table = FrameTable(texts, f"'{side}s'", only_texts)
+            read = [id_name, *names, *titles]
+            folder = nearest_folder(self.root)
+            table = open_frame(texts, f"'{side}s'", read, only_texts, folder)
         else:
             form = self._sep, self._encoding, self._quote
             table = open_table(Path(texts), *form, only_texts)
@@ -103,11 +117,10 @@ class InputTables:
                 kept[side] = TextColumns(table, id_name, columns)
         self.sources.append(_source(table, [id_name, *names, *titles]))
 
-    def build(self, root: Path, options: dict[str, Any], rebuild: bool) -> None:
+    def build(self, options: dict[str, Any], rebuild: bool) -> None:
         r"""Writes :obj:`root/processed` unless it already holds the same dataset.
 
         Args:
-            root (Path): The folder of the dataset.
             options (dict): The options that the tables are read with.
             rebuild (bool): Whether to read the tables again, and to replace what is
                 there.
@@ -125,7 +138,7 @@ class InputTables:
             'time_unit': self.time_unit,
         }
         build_if_missing(
-            root.expanduser() / 'processed',
+            self.root / 'processed',
             Fingerprint(self.sources, options),
             lambda: BuildPlan(
                 self.tables,
@@ -140,7 +153,7 @@ class InputTables:
 
 
 def _source(table: Table, columns: Sequence[str]) -> Source:
-    if isinstance(table, FrameTable):
+    if isinstance(table, (FrameTable, StreamTable)):
         return FrameSource(table, columns)
     if isinstance(table, ParquetFolder):
         return FolderSource(table.path, table.paths)

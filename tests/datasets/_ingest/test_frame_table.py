@@ -246,11 +246,6 @@ def test_what_is_not_utf8_is_named(read, tmp_path, name, kind):
         )
 
 
-def test_a_lazy_frame_that_fails(read):
-    with pytest.raises(ValueError, match=r"'frame' cannot be collected: .*zz"):
-        read(FRAME.lazy().select('who', 'zz'))
-
-
 # --- Texts ---
 
 

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import pyarrow as pa
+
+from pyg_irllrec.datasets._ingest.frame_table import FrameTable
+from pyg_irllrec.datasets._ingest.stream_table import StreamTable
+from pyg_irllrec.datasets._ingest.table import Table
+
+
+def open_frame(
+    frame: Any,
+    name: str,
+    columns: Optional[Sequence[str]] = None,
+    texts: Sequence[str] = (),
+    folder: Optional[Path] = None,
+) -> Table:
+    r"""A table that is in no file.
+
+    Args:
+        frame: A table in memory, or an object with a stream, which is read now.
+        name (str): Its name in errors.
+        columns (sequence of str, optional): The columns that are kept of a stream.
+            (default: :obj:`None`, all)
+        texts (sequence of str): The columns that hold texts. (default: :obj:`()`)
+        folder (Path, optional): The folder of temporary files. (default: :obj:`None`)
+    """
+    has_names = hasattr(frame, 'keys') and hasattr(frame, 'columns')  # Of pandas.
+    if has_names or isinstance(frame, (Mapping, pa.Table)):
+        return FrameTable(frame, name, texts)
+    return StreamTable(frame, name, columns, folder)
