@@ -164,7 +164,8 @@ class ShardedLightGCN(Module):
         user_keys = item_keys = None
         if self.negatives == 'all':
             keys = self._project(self.text)
-            user_keys, item_keys = keys.tensor_split([self.users.own.size(0)])
+            counts = self.users.own.size(0), self.items.own.size(0)
+            user_keys, item_keys = keys.split(counts)
             user_text, item_text, _ = lookup(keys).chunk(3)
         else:
             user_text, item_text, _ = self._project(lookup(self.text)).chunk(3)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import distributed
+from benchmarks.cost_model import Setting
+
+
+def test_the_model_gives_what_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = Setting(10_000, 50_000, 16, 2, 256, 24, 2)
+    settings = common, common._replace(negatives='batch', crossing=0.2, slices=2)
+    monkeypatch.setattr(distributed, 'SETTINGS', settings)
+    out = tmp_path / 'rows.json'
+    monkeypatch.setattr('sys.argv', ['distributed.py', 'model', '--json', str(out)])
+    assert distributed.main() == 0
+    rows = json.loads(out.read_text())['rows']
+    assert len(rows) == 22
+    assert all(row['agrees'] for row in rows)
+    assert all(row['counted'] > 0 for row in rows)
+
+
+def test_shards_agree_and_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('sys.argv', ['distributed.py', 'shards', '--quick'])
+    assert distributed.main() == 0
+
+
+def test_a_model_that_is_off_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(distributed, 'model', lambda quick: [{'agrees': False}])
+    monkeypatch.setattr('sys.argv', ['distributed.py', 'model'])
+    assert distributed.main() == 1
+    assert 'off by too much' in capsys.readouterr().err
