@@ -31,8 +31,16 @@ from benchmarks._gpu_setting import (
 from benchmarks._gpu_store import Entry
 from benchmarks.plain import plain_losses
 from benchmarks.train_step import towers
+from pyg_irllrec import build_model
+from pyg_irllrec.assemble import choose_preset
 from pyg_irllrec.nn import IRLLRec
-from pyg_irllrec.training import CapturedStep, InteractionDataModule, fit
+from pyg_irllrec.training import (
+    CapturedStep,
+    InteractionDataModule,
+    TripletLoader,
+    fit,
+)
+from pyg_irllrec.utils import UserItems
 
 SECTION = 'step'
 PRECISIONS = ('32', 'tf32', 'bf16')
@@ -70,6 +78,29 @@ def entries(setting: Setting) -> Iterator[Entry]:
     for captured in (True, False):
         run = partial(_time_fit, setting, setting.pick(384, 6), captured)
         yield Entry(SECTION, 'text 384', f'fit, exact{", captured" * captured}', run)
+    for captured in (True, False):
+        run = partial(_time_default, setting, captured)
+        impl = 'captured' if captured else 'eager'
+        yield Entry(SECTION, 'default recipe, no texts', impl, run)
+
+
+def _time_default(setting: Setting, captured: bool) -> Row:
+    """Batches of whole users against all items."""
+    data = _amazon_data(setting)
+    preset = choose_preset(data)
+    preset['companions'] = {}  # They are not trained by steps.
+    model = build_model(data, preset=preset).to(setting.device)
+    items = UserItems(*amazon_graph(setting.dry)).to(setting.device)
+    loader = TripletLoader(items, **preset['data'])
+    triplets = next(iter(loader))
+    step = partial(make_step(model, captured, loader=loader), triplets)
+    before = start_memory(setting.device)
+    for _ in range(WARM_UP):
+        step()
+    first = extra_memory(setting.device, before)
+    row = measure(step, setting.device)
+    row['extra_mb'] = max(first, row.get('extra_mb', 0.0))
+    return row | count_kernels(step, setting.device)
 
 
 def _time_step(
@@ -98,12 +129,15 @@ def _time_step(
 
 
 def make_step(
-    model: IRLLRec, captured: bool, lr: float = 1e-3
+    model: IRLLRec,
+    captured: bool,
+    lr: float = 1e-3,
+    loader: TripletLoader | None = None,
 ) -> Callable[[Tensor], Tensor]:
     """One step of training on a batch, which returns the loss."""
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     if captured:
-        captured_step = CapturedStep(model, optimizer)
+        captured_step = CapturedStep(model, optimizer, loader)
         return lambda triplets: captured_step(triplets).total
 
     def step(triplets: Tensor) -> Tensor:
@@ -135,10 +169,7 @@ def _time_towers(setting: Setting, width: int) -> Row:
 def _time_fit(setting: Setting, width: int, captured: bool) -> Row:
     """By Lightning, batches drawn and all."""
     model = draw_model(setting, width)
-    graph = amazon_graph(setting.dry)
-    data = HeteroData()
-    data['user'].num_nodes, data['item'].num_nodes = graph.num_users, graph.num_items
-    data['user', 'rates', 'item'].edge_index = graph.pairs
+    data = _amazon_data(setting)
     batches = InteractionDataModule(
         data, unsplit=True, batch_size=setting.pick(4096, 512)
     )
@@ -153,3 +184,11 @@ def _time_fit(setting: Setting, width: int, captured: bool) -> Row:
             progress=False,
         )
     return {'seconds': result.seconds_per_step}
+
+
+def _amazon_data(setting: Setting) -> HeteroData:
+    graph = amazon_graph(setting.dry)
+    data = HeteroData()
+    data['user'].num_nodes, data['item'].num_nodes = graph.num_users, graph.num_items
+    data['user', 'rates', 'item'].edge_index = graph.pairs
+    return data
