@@ -7,7 +7,11 @@ from torch import Tensor
 from torch.nn import Module
 
 from pyg_irllrec.nn import LossOutput, Recommender
-from pyg_irllrec.nn._shared_loss import shared_loss
+from pyg_irllrec.nn._shared_loss import (
+    send_no_buffers,
+    send_saved_buffers,
+    shared_loss,
+)
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.ranks import Ranks
 
@@ -21,17 +25,18 @@ class DistributedLoss(Module):
     .. code-block:: python
 
         model = build_model(data).to(device)
-        step = DistributedDataParallel(DistributedLoss(model), broadcast_buffers=False)
+        step = DistributedDataParallel(DistributedLoss(model))
         for triplets in TripletLoader(interactions, seed=0):
             optimizer.zero_grad()
             step(triplets).total.backward()
             optimizer.step()
 
-    Every rank holds the whole model and draws the same batches with the same seeds, so
-    that any number of processes trains alike. A rank passes its share of texts through
-    the towers, and gathers the narrow rows of others, with their gradients; it places
-    its share of the rows of every contrast among all keys. Propagation, the L2 term and
-    parts of your own are computed whole by each.
+    Every rank holds the whole model on its device, and draws the same batches and the
+    same noise with the same seeds, so that any number of processes trains alike. All
+    ranks make it together: the weights are those of the first one. A rank passes its
+    share of texts through the towers, and gathers the narrow rows of others, with their
+    gradients; it places its share of the rows of every contrast among all keys.
+    Propagation, the L2 term and parts of your own are computed whole by each.
 
     Args:
         model (Recommender): The model.
@@ -54,6 +59,8 @@ class DistributedLoss(Module):
             )
         self.model = model
         self._ranks = Ranks(process_group)
+        send_no_buffers(self)
+        send_saved_buffers(self, self._ranks)
 
     def forward(self, triplets: Tensor) -> LossOutput:
         r"""The loss of this rank.

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     r"""Keeps Lightning's tips and device report out of the user's output."""
-    logger = logging.getLogger('lightning.pytorch')
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(f'lightning.{part}') for part in ('pytorch', 'fabric')]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', module='lightning')
             warnings.filterwarnings('ignore', message='Sparse ')
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)

@@ -258,9 +258,6 @@ def _place(
     }
     if devices == 1:
         return place | {'devices': [target.index or 0] if on_gpu else 1}
-    if isinstance(strategy, str):
-        # All processes have the same teacher, and move it alike.
-        strategy = DDPStrategy(broadcast_buffers=False)
     return place | {'devices': devices, 'strategy': strategy}
 
 

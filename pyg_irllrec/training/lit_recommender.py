@@ -12,7 +12,11 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from pyg_irllrec.nn import LossOutput, Recommender
-from pyg_irllrec.nn._shared_loss import shared_loss
+from pyg_irllrec.nn._shared_loss import (
+    send_no_buffers,
+    send_saved_buffers,
+    shared_loss,
+)
 from pyg_irllrec.nn.models.recommendation import Scorer, check_pairs
 from pyg_irllrec.training._capture_step import capture_step
 from pyg_irllrec.training._check_checkpoint import check_optimizer, check_progress
@@ -157,21 +161,20 @@ class LitRecommender(LightningModule):
         return Ranks() if self.trainer.world_size > 1 else None
 
     def _share_model(self) -> None:
-        r"""Sees to it that all processes have one model, of which the graph and texts
-        are not sent."""
+        r"""Sees to it that all processes have one model."""
         first = self.trainer.strategy.broadcast(self.fingerprint)
         if not same_run(first, self.fingerprint):
             raise ValueError(
                 "'model' and 'data' must be the same in all processes, got others than "
                 'those of the first: build them from the same files and seeds'
             )
-        saved = self.state_dict().keys()
-        own = [name for name, _ in self.named_buffers() if name not in saved]
-        self._ddp_params_and_buffers_to_ignore = own
+        send_no_buffers(self)
 
     def on_train_start(self) -> None:
         r"""Notes the tensors, to see later which of them training changes, and looks
         whether steps are to be captured."""
+        if self._ranks is not None:
+            send_saved_buffers(self.model, self._ranks)
         self._begun = dict(self.model.named_buffers())
         self._versions = {name: _version(value) for name, value in self._begun.items()}
         if self.capture:

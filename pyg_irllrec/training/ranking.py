@@ -237,6 +237,7 @@ class RankingMetrics(LinkPredMetricCollection):
                 metric.mask.copy_(seen > 0)
             else:
                 ranks.add(metric.accum, metric.total)
+            metric._computed = None  # It keeps what it has computed.
 
     def reset(self) -> None:
         r"""Starts anew."""

@@ -57,6 +57,11 @@ class Ranks:
         for each in tensors:
             dist.all_reduce(each, group=self.group)
 
+    def send(self, x: Tensor) -> None:
+        r"""Gives the values of the first rank to all others."""
+        first = 0 if self.group is None else dist.get_global_rank(self.group, 0)
+        dist.broadcast(x, first, group=self.group)
+
     def agree(self, values: Tensor) -> bool:
         r"""Whether all ranks have the same numbers, as many of them."""
         both = torch.stack([values, -values])

@@ -12,9 +12,8 @@ from torch.distributed.device_mesh import DeviceMesh
 
 from pyg_irllrec.assemble import build_model
 from pyg_irllrec.datasets import SyntheticIntents
-from pyg_irllrec.nn import EASE, Recommender
+from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training import FitResult, InteractionDataModule, fit
-from pyg_irllrec.utils import training_interactions
 
 OPTIONS: dict[str, Any] = {'check_every': 1, 'patience': 9, 'device': 'cpu'}
 
@@ -27,8 +26,10 @@ def make(alignment: str = 'full', seed: int = 0) -> tuple[Recommender, Any]:
     return model, InteractionDataModule(data, batch_size=100, batch_by=batch_by)
 
 
-def train(alignment: str, out: Path, devices: int, **options: Any) -> FitResult:
-    model, data = make(alignment)
+def train(
+    alignment: str, out: Path, devices: int, seed: int = 0, **options: Any
+) -> FitResult:
+    model, data = make(alignment, seed)
     options = OPTIONS | {'progress': False} | options
     return fit(model, data, out, devices=devices, **options)
 
@@ -45,9 +46,8 @@ def torchrun(mesh: DeviceMesh) -> dict[str, str]:
 
 def train_among(
     mesh: DeviceMesh, alignment: str, out: Path, options: dict[str, Any]
-) -> tuple[FitResult, torch.Tensor]:
-    """What fit() returns in a rank, and its next draw of torch's generator."""
-    torch.manual_seed(17)
+) -> FitResult:
+    """What fit() returns in a rank. Those of other seeds get the first one's
+    weights."""
     with patch.dict(os.environ, torchrun(mesh)):
-        result = train(alignment, out, mesh.size(), **options)
-    return result, torch.rand(1)
+        return train(alignment, out, mesh.size(), mesh.get_rank(), **options)

@@ -94,7 +94,7 @@ def shared_steps(mesh: DeviceMesh, names: tuple[str, ...]) -> dict[str, list[Ten
     found = {}
     for name in names:
         model = build(name).train()
-        step = DistributedDataParallel(DistributedLoss(model), broadcast_buffers=False)
+        step = DistributedDataParallel(DistributedLoss(model))
         values = steps(step, model)
         for each in values[: len(BATCHES)]:
             torch.distributed.all_reduce(each, group=mesh.get_group())

@@ -307,7 +307,7 @@ def test_a_damaged_checkpoint(tmp_path):
         ({'seed': -1}, r"'seed' must be an integer from 0 to 2\*\*63 - 1, got -1"),
         ({'seed': 0.5}, "'seed' must be an integer from 0"),
         ({'check_every': 1.5}, "'check_every' must be an integer"),
-        ({'devices': 2}, "'devices' must be 1, got 2: .* choose one GPU by device="),
+        ({'strategy': 'fsdp'}, "'strategy' must be 'ddp' or a DDPStrategy of .*'fsdp'"),
         ({'devices': 0}, "'devices' must be an integer of 1 or above"),
         ({'precision': '16-mixed'}, "'precision' must be one of '32-true', 'tf32', "),
         ({'logger': 'wandb'}, "'logger' must be None, 'csv', 'tensorboard' or a Logg"),

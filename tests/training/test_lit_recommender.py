@@ -20,6 +20,7 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -267,13 +268,14 @@ def test_the_graph_is_never_averaged(tmp_path):
         by_hand(tmp_path, build(), data, [EMAWeightAveraging()], logger=False)
 
 
-def test_several_processes_are_refused():
-    """Each would draw the same triplets."""
+def test_processes_that_hold_parts_of_the_model_are_refused():
     data = InteractionDataModule(DATA)
-    data.trainer = SimpleNamespace(world_size=2)
+    data.trainer = SimpleNamespace(world_size=2, strategy=FSDPStrategy())
     data.setup('test')
-    with pytest.raises(ValueError, match=r"'devices' times 'num_nodes' .* got 2"):
+    with pytest.raises(ValueError, match=r"must be 'ddp' .* got FSDPStrategy: each"):
         data.setup('fit')
+    data.trainer.strategy = DDPStrategy()
+    data.setup('fit')
 
 
 def test_load_from_checkpoint(tmp_path):

@@ -1,0 +1,3 @@
+from __future__ import annotations
+
+from tests.distributed.conftest import ranks  # noqa: F401
