@@ -2,7 +2,8 @@
 
 Unit rows times 2**12 are kept as one or two halves, 11 bits each: an upper and, where
 it is exact, a lower one, which are multiplied as in tf32x3 at twice its rate. Logits
-are to base 2 and count from the largest that there can be."""
+are to base 2 and count from the largest that there can be. No size is specialised on:
+another batch compiles nothing."""
 
 # Triton may be missing where types are checked, and its functions take pointers.
 # mypy: disable-error-code="import, no-untyped-def, untyped-decorator"
@@ -77,7 +78,7 @@ def multiply(upper, lower, x, x_lower, PIECES: tl.constexpr, KEYS_OWN: tl.conste
     return tl.dot(upper, tl.trans(x), out)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=['num_rows', 'num_keys'])
 def unit_kernel(
     query,
     key,
@@ -111,7 +112,7 @@ def unit_kernel(
         tl.store(units + lower + at, (x - upper.to(tl.float32)).to(tl.float16))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=['num_rows', 'num_keys'])
 def lse_kernel(
     own,
     other,
@@ -194,7 +195,7 @@ def floor_loss(loss, log_eps, FLOORED: tl.constexpr):
     return loss
 
 
-@triton.jit
+@triton.jit(do_not_specialize=['num_rows', 'num_splits'])
 def loss_kernel(
     units,
     lower,
@@ -241,7 +242,7 @@ def loss_kernel(
     tl.store(out + at, loss, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=['num_rows'])
 def slope_kernel(
     stats,
     weight,
@@ -279,7 +280,7 @@ def slope_kernel(
     tl.store(out + num_rows + at, slope, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=['num_own', 'num_other'])
 def grad_kernel(
     own,
     other,
@@ -427,7 +428,7 @@ def add_rows(
     tl.store(out + at, grad.to(out.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=['query_splits', 'keys_splits', 'num_rows', 'num_keys'])
 def rows_kernel(
     grad_query,
     grad_key,
