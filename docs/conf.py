@@ -46,7 +46,8 @@ nitpick_ignore_regex = [
     ),
     (
         'py:.*',
-        r'(Path|HeteroData|SparseTensor|Logger|Callback|Trainer|Tensor|TextTower|table)',
+        r'(Path|HeteroData|SparseTensor|Logger|Callback|Trainer|Tensor|TextTower|table'
+        r'|DDPStrategy|DeviceMesh|ProcessGroup|Ranks)',
     ),
     (
         'py:class',
