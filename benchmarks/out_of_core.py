@@ -51,12 +51,12 @@ def main(argv: Optional[list[str]] = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--rows', type=int, nargs='+', default=[10**6, 10**7])
-    parser.add_argument('--folder', type=Path, help='a folder on the disk to use')
+    parser.add_argument('--root', type=Path, metavar='DIR', help='on the disk to use')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
     parser.add_argument('--dry', action='store_true', help='compare, time nothing')
     args = parser.parse_args(argv)
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(dir=args.folder) as name:
+    with tempfile.TemporaryDirectory(dir=args.root) as name:
         folder = Path(name)
         if args.dry:
             return dry(folder)
@@ -199,13 +199,16 @@ def dry(folder: Path) -> int:
 
 def table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        '| rows | step | seconds | peak MB | private MB | bytes per row | disk MB |',
+        '| rows | step | CPU seconds | peak memory | without mapped files | per row '
+        '| disk |',
         '|---|---|---|---|---|---|---|',
     ]
     lines += [
-        f'| {row["rows"]:.0e} | {row["step"]} | {row["seconds"]:.0f} '
-        f'| {row["peak_mb"]:.0f} | {row["private_mb"]:.0f} '
-        f'| {row["private_mb"] * 2**20 / row["rows"]:.0f} | {row["disk_mb"]:.0f} |'
+        f'| {row["rows"]:,} | {row["step"].replace("_", " ")} '
+        f'| {row["cpu_seconds"]:.0f} | {row["peak_mb"] / 2**10:.1f} GiB '
+        f'| {row["private_mb"] / 2**10:.1f} GiB '
+        f'| {row["private_mb"] * 2**20 / row["rows"]:.0f} B '
+        f'| {row["disk_mb"] / 2**10:.1f} GiB |'
         for row in rows
     ]
     return '\n'.join(lines)

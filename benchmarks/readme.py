@@ -35,6 +35,7 @@ from benchmarks._quality_report import (
     seconds_table,
 )
 from benchmarks._quality_report import table as quality_table
+from benchmarks.out_of_core import table as out_of_core_table
 from benchmarks.precision import table as precision_table
 from benchmarks.prototypes import table as prototypes_table
 from benchmarks.serving_load import table as serving_load_table
@@ -431,6 +432,11 @@ def data_pipeline() -> str:
     return f'{command("data_pipeline")}:\n\n{table(head, lines)}'
 
 
+def out_of_core() -> str:
+    rows = rows_of('out_of_core')
+    return f'{command("out_of_core")}:\n\n{out_of_core_table(rows)}'
+
+
 def extraction() -> str:
     rows = rows_of('extraction')
     (chaos,) = by(rows, case='chaos')
@@ -608,6 +614,7 @@ FIGURES: dict[str, Callable[[], str]] = {
         approximation,
         scale,
         data_pipeline,
+        out_of_core,
         extraction,
         extraction_scale,
         exact_contrast,

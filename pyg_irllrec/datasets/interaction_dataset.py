@@ -13,9 +13,9 @@ from pyg_irllrec.utils.optional import import_optional
 
 
 class InteractionDataset(StoredDataset):
-    r"""Your own interactions and texts: read once from CSV, Parquet or JSON lines, or
-    from pandas, polars or Arrow, written to :obj:`root/processed`, and memory-mapped
-    from there.
+    r"""Your own interactions and texts: read once from CSV, Parquet or JSON lines, from
+    pandas, polars, Arrow or a stream, written to :obj:`root/processed`, and
+    memory-mapped from there.
 
     .. code-block:: python
 
@@ -53,8 +53,12 @@ class InteractionDataset(StoredDataset):
     (:obj:`"007"` is one), of which :obj:`"7.0"` is still :obj:`"7"`. Blanks at
     the ends are removed, and composed and decomposed letters are the same. An id is
     missing where it is null, empty, or a word such as :obj:`"NULL"`, :obj:`"NaN"` or
-    :obj:`"N/A"`; that is an error. Files are read in batches: memory has to hold the
-    distinct ids, and about 100 bytes per interaction.
+    :obj:`"N/A"`; that is an error.
+
+    **Memory** has to hold the distinct ids and some millions of rows, not all of them:
+    tables are read in batches, and rows are sorted in temporary files beside
+    :obj:`root`, which have no names and take about 70 bytes per row. The graph itself
+    is memory-mapped.
 
     **Texts** are joined by id, never by the order of rows. Several columns are joined
     to one text by :obj:`". "`, as in :obj:`"Toy Story (1995). Adventure"`. Surrounding

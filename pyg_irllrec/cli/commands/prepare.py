@@ -52,7 +52,11 @@ OPTIONS = {
 
 def prepare(
     interactions: Annotated[
-        Path, Option(metavar='FILE', help='CSV, Parquet or JSON lines, by its name.')
+        Path,
+        Option(
+            metavar='FILE',
+            help='CSV, Parquet or JSON lines, by its name; or a folder of Parquet.',
+        ),
     ],
     out: Annotated[
         Path, Option(parser=parse_out, metavar='DATA', help='The folder to write.')

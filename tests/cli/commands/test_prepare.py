@@ -49,6 +49,19 @@ def test_columns_are_found_and_printed(capsys):
     assert graph['item'].text[0].startswith('Book ') and 'time' in graph[RATES]
 
 
+def test_folders_of_parquet(folder, capsys):
+    for name in ('ratings', 'books'):
+        (folder / name / 'part=1').mkdir(parents=True)
+        table = pd.read_csv(f'{name}.csv', dtype={'isbn': str})
+        table.to_parquet(folder / name / 'part=1' / '0.parquet')
+    words = ('--interactions', 'ratings', '--items', 'books')
+    assert call('prepare', *words, '--out', 'data', '--json') == 0
+    found = json.loads(capsys.readouterr().out)
+    assert call('prepare', *COMMAS, '--out', 'same', '--json') == 0
+    same = json.loads(capsys.readouterr().out)
+    assert {**found, 'data': ''} == {**same, 'data': ''}
+
+
 def test_columns_that_are_given_and_json(capsys):
     words = ('--min-rating', 4, '--k-core', 2, '--split', 'leave-one-out', '--seed', 3)
     assert call('prepare', *TABS, *words, '--out', 'data', '--json') == 0

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks import out_of_core
+from pyg_irllrec.datasets._ingest import partition_rows
+
+
+@pytest.fixture(autouse=True)
+def bucket_rows(monkeypatch):
+    monkeypatch.setattr(partition_rows, '_BUCKET_ROWS', partition_rows._BUCKET_ROWS)
+
+
+def test_buckets_agree(capsys):
+    assert out_of_core.main(['--dry']) == 0
+    assert capsys.readouterr().out == 'buckets agree\n'
+
+
+def test_steps_are_measured_and_written(tmp_path, capsys, monkeypatch):
+    def here(step, folder):
+        sent = []
+        sender = type('Sender', (), {'send': lambda self, row: sent.append(row)})()
+        out_of_core._work(sender, step, folder)
+        return sent[0]
+
+    monkeypatch.setattr(out_of_core, 'run_apart', here)
+    monkeypatch.setattr(out_of_core, 'SECONDS_BETWEEN_LOOKS', 0.001)
+    out = tmp_path / 'rows.json'
+    words = ['--rows', '3000', '--root', str(tmp_path), '--json', str(out)]
+    assert out_of_core.main(words) == 0
+    assert '| 3,000 | open and filter |' in capsys.readouterr().out
+    rows = json.loads(out.read_text())['rows']
+    assert [row['step'] for row in rows] == ['prepare', 'open_and_filter']
+    assert all(row['peak_mb'] >= row['private_mb'] > 0 for row in rows)
+    assert rows[0]['rows'] == 3000 >= rows[0]['interactions']
+    assert list(tmp_path.iterdir()) == [out]
