@@ -2,16 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import Optional
 
 import torch
 from torch import Tensor
 
-from pyg_irllrec.nn import IRLLRec, LossOutput, Recommender
+from pyg_irllrec.nn import LossOutput, Recommender
 from pyg_irllrec.training._cuda_graphs import CaptureError, graphs_of
-from pyg_irllrec.training._fixed_ranking import find_unweighted, fixed_ranking
+from pyg_irllrec.training._fixed_ranking import fixed_ranking
 from pyg_irllrec.training._taken_over import Taken, find_change, taken_over
+from pyg_irllrec.training._uncapturable import find_uncapturable
 from pyg_irllrec.training.triplet_loader import TripletLoader
 from pyg_irllrec.utils.argument_checks import check_instance
 from pyg_irllrec.utils.checks import check_triplets
@@ -174,26 +174,12 @@ class CapturedStep:
 
     def _find_cause(self) -> Optional[str]:
         r"""Why no step can be captured, where that shows without running one."""
-        if not _is_capturable(self.optimizer):
-            name = type(self.optimizer).__name__
-            return f'{name} is neither fused nor capturable: pass fused=True to it'
-        if isinstance(self.model, IRLLRec) and self.model.text_storage == 'host':
-            return "texts are read on the CPU, with text_storage='host'"
-        if self._fills_up and (cause := find_unweighted(self.model)):
-            return (
-                f'{cause} counts all triplets of a batch alike, and batches of whole '
-                'users differ in size: take SoftmaxLoss, DirectAULoss or '
-                "batch_by='interaction'"
-            )
-        device = self.model.device
-        for name, value in _named_tensors(self.model):
-            if value.device != device:
-                return f"'{name}' lies on {value.device}, and not on {device}"
-        if len(self._shapes) > _MOST_SHAPES:
-            return f'batches have more than {_MOST_SHAPES} shapes'
-        if self._changes == _MOST_CHANGES:
-            return f'{self._changed} changes at every step: let it be a tensor on a GPU'
-        return None
+        cause = find_uncapturable(self.model, self.optimizer, self._fills_up)
+        if cause is None and len(self._shapes) > _MOST_SHAPES:
+            cause = f'batches have more than {_MOST_SHAPES} shapes'
+        if cause is None and self._changes == _MOST_CHANGES:
+            cause = f'{self._changed} changes at every step: make it a tensor on a GPU'
+        return cause
 
     def _give_up(self, cause: str) -> None:
         warn_caller(f'training steps run eagerly, not as one CUDA graph: {cause}')
@@ -270,17 +256,6 @@ class _Shape:
             self.batch[:, size:] = triplets[:, -1:]
             self.weight[:size].fill_(1)
             self.weight[size:].fill_(0)
-
-
-def _named_tensors(model: Recommender) -> Iterator[tuple[str, Tensor]]:
-    return chain(model.named_parameters(), model.named_buffers())
-
-
-def _is_capturable(optimizer: torch.optim.Optimizer) -> bool:
-    return all(
-        group.get('fused') or group.get('capturable')
-        for group in optimizer.param_groups
-    )
 
 
 @contextmanager
