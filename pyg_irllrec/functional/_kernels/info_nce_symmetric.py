@@ -12,7 +12,10 @@ from pyg_irllrec.functional._kernels.info_nce_chunked import (
     blocks,
     write_logits,
 )
-from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
+from pyg_irllrec.functional._kernels.info_nce_eager import (
+    floor_probability,
+    floored_share,
+)
 from pyg_irllrec.functional._reduction import row_scale
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
@@ -56,6 +59,8 @@ def _sum(
     by query and key."""
     query, query_norm = unit(query)
     key, key_norm = unit(key)
+    high = count.amax()  # Weights may be of any size.
+    count = count / high
     size, dim = query.shape
     streams, height = blocks(size, size, dim, query.device.type == 'cpu')
     missing = -size % streams
@@ -80,19 +85,19 @@ def _sum(
         column_sums.baddbmm_(block, row_count[:, part].contiguous())
     row_sum = row_sums.flatten()[:size]
     column_sum = column_sums.sum(dim=0).flatten()
-    positive = (query * key).sum(dim=1).mul_(LOG2_E / temperature)
-    there = floor_probability((row_sum.log2() - positive).mul_(LN_2), eps)
-    back = floor_probability((column_sum.log2() - positive).mul_(LN_2), eps)
+    positive = (query * key).sum(dim=1).mul_(LOG2_E / temperature).sub_(high.log2())
+    losses = [(sums.log2() - positive).mul_(LN_2) for sums in (row_sum, column_sum)]
+    there, back = (floor_probability(value, eps) for value in losses)
     loss = (there + back) / 2
     total = torch.dot(loss, scale)
     if not needs_grad:
         return total, loss, query.new_empty(0), query.new_empty(0)
 
     # What the sum gains with the log-sum-exp of a row, and of a column.
-    slopes = []
-    for sums in (row_sum, column_sum):
-        p = torch.exp2(positive) / sums
-        slopes.append(scale / 2 if eps == 0 else scale / 2 * p / (p + eps))
+    slopes = [
+        scale / 2 if eps == 0 else scale / 2 * floored_share(value, eps)
+        for value in losses
+    ]
     by_row, by_column = slopes[0] / row_sum, (slopes[1] / column_sum).unsqueeze(1)
     by_row = F.pad(by_row, (0, missing)).view(streams, 1, -1)
     row_count = row_count.transpose(1, 2)

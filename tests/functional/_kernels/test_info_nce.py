@@ -185,13 +185,15 @@ def test_what_counts_nothing_costs_nothing_on_a_cpu(num_keys, learned, monkeypat
 
 @pytest.mark.parametrize('temperature', [0.01, 1 / 40, 1.0])
 @pytest.mark.parametrize('scale', [1e-30, 1e30])
-def test_key_weights_of_any_scale(scale, temperature):
+@pytest.mark.parametrize('symmetric', [False, True])
+def test_key_weights_of_any_scale(symmetric, scale, temperature):
     inputs = {
         'query': rows(11, 5, seed=0, dtype=torch.float32),
         'key': rows(11, 5, seed=1, dtype=torch.float32),
         'key_weight': rows(11, seed=2, dtype=torch.float32).abs() * scale,
     }
-    assert_same_as_eager('chunked', inputs, temperature=temperature)
+    options = {'temperature': temperature, 'symmetric': symmetric}
+    assert_same_as_eager('chunked', inputs, **options)
 
 
 @pytest.mark.parametrize('symmetric', [False, True])
