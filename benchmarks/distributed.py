@@ -1,12 +1,14 @@
-"""What sharding over gloo processes costs on this machine.
+"""What sharing and sharding over gloo processes costs on this machine.
 
+    python -m benchmarks.distributed train --json FILE
     python -m benchmarks.distributed shards --json FILE
     python -m benchmarks.distributed model --json FILE
     python -m benchmarks.distributed large --json FILE
 
-``shards``: the losses of 1 to 4 processes, and how a step scales. ``model``: every term
-of benchmarks.cost_model against what is counted. ``large``: 10^7 nodes on four
-processes. Processes share the cores of the machine: of scaling, CPU seconds count.
+``train``: the loss and the gradients of 1 to 4 processes that hold the whole model, and
+how a step scales. ``shards``: the same of processes that hold a share of its rows.
+``model``: every term of benchmarks.cost_model against what is counted. ``large``: 10^7
+nodes on four processes. Processes share the cores of the machine: of scaling, CPU seconds count.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
 
-from benchmarks import _shards, harness
+from benchmarks import _data_parallel, _shards, harness
 from benchmarks.cost_model import Setting, cost
 from pyg_irllrec.distributed import ShardedGraph, ShardedLightGCN
 
@@ -36,6 +38,7 @@ EQUAL = 1e-5
 def main() -> int:
     args = parse()
     sections: dict[str, Callable[[bool], list[Row]]] = {
+        'train': _data_parallel.train,
         'shards': shards,
         'model': model,
         'large': large,
@@ -55,7 +58,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('section', choices=('shards', 'model', 'large'))
+    parser.add_argument('section', choices=('train', 'shards', 'model', 'large'))
     parser.add_argument('--quick', action='store_true', help='toy sizes')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
     return parser.parse_args()

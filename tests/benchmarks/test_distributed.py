@@ -24,8 +24,11 @@ def test_the_model_gives_what_is_counted(
     assert all(row['counted'] > 0 for row in rows)
 
 
-def test_shards_agree_and_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('sys.argv', ['distributed.py', 'shards', '--quick'])
+@pytest.mark.parametrize('section', ['train', 'shards'])
+def test_ranks_agree_and_are_timed(
+    monkeypatch: pytest.MonkeyPatch, section: str
+) -> None:
+    monkeypatch.setattr('sys.argv', ['distributed.py', section, '--quick'])
     assert distributed.main() == 0
 
 
