@@ -79,6 +79,7 @@ class ShardedLightGCN(Module):
     ) -> None:
         super().__init__()
         check_instance('graph', graph, ShardedGraph)
+        check_count('embedding_dim', embedding_dim)
         check_count('num_layers', num_layers)
         check_count('num_slices', num_slices)
         check_not_negative('text_weight', text_weight)

@@ -87,3 +87,24 @@ def test_it_is_drawn_as_xavier_draws_the_whole(ranks: Ranks) -> None:
     bound = (6 / 104) ** 0.5
     assert 0.95 * bound < drawn.abs().max() <= bound
     assert len(drawn.unique()) > 390
+
+
+def bad(mesh: DeviceMesh) -> list[str]:
+    calls = (
+        lambda: ShardedEmbedding(0, 4, mesh),
+        lambda: ShardedEmbedding(4, 0, mesh),
+        lambda: ShardedEmbedding(4, 4, None),
+        lambda: ShardedEmbedding(4, 4, mesh, generator=0),
+        lambda: ShardedEmbedding(4, 4, mesh)(torch.tensor([4])),
+    )
+    found = []
+    for call in calls:
+        with pytest.raises(ValueError) as caught:
+            call()
+        found.append(str(caught.value).split("'")[1])
+    return found
+
+
+def test_errors_name_the_argument(ranks: Ranks) -> None:
+    expected = ['num_rows', 'dim', 'mesh', 'generator', 'ids']
+    assert ranks(1, bad)[0] == expected

@@ -127,3 +127,33 @@ def plain_loss(mesh: DeviceMesh) -> list[float]:
 def test_text_and_projector_are_optional(ranks: Ranks) -> None:
     ((loss, expected),) = ranks(1, plain_loss)
     assert loss == pytest.approx(expected)
+
+
+def bad(mesh: DeviceMesh) -> list[str]:
+    graph = ShardedGraph(draw_pairs(), USERS, ITEMS, mesh)
+    wrong = {
+        'graph': None,
+        'embedding_dim': 0,
+        'num_layers': 0,
+        'num_slices': 0,
+        'text': torch.ones(3, DIM),
+        'projector': 'linear',
+        'text_weight': -1.0,
+        'temperature': 0.0,
+        'negatives': 'none',
+        'impl': 'eager',
+        'generator': 0,
+    }
+    unnamed = []
+    for name, value in wrong.items():
+        with pytest.raises(ValueError) as caught:
+            ShardedLightGCN(**{'graph': graph, name: value})
+        if f"'{name}'" not in str(caught.value):
+            unnamed.append(f'{name}: {caught.value}')
+    with pytest.raises(ValueError, match="'triplets"):
+        ShardedLightGCN(graph).loss(torch.tensor([[USERS], [0], [0]]))
+    return unnamed
+
+
+def test_errors_name_the_argument(ranks: Ranks) -> None:
+    assert ranks(1, bad) == [[]]
