@@ -71,6 +71,7 @@ def entries(setting: Setting) -> Iterator[Entry]:
         yield entry('loss, CPU and GPU', backbone, _check_loss, backbone)
     yield entry('captured step', 'losses', _check_captured)
     yield entry('captured step', 'replays differ', _check_draws)
+    yield entry('captured step', 'the same again', _check_repeated)
     yield entry('fit', 'resumed', _check_resume)
     yield entry('torch.compile', 'no graph breaks', _check_compiled)
     yield entry('autocast', 'bfloat16', _check_autocast)
@@ -279,6 +280,21 @@ def _check_draws(setting: Setting) -> Row:
     step = make_step(draw_model(setting, setting.pick(384, 12)), True, lr=0.0)
     losses = [float(step(triplets)) for _ in range(10)]
     return {'agrees': len(set(losses)) == len(losses), 'losses': losses}
+
+
+def _check_repeated(setting: Setting) -> Row:
+    """The losses of steps with noise, twice from one seed, where torch adds in a fixed
+    order."""
+    batches = draw_triplets(setting, 4)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        losses = []
+        for _ in range(2):
+            step = make_step(draw_model(setting, setting.pick(384, 12)), True)
+            losses.append([float(step(batch)) for batch in batches])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    return {'agrees': losses[0] == losses[1], 'losses': losses[0]}
 
 
 def _check_resume(setting: Setting) -> Row:
