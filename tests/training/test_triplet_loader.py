@@ -73,6 +73,23 @@ def test_whole_users_are_shuffled_into_batches_of_like_size(generator):
     assert torch.equal(torch.cat(list(loader), 1), torch.cat(epochs[1], 1))
 
 
+def test_there_is_room_for_larger_batches():
+    loader = random_loader('user')
+    assert loader.room == (0, 0)
+    batches = list(loader)
+    sizes = [batch.size(1) for batch in batches]
+    users = [batch[0].unique().numel() for batch in batches]
+    room = tuple(most + most // 16 for most in (max(sizes), max(users)))
+    assert loader.room == room and max(sizes) >= 16
+    for _ in range(9):
+        before = loader.room
+        for batch in loader:
+            assert batch.size(1) <= loader.room[0]
+            assert batch[0].unique().numel() <= loader.room[1]
+        assert loader.room[0] >= before[0] and loader.room[1] >= before[1]
+    assert random_loader('interaction').room == (60, 60)
+
+
 def test_wrong_interactions():
     with pytest.raises(ValueError, match="'interactions' must hold at least one"):
         TripletLoader(UserItems(torch.empty(2, 0).long(), 2, 2))

@@ -31,10 +31,18 @@ def some_pairs() -> Tensor:
     return torch.cat([torch.stack([user, item])] + [everything] * 2, dim=1)
 
 
+def some_interactions() -> Tensor:
+    """Pairs of the batch, others of its users, and some of other users."""
+    user, item = some_pairs()[:, ::2]
+    user = torch.stack([user, user, (user + 1) % NUM_USERS])
+    item = torch.stack([item, (item + 5) % NUM_ITEMS, item])
+    return torch.stack([user.flatten(), item.flatten()])
+
+
 KNOWN = {
     'none': None,
     'batch': 'batch',
-    'known': UserItems(some_pairs().flip(1)[:, ::2], NUM_USERS, NUM_ITEMS),
+    'known': UserItems(some_interactions(), NUM_USERS, NUM_ITEMS),
 }
 
 
