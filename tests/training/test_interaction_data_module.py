@@ -370,7 +370,9 @@ def sent(monkeypatch):
 
 def on_gpu(module):
     strategy = SimpleNamespace(root_device=torch.device('cuda', 1))
-    module.trainer = SimpleNamespace(strategy=strategy, lightning_module=None)
+    module.trainer = SimpleNamespace(
+        strategy=strategy, lightning_module=None, global_rank=0, world_size=1
+    )
     return module
 
 
