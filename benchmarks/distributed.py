@@ -8,7 +8,8 @@
 ``train``: the loss and the gradients of 1 to 4 processes that hold the whole model, and
 how a step scales. ``shards``: the same of processes that hold a share of its rows.
 ``model``: every term of benchmarks.cost_model against what is counted. ``large``: 10^7
-nodes on four processes. Processes share the cores of the machine: of scaling, CPU seconds count.
+nodes on four processes. Processes share the cores of the machine: of scaling, CPU
+seconds count.
 """
 
 from __future__ import annotations

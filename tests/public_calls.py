@@ -116,7 +116,7 @@ def training_calls(folder: Path) -> Calls:
                 **{'model': model, 'data': module, 'lr': 1e-3, 'check_every': 1},
                 **{'patience': 1, 'ks': (2,), 'seed': 0, 'precision': '32-true'},
                 **{'average': 0.5, 'devices': 1, 'callbacks': None, 'logger': None},
-                **{'resume': False, 'capture': True, **quick},
+                **{'resume': False, 'capture': True, 'strategy': 'ddp', **quick},
             },
         ),
         'fit into': (

@@ -72,7 +72,8 @@ def check_devices(devices: int, strategy: object, target: torch.device) -> None:
     r"""Raises a :class:`ValueError` unless there are so many devices, and a strategy
     that trains on them."""
     check_count('devices', devices)
-    if strategy != 'ddp' and not isinstance(strategy, DDPStrategy):
+    by_name = isinstance(strategy, str) and strategy == 'ddp'
+    if not by_name and not isinstance(strategy, DDPStrategy):
         raise ValueError(
             "'strategy' must be 'ddp' or a DDPStrategy of lightning.pytorch, got "
             f'{strategy!r}'

@@ -236,7 +236,8 @@ class RankingMetrics(LinkPredMetricCollection):
                 ranks.add(seen)
                 metric.mask.copy_(seen > 0)
             else:
-                ranks.add(metric.accum, metric.total)
+                ranks.add(metric.accum)
+                ranks.add(metric.total)
             metric._computed = None  # It keeps what it has computed.
 
     def reset(self) -> None:

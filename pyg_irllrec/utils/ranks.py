@@ -52,10 +52,9 @@ class Ranks:
         out: Tensor = _Sum.apply(x, self)  # type: ignore[no-untyped-call]
         return out
 
-    def add(self, *tensors: Tensor) -> None:
-        r"""Replaces tensors by their sum over ranks, without gradients."""
-        for each in tensors:
-            dist.all_reduce(each, group=self.group)
+    def add(self, x: Tensor) -> None:
+        r"""Replaces a tensor by its sum over ranks, without gradients."""
+        dist.all_reduce(x, group=self.group)
 
     def send(self, x: Tensor) -> None:
         r"""Gives the values of the first rank to all others."""
