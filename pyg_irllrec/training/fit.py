@@ -182,6 +182,7 @@ def fit(
     """
     check_model(model)
     check_data(data)
+    check_flag('capture', capture)
     check_flag('resume', resume)
     check_flag('progress', progress)
     check_count('epochs', epochs)
