@@ -159,6 +159,27 @@ def test_figures_of_quality(tmp_path, monkeypatch):
     assert '| one | ease-profile vs ease | +200.0% (p ' in long
 
 
+def test_results_of_the_readme(tmp_path, monkeypatch):
+    """Recall of what it shows, the best of a dataset in bold, also where two are."""
+    found = {
+        'quality': [('ease', 'one', [0.25]), ('auto', 'one', [0.3, 0.5])],
+        'quality_time': [('ease', 'late', [0.1]), ('auto', 'late', [0.10001])],
+        'quality_recipe': [('another', 'one', [0.9])],
+    }
+    for name, runs in found.items():
+        rows = [
+            {'arm': arm, 'case': case, 'seeds': recall, 'test': {'recall': recall}}
+            for arm, case, recall in runs
+        ]
+        (tmp_path / f'{name}.json').write_text(json.dumps({'rows': rows}))
+    monkeypatch.setattr(readme, 'RESULTS', tmp_path)
+    lines = readme.results().splitlines()
+    assert 'means of 1 to 2 seeds' in lines[0]
+    assert lines[2] == '|  | one | late |'
+    assert '| EASE | 0.250 | **0.100** |' in lines
+    assert '| `build_model` | **0.400** | **0.100** |' in lines
+
+
 def test_the_shortest_example_has_its_length():
     example = ROOT / 'examples' / 'pyg_movielens.py'
     assert len(example.read_text().splitlines()) == 24
