@@ -196,7 +196,7 @@ class TripletLoader:
         start = torch.searchsorted(first, batch * num // num_batches)
         start = (start - batch).cummax(0).values + batch
         start = torch.minimum(start, users.numel() - num_batches + batch)
-        # The one wait for the device in an epoch.
+        # It waits for the device, once per epoch, as nonzero() above does.
         starts, firsts = torch.stack([start, first[start]]).tolist()
         starts.append(users.numel())
         firsts.append(num)

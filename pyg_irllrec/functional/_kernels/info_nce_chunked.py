@@ -70,6 +70,8 @@ def _what_counts(
     candidates = key if keys is None else keys
     rows = _ids_that_count(weight, query.size(0))
     columns = _ids_that_count(key_weight, candidates.size(0))
+    if rows.numel() + columns.numel() == query.size(0) + candidates.size(0):
+        return query, key, keys, weight, key_weight
     in_batch = keys is None and torch.equal(rows, columns)
     return (
         query[rows],
