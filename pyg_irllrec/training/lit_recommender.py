@@ -162,8 +162,9 @@ class LitRecommender(LightningModule):
 
     def _share_model(self) -> None:
         r"""Sees to it that all processes have one model."""
-        first = self.trainer.strategy.broadcast(self.fingerprint)
-        if not same_run(first, self.fingerprint):
+        strategy = self.trainer.strategy
+        is_same = same_run(strategy.broadcast(self.fingerprint), self.fingerprint)
+        if not strategy.reduce_boolean_decision(is_same):
             raise ValueError(
                 "'model' and 'data' must be the same in all processes, got others than "
                 'those of the first: build them from the same files and seeds'

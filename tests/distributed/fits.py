@@ -8,12 +8,19 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from lightning.pytorch import Trainer
 from torch.distributed.device_mesh import DeviceMesh
 
 from pyg_irllrec.assemble import build_model
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.nn import Recommender
-from pyg_irllrec.training import FitResult, InteractionDataModule, fit
+from pyg_irllrec.training import (
+    FitResult,
+    InteractionDataModule,
+    LitRecommender,
+    TripletLoader,
+    fit,
+)
 
 OPTIONS: dict[str, Any] = {'check_every': 1, 'patience': 9, 'device': 'cpu'}
 
@@ -51,3 +58,34 @@ def train_among(
     weights."""
     with patch.dict(os.environ, torchrun(mesh)):
         return train(alignment, out, mesh.size(), mesh.get_rank(), **options)
+
+
+def train_on_other_data(mesh: DeviceMesh, out: Path) -> str:
+    """The error of a rank where each has a batch size of its own."""
+    model, data = make()
+    data._train.batch_size += mesh.get_rank()
+    try:
+        with patch.dict(os.environ, torchrun(mesh)):
+            fit(model, data, out, devices=mesh.size(), epochs=1, progress=False)
+    except ValueError as error:
+        return str(error)
+    return ''
+
+
+def train_on_other_batches(mesh: DeviceMesh) -> str:
+    """That of a rank where each draws batches of its own."""
+    model, data = make()
+    loader = TripletLoader(data.train_items, 100, seed=mesh.get_rank())
+    options = {'logger': False, 'enable_checkpointing': False, 'max_steps': 1}
+    quiet = {'enable_progress_bar': False, 'enable_model_summary': False}
+    try:
+        with patch.dict(os.environ, torchrun(mesh)):
+            Trainer(
+                accelerator='cpu',
+                devices=mesh.size(),
+                strategy='ddp',
+                **(options | quiet),
+            ).fit(LitRecommender(model), loader)
+    except ValueError as error:
+        return str(error)
+    return ''

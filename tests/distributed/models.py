@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock, patch
+
 import torch
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
 from torch.nn.parallel import DistributedDataParallel
 
 from pyg_irllrec.distributed import DistributedLoss
+from pyg_irllrec.functional import _shared_info_nce
 from pyg_irllrec.nn import (
     BIGCF,
     DCCF,
@@ -101,3 +104,15 @@ def shared_steps(mesh: DeviceMesh, names: tuple[str, ...]) -> dict[str, list[Ten
             each /= mesh.size()
         found[name] = values
     return found
+
+
+def rows_of_ranks(mesh: DeviceMesh) -> tuple[list[int], list[int]]:
+    """How many rows this rank sends through each tower, and places among keys."""
+    model = build('exact').train()
+    towers: list[int] = []
+    for projector in (model.profile_projector, model.intent_projector):
+        projector.register_forward_hook(lambda *call: towers.append(len(call[1][0])))
+    info_nce = Mock(wraps=_shared_info_nce.unchecked_info_nce)
+    with patch.object(_shared_info_nce, 'unchecked_info_nce', info_nce):
+        DistributedLoss(model)(BATCH)
+    return towers, [len(call.args[0]) for call in info_nce.call_args_list]

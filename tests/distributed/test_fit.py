@@ -3,7 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.distributed.fits import train, train_among
+from tests.distributed.fits import (
+    train,
+    train_among,
+    train_on_other_batches,
+    train_on_other_data,
+)
 
 
 def check_alike(result, expected):
@@ -36,3 +41,10 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path, ranks):
     options = {'epochs': 2, 'resume': True}
     ranks(3, train_among, 'full', out, options)
     check_alike(train('full', out, 1, epochs=3, resume=True), alone)
+
+
+def test_processes_that_differ_are_one_error_in_each(tmp_path, ranks):
+    for error in ranks(2, train_on_other_data, tmp_path / 'run'):
+        assert "'model' and 'data' must be the same in all processes" in error
+    for error in ranks(2, train_on_other_batches):
+        assert 'all processes must draw the same batches' in error
