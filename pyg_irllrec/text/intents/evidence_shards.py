@@ -11,7 +11,7 @@ from typing import Any, Optional, Union, overload
 
 from pyg_irllrec.text.encoders._encoder_output import as_json
 from pyg_irllrec.text.intents.evidence import Evidence
-from pyg_irllrec.typing import PathLike
+from pyg_irllrec.typing import NodeId, PathLike
 from pyg_irllrec.utils.argument_checks import as_path, each_of
 from pyg_irllrec.utils.checks import check_count
 from pyg_irllrec.utils.optional import import_optional
@@ -19,6 +19,13 @@ from pyg_irllrec.utils.optional import import_optional
 _OPTIONS = b'pyg_irllrec.evidence'  # In the metadata of the schema.
 _REQUIRED = ('side', 'id', 'texts')
 _OPTIONAL = ('sources', 'role')
+_CONTENT = {
+    'side': 'strings',
+    'id': 'integers or strings',
+    'texts': 'lists of strings',
+    'sources': 'strings',
+    'role': 'strings',
+}
 _GROUP_ROWS = 10_000
 _CHUNK_ROWS = 500
 
@@ -31,7 +38,8 @@ class EvidenceShards(Sequence[Evidence]):
     Columns are :obj:`side` (string), :obj:`id` (integer or string), :obj:`texts` (list
     of strings) and, optionally, :obj:`sources` (a string, JSON such as
     :obj:`[["item", 3]]`) and :obj:`role` (string), as in
-    :class:`~pyg_irllrec.text.Evidence`.
+    :class:`~pyg_irllrec.text.Evidence`. A row that is wrong, without an id for example,
+    raises a :class:`ValueError` when it is read.
 
     Args:
         folder (str or Path): The folder.
@@ -50,7 +58,8 @@ class EvidenceShards(Sequence[Evidence]):
             raise FileNotFoundError(
                 f'{self.folder} holds no Parquet file: write them with save_evidence'
             )
-        self._groups: list[tuple[Path, int]] = []  # A file and a row group of it.
+        # A file, a row group of it, and the row of the file that it begins with.
+        self._groups: list[tuple[Path, int, int]] = []
         sizes: list[int] = []
         self._options: Optional[dict[str, Any]] = None
         for path in paths:
@@ -98,22 +107,36 @@ class EvidenceShards(Sequence[Evidence]):
                 f'{path} must have the columns {", ".join(_REQUIRED)}, got none named '
                 f'{missing[0]!r}'
             )
+        for field in schema:
+            if not _holds(_CONTENT.get(field.name), field.type):
+                raise ValueError(
+                    f'{path} must hold {_CONTENT[field.name]} in the column '
+                    f"'{field.name}', got {field.type}: write it with that type"
+                )
         found = (schema.metadata or {}).get(_OPTIONS)
         self._options = self._options if found is None else json.loads(found)
+        first = 0
         for group in range(metadata.num_row_groups):
-            self._groups.append((path, group))
+            self._groups.append((path, group, first))
+            first += metadata.row_group(group).num_rows
             yield metadata.row_group(group).num_rows
 
     def _read_chunk(self, row: int) -> tuple[range, list[Evidence]]:
         group = bisect_right(self._end, row)
         start = 0 if group == 0 else self._end[group - 1]
         number, table = self._group
+        path, part, above = self._groups[group]
         if number != group:
-            table = self._read_group(*self._groups[group])
+            table = self._read_group(path, part)
             self._group = group, table
         first = (row - start) // _CHUNK_ROWS * _CHUNK_ROWS
         columns = table.slice(first, _CHUNK_ROWS).to_pydict()
-        chunk = [_to_evidence(*each) for each in zip(*columns.values())]
+        chunk = []
+        for place, each in enumerate(zip(*columns.values()), start=above + first + 1):
+            try:
+                chunk.append(_to_evidence(*each))
+            except ValueError as error:
+                raise ValueError(f'{path}, row {place}, {error}') from None
         return range(start + first, start + first + len(chunk)), chunk
 
     def _read_group(self, path: Path, group: int) -> Any:
@@ -214,9 +237,50 @@ def _to_table(rows: list[Evidence], options: Optional[dict[str, Any]]) -> Any:
     return table.replace_schema_metadata({_OPTIONS: json.dumps(options).encode()})
 
 
+def _holds(content: Optional[str], kind: Any) -> bool:
+    r"""Whether a column of this type of pyarrow holds that content. One of nulls holds
+    any."""
+    outer = str(kind).split('<')[0]  # Such as 'large_list'.
+    if content == 'lists of strings' and 'list' in outer:
+        content, kind = 'strings', kind.value_type
+    if outer == 'dictionary':
+        kind = kind.value_type
+    name = str(kind)
+    is_text = name in ('string', 'large_string', 'string_view')
+    is_integer = name.lstrip('u').startswith('int')
+    return (
+        content is None
+        or name == 'null'
+        or (is_text and 'strings' in content and 'lists' not in content)
+        or (is_integer and 'integers' in content)
+    )
+
+
 def _to_evidence(
-    side: str, name: Any, texts: list[str], sources: Optional[str], role: Optional[str]
+    side: Optional[str],
+    name: Any,
+    texts: Optional[list[Optional[str]]],
+    sources: Optional[str],
+    role: Optional[str],
 ) -> Evidence:
-    found = [] if sources is None else json.loads(sources)
-    pairs = tuple((kind, node) for kind, node in found)
-    return Evidence(side, name, tuple(texts or ()), pairs, role)
+    for column, value in (('side', side), ('id', name)):
+        if value is None:
+            raise ValueError(f"must have a value in the column '{column}', got null")
+    known = [text for text in texts or () if text is not None]
+    if len(known) < len(texts or ()):
+        raise ValueError(
+            "must hold strings in the list in the column 'texts', got null: leave it "
+            'out, with its source'
+        )
+    return Evidence(str(side), name, tuple(known), _parse_sources(sources), role)
+
+
+def _parse_sources(sources: Optional[str]) -> tuple[tuple[str, NodeId], ...]:
+    try:
+        found = json.loads(sources or '[]')
+        return tuple((kind, node) for kind, node in found)
+    except (ValueError, TypeError):
+        raise ValueError(
+            'must hold JSON such as [["item", 3]] in the column \'sources\', got '
+            f'{sources!r:.80}'
+        ) from None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 
 import pytest
@@ -109,3 +110,47 @@ def test_wrong_folders(folder):
     (folder / 'b.parquet').write_text('x')
     with pytest.raises(ValueError, match=r'b\.parquet is no Parquet file'):
         EvidenceShards(folder)
+
+
+@pytest.mark.parametrize(
+    ('column', 'values', 'message'),
+    [
+        ('texts', ['one', 'two'], "hold lists of strings .* 'texts', got string"),
+        ('texts', [[1], [2]], "lists of strings in the column 'texts', got list<"),
+        ('id', [1.0, None], "integers or strings in the column 'id', got double"),
+        ('side', [1, 2], "must hold strings in the column 'side', got int64"),
+        ('role', [['user'], None], "must hold strings in the column 'role', got list"),
+        ('side', ['user', None], "row 6, must have a value .* 'side', got null"),
+        ('id', [7, None], "row 6, must have a value in the column 'id', got null"),
+        ('texts', [['a'], ['a', None]], 'row 6, must hold strings .* got null'),
+        ('sources', [None, 'none'], "row 6, must hold JSON .* 'sources', got 'none'"),
+        ('sources', [None, '[3]'], r"row 6, must hold JSON .* got '\[3\]'"),
+        ('sources', [None, '3'], "row 6, must hold JSON .* got '3'"),
+    ],
+)
+def test_wrong_columns_and_rows(folder, column, values, message):
+    folder.mkdir()
+    fine = {'side': ['user'] * 2, 'id': [0, 1], 'texts': [['a'], []]}
+    with parquet.ParquetWriter(
+        folder / 'a.parquet', pa.table(fine | {column: values}).schema
+    ) as file:
+        tables = [fine | {column: [values[0]] * 2}] * 2 + [fine | {column: values}]
+        for table in tables:
+            file.write_table(pa.table(table, file.schema))
+    with pytest.raises(ValueError, match=r'a\.parquet(,| must) .*') as error:
+        list(EvidenceShards(folder))
+    assert re.search(message, str(error.value))
+
+
+def test_other_types_of_strings_and_lists(folder):
+    folder.mkdir()
+    sides = pa.array(['user', 'user']).dictionary_encode()
+    texts = pa.array([['a'], None], pa.large_list(pa.large_string()))
+    ids = pa.array([1, 2], pa.uint32())
+    table = pa.table({'side': sides, 'id': ids, 'texts': texts})
+    table = table.append_column('role', pa.nulls(2)).append_column('n', pa.nulls(2))
+    parquet.write_table(table, folder / 'a.parquet')
+    assert list(EvidenceShards(folder)) == [
+        Evidence('user', 1, ('a',)),
+        Evidence('user', 2, ()),
+    ]
