@@ -73,13 +73,13 @@ def shards(quick: bool) -> list[Row]:
     and a graph that grows with them."""
     numbers = (1, 2) if quick else (1, 2, 3, 4)
     rows = [row for negatives in ('all', 'batch') for row in equal(numbers, negatives)]
-    nodes = 2_000 if quick else 200_000
+    nodes = 2_000 if quick else 100_000
     for name in ('strong', 'weak'):
         for number in numbers:
             size = nodes if name == 'strong' else nodes // 4 * number
             batch = 4096 // number if name == 'strong' else 1024
             setting = Setting(size, 5 * size, 32, 3, batch, 48, number)
-            rows.append({'case': name, **step(setting, 1 if quick else 5)})
+            rows.append({'case': name, **step(setting, 1 if quick else 3)})
     return rows
 
 
