@@ -60,3 +60,7 @@ def _import_app() -> Typer:
     from pyg_irllrec.cli.app import app
 
     return app
+
+
+if __name__ == '__main__':
+    main()

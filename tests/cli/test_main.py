@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from signal import SIGINT, getsignal, raise_signal
@@ -44,3 +45,12 @@ def test_an_interruption_while_it_is_imported(capsys, monkeypatch):
 def test_nothing_heavy_is_imported_before_it_can_be_interrupted():
     code = "import sys, pyg_irllrec.cli.main; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, '-c', code], check=True)
+
+
+@pytest.mark.filterwarnings('ignore:.*found in sys.modules:RuntimeWarning')
+@pytest.mark.parametrize('name', ['pyg_irllrec', 'pyg_irllrec.cli.main'])
+def test_it_runs_as_a_module(name, capsys, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['python', '--version'])
+    with pytest.raises(SystemExit):
+        runpy.run_module(name, run_name='__main__')
+    assert __version__ in capsys.readouterr().out
