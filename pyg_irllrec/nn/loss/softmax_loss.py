@@ -148,7 +148,7 @@ class SoftmaxLoss(Module):
         share = 1.0
         if self.ranks is not None and weight is None:
             triplets, share = _own_users(triplets, self.ranks)
-        return share * unchecked_softmax_loss(
+        loss = unchecked_softmax_loss(
             user,
             item,
             triplets,
@@ -162,6 +162,7 @@ class SoftmaxLoss(Module):
             max_users=max_users,
             impl=self.impl,
         )
+        return loss if self.ranks is None else share * loss
 
     def extra_repr(self) -> str:
         r"""The arguments."""
