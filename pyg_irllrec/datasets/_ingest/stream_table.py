@@ -13,6 +13,7 @@ from pyg_irllrec.datasets._ingest.cell_location import CellLocation
 from pyg_irllrec.datasets._ingest.decode import decode
 from pyg_irllrec.datasets._ingest.disk_arrays import disk_error
 from pyg_irllrec.datasets._ingest.table import check_columns
+from pyg_irllrec.utils.printable import printable
 
 _BATCH_ROWS = 1 << 18
 
@@ -140,7 +141,8 @@ def _open_stream(
 
 
 def _reason(error: Exception) -> str:
-    return f'{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}'
+    first_line = str(error).strip().partition('\n')[0]
+    return f'{type(error).__name__}: {printable(first_line)}'
 
 
 def _even(tables: Iterable[Any]) -> Iterator[Any]:
