@@ -31,6 +31,8 @@ CANDIDATES = (
 
 # Values that are gathered at once, and warps.
 TILES = ((512, 1), (1024, 1), (1024, 2), (2048, 2), (4096, 4))
+# Edges of one program, at least: a large graph has more of them in any case.
+SPLITS = (64, 128, 256, 512, 1024)
 
 
 def entries(setting: Setting) -> Iterator[Entry]:
@@ -43,6 +45,9 @@ def entries(setting: Setting) -> Iterator[Entry]:
         run = partial(_time_propagation, setting, tile)
         impl = f'{tile[0]} values, {tile[1]} warps'
         yield Entry(SECTION, 'intent_propagate, E=20000000 d=64', impl, run)
+    for split in SPLITS[: setting.pick(len(SPLITS), 1)]:
+        run = partial(_time_split, setting, split)
+        yield Entry(SECTION, 'intent_propagate, amazon d=32', f'split {split}', run)
 
 
 def name_of(block: Block) -> str:
@@ -75,3 +80,8 @@ def _time_propagation(setting: Setting, tile: tuple[int, int]) -> Row:
     tiles = {'forward': tile, 'backward': tile}
     with patch.dict(intent_propagate_triton.TILES, tiles):
         return time_layer(setting, 'E=20000000 d=64', 64, 'triton')
+
+
+def _time_split(setting: Setting, split: int) -> Row:
+    with patch.object(intent_propagate_triton, 'LEAST_SPLIT', split):
+        return time_layer(setting, 'amazon d=32', 32, 'triton')

@@ -43,8 +43,11 @@ TESTS = (
     'tests/training/test_fit.py',
     'tests/nn/backbones',
     'tests/transforms',
+    'tests/functional/_kernels/test_intent_propagate_triton.py',
 )
-TEST_NAMES = 'test_captured_step or gpu or cuda or test_devices'
+TEST_NAMES = (
+    'test_captured_step or gpu or cuda or test_devices or test_intent_propagate_triton'
+)
 TEST_SECONDS = 180
 ROOT = Path(__file__).parents[1]
 # The largest relative errors.
@@ -424,4 +427,8 @@ def _run_tests(setting: Setting) -> Row:
     )
     lines = done.stdout.strip().splitlines() or [done.stderr.strip()]
     failed = [line for line in lines if line.startswith(('FAILED', 'ERROR'))]
-    return {'agrees': done.returncode == 0, 'outcome': lines[-1], 'tests': failed}
+    row: Row = {'outcome': lines[-1], 'tests': failed}
+    if setting.dry and done.returncode == 0:  # They are collected, not run.
+        return row
+    # Where all are skipped, nothing is checked.
+    return row | {'agrees': done.returncode == 0 and 'passed' in lines[-1]}

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import harness
 from benchmarks._gpu_measure import Row
+from benchmarks._gpu_report import table
 
 # What must be the same for results to belong together.
 SAME = ('gpu', 'torch', 'torch_geometric')
@@ -32,8 +33,8 @@ class Store:
     """Rows by their key, in a JSON that is written whole or not at all.
 
     Raises:
-        ValueError: If the file holds results of another machine, of other versions,
-            or of a dry run where this is none.
+        ValueError: If the file holds no results of this benchmark, or those of another
+            machine, of other versions, or of a dry run where this is none.
     """
 
     def __init__(self, path: Path, dry: bool) -> None:
@@ -44,7 +45,7 @@ class Store:
             self._read()
 
     def _read(self) -> None:
-        report: dict[str, Any] = json.loads(self.path.read_text())
+        report = _load(self.path)
         here = harness.environment()
         kept = {name: report['environment'].get(name) for name in SAME}
         mine = {name: here[name] for name in SAME}
@@ -75,7 +76,25 @@ class Store:
         self.rows = {
             key: row for key, row in self.rows.items() if row['state'] != state
         }
+        self._write()
 
     def _write(self) -> None:
         rows = list(self.rows.values())
         harness.write(self.path, 'gpu', rows, {'dry': self.dry})
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+        if report['benchmark'] != 'gpu' or not isinstance(report['rows'], list):
+            raise ValueError('it is of another benchmark')
+        report['dry'], report['environment'].get('gpu')
+        for row in report['rows']:
+            ' '.join((row['section'], row['case'], row['impl'], row['state']))
+        table(report['rows'])
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        raise ValueError(
+            f'{path} is damaged, or holds no results of benchmarks.gpu '
+            f"({type(error).__name__}: {error}): move it away, or take another '--out'"
+        ) from error
+    return report

@@ -10,7 +10,9 @@ Recall@20 of short runs in lower precisions; `blocks`, the kernels by the size o
 blocks. No file of data is needed. Each row is on disk, in OUT.json, as soon as it is
 measured: a run that is cut off, or whose budget ends, goes on where it was when it is
 called again, and one that fails is recorded with its error while the others go on.
-OUT.md is the table.
+OUT.md is the table. The exit code is 0 where all asked for is measured, 1 where some of
+it failed or is wrong, 2 for wrong arguments, 3 where the budget left rows, and 130
+after Ctrl-C or SIGTERM.
 
 --dry runs all of it on a CPU at toy size, in a minute, with the Triton kernels where
 TRITON_INTERPRET=1 is set and Triton is installed: figures mean nothing, but a GPU comes
@@ -22,12 +24,14 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import signal
 import sys
 import tempfile
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, Optional
@@ -77,22 +81,77 @@ def main(words: Optional[Sequence[str]] = None) -> int:
         args.out = Path(tempfile.mkdtemp()) / 'gpu' if args.dry else OUT
     setting = Setting(torch.device('cpu' if args.dry else 'cuda'), args.dry)
     try:
-        store = Store(args.out.with_suffix('.json'), args.dry)
+        store = open_store(args.out, args.dry)
     except ValueError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     if args.retry:
         store.forget('failed')
-    left = run(setting, store, args)
+    try:
+        with interrupted_by_sigterm():
+            left = run(setting, store, args)
+    except KeyboardInterrupt:
+        store.forget('started')
+        write_table(store, args.out)
+        print(f'stopped: the same command, --out {args.out}, goes on', file=sys.stderr)
+        return 130
     print(write_table(store, args.out))
-    if left:
-        print(f'{left} rows are not measured yet: call it again')
-    bad = [row for row in store.rows.values() if is_bad(row)]
+    bad = [row for row in store.rows.values() if is_bad(row, args.sections)]
     for row in bad:
         where = ' | '.join((row['section'], row['case'], row['impl']))
         why = row.get('why', f'off by {row.get("max_error")}')
         print(f'error: {where}: {why}', file=sys.stderr)
+    if left:
+        print(
+            f'{left} rows are not measured, as the budget ended: the same command, '
+            f'--out {args.out}, goes on',
+            file=sys.stderr,
+        )
+        return 3
     return 1 if bad else 0
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """What a batch system sends ends the run as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def open_store(out: Path, dry: bool) -> Store:
+    """
+    Raises:
+        ValueError: If OUT.json or OUT.md cannot be written, or is of something else.
+    """
+    path, page = beside(out, '.json'), beside(out, '.md')
+    try:
+        if out.is_dir():
+            raise ValueError(
+                f"'--out' is the folder {str(out)!r}: give a name in it, as in "
+                f'{str(out / "gpu")!r}'
+            )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            is_written = path.exists()
+    except OSError as error:
+        raise ValueError(
+            f"'--out': no file {str(path)!r} can be written ({error.strerror}): take "
+            'another'
+        ) from error
+    if page.exists() and not (is_written and page.is_file()):
+        raise ValueError(
+            f'{page} is there without {path.name}, and would be overwritten: remove '
+            "it, or take another '--out'"
+        )
+    return Store(path, dry)
+
+
+def beside(out: Path, suffix: str) -> Path:
+    # Not with_suffix(): a version in the name, as in torch-2.11, is none.
+    return out.with_name(out.name + suffix)
 
 
 def parse(words: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -101,7 +160,7 @@ def parse(words: Optional[Sequence[str]]) -> argparse.Namespace:
     )
     parser.add_argument('--dry', action='store_true', help='on a CPU, at toy size')
     parser.add_argument(
-        '--out', type=Path, metavar='OUT', help='writes OUT.json and OUT.md'
+        '--out', type=parse_out, metavar='OUT', help='writes OUT.json and OUT.md'
     )
     parser.add_argument(
         '--sections',
@@ -112,12 +171,32 @@ def parse(words: Optional[Sequence[str]]) -> argparse.Namespace:
     )
     parser.add_argument(
         '--budget',
-        type=float,
+        type=parse_budget,
         metavar='SECONDS',
         help='nothing is started after it (default: 240, and none where it is dry)',
     )
     parser.add_argument('--retry', action='store_true', help='try anew what has failed')
     return parser.parse_args(words)
+
+
+def parse_out(text: str) -> Path:
+    if not text or text.endswith(('/', os.sep)):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no name of a file: give OUT, as in '
+            f'{text + "gpu"!r}, for OUT.json and OUT.md'
+        )
+    out = Path(text)
+    return out.with_suffix('') if out.suffix in ('.json', '.md') else out
+
+
+def parse_budget(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number of seconds above 0')
+    return seconds
 
 
 def run(setting: Setting, store: Store, args: argparse.Namespace) -> int:
@@ -142,9 +221,9 @@ def run(setting: Setting, store: Store, args: argparse.Namespace) -> int:
 
 
 def write_table(store: Store, out: Path) -> str:
-    text = table(list(store.rows.values()))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix('.md').write_text(text + '\n', encoding='utf-8')
+    text = table(list(store.rows.values()), store.dry)
+    if store.rows:
+        beside(out, '.md').write_text(text + '\n', encoding='utf-8')
     return text
 
 
@@ -190,13 +269,14 @@ def is_lost(setting: Setting) -> bool:
 def restart(args: argparse.Namespace, seconds: float) -> NoReturn:
     """Goes on in a fresh process, which takes this one's place."""
     words = ['--out', str(args.out), '--sections', *args.sections]
-    words += ['--budget', str(max(0.0, seconds))] + ['--dry'] * args.dry
+    words += ['--budget', str(max(1e-9, seconds))] + ['--dry'] * args.dry
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, '-m', 'benchmarks.gpu', *words])
 
 
-def is_bad(row: Row) -> bool:
-    return row['state'] == 'failed' or row.get('agrees') is False
+def is_bad(row: Row, sections: Sequence[str]) -> bool:
+    is_wrong = row['state'] == 'failed' or row.get('agrees') is False
+    return is_wrong and row['section'] in sections
 
 
 if __name__ == '__main__':

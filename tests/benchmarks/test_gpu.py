@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+import signal
+import subprocess
 import sys
 import warnings
 from functools import partial
@@ -21,6 +25,7 @@ from benchmarks import (
 from benchmarks._gpu_measure import PEAKS, Work, find_floor
 from benchmarks._gpu_setting import LeftOut, Setting, need
 from benchmarks._gpu_store import Entry, Store
+from pyg_irllrec.testing import BackboneTests
 
 CUDA = torch.device('cuda')
 
@@ -55,6 +60,9 @@ def bench(monkeypatch):
     return toy
 
 
+KILLED = {'section': 'toy', 'case': 'sum', 'impl': 'good', 'state': 'started'}
+
+
 def run(out, *words):
     return gpu.main(['--dry', '--out', str(out), *words])
 
@@ -77,17 +85,15 @@ def test_a_row_that_fails_is_recorded_and_the_others_go_on(tmp_path, bench, caps
     assert rows['absent']['why'] == 'no_such_package is not installed'
     assert rows['wrong']['warnings'] == ['careful']
     printed, errors = capsys.readouterr()
-    assert '| sum | good |' in printed
+    assert '| sum | good |' in printed and 'Dry run at toy size' in printed
     assert printed == (tmp_path / 'gpu.md').read_text()
     assert 'error: toy | sum | bad: RuntimeError: no luck' in errors
     assert 'error: toy | sum | wrong: off by 0.5' in errors
 
 
 def test_a_second_call_goes_on_with_what_is_missing(tmp_path, bench, capsys):
-    assert run(tmp_path / 'gpu', '--budget', '-1') == 0
-    assert (
-        bench.calls == [] and '4 rows are not measured yet' in capsys.readouterr().out
-    )
+    assert run(tmp_path / 'gpu', '--budget', '1e-9') == 3
+    assert bench.calls == [] and '4 rows are not measured' in capsys.readouterr().err
     assert run(tmp_path / 'gpu') == 1 and len(bench.calls) == 4
     assert run(tmp_path / 'gpu') == 1 and len(bench.calls) == 4
     bench.fails = set()
@@ -97,13 +103,108 @@ def test_a_second_call_goes_on_with_what_is_missing(tmp_path, bench, capsys):
 
 
 def test_what_killed_the_process_is_not_started_again(tmp_path, bench):
-    with patch.object(bench, 'run', side_effect=KeyboardInterrupt):
-        with pytest.raises(KeyboardInterrupt):
+    with patch.object(bench, 'run', side_effect=SystemExit):  # Nothing is cleaned up.
+        with pytest.raises(SystemExit):
             run(tmp_path / 'gpu')
-    assert rows_of(tmp_path / 'gpu')['good']['state'] == 'started'
+    assert rows_of(tmp_path / 'gpu')['good'] == KILLED
     run(tmp_path / 'gpu')
     assert bench.calls == ['bad', 'absent', 'wrong']
     assert rows_of(tmp_path / 'gpu')['good']['why'] == 'the process died'
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_what_was_stopped_is_measured_by_the_next_call(tmp_path, bench, capsys, number):
+    def stop(impl):
+        if impl == 'bad':
+            signal.raise_signal(number)
+        return {}
+
+    before = signal.getsignal(signal.SIGTERM)
+    with patch.object(bench, 'run', side_effect=stop):
+        assert run(tmp_path / 'gpu') == 130
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert list(rows_of(tmp_path / 'gpu')) == ['good']
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert f'--out {tmp_path / "gpu"}, goes on' in last
+    assert run(tmp_path / 'gpu') == 1
+    assert bench.calls == ['bad', 'absent', 'wrong']
+
+
+def test_failures_of_other_sections_do_not_count(tmp_path, bench, monkeypatch):
+    assert run(tmp_path / 'gpu') == 1
+    monkeypatch.setattr(gpu, 'SECTIONS', {'empty': lambda setting: iter(())})
+    assert run(tmp_path / 'gpu') == 0
+
+
+REPORT = {
+    'benchmark': 'gpu',
+    'environment': {},
+    'dry': True,
+    'rows': [{**KILLED, 'state': 'done'}],
+}
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        '[]',
+        json.dumps(REPORT)[:-9],
+        json.dumps({**REPORT, 'rows': 5}),
+        json.dumps({**REPORT, 'rows': [{'case': 'a', 'impl': 'b', 'state': 'done'}]}),
+        json.dumps({**REPORT, 'rows': [{**REPORT['rows'][0], 'seconds': 'x'}]}),
+        json.dumps({**REPORT, 'benchmark': 'parity'}),
+        json.dumps({**REPORT, 'environment': None}),
+    ],
+)
+def test_what_is_no_report_is_kept(tmp_path, bench, capsys, text):
+    path = tmp_path / 'gpu.json'
+    path.write_text(text)
+    assert run(tmp_path / 'gpu') == 2 and bench.calls == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(path) in line and 'move it away' in line
+    assert path.read_text() == text and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_page_of_another_is_kept(tmp_path, bench, capsys):
+    page = tmp_path / 'README.md'
+    page.write_text('mine')
+    assert run(tmp_path / 'README') == 2 and bench.calls == []
+    assert "take another '--out'" in capsys.readouterr().err
+    assert page.read_text() == 'mine'
+
+
+@pytest.mark.parametrize('out', ['file/gpu', 'x', 'y', 'folder', '.', 'n' * 300])
+def test_a_place_that_cannot_be_written_is_refused(
+    tmp_path, bench, capsys, monkeypatch, out
+):
+    (tmp_path / 'file').touch()
+    for name in ('folder', 'x.json', 'y.md'):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert run(out) == 2 and bench.calls == []
+    assert capsys.readouterr().err.startswith('error: ')
+
+
+@pytest.mark.parametrize(
+    'option, value',
+    [
+        *(('--budget', value) for value in ('-1', '0', 'nan', 'soon')),
+        *(('--out', value) for value in ('', 'folder/')),
+    ],
+)
+def test_wrong_words_are_refused(capsys, option, value):
+    with pytest.raises(SystemExit) as stopped:
+        gpu.main(['--dry', f'{option}={value}'])
+    assert stopped.value.code == 2
+    assert f'argument {option}: {value!r} is no' in capsys.readouterr().err
+
+
+def test_names_of_results():
+    assert gpu.parse(['--out', 'a/gpu.json', '--budget', 'inf']).out.name == 'gpu'
+    assert gpu.parse(['--budget', 'inf']).budget == math.inf
+    path = gpu.parse(['--out', 'torch-2.11']).out
+    assert gpu.beside(path, '.json').name == 'torch-2.11.json'
 
 
 def test_results_of_another_machine_are_refused(tmp_path, bench, capsys):
@@ -162,6 +263,35 @@ def test_rows_have_names_of_their_own(name):
     assert {key[0] for key in keys} == {name}
 
 
+def test_the_tests_of_the_sample_are_there():
+    paths = [_gpu_checks.ROOT / name for name in _gpu_checks.TESTS]
+    files = [file for path in paths for file in (path, *path.glob('test_*.py'))]
+    found = ' '.join(dir(BackboneTests)) + ' '.join(
+        file.stem + ' '.join(re.findall(r'def (test_\w+)', file.read_text()))
+        for file in files
+        if file.is_file()
+    )
+    assert all(path.exists() for path in paths)
+    assert all(name in found for name in _gpu_checks.TEST_NAMES.split(' or '))
+
+
+@pytest.mark.parametrize(
+    'dry, code, outcome, agrees',
+    [
+        (True, 0, '49 tests collected', None),
+        (True, 4, 'ERROR', False),
+        (False, 0, '49 passed', True),
+        (False, 0, '49 skipped', False),
+        (False, 1, '1 failed, 48 passed', False),
+    ],
+)
+def test_tests_agree_where_some_pass(monkeypatch, dry, code, outcome, agrees):
+    done = subprocess.CompletedProcess([], code, outcome, '')
+    monkeypatch.setattr(_gpu_checks.subprocess, 'run', lambda *args, **kwargs: done)
+    row = _gpu_checks._run_tests(Setting(torch.device('cpu'), dry))
+    assert row.get('agrees') is agrees and row['outcome'] == outcome
+
+
 def test_goals_are_of_rows_that_there_are():
     setting = Setting(CUDA, False)
     keys = {
@@ -213,6 +343,15 @@ def test_a_long_call_is_not_repeated(stub, monkeypatch):
         row = _gpu_measure.measure(lambda: calls.append(1), CUDA, warm=warm)
         assert row['seconds'] == 9 and row['calls'] == 1
     assert len(calls) == 1 + 2
+
+
+def test_the_first_call_of_a_dry_run_may_compile(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        _gpu_measure, '_time_once', lambda step, device: step() or len(calls)
+    )
+    row = _gpu_measure.measure(lambda: calls.append(1), torch.device('cpu'))
+    assert row == {'seconds': 2, 'calls': 1}
 
 
 def test_floors():
@@ -309,6 +448,21 @@ def test_the_report():
         'text 1536, exact, captured: 900 kernels (at most 400)',
     ]
     assert _gpu_report.winners(rows) == ['n=9: forward a; backward b']
+
+
+def test_the_report_of_a_dry_run_has_no_figures():
+    row = {
+        'section': 'step',
+        'case': 'text 1536',
+        'impl': 'exact, captured',
+        'state': 'done',
+        'seconds': 5e-3,
+        'copy_bytes_per_second': 3e9,
+        'agrees': True,
+    }
+    lines = _gpu_report.table([row], dry=True).splitlines()
+    assert 'Dry run at toy size' in lines[0]
+    assert lines[-1] == '| text 1536 | exact, captured | done | yes |'
 
 
 def test_figures_in_the_docs(tmp_path, monkeypatch):
