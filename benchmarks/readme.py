@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _gpu_report
+from benchmarks import _data_parallel, _distributed_report, _gpu_report
 from benchmarks import cold_items as cold_items_benchmark
 from benchmarks import info_nce as info_nce_benchmark
 from benchmarks import intent_propagate as intent_propagate_benchmark
@@ -432,6 +432,50 @@ def data_pipeline() -> str:
     return f'{command("data_pipeline")}:\n\n{table(head, lines)}'
 
 
+def distributed_train() -> str:
+    rows = rows_of('distributed_train')
+    off = max(
+        max(row['loss_error'], row['gradient_error']) for row in by(rows, case='strong')
+    )
+    return (
+        f'{command("distributed_train")}. Loss and gradients of 2 to 4 processes are '
+        f'those of one within {off:.0e}:\n\n{table(*_data_parallel.table(rows))}'
+    )
+
+
+def distributed_model() -> str:
+    rows = rows_of('distributed_model')
+    return (
+        f'{command("distributed_model")}, of a process in a step:\n\n'
+        f'{table(*_distributed_report.model_table(rows))}'
+    )
+
+
+def distributed_large() -> str:
+    rows = rows_of('distributed_large')
+    return (
+        f'{command("distributed_large")}, four processes on two cores that other jobs '
+        'used too: of the times, those of the CPU count:\n\n'
+        f'{table(*_distributed_report.large_table(rows))}'
+    )
+
+
+def distributed_shards() -> str:
+    rows = rows_of('distributed_shards')
+    errors = [row['max_error'] for row in rows if row['case'] == 'equality']
+    scaling = [row for row in rows if row['case'] != 'equality']
+    return (
+        f'{command("distributed_shards")}. The losses of 2 to 4 processes are those of '
+        f'one within {max(errors):.0e}, three steps of Adam. '
+        'Several processes share two cores:\n\n'
+        f'{table(*_distributed_report.scaling_table(scaling))}'
+    )
+
+
+def distributed_prediction() -> str:
+    return table(*_distributed_report.prediction_table())
+
+
 def out_of_core() -> str:
     rows = rows_of('out_of_core')
     return f'{command("out_of_core")}:\n\n{out_of_core_table(rows)}'
@@ -615,6 +659,11 @@ FIGURES: dict[str, Callable[[], str]] = {
         scale,
         data_pipeline,
         out_of_core,
+        distributed_train,
+        distributed_model,
+        distributed_large,
+        distributed_shards,
+        distributed_prediction,
         extraction,
         extraction_scale,
         exact_contrast,
