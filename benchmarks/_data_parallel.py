@@ -39,7 +39,7 @@ def train(quick: bool) -> list[Row]:
     """The loss and the gradients of several processes beside those of one; a step of
     one batch on more processes, and of a batch that grows with them."""
     numbers = (1, 2) if quick else (1, 2, 3, 4)
-    nodes, width, batch = (300, 24, 64) if quick else (6_000, 1_536, 2_048)
+    nodes, width, batch = (300, 24, 64) if quick else (3_000, 768, 1_024)
     repeats = 1 if quick else 3
     rows: list[Row] = []
     for impl in ('auto', 'moments'):
@@ -172,3 +172,41 @@ def counted_bytes(mesh: DeviceMesh) -> Iterator[dict[str, float]]:
     finally:
         ranks._all_gather, ranks._reduce_scatter = gather, scatter
         dist.all_reduce = reduce
+
+
+def table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """What a process computes and sends, beside one that is alone."""
+    head = [
+        'scaling',
+        'translation',
+        'processes',
+        'triplets',
+        'CPU of a process in a step',
+        'x one process',
+        'products of towers and prototypes',
+        'x one process',
+        'rows sent',
+        'moments sent',
+        'gradients sent',
+    ]
+    first: dict[tuple[str, str], Row] = {}
+    lines = []
+    for row in rows:
+        one = first.setdefault((row['case'], row['impl']), row)
+        sent = row['sent']
+        lines.append(
+            [
+                row['case'],
+                {'auto': 'exact'}.get(row['impl'], row['impl']),
+                str(row['processes']),
+                f'{row["batch"]:,}',
+                f'{1e3 * row["cpu_seconds"]:.0f} ms',
+                f'{row["cpu_seconds"] / one["cpu_seconds"]:.2f}',
+                f'{row["flops"] / 1e9:.1f} GFLOP',
+                f'{row["flops"] / one["flops"]:.2f}',
+                f'{sent["rows"] / 1e6:.2f} MB',
+                f'{sent.get("moments", 0) / 1e3:.1f} kB',
+                f'{sent["gradients"] / 1e6:.2f} MB',
+            ]
+        )
+    return head, lines
