@@ -41,6 +41,7 @@ OPTIONS = {
     "'answer_price'": '--answer-price',
     "'prompt_price'": '--price',
     "'requests'": '--write-batch',
+    "'answers'": '--read-batch',
     " (cold='drop' drops them)": '',
 }
 
@@ -93,7 +94,7 @@ def intents(
         Option(
             metavar='FILE',
             help="Asks nothing: writes requests for a provider's batch API, FILE with "
-            'a number.',
+            'a number; its folder is created.',
         ),
     ] = None,
     read_batch: Annotated[

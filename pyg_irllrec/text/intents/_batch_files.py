@@ -2,8 +2,11 @@ r"""Batch files of OpenAI-compatible providers: one request or answer per line."
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from pyg_irllrec.utils.printable import printable
 
 URL = '/v1/chat/completions'
 _KEY = re.compile('[0-9a-f]{64}')  # As many characters as providers allow.
+_MAX_SHOWN = 3
 
 
 def check_free(path: Path) -> None:
@@ -74,19 +78,22 @@ def _request(question: Question, model: OpenAIChat) -> bytes:
     return json.dumps(request).encode() + b'\n'
 
 
-def check_answers(paths: Sequence[Path], listed: QuestionList) -> None:
+def check_answers(
+    paths: Sequence[Path], model: OpenAIChat, listed: QuestionList
+) -> None:
     r"""Raises a :class:`ValueError` unless each line is an answer to a question of the
     list."""
     for path in paths:
         for number, line in _lines(path):
             try:
-                name = parse_json_object(line).get('custom_id')
+                name = _parse(line).get('custom_id')
                 known = isinstance(name, str) and _KEY.fullmatch(name) is not None
                 if not known or listed.num_texts(bytes.fromhex(str(name))) is None:
                     raise ValueError(
                         f'custom_id {name!r:.80} is of no question about this '
                         'evidence: its requests were written for other texts, '
-                        'another model, prompt or option'
+                        f'another prompt or option, or not for {model.model!r} at '
+                        f'{model.base_url}'
                     )
             except ValueError as error:
                 raise ValueError(
@@ -102,25 +109,53 @@ def read_answers(
     listed: QuestionList,
     entries: Journal,
 ) -> None:
-    r"""Stores the answers of files that were checked, each once."""
+    r"""Stores the answers of files that were checked, each once. Warns of those that
+    failed, and of those that a question has besides another one."""
+    reasons: Counter[str] = Counter()
+    others: Counter[str] = Counter()
     for path in paths:
-        for _, line in _lines(path):
+        for number, line in _lines(path):
             answer = parse_json_object(line)
             key = bytes.fromhex(answer['custom_id'])
-            entry = _read_entry(answer, model, wanted, listed.num_texts(key) or 0)
+            found = _read_entry(answer, model, wanted, listed.num_texts(key) or 0)
+            entry = _with_id(found, answer)
             known = entries.read([key]).get(key)
             # A good answer stays. The same failure is the same line, read again.
             if known is None or (known.failed and known.reason != entry.reason):
                 entries.write(key, entry)
+            if entry.failed and (known is None or known.failed):
+                reasons[found.reason] += 1
+            elif known is not None and not known.failed and _differs(known, entry):
+                others[f'{path.name}, line {number}'] += 1
+    _warn(reasons, 'answers that failed')
+    _warn(others, 'answers that differ from an earlier one, which stays')
+
+
+def _warn(found: Counter[str], what: str) -> None:
+    if found:
+        shown = [
+            f'{count} x {printable(name)}' if count > 1 else printable(name)
+            for name, count in found.most_common(_MAX_SHOWN)
+        ]
+        shown += ['...'] * (len(found) > _MAX_SHOWN)
+        warnings.warn(f'{what}: {found.total()} ({"; ".join(shown)})', stacklevel=4)
+
+
+def _differs(known: JournalEntry, entry: JournalEntry) -> bool:
+    content = (entry.intents, entry.profile)
+    return not entry.failed and content != (known.intents, known.profile)
 
 
 def _read_entry(
     answer: dict[str, Any], model: OpenAIChat, wanted: Wanted, num_texts: int
 ) -> JournalEntry:
     try:
-        entry = judge(model.read(_body(answer)), num_texts, wanted)
+        return judge(model.read(_body(answer)), num_texts, wanted)
     except ChatError as error:
-        entry = fail(error)
+        return fail(error)
+
+
+def _with_id(entry: JournalEntry, answer: dict[str, Any]) -> JournalEntry:
     if entry.failed and isinstance(answer.get('id'), str):
         return entry._replace(reason=f'{entry.reason} ({answer["id"][:100]})')
     return entry
@@ -141,5 +176,17 @@ def _body(answer: dict[str, Any]) -> dict[str, Any]:
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     with open(path, 'rb') as file:
         for number, line in enumerate(file, start=1):
+            line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
             if line.strip():
                 yield number, line
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        return parse_json_object(line)
+    except ValueError as error:
+        if line.endswith(b'\n'):
+            raise
+        raise ValueError(
+            f'the file is cut off within its last line: get it again ({error})'
+        ) from None

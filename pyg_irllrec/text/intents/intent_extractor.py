@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from datetime import datetime, timezone
 from functools import partial
@@ -300,7 +300,7 @@ class IntentExtractor:
             evidence (sequence of Evidence): As in a call.
             path (str or Path): As in a call. It is not written.
             requests (str or Path): The files to write, :obj:`.jsonl`, with numbers
-                before the suffix.
+                before the suffix. Their folder is created where it is missing.
             journal (str or Path, optional): As in a call. (default: :obj:`None`)
             max_requests (int): The largest number of requests per file.
                 (default: :obj:`50000`)
@@ -338,8 +338,9 @@ class IntentExtractor:
         the rest.
 
         An answer that is an error or invalid is recorded as failed: the next batch, or
-        a call, asks again. A question that has a valid answer keeps it. Files may be
-        read twice.
+        a call, asks again. A question that has a valid answer keeps it. A warning has
+        the most frequent reasons, and where other valid answers to such a question are.
+        Files may be read twice.
 
         Args:
             evidence (sequence of Evidence): As in a call.
@@ -353,17 +354,18 @@ class IntentExtractor:
             :obj:`"missing"`.
 
         Raises:
-            ValueError: If the model is no :class:`~pyg_irllrec.text.OpenAIChat`, a line
-                is damaged or answers no question about this evidence, or as in a call.
-                Nothing of the files is stored then.
+            ValueError: If the model is no :class:`~pyg_irllrec.text.OpenAIChat`, a path
+                is a folder, a line is damaged or answers no question about this
+                evidence, or as in a call. Nothing is written then.
             FileNotFoundError: If a file does not exist.
             OSError: If another run has locked the journal.
         """
         path = check_path(path)
         model = self._batch_model('read_batch')
         paths = _existing_paths(answers)
-        with self._open(evidence, _journal_path(path, journal)) as (run, entries):
-            check_answers(paths, run.listed)
+        check = partial(check_answers, paths, model)
+        journal = _journal_path(path, journal)
+        with self._open(evidence, journal, check=check) as (run, entries):
             read_answers(paths, model, self._wanted(), run.listed, entries)
             missing = len(run.pending()[0])
             if missing == 0:
@@ -404,11 +406,18 @@ class IntentExtractor:
 
     @contextmanager
     def _open(
-        self, evidence: Sequence[Evidence], journal: Path, create: bool = True
+        self,
+        evidence: Sequence[Evidence],
+        journal: Path,
+        create: bool = True,
+        check: Optional[Callable[[QuestionList], None]] = None,
     ) -> Iterator[tuple[Run, Any]]:
-        r"""The questions, and the journal if there is one or it may be created."""
+        r"""The questions, and the journal if there is one or it may be created, once
+        the questions are checked."""
         maker = QuestionMaker(self._describe_model(), self._wanted(), self.prompts)
         with closing(QuestionList(evidence, maker)) as listed:
+            if check is not None:
+                check(listed)
             exists = create or journal.is_file()
             with Journal(journal) if exists else nullcontext() as entries:
                 yield Run(evidence, maker, listed, entries), entries
@@ -484,6 +493,10 @@ def _existing_paths(answers: Sequence[PathLike]) -> list[Path]:
         raise ValueError(f"'answers' must be a list of files, got {answers!r}")
     paths = [as_path('answers', each) for each in answers]
     for path in paths:
+        if path.is_dir():
+            raise ValueError(
+                f"'answers' must be files, got the folder {path}: name the files in it"
+            )
         if not path.is_file():
             raise FileNotFoundError(f'{path} does not exist: it must hold answers')
     return paths

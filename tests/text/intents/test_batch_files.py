@@ -147,7 +147,8 @@ def test_what_failed_is_kept_for_another_try(out, requests, tmp_path):
     answers[6]['response']['body']['choices'][0]['finish_reason'] = 'length'
     path = write(tmp_path / 'a.jsonl', answers)
     for _ in range(2):  # The second time, nothing is new.
-        counts = extract.read_batch(NODES[:7], out, [path])
+        with pytest.warns(UserWarning, match=r'that failed: 6 \(.*; \.\.\.\)$'):
+            counts = extract.read_batch(NODES[:7], out, [path])
         assert (counts['ok'], counts['failed'], counts['missing']) == (1, 6, 0)
         assert (counts['calls'], counts['prompt_tokens']) == (3, 300)
     reasons = [record.reason for record in load_intents(out).records]
@@ -169,7 +170,8 @@ def test_a_good_answer_stays(out, requests, tmp_path):
     other = good(line['body']).replace('2 texts say so', 'another one')
     answers = [answered(line), answered(line, other), answered(line, 'broken')]
     path = write(tmp_path / 'a.jsonl', answers)
-    assert extract.read_batch(NODES[:1], out, [path])['calls'] == 1
+    with pytest.warns(UserWarning, match=r'differ .* stays: 1 \(a\.jsonl, line 2\)$'):
+        assert extract.read_batch(NODES[:1], out, [path])['calls'] == 1
     assert load_intents(out).records[0].intents[0].reason == '2 texts say so'
 
 
@@ -215,10 +217,32 @@ def test_foreign_and_damaged_lines_store_nothing(
 def test_answers_of_another_model_or_text_are_foreign(out, requests, tmp_path):
     lines = read(extractor().write_batch(NODES, out, requests))
     path = write(tmp_path / 'a.jsonl', map(answered, lines))
-    with pytest.raises(ValueError, match='another model, prompt or option'):
+    with pytest.raises(ValueError, match=r"not for 'small' at http://127.0.0.1:9/v1$"):
         extractor(options={'seed': 1}).read_batch(NODES, out, [path])
     with pytest.raises(ValueError, match='written for other texts'):
         extractor().read_batch(NODES[1:], out, [path])
+    assert not out.with_suffix('.sqlite').exists()
+
+
+def test_a_file_with_a_mark_of_its_encoding_or_without_its_end(out, requests, tmp_path):
+    extract = extractor()
+    answers = map(answered, read(extract.write_batch(NODES, out, requests)))
+    path = write(tmp_path / 'a.jsonl', answers)
+    content = path.read_bytes()
+    path.write_bytes(content[:-30])
+    with pytest.raises(ValueError, match=r'a\.jsonl, line 10, .* is cut off within'):
+        extract.read_batch(NODES, out, [path])
+    path.write_bytes(b'\xef\xbb\xbf' + content[:-1])
+    assert extract.read_batch(NODES, out, [path])['ok'] == 10
+
+
+def test_the_most_frequent_reasons_are_named(out, requests, tmp_path):
+    extract = extractor()
+    lines = read(extract.write_batch(NODES[:6], out, requests))
+    answers = [answered(line, f'Sorry {max(3, k)}.') for k, line in enumerate(lines)]
+    path = write(tmp_path / 'a.jsonl', [*answers[4:], *answers[:4]])
+    with pytest.warns(UserWarning, match=r'that failed: 6 \(4 x the answer is inv'):
+        extract.read_batch(NODES[:6], out, [path])
 
 
 def test_wrong_arguments(out, requests, tmp_path):
@@ -230,6 +254,8 @@ def test_wrong_arguments(out, requests, tmp_path):
         extract.write_batch(NODES, out, tmp_path / 'x.csv')
     with pytest.raises(ValueError, match="'answers' must be a list of files"):
         extract.read_batch(NODES, out, str(requests))
+    with pytest.raises(ValueError, match="'answers' must be files, got the folder"):
+        extract.read_batch(NODES, out, [tmp_path])
     with pytest.raises(FileNotFoundError, match='it must hold answers'):
         extract.read_batch(NODES, out, [tmp_path / 'none.jsonl'])
     with pytest.raises(ValueError, match="'model' must be an OpenAIChat for write_bat"):
