@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional, Union
 
 from typer import Exit, Option
 
@@ -12,11 +12,11 @@ from pyg_irllrec.cli.options import Config, DataArgument, Json, Quiet
 from pyg_irllrec.cli.output import Output
 from pyg_irllrec.text import IntentExtractor, Prompt, choose_evidence, load_intents
 from pyg_irllrec.text.chat.chat_error import ChatError
-from pyg_irllrec.text.chat.chat_model import ChatModel
 from pyg_irllrec.text.chat.local_chat import LocalChat
 from pyg_irllrec.text.chat.openai_chat import OpenAIChat
 from pyg_irllrec.text.intents.evidence import Evidence
 from pyg_irllrec.text.intents.extractive_model import ExtractiveModel
+from pyg_irllrec.text.intents.intent_file import read_manifest
 from pyg_irllrec.typing import SIDES
 
 HINT = 'the same command continues from here'
@@ -104,6 +104,9 @@ def intents(
             help="A provider's answers or errors, to be read; repeatable.",
         ),
     ] = None,
+    force: Annotated[
+        bool, Option('--force', help='Replace what another model wrote.')
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -129,8 +132,10 @@ def intents(
     chosen = choose_evidence(
         graph, list(SIDES), by=evidence, max_evidence_tokens=evidence_tokens
     )
+    path = folder.intents if what == 'intents' else folder.profiles
+    chat = _build_chat(llm, model, chosen, what, max_intents, concurrency, timeout)
     extract = IntentExtractor(
-        _build_chat(llm, model, chosen, what, max_intents, concurrency, timeout),
+        chat,
         what=what,
         prompts=given,
         max_intents=max_intents,
@@ -142,7 +147,6 @@ def intents(
         answer_price=answer_price,
         progress=output.progress,
     )
-    path = folder.intents if what == 'intents' else folder.profiles
     if dry_run:
         expected = extract.estimate(chosen, path)
         output.result(expected, (f'{name}: {expected[name]}' for name in expected))
@@ -152,6 +156,8 @@ def intents(
         lines = list(map(str, files)) or ['every question has an answer']
         output.result({'files': files}, lines)
         return
+    if not force:
+        _check_same_model(path, chat.describe()['model'])
     if read_batch:
         _read_batch(extract, chosen, path, read_batch, output)
         return
@@ -193,6 +199,18 @@ def _check_batch(
         raise ValueError(f'{name} excludes {other}: choose one')
 
 
+def _check_same_model(path: Path, given: str) -> None:
+    try:
+        found = read_manifest(path)['model']['model'] if path.is_file() else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return  # It is of no use, and written anew.
+    if found not in (None, given):
+        raise ValueError(
+            f'{path} holds what {found!r} wrote, got {given!r} as the model: replace '
+            'it with --force'
+        )
+
+
 def _read_batch(
     extract: IntentExtractor,
     evidence: Sequence[Evidence],
@@ -221,7 +239,7 @@ def _build_chat(
     max_intents: int,
     concurrency: int,
     timeout: float,
-) -> ChatModel:
+) -> Union[ExtractiveModel, LocalChat, OpenAIChat]:
     if model is None:
         return ExtractiveModel(evidence, max_intents, what=what)
     if llm == 'local':

@@ -108,6 +108,24 @@ def test_batch_files(folder, monkeypatch, capsys):
     assert 'every question has an answer' in capsys.readouterr().out
 
 
+def test_what_another_model_wrote_is_replaced_by_force_alone(capsys):
+    path = Path('data/intents.jsonl')
+    with ChatServer() as server:
+        asked = ('intents', 'data', '--llm', server.url, '--model', 'small')
+        assert call(*asked) == 0
+        content = path.read_bytes()
+        capsys.readouterr()
+        assert call('intents', 'data', '--llm', 'extractive') == 2
+        error = capsys.readouterr().err
+        assert "holds what 'small' wrote, got 'ExtractiveModel'" in error
+        assert path.read_bytes() == content
+        assert call('intents', 'data', '--llm', 'extractive', '--dry-run') == 0
+        assert call('intents', 'data', '--llm', 'extractive', '--force') == 0
+        assert path.read_bytes() != content
+        path.with_suffix('.manifest.json').unlink()
+        assert call(*asked) == 0
+
+
 def test_what_fails_is_asked_again(capsys):
     bad = {'choices': [{'message': {'content': 'no'}, 'finish_reason': 'stop'}]}
     with ChatServer() as server:
