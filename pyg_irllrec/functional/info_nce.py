@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Optional
 
@@ -128,7 +129,7 @@ def info_nce(
               :obj:`"eager"` for up to :math:`2^{16}` logits, else :obj:`"chunked"`.
 
     Shapes:
-        - **query**, **key:** :math:`(B, d)`
+        - **query**, **key:** :math:`(B, d)`, :math:`d \geq 1`
         - **keys:** :math:`(C, d)`
         - **weight:** :math:`(B)`, **key_weight:** :math:`(C)`
         - **output:** :math:`(B)` for :obj:`reduction="none"`, else a scalar
@@ -145,6 +146,8 @@ def info_nce(
             f"'keys' must be as wide as 'query', {query.size(1)}, got "
             f'{candidates.size(1)}'
         )
+    if query.size(1) == 0:
+        raise ValueError("'query' must have at least one column, got none")
     check_same_precision('key', key, 'query', query)
     check_same_precision('keys', candidates, 'query', query)
     check_weights('weight', weight, query.size(0))
@@ -179,18 +182,18 @@ def check_temperature(name: str, value: float) -> None:
 
 def check_weights(name: str, value: Optional[Tensor], length: int) -> None:
     r"""Raises a :class:`ValueError` unless there are no weights or a number per row,
-    where one is negative or none is above zero. It reads values, which only a CPU has
-    at hand."""
+    where one is negative or infinite, or none is above zero. It reads values, which
+    only a CPU has at hand."""
     check_length(name, value, length)
     if value is not None and value.is_complex():
         raise ValueError(f"'{name}' must hold real numbers, got {value.dtype}")
     if value is None or not value.is_cpu or torch.compiler.is_compiling():
         return
     low, high = value.detach().aminmax()
-    if not (low >= 0 and high > 0):
+    if not (low >= 0 and 0 < high < math.inf):
         raise ValueError(
-            f"'{name}' must be 0 or above, and not 0 everywhere, got values from "
-            f'{low.item()} to {high.item()}'
+            f"'{name}' must be finite, 0 or above, and not 0 everywhere, got values "
+            f'from {low.item()} to {high.item()}'
         )
 
 
@@ -210,9 +213,11 @@ def unchecked_info_nce(
     r"""The same for callers that have checked their input."""
     if key_weight is not None:
         key_weight = key_weight.detach()
+    last = key if keys is None else keys
     if impl == 'auto':
-        impl = _fastest(query, key if keys is None else keys, temperature)
-    if impl != 'triton':  # It reads half precision as it is.
+        impl = _fastest(query, last, temperature)
+    narrowest = min(query.dtype.itemsize, key.dtype.itemsize, last.dtype.itemsize)
+    if narrowest < 4 and impl != 'triton':  # It reads half precision as it is.
         query, key = at_least_float32(query), at_least_float32(key)
         keys = None if keys is None else at_least_float32(keys)
     kernel = IMPLEMENTATIONS[impl]
@@ -237,6 +242,6 @@ def unchecked_info_nce(
 
 def _fastest(query: Tensor, keys: Tensor, temperature: float) -> str:
     r"""The fastest of the exact implementations."""
-    if fits_triton(query, temperature):
+    if query.is_cuda and fits_triton(query, temperature):
         return 'triton'
     return 'eager' if query.size(0) * keys.size(0) <= 2**16 else 'chunked'

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Optional
 
 import torch
@@ -89,6 +90,13 @@ def unchecked_intent_propagate(
     impl: str,
 ) -> Tensor:
     r"""The same on a prepared graph, for callers that have checked their input."""
+    if edge_weight is not None and edge_weight.numel() > 0:
+        # Their scale is no matter, and the sum of huge ones is infinite.
+        edge_weight = edge_weight.to(
+            torch.promote_types(edge_weight.dtype, torch.float32)
+        )
+        peak = torch.linalg.vector_norm(edge_weight.detach(), math.inf)
+        edge_weight = edge_weight / peak.where(peak != 0, 1)
     if graph.csr is None:
         ends = source_and_target(graph.edge_index)
         return intent_propagate_eager(x, intent, *ends, edge_weight)

@@ -10,7 +10,8 @@ def unit_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
     r"""Rows of unit length, smooth at zero:
     :math:`n(\mathbf{x}) = \mathbf{x} / \sqrt{\epsilon + \|\mathbf{x}\|^2}`.
 
-    A row of zeros stays a row of zeros and has a finite gradient.
+    A row of zeros stays a row of zeros and has a finite gradient. A :obj:`float32` row
+    longer than about :math:`10^{19}`, whose square is no float, becomes one of zeros.
 
     Args:
         x (torch.Tensor): The rows, of shape :math:`(*, d)`.

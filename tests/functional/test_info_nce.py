@@ -153,15 +153,17 @@ def test_compiles_without_graph_breaks():
         ({'keys': torch.randn(3, 5)}, "'keys' must be as wide as 'query', 4, got 5"),
         ({'keys': torch.randn(0, 4)}, "'keys' must be a matrix with at least one row"),
         ({'weight': torch.ones(4)}, r"'weight' must have shape \(3,\)"),
+        ({'query': torch.ones(3, 0), 'key': torch.ones(3, 0)}, 'at least one column'),
         ({'weight': [1.0] * 3}, "'weight' must be a tensor, got list"),
         ({'key_weight': torch.ones(4)}, r"'key_weight' must have shape \(3,\)"),
         ({'temperature': 0.0}, "'temperature' must be 1e-30 or above, got 0.0"),
         ({'temperature': float('nan')}, "'temperature' must be 1e-30 or above"),
         ({'temperature': 1e-300}, "'temperature' must be 1e-30 or above, got 1e-300"),
-        ({'weight': torch.zeros(3)}, "'weight' must be 0 or above, and not 0 every"),
+        ({'weight': torch.zeros(3)}, "'weight' must be finite, 0 or above, and not"),
         ({'key_weight': torch.zeros(3)}, "'key_weight' must be .* from 0.0 to 0.0"),
-        ({'weight': torch.tensor([1.0, -1, 1])}, "'weight' must be 0 or.* from -1.0"),
-        ({'key_weight': torch.full((3,), float('nan'))}, "'key_weight' must be 0 or"),
+        ({'weight': torch.tensor([1.0, -1, 1])}, "'weight' must be .* from -1.0"),
+        ({'key_weight': torch.full((3,), float('nan'))}, "'key_weight' must be finite"),
+        ({'weight': torch.full((3,), math.inf)}, "'weight' must be finite"),
         ({'eps': -1.0}, "'eps' must be 0 or above"),
         ({'reduction': 'max'}, "'reduction' must be one of 'none', 'mean', 'sum'"),
         ({'impl': 'fast'}, "'impl' must be one of 'auto', 'eager'"),
@@ -184,6 +186,37 @@ def test_half_precision_weights_are_summed_in_full(impl):
     expected = loss(torch.ones(66_000))
     for dtype in (torch.half, torch.bfloat16):
         torch.testing.assert_close(loss(torch.ones(66_000, dtype=dtype)), expected)
+
+
+EVERY = ['eager', 'chunked', 'torch', 'moments', 'clusters']
+
+
+@pytest.mark.parametrize('impl', EVERY)
+@pytest.mark.parametrize('name', ['weight', 'key_weight'])
+def test_weights_whose_sum_is_no_float(impl, name):
+    if impl == 'torch' and not hasattr(F, 'linear_cross_entropy'):
+        pytest.skip('needs torch 2.13')
+    query, key = torch.randn(2, 40, 3).requires_grad_()
+    weight = torch.rand(40) + 0.1
+    found = []
+    for size in 1.0, 1e38:
+        torch.manual_seed(0)  # Clusters are drawn.
+        loss = info_nce(query, key, impl=impl, **{name: size * weight})
+        log = math.log(size) if name == 'key_weight' else 0.0
+        found.append((loss - log, *torch.autograd.grad(loss, (query, key))))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('impl', EVERY)
+def test_boolean_weights_of_keys(impl):
+    if impl == 'torch' and not hasattr(F, 'linear_cross_entropy'):
+        pytest.skip('needs torch 2.13')
+    query, key = torch.randn(2, 9, 3)
+    loss = []
+    for weight in torch.arange(9) > 2, (torch.arange(9) > 2).float():
+        torch.manual_seed(0)
+        loss.append(info_nce(query, key, key_weight=weight, impl=impl))
+    torch.testing.assert_close(*loss)
 
 
 @pytest.mark.parametrize('impl', ['eager', 'chunked', 'torch'])

@@ -92,6 +92,16 @@ def test_repeated_edges_count_twice(x, intent):
     )
 
 
+@pytest.mark.parametrize('impl', ['eager', 'csr'])
+def test_edge_weights_whose_sum_is_no_float(x, intent, impl):
+    index, weight = edges()
+    given = x.float(), intent.float(), index
+    out = intent_propagate(*given, weight.float() * 1e38, impl=impl)
+    torch.testing.assert_close(out, intent_propagate(*given, weight.float(), impl=impl))
+    zeros = intent_propagate(*given, torch.zeros_like(weight), impl=impl)
+    assert torch.equal(zeros, torch.zeros_like(zeros))
+
+
 def test_gradients(x, intent):
     index, weight = edges()
     inputs = [value.requires_grad_() for value in (x, intent, weight)]

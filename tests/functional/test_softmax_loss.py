@@ -51,6 +51,17 @@ def test_known_items_do_not_compete(known, impl):
     torch.testing.assert_close(loss, expected / 3)
 
 
+@pytest.mark.parametrize('impl', ['eager', 'chunked'])
+def test_weights_whose_sum_is_no_float(impl):
+    user, item = rows(3, 2).float().requires_grad_(), rows(5, 2, seed=1).float()
+    found = []
+    for size in 1.0, 1e38:
+        weight = size * torch.tensor([3.0, 1.0, 2.0])
+        loss = softmax_loss(user, item, PAIRS, weight=weight, impl=impl)
+        found.append((loss, *torch.autograd.grad(loss, user)))
+    torch.testing.assert_close(found[1], found[0])
+
+
 def test_a_user_who_knows_everything_loses_nothing():
     user, item = rows(1, 2).requires_grad_(), rows(2, 2, seed=1)
     loss = softmax_loss(user, item, torch.tensor([[0, 0], [0, 1]]), known='batch')
@@ -119,13 +130,13 @@ def test_half_precision_is_computed_in_float32(dtype):
         ({'item_bias': rows(5).log()}, "'item_bias' must be finite, got NaN"),
         ({'max_users': 1}, "'max_users' must be at least the number of .*, 2, got 1"),
         ({'max_users': True}, "'max_users' must be an integer of 1 or above, got"),
-        ({'weight': -torch.ones(3)}, "'weight' must be 0 or above, and not 0 every"),
+        ({'weight': -torch.ones(3)}, "'weight' must be finite, 0 or above, and"),
         ({'num_samples': 0}, "'num_samples' must be an integer of 1 or above, got 0"),
         ({'num_samples': 3, 'known': None}, "'known' must be UserItems or 'batch' wit"),
         ({'sample_weight': rows(5)}, "'sample_weight' must be None without 'num_sam"),
         (
             {'sample_weight': -torch.ones(5), 'num_samples': 3},
-            "'sample_weight' must be 0 or above",
+            "'sample_weight' must be finite, 0 or above",
         ),
         (
             {'sample_weight': torch.ones(4), 'num_samples': 3},

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
 from pyg_irllrec.functional._kernels.info_nce_moments_sum import moments_sum
-from pyg_irllrec.functional._reduction import reduce_rows, row_scale
+from pyg_irllrec.functional._reduction import over_largest, reduce_rows, row_scale
 from pyg_irllrec.functional.unit_norm import unit_norm
 from pyg_irllrec.utils.checks import check_not_below
 
@@ -33,11 +33,7 @@ def info_nce_moments(
         f"'temperature' with impl={impl!r}", temperature, LEAST_TEMPERATURE[impl]
     )
     if impl == 'moments' and reduction != 'none':
-        if weight is None:
-            size = 1 / query.size(0) if reduction == 'mean' else 1.0
-            scale = query.new_full((query.size(0),), size)
-        else:
-            scale = row_scale(query, weight, reduction)
+        scale = row_scale(query, weight, reduction)
         query, key = query.contiguous(), key.contiguous()
         keys = None if keys is None else keys.contiguous()
         total: Tensor
@@ -85,7 +81,20 @@ def log_sum_exp(
 
     of a single one for :obj:`"moments"`. It holds :math:`B \times K` values.
     """
-    weight = None if key_weight is None else key_weight.to(keys.dtype)
+    if key_weight is not None:
+        high = key_weight.amax().to(keys.dtype).log()
+        by_share = over_largest(key_weight, keys.dtype)
+        return high + _log_sum_exp(query, keys, by_share, temperature, impl)
+    return _log_sum_exp(query, keys, None, temperature, impl)
+
+
+def _log_sum_exp(
+    query: Tensor,
+    keys: Tensor,
+    weight: Optional[Tensor],
+    temperature: float,
+    impl: str,
+) -> Tensor:
     count, mean = _means(keys, weight, impl)
     total = count.sum()
     weighted = keys if weight is None else keys * weight.unsqueeze(1)

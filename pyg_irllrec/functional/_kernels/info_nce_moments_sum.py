@@ -10,7 +10,7 @@ from pyg_irllrec.functional._kernels.info_nce_eager import (
     floor_probability,
     floored_share,
 )
-from pyg_irllrec.functional._reduction import sum_tensors
+from pyg_irllrec.functional._reduction import over_largest, sum_tensors
 from pyg_irllrec.functional._second_order import refuse_second_order
 
 # At once on a CPU: what is made on the way stays in its caches.
@@ -98,9 +98,10 @@ def _shares(
     r"""The share of each key in the weight of all, and the logarithm of the latter."""
     if key_weight is None:
         return 1 / len(keys), math.log(len(keys))
-    weight = key_weight.to(keys.dtype)
+    high = key_weight.amax().to(keys.dtype)
+    weight = over_largest(key_weight, keys.dtype)
     count = weight.sum()
-    return (weight / count).unsqueeze(1), count.log()
+    return (weight / count).unsqueeze(1), count.log() + high.log()
 
 
 def _moments(

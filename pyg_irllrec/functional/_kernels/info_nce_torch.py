@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
 from pyg_irllrec.functional._reduction import reduce_rows
+from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional.unit_norm import unit_norm
 
 
@@ -37,7 +38,7 @@ def info_nce_torch(
     bias = offset = None
     if key_weight is not None:
         bias = key_weight.to(x.dtype).log()
-        target = key_weight.argmax().expand_as(target)  # One that does count.
+        target = bias.argmax().expand_as(target)  # One that does count.
         offset = bias[target]
     elif keys is not None:
         target = torch.zeros_like(target)
@@ -52,10 +53,17 @@ def info_nce_torch(
         reduction=reduction if one_sum else 'none',
         options=_options(),
     )
+    if entropy.requires_grad and not torch.compiler.is_compiling():
+        entropy.register_hook(_refuse_second_order)  # Torch's own are wrong.
     if one_sum:
         return entropy if offset is None else entropy + reduce_rows(offset, reduction)
     rows = entropy if offset is None else entropy + offset
     return reduce_rows(floor_probability(rows, eps), reduction, weight)
+
+
+def _refuse_second_order(grad: Tensor) -> None:
+    if torch.is_grad_enabled():
+        refuse_second_order("impl='torch'")
 
 
 def _options() -> Any:

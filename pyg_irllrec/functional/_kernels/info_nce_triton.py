@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.functional._kernels._load_triton import can_run_triton, load_triton
+from pyg_irllrec.functional._reduction import row_scale
 from pyg_irllrec.functional._second_order import refuse_second_order
 
 # 1 / temperature up to which exponentials need no largest logit, and both directions
@@ -89,8 +90,8 @@ def info_nce_triton(
     keys = None if keys is None else keys.contiguous()
     scale = None
     if weight is not None:
-        weight = weight.to(torch.float32).contiguous()
-        scale = weight / weight.sum() if reduction == 'mean' else weight
+        scale = row_scale(query.new_empty(0, dtype=torch.float32), weight, reduction)
+        scale = scale.contiguous()
     if key_weight is not None:
         key_weight = key_weight.to(torch.float32).contiguous()
     reduced = reduction != 'none'
@@ -113,10 +114,11 @@ def _forward(
     eps: float,
     reduction: str,
     symmetric: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     r"""The weighted sum or mean of losses or, without a reduction, those of rows. What
     the gradients need comes after: the losses of rows, where there are weights, unit
-    rows and their scales, and the log-sum-exp and the loss of each row."""
+    rows and their scales, the log-sum-exp and the loss of each row, and the largest
+    weight of a key."""
     kernels = load_triton('_triton_info_nce', query)
     shape = _shape_of(query, keys, temperature)
     units = query.new_empty(
@@ -168,12 +170,13 @@ def _forward(
             **options,
         )
     none = rows.new_empty(0)
+    kept = units, inverse, stats, rows.new_empty(0) if key_peak is None else key_peak
     if reduction == 'none':
-        return rows, none, units, inverse, stats
+        return rows, none, *kept
     if weight is not None:
-        return torch.dot(rows, weight), rows, units, inverse, stats
+        return torch.dot(rows, weight), rows, *kept
     total = rows.mean() if reduction == 'mean' else rows.sum()
-    return total, none, units, inverse, stats
+    return total, none, *kept
 
 
 @_forward.register_fake
@@ -186,6 +189,7 @@ def _(query, key, keys, weight, key_weight, temperature, eps, reduction, symmetr
         query.new_empty(_pieces(query), shape.total, shape.width, dtype=torch.float16),
         rows.new_empty(shape.total),
         rows.new_empty(4 if symmetric else 2, shape.num_rows),
+        rows.new_empty((0,) if key_weight is None else ()),
     )
 
 
@@ -200,6 +204,7 @@ def _grads(
     units: Tensor,
     inverse: Tensor,
     stats: Tensor,
+    key_peak: Tensor,
     temperature: float,
     eps: float,
     reduction: str,
@@ -211,7 +216,7 @@ def _grads(
     shape = _shape_of(query, keys, temperature)
     grads = _empty_like(query, key, keys, needed)
     weight = upstream.contiguous() if reduction == 'none' else weight
-    peak, key_peak = _peak(weight), _peak(key_weight)
+    peak = _peak(weight)
     slopes = torch.empty_like(stats)
     factor = (0.5 if symmetric else 1.0) / temperature
     if reduction == 'mean' and weight is None:
@@ -304,10 +309,10 @@ def _backward(ctx: Any, upstream: Optional[Tensor], *_: Any) -> tuple[Any, ...]:
         refuse_second_order("impl='triton'")
     if upstream is None:
         return (None,) * 9
-    *inputs, rows, units, inverse, stats = ctx.saved_tensors
+    *inputs, rows, units, inverse, stats, key_peak = ctx.saved_tensors
     needed = ctx.needs_input_grad
     options = *ctx.options, list(needed[:3])
-    grads = _grads(upstream, *inputs, units, inverse, stats, *options)
+    grads = _grads(upstream, *inputs, units, inverse, stats, key_peak, *options)
     of_weight = rows * upstream if needed[3] else None
     of_inputs = (grad if need else None for grad, need in zip(grads, needed))
     return *of_inputs, of_weight, *(None,) * 5

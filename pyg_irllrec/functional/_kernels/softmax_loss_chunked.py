@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from pyg_irllrec.functional._kernels.info_nce_chunked import (
     write_logits,
 )
 from pyg_irllrec.functional._kernels.softmax_loss_eager import masked_logit
-from pyg_irllrec.functional._reduction import reduce_rows
+from pyg_irllrec.functional._reduction import over_largest
 from pyg_irllrec.functional._second_order import refuse_second_order
 from pyg_irllrec.functional._unit import through_unit, unit
 
@@ -81,6 +81,10 @@ def _mean(
         users, order = users.sort()
         items = items[order]
         weight = None if weight is None else weight[order]
+    total: Union[Tensor, int] = num_pairs
+    if weight is not None:
+        weight = over_largest(weight, user.dtype)
+        total = weight.sum()
     batch = batch_users(users, max_users)
     rows, row, is_fixed = batch
     query, keys = user[rows], item
@@ -143,11 +147,12 @@ def _mean(
         grad = torch.bmm(tile.transpose(1, 2), key_streams).mul_(share)
         grad_query[part] = grad.flatten(0, 1)
         grad_keys.baddbmm_(tile, chunk.mul_(share))
-    mean = reduce_rows(loss, 'mean', weight)
+    if weight is not None:
+        loss.mul_(weight)
+    mean = loss.sum() / total
     if not needs_grad:
         return mean, x.new_empty(0), x.new_empty(0)
 
-    total = num_pairs if weight is None else weight.to(x.dtype).sum()
     grad_query = grad_query[: rows.numel()].div_(temperature * total)
     grad_item = grad_keys.sum(dim=0).mul_(LN_2 / total)
     if normalize:
