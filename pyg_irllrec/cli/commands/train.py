@@ -29,6 +29,8 @@ from pyg_irllrec.cli.read_preset import check_tuned, read_preset
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.presets import ALIGNMENT_TEXTS, Preset
 from pyg_irllrec.serving import Bundle, load
+from pyg_irllrec.text.intents._journal import count_answers
+from pyg_irllrec.typing import SIDES
 from pyg_irllrec.utils import map_interactions
 
 if TYPE_CHECKING:
@@ -244,6 +246,9 @@ def _make_graphs(
     encode = cached(encoder, folder.path, output.progress)
     read = {'intents': choices.intents, 'profiles': choices.profiles}
     graph = make_graph(folder, encode, **read)
+    for name, is_read in read.items():
+        if is_read:
+            _note_incomplete(folder, name, graph, output)
     _check_texts(graph, choices)
     preset = choose_preset(graph, choices.backbone, choices.alignment)
     preset['loss'].pop('translation_impl', None)
@@ -252,6 +257,24 @@ def _make_graphs(
     if validated is not None:
         graph = make_graph(folder, encode, **read, unsplit=True)
     return graph, preset
+
+
+def _note_incomplete(
+    folder: DataFolder, name: str, graph: HeteroData, output: Output
+) -> None:
+    r"""Where answers lie in the journal alone, as of a run that was stopped."""
+    path = folder.path / f'{name}.jsonl'
+    journal = path.with_suffix('.sqlite')
+    if path.is_file() or not journal.is_file():
+        return
+    total = sum(graph[side].num_nodes for side in SIDES)
+    answers = count_answers(journal)
+    known = answers is not None and answers < total
+    missing = f', {total - (answers or 0)} of {total} are missing' if known else ''
+    output.note(
+        f'{name} are not complete{missing}, and not read: go on with pyg-irllrec '
+        f'intents {folder.path} (--what {name})'
+    )
 
 
 def _check_texts(graph: HeteroData, choices: _Choices) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import warnings
 import zlib
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Optional
@@ -109,6 +111,17 @@ class Journal(SQLiteFile):
     ) -> None:
         with self._lock:
             super().__exit__(kind, error, traceback)
+
+
+def count_answers(path: Path) -> Optional[int]:
+    r"""The number of answers in a journal without failed ones, :obj:`None` where it
+    cannot be read: another run has it, say."""
+    query = "SELECT count(*) FROM outcomes WHERE content != '[]'"
+    try:
+        with closing(sqlite3.connect(path, timeout=0.2)) as db:
+            return int(db.execute(query).fetchone()[0])
+    except sqlite3.Error:
+        return None
 
 
 def _is_sound(row: tuple[Any, ...]) -> bool:

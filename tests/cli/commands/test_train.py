@@ -4,7 +4,9 @@ import errno
 import json
 import os
 import shutil
+import sqlite3
 import typing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,22 @@ def test_intents_and_profiles_may_be_left_out_and_are_those_of_the_data(folder, 
     assert 'Extract intents from this split' in error
     assert error.endswith('(--what intents), or train with --no-intents\n')
     assert train('--out', 'third', *PLAIN) == 0
+
+
+def test_a_note_where_intents_are_not_complete(folder, monkeypatch, capsys):
+    monkeypatch.setattr(training, 'fit', lambda *_, **__: exit(0))
+    Path('data/intents.jsonl').unlink()
+    with closing(sqlite3.connect('data/intents.sqlite')) as journal, journal:
+        journal.execute('DELETE FROM outcomes WHERE rowid > 20')
+        journal.execute("UPDATE outcomes SET content = '[]' WHERE rowid > 15")
+    capsys.readouterr()
+    assert train('--out', 'other') == 0
+    assert (
+        'intents are not complete, 55 of 70 are missing, and not read: go on with '
+        'pyg-irllrec intents data (--what intents)\n'
+    ) in capsys.readouterr().out
+    assert train('--out', 'other', '--no-intents') == 0
+    assert 'complete' not in capsys.readouterr().out
 
 
 def test_a_run_that_was_stopped_ends_as_one_left_alone(folder, monkeypatch, capsys):

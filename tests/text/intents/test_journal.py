@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from pyg_irllrec.text.intents._journal import Journal, JournalEntry
+from pyg_irllrec.text.intents._journal import Journal, JournalEntry, count_answers
 from pyg_irllrec.text.intents.intent_record import Intent
 
 ENTRY = JournalEntry((Intent('calm', 'likes quiet', (1, 2)),), '', 2, 30, 4)
@@ -44,6 +44,15 @@ def test_counts_of_a_question_add_up(path):
         assert journal.read(KEYS[:1]) == {
             KEYS[0]: JournalEntry(ENTRY.intents, '', 3, 40, 5)
         }
+
+
+def test_answers_are_counted_where_nobody_writes(path):
+    assert count_answers(path.with_name('none.sqlite')) is None
+    with Journal(path) as journal:
+        for key, entry in zip(KEYS, (ENTRY, JournalEntry((), 'no'), ENTRY)):
+            journal.write(key, entry)
+        assert count_answers(path) is None
+    assert count_answers(path) == 2
 
 
 def test_profiles(path):
