@@ -88,11 +88,11 @@ def measure(
     """Times calls: the first ones warm up, the median of as many as fit in
     :obj:`seconds` counts. A call of several seconds counts alone, and is the first one
     where the device is :obj:`warm`."""
+    if device.type != 'cuda':  # A dry run, whose figures mean nothing.
+        return {'seconds': _time_once(step, device), 'calls': 1}
     before = start_memory(device)
     if not warm:
         step()  # Kernels are compiled.
-    if device.type != 'cuda':  # A dry run, whose figures mean nothing.
-        return {'seconds': _time_once(step, device), 'calls': 1}
     taken = _time_once(step, device)
     if taken > 4 * seconds:
         times = [taken]

@@ -14,7 +14,7 @@ OUT.md is the table. The exit code is 0 where all asked for is measured, 1 where
 it failed or is wrong, 2 for wrong arguments, 3 where the budget left rows, and 130
 after Ctrl-C or SIGTERM.
 
---dry runs all of it on a CPU at toy size, in a minute, with the Triton kernels where
+--dry runs all of it on a CPU at toy size, in two minutes, with the Triton kernels where
 TRITON_INTERPRET=1 is set and Triton is installed: figures mean nothing, but a GPU comes
 by only sometimes.
 """

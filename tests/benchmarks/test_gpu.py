@@ -16,7 +16,10 @@ from torch.autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEvent
 
 from benchmarks import (
+    _gpu_blocks,
     _gpu_checks,
+    _gpu_contrast,
+    _gpu_graph,
     _gpu_measure,
     _gpu_report,
     gpu,
@@ -25,6 +28,7 @@ from benchmarks import (
 from benchmarks._gpu_measure import PEAKS, Work, find_floor
 from benchmarks._gpu_setting import LeftOut, Setting, need
 from benchmarks._gpu_store import Entry, Store
+from pyg_irllrec.functional._kernels import intent_propagate_triton
 from pyg_irllrec.testing import BackboneTests
 
 CUDA = torch.device('cuda')
@@ -345,13 +349,46 @@ def test_a_long_call_is_not_repeated(stub, monkeypatch):
     assert len(calls) == 1 + 2
 
 
-def test_the_first_call_of_a_dry_run_may_compile(monkeypatch):
-    calls = []
-    monkeypatch.setattr(
-        _gpu_measure, '_time_once', lambda step, device: step() or len(calls)
-    )
-    row = _gpu_measure.measure(lambda: calls.append(1), torch.device('cpu'))
-    assert row == {'seconds': 2, 'calls': 1}
+def test_a_dry_run_compiles_before_it_measures(monkeypatch):
+    made, measured = [], []
+    setting = Setting(torch.device('cpu'), True)
+
+    def same(*args):
+        return lambda x, intent: made.append(1) or x * intent
+
+    def loss_of(*args, **options):
+        return lambda query, key, keys: made.append(1) or (query * key).mean()
+
+    def measure(step, device, **options):
+        measured.append(len(made))
+        return {'seconds': 1.0}
+
+    monkeypatch.setattr(_gpu_graph, 'same', same)
+    monkeypatch.setattr(_gpu_graph, 'measure', measure)
+    monkeypatch.setattr(_gpu_contrast, 'loss_of', loss_of)
+    monkeypatch.setattr(_gpu_contrast, 'measure', measure)
+    _gpu_contrast._time_form(setting, 150, 32, 'plain, compiled')
+    assert measured == [1]
+    _gpu_graph._double.cache_clear()
+    _gpu_graph.time_layer(setting, 'amazon d=32', 32, 'plain, compiled')
+    assert measured[1:] == [4, 4]  # After a step and a forward pass.
+    _gpu_graph._double.cache_clear()
+
+
+def test_splits_are_those_of_the_kernel(monkeypatch):
+    seen = []
+
+    def time_layer(setting, case, dim, impl):
+        seen.append(intent_propagate_triton.LEAST_SPLIT)
+        return {}
+
+    monkeypatch.setattr(_gpu_blocks, 'time_layer', time_layer)
+    before = intent_propagate_triton.LEAST_SPLIT
+    for entry in _gpu_blocks.entries(Setting(CUDA, False)):
+        if entry.impl.startswith('split'):
+            entry.run()
+    assert tuple(seen) == _gpu_blocks.SPLITS and before in seen
+    assert before == intent_propagate_triton.LEAST_SPLIT
 
 
 def test_floors():
