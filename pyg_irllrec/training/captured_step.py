@@ -108,13 +108,33 @@ class CapturedStep:
 
         Raises:
             ValueError: If the triplets are of another shape, are more than
-                :obj:`loader` draws, or an id is out of range.
+                :obj:`loader` draws, or an id is out of range; if gradients are
+                switched off or the model is frozen; or if the optimizer computes
+                losses itself or takes sparse gradients.
         """
         check_triplets(triplets, self.model.num_users, self.model.num_items)
+        self._check_gradients()
         values = self._replay(triplets)
         if values is None:
             values = self._step(triplets)
         return LossOutput(values[0], dict(zip(self._names, values[1:])))
+
+    def _check_gradients(self) -> None:
+        if not torch.is_grad_enabled():
+            raise ValueError(
+                "'CapturedStep' must be called with gradients enabled: call it outside "
+                'of torch.no_grad() and torch.inference_mode()'
+            )
+        if not any(weight.requires_grad for weight in self.model.parameters()):
+            raise ValueError(
+                "'model' must have a weight that requires a gradient, got a frozen "
+                'model: call model.requires_grad_()'
+            )
+        if isinstance(self.optimizer, (torch.optim.LBFGS, torch.optim.SparseAdam)):
+            raise ValueError(
+                "'optimizer' must take one step by dense gradients, got "
+                f'{type(self.optimizer).__name__}: take another, such as Adam'
+            )
 
     def _replay(self, triplets: Tensor) -> Optional[Tensor]:
         r"""The total and the terms of the loss of a batch that was trained on, or

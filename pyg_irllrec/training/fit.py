@@ -156,7 +156,8 @@ def fit(
         capture (bool): Whether a step on a GPU is one CUDA graph, see
             :class:`~pyg_irllrec.training.CapturedStep`: the same losses, sooner. What
             cannot be captured runs as it would without, after a warning with the cause.
-            Runs with and without resume each other. (default: :obj:`True`)
+            A run with it can resume one without, and the other way round.
+            (default: :obj:`True`)
         callbacks (sequence of Callback, optional): Callbacks of Lightning that run
             beside those of the protocol. The state of each is saved in
             :obj:`last.ckpt`, in tensors and plain values, and restored by

@@ -484,6 +484,25 @@ def test_batches_of_another_loader_are_refused(monkeypatch):
         step(batches(number=1)[0])
 
 
+@pytest.mark.parametrize('kind', [torch.optim.LBFGS, torch.optim.SparseAdam])
+def test_an_optimizer_without_a_plain_step_is_refused(kind):
+    model = build()
+    step = CapturedStep(model, kind(model.parameters()))
+    with pytest.raises(ValueError, match=f"'optimizer' must .* {kind.__name__}"):
+        step(batches()[0])
+
+
+def test_a_step_without_gradients_is_refused():
+    model = build()
+    step, batch = CapturedStep(model, adam(model)), batches()[0]
+    for off in torch.no_grad, torch.inference_mode:
+        with off(), pytest.raises(ValueError, match='with gradients enabled'):
+            step(batch)
+    model.requires_grad_(False)
+    with pytest.raises(ValueError, match="'model' must have a weight that requires"):
+        step(batch)
+
+
 def test_an_optimizer_of_another_model_is_refused():
     with pytest.raises(ValueError, match="'optimizer' must hold weights of 'model'"):
         CapturedStep(build(), adam(build()))
