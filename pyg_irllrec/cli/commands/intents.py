@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional, Union
@@ -251,7 +252,7 @@ def _build_chat(
 
 
 def _lines(path: Path, manifest: dict[str, Any], most: int = 3) -> Iterator[str]:
-    r"""The counts, and the first records of each side."""
+    r"""The counts, the first records of each side, and why others failed."""
     counts = manifest['counts']
     yield ', '.join(f'{name}: {count}' for name, count in counts.items())
     if manifest['cost']:
@@ -267,8 +268,11 @@ def _lines(path: Path, manifest: dict[str, Any], most: int = 3) -> Iterator[str]
                 yield f'  {intent.name}: {intent.reason}'
     failed = [record for record in records if record.status == 'failed']
     if failed:
-        first = failed[0]
-        yield f'{first.side} {first.id} failed: {first.reason}'
+        reasons = Counter(record.reason for record in failed)
+        for reason, count in reasons.most_common(most):
+            first = next(record for record in failed if record.reason == reason)
+            others = f' and {count - 1} more' if count > 1 else ''
+            yield f'{first.side} {first.id}{others} failed: {reason}'
         yield f'{len(failed)} failed: the same command asks again for them'
 
 

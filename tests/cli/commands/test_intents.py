@@ -131,9 +131,11 @@ def test_what_fails_is_asked_again(capsys):
     with ChatServer() as server:
         asked = ('intents', 'data', '--llm', server.url, '--model', 'small')
         asked += ('--concurrency', 1)
-        server.script = [lambda _: (200, {}, bad)] * 2
+        server.script = [lambda _: (200, {}, bad)] * 6
         assert call(*asked) == 1
-        assert '1 failed: the same command asks again' in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert 'user u0 and 2 more failed: the answer is invalid' in out
+        assert '3 failed: the same command asks again' in out
         assert call(*asked) == 0
 
 
