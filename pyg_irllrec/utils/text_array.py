@@ -16,8 +16,8 @@ _AT_ONCE = 4096  # Texts that are turned into Python strings together.
 
 class TextArray:
     r"""Texts, one per node, that may lie in a memory-mapped file and stay there:
-    rows are read when they are asked for, and :meth:`TextArray.take` selects rows without
-    copying a text.
+    rows are read when they are asked for, and :meth:`TextArray.take` selects rows
+    without copying a text.
 
     It is deliberately no :class:`collections.abc.Sequence`: PyG copies those text by
     text when data moves between devices.
