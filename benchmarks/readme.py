@@ -173,9 +173,15 @@ def mean(values: Iterable[float]) -> float:
 # The regions.
 
 
+def has_gpu() -> bool:
+    """Whether there are figures of a GPU, and not of a dry run."""
+    path = RESULTS / 'gpu.json'
+    return path.exists() and not json.loads(path.read_text())['dry']
+
+
 def gpu() -> str:
     """All that was measured on a GPU, if anything was."""
-    if not (RESULTS / 'gpu.json').exists():
+    if not has_gpu():
         return NO_GPU
     rows = rows_of('gpu')
     winners = ''.join(f'\n- {line}' for line in _gpu_report.winners(rows))
@@ -187,7 +193,7 @@ def gpu() -> str:
 
 def gpu_summary() -> str:
     """The goals on a GPU."""
-    if not (RESULTS / 'gpu.json').exists():
+    if not has_gpu():
         return NO_GPU
     rows = rows_of('gpu')
     lines = [
