@@ -280,7 +280,7 @@ def read_response(folder: Path) -> None:
     body = (folder / 'body.json').read_bytes()
     response = SimpleNamespace(http_response=SimpleNamespace(content=body))
     chat = OpenAIChat('m', 'http://localhost:1/v1', api_key='sk-of-a-fuzz-0123456789')
-    chat._read_reply(chat._endpoint.call(lambda client: response))
+    chat.read(chat._endpoint.call(lambda client: response))
 
 
 _DATABASE_ERRORS = (ValueError, OSError)
