@@ -51,9 +51,9 @@ class CapturedStep:
     :class:`~pyg_irllrec.nn.SoftmaxLoss`, takes their users in a matrix of one height.
 
     What cannot be captured runs eagerly, after one warning with the cause: a model that
-    waits for the device or computes on the CPU, or of which a loss that was computed
-    before is still at hand, with its gradients to be; an optimizer that counts its
-    steps on the CPU; batches of more than four shapes. On a CPU it is the plain loop.
+    waits for the device or computes on the CPU, or an earlier loss of which is still
+    referenced; an optimizer that counts its steps on the CPU; batches of more than four
+    shapes. On a CPU it is the plain loop.
 
     Args:
         model (Recommender): The model.

@@ -7,11 +7,15 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Torch 2.13 has renamed them.
-_all_gather = getattr(dist, 'all_gather_single', None) or dist.all_gather_into_tensor
-_reduce_scatter = (
-    getattr(dist, 'reduce_scatter_single', None) or dist.reduce_scatter_tensor
-)
+
+def _collective(name: str, former: str) -> Any:
+    r"""An operation that torch 2.13 has renamed, or nothing where torch was built
+    without :mod:`torch.distributed`."""
+    return getattr(dist, name, None) or getattr(dist, former, None)
+
+
+_all_gather = _collective('all_gather_single', 'all_gather_into_tensor')
+_reduce_scatter = _collective('reduce_scatter_single', 'reduce_scatter_tensor')
 
 
 class Ranks:
