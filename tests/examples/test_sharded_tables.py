@@ -11,11 +11,16 @@ from tests.examples.run_example import EXAMPLES
 
 def train(num_ranks: int, *options: object) -> dict[int, float]:
     """The losses of epochs."""
-    torchrun = 'torch.distributed.run', '--standalone', '--nproc-per-node'
-    script = EXAMPLES / 'sharded_tables.py'
+    torchrun = '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node'
+    command = *torchrun, num_ranks, EXAMPLES / 'sharded_tables.py', *options
+    alone = {}
+    if num_ranks == 1:  # What torchrun would set, without its seconds.
+        command = command[len(torchrun) + 1 :]
+        alone = {'RANK': '0', 'WORLD_SIZE': '1', 'LOCAL_RANK': '0'}
+        alone |= {'MASTER_ADDR': 'localhost', 'MASTER_PORT': '0'}
     done = subprocess.run(
-        [sys.executable, '-m', *map(str, (*torchrun, num_ranks, script, *options))],
-        env={**os.environ, 'CUDA_VISIBLE_DEVICES': ''},
+        [sys.executable, *map(str, command)],
+        env={**os.environ, **alone, 'CUDA_VISIBLE_DEVICES': ''},
         capture_output=True,
         text=True,
         timeout=300,
