@@ -94,13 +94,7 @@ def _time_default(setting: Setting, captured: bool) -> Row:
     loader = TripletLoader(items, **preset['data'])
     triplets = next(iter(loader))
     step = partial(make_step(model, captured, loader=loader), triplets)
-    before = start_memory(setting.device)
-    for _ in range(WARM_UP):
-        step()
-    first = extra_memory(setting.device, before)
-    row = measure(step, setting.device)
-    row['extra_mb'] = max(first, row.get('extra_mb', 0.0))
-    return row | count_kernels(step, setting.device)
+    return _time(setting, step)
 
 
 def _time_step(
@@ -114,18 +108,22 @@ def _time_step(
     model = draw_model(setting, width, way=way, **options)
     (triplets,) = draw_triplets(setting)
     step = partial(make_step(model, captured), triplets)
-    before = start_memory(setting.device)
     with ExitStack() as stack:
         stack.enter_context(precise(precision, setting.device))
         if way == 'plain':
             stack.enter_context(plain_losses())
-        for _ in range(WARM_UP):
-            step()
-        # A replay allocates nothing: what it needs is taken at the capture.
-        first = extra_memory(setting.device, before)
-        row = measure(step, setting.device)
-        row['extra_mb'] = max(first, row.get('extra_mb', 0.0))
-        return row | count_kernels(step, setting.device)
+        return _time(setting, step)
+
+
+def _time(setting: Setting, step: Callable[[], Tensor]) -> Row:
+    before = start_memory(setting.device)
+    for _ in range(WARM_UP):
+        step()
+    # A replay allocates nothing: what it needs is taken at the capture.
+    first = extra_memory(setting.device, before)
+    row = measure(step, setting.device)
+    row['extra_mb'] = max(first, row.get('extra_mb', 0.0))
+    return row | count_kernels(step, setting.device)
 
 
 def make_step(

@@ -11,7 +11,10 @@ from torch.distributed.device_mesh import DeviceMesh
 from pyg_irllrec.distributed._row_exchange import gather_sizes, send_rows
 from pyg_irllrec.distributed._row_ranges import check_mesh
 from pyg_irllrec.functional import unit_norm
-from pyg_irllrec.functional._kernels.info_nce_moments import LEAST_TEMPERATURE
+from pyg_irllrec.functional._kernels.info_nce_moments import (
+    LEAST_TEMPERATURE,
+    normal_log_sum_exp,
+)
 from pyg_irllrec.functional._unit import through_unit, unit
 from pyg_irllrec.functional.info_nce import check_temperature
 from pyg_irllrec.utils.checks import (
@@ -164,11 +167,8 @@ def _log_sum_exp(
     dim = query.size(1)
     moments: Tensor = _Moments.apply(keys, group)  # type: ignore[no-untyped-call]
     count, first, second = moments.split([1, dim, dim * dim])
-    mean = first / count
-    covariance = (second / count).view(dim, dim) - torch.outer(mean, mean)
-    within = ((query @ covariance) * query).sum(dim=1) / (2 * temperature**2)
-    lse: Tensor = query @ mean / temperature + count.log() + within
-    return lse
+    second = second.view(dim, dim)
+    return normal_log_sum_exp(query, count, first, second, temperature)
 
 
 class _Moments(torch.autograd.Function):

@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 
 from pyg_irllrec.functional._kernels.info_nce_eager import floor_probability
-from pyg_irllrec.functional._kernels.info_nce_moments import LEAST_TEMPERATURE
+from pyg_irllrec.functional._kernels.info_nce_moments import (
+    LEAST_TEMPERATURE,
+    normal_log_sum_exp,
+)
 from pyg_irllrec.functional._precision import at_least_float32
 from pyg_irllrec.functional.info_nce import unchecked_info_nce
 from pyg_irllrec.functional.unit_norm import unit_norm
@@ -90,11 +93,9 @@ def _by_moments(
         weighted = x * count.detach().to(x.dtype).unsqueeze(1)
         parts = x.t() @ weighted, weighted.sum(dim=0), count.to(x.dtype).sum()
         moments = ranks.sum(torch.cat([each.flatten() for each in parts]))
-        second, mean, total = moments.split([x.size(1) ** 2, x.size(1), 1])
-        mean = mean / total
-        covariance = second.view(x.size(1), -1) / total - torch.outer(mean, mean)
-        within = ((query @ (covariance / (2 * temperature**2))) * query).sum(dim=-1)
-        lse = query @ (mean / temperature) + total.log() + within
+        second, first, total = moments.split([x.size(1) ** 2, x.size(1), 1])
+        second = second.view(x.size(1), -1)
+        lse = normal_log_sum_exp(query, total, first, second, temperature)
         positive = (query * key).sum(dim=-1) / temperature
         loss = floor_probability(lse - positive, eps)
         return (loss if weight is None else loss * weight.to(loss.dtype)).sum()

@@ -105,6 +105,18 @@ def _log_sum_exp(
     return between + within
 
 
+def normal_log_sum_exp(
+    query: Tensor, count: Tensor, first: Tensor, second: Tensor, temperature: float
+) -> Tensor:
+    r"""The same of one normal distribution, from the weight of all keys, the sum of
+    keys and that of their outer products, :math:`(1)`, :math:`(d)` and
+    :math:`(d, d)`."""
+    mean = first / count
+    covariance = second / count - torch.outer(mean, mean)
+    within = ((query @ (covariance / (2 * temperature**2))) * query).sum(dim=-1)
+    return query @ (mean / temperature) + count.log() + within
+
+
 def _means(keys: Tensor, weight: Optional[Tensor], impl: str) -> tuple[Tensor, Tensor]:
     r"""The weight and the mean of every cluster."""
     if impl == 'moments':
