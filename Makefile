@@ -1,11 +1,14 @@
 # make demo   train with and without intents on the embedded dataset
-# make test   the whole test suite
+# make test   the test suite, but for what takes several processes: test-distributed
 # Both create .venv where it is missing and install what they need.
 
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pyg_irllrec
+
+PROCESSES = tests/distributed tests/examples/test_sharded_tables.py \
+	tests/examples/test_several_devices.py
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
@@ -18,14 +21,19 @@ WHEELS = $(CACHE)/wheels/$(shell $(PYTHON) -c 'import hashlib, platform; \
 
 # Two rules must not install into one environment at once.
 .NOTPARALLEL:
-.PHONY: demo docs test lint types wheel-check test-sparse test-triton gpu-dry quality \
-	mutants clean
+.PHONY: demo docs test lint types wheel-check test-sparse test-triton \
+	test-distributed gpu-dry quality mutants clean
 
 demo: $(VENV)/.installed-train-plot
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) \
+		$(PROCESSES:%=--ignore=%) $(PYTEST)
+
+# What starts processes that train together, one test at a time: they fill the machine.
+test-distributed: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
