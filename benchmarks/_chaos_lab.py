@@ -79,7 +79,7 @@ class Lab:
         shutil.rmtree(place.folder)
 
     def settle(self, place: Place, attempt: Attempt | None = None) -> Outcome:
-        """Runs the job again, after an attempt that was disturbed."""
+        """Run the job again, after an attempt that was disturbed."""
         if attempt is not None and attempt.status == 'done':
             if changed := self.differences(attempt):
                 return Outcome('WRONG', f'{changed} in the disturbed run')

@@ -85,7 +85,7 @@ class Process:
         self._begun = 0.0
 
     def end(self, kill_after: float | None = None) -> Attempt:
-        """Waits for its end, or kills it so long after its first change."""
+        """Wait for its end, or kills it so long after its first change."""
         deadline = time.monotonic() + _MOST_SECONDS
         content = b''
         status = 'done'
@@ -116,7 +116,7 @@ class Process:
         return Attempt(changes=changes, **report)
 
     def stopped(self) -> bool:
-        """Waits until it has stopped itself; False if it has ended instead."""
+        """Wait until it has stopped itself; False if it has ended instead."""
         info = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         return info is not None and info.si_code == os.CLD_STOPPED
 
@@ -136,7 +136,7 @@ class Process:
 def start(
     job: Job, place: Place, plan: Plan = NOTHING, resume: bool = True, limit: int = -1
 ) -> Process:
-    """Starts a job as a user would start it or, with :obj:`resume`, again."""
+    """Start a job as a user would start it or, with :obj:`resume`, again."""
 
     def work() -> Parts:
         if limit >= 0:
@@ -148,7 +148,7 @@ def start(
 
 
 def look(job: Job, place: Place) -> list[Attempt]:
-    """Reads what is there, reader by reader."""
+    """Read what is there, reader by reader."""
     works = [partial(reader, place.folder) for reader in job.readers]
     return [Process(work, place.folder, NOTHING).end() for work in works]
 

@@ -140,7 +140,7 @@ class Usage:
 
 
 def run(work: Any, *arguments: Any, kill: Callable[[], bool] = lambda: False) -> Usage:
-    """Runs a function in a process of its own, which may be killed."""
+    """Run a function in a process of its own, which may be killed."""
     context = get_context('spawn')
     ready, imports = context.Event(), context.Value('d')
     child = context.Process(target=start, args=(ready, imports, work, *arguments))

@@ -1,4 +1,4 @@
-"""Notices what reading a file must not do: run code, start processes, open sockets,
+"""Notice what reading a file must not do: run code, start processes, open sockets,
 or write outside a folder."""
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _guard = _Guard()
 
 @contextmanager
 def guarded(folder: Path) -> Iterator[list[str]]:
-    """Yields a list of what was done against the rules, in this process."""
+    """Yield a list of what was done against the rules, in this process."""
     if not _guard.installed:  # A hook stays for ever.
         sys.addaudithook(_hook)
         _guard.installed = True

@@ -82,7 +82,7 @@ def insert_token(content: bytes, rng: random.Random) -> bytes:
 
 
 def blow_up(content: bytes, rng: random.Random) -> bytes:
-    """Writes a size where one may be."""
+    """Write a size where one may be."""
     width, order = rng.choice((1, 2, 4, 8)), rng.choice(('little', 'big'))
     size = rng.choice(SIZES) % (1 << 8 * width)
     place = rng.randrange(len(content) + 1)
@@ -90,7 +90,7 @@ def blow_up(content: bytes, rng: random.Random) -> bytes:
 
 
 def change_number(content: bytes, rng: random.Random) -> bytes:
-    """Replaces a number that is written in digits."""
+    """Replace a number that is written in digits."""
     found = list(re.finditer(rb'-?[0-9]+', content[: 1 << 16]))
     if not found:
         return insert_token(content, rng)

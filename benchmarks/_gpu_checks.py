@@ -207,7 +207,7 @@ def _call(
 
 
 class HostDraws(TorchDispatchMode):
-    """Draws on the CPU whatever is drawn, so that devices can be compared."""
+    """Draw on the CPU whatever is drawn, so that devices can be compared."""
 
     def __torch_dispatch__(
         self,

@@ -57,7 +57,7 @@ class Setting(NamedTuple):
 
 
 def need(package: str) -> None:
-    """Leaves a peer out whose package is not installed."""
+    """Leave a peer out whose package is not installed."""
     if find_spec(package) is None:
         raise LeftOut(f'{package} is not installed')
 

@@ -72,7 +72,7 @@ class Store:
         self._write()
 
     def forget(self, state: str) -> None:
-        """Drops rows of a state, to try them again."""
+        """Drop rows of a state, to try them again."""
         self.rows = {
             key: row for key, row in self.rows.items() if row['state'] != state
         }

@@ -104,7 +104,7 @@ def draw_triplets(s: Setting) -> Tensor:
 
 
 def measure(mesh: DeviceMesh, s: Setting, repeats: int, count: bool) -> dict[str, Any]:
-    """Builds and steps; the first step makes the state of Adam."""
+    """Build and steps; the first step makes the state of Adam."""
     start = time.perf_counter()
     memory = Memory(torch.device('cpu'))
     memory.start()

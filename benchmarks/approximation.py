@@ -1,4 +1,4 @@
-r"""Compares ways around the N x N logits of InfoNCE: accuracy against cost.
+r"""Compare ways around the N x N logits of InfoNCE: accuracy against cost.
 
     python -m benchmarks.approximation --json FILE --png FILE
 

@@ -1,4 +1,4 @@
-r"""Damages saved bundles, and kills whoever saves one: what is loaded then is the whole
+r"""Damage saved bundles, and kills whoever saves one: what is loaded then is the whole
 bundle or nothing.
 
     python -m benchmarks.bundle_faults --json FILE
@@ -188,7 +188,7 @@ def make_bundle(seed: int = 0) -> Bundle:
 
 
 def damage(trials: int, seed: int, faults: list[str]) -> list[dict[str, Any]]:
-    """Damages a bundle so many times by each fault."""
+    """Damage a bundle so many times by each fault."""
     bundle, rows = make_bundle(), []
     wanted = scores(bundle)
     with tempfile.TemporaryDirectory() as folder:
@@ -216,7 +216,7 @@ def damage(trials: int, seed: int, faults: list[str]) -> list[dict[str, Any]]:
 
 
 def kill_savers(trials: int, seed: int) -> dict[str, Any]:
-    """Saves over a bundle in processes that are killed."""
+    """Save over a bundle in processes that are killed."""
     rng = random.Random(seed)
     bundles = [make_bundle(0), make_bundle(1)]
     wanted = [scores(each) for each in bundles]
@@ -250,7 +250,7 @@ def kill_savers(trials: int, seed: int) -> dict[str, Any]:
 
 
 def _save_apart(bundle: Bundle, folder: Path, kill_after: float | None) -> float:
-    """Saves in a process of its own, and returns the seconds until its end."""
+    """Save in a process of its own, and returns the seconds until its end."""
     start = time.perf_counter()
     child = os.fork()
     if child == 0:

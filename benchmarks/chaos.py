@@ -1,4 +1,4 @@
-r"""Kills, fills the disk, takes the right to write, starts twice, tears and flips: each
+r"""Kill, fills the disk, takes the right to write, starts twice, tears and flips: each
 job ends like an undisturbed run, or with one line that names the file and the cause.
 
     python -m benchmarks.chaos --json FILE

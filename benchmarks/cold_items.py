@@ -216,7 +216,7 @@ def first_nodes(data: HeteroData, sizes: Sequence[int], train: Tensor) -> Hetero
 
 
 def encoder_of(data: HeteroData) -> Callable[[Sequence[str]], np.ndarray[Any, Any]]:
-    r"""Looks vectors up: texts are names of nodes here."""
+    r"""Look vectors up: texts are names of nodes here."""
 
     def encode(texts: Sequence[str]) -> np.ndarray[Any, Any]:
         found = []

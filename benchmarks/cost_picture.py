@@ -1,4 +1,4 @@
-r"""Draws what a step of sharded tables costs a process: lines of the cost model, points
+r"""Draw what a step of sharded tables costs a process: lines of the cost model, points
 that were measured.
 
     python -m benchmarks.cost_picture --png benchmarks/results/distributed.png

@@ -1,4 +1,4 @@
-r"""Asks a server on this machine for intents: how fast, and whether anything is lost.
+r"""Ask a server on this machine for intents: how fast, and whether anything is lost.
 
     python -m benchmarks.extraction --json FILE
     python -m benchmarks.extraction --what chaos --nodes 500

@@ -52,7 +52,7 @@ class TimeUp(BaseException):
 
 
 class Knocker:
-    """Tries the mutants of one door.
+    """Try the mutants of one door.
 
     Args:
         name: The door.

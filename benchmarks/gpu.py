@@ -123,7 +123,7 @@ def interrupted_by_sigterm() -> Iterator[None]:
 
 def open_store(out: Path, dry: bool) -> Store:
     """
-    Raises:
+    Raise:
         ValueError: If OUT.json or OUT.md cannot be written, or is of something else.
     """
     path, page = beside(out, '.json'), beside(out, '.md')
@@ -267,7 +267,7 @@ def is_lost(setting: Setting) -> bool:
 
 
 def restart(args: argparse.Namespace, seconds: float) -> NoReturn:
-    """Goes on in a fresh process, which takes this one's place."""
+    """Go on in a fresh process, which takes this one's place."""
     words = ['--out', str(args.out), '--sections', *args.sections]
     words += ['--budget', str(max(1e-9, seconds))] + ['--dry'] * args.dry
     sys.stdout.flush()

@@ -86,7 +86,7 @@ def main(
     args: argparse.Namespace,
     targets: Callable[[list[dict[str, Any]]], list[str]] = lambda rows: [],
 ) -> int:
-    """Runs all cases, prints a table and writes the JSON; 1 if peers disagree."""
+    """Run all cases, prints a table and writes the JSON; 1 if peers disagree."""
     if args.device == 'cuda' and not torch.cuda.is_available():
         print('error: --device cuda needs a CUDA device, there is none')
         return 2

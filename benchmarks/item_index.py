@@ -1,4 +1,4 @@
-r"""Compares the index of items with the exact search: recall, time and memory.
+r"""Compare the index of items with the exact search: recall, time and memory.
 
     python -m benchmarks.item_index --items 100000 1000000 --json FILE
 

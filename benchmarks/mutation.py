@@ -138,7 +138,7 @@ class Mutant(NamedTuple):
 
 
 class Mutator(ast.NodeVisitor):
-    r"""Collects the mutants of a file."""
+    r"""Collect the mutants of a file."""
 
     def __init__(self, path: str, source: str) -> None:
         self.path = path
@@ -430,7 +430,7 @@ class Suite:
 
 
 def change(mutant: Mutant, tree: Path) -> None:
-    r"""Gives the functions of this process the code of a mutant."""
+    r"""Give the functions of this process the code of a mutant."""
     path = tree / mutant.path
     source = path.read_text()
     mutated = mutant.apply(source)
@@ -626,7 +626,7 @@ class Mutation:
 
 
 def import_all() -> None:
-    r"""Imports what no test has: only what is there can be changed."""
+    r"""Import what no test has: only what is there can be changed."""
     package = importlib.import_module(PACKAGE)
     for module in pkgutil.walk_packages(package.__path__, f'{PACKAGE}.'):
         if '_triton' not in module.name:

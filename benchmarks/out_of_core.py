@@ -1,4 +1,4 @@
-r"""Prepares interactions that do not fit into memory: time, peak memory and disk.
+r"""Prepare interactions that do not fit into memory: time, peak memory and disk.
 
     python -m benchmarks.out_of_core --rows 1000000 10000000 100000000 --json FILE
     python -m benchmarks.out_of_core --dry
@@ -135,7 +135,7 @@ def _work(connection: Any, step: Callable[[Path], Any], folder: Path) -> None:
 
 
 class Watch:
-    """Looks at the memory that a process has for itself, without files that it maps
+    """Look at the memory that a process has for itself, without files that it maps
     (the kernel takes their pages back at will), and at the disk that it takes."""
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-r"""Compares the package with recorded numbers of the authors' code.
+r"""Compare the package with recorded numbers of the authors' code.
 
     python -m benchmarks.parity --goldens tests/data/goldens --json FILE
     python -m benchmarks.parity --seeds 5
@@ -178,7 +178,7 @@ class Golden:
 
     @contextmanager
     def replay(self, model: Recommender) -> Iterator[None]:
-        """Lets the model draw what was recorded, the masked nodes first."""
+        """Let the model draw what was recorded, the masked nodes first."""
 
         def order(number: int, **options: Any) -> Tensor:
             masked = self.arrays['draw/00_masked']

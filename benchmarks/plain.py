@@ -90,6 +90,6 @@ class PlainIRLLRec(IRLLRec):
 
 @contextmanager
 def plain_losses() -> Iterator[None]:
-    """Lets losses with impl='eager' take :func:`info_nce` of this module."""
+    """Let losses with impl='eager' take :func:`info_nce` of this module."""
     with patch.dict(IMPLEMENTATIONS, eager=info_nce):
         yield

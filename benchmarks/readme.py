@@ -1,4 +1,4 @@
-r"""Writes the figures of README.md and the docs from the JSON of the benchmarks.
+r"""Write the figures of README.md and the docs from the JSON of the benchmarks.
 
     python -m benchmarks.readme
 

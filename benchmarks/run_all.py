@@ -1,4 +1,4 @@
-r"""Runs every benchmark of speed, one after the other, and keeps their results.
+r"""Run every benchmark of speed, one after the other, and keeps their results.
 
     python -m benchmarks.run_all --root DIR
     python -m benchmarks.run_all --quick --out /tmp/results

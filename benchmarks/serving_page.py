@@ -66,7 +66,7 @@ def make_bundle(epochs: int) -> Bundle:
 
 
 def title(text: str) -> str:
-    """Offers the rucksack, the tent; mostly about hiking -> Rucksack, tent."""
+    """Offer the rucksack, the tent; mostly about hiking -> Rucksack, tent."""
     names = re.findall(r'\bthe ([^,.;]+?)(?=,|;|\.| and )', text)
     return ', '.join(names).capitalize() or text
 

@@ -57,7 +57,7 @@ def build_model(
     edge_type: Optional[EdgeType] = None,
     rev_edge_type: Optional[EdgeType] = None,
 ) -> Recommender:
-    r"""Builds a recommender for a graph: its training interactions, and the text
+    r"""Build a recommender for a graph: its training interactions, and the text
     embeddings of its nodes that the alignment reads. Ratings and weights of
     interactions are not read: each counts once.
 

@@ -21,7 +21,7 @@ from pyg_irllrec.utils import bipartite_edge_index, plain_edge_index, symmetric_
 
 @contextmanager
 def replay_draws(draws: Sequence[Tensor]) -> Iterator[None]:
-    r"""Lets :func:`torch.rand` and :func:`torch.randn` return :obj:`draws`, one
+    r"""Let :func:`torch.rand` and :func:`torch.randn` return :obj:`draws`, one
     after the other, so that a random model can be compared with recorded numbers.
 
     Raises:

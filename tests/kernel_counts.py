@@ -58,7 +58,7 @@ def count_kernels(step: Callable[[], object]) -> Counter[str]:
 
 
 def _count(event: Any, counts: Counter[str]) -> int:
-    r"""Adds the kernels of an operator and of all that it calls."""
+    r"""Add the kernels of an operator and of all that it calls."""
     prefix, _, name = event.name.partition('::')
     # One kernel for a list of tensors, where a CPU takes them one by one.
     if prefix == 'triton' or name in SEVERAL or name.startswith('_foreach_'):
@@ -97,7 +97,7 @@ def _without_device(make: Callable[..., Any], *args: Any, device: Any = None) ->
 
 
 class _OnCPU(TorchFunctionMode):
-    r"""Makes on the CPU what is asked for on CUDA."""
+    r"""Make on the CPU what is asked for on CUDA."""
 
     def __torch_function__(self, func: Any, types: Any, args=(), kwargs=None) -> Any:
         kwargs = kwargs or {}

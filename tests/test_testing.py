@@ -28,7 +28,7 @@ def test_a_draw_that_does_not_fit():
 
 
 class Drawing(LightGCN):
-    """Draws in evaluation, too."""
+    """Draw in evaluation, too."""
 
     def encode(self, x, edge_index, edge_weight):
         output = super().encode(x, edge_index, edge_weight)
@@ -37,7 +37,7 @@ class Drawing(LightGCN):
 
 
 class Unsorted(LightGCN):
-    """Takes weights in the order in which they came."""
+    """Take weights in the order in which they came."""
 
     def normalise(self, edge_index, edge_weight, dtype):
         index, weight = super().normalise(edge_index, edge_weight, dtype)
@@ -45,14 +45,14 @@ class Unsorted(LightGCN):
 
 
 class Detached(LightGCN):
-    """Passes on no gradient."""
+    """Pass on no gradient."""
 
     def encode(self, x, edge_index, edge_weight):
         return super().encode(x + 0.5 * x.detach(), edge_index, edge_weight)
 
 
 class Narrow(LightGCN):
-    """Returns too few columns."""
+    """Return too few columns."""
 
     def encode(self, x, edge_index, edge_weight):
         output = super().encode(x, edge_index, edge_weight)
@@ -60,7 +60,7 @@ class Narrow(LightGCN):
 
 
 class Stateful(LightGCN):
-    """Gives other numbers in every call."""
+    """Give other numbers in every call."""
 
     calls = 0
 
@@ -71,14 +71,14 @@ class Stateful(LightGCN):
 
 
 class Deaf(LightGCN):
-    """Ignores the features it is given."""
+    """Ignore the features it is given."""
 
     def encode(self, x, edge_index, edge_weight):
         return super().encode(self.node_features(), edge_index, edge_weight)
 
 
 class Stuck(LightGCN):
-    """Keeps a tensor that stays where it is."""
+    """Keep a tensor that stays where it is."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -96,7 +96,7 @@ class Picky(LightGCN):
 
 
 class Weightless(LightGCN):
-    """Computes weights whether some are given or not."""
+    """Compute weights whether some are given or not."""
 
     def forward(self, edge_index, edge_weight=None, x=None):
         if isinstance(edge_index, torch.Tensor) and edge_index.layout == torch.strided:
@@ -114,7 +114,7 @@ class Wide(LightGCN):
 
 
 class Keeping(LightGCN):
-    """Keeps a parameter when it is reset."""
+    """Keep a parameter when it is reset."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -122,7 +122,7 @@ class Keeping(LightGCN):
 
 
 class Breaking(LightGCN):
-    """Looks at numbers, which breaks a compiled graph."""
+    """Look at numbers, which breaks a compiled graph."""
 
     def encode(self, x, edge_index, edge_weight):
         if float(x.sum()) > 1e9:

@@ -48,7 +48,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 class _Group(TyperGroup):
-    r"""Prints what is wrong with a call in one line."""
+    r"""Print what is wrong with a call in one line."""
 
     def main(  # type: ignore[override]
         self,

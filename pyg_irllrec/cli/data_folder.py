@@ -32,14 +32,14 @@ class DataFolder:
         self.profiles = path / 'profiles.jsonl'
 
     def check_other(self, out: Path) -> None:
-        r"""Raises :class:`ValueError` if results are to be written into the data."""
+        r"""Raise :class:`ValueError` if results are to be written into the data."""
         if out.resolve() == self.path.resolve():
             raise ValueError(
                 f'--out must be another folder than DATA, got {out} for both'
             )
 
     def check_own(self) -> None:
-        r"""Raises :class:`ValueError` if the folder is that of a bundle, a run or a
+        r"""Raise :class:`ValueError` if the folder is that of a bundle, a run or a
         search."""
         for name in ('bundle.json', 'bundle', 'config.json', 'study.json'):
             if (self.path / name).exists():
@@ -83,7 +83,7 @@ class DataFolder:
             ) from None
 
     def write_options(self, options: SplitOptions) -> None:
-        r"""Writes how the interactions are split."""
+        r"""Write how the interactions are split."""
         with atomic_write(self.options_path) as file:
             json.dump({**_FORMAT, **options.model_dump()}, file, indent=2)
             file.write('\n')

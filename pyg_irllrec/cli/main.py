@@ -30,7 +30,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 @contextmanager
 def _exit_at_once() -> Iterator[None]:
-    r"""Ends the process on Ctrl-C. Importing torch takes seconds, and numpy makes
+    r"""End the process on Ctrl-C. Importing torch takes seconds, and numpy makes
     something else of a :class:`KeyboardInterrupt` there."""
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if not usual or threading.current_thread() is not threading.main_thread():

@@ -6,7 +6,7 @@ from pyg_irllrec.serving import Bundle, load
 
 
 def open_bundle(path: Path, device: str = 'cpu') -> Bundle:
-    r"""Reads a bundle, from its own folder or from the run that it lies in.
+    r"""Read a bundle, from its own folder or from the run that it lies in.
 
     Args:
         path (pathlib.Path): The folder.

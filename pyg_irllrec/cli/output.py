@@ -25,12 +25,12 @@ class Output:
         """Whether progress bars are drawn, on the standard error."""
 
     def note(self, text: str) -> None:
-        r"""Prints a line on what is being done."""
+        r"""Print a line on what is being done."""
         if not self.quiet:
             print(printable(text), file=sys.stderr if self.as_json else sys.stdout)
 
     def result(self, value: Mapping[str, Any], lines: Iterable[str]) -> None:
-        r"""Prints the result.
+        r"""Print the result.
 
         Args:
             value (dict): It, as JSON has it.

@@ -17,7 +17,7 @@ _STRICT = ConfigDict(extra='forbid', coerce_numbers_to_str=True)
 
 
 def use_config(ctx: typer.Context, config: Optional[Path]) -> Optional[Path]:
-    r"""Makes the values of a file the defaults of a command.
+    r"""Make the values of a file the defaults of a command.
 
     Raises:
         ValueError: If the file holds something else than options of the command.
@@ -105,7 +105,7 @@ def _reason(error: Exception) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    r"""Leaves values as they are written, so that the id 006 is not 6: the types of
+    r"""Leave values as they are written, so that the id 006 is not 6: the types of
     options read them. Refuses a name that is given twice, of which YAML keeps the
     last."""
 

@@ -11,13 +11,13 @@ _TUNED = 'tuned.json'
 
 
 def write_tuned(out: Path, backbone: str, alignment: str) -> None:
-    r"""Writes beside a preset what it was tuned with."""
+    r"""Write beside a preset what it was tuned with."""
     with atomic_write(out / _TUNED) as file:
         json.dump({'backbone': backbone, 'alignment': alignment}, file)
 
 
 def check_tuned(path: Path, backbone: str, alignment: str) -> None:
-    r"""Raises :class:`ValueError` if a preset was tuned with something else."""
+    r"""Raise :class:`ValueError` if a preset was tuned with something else."""
     tuned = path.with_name(_TUNED)
     if not tuned.is_file():
         return

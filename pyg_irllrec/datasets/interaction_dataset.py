@@ -116,7 +116,7 @@ class InteractionDataset(StoredDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> InteractionDataset:
-        r"""Reads CSV files in batches and writes :obj:`root/processed`. Where
+        r"""Read CSV files in batches and writes :obj:`root/processed`. Where
         :obj:`root` already holds the same files, read with the same options, they are
         not read again.
 
@@ -234,7 +234,7 @@ class InteractionDataset(StoredDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> InteractionDataset:
-        r"""Reads Parquet files in batches. A folder stands for all Parquet files in it,
+        r"""Read Parquet files in batches. A folder stands for all Parquet files in it,
         as Spark, Dask or polars write them; in Hive's layout (:obj:`day=1/0.parquet`)
         :obj:`day` is a column, too. Times may also be timestamps or dates. The
         arguments and errors are those of :meth:`from_csv`."""
@@ -274,7 +274,7 @@ class InteractionDataset(StoredDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> InteractionDataset:
-        r"""Reads files with one JSON object per line, which may be compressed, in
+        r"""Read files with one JSON object per line, which may be compressed, in
         batches. A field that a line lacks is missing. The arguments and errors are
         those of :meth:`from_csv`."""
         import_optional('pyarrow', cls.__name__, 'data')
@@ -321,7 +321,7 @@ class InteractionDataset(StoredDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> InteractionDataset:
-        r"""Reads a table in memory, of pandas, polars or Arrow, a mapping from names to
+        r"""Read a table in memory, of pandas, polars or Arrow, a mapping from names to
         columns, such as a dictionary of arrays, or a stream: a lazy frame of polars, a
         dataset or a :class:`~pyarrow.RecordBatchReader` of pyarrow, a relation of
         DuckDB, a dataset of Ray, and what else has Arrow's C stream. Streams are read

@@ -174,7 +174,7 @@ def _read_matrix(path: Path) -> scipy.sparse.coo_matrix:
 def _check_overlaps(
     files: dict[str, str], matrices: dict[str, scipy.sparse.coo_matrix]
 ) -> None:
-    r"""Warns of interactions in two matrices, and raises a :class:`ValueError` where
+    r"""Warn of interactions in two matrices, and raises a :class:`ValueError` where
     all of one are in another."""
     keys = {
         split: matrix.row.astype(np.int64) * matrix.shape[1] + matrix.col

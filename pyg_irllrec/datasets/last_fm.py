@@ -72,7 +72,7 @@ class LastFM(RawDataset):
         return ['user_artists.dat', 'artists.dat', *tags]
 
     def download(self) -> None:
-        r"""Downloads the raw files to :attr:`raw_dir`."""
+        r"""Download the raw files to :attr:`raw_dir`."""
         download_zip(self.url, Path(self.raw_dir), self.raw_file_names)
 
     def _build_plan(self) -> BuildPlan:

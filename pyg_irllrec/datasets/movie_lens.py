@@ -114,7 +114,7 @@ class MovieLens(RawDataset):
         return [*self.files[self.name], *(['tags.csv'] if self.tags else [])]
 
     def download(self) -> None:
-        r"""Downloads the raw files to :attr:`raw_dir`."""
+        r"""Download the raw files to :attr:`raw_dir`."""
         url = f'{self.url}/ml-{self.name}.zip'
         download_zip(url, Path(self.raw_dir), self.raw_file_names)
 

@@ -34,7 +34,7 @@ class RowExchange:
         return sum(self.recv_counts)
 
     def receive(self, x: Tensor, out: Tensor) -> None:
-        r"""Writes the rows into :obj:`out`, where :obj:`x` holds the rank's own."""
+        r"""Write the rows into :obj:`out`, where :obj:`x` holds the rank's own."""
         sent = x.index_select(0, self.send_rows)
         counts = self.recv_counts, self.send_counts
         dist.all_to_all_single(out, sent, *counts, group=self.group)
@@ -82,7 +82,7 @@ class _Fetch(torch.autograd.Function):
 def send_rows(
     x: Tensor, send_counts: list[int], recv_counts: list[int], group: dist.ProcessGroup
 ) -> Tensor:
-    r"""Sends the first rows to the first rank, and so on; returns what comes."""
+    r"""Send the first rows to the first rank, and so on; returns what comes."""
     out = x.new_empty(sum(recv_counts), *x.shape[1:])
     dist.all_to_all_single(out, x.contiguous(), recv_counts, send_counts, group=group)
     return out

@@ -70,7 +70,7 @@ def node_ranges(num_users: int, num_items: int, num_ranks: int) -> NodeRanges:
 
 
 def check_mesh(mesh: object) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`mesh` is one row of devices."""
+    r"""Raise a :class:`ValueError` unless :obj:`mesh` is one row of devices."""
     advice = "call torch.distributed.device_mesh.init_device_mesh('cuda', (ranks,))"
     check_instance('mesh', mesh, DeviceMesh, advice)
     assert isinstance(mesh, DeviceMesh)

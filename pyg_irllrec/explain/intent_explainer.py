@@ -32,7 +32,7 @@ from pyg_irllrec.utils.trained_nodes import check_trained_nodes
 
 
 class IntentExplainer:
-    r"""Reads a trained model: the prototypes that users and items lean to, in the words
+    r"""Read a trained model: the prototypes that users and items lean to, in the words
     of the nodes that lean to them most, and what an item for a user is like.
 
     .. code-block:: python
@@ -316,7 +316,7 @@ class IntentExplainer:
 def _check_vectors(
     model: Recommender, data: HeteroData, sides: tuple[str, str]
 ) -> None:
-    r"""Raises a :class:`ValueError` where data has other vectors of texts than those
+    r"""Raise a :class:`ValueError` where data has other vectors of texts than those
     that the model reads."""
     text = model.backbone.text if isinstance(model.backbone, AlphaRec) else None
     for name, held, used in (

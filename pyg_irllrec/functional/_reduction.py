@@ -12,7 +12,7 @@ from torch import Tensor
 def reduce_rows(
     loss: Tensor, reduction: str, weight: Optional[Tensor] = None
 ) -> Tensor:
-    r"""Applies a checked :obj:`reduction` to the weighted losses of rows."""
+    r"""Apply a checked :obj:`reduction` to the weighted losses of rows."""
     if reduction == 'mean':
         if weight is None:
             return loss.mean()

@@ -4,7 +4,7 @@ import torch
 
 
 def refuse_second_order(what: str, instead: str = "impl='eager'") -> None:
-    r"""Raises where :obj:`create_graph=True` asks for what is not there: call it in a
+    r"""Raise where :obj:`create_graph=True` asks for what is not there: call it in a
     backward pass that runs with gradients enabled. Without it, second derivatives
     would be silently wrong."""
     if not torch.compiler.is_compiling():

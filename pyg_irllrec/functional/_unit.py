@@ -15,7 +15,7 @@ def unit(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def through_unit(grad: Tensor, unit: Tensor, inverse: Tensor) -> None:
-    r"""Turns a gradient by unit rows into one by rows, in place:
+    r"""Turn a gradient by unit rows into one by rows, in place:
     :math:`(\mathbf{g} - (\mathbf{g}^{\top} \mathbf{n}) \mathbf{n}) r`."""
     along = (grad * unit).sum(dim=1, keepdim=True)
     grad.addcmul_(along, unit, value=-1).mul_(inverse)

@@ -11,7 +11,7 @@ from pyg_irllrec.utils.checks import check_fraction, check_generator, check_vect
 def edge_dropout(
     edge_weight: Tensor, p: float, generator: Optional[torch.Generator] = None
 ) -> Tensor:
-    r"""Leaves out each directed edge with probability :obj:`p` by a weight of zero,
+    r"""Leave out each directed edge with probability :obj:`p` by a weight of zero,
     the edge dropout of the `"Self-supervised Graph Learning for Recommendation"
     <https://arxiv.org/abs/2010.10783>`_ paper. A kept edge keeps its weight, it is
     not scaled up.

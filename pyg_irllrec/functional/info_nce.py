@@ -174,14 +174,14 @@ def info_nce(
 
 
 def check_temperature(name: str, value: float) -> None:
-    r"""Raises a :class:`ValueError` unless :func:`info_nce` takes this temperature."""
+    r"""Raise a :class:`ValueError` unless :func:`info_nce` takes this temperature."""
     if not is_number(value):
         raise ValueError(f"'{name}' must be a number, got a {type(value).__name__}")
     check_not_below(f"'{name}'", value, LEAST_TEMPERATURE)
 
 
 def check_weights(name: str, value: Optional[Tensor], length: int) -> None:
-    r"""Raises a :class:`ValueError` unless there are no weights or a number per row,
+    r"""Raise a :class:`ValueError` unless there are no weights or a number per row,
     where one is negative or infinite, or none is above zero. It reads values, which
     only a CPU has at hand."""
     check_length(name, value, length)

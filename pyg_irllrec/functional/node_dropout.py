@@ -21,7 +21,7 @@ def node_dropout(
     p: float,
     generator: Optional[torch.Generator] = None,
 ) -> Tensor:
-    r"""Leaves out each node with all its edges with probability :obj:`p`, by weights
+    r"""Leave out each node with all its edges with probability :obj:`p`, by weights
     of zero: the node dropout of the `"Self-supervised Graph Learning for
     Recommendation" <https://arxiv.org/abs/2010.10783>`_ paper. See
     :func:`~pyg_irllrec.functional.edge_dropout` for why the edges stay.

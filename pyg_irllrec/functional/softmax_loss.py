@@ -135,7 +135,7 @@ def softmax_loss(
 
 
 def check_embeddings(user: Tensor, item: Tensor) -> None:
-    r"""Raises a :class:`ValueError` unless these are embeddings of users and items of
+    r"""Raise a :class:`ValueError` unless these are embeddings of users and items of
     one width."""
     check_matrix('user', user)
     check_matrix('item', item)
@@ -147,7 +147,7 @@ def check_embeddings(user: Tensor, item: Tensor) -> None:
 
 
 def check_pairs(pairs: Tensor, num_users: int, num_items: int) -> None:
-    r"""Raises a :class:`ValueError` unless the first two rows hold ids of users and of
+    r"""Raise a :class:`ValueError` unless the first two rows hold ids of users and of
     items. Where they lie on a CPU, the ids are looked at too."""
     if not isinstance(pairs, Tensor):
         raise ValueError(f"'pairs' must be a tensor, got {type(pairs).__name__}")
@@ -171,7 +171,7 @@ def check_pairs(pairs: Tensor, num_users: int, num_items: int) -> None:
 def check_batch(
     pairs: Tensor, weight: Optional[Tensor], max_users: Optional[int]
 ) -> None:
-    r"""Raises a :class:`ValueError` unless these are :obj:`None` or fit the pairs. It
+    r"""Raise a :class:`ValueError` unless these are :obj:`None` or fit the pairs. It
     looks at values where they lie on a CPU."""
     check_weights('weight', weight, pairs.size(1))
     if max_users is None:
@@ -188,7 +188,7 @@ def check_batch(
 
 
 def check_known(known: object, sizes: Optional[tuple[int, int]] = None) -> None:
-    r"""Raises a :class:`ValueError` unless these are interactions of so many users and
+    r"""Raise a :class:`ValueError` unless these are interactions of so many users and
     items, :obj:`"batch"` or :obj:`None`."""
     if known is None or (isinstance(known, str) and known == 'batch'):
         return
@@ -202,7 +202,7 @@ def check_known(known: object, sizes: Optional[tuple[int, int]] = None) -> None:
 
 
 def check_item_bias(value: Optional[Tensor]) -> None:
-    r"""Raises a :class:`ValueError` unless there is no bias, or a vector of finite
+    r"""Raise a :class:`ValueError` unless there is no bias, or a vector of finite
     numbers. It reads values, which only a CPU has at hand."""
     if value is None:
         return
@@ -214,7 +214,7 @@ def check_item_bias(value: Optional[Tensor]) -> None:
 def check_sampling(
     num_samples: Optional[int], sample_weight: Optional[Tensor], known: object
 ) -> None:
-    r"""Raises a :class:`ValueError` unless these are :obj:`None` or fit each other."""
+    r"""Raise a :class:`ValueError` unless these are :obj:`None` or fit each other."""
     if num_samples is None:
         if sample_weight is not None:
             raise ValueError("'sample_weight' must be None without 'num_samples'")

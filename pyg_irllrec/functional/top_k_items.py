@@ -65,7 +65,7 @@ def top_k_items(
 
 
 def check_exclude(exclude: object, num_rows: int, num_items: int) -> None:
-    r"""Raises a :class:`ValueError` unless there are as many rows as items. Where they
+    r"""Raise a :class:`ValueError` unless there are as many rows as items. Where they
     lie on a CPU, their values are looked at too."""
     if not isinstance(exclude, (tuple, list)) or len(exclude) != 2:
         raise ValueError(

@@ -21,7 +21,7 @@ class SentRows(NamedTuple):
 
 
 class RowSender:
-    r"""Sends rows of texts from the host to a GPU, on a stream of its own, beside what
+    r"""Send rows of texts from the host to a GPU, on a stream of its own, beside what
     the GPU computes. A batch that is sent ahead is found again by its tensor."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class RowSender:
     def send(
         self, texts: Mapping[str, Tensor], nodes: Tensor, triplets: Tensor
     ) -> SentRows:
-        r"""Starts to send rows, which are to be received before they are read.
+        r"""Start to send rows, which are to be received before they are read.
 
         Args:
             texts (dict): The texts by name, on the host.
@@ -75,7 +75,7 @@ class RowSender:
 
 
 def receive(sent: SentRows) -> SentRows:
-    r"""Lets the current stream wait for rows, whose memory is then its own."""
+    r"""Let the current stream wait for rows, whose memory is then its own."""
     stream = torch.cuda.current_stream(sent.triplets.device)
     stream.wait_event(sent.event)
     for each in (*sent.rows.values(), sent.places):

@@ -11,7 +11,7 @@ from pyg_irllrec.utils.ranks import Ranks
 
 
 def send_no_buffers(module: Module) -> None:
-    r"""Keeps :class:`~torch.nn.parallel.DistributedDataParallel` from sending buffers
+    r"""Keep :class:`~torch.nn.parallel.DistributedDataParallel` from sending buffers
     in every step: all processes have the graph and the texts, be it on the host, and
     move a teacher alike."""
     names = [name for name, _ in module.named_buffers()]
@@ -19,7 +19,7 @@ def send_no_buffers(module: Module) -> None:
 
 
 def send_saved_buffers(module: Module, ranks: Ranks) -> None:
-    r"""Gives the buffers of the first process that are saved, as those of a teacher, to
+    r"""Give the buffers of the first process that are saved, as those of a teacher, to
     all others, once."""
     saved = module.state_dict().keys()
     for name, value in module.named_buffers():

@@ -31,7 +31,7 @@ class FeatureMap(Linear):
         super().__init__(in_channels, out_channels, bias=False)
 
     def reset_parameters(self) -> None:
-        r"""Draws the weights anew (normal)."""
+        r"""Draw the weights anew (normal)."""
         normal_(self.weight, std=2 * self.out_features**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class IntentPrototypes(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        r"""Draws the prototypes :math:`\mathbf{C} \in \mathbb{R}^{d \times K}`
+        r"""Draw the prototypes :math:`\mathbf{C} \in \mathbb{R}^{d \times K}`
         anew (Xavier-uniform)."""
         xavier_uniform_(self.weight)
 

@@ -60,7 +60,7 @@ class MomentumEncoder(Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        r"""Moves the teacher one step: call it once an optimizer step."""
+        r"""Move the teacher one step: call it once an optimizer step."""
         teacher, encoder = self._tensors()
         smooth: list[Tensor] = []
         target: list[Tensor] = []
@@ -74,14 +74,14 @@ class MomentumEncoder(Module):
             torch._foreach_lerp_(smooth, target, 1 - self.momentum)
 
     def reset_parameters(self) -> None:
-        r"""Resets the encoder, by :func:`torch_geometric.nn.inits.reset`, and makes the
+        r"""Reset the encoder, by :func:`torch_geometric.nn.inits.reset`, and makes the
         teacher an exact copy of it."""
         reset(self.encoder)
         self.reset_teacher()
 
     @torch.no_grad()
     def reset_teacher(self) -> None:
-        r"""Makes the teacher an exact copy again."""
+        r"""Make the teacher an exact copy again."""
         teacher, encoder = self._tensors()
         for name, value in teacher.items():
             value.copy_(encoder[name])
@@ -97,7 +97,7 @@ class MomentumEncoder(Module):
         return dict(self.teacher.named_buffers()), encoder
 
     def train(self, mode: bool = True) -> MomentumEncoder:
-        r"""Sets the mode of the encoder; the teacher stays in evaluation mode."""
+        r"""Set the mode of the encoder; the teacher stays in evaluation mode."""
         super().train(mode)
         self.teacher.eval()
         return self

@@ -52,14 +52,14 @@ class TextProjector(Sequential):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        r"""Draws the weights anew (Xavier-uniform; torch's own biases)."""
+        r"""Draw the weights anew (Xavier-uniform; torch's own biases)."""
         for layer in self:
             if isinstance(layer, Linear):
                 layer.reset_parameters()
                 xavier_uniform_(layer.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        r"""Projects text embeddings, in the dtype of the weights."""
+        r"""Project text embeddings, in the dtype of the weights."""
         if not isinstance(x, Tensor) or x.shape[-1:] != (self.in_channels,):
             got = x.shape if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(

@@ -33,7 +33,7 @@ def draw_intent_map(
     sides: Optional[Sequence[str]] = None,
     max_nodes: int = 2000,
 ) -> Any:
-    r"""Draws the nodes of each side in the plane, coloured by the latent intent that
+    r"""Draw the nodes of each side in the plane, coloured by the latent intent that
     they lean to most, with its words. Intents of the same words have the same colour on
     both sides.
 

@@ -20,7 +20,7 @@ Row = dict[str, float]
 def learning_curves(
     history: Union[PathLike, Sequence[Mapping[str, float]]], path: PathLike
 ) -> None:
-    r"""Draws how a training run went, as a PNG: the mean of every loss term over the
+    r"""Draw how a training run went, as a PNG: the mean of every loss term over the
     epochs, on a logarithmic scale, and beside it the validation metrics, with the
     epoch of the best Recall marked. Without validation, only the losses are drawn.
 

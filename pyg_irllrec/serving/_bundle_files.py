@@ -32,13 +32,13 @@ FileRecord = dict[str, Any]
 
 
 def import_formats(needed_by: str) -> None:
-    r"""Raises an :class:`ImportError` where the formats of bundles cannot be read."""
+    r"""Raise an :class:`ImportError` where the formats of bundles cannot be read."""
     for module in ('safetensors.torch', 'pyarrow.parquet'):
         import_optional(module, needed_by, 'data')
 
 
 def write_tensors(folder: Path, part: str, tensors: Mapping[str, Tensor]) -> FileRecord:
-    r"""Writes tensors, on the CPU, as one safetensors file."""
+    r"""Write tensors, on the CPU, as one safetensors file."""
     save_file = import_optional('safetensors.torch', 'save()', 'data').save_file
     # It refuses tensors that share memory.
     copies, seen = {}, set[int]()
@@ -54,7 +54,7 @@ def write_tensors(folder: Path, part: str, tensors: Mapping[str, Tensor]) -> Fil
 def write_table(
     folder: Path, part: str, columns: Mapping[str, Sequence[object]]
 ) -> FileRecord:
-    r"""Writes columns of texts or integers as one Parquet file, which takes as many
+    r"""Write columns of texts or integers as one Parquet file, which takes as many
     bytes as it unpacks to.
 
     Raises:
@@ -94,7 +94,7 @@ def write_table(
 
 
 def remove_others(folder: Path, kept: set[str]) -> None:
-    r"""Removes the files of earlier bundles, and what killed writers have left."""
+    r"""Remove the files of earlier bundles, and what killed writers have left."""
     for path in folder.iterdir():
         if _NAME.fullmatch(path.name) and path.name not in kept:
             with suppress(OSError):  # Windows removes no open files.

@@ -160,7 +160,7 @@ def _grow_config(config: Any, added: tuple[int, int]) -> Any:
 
 
 def _fill_tables(model: Recommender, new: Recommender, growth: _Growth) -> None:
-    r"""Predicts the rows of new nodes in tables from their texts."""
+    r"""Predict the rows of new nodes in tables from their texts."""
     tables = [each for each in new.modules() if isinstance(each, EmbeddingBackbone)]
     if not tables:
         return
@@ -183,7 +183,7 @@ def _fill_tables(model: Recommender, new: Recommender, growth: _Growth) -> None:
 
 
 def _fill_clusters(new: Recommender, growth: _Growth) -> None:
-    r"""Gives new nodes the clusters of the prototypes that they lean to."""
+    r"""Give new nodes the clusters of the prototypes that they lean to."""
     cluster = getattr(new, 'cluster', None)
     if cluster is None:
         return

@@ -51,7 +51,7 @@ It holds the ids of users and their interactions.
 
 
 def save_pretrained(bundle: Bundle, path: PathLike) -> None:
-    r"""Writes a bundle and its model card, see :meth:`Bundle.save_pretrained`."""
+    r"""Write a bundle and its model card, see :meth:`Bundle.save_pretrained`."""
     folder = as_path('path', path)
     hub = _hub_class('save_pretrained()')
     if folder.exists() and not folder.is_dir():
@@ -69,7 +69,7 @@ def push_to_hub(
     token: Optional[str],
     commit_message: str,
 ) -> str:
-    r"""Uploads a bundle, see :meth:`Bundle.push_to_hub`."""
+    r"""Upload a bundle, see :meth:`Bundle.push_to_hub`."""
     check_name('repo_id', repo_id)
     check_flag('private', private)
     check_name('commit_message', commit_message)
@@ -97,7 +97,7 @@ def from_pretrained(
     model: Optional[Recommender],
     encoder: Optional[TextEncoder],
 ) -> Bundle:
-    r"""Reads or downloads a bundle, see :meth:`Bundle.from_pretrained`."""
+    r"""Read or downloads a bundle, see :meth:`Bundle.from_pretrained`."""
     as_path('name_or_path', name_or_path)
     check_flag('local_files_only', local_files_only)
     as_device(device)

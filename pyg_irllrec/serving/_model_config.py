@@ -175,7 +175,7 @@ def build_model(config: Config, tensors: Mapping[str, Tensor]) -> Recommender:
 
 
 def fill_model(model: Recommender, tensors: Mapping[str, Tensor]) -> None:
-    r"""Puts tensors into a model that was built alike, on the CPU.
+    r"""Put tensors into a model that was built alike, on the CPU.
 
     Raises:
         ValueError: If it has others, or another graph.
@@ -212,7 +212,7 @@ def fill_model(model: Recommender, tensors: Mapping[str, Tensor]) -> None:
 
 
 def take_solutions(model: Recommender, tensors: Mapping[str, Tensor]) -> None:
-    r"""Gives the companions of a model their solutions, where it is now.
+    r"""Give the companions of a model their solutions, where it is now.
 
     Raises:
         ValueError: If a solution does not fit.
@@ -234,7 +234,7 @@ def take_solutions(model: Recommender, tensors: Mapping[str, Tensor]) -> None:
 
 
 def check_claims(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    r"""Raises a :class:`ValueError` where a configuration claims sizes that its tensors
+    r"""Raise a :class:`ValueError` where a configuration claims sizes that its tensors
     do not have, before any of these sizes is allocated."""
     arguments, path, depth = config['arguments']['backbone']['arguments'], 'backbone', 0
     while isinstance(inner := arguments.get('backbone'), dict) and depth < 8:

@@ -34,7 +34,7 @@ class NewNode(NamedTuple):
 
 
 def read_pairs(interactions: Any) -> NewPairs:
-    r"""Reads interactions of original ids.
+    r"""Read interactions of original ids.
 
     Args:
         interactions: Pairs of ids, a tensor of them of shape :math:`(2, E)`, or a table
@@ -61,7 +61,7 @@ def read_pairs(interactions: Any) -> NewPairs:
 
 
 def read_nodes(argument: str, nodes: Any, side: str) -> dict[str, NewNode]:
-    r"""Reads titles and texts of users or items by their original ids.
+    r"""Read titles and texts of users or items by their original ids.
 
     Args:
         argument (str): The argument that holds them, for errors.

@@ -50,7 +50,7 @@ FORMAT_VERSION = 1
 
 
 def save_bundle(bundle: Bundle, path: PathLike) -> None:
-    r"""Writes a bundle into a folder, see :meth:`Bundle.save`."""
+    r"""Write a bundle into a folder, see :meth:`Bundle.save`."""
     folder = as_path('path', path)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"'path' must be a folder, got the file {folder}")
@@ -153,7 +153,7 @@ def _parts_of(bundle: Bundle) -> dict[str, Any]:
 
 
 def check_unchanged(bundle: Bundle, model: Recommender) -> None:
-    r"""Raises a :class:`ValueError` where a model, that of the bundle as it is now or
+    r"""Raise a :class:`ValueError` where a model, that of the bundle as it is now or
     built again, would score unlike the bundle: where it was trained on, or has
     hooks."""
     with torch.no_grad(), evaluating(model):

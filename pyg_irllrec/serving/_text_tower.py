@@ -20,7 +20,7 @@ _TOP = 20
 
 
 class TextTower:
-    r"""Embeds and scores items and users of which only a text is known, so that they
+    r"""Embed and scores items and users of which only a text is known, so that they
     stand in one ranking with those that a model was trained on.
 
     From texts :math:`\mathbf{t}`, centred and of unit length, a ridge regression
@@ -168,7 +168,7 @@ class TextRidge:
         self.scale = 1.0
 
     def fit(self, values: Tensor, counted: Optional[Tensor] = None) -> Tensor:
-        r"""Chooses :obj:`l2_weight`; returns what is predicted of each node from all
+        r"""Choose :obj:`l2_weight`; returns what is predicted of each node from all
         others. :obj:`values` are of shape :math:`(V, n)`, a column per node."""
         if counted is None:
             counted = torch.ones_like(values, dtype=torch.bool)

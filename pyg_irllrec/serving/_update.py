@@ -87,7 +87,7 @@ def _rows(known: Nodes, ids: Sequence[str]) -> dict[str, int]:
 def _add_nodes(
     data: HeteroData, side: str, known: Nodes, rows: Mapping[str, int]
 ) -> None:
-    r"""Adds nodes, without texts."""
+    r"""Add nodes, without texts."""
     new = [each for each, row in rows.items() if row >= len(known)]
     store = data[side]
     store.num_nodes = len(known) + len(new)
@@ -152,7 +152,7 @@ def _write(old: Sequence[str], new: Mapping[int, str]) -> list[str]:
 
 
 def _add_pairs(data: HeteroData, pairs: Tensor, sizes: tuple[int, int]) -> None:
-    r"""Adds interactions to train on, which are not held out any longer."""
+    r"""Add interactions to train on, which are not held out any longer."""
     store = data[RATES]
     store.edge_index = torch.cat([store.edge_index, pairs], dim=1)
     added = UserItems(pairs, *sizes)

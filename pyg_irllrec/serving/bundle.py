@@ -160,7 +160,7 @@ class Bundle:
         )
 
     def save(self, path: PathLike) -> None:
-        r"""Writes the bundle into a folder, whole or not at all: a bundle that is there
+        r"""Write the bundle into a folder, whole or not at all: a bundle that is there
         is replaced in one step, and stays as it was where that fails.
 
         Args:
@@ -205,7 +205,7 @@ class Bundle:
         return info_of(self)
 
     def save_pretrained(self, path: PathLike) -> None:
-        r"""Writes the bundle into a folder as :meth:`save` does, with a model card, in
+        r"""Write the bundle into a folder as :meth:`save` does, with a model card, in
         the layout of a repository of the Hugging Face Hub (extra :obj:`hub`).
 
         Args:
@@ -227,7 +227,7 @@ class Bundle:
         token: Optional[str] = None,
         commit_message: str = 'Push a bundle of pyg_irllrec',
     ) -> str:
-        r"""Uploads the bundle to the Hugging Face Hub, with a model card, through
+        r"""Upload the bundle to the Hugging Face Hub, with a model card, through
         :class:`huggingface_hub.ModelHubMixin` (extra :obj:`hub`). It holds the ids of
         users and their interactions: mind who may read the repository.
 
@@ -271,7 +271,7 @@ class Bundle:
         model: Optional[Recommender] = None,
         encoder: Optional[TextEncoder] = None,
     ) -> Bundle:
-        r"""Reads a bundle from a folder, or downloads it from the Hugging Face Hub
+        r"""Read a bundle from a folder, or downloads it from the Hugging Face Hub
         (extra :obj:`hub`).
 
         Args:
@@ -431,7 +431,7 @@ class Bundle:
         batch_size: Optional[int] = None,
         progress: bool = True,
     ) -> None:
-        r"""Writes the best items of users into a file, one batch of users after
+        r"""Write the best items of users into a file, one batch of users after
         another: memory does not grow with their number. The file is written whole or
         not at all.
 

@@ -130,7 +130,7 @@ class ItemIndex:
         banned: Tensor,
         found: Recommendation,
     ) -> None:
-        r"""Fills rows of what is found, from so many items for each."""
+        r"""Fill rows of what is found, from so many items for each."""
         k, probes = found.item.size(1), self.num_probes
         while rows.numel() > 0:
             params = self._faiss.SearchParametersIVF(nprobe=probes)

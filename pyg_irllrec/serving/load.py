@@ -52,7 +52,7 @@ def load(
     model: Optional[Recommender] = None,
     encoder: Optional[TextEncoder] = None,
 ) -> Bundle:
-    r"""Reads a bundle that :meth:`Bundle.save` has written. It runs no code of the
+    r"""Read a bundle that :meth:`Bundle.save` has written. It runs no code of the
     folder, and every file is compared with its hash before it is read.
 
     Args:

@@ -74,7 +74,7 @@ class ApiKey:
 
 
 def _check_key(key: str) -> str:
-    r"""Returns the key without surrounding blanks, or raises a :class:`ValueError`
+    r"""Return the key without surrounding blanks, or raises a :class:`ValueError`
     that does not show it."""
     check_instance('api_key', key, str)
     key = key.strip()  # Files and shells end in line breaks.

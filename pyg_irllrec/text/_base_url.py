@@ -6,7 +6,7 @@ from pyg_irllrec.utils.argument_checks import check_instance
 
 
 def check_base_url(url: str) -> str:
-    r"""Returns the address of an endpoint without a slash at its end, or raises a
+    r"""Return the address of an endpoint without a slash at its end, or raises a
     :class:`ValueError` unless it is an http or https address without a secret."""
     check_instance('base_url', url, str)
     if any(sign in url for sign in '@?#'):  # Not shown: it may be a secret.

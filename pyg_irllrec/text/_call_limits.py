@@ -28,7 +28,7 @@ class CallLimits(threading.local):
         self._packing = 'identity'
 
     def guard(self, client: Any) -> None:
-        r"""Puts the limits on a client of httpx, in each thread from its next request
+        r"""Put the limits on a client of httpx, in each thread from its next request
         on."""
         for transport in (client._transport, *client._mounts.values()):
             pool = getattr(transport, '_pool', None)
@@ -86,7 +86,7 @@ class CallLimits(threading.local):
 
 
 class _Backend:
-    r"""Opens connections with limits."""
+    r"""Open connections with limits."""
 
     def __init__(self, inner: Any, limits: CallLimits) -> None:
         self._inner = inner

@@ -172,7 +172,7 @@ class Endpoint:
             return self._client
 
     def close(self) -> None:
-        r"""Closes the connections. The next call reads the key again."""
+        r"""Close the connections. The next call reads the key again."""
         with self._lock:
             if self._client is not None:
                 self._client.close()

@@ -68,7 +68,7 @@ class SQLiteFile:
             raise
 
     def check_pages(self) -> None:
-        r"""Raises a :class:`DamagedDatabase` if pages of the file are damaged. It reads
+        r"""Raise a :class:`DamagedDatabase` if pages of the file are damaged. It reads
         all of the file."""
         with self._named_errors():
             found = self._db.execute('PRAGMA integrity_check(1)').fetchone()
@@ -112,7 +112,7 @@ class SQLiteFile:
 def rescue_rows(
     path: Path, table: str, is_sound: Callable[[tuple[Any, ...]], bool]
 ) -> str:
-    r"""Puts what can be read of a damaged database into a new one, and keeps the
+    r"""Put what can be read of a damaged database into a new one, and keeps the
     damaged one beside it. Returns what was done, in a sentence.
 
     Args:

@@ -15,7 +15,7 @@ from pyg_irllrec.utils.checks import is_number
 
 
 def check_parts(checkpoint: Any, path: str) -> None:
-    r"""Raises a :class:`ValueError` unless a file holds what
+    r"""Raise a :class:`ValueError` unless a file holds what
     :class:`~pyg_irllrec.training.LitRecommender` saves."""
     advice = ''
     if isinstance(checkpoint, dict):
@@ -80,7 +80,7 @@ _PARTS = {
 def check_progress(
     checkpoint: Mapping[str, Any], name: str, own: object, path: str
 ) -> None:
-    r"""Raises a :class:`ValueError` unless a part of a checkpoint has the names and the
+    r"""Raise a :class:`ValueError` unless a part of a checkpoint has the names and the
     types of one that is written here."""
     if not _is_like(checkpoint.get(name), own):
         raise ValueError(
@@ -106,7 +106,7 @@ def _is_like(found: object, own: object) -> bool:
 def check_optimizer(
     states: object, optimizer: torch.optim.Optimizer, path: str
 ) -> None:
-    r"""Raises a :class:`ValueError` unless the states of optimizers are of one Adam
+    r"""Raise a :class:`ValueError` unless the states of optimizers are of one Adam
     over the same weights."""
     own = optimizer.state_dict()
     weights = [weight for group in optimizer.param_groups for weight in group['params']]

@@ -60,7 +60,7 @@ def check_folder(out: object) -> Path:
 
 
 def check_unused(out: Path) -> None:
-    r"""Raises a :class:`ValueError` where a new run would overwrite another."""
+    r"""Raise a :class:`ValueError` where a new run would overwrite another."""
     if RunFolder(out).has_results:
         raise ValueError(
             f"'out' must not hold a run, but {out} does: go on with resume=True, pass "
@@ -69,7 +69,7 @@ def check_unused(out: Path) -> None:
 
 
 def check_devices(devices: int, strategy: object, target: torch.device) -> None:
-    r"""Raises a :class:`ValueError` unless there are so many devices, and a strategy
+    r"""Raise a :class:`ValueError` unless there are so many devices, and a strategy
     that trains on them."""
     check_count('devices', devices)
     by_name = isinstance(strategy, str) and strategy == 'ddp'

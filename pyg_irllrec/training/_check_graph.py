@@ -15,7 +15,7 @@ _LEAST_SHARE = 0.1
 
 
 def check_graph(model: Recommender, data: InteractionDataModule) -> None:
-    r"""Looks for held-out interactions in what a model learns from beside the triplets:
+    r"""Look for held-out interactions in what a model learns from beside the triplets:
     the edges of its graph, in either direction, and the :obj:`interactions` or
     :obj:`known` that a part of it keeps. A :class:`ValueError` where all are there, a
     warning with their count where some are. Those that are trained on too are not

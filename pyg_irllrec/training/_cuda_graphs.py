@@ -20,7 +20,7 @@ class CaptureError(RuntimeError):
 
 
 class CudaGraphs:
-    r"""Runs steps on a side stream and records them, on one device.
+    r"""Run steps on a side stream and records them, on one device.
 
     Args:
         device (torch.device): The device.
@@ -36,7 +36,7 @@ class CudaGraphs:
         self._keeper: Optional[torch.cuda.CUDAGraph] = None
 
     def warm_up(self, run: Run) -> Tensor:
-        r"""Runs a step on the stream that will capture it, as torch asks for: libraries
+        r"""Run a step on the stream that will capture it, as torch asks for: libraries
         make their handles and kernels are loaded."""
         current = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(current)
@@ -47,7 +47,7 @@ class CudaGraphs:
         return values
 
     def rehearse(self, run: Run) -> tuple[Tensor, Optional[str]]:
-        r"""Warms up and returns, too, what a capture would break on, if anything: torch
+        r"""Warm up and returns, too, what a capture would break on, if anything: torch
         recovers badly from a capture that fails."""
         before, drawn = torch.cuda.get_sync_debug_mode(), torch.get_rng_state()
         with warnings.catch_warnings(record=True) as caught:
@@ -118,7 +118,7 @@ class CudaGraphs:
         return graph
 
     def _recover(self, graph: torch.cuda.CUDAGraph, cause: str) -> None:
-        r"""Ends what a failed capture leaves open. Before torch 2.12 that is the pool
+        r"""End what a failed capture leaves open. Before torch 2.12 that is the pool
         of the allocator, which would keep the memory of a step, and the generator,
         which a capture that ends well sets right."""
         try:

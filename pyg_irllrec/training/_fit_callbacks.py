@@ -131,7 +131,7 @@ def _make_averaging(decay: float) -> list[Callback]:
 
 
 class _ModelCheckpoint(ModelCheckpoint):
-    r"""Remembers its best checkpoint also where the folder of the run was moved."""
+    r"""Remember its best checkpoint also where the folder of the run was moved."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         state, here = dict(state_dict), Path(str(self.dirpath))

@@ -9,7 +9,7 @@ from pyg_irllrec.training.run_folder import LOGS
 
 
 def check_logger(logger: object) -> None:
-    r"""Raises a :class:`ValueError` unless this is a logger or the name of one."""
+    r"""Raise a :class:`ValueError` unless this is a logger or the name of one."""
     is_name = isinstance(logger, str) and logger in LOGS
     if logger is not None and not is_name and not isinstance(logger, Logger):
         got = repr(logger) if isinstance(logger, str) else type(logger).__name__

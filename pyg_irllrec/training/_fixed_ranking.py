@@ -1,4 +1,4 @@
-r"""Lets a model rank batches of a fixed size, which a CUDA graph can hold."""
+r"""Let a model rank batches of a fixed size, which a CUDA graph can hold."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def matmul_precision(precision: str) -> Iterator[None]:
-    r"""Lets products of float32 matrices take TensorFloat-32 while a run with
+    r"""Let products of float32 matrices take TensorFloat-32 while a run with
     :obj:`precision="tf32"` lasts; other runs keep what the process has chosen."""
     if precision != 'tf32':
         yield
@@ -22,7 +22,7 @@ def matmul_precision(precision: str) -> Iterator[None]:
 
 
 def check_matmul_precision(precision: str) -> None:
-    r"""Raises a :class:`ValueError` where torch cannot state its matmul precision, to
+    r"""Raise a :class:`ValueError` where torch cannot state its matmul precision, to
     which a run would have to return."""
     if precision != 'tf32':
         return

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    r"""Keeps Lightning's tips and device report out of the user's output."""
+    r"""Keep Lightning's tips and device report out of the user's output."""
     loggers = [logging.getLogger(f'lightning.{part}') for part in ('pytorch', 'fabric')]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -29,7 +29,7 @@ def check_resumable(
     extra: list[Callback],
     validates: bool,
 ) -> None:
-    r"""Raises an error unless the run in a folder can go on as it was begun, with the
+    r"""Raise an error unless the run in a folder can go on as it was begun, with the
     same callbacks of :func:`~pyg_irllrec.training.fit` and of the user."""
     last = out / 'last.ckpt'
     if not last.is_file():
@@ -66,7 +66,7 @@ def _check_same_callbacks(
     own: list[Callback],
     extra: list[Callback],
 ) -> None:
-    r"""Raises a :class:`ValueError` unless the user's callbacks have the states that
+    r"""Raise a :class:`ValueError` unless the user's callbacks have the states that
     the checkpoint holds: without it, one would begin anew without a word."""
     given = {each.state_key for each in extra}
     before = sorted(set(states) - {each.state_key for each in own})
@@ -91,7 +91,7 @@ def _read_to_resume(path: Path) -> dict[str, Any]:
 
 
 def _check_best(best: Path, last: dict[str, Any], metric: str) -> None:
-    r"""Raises a :class:`ValueError` unless the best checkpoint is of the same run as
+    r"""Raise a :class:`ValueError` unless the best checkpoint is of the same run as
     the last one: it is what will be tested."""
     if not any(metric in row for row in last['history']):
         return  # It is still to come.

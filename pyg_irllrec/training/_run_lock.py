@@ -18,7 +18,7 @@ number of the process, as a forked one inherits what it has not opened."""
 
 
 def open_folder(folder: Path) -> FolderLock:
-    r"""Keeps a folder to this thread until it trains there, or the process ends.
+    r"""Keep a folder to this thread until it trains there, or the process ends.
 
     Raises:
         OSError: If another run has it, or it cannot be written to.
@@ -33,7 +33,7 @@ def open_folder(folder: Path) -> FolderLock:
 
 
 def close_folder(folder: Path) -> None:
-    r"""Lets go of a folder that was opened."""
+    r"""Let go of a folder that was opened."""
     with _GUARD:
         _, lock = _OPENED.pop(_key(folder), (None, None))
     if lock is not None:
@@ -42,7 +42,7 @@ def close_folder(folder: Path) -> None:
 
 @contextmanager
 def training_in(folder: Path) -> Iterator[None]:
-    r"""Keeps a folder, which this process may have opened, until the end of training.
+    r"""Keep a folder, which this process may have opened, until the end of training.
 
     Raises:
         OSError: If another run has it, or it cannot be written to.

@@ -1,4 +1,4 @@
-"""Checks a file of :func:`torch.save` before torch reads it. Torch looks at no
+"""Check a file of :func:`torch.save` before torch reads it. Torch looks at no
 checksum, and believes what a file claims about the sizes of its storages."""
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ELEMENT_SIZES = {
 
 
 def check_torch_archive(path: Path) -> None:
-    r"""Compares all checksums and sizes, in about half the time of loading the file.
+    r"""Compare all checksums and sizes, in about half the time of loading the file.
 
     Raises:
         ValueError: If the file is damaged or claims what it does not hold.

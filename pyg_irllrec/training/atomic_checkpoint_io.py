@@ -27,7 +27,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         path: Any,
         storage_options: Optional[Any] = None,
     ) -> None:
-        r"""Writes beside :obj:`path`, then renames.
+        r"""Write beside :obj:`path`, then renames.
 
         Raises:
             ValueError: If a callback has a state that could not be read back.
@@ -40,7 +40,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any = 'cpu', weights_only: Optional[bool] = True
     ) -> dict[str, Any]:
-        r"""Reads tensors and plain types only, once all checksums are compared.
+        r"""Read tensors and plain types only, once all checksums are compared.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -72,7 +72,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def _check_plain(value: object, name: str) -> None:
-    r"""Raises a :class:`ValueError` unless a state is of what is read back without
+    r"""Raise a :class:`ValueError` unless a state is of what is read back without
     running code. Found out when it is read, the run could not go on."""
     if isinstance(value, dict):
         _check_plain([*value.keys(), *value.values()], name)

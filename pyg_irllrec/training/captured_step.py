@@ -100,7 +100,7 @@ class CapturedStep:
         return self._graphs is not None
 
     def __call__(self, triplets: Tensor) -> LossOutput:
-        r"""Trains on a batch and returns its loss, without a gradient.
+        r"""Train on a batch and returns its loss, without a gradient.
 
         Args:
             triplets (torch.Tensor): User, positive item and negative item ids, each
@@ -162,7 +162,7 @@ class CapturedStep:
         return shape.replay().clone()
 
     def _look_for_change(self, shape: _Shape) -> None:
-        r"""Lets go of a graph of a step that has become another."""
+        r"""Let go of a graph of a step that has become another."""
         change = find_change(shape.taken, taken_over(self.model, self.optimizer))
         if change is None:
             return
@@ -269,7 +269,7 @@ class _Shape:
         self.taken: Taken = {}
 
     def write(self, triplets: Tensor) -> None:
-        r"""Puts a batch there, behind which its last triplet is repeated."""
+        r"""Put a batch there, behind which its last triplet is repeated."""
         size = triplets.size(1)
         self.batch[:, :size] = triplets
         if self.weight is not None:

@@ -122,7 +122,7 @@ def same_run(one: object, other: object) -> bool:
 
 
 def check_same_run(before: object, now: dict[str, Any], what: str) -> None:
-    r"""Raises a :class:`ValueError` unless a run goes on with all that it was begun
+    r"""Raise a :class:`ValueError` unless a run goes on with all that it was begun
     with.
 
     Args:
@@ -138,7 +138,7 @@ def check_same_run(before: object, now: dict[str, Any], what: str) -> None:
 
 
 def check_same_model(before: object, now: dict[str, Any], what: str) -> None:
-    r"""Raises a :class:`ValueError` unless a model scores as the one whose weights it
+    r"""Raise a :class:`ValueError` unless a model scores as the one whose weights it
     gets: by the same graph, texts, backbone and companions.
 
     Args:

@@ -88,7 +88,7 @@ def fit(
     resume: bool = False,
     progress: bool = True,
 ) -> FitResult:
-    r"""Trains a model by the authors' protocol and tests its best checkpoint:
+    r"""Train a model by the authors' protocol and tests its best checkpoint:
     validate every :obj:`check_every` epochs, stop after :obj:`patience` checks
     without a better Recall at the largest cut-off. The model ends with the best
     weights, on the device it was trained on, and torch's generator as it was. Where it
@@ -325,7 +325,7 @@ def _train(
 
 
 def _save_calibrated(model: Recommender, best: Path) -> None:
-    r"""Adds to the best weights how they are blended with companions."""
+    r"""Add to the best weights how they are blended with companions."""
     io = AtomicCheckpointIO()
     checkpoint = io.load_checkpoint(best)
     for name, value in model.state_dict().items():

@@ -167,7 +167,7 @@ class InteractionDataModule(LightningDataModule):
         return hash_nodes(self._graph, self._sides)
 
     def setup(self, stage: str) -> None:
-        r"""Looks at how several processes train.
+        r"""Look at how several processes train.
 
         Raises:
             ValueError: If they do not hold the whole model each.
@@ -185,7 +185,7 @@ class InteractionDataModule(LightningDataModule):
             )
 
     def teardown(self, stage: str) -> None:
-        r"""Lets go of what lies on a GPU."""
+        r"""Let go of what lies on a GPU."""
         self._sent = {}
 
     def train_dataloader(self) -> TripletLoader:
@@ -336,7 +336,7 @@ def _check_interactions(
 
 
 def _check_held_out(items: dict[str, UserItems], places: dict[str, str]) -> None:
-    r"""Looks for interactions that two splits hold. Those of a split that are trained
+    r"""Look for interactions that two splits hold. Those of a split that are trained
     on in part are counted by its :class:`RankingLoader`."""
     for name, held in items.items():
         if name != 'train' and bool(held.intersect(items['train']).all()):

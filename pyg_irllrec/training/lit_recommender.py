@@ -43,7 +43,7 @@ from pyg_irllrec.utils.ranks import Ranks
 
 
 class LitRecommender(LightningModule):
-    r"""Trains a :class:`~pyg_irllrec.nn.Recommender` with Lightning.
+    r"""Train a :class:`~pyg_irllrec.nn.Recommender` with Lightning.
 
     Torch's generator is seeded at the start of every epoch from :obj:`seed` and
     the number of the epoch, so that a run resumed after any epoch goes on as an
@@ -146,7 +146,7 @@ class LitRecommender(LightningModule):
         return torch.optim.Adam(weights, lr=self.lr, fused=not clips)
 
     def setup(self, stage: str) -> None:
-        r"""Takes the fingerprint of what is trained, before a checkpoint is read."""
+        r"""Take the fingerprint of what is trained, before a checkpoint is read."""
         if stage == 'fit':
             _check_averaging(self.trainer.callbacks)  # type: ignore[attr-defined]
             data = getattr(self.trainer, 'datamodule', None)
@@ -182,7 +182,7 @@ class LitRecommender(LightningModule):
             self._captured = capture_step(self, self.model, LitRecommender)
 
     def on_train_end(self) -> None:
-        r"""Lets go of captured steps."""
+        r"""Let go of captured steps."""
         self._captured = None
 
     def on_train_epoch_start(self) -> None:
@@ -223,7 +223,7 @@ class LitRecommender(LightningModule):
             loss.backward()
 
     def on_validation_epoch_start(self) -> None:
-        r"""Embeds the graph once for all batches. While it is trained, it ranks by the
+        r"""Embed the graph once for all batches. While it is trained, it ranks by the
         graph alone, as the weights of companions are chosen afterwards."""
         self._mean_terms()  # Where training has diverged there is nothing to rank.
         if self.model.blends and self.trainer.state.fn != TrainerFn.FITTING:
@@ -241,7 +241,7 @@ class LitRecommender(LightningModule):
             self.metrics.rank(*self._embeddings, batch)
 
     def on_validation_epoch_end(self) -> None:
-        r"""Logs the metrics and adds a row to the history."""
+        r"""Log the metrics and adds a row to the history."""
         values = self._measured()
         self.log_dict({f'val/{name}': value for name, value in values.items()})
         self.log(
@@ -256,7 +256,7 @@ class LitRecommender(LightningModule):
         self._forget()
 
     def on_train_epoch_end(self) -> None:
-        r"""Reads the clock, and adds a row to the history where there is no validation
+        r"""Read the clock, and adds a row to the history where there is no validation
         to do so."""
         self.step_seconds += self._clock.read()
         epoch, every = self.current_epoch + 1, self.trainer.check_val_every_n_epoch
@@ -294,7 +294,7 @@ class LitRecommender(LightningModule):
     test_step = validation_step
 
     def on_test_epoch_end(self) -> None:
-        r"""Logs the metrics of the test."""
+        r"""Log the metrics of the test."""
         self.log_dict(
             {f'test/{name}': value for name, value in self._measured().items()}
         )
@@ -310,7 +310,7 @@ class LitRecommender(LightningModule):
         self._embeddings = self._scorer = None
 
     def on_predict_epoch_start(self) -> None:
-        r"""Embeds the graph once for all batches."""
+        r"""Embed the graph once for all batches."""
         if self.model.blends:
             self._scorer = self.model.scorer()
         else:
@@ -347,7 +347,7 @@ class LitRecommender(LightningModule):
         return (user[pairs[0]] * item[pairs[1]]).sum(dim=-1)
 
     def on_predict_epoch_end(self) -> None:
-        r"""Lets go of the embeddings."""
+        r"""Let go of the embeddings."""
         self._forget()
 
     @classmethod
@@ -385,7 +385,7 @@ class LitRecommender(LightningModule):
         return lit
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        r"""Saves the history, the settings and the fingerprint."""
+        r"""Save the history, the settings and the fingerprint."""
         if self.fingerprint:
             # What training changes, such as a counter, is state and no setting.
             changed = [
@@ -400,7 +400,7 @@ class LitRecommender(LightningModule):
         checkpoint['settings'] = self.settings
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        r"""Restores the history.
+        r"""Restore the history.
 
         Raises:
             ValueError: If the checkpoint is of another model, other data or other
@@ -428,7 +428,7 @@ class LitRecommender(LightningModule):
         self.history = checkpoint['history']
 
     def _check_progress(self, checkpoint: dict[str, Any], path: str) -> None:
-        r"""Checks what Lightning and torch will restore without a look at it."""
+        r"""Check what Lightning and torch will restore without a look at it."""
         trainer = self.trainer
         loops = {'fit_loop': trainer.fit_loop.state_dict()}
         check_progress(checkpoint, 'loops', loops, path)
@@ -445,7 +445,7 @@ class LitRecommender(LightningModule):
             check_optimizer(found, self.configure_optimizers(), path)
 
     def check_settings(self, before: dict[str, Any]) -> None:
-        r"""Raises a :class:`ValueError` unless these :obj:`settings` of a checkpoint
+        r"""Raise a :class:`ValueError` unless these :obj:`settings` of a checkpoint
         are those of this run."""
         for name, value in before.items():
             if self.settings.get(name) != value:
@@ -461,7 +461,7 @@ def _shapes(state: dict[str, Tensor]) -> list[tuple[str, torch.Size]]:
 
 
 def _check_same_batch(triplets: Tensor, ranks: Ranks) -> None:
-    r"""Raises a :class:`ValueError` unless all processes have the same batch."""
+    r"""Raise a :class:`ValueError` unless all processes have the same batch."""
     size = triplets.size(1)
     place = torch.arange(1, size + 1, device=triplets.device)
     if not ranks.agree(torch.stack([place[-1], (triplets * place).sum()])):
@@ -474,7 +474,7 @@ def _check_same_batch(triplets: Tensor, ranks: Ranks) -> None:
 
 
 def _check_averaging(callbacks: list[Callback]) -> None:
-    r"""Raises a :class:`ValueError` where buffers would be averaged: the node numbers
+    r"""Raise a :class:`ValueError` where buffers would be averaged: the node numbers
     of the graph are one."""
     for callback in callbacks:
         if getattr(callback, '_use_buffers', False):

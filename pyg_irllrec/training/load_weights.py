@@ -18,7 +18,7 @@ _PREFIX = 'model.'  # Of LitRecommender.
 def load_weights(
     model: Recommender, path: PathLike, *, check_data: bool = True
 ) -> None:
-    r"""Puts the weights of a checkpoint of :func:`~pyg_irllrec.training.fit`, such as
+    r"""Put the weights of a checkpoint of :func:`~pyg_irllrec.training.fit`, such as
     :obj:`best.ckpt`, into a model that was built as that one was. They are on the
     device of the model.
 

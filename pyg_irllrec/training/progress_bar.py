@@ -29,7 +29,7 @@ class EpochProgressBar(ProgressBar):
         self._bar: Optional[tqdm[Any]] = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        r"""Shows the bar, as far as a resumed run has come."""
+        r"""Show the bar, as far as a resumed run has come."""
         # Without an end where the epochs, or the batches of one, have none.
         epochs = trainer.max_epochs or 1
         steps = self.total_train_batches * epochs
@@ -60,13 +60,13 @@ class EpochProgressBar(ProgressBar):
             )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        r"""Closes the bar."""
+        r"""Close the bar."""
         self._close()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        r"""Closes the bar."""
+        r"""Close the bar."""
         self._close()
 
     def _close(self) -> None:

@@ -241,7 +241,7 @@ class RankingMetrics(LinkPredMetricCollection):
             metric._computed = None  # It keeps what it has computed.
 
     def reset(self) -> None:
-        r"""Starts anew."""
+        r"""Start anew."""
         self._unchecked = []
         super().reset()
 
@@ -409,7 +409,7 @@ def _are_labels(items: Tensor, label: tuple[Tensor, Tensor], num_items: int) -> 
 
 
 def _check_disjoint(label: UserItems, exclude: UserItems) -> None:
-    r"""Warns of labels that are masked and so can never be found."""
+    r"""Warn of labels that are masked and so can never be found."""
     hidden = int(label.intersect(exclude).sum())
     if hidden == 0:
         return

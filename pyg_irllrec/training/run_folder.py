@@ -61,7 +61,7 @@ class RunFolder:
         resume: bool = False,
         places: Collection[str] = (),
     ) -> Optional[Path]:
-        r"""Begins a run, or resumes the one that is there.
+        r"""Begin a run, or resumes the one that is there.
 
         A run that was killed before it wrote its configuration left nothing to resume:
         there, :obj:`resume=True` begins a new one.
@@ -152,7 +152,7 @@ class RunFolder:
         return aside
 
     def _check_own(self) -> None:
-        r"""Raises a :class:`ValueError` where the files are somebody else's: many
+        r"""Raise a :class:`ValueError` where the files are somebody else's: many
         programs write a :obj:`config.json`, few beside a checkpoint."""
         if self.has_checkpoint or self.best_path.is_file():
             return

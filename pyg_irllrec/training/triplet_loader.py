@@ -132,7 +132,7 @@ class TripletLoader:
         return size, min(size, self.interactions.num_users)
 
     def _grow(self, num_triplets: int, num_users: int) -> None:
-        r"""Makes room for a batch of so many. A sixteenth more is for larger ones of
+        r"""Make room for a batch of so many. A sixteenth more is for larger ones of
         later epochs: few batches differ by as much."""
         triplets, users = self._room
         if num_triplets > triplets:
@@ -142,7 +142,7 @@ class TripletLoader:
         self._room = triplets, users
 
     def set_epoch(self, epoch: int) -> None:
-        r"""Sets the epoch that the next iteration draws; without it, iterations
+        r"""Set the epoch that the next iteration draws; without it, iterations
         count on."""
         self.epoch = epoch
 

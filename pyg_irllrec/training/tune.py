@@ -69,7 +69,7 @@ def tune(
     device: Union[str, torch.device] = 'auto',
     progress: bool = True,
 ) -> TuneResult:
-    r"""Searches hyper-parameters by optuna's multivariate TPE sampler (extra
+    r"""Search hyper-parameters by optuna's multivariate TPE sampler (extra
     :obj:`tune`) for the largest Recall@20 + NDCG@20 on validation. The test part is
     never looked at. The first trial is :obj:`preset` itself, as far as the space holds
     its values.
@@ -204,7 +204,7 @@ class _Search:
         return model
 
     def check_parts(self) -> None:
-        r"""Makes the interactions and the model that the search begins with, before
+        r"""Make the interactions and the model that the search begins with, before
         anything is written."""
         first = self.interactions(self.preset)
         if first.val_items is None:
@@ -221,7 +221,7 @@ class _Search:
         self.model(with_params(self.preset, values))
 
     def open(self) -> None:
-        r"""Begins the search, or checks that the one on file is the same."""
+        r"""Begin the search, or checks that the one on file is the same."""
         path = self.out / 'study.json'
         now = {
             'space': describe_space(self.space),
@@ -245,7 +245,7 @@ class _Search:
                 )
 
     def run(self, trials: int, progress: bool) -> TuneResult:
-        r"""Makes the trials that are not on file, and those that are once more known to
+        r"""Make the trials that are not on file, and those that are once more known to
         the sampler."""
         study = _make_study(self.seed, self.prune, self.epochs)
         study.enqueue_trial(params_of(self.preset, self.space))
@@ -376,7 +376,7 @@ def _make_study(seed: int, prune: bool, epochs: int) -> optuna.Study:
 
 @contextmanager
 def _quiet_optuna() -> Iterator[None]:
-    r"""Keeps optuna's report of every trial, and what it calls experimental, out of the
+    r"""Keep optuna's report of every trial, and what it calls experimental, out of the
     user's output."""
     import optuna
 

@@ -21,7 +21,7 @@ _ADVICE = {
 def check_derived(
     data: GraphData, store: Any, reverse: Optional[Any], name: str
 ) -> None:
-    r"""Raises a :class:`ValueError` where interactions were already turned into
+    r"""Raise a :class:`ValueError` where interactions were already turned into
     something that would go on holding those that a transform removes."""
     stores = [store] if reverse is None else [store, reverse]
     found = [f"'{key}'" for key in ('adj', 'adj_t') if any(key in s for s in stores)]
@@ -38,7 +38,7 @@ def check_derived(
 def check_copies(
     data: GraphData, store: Any, reverse: Optional[Any], name: str
 ) -> None:
-    r"""Raises a :class:`ValueError` where edges of another type between the same nodes
+    r"""Raise a :class:`ValueError` where edges of another type between the same nodes
     are the same, and would keep what a transform takes away."""
     if not isinstance(data, HeteroData):
         return

@@ -127,7 +127,7 @@ class WrittenTexts(InteractionTransform):
         found: dict[str, list[IntentRecord]],
         options: dict[str, Any],
     ) -> None:
-        r"""Raises a :class:`ValueError` where a node has other evidence by now."""
+        r"""Raise a :class:`ValueError` where a node has other evidence by now."""
         own: dict[str, Any] = {'unsplit': self.unsplit}
         for name in ('edge_type', 'rev_edge_type'):
             if getattr(self, name) is not None:

@@ -13,7 +13,7 @@ from pyg_irllrec.typing import EdgeType, PathLike
 
 @functional_transform('irllrec_add_intents')
 class AddIntents(WrittenTexts):
-    r"""Puts intents in words on users and items, by their original ids (functional
+    r"""Put intents in words on users and items, by their original ids (functional
     name: :obj:`irllrec_add_intents`): :obj:`data[side].intent_text`, a text per node.
     :class:`~pyg_irllrec.transforms.EncodeText` with :obj:`source="intent_text"` and
     :obj:`target="intent"` makes vectors of them.

@@ -12,7 +12,7 @@ from pyg_irllrec.typing import EdgeType, PathLike
 
 @functional_transform('irllrec_add_profiles')
 class AddProfiles(WrittenTexts):
-    r"""Puts profiles that a language model wrote on users and items, by their original
+    r"""Put profiles that a language model wrote on users and items, by their original
     ids (functional name: :obj:`irllrec_add_profiles`): :obj:`data[side].profile_text`,
     a text per node. :class:`~pyg_irllrec.transforms.EncodeText` makes vectors of them.
     :class:`~pyg_irllrec.transforms.ProfileTexts` needs no model.

@@ -22,7 +22,7 @@ from pyg_irllrec.utils.time_units import check_one_unit
 
 @functional_transform('irllrec_binarize_ratings')
 class BinarizeRatings(InteractionTransform):
-    r"""Leaves the interactions rated :obj:`min_rating` or above, and takes the
+    r"""Leave the interactions rated :obj:`min_rating` or above, and takes the
     ratings away: what is left is liked (functional name:
     :obj:`irllrec_binarize_ratings`). Of repeated interactions the last one counts, by
     :obj:`time` where there is one and then by place. Nodes stay, also those without
@@ -140,7 +140,7 @@ class BinarizeRatings(InteractionTransform):
 def _check_ids(
     data: GraphData, store: Any, pairs: Tensor, name: str = 'edge_index'
 ) -> None:
-    r"""Raises a :class:`ValueError` for ids of no node: two pairs could be taken for
+    r"""Raise a :class:`ValueError` for ids of no node: two pairs could be taken for
     one."""
     sizes = [2**63, 2**63]
     if isinstance(data, HeteroData):
@@ -150,7 +150,7 @@ def _check_ids(
 
 
 def _check_test_ratings(store: Any) -> None:
-    r"""Raises a :class:`ValueError` unless labels are ratings."""
+    r"""Raise a :class:`ValueError` unless labels are ratings."""
     if 'edge_label' not in store or 'edge_label_index' not in store:
         raise ValueError(
             "'data' must hold the ratings of the test set, 'edge_label' beside "

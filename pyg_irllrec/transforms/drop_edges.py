@@ -14,7 +14,7 @@ from pyg_irllrec.utils.edge_store import read_edges
 
 @functional_transform('irllrec_drop_edges')
 class DropEdges(RandomDrop):
-    r"""Leaves out each interaction with probability :obj:`p`, with all that is stored
+    r"""Leave out each interaction with probability :obj:`p`, with all that is stored
     of it (functional name: :obj:`irllrec_drop_edges`). Validation and test
     interactions stay; interactions in reverse follow. In an undirected
     :class:`~torch_geometric.data.Data` all edges between two nodes, in both

@@ -14,7 +14,7 @@ from pyg_irllrec.utils.edge_store import num_nodes, read_edges
 
 @functional_transform('irllrec_drop_nodes')
 class DropNodes(RandomDrop):
-    r"""Leaves out all interactions of each user and of each item with probability
+    r"""Leave out all interactions of each user and of each item with probability
     :obj:`p`, with all that is stored of them (functional name:
     :obj:`irllrec_drop_nodes`). The nodes themselves stay, without edges, and so do
     validation and test interactions; interactions in reverse follow.

@@ -19,7 +19,7 @@ from pyg_irllrec.utils.warn_caller import warn_caller
 
 @functional_transform('irllrec_encode_text')
 class EncodeText(InteractionTransform):
-    r"""Encodes the texts of users and items in one call of the encoder, so that their
+    r"""Encode the texts of users and items in one call of the encoder, so that their
     vectors share a space (functional name: :obj:`irllrec_encode_text`). A node with a
     blank text gets zeros, and the encoder does not see it.
 

@@ -26,7 +26,7 @@ _ROWS = 65536  # How many nodes are compared with all intents at once.
 
 @functional_transform('irllrec_intent_nodes')
 class IntentNodes(InteractionTransform):
-    r"""Makes nodes of what items are chosen for (functional name:
+    r"""Make nodes of what items are chosen for (functional name:
     :obj:`irllrec_intent_nodes`): the vectors of items, such as those of their written
     intents, are clustered, and each cluster becomes a node of type :obj:`"intent"`.
     :class:`~pyg_irllrec.nn.IntentNodeBackbone` propagates over them.

@@ -17,7 +17,7 @@ from pyg_irllrec.utils.select_nodes import select_nodes
 
 @functional_transform('irllrec_k_core')
 class KCore(InteractionTransform):
-    r"""Leaves the largest set of users and items in which every user has interacted
+    r"""Leave the largest set of users and items in which every user has interacted
     with at least :obj:`k` of the items, and every item with at least :obj:`k_item` of
     the users (functional name: :obj:`irllrec_k_core`). Repeated interactions count
     once; those between nodes that stay all stay. As is usual it comes before the split,

@@ -26,7 +26,7 @@ from pyg_irllrec.utils.warn_caller import warn_caller
 
 @functional_transform('irllrec_reduce_text')
 class ReduceText(InteractionTransform):
-    r"""Narrows the vectors of users and items by one linear map, so that they go on
+    r"""Narrow the vectors of users and items by one linear map, so that they go on
     sharing a space (functional name: :obj:`irllrec_reduce_text`): a truncated SVD, or
     with :obj:`whiten` PCA whitening,
 

@@ -27,7 +27,7 @@ from pyg_irllrec.utils.select_edges import edge_attributes, select_edges
 
 @functional_transform('irllrec_symmetric_adjacency')
 class SymmetricAdjacency(InteractionTransform):
-    r"""Makes the undirected user-item graph once, with the weights of
+    r"""Make the undirected user-item graph once, with the weights of
     :math:`\mathbf{D}^{-1/2} \mathbf{A} \mathbf{D}^{-1/2}` (functional name:
     :obj:`irllrec_symmetric_adjacency`): users first, then items, as
     :func:`~pyg_irllrec.utils.bipartite_edge_index` makes it. Only training

@@ -17,7 +17,7 @@ from pyg_irllrec.utils.checks import check_count, check_ids
 def to_edge_index(
     adj: Adj, edge_weight: Optional[Tensor] = None
 ) -> tuple[Tensor, Optional[Tensor]]:
-    r"""Reads any PyG adjacency as edges and their weights.
+    r"""Read any PyG adjacency as edges and their weights.
 
     Row 0 of the result holds sources and row 1 targets. Sparse matrices follow
     PyG's convention: they are *transposed* (:obj:`adj_t`, one row per target), and
@@ -72,7 +72,7 @@ def to_edge_index(
 
 
 def check_values(value: Tensor) -> None:
-    r"""Raises a :class:`ValueError` unless a sparse matrix has a number per edge."""
+    r"""Raise a :class:`ValueError` unless a sparse matrix has a number per edge."""
     if value.dim() != 1 or value.is_complex():
         raise ValueError(
             'the values of a sparse matrix must be a real number per edge, got '
@@ -209,7 +209,7 @@ def plain_edge_index(edge_index: Tensor) -> Tensor:
 def check_edge_index(
     edge_index: object, edge_weight: Optional[Tensor] = None, name: str = 'edge_index'
 ) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`edge_index` holds pairs of ids, and
+    r"""Raise a :class:`ValueError` unless :obj:`edge_index` holds pairs of ids, and
     :obj:`edge_weight` a weight for each. It does not read the values."""
     if not isinstance(edge_index, Tensor):
         raise ValueError(
@@ -241,7 +241,7 @@ def check_edge_index(
 def check_node_ids(
     edge_index: Tensor, num_nodes: int, name: str = 'edge_index'
 ) -> None:
-    r"""Raises a :class:`ValueError` where an id lies outside
+    r"""Raise a :class:`ValueError` where an id lies outside
     :math:`[0, \text{num\_nodes})`. It reads the values: call it once, when a
     graph arrives, not in a training step."""
     if edge_index.numel() == 0:

@@ -29,7 +29,7 @@ def as_path(name: str, value: object) -> Path:
 
 
 def check_instance(name: str, value: object, cls: type[Any], advice: str = '') -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a :obj:`cls`."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a :obj:`cls`."""
     if not isinstance(value, cls):
         article = 'an' if cls.__name__[0] in 'AEIO' else 'a'
         raise ValueError(
@@ -39,14 +39,14 @@ def check_instance(name: str, value: object, cls: type[Any], advice: str = '') -
 
 
 def check_flag(name: str, value: object) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a bool: as one, text such as
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a bool: as one, text such as
     :obj:`"no"` would be true."""
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"'{name}' must be True or False, got {value!r}")
 
 
 def check_name(name: str, value: object) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a name: a :obj:`str` that
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a name: a :obj:`str` that
     is not empty and holds no half of a character."""
     whole = isinstance(value, str) and value.encode(errors='ignore').decode() == value
     if not whole or not value:
@@ -54,7 +54,7 @@ def check_name(name: str, value: object) -> None:
 
 
 def check_encoder(value: object) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` can be called."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` can be called."""
     if not callable(value):
         raise ValueError(
             "'encoder' must be callable with a list of texts, got "
@@ -63,7 +63,7 @@ def check_encoder(value: object) -> None:
 
 
 def check_transform(value: object) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is missing or can be called."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is missing or can be called."""
     if value is not None and not callable(value):
         raise ValueError(
             "'transform' must be callable with a HeteroData, or None, got "
@@ -79,7 +79,7 @@ def is_iterable(value: object) -> TypeGuard[Iterable[Any]]:
 
 
 def each_of(name: str, values: Iterable[Any], cls: type[T]) -> Iterator[T]:
-    r"""Yields the values, and raises a :class:`ValueError` at the first one that is no
+    r"""Yield the values, and raises a :class:`ValueError` at the first one that is no
     :obj:`cls`, or where they are no iterable."""
     kind = 'texts' if cls is str else f'objects of {cls.__name__}'
     if not is_iterable(values):

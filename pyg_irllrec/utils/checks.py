@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
-    r"""Raises a :class:`ValueError` if :obj:`value` is none of :obj:`allowed`."""
+    r"""Raise a :class:`ValueError` if :obj:`value` is none of :obj:`allowed`."""
     if not isinstance(value, str) or value not in allowed:
         choices = ', '.join(map(repr, allowed))
         raise ValueError(f"'{name}' must be one of {choices}, got {value!r}")
@@ -23,14 +23,14 @@ def is_number(value: object) -> bool:
 
 
 def check_positive(name: str, value: float) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a number above zero."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a number above zero."""
     if not is_number(value) or not value > 0:
         raise ValueError(f"'{name}' must be above 0, got {value!r}")
     check_bounded(f"'{name}'", value)
 
 
 def check_not_below(what: str, value: float, least: float) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a number of :obj:`least` or
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a number of :obj:`least` or
     above."""
     if not is_number(value) or not value >= least:
         raise ValueError(f'{what} must be {least} or above, got {value!r}')
@@ -38,26 +38,26 @@ def check_not_below(what: str, value: float, least: float) -> None:
 
 
 def check_not_negative(name: str, value: float) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a number of zero or
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a number of zero or
     above."""
     check_not_below(f"'{name}'", value, 0)
 
 
 def check_bounded(what: str, value: float) -> None:
-    r"""Raises a :class:`ValueError` for infinity and for integers that torch cannot
+    r"""Raise a :class:`ValueError` for infinity and for integers that torch cannot
     hold."""
     if value >= 2**63:
         raise ValueError(f'{what} must be below 2**63, got {value!r}')
 
 
 def check_fraction(name: str, value: float) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` lies in [0, 1)."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` lies in [0, 1)."""
     if not is_number(value) or not 0 <= value < 1:
         raise ValueError(f"'{name}' must be at least 0 and below 1, got {value!r}")
 
 
 def check_count(name: str, value: object, least: int = 1) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is an integer of :obj:`least`
+    r"""Raise a :class:`ValueError` unless :obj:`value` is an integer of :obj:`least`
     or above."""
     integral = isinstance(value, Integral) and not isinstance(value, bool)
     if not integral or value < least:  # type: ignore[operator]
@@ -68,7 +68,7 @@ def check_count(name: str, value: object, least: int = 1) -> None:
 
 
 def check_seed(seed: object, name: str = 'seed', bits: int = 63) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`seed` is an integer from 0 to
+    r"""Raise a :class:`ValueError` unless :obj:`seed` is an integer from 0 to
     :math:`2^{bits} - 1`: torch's generators take 63 bits everywhere, and scikit-learn
     32."""
     integral = isinstance(seed, Integral) and not isinstance(seed, bool)
@@ -79,7 +79,7 @@ def check_seed(seed: object, name: str = 'seed', bits: int = 63) -> None:
 
 
 def check_generator(value: object) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is missing or a generator."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is missing or a generator."""
     if value is not None and not isinstance(value, torch.Generator):
         raise ValueError(
             f"'generator' must be a torch.Generator or None, got {type(value).__name__}"
@@ -87,7 +87,7 @@ def check_generator(value: object) -> None:
 
 
 def check_matrix(name: str, value: Tensor, *, may_be_empty: bool = False) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a floating-point
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a floating-point
     matrix, with at least one row unless it may be empty."""
     if not isinstance(value, Tensor):
         raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
@@ -112,7 +112,7 @@ def check_matrix(name: str, value: Tensor, *, may_be_empty: bool = False) -> Non
 def check_same_precision(
     name: str, value: Tensor, other_name: str, other: Tensor
 ) -> None:
-    r"""Raises a :class:`ValueError` unless both tensors are computed with in one
+    r"""Raise a :class:`ValueError` unless both tensors are computed with in one
     dtype, :obj:`float32` or, where they are wider, theirs."""
     if max(value.dtype.itemsize, 4) != max(other.dtype.itemsize, 4):
         raise ValueError(
@@ -122,7 +122,7 @@ def check_same_precision(
 
 
 def check_vector(name: str, value: Tensor) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a floating-point vector."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a floating-point vector."""
     if not isinstance(value, Tensor):
         raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
     is_dense = value.layout is torch.strided
@@ -134,13 +134,13 @@ def check_vector(name: str, value: Tensor) -> None:
 
 
 def check_integer(name: str, value: Tensor) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` holds integers."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` holds integers."""
     if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
         raise ValueError(f"'{name}' must hold integers, got {value.dtype}")
 
 
 def check_ids(name: str, value: Tensor) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` holds integers that can index:
+    r"""Raise a :class:`ValueError` unless :obj:`value` holds integers that can index:
     torch takes those of 8 bits for a mask or refuses them."""
     check_integer(name, value)
     if value.dtype not in (torch.int32, torch.int64):
@@ -153,7 +153,7 @@ def check_ids(name: str, value: Tensor) -> None:
 
 
 def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a tensor of the shape of
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a tensor of the shape of
     another."""
     if not isinstance(value, Tensor):
         raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
@@ -165,7 +165,7 @@ def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -
 
 
 def check_length(name: str, value: Optional[Tensor], length: int) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is missing or a dense vector of
+    r"""Raise a :class:`ValueError` unless :obj:`value` is missing or a dense vector of
     this length."""
     if value is None:
         return
@@ -180,7 +180,7 @@ def check_length(name: str, value: Optional[Tensor], length: int) -> None:
 
 
 def check_finite(name: str, value: Tensor) -> None:
-    r"""Raises a :class:`ValueError` where a row holds NaN or infinity. It reads
+    r"""Raise a :class:`ValueError` where a row holds NaN or infinity. It reads
     the values: call it once, when data arrives."""
     bad = (~torch.isfinite(value).flatten(1).all(dim=1)).nonzero().flatten()
     if bad.numel() > 0:
@@ -193,7 +193,7 @@ def check_finite(name: str, value: Tensor) -> None:
 def check_rows(
     name: str, value: Tensor, num_rows: int, each: str = 'per node, users first'
 ) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a floating-point matrix
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a floating-point matrix
     with this number of rows."""
     check_matrix(name, value, may_be_empty=True)
     if value.size(0) != num_rows:
@@ -203,7 +203,7 @@ def check_rows(
 
 
 def check_triplets(triplets: Tensor, num_users: int, num_items: int) -> None:
-    r"""Raises a :class:`ValueError` unless there is at least one column of a user and
+    r"""Raise a :class:`ValueError` unless there is at least one column of a user and
     two items. Where they lie on a CPU, their ids are looked at too."""
     if not isinstance(triplets, Tensor):
         raise ValueError(f"'triplets' must be a tensor, got {type(triplets).__name__}")
@@ -228,7 +228,7 @@ def check_triplets(triplets: Tensor, num_users: int, num_items: int) -> None:
 def check_index(
     name: str, value: Tensor, num_rows: int, *, may_be_empty: bool = False
 ) -> None:
-    r"""Raises a :class:`ValueError` unless :obj:`value` is a vector of row numbers, at
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a vector of row numbers, at
     least one unless it may be empty. Where it lies on a CPU, its values are looked at
     too."""
     is_vector = isinstance(value, Tensor) and value.dim() == 1
@@ -251,7 +251,7 @@ def check_index(
 def check_vectors(
     name: str, value: Tensor, num_rows: int, each: str = 'per node, users first'
 ) -> None:
-    r"""Raises a :class:`ValueError` unless there is a finite vector in each row. It
+    r"""Raise a :class:`ValueError` unless there is a finite vector in each row. It
     reads the values: call it once, when data arrives."""
     check_rows(name, value, num_rows, each)
     check_finite(name, value)

@@ -21,7 +21,7 @@ _BEFORE_SPARSE = (
 
 
 def check_hetero(data: object, name: str) -> None:
-    r"""Raises a :class:`ValueError` unless users and items have node types."""
+    r"""Raise a :class:`ValueError` unless users and items have node types."""
     if not isinstance(data, HeteroData):
         several = isinstance(data, (list, tuple))
         raise ValueError(

@@ -18,7 +18,7 @@ class WriteError(OSError):
 
 @contextmanager
 def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
-    r"""Opens a temporary file beside :obj:`path`, and moves it there once it is
+    r"""Open a temporary file beside :obj:`path`, and moves it there once it is
     complete and on disk. If anything fails, :obj:`path` stays as it was. Of several
     writers the last one stays. What a killed one leaves is removed after a day.
 
@@ -70,7 +70,7 @@ def nearest_folder(path: Path) -> Path:
 
 
 def _remove_stale(path: Path) -> None:
-    r"""Removes what killed writers of a file have left for more than a day."""
+    r"""Remove what killed writers of a file have left for more than a day."""
     for part in path.parent.glob(f'.{glob.escape(path.name)}.*.tmp'):
         with suppress(OSError):
             if part.stat().st_mtime < time.time() - _STALE_SECONDS:

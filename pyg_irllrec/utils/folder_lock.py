@@ -20,7 +20,7 @@ _UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 class FolderLock:
-    r"""Keeps a folder to one writer, be it another process or another thread, until it
+    r"""Keep a folder to one writer, be it another process or another thread, until it
     is closed. The system lets go of it when the process ends, however it ends.
 
     The lock lies on the file :obj:`.lock` in the folder, which is there while it is
@@ -77,7 +77,7 @@ class FolderLock:
         return None
 
     def move_folder(self, target: Path) -> None:
-        r"""Moves the folder away and keeps an empty one in its place.
+        r"""Move the folder away and keeps an empty one in its place.
 
         Raises:
             OSError: If it cannot be moved, or another writer was faster.
@@ -98,7 +98,7 @@ class FolderLock:
             os.close(file)
 
     def close(self) -> None:
-        r"""Lets go of the folder. One that was created and is empty is removed."""
+        r"""Let go of the folder. One that was created and is empty is removed."""
         if self._file is None:
             return
         try:

@@ -201,7 +201,7 @@ def _check_ends(
 def check_size(
     adj: Adj, edge_index: Tensor, num_sources: int, num_targets: Optional[int]
 ) -> None:
-    r"""Raises a :class:`ValueError` where an adjacency has another size of its own."""
+    r"""Raise a :class:`ValueError` where an adjacency has another size of its own."""
     if num_targets is None:
         num_targets = num_sources
     own: tuple[Optional[int], Optional[int]] = (None, None)

@@ -39,7 +39,7 @@ def find_interaction_types(
     edge_type: Optional[EdgeType] = None,
     rev_edge_type: Optional[EdgeType] = None,
 ) -> InteractionTypes:
-    r"""Finds the interactions of a graph, whatever its node types are called.
+    r"""Find the interactions of a graph, whatever its node types are called.
 
     Interactions are the only edge type with an :obj:`edge_index` between two node
     types, or the only two that are each other's reverse, beside the edges of intents

@@ -6,7 +6,7 @@ from typing import Any, NoReturn, Union
 
 
 def parse_json_object(text: Union[str, bytes]) -> dict[str, Any]:
-    r"""Parses one JSON object, strictly: names occur once, and numbers are finite.
+    r"""Parse one JSON object, strictly: names occur once, and numbers are finite.
 
     Args:
         text (str or bytes): The JSON text; bytes are UTF-8.

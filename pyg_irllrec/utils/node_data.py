@@ -112,7 +112,7 @@ def read_ids(data: HeteroData, side: str) -> Sequence[NodeId]:
 
 
 def check_split(data: HeteroData, edge_type: EdgeType, unsplit: bool) -> None:
-    r"""Raises a :class:`ValueError` where profiles would be made of interactions that
+    r"""Raise a :class:`ValueError` where profiles would be made of interactions that
     are held out later."""
     check_flag('unsplit', unsplit)
     layout = split_layout(edge_store(data, edge_type))

@@ -5,7 +5,7 @@ from types import ModuleType
 
 
 def import_optional(module: str, needed_by: str, extra: str) -> ModuleType:
-    r"""Imports a module of an optional package. Where it cannot be imported, the error
+    r"""Import a module of an optional package. Where it cannot be imported, the error
     names the extra of this package that installs it.
 
     Args:

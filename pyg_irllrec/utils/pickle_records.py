@@ -47,7 +47,7 @@ class PickledDict(list[tuple[Any, Any]]):
 def read_pickle_records(
     file: BinaryIO, is_allowed: Callable[[PickledName], bool]
 ) -> Any:
-    r"""Reads what a pickle describes, and makes none of it: numbers, texts, bytes,
+    r"""Read what a pickle describes, and makes none of it: numbers, texts, bytes,
     tuples and lists are themselves, dictionaries are :class:`PickledDict`, and all
     else is a :class:`PickledName` or a :class:`PickledObject`, also what a pickle
     refers to outside of it, under the name :obj:`pickle.persistent_id`. Memory is in

@@ -57,11 +57,11 @@ class Ranks:
         return out
 
     def add(self, x: Tensor) -> None:
-        r"""Replaces a tensor by its sum over ranks, without gradients."""
+        r"""Replace a tensor by its sum over ranks, without gradients."""
         dist.all_reduce(x, group=self.group)
 
     def send(self, x: Tensor) -> None:
-        r"""Gives the values of the first rank to all others."""
+        r"""Give the values of the first rank to all others."""
         first = 0 if self.group is None else dist.get_global_rank(self.group, 0)
         dist.broadcast(x, first, group=self.group)
 

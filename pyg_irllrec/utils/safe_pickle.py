@@ -40,7 +40,7 @@ _MAX_FREE_SIZE = 10**7
 
 
 def load_pickled_array(path: Path) -> Any:
-    r"""Reads a pickled :class:`numpy.ndarray` of numbers or :mod:`scipy.sparse` matrix
+    r"""Read a pickled :class:`numpy.ndarray` of numbers or :mod:`scipy.sparse` matrix
     of any layout, without running code of the file: its instructions only describe
     shapes, dtypes and bytes, from which the array is built once they are checked. A
     pickle that asks for anything else is refused.

@@ -16,7 +16,7 @@ from pyg_irllrec.utils.select_rows import num_rows, select_rows
 def select_edges(
     data: GraphData, store: Any, index: Tensor, reverse: Optional[Any] = None
 ) -> None:
-    r"""Leaves some edges, with all that is stored of each.
+    r"""Leave some edges, with all that is stored of each.
 
     Args:
         data (Data or HeteroData): The graph, a copy of the caller's.

@@ -11,7 +11,7 @@ from pyg_irllrec.utils.select_rows import select_rows
 
 
 def select_nodes(data: HeteroData, kept: dict[str, Tensor]) -> None:
-    r"""Leaves the nodes of these ids, sorted, with all that is stored of each, and
+    r"""Leave the nodes of these ids, sorted, with all that is stored of each, and
     renumbers them; edges of others go.
 
     Args:

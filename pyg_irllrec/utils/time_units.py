@@ -120,7 +120,7 @@ def _written_dates(values: Any, parts: Sequence[tuple[int, int, int]]) -> Any:
 
 
 def check_one_unit(time: Tensor) -> None:
-    r"""Raises a :class:`ValueError` for times of several units, or times that are
+    r"""Raise a :class:`ValueError` for times of several units, or times that are
     missing, which are in no order: a split by them would leak."""
     if time.numel() == 0:
         return

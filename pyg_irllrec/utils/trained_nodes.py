@@ -20,7 +20,7 @@ _TRAINED: WeakKeyDictionary[Module, Mapping[str, str]] = WeakKeyDictionary()
 
 
 def remember_nodes(model: Module, hashes: Mapping[str, str]) -> None:
-    r"""Keeps the :func:`hash_nodes` of the data that a model was trained on, as long as
+    r"""Keep the :func:`hash_nodes` of the data that a model was trained on, as long as
     the model is there."""
     _TRAINED[model] = hashes
 
@@ -28,7 +28,7 @@ def remember_nodes(model: Module, hashes: Mapping[str, str]) -> None:
 def check_trained_nodes(
     model: Module, data: HeteroData, sides: tuple[str, str]
 ) -> None:
-    r"""Raises a :class:`ValueError` where data has other ids or texts of nodes than
+    r"""Raise a :class:`ValueError` where data has other ids or texts of nodes than
     those that a model was trained on, as far as they are known."""
     known = _TRAINED.get(model)
     if not known:

@@ -7,7 +7,7 @@ _LIBRARIES = ('pyg_irllrec', 'torch', 'torch_geometric', 'lightning')
 
 
 def warn_caller(message: str) -> None:
-    r"""Warns at the line that called this package, however many frames of this package
+    r"""Warn at the line that called this package, however many frames of this package
     and of the libraries around it lie between."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and _is_library(frame.f_globals.get('__name__', '')):

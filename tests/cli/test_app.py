@@ -20,7 +20,7 @@ NAMES = (
 
 
 def ends(how: Annotated[str, Option()] = '') -> None:
-    r"""Ends in some way."""
+    r"""End in some way."""
     errors = {'bug': TypeError('a bug'), 'stop': KeyboardInterrupt(), 'one': Exit(1)}
     if how in errors:
         raise errors[how]

@@ -24,7 +24,7 @@ def demo(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Prints what it is called with."""
+    r"""Print what it is called with."""
     given = {'data': data, 'text': item_text, 'share': share, 'split': split, 'k': k}
     Output(as_json, quiet).result(given, [])
 

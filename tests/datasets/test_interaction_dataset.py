@@ -51,7 +51,7 @@ ALL = {**COLUMNS, 'rating': 'stars', 'timestamp': 'when'}
 
 @pytest.fixture
 def files(tmp_path):
-    """Writes a file under its name, and returns its path."""
+    """Write a file under its name, and returns its path."""
 
     def write(name, text, encoding='utf-8'):
         path = tmp_path / name
@@ -65,7 +65,7 @@ def files(tmp_path):
 
 @pytest.fixture
 def read(tmp_path, files):
-    """Reads a CSV file of this text."""
+    """Read a CSV file of this text."""
 
     def read(text=RATINGS, name='given.csv', **options):
         path = files(name, text)

@@ -1,4 +1,4 @@
-"""Runs of several processes, started as torchrun starts them."""
+"""Run of several processes, started as torchrun starts them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import pyg_irllrec.distributed  # noqa: F401  Whoever is forked has it.
 
 
 class Ranks:
-    """Runs a function of a module in several processes at once. A process keeps its
+    """Run a function of a module in several processes at once. A process keeps its
     rank: torch caches by meshes, which are equal on all ranks."""
 
     def __init__(self, pools: list[ProcessPoolExecutor]) -> None:

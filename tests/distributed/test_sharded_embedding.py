@@ -29,7 +29,7 @@ def sharded(mesh: DeviceMesh, values: Tensor) -> ShardedEmbedding:
 
 
 def train(mesh: DeviceMesh, steps: int, folder: Path, load: bool) -> dict[str, Tensor]:
-    """Fetches rows, and steps; saves where it does not load."""
+    """Fetch rows, and steps; saves where it does not load."""
     embedding = sharded(mesh, table())
     optimizer = torch.optim.Adam(embedding.parameters(), lr=0.1)
     if load:

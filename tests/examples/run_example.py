@@ -1,4 +1,4 @@
-"""Runs an example in this process: importing torch anew takes longer than most runs."""
+"""Run an example in this process: importing torch anew takes longer than most runs."""
 
 from __future__ import annotations
 

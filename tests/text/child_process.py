@@ -49,7 +49,7 @@ def extract_intents(url: str, path: Path, num_nodes: int, errors: Path) -> None:
 
 
 class SlowEncoder(HashEncoder):
-    """Sends the size of each batch before it is encoded."""
+    """Send the size of each batch before it is encoded."""
 
     def __init__(self, seconds: float, pipe: Connection) -> None:
         super().__init__()

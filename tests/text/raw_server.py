@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 
 class RawServer:
-    """Reads one request per connection, then sends by a function of it."""
+    """Read one request per connection, then sends by a function of it."""
 
     def __init__(self, send: Callable[[socket.socket], object]) -> None:
         self._send = send

@@ -91,7 +91,7 @@ def test_cut_files(path, size):
 
 
 def repack(path, method=zipfile.ZIP_STORED, **changes):
-    """Writes a file anew, with right checksums."""
+    """Write a file anew, with right checksums."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, 'w', method) as archive:

@@ -140,7 +140,7 @@ def test_files_that_are_none(tmp_path):
 
 
 def rewrite(path, target, change):
-    """Saves a checkpoint whose weights are changed."""
+    """Save a checkpoint whose weights are changed."""
     checkpoint = torch.load(path, weights_only=True)
     checkpoint['state_dict'] = change(checkpoint['state_dict'])
     torch.save(checkpoint, target)

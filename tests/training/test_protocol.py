@@ -68,7 +68,7 @@ def saved(path):
 
 
 class Script:
-    """Recalls at the largest cut-off, one per validation; those at the smaller one, and
+    """Recall at the largest cut-off, one per validation; those at the smaller one, and
     NDCG, go the other way."""
 
     def __init__(self, monkeypatch, model, recalls):

@@ -112,7 +112,7 @@ def intents(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Puts the intents of users and items into words, from training interactions.
+    r"""Put the intents of users and items into words, from training interactions.
 
     They lie in DATA/intents.jsonl (profiles.jsonl with --what profiles), with the
     answers so far beside them: stopped at any moment, the same command continues.

@@ -46,7 +46,7 @@ def serve(
     threads: Threads = None,
     config: Config = None,
 ) -> None:
-    r"""Serves a bundle over HTTP, with a page at /.
+    r"""Serve a bundle over HTTP, with a page at /.
 
     Until Ctrl-C or SIGTERM: then what is in flight is answered first.
     """

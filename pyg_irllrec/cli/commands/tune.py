@@ -69,7 +69,7 @@ def tune(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Searches hyper-parameters for the largest Recall@20 + NDCG@20 on validation.
+    r"""Search hyper-parameters for the largest Recall@20 + NDCG@20 on validation.
 
     The best are DIR/preset.json, which train takes by --preset. Stopped at any moment,
     the same command continues; a larger --trials goes on from there.

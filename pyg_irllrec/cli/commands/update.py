@@ -76,7 +76,7 @@ def update(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Folds new interactions, users and items into a bundle, without training.
+    r"""Fold new interactions, users and items into a bundle, without training.
 
     Columns that are not named are found as prepare finds them. Users and items that are
     unknown are added; an item with a text and no interactions is ranked by its text.

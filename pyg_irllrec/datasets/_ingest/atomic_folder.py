@@ -13,7 +13,7 @@ _STALE_SECONDS = 24 * 60 * 60
 
 @contextmanager
 def atomic_folder(path: Path, replace: bool) -> Iterator[Path]:
-    r"""Makes a temporary folder beside :obj:`path`, and moves it there once it is
+    r"""Make a temporary folder beside :obj:`path`, and moves it there once it is
     complete and on disk. If anything fails, :obj:`path` stays as it was. A folder that
     a killed process left behind is removed after a day.
 
@@ -62,7 +62,7 @@ def _swap(part: Path, path: Path) -> None:
 
 
 def _flush(folder: Path) -> None:
-    r"""Flushes the entries of a folder to disk."""
+    r"""Flush the entries of a folder to disk."""
     if os.name == 'nt':  # Windows cannot open folders.
         return
     descriptor = os.open(folder, os.O_RDONLY)

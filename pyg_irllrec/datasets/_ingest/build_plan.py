@@ -54,7 +54,7 @@ class BuildPlan(NamedTuple):
 
 
 def check_duplicates(duplicates: str, rating: Optional[str]) -> None:
-    r"""Raises a :class:`ValueError` unless duplicates can be treated this way."""
+    r"""Raise a :class:`ValueError` unless duplicates can be treated this way."""
     check_choice('duplicates', duplicates, tuple(_DUPLICATES))
     if duplicates == 'sum' and rating is None:
         raise ValueError("'duplicates' = 'sum' needs a column to sum: give 'rating'")
@@ -63,7 +63,7 @@ def check_duplicates(duplicates: str, rating: Optional[str]) -> None:
 def build_if_missing(
     folder: Path, fingerprint: Fingerprint, plan: Callable[[], BuildPlan], rebuild: bool
 ) -> None:
-    r"""Builds a dataset unless the folder already holds it.
+    r"""Build a dataset unless the folder already holds it.
 
     Args:
         folder (Path): The folder of the dataset.
@@ -85,7 +85,7 @@ def build_if_missing(
 
 
 def _check_replaceable(folder: Path) -> None:
-    r"""Raises a :class:`ValueError` where a folder holds files of others, which
+    r"""Raise a :class:`ValueError` where a folder holds files of others, which
     replacing it would delete."""
     names = {path.name for path in folder.iterdir()}
     foreign = sorted(name for name in names if not is_store_file(name))

@@ -15,7 +15,7 @@ class CellLocation(NamedTuple):
     row: int
 
     def fail(self, reason: str, row: int = 0, value: object = None) -> NoReturn:
-        r"""Raises a :class:`ValueError` about one row of the batch."""
+        r"""Raise a :class:`ValueError` about one row of the batch."""
         got = '' if value is None else f', got {str(value)[:80]!r}'
         raise ValueError(
             f'{self.table.name}, {self.table.location(self.row + row)}: column '
@@ -23,7 +23,7 @@ class CellLocation(NamedTuple):
         )
 
     def fail_where(self, wrong: Any, reason: str, values: Any = None) -> None:
-        r"""Raises a :class:`ValueError` about the first row that is wrong, if any."""
+        r"""Raise a :class:`ValueError` about the first row that is wrong, if any."""
         row = pc.index(wrong, True).as_py()
         if row >= 0:
             self.fail(reason, row, None if values is None else values[row])

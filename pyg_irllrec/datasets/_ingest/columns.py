@@ -1,4 +1,4 @@
-"""Converts columns to ratings and texts."""
+"""Convert columns to ratings and texts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pyg_irllrec.datasets._ingest.text_column import text_array
 
 
 def to_ratings(values: Any, cell: CellLocation) -> npt.NDArray[np.float32]:
-    r"""Converts a column to finite numbers."""
+    r"""Convert a column to finite numbers."""
     values = decode(values, cell)
     if values.null_count > 0:
         cell.fail_where(pc.is_null(values), 'lacks a rating')
@@ -45,7 +45,7 @@ def to_ratings(values: Any, cell: CellLocation) -> npt.NDArray[np.float32]:
 
 
 def to_texts(values: Any, cell: CellLocation) -> Any:
-    r"""Converts a column to an Arrow array of :obj:`large_string`. Missing values, NaN
+    r"""Convert a column to an Arrow array of :obj:`large_string`. Missing values, NaN
     and blank texts are null."""
     values = decode(values, cell)
     if pa.types.is_map(values.type):  # Which Python has as a list of pairs.

@@ -40,7 +40,7 @@ def to_trimmed_double(values: Any) -> FloatArray:
 
 
 def try_casts(values: Any, casts: Sequence[Cast]) -> npt.NDArray[Any] | None:
-    r"""Converts values by the first cast that accepts all of them, if any."""
+    r"""Convert values by the first cast that accepts all of them, if any."""
     for cast in casts:
         try:
             return cast(values)
@@ -52,7 +52,7 @@ def try_casts(values: Any, casts: Sequence[Cast]) -> npt.NDArray[Any] | None:
 def convert(
     values: Any, casts: Sequence[Cast], cell: CellLocation, reason: str
 ) -> npt.NDArray[Any]:
-    r"""Converts each value by the first cast that accepts it. Where no cast accepts all
+    r"""Convert each value by the first cast that accepts it. Where no cast accepts all
     values, halves are tried, so that the error names the first wrong value."""
     converted = try_casts(values, casts)
     if converted is not None:

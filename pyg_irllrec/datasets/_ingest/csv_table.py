@@ -79,7 +79,7 @@ class CsvTable:
         return f'line {row + self._first_line}'
 
     def _check_quotes(self) -> None:
-        r"""Raises a :class:`ValueError` for a quote that is never closed: Arrow would
+        r"""Raise a :class:`ValueError` for a quote that is never closed: Arrow would
         read the rest of the file as one cell. Only files with an odd number of quotes
         have to be parsed."""
         quote = self._parse.quote_char
@@ -154,7 +154,7 @@ def _names_separator(line: str, sep: str, name: str) -> int:
 def _check_no_header(
     line: str, sep: str, quote: Optional[str], names: Sequence[str], name: str
 ) -> None:
-    r"""Raises a :class:`ValueError` where the names of columns that are given are in
+    r"""Raise a :class:`ValueError` where the names of columns that are given are in
     the file, too, and would be read as an interaction."""
     cells = [cell.strip().strip(quote or '') for cell in line.split(sep)]
     if [*map(str.casefold, cells)] == [str(each).strip().casefold() for each in names]:

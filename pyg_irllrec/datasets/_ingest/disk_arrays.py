@@ -30,7 +30,7 @@ class DiskArrays:
         self._bytes = 0
 
     def append(self, values: npt.NDArray[Any]) -> None:
-        r"""Writes one more vector."""
+        r"""Write one more vector."""
         values = np.ascontiguousarray(values)
         self._parts.append((self._bytes, len(values), values.dtype))
         try:

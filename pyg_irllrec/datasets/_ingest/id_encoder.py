@@ -50,7 +50,7 @@ class IdEncoder:
         self._num_rows = 0
 
     def add(self, ids: Any, cell: CellLocation) -> None:
-        r"""Adds the ids of the next rows, which are at :obj:`cell`."""
+        r"""Add the ids of the next rows, which are at :obj:`cell`."""
         if self._distinct is None:
             self._distinct = ids[:0]
         batch = ids.dictionary_encode()
@@ -68,7 +68,7 @@ class IdEncoder:
             self._merge_pending()
 
     def finish(self) -> EncodedIds:
-        r"""Returns the ids and nodes of all rows: integers where all ids are, even if
+        r"""Return the ids and nodes of all rows: integers where all ids are, even if
         written as strings."""
         self._merge_pending()
         ids = self._distinct

@@ -27,7 +27,7 @@ EXACT_BELOW = {'halffloat': 2**11, 'float': 2**24, 'double': 2**53}
 
 
 def to_ids(values: Any, cell: CellLocation) -> Any:
-    r"""Converts a column to an Arrow array of :obj:`int64` or of strings
+    r"""Convert a column to an Arrow array of :obj:`int64` or of strings
     (:obj:`large_string`) that are to be cleaned by :func:`clean_ids`."""
     values = decode(values, cell)
     kind = values.type
@@ -88,7 +88,7 @@ def clean_ids(ids: Any, fail: Callable[[str, int], NoReturn]) -> Any:
 
 
 def parse_integers(ids: Any) -> Any:
-    r"""Parses clean strings as :obj:`int64`, null where they are no integers."""
+    r"""Parse clean strings as :obj:`int64`, null where they are no integers."""
     matches = pc.match_substring_regex(ids, _INTEGER)
     integers = pc.if_else(matches, ids, None)
     try:
@@ -102,7 +102,7 @@ def parse_integers(ids: Any) -> Any:
 
 
 def match_ids(values: Any, cell: CellLocation, integers: bool) -> Any:
-    r"""Converts a column to what it is compared with: integers, null for other ids, or
+    r"""Convert a column to what it is compared with: integers, null for other ids, or
     clean strings."""
     values = to_ids(values, cell)
     if not pa.types.is_large_string(values.type):

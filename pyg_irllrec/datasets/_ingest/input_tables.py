@@ -67,13 +67,13 @@ class InputTables:
         self._sep, self._encoding, self._quote = sep, encoding, quote
 
     def add(self, table: Table) -> None:
-        r"""Adds a table of interactions."""
+        r"""Add a table of interactions."""
         self.tables.append(table)
         names = [name for name in self.columns if name is not None]
         self.sources.append(_source(table, names))
 
     def add_frame(self, frame: Any) -> None:
-        r"""Adds interactions in no file."""
+        r"""Add interactions in no file."""
         names = [name for name in self.columns if name is not None]
         folder = nearest_folder(self.root)
         self.add(open_frame(frame, "'frame'", names, folder=folder))
@@ -86,7 +86,7 @@ class InputTables:
         text_names: Union[str, Sequence[str], None],
         title_name: Optional[str] = None,
     ) -> None:
-        r"""Adds the table of texts of a side, unless it is :obj:`None`."""
+        r"""Add the table of texts of a side, unless it is :obj:`None`."""
         names = as_names(f'{side}_text', text_names)
         for argument, name in (('id', id_name), ('title', title_name)):
             if name is not None:
@@ -118,7 +118,7 @@ class InputTables:
         self.sources.append(_source(table, [id_name, *names, *titles]))
 
     def build(self, options: dict[str, Any], rebuild: bool) -> None:
-        r"""Writes :obj:`root/processed` unless it already holds the same dataset.
+        r"""Write :obj:`root/processed` unless it already holds the same dataset.
 
         Args:
             options (dict): The options that the tables are read with.

@@ -36,7 +36,7 @@ class NodeTexts(NamedTuple):
 
 
 def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:
-    r"""Joins texts to nodes by id.
+    r"""Join texts to nodes by id.
 
     Args:
         columns (TextColumns): The table and columns of the texts.
@@ -78,7 +78,7 @@ def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:
 
 
 def _join(parts: Sequence[Any]) -> Any:
-    r"""Joins columns to 'Toy Story (1995). Adventure', without null values."""
+    r"""Join columns to 'Toy Story (1995). Adventure', without null values."""
     text, *rest = parts
     for part in rest:
         # Not null_handling='skip', which drops rows where all values are null.

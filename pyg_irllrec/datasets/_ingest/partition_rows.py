@@ -26,7 +26,7 @@ class Rows(NamedTuple):
 
 
 def partition_rows(rows: Rows, folder: Optional[Path]) -> list[DiskArrays]:
-    r"""Divides rows by user into buckets that fit into memory: those of each come
+    r"""Divide rows by user into buckets that fit into memory: those of each come
     before those of the next, and are in the order in which they were read.
 
     Args:

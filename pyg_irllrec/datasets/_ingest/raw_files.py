@@ -1,4 +1,4 @@
-"""Downloads and reads the raw files of published datasets."""
+"""Download and reads the raw files of published datasets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def find_folder(root: Path, files: Sequence[str]) -> Path:
 
 
 def download_zip(url: str, folder: Path, files: Sequence[str]) -> None:
-    r"""Downloads an archive and puts some of its files into a folder.
+    r"""Download an archive and puts some of its files into a folder.
 
     Raises:
         FileNotFoundError: If a file cannot be had.
@@ -84,7 +84,7 @@ def read_csv(path: Path, names: Sequence[str]) -> Iterator[list[str]]:
 
 
 def frequent_tags(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    r"""Joins the tags of each item, of pairs of item and tag, to one text: at most
+    r"""Join the tags of each item, of pairs of item and tag, to one text: at most
     ten, the most frequent first, in lower case."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for item, tag in pairs:

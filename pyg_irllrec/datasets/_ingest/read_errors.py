@@ -10,7 +10,7 @@ import pyarrow as pa
 
 @contextmanager
 def read_errors(name: str, kind: str, encoding: Optional[str] = None) -> Iterator[None]:
-    r"""Turns an error of Arrow into a :class:`ValueError` in one line that names the
+    r"""Turn an error of Arrow into a :class:`ValueError` in one line that names the
     file, and the encoding where it is the cause."""
     try:
         yield
@@ -26,7 +26,7 @@ def read_errors(name: str, kind: str, encoding: Optional[str] = None) -> Iterato
 
 
 def check_file(path: Path) -> Path:
-    r"""Raises a :class:`FileNotFoundError` unless :obj:`path` is a file."""
+    r"""Raise a :class:`FileNotFoundError` unless :obj:`path` is a file."""
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f'{path} does not exist')

@@ -52,7 +52,7 @@ def read_interactions(
     time_unit: str,
     folder: Optional[Path] = None,
 ) -> Interactions:
-    r"""Reads the tables in their order. Memory holds the distinct ids and some millions
+    r"""Read the tables in their order. Memory holds the distinct ids and some millions
     of rows; all others are on disk, and so are the interactions that are returned.
 
     Args:
@@ -125,7 +125,7 @@ class _KeptRows:
         self.first_repeated: Optional[int] = None
 
     def add(self, records: npt.NDArray[Any]) -> None:
-        r"""Adds rows as :func:`partition_rows` writes them."""
+        r"""Add rows as :func:`partition_rows` writes them."""
         key, rating, time = (
             torch.from_numpy(records[name].copy())
             if name in (records.dtype.names or ())
@@ -162,7 +162,7 @@ class _KeptRows:
 def _merge(
     key: Tensor, rating: Optional[Tensor], time: Optional[Tensor], duplicates: str
 ) -> tuple[Tensor, Optional[Tensor], Optional[Tensor]]:
-    r"""Sorts by key, then time, and keeps one row per key."""
+    r"""Sort by key, then time, and keeps one row per key."""
     if time is None:
         key, order = key.sort(stable=True)
     else:  # By time, then stably by key.

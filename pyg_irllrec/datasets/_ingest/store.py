@@ -1,4 +1,4 @@
-"""Writes and opens the folder of a dataset:
+"""Write and opens the folder of a dataset:
 
 ===================  ====================================================
 ``manifest.json``    sources, options, counts, sizes and checksums; written last
@@ -55,7 +55,7 @@ def write_store(
     manifest: Mapping[str, Any],
     replace: bool,
 ) -> None:
-    r"""Writes the whole folder or nothing.
+    r"""Write the whole folder or nothing.
 
     Args:
         folder (Path): The folder.
@@ -102,7 +102,7 @@ def write_store(
 
 
 def _write_array(file: IO[bytes], array: npt.NDArray[Any]) -> None:
-    r"""Writes as :func:`numpy.save` does, but keeps the reason of a failure, such as a
+    r"""Write as :func:`numpy.save` does, but keeps the reason of a failure, such as a
     full disk."""
     header = np.lib.format.header_data_from_array_1_0(array)
     np.lib.format.write_array_header_1_0(file, header)
@@ -141,7 +141,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
-    r"""Raises a :class:`ValueError` where a file is another than the manifest has it.
+    r"""Raise a :class:`ValueError` where a file is another than the manifest has it.
     It reads all of them."""
     for name, digest in manifest['files'].items():
         if file_digest(folder / name) != digest:
@@ -160,7 +160,7 @@ def file_digest(path: Path) -> list[int]:
 
 
 def _check_manifest(manifest: dict[str, Any]) -> dict[str, list[int]]:
-    r"""Returns the sizes and checksums of the files by name."""
+    r"""Return the sizes and checksums of the files by name."""
     for name in ('files', 'counts', 'options'):
         if not isinstance(manifest.get(name), dict):
             raise ValueError(f'it lacks {name!r}')

@@ -22,7 +22,7 @@ class Table(Protocol):
 
 
 def check_columns(table: Table, names: Sequence[str]) -> None:
-    r"""Raises a :class:`ValueError` for a column that is missing or repeated."""
+    r"""Raise a :class:`ValueError` for a column that is missing or repeated."""
     columns = table.columns()
     for name in names:
         if columns.count(name) != 1:

@@ -16,7 +16,7 @@ from pyg_irllrec.datasets._ingest.to_array import (
 
 
 def text_column(column: Any, cell: CellLocation) -> Any:
-    r"""Converts a column of texts to an Arrow array. Python's values become texts one
+    r"""Convert a column of texts to an Arrow array. Python's values become texts one
     by one: Arrow would give all of them one type, so that the text of a row depended on
     the others."""
     column = as_column(column, cell)

@@ -1,4 +1,4 @@
-"""Opens files of text, which may be compressed."""
+"""Open files of text, which may be compressed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MARKS = (
 
 
 def check_encoding(encoding: str) -> None:
-    r"""Raises a :class:`ValueError` unless Python has an encoding of this name."""
+    r"""Raise a :class:`ValueError` unless Python has an encoding of this name."""
     try:
         codec = codecs.lookup(encoding)
         is_text = codec._is_text_encoding and codec.name not in _NO_TEXT
@@ -46,7 +46,7 @@ def check_encoding(encoding: str) -> None:
 
 
 def open_text(path: Path, encoding: str, errors: str = 'strict') -> io.TextIOWrapper:
-    r"""Opens a file, without its byte-order mark."""
+    r"""Open a file, without its byte-order mark."""
     stream = pa.input_stream(path, compression='detect')
     if codecs.lookup(encoding).name == 'utf-8':
         encoding = 'utf-8-sig'
@@ -54,7 +54,7 @@ def open_text(path: Path, encoding: str, errors: str = 'strict') -> io.TextIOWra
 
 
 def check_content(path: Path, encoding: str) -> None:
-    r"""Raises a :class:`ValueError` for a file that is not text, or whose first bytes
+    r"""Raise a :class:`ValueError` for a file that is not text, or whose first bytes
     are of another encoding."""
     _check_packing(path)
     with pa.input_stream(path, compression='detect') as stream:
@@ -77,7 +77,7 @@ def check_content(path: Path, encoding: str) -> None:
 
 
 def _check_packing(path: Path) -> None:
-    r"""Raises a :class:`ValueError` for a packed file that is not named like one."""
+    r"""Raise a :class:`ValueError` for a packed file that is not named like one."""
     with open(path, 'rb') as file:
         start = file.read(16)
     for mark, kind in _UNREAD.items():

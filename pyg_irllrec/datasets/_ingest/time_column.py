@@ -37,7 +37,7 @@ _NUMBER = r'^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$'
 
 
 class TimeColumn:
-    r"""Collects a column of times in batches, on disk, and converts it to seconds since
+    r"""Collect a column of times in batches, on disk, and converts it to seconds since
     1970, rounded down.
 
     Args:
@@ -54,7 +54,7 @@ class TimeColumn:
         self._unit: Optional[str] = None
 
     def add(self, values: Any, cell: CellLocation) -> None:
-        r"""Adds the times of the next rows, which are at :obj:`cell`."""
+        r"""Add the times of the next rows, which are at :obj:`cell`."""
         values = decode(values, cell)
         if values.null_count > 0 or pa.types.is_floating(values.type):
             cell.fail_where(pc.is_null(values, nan_is_null=True), 'lacks a timestamp')
@@ -73,7 +73,7 @@ class TimeColumn:
         self._cells.append(cell)
 
     def finish(self) -> Optional[str]:
-        r"""Returns the unit of numbers, once all times are there."""
+        r"""Return the unit of numbers, once all times are there."""
         if self._kind == 'numbers':
             self._unit = self._infer() if self._given == 'auto' else self._given
         return self._unit
@@ -133,7 +133,7 @@ class TimeColumn:
             )
 
     def _check_fractions(self) -> None:
-        r"""Raises a :class:`ValueError` for fractions: these times are no seconds since
+        r"""Raise a :class:`ValueError` for fractions: these times are no seconds since
         1970 but those of a start, or days, whose order is in the fractions, too."""
         for values, cell in self._parts():
             if values.dtype.kind == 'f':
@@ -166,7 +166,7 @@ def _read(values: Any, cell: CellLocation) -> tuple[npt.NDArray[Any], str]:
 
 
 def _check_digits(part: npt.NDArray[Any], values: Any, cell: CellLocation) -> None:
-    r"""Raises a :class:`ValueError` for a missing time that became an integer, and for
+    r"""Raise a :class:`ValueError` for a missing time that became an integer, and for
     floats that cannot hold seconds."""
     if part.dtype == np.int64 and part.min() == _NAT:
         cell.fail_where(pa.array(part == _NAT), 'lacks a timestamp', values)

@@ -15,7 +15,7 @@ _BFLOAT16_EXACT_BELOW = 2**8
 
 
 def to_array(column: Any, cell: CellLocation) -> Any:
-    r"""Converts a column to an Arrow array. Strings and numbers in one column become
+    r"""Convert a column to an Arrow array. Strings and numbers in one column become
     strings, as they would in a CSV file.
 
     Raises:
@@ -116,7 +116,7 @@ def _to_text(value: Any, row: int, cell: CellLocation) -> str | None:
 
 
 def check_text(text: str, row: int, cell: CellLocation) -> None:
-    r"""Raises a :class:`ValueError` for a string that is no Unicode."""
+    r"""Raise a :class:`ValueError` for a string that is no Unicode."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -250,7 +250,7 @@ def finish_backward(
     WIDTH: tl.constexpr,
     H_WIDTH: tl.constexpr,
 ):
-    r"""Stores the gradients of a row; the last pass over the edges turns that by its
+    r"""Store the gradients of a row; the last pass over the edges turns that by its
     unit intent into one by its intent."""
     if IS_SOURCE:
         store_row(grad_x, row, x_sums, is_mine, DIM, WIDTH)

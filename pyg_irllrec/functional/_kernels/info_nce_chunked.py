@@ -110,7 +110,7 @@ def write_logits(x: Tensor, keys: Tensor, bias: Optional[Tensor], out: Tensor) -
 
 
 def exponentiate(logits: Tensor, bounded: bool) -> tuple[Tensor, Tensor]:
-    r"""Turns logits into their exponentials, in place. Returns the sums over keys, and
+    r"""Turn logits into their exponentials, in place. Returns the sums over keys, and
     the log-sum-exp of the logits."""
     high = None if bounded else logits.amax(dim=1)
     if high is not None:

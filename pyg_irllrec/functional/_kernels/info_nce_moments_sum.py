@@ -142,7 +142,7 @@ def _unit(
 
 
 def _through_unit(grad: Tensor, unit: Tensor, norm: Tensor) -> None:
-    r"""Turns a gradient by unit rows into one by rows, in place."""
+    r"""Turn a gradient by unit rows into one by rows, in place."""
     along = (grad * unit).sum(dim=1, keepdim=True)
     grad.addcmul_(along, unit, value=-1).div_(norm)
 

@@ -113,7 +113,7 @@ class AlphaRec(Backbone):
         )
 
     def reset_parameters(self) -> None:
-        r"""Draws all parameters anew."""
+        r"""Draw all parameters anew."""
         super().reset_parameters()
         self.projector.reset_parameters()
 
@@ -125,7 +125,7 @@ class AlphaRec(Backbone):
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
-        r"""Propagates texts over a normalised graph."""
+        r"""Propagate texts over a normalised graph."""
         weights = [edge_weight] * self.num_layers
         layers = propagate_layers(x, edge_index, weights, self.impl)
         intent = self.interaction_intent(layers[:-1], edge_index)

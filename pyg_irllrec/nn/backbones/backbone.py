@@ -92,7 +92,7 @@ class Backbone(Module):
         self.intent_conv: Module = IntentLGConv(impl=impl)
 
     def reset_parameters(self) -> None:
-        r"""Draws all parameters anew: under the same seed, those of a new backbone. A
+        r"""Draw all parameters anew: under the same seed, those of a new backbone. A
         subclass with parameters of its own draws them after
         :obj:`super().reset_parameters()`, in the order of its constructor."""
         for prototypes in (self.user_prototypes, self.item_prototypes):
@@ -116,7 +116,7 @@ class Backbone(Module):
         edge_weight: Optional[Tensor] = None,
         x: Optional[Tensor] = None,
     ) -> BackboneOutput:
-        r"""Embeds all nodes of the undirected user-item graph.
+        r"""Embed all nodes of the undirected user-item graph.
 
         Args:
             edge_index (torch.Tensor or SparseTensor): The undirected user-item
@@ -138,7 +138,7 @@ class Backbone(Module):
         return self.encode(x, *self.normalise(edge_index, edge_weight, dtype))
 
     def encode(self, x: Any, edge_index: Tensor, edge_weight: Tensor) -> BackboneOutput:
-        r"""Embeds all nodes: what a subclass writes.
+        r"""Embed all nodes: what a subclass writes.
 
         Args:
             x (torch.Tensor, optional): The features, :obj:`None` where
@@ -288,7 +288,7 @@ class Backbone(Module):
         return graph.edge_index, edge_weight
 
     def check_output(self, what: str, value: object) -> None:
-        r"""Raises a :class:`ValueError` unless :obj:`value` has one row per node."""
+        r"""Raise a :class:`ValueError` unless :obj:`value` has one row per node."""
         shape = (self.num_nodes, self.embedding_dim)
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         if got != shape:
@@ -306,7 +306,7 @@ class Backbone(Module):
 
 
 def check_triplet_rows(user: Tensor, positive: Tensor, negative: Tensor) -> None:
-    r"""Raises a :class:`ValueError` unless there is a user and two items per row."""
+    r"""Raise a :class:`ValueError` unless there is a user and two items per row."""
     check_matrix('user', user)
     check_same_shape('positive', positive, 'user', user)
     check_same_shape('negative', negative, 'user', user)

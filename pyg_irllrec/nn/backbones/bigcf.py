@@ -111,7 +111,7 @@ class BIGCF(ContrastiveBackbone):
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
-        r"""Embeds all nodes of a normalised graph; the view is :math:`\mathbf{H}`."""
+        r"""Embed all nodes of a normalised graph; the view is :math:`\mathbf{H}`."""
         layers = self.layers(x, edge_index, edge_weight)
         embedding = sum_tensors(layers)
         seen = layers[:-1] if self.interaction_intents else []

@@ -82,7 +82,7 @@ class DCCF(ContrastiveBackbone):
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
-        r"""Embeds all nodes of a normalised graph, with the views of all layers."""
+        r"""Embed all nodes of a normalised graph, with the views of all layers."""
         layers = [x]
         views: list[Tensor] = []
         for _ in range(self.num_layers):

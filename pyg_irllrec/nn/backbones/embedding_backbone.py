@@ -79,7 +79,7 @@ class EmbeddingBackbone(Backbone):
         self._draw_tables()
 
     def reset_parameters(self) -> None:
-        r"""Draws all parameters anew (Xavier-uniform)."""
+        r"""Draw all parameters anew (Xavier-uniform)."""
         super().reset_parameters()
         self._draw_tables()
 
@@ -103,7 +103,7 @@ class EmbeddingBackbone(Backbone):
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
-        r"""Embeds all nodes of a normalised graph."""
+        r"""Embed all nodes of a normalised graph."""
         layers = self.layers(x, edge_index, edge_weight)
         intent = self.interaction_intent(layers[:-1], edge_index)
         return BackboneOutput(sum_tensors(layers), intent)

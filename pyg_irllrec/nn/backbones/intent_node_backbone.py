@@ -124,7 +124,7 @@ class IntentNodeBackbone(Backbone):
         )
 
     def reset_parameters(self) -> None:
-        r"""Draws all parameters of the backbone anew."""
+        r"""Draw all parameters of the backbone anew."""
         self.backbone.reset_parameters()
 
     @property
@@ -143,7 +143,7 @@ class IntentNodeBackbone(Backbone):
         edge_weight: Optional[Tensor] = None,
         x: Optional[Tensor] = None,
     ) -> BackboneOutput:
-        r"""Embeds users and items on their graph and the edges of intents; the
+        r"""Embed users and items on their graph and the edges of intents; the
         arguments are those of :class:`~pyg_irllrec.nn.Backbone`."""
         given = {} if x is None else {'x': self._with_intents(x)}
         joined = self._join(edge_index, edge_weight)

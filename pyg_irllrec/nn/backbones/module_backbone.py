@@ -126,7 +126,7 @@ class ModuleBackbone(Backbone):
         self._draw_table()
 
     def reset_parameters(self) -> None:
-        r"""Draws all parameters anew (Xavier-uniform), then resets the module."""
+        r"""Draw all parameters anew (Xavier-uniform), then resets the module."""
         super().reset_parameters()
         self._draw_table()
         reset(self.module)
@@ -143,7 +143,7 @@ class ModuleBackbone(Backbone):
         return None if self.features is None else self.features.weight
 
     def encode(self, x: Any, edge_index: Tensor, edge_weight: Tensor) -> BackboneOutput:
-        r"""Embeds all nodes by the module."""
+        r"""Embed all nodes by the module."""
         embedding = self._call(x, edge_index, edge_weight)
         intent = self.interaction_intent([embedding], edge_index)
         return BackboneOutput(embedding, intent)

@@ -103,7 +103,7 @@ class TwoViewBackbone(ContrastiveBackbone):
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
-        r"""Embeds all nodes of a normalised graph, in training also in two views."""
+        r"""Embed all nodes of a normalised graph, in training also in two views."""
         if not self.training or self.contrast_weight == 0:
             return super().encode(x, edge_index, edge_weight)
         first, second = (self.view(x, edge_index, edge_weight) for _ in range(2))

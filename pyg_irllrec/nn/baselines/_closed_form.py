@@ -66,7 +66,7 @@ class ClosedForm(Ranker):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        r"""Forgets what :meth:`calibrate` has chosen."""
+        r"""Forget what :meth:`calibrate` has chosen."""
         # Not a buffer, which would change its precision with the model.
         self._chosen = torch.tensor([*self._given.values()], dtype=torch.float64)
 
@@ -93,7 +93,7 @@ class ClosedForm(Ranker):
         k: int = 20,
         progress: bool = False,
     ) -> None:
-        r"""Chooses the options that were not given, by the sum of Recall@k and NDCG@k
+        r"""Choose the options that were not given, by the sum of Recall@k and NDCG@k
         on validation alone, uphill on a grid, and on at most 3000 of its users.
 
         Args:
@@ -218,7 +218,7 @@ class ClosedForm(Ranker):
         return solution if isinstance(solution, tuple) else (solution,)
 
     def set_solution(self, solution: Sequence[Tensor]) -> None:
-        r"""Takes the solution of another one with these interactions and options, on
+        r"""Take the solution of another one with these interactions and options, on
         this device, which is not solved again."""
         key = (self.device, tuple(self.options.values()))
         items = UserItems(self.interactions, self.num_users, self.num_items)
@@ -266,7 +266,7 @@ class ClosedForm(Ranker):
         return self._chosen.clone()
 
     def set_extra_state(self, state: Tensor) -> None:
-        r"""Takes the options of another.
+        r"""Take the options of another.
 
         Raises:
             ValueError: If it has other options.

@@ -86,7 +86,7 @@ class IntentLGConv(MessagePassing):
         intent: Union[Tensor, PairTensor, None] = None,
         size: Size = None,
     ) -> Tensor:
-        r"""Runs the layer.
+        r"""Run the layer.
 
         Args:
             x (torch.Tensor or tuple): The node features. A pair holds those of

@@ -278,7 +278,7 @@ class IntentAlignmentLoss(Module):
 def _check_shapes(
     num_nodes: int, *values: tuple[str, Optional[Tensor], str, Optional[Tensor]]
 ) -> None:
-    r"""Raises a :class:`ValueError` unless each value has a row per node, and the shape
+    r"""Raise a :class:`ValueError` unless each value has a row per node, and the shape
     of the other one beside it."""
     for name, value, other_name, other in values:
         if value is None:

@@ -27,7 +27,7 @@ from pyg_irllrec.utils.ranks import Ranks
 
 
 class PairwiseAlignmentLoss(Module):
-    r"""Pulls each node's graph embedding to the same node's text embedding, from
+    r"""Pull each node's graph embedding to the same node's text embedding, from
     the `"Intent Representation Learning with Large Language Model for
     Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper (pairwise
     alignment; with profiles alone it is the RLMRec-Con loss of

@@ -181,7 +181,7 @@ def _own_users(triplets: Tensor, ranks: Ranks) -> tuple[Tensor, float]:
 
 
 def _check_counts(value: Tensor) -> None:
-    r"""Raises a :class:`ValueError` unless these are finite numbers from zero on."""
+    r"""Raise a :class:`ValueError` unless these are finite numbers from zero on."""
     if not isinstance(value, Tensor) or value.dim() != 1 or value.is_complex():
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"'popularity' must be a vector of real numbers, got {got}")

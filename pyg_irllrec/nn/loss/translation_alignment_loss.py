@@ -20,7 +20,7 @@ from pyg_irllrec.utils.ranks import Ranks
 
 
 class TranslationAlignmentLoss(Module):
-    r"""Aligns the text intents of all nodes with their graph embeddings under
+    r"""Align the text intents of all nodes with their graph embeddings under
     noise, from the `"Intent Representation Learning with Large Language Model for
     Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper (translation
     alignment):

@@ -23,7 +23,7 @@ def interactions_of(model: Recommender) -> Tensor:
 
 
 def check_interactions(model: Recommender, pairs: Tensor) -> None:
-    r"""Raises a :class:`ValueError` unless these are the interactions of the graph that
+    r"""Raise a :class:`ValueError` unless these are the interactions of the graph that
     the model embeds."""
     sizes = model.num_users, model.num_items
     own, given = (

@@ -15,7 +15,7 @@ def note_choosing(what: str, progress: bool) -> None:
 
 @contextmanager
 def counting_trials(what: str, progress: bool) -> Iterator[Callable[[int], object]]:
-    r"""Gives what counts trials that are done, on a bar where there is a terminal."""
+    r"""Give what counts trials that are done, on a bar where there is a terminal."""
     shown = progress and sys.stderr.isatty()
     with tqdm(desc=what, unit=' trials', disable=not shown) as bar:
         bar.refresh()  # The first trial may take minutes.

@@ -219,7 +219,7 @@ class IRLLRec(Recommender):
         return cluster.to(self.device)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> IRLLRec:
-        r"""Moves the model, and its texts as they are to be stored."""
+        r"""Move the model, and its texts as they are to be stored."""
         held = {name: self._buffers[name] for name in _TEXTS}
         if self.text_storage == 'device':
             held = {}
@@ -236,7 +236,7 @@ class IRLLRec(Recommender):
         return self
 
     def reset_parameters(self) -> None:
-        r"""Draws all parameters anew, those of the text towers too; the teacher becomes
+        r"""Draw all parameters anew, those of the text towers too; the teacher becomes
         an exact copy again."""
         super().reset_parameters()
         for module in (
@@ -259,7 +259,7 @@ class IRLLRec(Recommender):
         return x + added.to(x.dtype)
 
     def prefetch(self, triplets: Tensor) -> Tensor:
-        r"""Starts to send a batch to the device of the model, with the rows of texts
+        r"""Start to send a batch to the device of the model, with the rows of texts
         that it reads where these lie on the host: call it a batch ahead.
 
         Args:
@@ -292,7 +292,7 @@ class IRLLRec(Recommender):
         return found, batch_nodes(triplets, self.num_users)
 
     def update_teacher(self) -> None:
-        r"""Moves the teacher of the intent tower one step, if a term reads it."""
+        r"""Move the teacher of the intent tower one step, if a term reads it."""
         if self._reads_intents():
             assert self.intent_projector is not None
             self.intent_projector.update()

@@ -169,7 +169,7 @@ class Ranker(Module):
         k: int = 20,
         progress: bool = False,
     ) -> None:
-        r"""Chooses the options that were left open, by the sum of Recall@k and NDCG@k
+        r"""Choose the options that were left open, by the sum of Recall@k and NDCG@k
         on validation alone. (default: there are none)
 
         Args:

@@ -64,7 +64,7 @@ def check_scores(score: object, num_users: int, num_items: int) -> Tensor:
 
 
 def check_best(values: Tensor, user: Tensor) -> None:
-    r"""Raises a :class:`ValueError` where the scores of a user cannot be ranked: NaN
+    r"""Raise a :class:`ValueError` where the scores of a user cannot be ranked: NaN
     and infinity come first among the best."""
     best = values[:, 0]
     wrong = best.isnan() | best.isposinf()
@@ -103,7 +103,7 @@ def check_pairs(name: str, pairs: object, num_users: int, num_items: int) -> Ten
 
 
 def check_queries(users: Tensor, k: int, num_users: int, num_items: int) -> None:
-    r"""Raises a :class:`ValueError` unless the ids are those of users and there are
+    r"""Raise a :class:`ValueError` unless the ids are those of users and there are
     :obj:`k` items."""
     if users.dim() != 1:
         raise ValueError(

@@ -127,7 +127,7 @@ class Recommender(Ranker):
                 self.get_embeddings()  # Lazy modules learn their sizes.
 
     def reset_parameters(self) -> None:
-        r"""Draws all parameters anew: under the same seed, those of a new model, with
+        r"""Draw all parameters anew: under the same seed, those of a new model, with
         the limit of :class:`~pyg_irllrec.nn.ModuleBackbone`. What :meth:`calibrate` has
         chosen is forgotten."""
         self.backbone.reset_parameters()
@@ -273,7 +273,7 @@ class Recommender(Ranker):
         return LossOutput(torch.stack(list(terms.values())).sum(), terms)
 
     def prefetch(self, triplets: Tensor) -> Tensor:
-        r"""Starts to send a batch to the device of the model: call it a batch ahead.
+        r"""Start to send a batch to the device of the model: call it a batch ahead.
 
         Args:
             triplets (torch.Tensor): The batch, :math:`(3, B)`.
@@ -363,7 +363,7 @@ class Recommender(Ranker):
         k: int = 20,
         progress: bool = False,
     ) -> None:
-        r"""Chooses :obj:`blend_weight` by Recall@k and NDCG@k on validation alone, each
+        r"""Choose :obj:`blend_weight` by Recall@k and NDCG@k on validation alone, each
         divided by its best value among single rankers. From the best single ranker it
         moves towards others as long as that gains, so that what does not help has the
         weight 0. Companions that are to be calibrated are so first. Without companions

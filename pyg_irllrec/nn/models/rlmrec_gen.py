@@ -122,7 +122,7 @@ class RLMRecGen(Recommender):
         self.reconstructor = TextProjector(backbone.embedding_dim, profile.size(1))
 
     def reset_parameters(self) -> None:
-        r"""Draws all parameters anew, those of the text term too."""
+        r"""Draw all parameters anew, those of the text term too."""
         super().reset_parameters()
         xavier_uniform_(self.mask_token)
         self.reconstructor.reset_parameters()

@@ -8,7 +8,7 @@ from pyg_irllrec.serving.nodes import Nodes
 
 
 class NodeSearch:
-    r"""Finds nodes by a part of their id or title, whatever the case of its letters.
+    r"""Find nodes by a part of their id or title, whatever the case of its letters.
 
     All ids and titles are one text, which is searched at the speed of memory.
     """

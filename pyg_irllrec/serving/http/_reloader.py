@@ -34,11 +34,11 @@ class Reloader:
         self._thread = threading.Thread(target=self._run, name='reload', daemon=True)
 
     def start(self) -> None:
-        r"""Begins to look."""
+        r"""Begin to look."""
         self._thread.start()
 
     def stop(self) -> None:
-        r"""Looks no more; a bundle that is being read is left."""
+        r"""Look no more; a bundle that is being read is left."""
         self._stopped.set()
 
     def _run(self) -> None:
@@ -47,7 +47,7 @@ class Reloader:
                 self.reload()
 
     def reload(self) -> None:
-        r"""Reads the bundle of the folder and serves it, if it can be read."""
+        r"""Read the bundle of the folder and serves it, if it can be read."""
         try:
             bundle, version = self._folder.load()
             self._service.replace(bundle, version)

@@ -63,7 +63,7 @@ class WorkerPool:
         return await asyncio.wrap_future(self.submit(work))
 
     def close(self) -> None:
-        r"""Ends the threads, after what they work on."""
+        r"""End the threads, after what they work on."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _take_place(self) -> None:

@@ -31,7 +31,7 @@ def serve(
     index: str = 'exact',
     device: str = 'cpu',
 ) -> None:
-    r"""Serves a bundle over HTTP until it is stopped by Ctrl-C or :obj:`SIGTERM`: then
+    r"""Serve a bundle over HTTP until it is stopped by Ctrl-C or :obj:`SIGTERM`: then
     it takes no new requests and answers those that it has.
 
     .. code-block:: python

@@ -60,7 +60,7 @@ class Service:
         return self._held.version
 
     def replace(self, bundle: Bundle, version: str) -> None:
-        r"""Puts another bundle in the place of the one that is served."""
+        r"""Put another bundle in the place of the one that is served."""
         _warm_up(bundle, self._index)
         users, items = NodeSearch(bundle.users), NodeSearch(bundle.items)
         self._held = Held(bundle, version, users, items, plain(bundle.info()))
@@ -203,7 +203,7 @@ class Service:
 
 
 def check_known(nodes: Nodes, ids: Iterable[NodeId], name: str) -> None:
-    r"""Raises :class:`UnknownId` at the first id that is not there."""
+    r"""Raise :class:`UnknownId` at the first id that is not there."""
     for each in ids:
         if each not in nodes:
             raise unknown(nodes, each, name)
@@ -228,7 +228,7 @@ def plain(value: Any) -> Any:
 
 
 def _warm_up(bundle: Bundle, index: str) -> None:
-    r"""Makes what a bundle makes on its first use, such as the words of its intents.
+    r"""Make what a bundle makes on its first use, such as the words of its intents.
     What a model cannot do is an error of the requests that ask for it."""
     user, item = bundle.users[:1], bundle.items[:1]
     for work in (

@@ -214,7 +214,7 @@ class _State:
         return self._fences > 0 or means_thought(language)
 
     def pass_mark(self, mark: _Mark) -> bool:
-        r"""Goes past a mark. Returns whether all before it were thoughts."""
+        r"""Go past a mark. Returns whether all before it were thoughts."""
         before = False
         if mark.kind == 'open':
             self._depth += 1

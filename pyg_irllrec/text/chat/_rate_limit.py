@@ -6,7 +6,7 @@ from typing import Optional
 
 
 class RateLimit:
-    r"""Spreads an amount per minute evenly over all threads.
+    r"""Spread an amount per minute evenly over all threads.
 
     Args:
         per_minute (float, optional): The amount per minute; :obj:`None` for no limit.
@@ -18,7 +18,7 @@ class RateLimit:
         self._next_start = 0.0
 
     def reserve(self, amount: float) -> float:
-        r"""Reserves an amount, and returns the seconds to wait before its use."""
+        r"""Reserve an amount, and returns the seconds to wait before its use."""
         with self._lock:
             now = time.monotonic()
             start = max(now, self._next_start)
@@ -26,6 +26,6 @@ class RateLimit:
             return start - now
 
     def correct(self, amount: float) -> None:
-        r"""Reserves more, or gives back an amount that was not used."""
+        r"""Reserve more, or gives back an amount that was not used."""
         with self._lock:
             self._next_start += amount * self._seconds_per_unit

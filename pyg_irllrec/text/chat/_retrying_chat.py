@@ -22,7 +22,7 @@ class RunCancelled(Exception):
 
 
 class RetryingChat:
-    r"""Calls a chat model, retries calls that fail for a passing reason, and keeps to
+    r"""Call a chat model, retries calls that fail for a passing reason, and keeps to
     rate limits. It may be shared by threads.
 
     Args:
@@ -57,7 +57,7 @@ class RetryingChat:
         self._random = random.Random()  # For the time of a call, never its content.
 
     def ask(self, conversation: Conversation) -> ChatReply:
-        r"""Returns the answer, with its token counts.
+        r"""Return the answer, with its token counts.
 
         Raises:
             ChatError: If the model does not answer, after all retries.

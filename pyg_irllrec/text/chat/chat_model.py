@@ -30,4 +30,4 @@ class ChatModel(Protocol):
     """
 
     def __call__(self, conversations: Sequence[Conversation], /) -> Sequence[str]:
-        r"""Returns one answer per conversation."""
+        r"""Return one answer per conversation."""

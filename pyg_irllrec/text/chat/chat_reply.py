@@ -26,7 +26,7 @@ class ChatReply(str):
         prompt_tokens: Optional[int] = None,
         answer_tokens: Optional[int] = None,
     ) -> ChatReply:
-        r"""Makes a string with token counts."""
+        r"""Make a string with token counts."""
         reply = super().__new__(cls, text)
         reply.prompt_tokens = _known_count(prompt_tokens)
         reply.answer_tokens = _known_count(answer_tokens)

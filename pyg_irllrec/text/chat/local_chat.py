@@ -87,7 +87,7 @@ class LocalChat:
         self._waiting: deque[_Question] = deque()
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[ChatReply]:
-        r"""Returns one answer per conversation."""
+        r"""Return one answer per conversation."""
         questions = [_Question(self._encode(each)) for each in conversations]
         with self._changed:
             self._waiting.extend(questions)
@@ -264,7 +264,7 @@ class LocalChat:
 
     @contextmanager
     def _greedy_decoding(self, pad: int, ends: list[int]) -> Iterator[None]:
-        r"""Replaces the model's generation settings, which may sample, search by beams
+        r"""Replace the model's generation settings, which may sample, search by beams
         or penalise repetition: arguments of a call would be merged with them."""
         model = self.llm.llm
         config = model.generation_config

@@ -124,7 +124,7 @@ class OpenAIChat:
         self._endpoint = Endpoint(base_url, key, timeout, _MAX_RESPONSE_BYTES)
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[ChatReply]:
-        r"""Returns one answer per conversation, of one request after the other."""
+        r"""Return one answer per conversation, of one request after the other."""
         return [self._ask(conversation) for conversation in conversations]
 
     def describe(self) -> dict[str, Any]:
@@ -184,7 +184,7 @@ class OpenAIChat:
         return reply
 
     def _compare_model(self, answering: Any) -> None:
-        r"""Warns once if another model answers than was asked for."""
+        r"""Warn once if another model answers than was asked for."""
         if self._has_warned or not isinstance(answering, str) or not answering.strip():
             return
         if not _is_same_model(self.model, answering):

@@ -66,7 +66,7 @@ class RayVLLM:
         self.batch_size = batch_size
 
     def __call__(self, conversations: Sequence[Conversation]) -> NoReturn:
-        r"""Raises a :class:`ValueError`."""
+        r"""Raise a :class:`ValueError`."""
         raise ValueError(
             "'model' answers on a Ray cluster alone: call IntentExtractor.on_ray"
         )

@@ -19,7 +19,7 @@ def encode_rows(
     texts: Sequence[str],
     refusals: tuple[type[Exception], ...],
 ) -> npt.NDArray[np.float32]:
-    r"""Encodes a batch in one call. If it is refused because of some texts, those are
+    r"""Encode a batch in one call. If it is refused because of some texts, those are
     found by halving, and no other is encoded twice.
 
     Args:

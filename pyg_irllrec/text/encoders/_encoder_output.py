@@ -1,4 +1,4 @@
-"""Checks the input, output and description of any encoder."""
+"""Check the input, output and description of any encoder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def checked_texts(name: str, texts: Iterable[Any]) -> Iterator[str]:
 
 
 def as_vectors(source: str, value: Any, num_texts: int) -> npt.NDArray[np.float32]:
-    r"""Converts the result of :obj:`source` to :obj:`float32` vectors, or raises a
+    r"""Convert the result of :obj:`source` to :obj:`float32` vectors, or raises a
     :class:`ValueError` unless it has one finite row per text."""
     vectors = as_matrix(source, value, num_texts)
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
@@ -32,7 +32,7 @@ def as_vectors(source: str, value: Any, num_texts: int) -> npt.NDArray[np.float3
 
 
 def as_matrix(source: str, value: Any, num_texts: int) -> npt.NDArray[np.float32]:
-    r"""Converts the result of :obj:`source` to a :obj:`float32` matrix, or raises a
+    r"""Convert the result of :obj:`source` to a :obj:`float32` matrix, or raises a
     :class:`ValueError` unless it has one row per text."""
     try:
         with np.errstate(over='ignore'):  # Infinity is refused by name.

@@ -44,7 +44,7 @@ class VectorTable(SQLiteFile):
         return {key: _unpack(key, blob, checksum) for key, blob, checksum in found}
 
     def write(self, keys: Sequence[bytes], vectors: npt.NDArray[np.float32]) -> None:
-        r"""Stores one vector per key, in one transaction."""
+        r"""Store one vector per key, in one transaction."""
         blobs = (row.astype('<f4').tobytes() for row in vectors)
         with self._named_errors(), self._db as db:
             db.executemany(

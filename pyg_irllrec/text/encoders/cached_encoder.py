@@ -108,7 +108,7 @@ class CachedEncoder:
         return describe_encoder(self.encoder)
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        r"""Returns vectors of shape :math:`(N, D_t)`."""
+        r"""Return vectors of shape :math:`(N, D_t)`."""
         texts = list(checked_texts('texts', texts))
         row_of = {text: row for row, text in enumerate(dict.fromkeys(texts))}
         distinct = list(row_of)
@@ -178,7 +178,7 @@ class CachedEncoder:
         out: npt.NDArray[np.float32],
         missing: list[int],
     ) -> tuple[npt.NDArray[np.float32], dict[int, str]]:
-        r"""Encodes and stores the missing vectors, batch by batch."""
+        r"""Encode and stores the missing vectors, batch by batch."""
         reasons: dict[int, str] = {}
         with tqdm(
             total=len(texts),

@@ -29,7 +29,7 @@ _MAX_RETRY_AFTER_SECONDS = 600.0
 
 
 class OpenAIEncoder:
-    r"""Encodes texts by an endpoint with OpenAI's embeddings API, which is OpenAI's or
+    r"""Encode texts by an endpoint with OpenAI's embeddings API, which is OpenAI's or
     your own (vLLM, Ollama, ...). It uses the :obj:`openai` client (extra :obj:`llm`).
     Wrap it in a :class:`~pyg_irllrec.text.CachedEncoder` to pay for each text once.
 
@@ -96,7 +96,7 @@ class OpenAIEncoder:
         self._key = key
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        r"""Returns vectors of shape :math:`(N, D_t)`. Empty texts are sent as a blank,
+        r"""Return vectors of shape :math:`(N, D_t)`. Empty texts are sent as a blank,
         because the API rejects them."""
         texts = [text or ' ' for text in checked_texts('texts', texts)]
         if not texts:

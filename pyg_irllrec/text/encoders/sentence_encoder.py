@@ -17,7 +17,7 @@ from pyg_irllrec.utils.optional import import_optional
 
 
 class SentenceEncoder:
-    r"""Encodes texts as unit vectors with a `sentence-transformers
+    r"""Encode texts as unit vectors with a `sentence-transformers
     <https://www.sbert.net>`_ model (extra :obj:`text`).
 
     Args:
@@ -51,7 +51,7 @@ class SentenceEncoder:
         self.progress = progress
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        r"""Returns vectors of shape :math:`(N, D_t)`.
+        r"""Return vectors of shape :math:`(N, D_t)`.
 
         Raises:
             EncodingError: If a text holds a lone surrogate, or its vector is not

@@ -34,7 +34,7 @@ class TfidfState(NamedTuple):
 
 
 class TfidfEncoder:
-    r"""Encodes texts by latent semantic analysis, without a model and a network:
+    r"""Encode texts by latent semantic analysis, without a model and a network:
     TF-IDF, then truncated SVD, then unit rows.
 
     Once fitted, it encodes all texts in one space, those that it was not fitted on too.
@@ -77,7 +77,7 @@ class TfidfEncoder:
         return self.state is None
 
     def fit(self, texts: Iterable[str]) -> Self:
-        r"""Learns the vocabulary and the directions of texts, in place of those of
+        r"""Learn the vocabulary and the directions of texts, in place of those of
         before, and returns the encoder.
 
         Args:
@@ -90,7 +90,7 @@ class TfidfEncoder:
         return self
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        r"""Returns vectors of shape :math:`(N, D_t)`. A text without a word of the
+        r"""Return vectors of shape :math:`(N, D_t)`. A text without a word of the
         vocabulary gets zeros.
 
         Raises:

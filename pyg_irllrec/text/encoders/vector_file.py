@@ -51,7 +51,7 @@ def save_vectors(
     ids: _AnyIds,
     description: dict[str, Any],
 ) -> None:
-    r"""Writes vectors, their ids and their description to one npz file,
+    r"""Write vectors, their ids and their description to one npz file,
     completely or not at all. It holds the arrays :obj:`embedding` and :obj:`ids`, and
     :obj:`record`, a JSON object with the fields of :obj:`description` and
     :obj:`dimension`, :obj:`count`, :obj:`date` and :obj:`ids_sha256`.
@@ -95,7 +95,7 @@ def load_vectors(
     expect: Optional[dict[str, Any]] = None,
     missing: str = 'error',
 ) -> VectorFile:
-    r"""Reads the vectors of some ids, in their order, from a file of
+    r"""Read the vectors of some ids, in their order, from a file of
     :func:`save_vectors`, or from another :obj:`.npz` file with :obj:`ids` and
     :obj:`embedding`. Memory holds only the vectors of these ids and a block of others.
     What the file claims about its size is compared with its bytes first; an array that
@@ -243,7 +243,7 @@ class _Member(NamedTuple):
 
 @contextmanager
 def _open_member(archive: zipfile.ZipFile, name: str) -> Iterator[_Member]:
-    r"""Opens an array behind its header, which claims no more than there is."""
+    r"""Open an array behind its header, which claims no more than there is."""
     info = archive.getinfo(f'{name}.npy')
     _check_unpacked_size(archive, info)
     with archive.open(info) as file:

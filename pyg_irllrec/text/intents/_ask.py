@@ -16,7 +16,7 @@ _MAX_QUOTED = 100
 
 
 def ask(chat: RetryingChat, question: Question, wanted: Wanted) -> JournalEntry:
-    r"""Asks a question, and once more where the answer is invalid.
+    r"""Ask a question, and once more where the answer is invalid.
 
     Raises:
         ChatError: If the model answers no question.

@@ -21,7 +21,7 @@ def ask_in_threads(
     num_threads: int,
     cancelled: threading.Event,
 ) -> Generator[Answer, None, None]:
-    r"""Asks from several threads, and yields what is in the journal by then, in any
+    r"""Ask from several threads, and yields what is in the journal by then, in any
     order. Errors of a thread are raised here.
 
     Args:
@@ -69,7 +69,7 @@ def ask_in_threads(
 
 
 def _join(threads: list[threading.Thread], seconds: float) -> None:
-    r"""Waits for threads, at most so long for all together."""
+    r"""Wait for threads, at most so long for all together."""
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))

@@ -56,7 +56,7 @@ def ask_on_ray(
     calls: Calls,
     workers: Workers,
 ) -> Generator[Answer, None, None]:
-    r"""Asks from actors of Ray Data, and yields what is in the journal by then, in any
+    r"""Ask from actors of Ray Data, and yields what is in the journal by then, in any
     order. Actors write nothing: answers are stored here.
 
     Args:
@@ -109,7 +109,7 @@ def _answers(
 
 
 def _write_questions(questions: Iterator[Question], folder: Path) -> bool:
-    r"""Writes questions into Parquet; returns whether there are any."""
+    r"""Write questions into Parquet; returns whether there are any."""
     import pyarrow as pa
     from pyarrow import parquet
 

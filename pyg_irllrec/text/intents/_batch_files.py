@@ -28,7 +28,7 @@ _MAX_SHOWN = 3
 
 
 def check_free(path: Path) -> None:
-    r"""Raises a :class:`ValueError` if requests lie there already."""
+    r"""Raise a :class:`ValueError` if requests lie there already."""
     if path.suffix != '.jsonl':
         raise ValueError(f"'requests' must end in .jsonl, got {path}")
     for found in sorted(path.parent.glob(f'{path.stem}-*.jsonl'))[:1]:
@@ -45,7 +45,7 @@ def write_requests(
     max_requests: int,
     max_bytes: int,
 ) -> list[Path]:
-    r"""Writes requests into :obj:`name-1.jsonl` and so on, and returns the paths."""
+    r"""Write requests into :obj:`name-1.jsonl` and so on, and returns the paths."""
     lines = (_request(question, model) for question in questions)
     line = next(lines, None)
     paths: list[Path] = []
@@ -81,7 +81,7 @@ def _request(question: Question, model: OpenAIChat) -> bytes:
 def check_answers(
     paths: Sequence[Path], model: OpenAIChat, listed: QuestionList
 ) -> None:
-    r"""Raises a :class:`ValueError` unless each line is an answer to a question of the
+    r"""Raise a :class:`ValueError` unless each line is an answer to a question of the
     list."""
     for path in paths:
         for number, line in _lines(path):
@@ -109,7 +109,7 @@ def read_answers(
     listed: QuestionList,
     entries: Journal,
 ) -> None:
-    r"""Stores the answers of files that were checked, each once. Warns of those that
+    r"""Store the answers of files that were checked, each once. Warns of those that
     failed, and of those that a question has besides another one."""
     reasons: Counter[str] = Counter()
     others: Counter[str] = Counter()

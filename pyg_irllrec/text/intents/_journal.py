@@ -90,7 +90,7 @@ class Journal(SQLiteFile):
         return {row[0]: _unpack(row) for row in sound}
 
     def write(self, key: bytes, entry: JournalEntry) -> None:
-        r"""Stores an entry. It replaces an earlier one, and adds to its counts."""
+        r"""Store an entry. It replaces an earlier one, and adds to its counts."""
         with self._lock, self._named_errors(), self._db as db:
             old = db.execute('SELECT * FROM outcomes WHERE key = ?', (key,)).fetchone()
             counts: tuple[int, ...] = entry[2:5]

@@ -91,7 +91,7 @@ class QuestionList:
         return None if found is None else int(found[0])
 
     def close(self) -> None:
-        r"""Removes the temporary file."""
+        r"""Remove the temporary file."""
         self._db.close()
 
     def _check_nodes(self) -> None:

@@ -27,7 +27,7 @@ class Question(NamedTuple):
 
 
 class QuestionMaker:
-    r"""Puts evidence into questions.
+    r"""Put evidence into questions.
 
     Args:
         model (dict): The description of the model.

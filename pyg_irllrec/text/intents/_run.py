@@ -87,7 +87,7 @@ def follow(
     what: str,
     progress: bool,
 ) -> None:
-    r"""Waits for answers, with a progress bar.
+    r"""Wait for answers, with a progress bar.
 
     Args:
         answers (iterable): Questions with their entries, which are stored already.

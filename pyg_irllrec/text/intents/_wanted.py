@@ -15,7 +15,7 @@ class Wanted(NamedTuple):
     """The largest number of intents."""
 
     def read(self, answer: str, num_texts: int) -> JournalEntry:
-        r"""Reads the intents or the profile in an answer about so many texts.
+        r"""Read the intents or the profile in an answer about so many texts.
 
         Raises:
             ValueError: If the answer is invalid.

@@ -159,7 +159,7 @@ class EvidenceShards(Sequence[Evidence]):
 def save_evidence(
     folder: PathLike, evidence: Iterable[Evidence], shard_size: int = 100_000
 ) -> None:
-    r"""Writes evidence into a folder of Parquet files, for
+    r"""Write evidence into a folder of Parquet files, for
     :class:`EvidenceShards`, one node after the other. The folder appears when it is
     whole.
 
@@ -204,7 +204,7 @@ def save_evidence(
 
 
 def _groups(evidence: Iterable[Evidence], size: int) -> Iterator[list[Evidence]]:
-    r"""Runs of nodes of one type, each of so many at most."""
+    r"""Run of nodes of one type, each of so many at most."""
     rows: list[Evidence] = []
     for each in each_of('evidence', evidence, Evidence):
         if len(rows) == size or (rows and rows[0].side != each.side):

@@ -79,7 +79,7 @@ class ExtractiveModel:
         self._sha256 = hashlib.sha256(content.encode()).hexdigest()
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[str]:
-        r"""Returns one answer per conversation."""
+        r"""Return one answer per conversation."""
         return [self._answer(read_evidence(c[-1]['content'])) for c in conversations]
 
     def describe(self) -> dict[str, Any]:

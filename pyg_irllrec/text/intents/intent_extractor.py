@@ -46,7 +46,7 @@ from pyg_irllrec.utils.optional import import_optional
 
 
 class IntentExtractor:
-    r"""Asks a chat model for the intents in each node's evidence, or for a profile of
+    r"""Ask a chat model for the intents in each node's evidence, or for a profile of
     the node, and writes one :class:`~pyg_irllrec.text.IntentRecord` per node.
 
     .. code-block:: python
@@ -168,7 +168,7 @@ class IntentExtractor:
         path: PathLike,
         journal: Optional[PathLike] = None,
     ) -> dict[str, Any]:
-        r"""Asks about each node without an answer in the journal, and writes one record
+        r"""Ask about each node without an answer in the journal, and writes one record
         per node, in the order of :obj:`evidence`, and a manifest beside the file.
 
         Args:
@@ -281,7 +281,7 @@ class IntentExtractor:
         max_requests: int = 50_000,
         max_bytes: int = 200_000_000,
     ) -> list[Path]:
-        r"""Writes the questions without an answer in the journal into batch files of
+        r"""Write the questions without an answer in the journal into batch files of
         OpenAI's form, which many providers and :obj:`vllm run-batch` take:
 
         .. code-block:: python
@@ -332,7 +332,7 @@ class IntentExtractor:
         answers: Sequence[PathLike],
         journal: Optional[PathLike] = None,
     ) -> dict[str, int]:
-        r"""Puts the answers of batch files into the journal, in any order and in as
+        r"""Put the answers of batch files into the journal, in any order and in as
         many calls as there are files. Where each question was answered then, it writes
         the records and the manifest, as a call does; until then a call would ask for
         the rest.
@@ -423,7 +423,7 @@ class IntentExtractor:
                 yield Run(evidence, maker, listed, entries), entries
 
     def _save(self, run: Run, path: Path) -> dict[str, Any]:
-        r"""Writes the records and the manifest, which it returns."""
+        r"""Write the records and the manifest, which it returns."""
         counts = run.counts()
         prompts = sorted(run.maker.prompts.items())
         manifest = {

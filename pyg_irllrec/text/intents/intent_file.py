@@ -27,7 +27,7 @@ class IntentFile(NamedTuple):
 def save_intents(
     path: PathLike, records: Iterable[IntentRecord], manifest: dict[str, Any]
 ) -> None:
-    r"""Writes one record per line, in their order, and a manifest beside the file, such
+    r"""Write one record per line, in their order, and a manifest beside the file, such
     as :obj:`intents.manifest.json` for :obj:`intents.jsonl`. Records hold no dates, so
     that equal records give the same file, byte by byte.
 
@@ -53,7 +53,7 @@ def save_intents(
 
 
 def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> IntentFile:
-    r"""Reads a file of :func:`save_intents`, and compares it with its manifest.
+    r"""Read a file of :func:`save_intents`, and compares it with its manifest.
 
     Args:
         path (str or Path): The file, :obj:`.jsonl`.
@@ -130,7 +130,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def check_path(path: PathLike) -> Path:
-    r"""Returns the path, or raises a :class:`ValueError` unless it ends in
+    r"""Return the path, or raises a :class:`ValueError` unless it ends in
     :obj:`.jsonl`."""
     path = as_path('path', path)
     if path.suffix != '.jsonl':

@@ -15,7 +15,7 @@ _TERM = r'(?u)\b(?!\d+\b)\w\w+\b'
 def intent_keywords(
     texts: Sequence[str], assignment: Tensor, num_words: int = 4
 ) -> list[list[str]]:
-    r"""Describes latent intents in words: the terms with a higher TF-IDF weight in the
+    r"""Describe latent intents in words: the terms with a higher TF-IDF weight in the
     texts of the nodes of an intent than in all texts. Numbers, such as years, are no
     terms.
 

@@ -91,7 +91,7 @@ class IntentRecord:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> IntentRecord:
-        r"""Makes a record from the dictionary of :meth:`to_dict`.
+        r"""Make a record from the dictionary of :meth:`to_dict`.
 
         Raises:
             ValueError: If it has other names, or values of other types.
@@ -167,7 +167,7 @@ def _check_type(name: str, value: Any, kinds: tuple[type, ...]) -> None:
 
 
 def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, ...]:
-    r"""Reads the intents in a model's answer: one JSON object
+    r"""Read the intents in a model's answer: one JSON object
 
     .. code-block:: json
 
@@ -205,7 +205,7 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
 
 
 def read_profile(answer: str) -> str:
-    r"""Reads the profile in a model's answer, :obj:`{"reasoning": "...", "profile":
+    r"""Read the profile in a model's answer, :obj:`{"reasoning": "...", "profile":
     "..."}`, as :func:`read_answer` reads intents.
 
     Args:

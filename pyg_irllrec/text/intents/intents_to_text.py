@@ -7,7 +7,7 @@ from pyg_irllrec.utils.argument_checks import each_of
 
 
 def intents_to_text(records: Iterable[IntentRecord]) -> list[str]:
-    r"""Joins the intents of each node to one text for :obj:`data[side].intent_text`.
+    r"""Join the intents of each node to one text for :obj:`data[side].intent_text`.
     It reads :obj:`"Calm evenings: picks quiet films. Nostalgia: ..."`, and is
     :obj:`""` for a node without intents.
 

@@ -109,7 +109,7 @@ class Prompt:
         return cls(_FOLDER / what / f'{side}.md')
 
     def messages(self, texts: Sequence[str], max_intents: int) -> Conversation:
-        r"""Returns the conversation that asks about some texts.
+        r"""Return the conversation that asks about some texts.
 
         Args:
             texts (sequence of str): The texts.

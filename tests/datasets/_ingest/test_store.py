@@ -19,7 +19,7 @@ def folder(tmp_path):
 
 
 def seal(folder):
-    """Gives the manifest the sizes and checksums of the files as they are."""
+    """Give the manifest the sizes and checksums of the files as they are."""
     path = folder / 'manifest.json'
     manifest = json.loads(path.read_text())
     manifest['files'] = {name: file_digest(folder / name) for name in manifest['files']}

@@ -1,4 +1,4 @@
-"""Watches the addresses that kernels touch in Triton's interpreter."""
+"""Watch the addresses that kernels touch in Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from triton.runtime import interpreter
 
 @contextmanager
 def within_bounds() -> Iterator[None]:
-    r"""Fails where a kernel reads or writes beyond the tensors that it was given: a
+    r"""Fail where a kernel reads or writes beyond the tensors that it was given: a
     GPU may stop there, the interpreter does not."""
     executor, builder = interpreter.GridExecutor, interpreter.InterpreterBuilder
     prepare = executor._init_args_hst

@@ -1,4 +1,4 @@
-"""Compiles Triton kernels for devices that are not there."""
+"""Compile Triton kernels for devices that are not there."""
 
 from __future__ import annotations
 

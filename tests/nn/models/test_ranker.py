@@ -11,7 +11,7 @@ PAIRS = torch.tensor([[4, 0, 4, 2, 0], [1, 7, 0, 3, 7]])
 
 
 class Fixed(Ranker):
-    """Returns rows of what it keeps."""
+    """Return rows of what it keeps."""
 
     def __init__(self, scores=SCORES):
         super().__init__(5, 8)
@@ -25,7 +25,7 @@ class Fixed(Ranker):
 
 
 class Same(Ranker):
-    """Returns the very tensor that it keeps."""
+    """Return the very tensor that it keeps."""
 
     def __init__(self):
         super().__init__(5, 8)

@@ -38,7 +38,7 @@ def full() -> IRLLRec:
 
 
 class Wrong(Backbone):
-    """Returns what it is told."""
+    """Return what it is told."""
 
     def __init__(self, output) -> None:
         super().__init__(6, 7, 4)

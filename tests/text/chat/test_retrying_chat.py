@@ -13,7 +13,7 @@ ASK = [{'role': 'user', 'content': 'why?'}]
 
 
 class Cancelled(threading.Event):
-    """Keeps how long was to be waited for, without waiting."""
+    """Keep how long was to be waited for, without waiting."""
 
     def __init__(self):
         super().__init__()

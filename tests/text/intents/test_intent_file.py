@@ -57,7 +57,7 @@ def test_nothing_is_left_of_what_fails(tmp_path):
 
 
 def rewrite(path, *lines):
-    """Replaces the records, and the hash of the manifest."""
+    """Replace the records, and the hash of the manifest."""
     content = b''.join(line + b'\n' for line in lines)
     path.write_bytes(content)
     manifest = {'intents_sha256': hashlib.sha256(content).hexdigest()}
