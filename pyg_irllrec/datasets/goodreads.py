@@ -43,6 +43,14 @@ class Goodreads(RawDataset):
         FileNotFoundError: If a file is missing.
         ValueError: If a file is damaged, or :obj:`processed` was built from others.
         ImportError: If pyarrow is not installed.
+
+    Example:
+        >>> from pyg_irllrec.datasets import Goodreads
+        >>> dataset = Goodreads('data/goodreads')
+        >>> dataset
+        Goodreads(num_users=23089, num_items=15441, num_interactions=180240)
+        >>> dataset[0]['item'].text[0]
+        'Heaven. Heaven is a book that explores the concept of the afterlife ...'
     """
 
     def __init__(

@@ -80,6 +80,21 @@ class InteractionDataset(StoredDataset):
         FileNotFoundError: If :obj:`root` holds no dataset.
         ValueError: If the dataset in :obj:`root` is incomplete.
         ImportError: If pyarrow is not installed.
+
+    Example:
+        >>> from pyg_irllrec.datasets import InteractionDataset
+        >>> frame = {
+        ...     'user': ['ann', 'ann', 'bob'], 'item': [20, 7, 7], 'stars': [5, 3, 4]
+        ... }
+        >>> dataset = InteractionDataset.from_frame(
+        ...     frame, 'my_data', user='user', item='item', rating='stars'
+        ... )
+        >>> InteractionDataset('my_data')
+        InteractionDataset(num_users=2, num_items=2, num_interactions=3)
+        >>> dataset.nodes_of('item', [20, 7])
+        tensor([1, 0])
+        >>> dataset[0]['rates'].rating
+        tensor([3., 5., 4.])
     """
 
     def __init__(

@@ -52,6 +52,14 @@ class IRLLRecDataset(InMemoryDataset):
         ValueError: If a file is damaged, asks to run code, or does not fit the others,
             or all interactions of one matrix are in another. A warning counts those
             that are in two.
+
+    Example:
+        >>> from pyg_irllrec.datasets import IRLLRecDataset
+        >>> dataset = IRLLRecDataset('data', 'amazon')
+        >>> dataset
+        IRLLRecDataset('amazon')
+        >>> dataset[0]['rates'].edge_index.shape
+        torch.Size([2, 120464])
     """
 
     names = ('amazon', 'yelp', 'steam', 'movie')

@@ -47,6 +47,14 @@ class LastFM(RawDataset):
         FileNotFoundError: If a file is missing and cannot be downloaded.
         ValueError: If a file is damaged, or :obj:`processed` was built from others.
         ImportError: If pyarrow is not installed.
+
+    Example:
+        >>> from pyg_irllrec.datasets import LastFM
+        >>> dataset = LastFM('data/lastfm')
+        >>> dataset
+        LastFM(num_users=1892, num_items=17632, num_interactions=92834)
+        >>> dataset[0]['item'].text[0]
+        'MALICE MIZER'
     """
 
     url = 'https://files.grouplens.org/datasets/hetrec2011/hetrec2011-lastfm-2k.zip'

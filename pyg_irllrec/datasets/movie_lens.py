@@ -78,6 +78,14 @@ class MovieLens(RawDataset):
         FileNotFoundError: If a file is missing and cannot be downloaded.
         ValueError: If a file is damaged, or :obj:`processed` was built from others.
         ImportError: If pyarrow is not installed.
+
+    Example:
+        >>> from pyg_irllrec.datasets import MovieLens
+        >>> dataset = MovieLens('data/movielens')
+        >>> dataset
+        MovieLens(num_users=610, num_items=9724, num_interactions=100836)
+        >>> dataset[0]['item'].text[0]
+        'Toy Story (1995). Adventure, Animation, Children, Comedy, Fantasy'
     """
 
     url = 'https://files.grouplens.org/datasets/movielens'

@@ -69,6 +69,16 @@ class SyntheticIntents(InMemoryDataset):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> data = SyntheticIntents(num_users=12, num_items=10, num_intents=2)[0]
+        >>> data.intent_names
+        ['hiking', 'home baking']
+        >>> data['user'].intent_share.shape
+        torch.Size([12, 2])
+        >>> data['user'].intent_text[0]
+        'This person wants to spend quiet days outdoors and to bake bread ...'
     """
 
     def __init__(

@@ -52,6 +52,22 @@ class AddIntents(WrittenTexts):
         FileNotFoundError: If the file or its manifest is not there.
         ValueError: If they do not belong together, differ from :obj:`expect`, were made
             from other evidence, or have no intents for a node.
+
+    Example:
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.text import (
+        ...     ExtractiveModel, IntentExtractor, choose_evidence
+        ... )
+        >>> from pyg_irllrec.transforms import AddIntents
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> data['item'].text = data['item'].intent_text
+        >>> evidence = choose_evidence(data)
+        >>> model = ExtractiveModel(evidence, num_intents=1)  # or OpenAIChat
+        >>> extract = IntentExtractor(model, progress=False)
+        >>> report = extract(evidence, 'intents.jsonl')
+        >>> data = AddIntents('intents.jsonl')(data)
+        >>> data['item'].intent_text[0]
+        'bake: beside bread, family, chosen, people.'
     """
 
     _what = 'intents'

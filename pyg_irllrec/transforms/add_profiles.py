@@ -52,6 +52,22 @@ class AddProfiles(WrittenTexts):
         FileNotFoundError: If the file or its manifest is not there.
         ValueError: If they do not belong together, differ from :obj:`expect`, were made
             from other evidence, or have no profile of a node.
+
+    Example:
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.text import (
+        ...     ExtractiveModel, IntentExtractor, choose_evidence
+        ... )
+        >>> from pyg_irllrec.transforms import AddProfiles
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> data['item'].text = data['item'].profile_text
+        >>> evidence = choose_evidence(data)
+        >>> model = ExtractiveModel(evidence, what='profiles')  # or OpenAIChat
+        >>> extract = IntentExtractor(model, what='profiles', progress=False)
+        >>> report = extract(evidence, 'profiles.jsonl')
+        >>> data = AddProfiles('profiles.jsonl')(data)
+        >>> data['item'].profile_text[0]
+        'loaf, tin, brush, hiking, pastry, pin, rolling, offers'
     """
 
     _what = 'profiles'

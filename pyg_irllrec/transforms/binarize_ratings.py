@@ -47,6 +47,20 @@ class BinarizeRatings(InteractionTransform):
             that of no node, :obj:`time` is no integer per interaction or mixes units,
             nothing is left, interactions are already split, or something was already
             made of them.
+
+    Example:
+        >>> import torch
+        >>> from torch_geometric.data import HeteroData
+        >>> from pyg_irllrec.transforms import BinarizeRatings
+        >>> data = HeteroData()
+        >>> data['user'].num_nodes, data['item'].num_nodes = 2, 3
+        >>> rates = data['user', 'rates', 'item']
+        >>> rates.edge_index = torch.tensor([[0, 0, 1], [0, 1, 2]])
+        >>> rates.rating = torch.tensor([5.0, 2.0, 4.0])
+        >>> liked = BinarizeRatings(min_rating=4)(data)
+        >>> liked['rates'].edge_index
+        tensor([[0, 1],
+                [0, 2]])
     """
 
     def __init__(

@@ -39,6 +39,16 @@ class DropEdges(RandomDrop):
             the graph is the training part of
             :class:`~torch_geometric.transforms.RandomLinkSplit`, whose labelled edges
             would stay.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.transforms import DropEdges
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> drop = DropEdges(0.5, generator=torch.Generator().manual_seed(0))
+        >>> dropped = drop(data)
+        >>> data['rates'].num_edges, dropped['rates'].num_edges
+        (32, 13)
     """
 
     def _kept(self, data: GraphData, store: Any) -> Tensor:

@@ -48,6 +48,16 @@ class EncodeText(InteractionTransform):
     Raises:
         ValueError: If a node has no text but :obj:`None`, NaN or the like, all texts
             are blank, or the encoder returns anything but a finite row per text.
+
+    Example:
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.text import TfidfEncoder
+        >>> from pyg_irllrec.transforms import EncodeText
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> encode = EncodeText(TfidfEncoder(), source='intent_text', target='intent')
+        >>> data = encode(data)
+        >>> data['user'].intent.shape, data['item'].intent.shape
+        (torch.Size([12, 12]), torch.Size([10, 12]))
     """
 
     def __init__(

@@ -71,6 +71,16 @@ class IntentNodes(InteractionTransform):
     Raises:
         ValueError: If an argument is out of range, interactions are not split, or
             vectors are missing or fewer than :obj:`num_intents` are distinct.
+
+    Example:
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.transforms import IntentNodes
+        >>> data = SyntheticIntents(30, 20, num_intents=6)[0]
+        >>> data = IntentNodes(num_intents=4, per_item=2)(data)
+        >>> data['intent'].x.shape
+        torch.Size([4, 26])
+        >>> data['item', 'has', 'intent'].edge_index.shape
+        torch.Size([2, 40])
     """
 
     def __init__(

@@ -42,6 +42,18 @@ class KCore(InteractionTransform):
         ValueError: If :obj:`k` or :obj:`k_item` is below one, nothing is left, ids are
             out of range, interactions are already split, or something was already
             made of them.
+
+    Example:
+        >>> import torch
+        >>> from torch_geometric.data import HeteroData
+        >>> from pyg_irllrec.transforms import KCore
+        >>> data = HeteroData()
+        >>> data['user'].num_nodes, data['item'].num_nodes = 3, 3
+        >>> edge_index = torch.tensor([[0, 0, 1, 1, 2], [0, 1, 0, 1, 2]])
+        >>> data['user', 'rates', 'item'].edge_index = edge_index
+        >>> data = KCore(2)(data)
+        >>> data['user'].num_nodes, data['item'].num_nodes
+        (2, 2)
     """
 
     def __init__(

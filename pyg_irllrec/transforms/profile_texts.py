@@ -50,6 +50,18 @@ class ProfileTexts(InteractionTransform):
 
     Raises:
         ValueError: If interactions are not split, or items have no texts.
+
+    Example:
+        >>> import torch
+        >>> from torch_geometric.data import HeteroData
+        >>> from pyg_irllrec.transforms import ProfileTexts
+        >>> data = HeteroData()
+        >>> data['user'].num_nodes, data['item'].num_nodes = 2, 2
+        >>> data['item'].text = ['Green tea', 'Teapot']
+        >>> edge_index = torch.tensor([[0, 0, 1], [0, 1, 0]])
+        >>> data['user', 'rates', 'item'].edge_index = edge_index
+        >>> ProfileTexts(unsplit=True)(data)['user'].profile_text
+        ['Teapot; Green tea', 'Green tea']
     """
 
     def __init__(

@@ -52,6 +52,14 @@ class ProfileVectors(InteractionTransform):
     Raises:
         ValueError: If interactions are not split, items have no vectors, or a rating
             is negative or not finite.
+
+    Example:
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.transforms import ProfileVectors
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> data = ProfileVectors()(data)
+        >>> data['user'].profile.shape, data['item'].profile.shape
+        (torch.Size([12, 22]), torch.Size([10, 22]))
     """
 
     def __init__(

@@ -43,6 +43,20 @@ class RemapIds(InteractionTransform):
         ValueError: If there are no interactions, rows of nodes without :obj:`id` are
             not of one number, edges hold nodes without an id,
             interactions are already split, or something was already made of them.
+
+    Example:
+        >>> import torch
+        >>> from torch_geometric.data import HeteroData
+        >>> from pyg_irllrec.transforms import RemapIds
+        >>> data = HeteroData()
+        >>> edge_index = torch.tensor([[70, 12, 70], [5, 5, 9]])
+        >>> data['user', 'rates', 'item'].edge_index = edge_index
+        >>> data = RemapIds()(data)
+        >>> data['rates'].edge_index
+        tensor([[1, 0, 1],
+                [0, 0, 1]])
+        >>> data['user'].id, data['item'].id
+        (tensor([12, 70]), tensor([5, 9]))
     """
 
     def forward(self, data: HeteroData) -> HeteroData:

@@ -94,6 +94,19 @@ class SplitInteractions(InteractionTransform):
             :obj:`time` is missing, holds no integers or mixes units, ids are out of
             range, interactions are already split, or something was already made of
             them.
+
+    Example:
+        >>> import torch
+        >>> from torch_geometric.data import HeteroData
+        >>> from pyg_irllrec.transforms import SplitInteractions
+        >>> data = HeteroData()
+        >>> data['user'].num_nodes, data['item'].num_nodes = 2, 3
+        >>> rates = data['user', 'rates', 'item']
+        >>> rates.edge_index = torch.tensor([[0, 0, 0, 1, 1], [0, 1, 2, 0, 2]])
+        >>> rates.time = torch.tensor([30, 10, 50, 20, 40])
+        >>> data = SplitInteractions(by='leave_one_out')(data)
+        >>> data['rates'].edge_index[1], data['rates'].test_edge_label_index[1]
+        (tensor([1, 0, 2]), tensor([2]))
     """
 
     def __init__(

@@ -59,6 +59,16 @@ class SymmetricAdjacency(InteractionTransform):
         ValueError: If an argument is none of these, ids are out of range, there is
             no edge, or a homogeneous graph is directed or has weights.
         ImportError: If torch-sparse is needed and missing.
+
+    Example:
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.transforms import SymmetricAdjacency
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> graph = SymmetricAdjacency()(data)
+        >>> graph.edge_index.shape, graph.edge_weight.shape
+        (torch.Size([2, 64]), torch.Size([64]))
+        >>> SymmetricAdjacency(layout='csr')(data).adj_t.shape
+        torch.Size([22, 22])
     """
 
     layouts = ('edge_index', 'csr', 'coo', 'sparse_tensor')
