@@ -61,13 +61,6 @@ def build_model(
     embeddings of its nodes that the alignment reads. Ratings and weights of
     interactions are not read: each counts once.
 
-    .. code-block:: python
-
-        preset = choose_preset(data)
-        model = build_model(data, preset=preset)
-        interactions = InteractionDataModule(data, **preset['data'])
-        fit(model, interactions, 'runs/mine', **preset['fit'])
-
     Args:
         data (HeteroData): The graph of users and items, in any layout that
             :class:`~pyg_irllrec.training.InteractionDataModule` takes as training data.
@@ -98,6 +91,16 @@ def build_model(
     Raises:
         ValueError: If a name is unknown, text embeddings are missing, the backbone has
             other sizes than the graph, or the preset is of another alignment.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> model = build_model(data)  # then pyg_irllrec.training.fit
+        >>> seen = data['user', 'rates', 'item'].edge_index
+        >>> model.recommend(torch.tensor([0, 1]), k=3, exclude=seen).item.shape
+        torch.Size([2, 3])
     """
     check_choice('alignment', alignment, ALIGNMENTS)
     check_hetero(data, "'data'")
@@ -201,6 +204,16 @@ def choose_preset(
 
     Raises:
         ValueError: If a name is unknown, or there are no interactions.
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.assemble import choose_preset
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> preset = choose_preset(data)
+        >>> preset['backbone']['embedding_dim'] = 32
+        >>> build_model(data, preset=preset).backbone
+        LightGCN(num_users=12, num_items=10, embedding_dim=32, num_layers=2)
     """
     check_choice('alignment', alignment, ALIGNMENTS)
     check_hetero(data, "'data'")

@@ -307,6 +307,14 @@ def get_preset(
 
     Raises:
         ValueError: If a name is unknown, or the authors do not have the alignment.
+
+    Example:
+        >>> from pyg_irllrec.presets import get_preset
+        >>> preset = get_preset('lightgcn', 'amazon', 'full')
+        >>> preset['backbone']
+        {'embedding_dim': 32, 'num_layers': 3, 'num_intents': 128, 'edge_dropout': 0.0}
+        >>> preset['loss']['intent_weight']
+        0.02
     """
     check_choice('backbone', backbone, tuple(BACKBONES))
     check_choice('dataset', dataset, DATASETS)
@@ -365,6 +373,12 @@ def auto_preset(
 
     Raises:
         ValueError: If the backbone is unknown or a number is below 1.
+
+    Example:
+        >>> from pyg_irllrec.presets import auto_preset
+        >>> preset = auto_preset(num_users=6000, num_items=4000, has_texts=True)
+        >>> preset['ranking'], preset['companions'], preset['features']
+        ({'temperature': 0.2}, {'ease': {}}, {'dim': 128, 'whiten': True})
     """
     check_choice('backbone', backbone, tuple(BACKBONES))
     check_count('num_users', num_users)
@@ -450,6 +464,14 @@ def authors_preset(backbone: str, dataset: str, alignment: str) -> Preset:
 
     Raises:
         ValueError: If a name is unknown.
+
+    Example:
+        >>> from pyg_irllrec.presets import authors_preset
+        >>> preset = authors_preset('sgl', 'yelp', 'full')
+        >>> preset['fit']
+        {'lr': 0.001, 'check_every': 3, 'patience': 5}
+        >>> preset['loss']['user_negatives'], preset['loss']['duplicates']
+        ('all', True)
     """
     check_choice('backbone', backbone, tuple(AUTHORS))
     check_choice('dataset', dataset, AUTHORS_DATASETS)
@@ -509,7 +531,16 @@ def sound_preset(backbone: str, dataset: str, alignment: str) -> Preset:
     r"""The authors' tuned weights and temperatures with this package's own choices:
     texts of the batch as negatives, nodes that count once, translation and matching
     terms that weigh enough to count, unit rows for AlphaRec, and at least ten checks of
-    patience. Arguments, result and errors are those of :func:`authors_preset`."""
+    patience. Arguments, result and errors are those of :func:`authors_preset`.
+
+    Example:
+        >>> from pyg_irllrec.presets import sound_preset
+        >>> preset = sound_preset('sgl', 'yelp', 'full')
+        >>> preset['fit']['patience']
+        10
+        >>> sorted(preset['loss'])
+        ['intent_temperature', 'intent_weight', 'profile_temperature', 'profile_weight']
+    """
     preset = authors_preset(backbone, dataset, alignment)
     tuned = (
         'profile_weight',
@@ -538,6 +569,12 @@ def authors_backbone(backbone: str, config: dict[str, Any]) -> dict[str, Any]:
     Args:
         backbone (str): A key of :obj:`AUTHORS`.
         config (dict): Their configuration.
+
+    Example:
+        >>> from pyg_irllrec.presets import authors_backbone
+        >>> config = {'layer_num': 2, 'keep_rate': 0.75, 'embedding_size': 64}
+        >>> authors_backbone('lightgcn', config)
+        {'embedding_dim': 64, 'num_layers': 2, 'edge_dropout': 0.25}
     """
     check_choice('backbone', backbone, tuple(AUTHORS))
     arguments: dict[str, Any] = {
@@ -587,6 +624,12 @@ def authors_loss(config: dict[str, Any], backbone: str = 'lightgcn') -> dict[str
     Args:
         config (dict): Their configuration. Weights that it does not have are zero.
         backbone (str): A key of :obj:`AUTHORS`. (default: :obj:`"lightgcn"`)
+
+    Example:
+        >>> from pyg_irllrec.presets import authors_loss
+        >>> loss = authors_loss({'kd_weight': 1e-2, 'kd_int_weight': 2e-2})
+        >>> loss['profile_weight'], loss['intent_weight'], loss['translation_weight']
+        (0.01, 0.02, 0.0)
     """
     check_choice('backbone', backbone, tuple(AUTHORS))
     translation = config.get('kd_int_weight_2', 0.0)

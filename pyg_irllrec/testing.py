@@ -27,6 +27,13 @@ def replay_draws(draws: Sequence[Tensor]) -> Iterator[None]:
     Raises:
         AssertionError: If a draw of another shape is asked for, one too many, or
             if one is left over.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.testing import replay_draws
+        >>> with replay_draws([torch.ones(2), torch.zeros(2)]):
+        ...     print(torch.rand(2), torch.randn(2))
+        tensor([1., 1.]) tensor([0., 0.])
     """
     rest = list(draws)
 
@@ -45,16 +52,18 @@ def replay_draws(draws: Sequence[Tensor]) -> Iterator[None]:
 class BackboneTests:
     r"""The tests of a backbone, for pytest: inherit them and write :obj:`build`.
 
-    .. code-block:: python
-
-        class TestMyBackbone(BackboneTests):
-            def build(self, num_users, num_items, embedding_dim):
-                return MyBackbone(num_users, num_items, embedding_dim)
-
     They cover shapes, every adjacency format, gradients, precision, devices, copies and
     checkpoints, seeds, :obj:`reset_parameters`, :func:`torch.compile`, isolated nodes,
     odd batches, evaluation without randomness, and training, on its own and under
     :class:`~pyg_irllrec.nn.IRLLRec`.
+
+    Example:
+        >>> from pyg_irllrec.nn import LightGCN
+        >>> from pyg_irllrec.testing import BackboneTests
+        >>> class TestLightGCN(BackboneTests):
+        ...     def build(self, num_users, num_items, embedding_dim):
+        ...         return LightGCN(num_users, num_items, embedding_dim)
+        >>> TestLightGCN().test_shapes()  # pytest runs this and all others
     """
 
     compiles: ClassVar[bool] = True

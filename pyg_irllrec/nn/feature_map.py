@@ -23,6 +23,13 @@ class FeatureMap(Linear):
 
     Raises:
         ValueError: If a width is below 1, or texts have another width.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import FeatureMap
+        >>> text = torch.randn(5, 48)  # one text embedding per node
+        >>> FeatureMap(48, 16)(text).shape
+        torch.Size([5, 16])
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:

@@ -37,6 +37,16 @@ class IntentPrototypes(Module):
     Shapes:
         - **input:** :math:`(*, d)`
         - **output:** :math:`(*, d)`
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import IntentPrototypes
+        >>> prototypes = IntentPrototypes(16, num_intents=4, temperature=0.1)
+        >>> x = torch.randn(5, 16)
+        >>> prototypes(x).shape
+        torch.Size([5, 16])
+        >>> prototypes.assign(x).shape  # the share of each intent
+        torch.Size([5, 4])
     """
 
     def __init__(

@@ -35,6 +35,16 @@ class MomentumEncoder(Module):
 
     Raises:
         ValueError: If :obj:`encoder` is no module or :obj:`momentum` is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import MomentumEncoder
+        >>> model = MomentumEncoder(torch.nn.Linear(8, 4), momentum=0.99)
+        >>> x = torch.randn(5, 8)
+        >>> student, teacher = model(x), model.teach(x)
+        >>> student.requires_grad, teacher.requires_grad
+        (True, False)
+        >>> model.update()  # after each optimizer step
     """
 
     def __init__(self, encoder: Module, momentum: float = 0.999) -> None:

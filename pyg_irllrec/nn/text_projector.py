@@ -30,6 +30,15 @@ class TextProjector(Sequential):
     Shapes:
         - **input:** :math:`(*, F_{in})`
         - **output:** :math:`(*, F_{out})`
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import TextProjector
+        >>> projector = TextProjector(384, 64)
+        >>> projector
+        TextProjector(in_channels=384, out_channels=64, hidden_channels=224)
+        >>> projector(torch.randn(10, 384)).shape
+        torch.Size([10, 64])
     """
 
     def __init__(

@@ -66,6 +66,17 @@ class AlphaRec(Backbone):
 
     Raises:
         ValueError: If the texts do not fit or an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import AlphaRec
+        >>> from pyg_irllrec.utils import bipartite_edge_index
+        >>> ratings = torch.tensor([[0, 0, 1, 2], [0, 1, 1, 2]])
+        >>> item_text = torch.randn(3, 24)  # from any text encoder
+        >>> backbone = AlphaRec(3, 3, item_text, ratings, embedding_dim=8)
+        >>> edge_index = bipartite_edge_index(ratings, num_users=3, num_items=3)
+        >>> backbone(edge_index).embedding.shape
+        torch.Size([6, 8])
     """
 
     text: Tensor

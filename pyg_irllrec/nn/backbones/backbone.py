@@ -54,6 +54,22 @@ class Backbone(Module):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.functional import propagate
+        >>> from pyg_irllrec.nn import Backbone, BackboneOutput
+        >>> class OneHop(Backbone):
+        ...     def __init__(self, num_users, num_items, embedding_dim):
+        ...         super().__init__(num_users, num_items, embedding_dim)
+        ...         self.table = torch.nn.Embedding(self.num_nodes, embedding_dim)
+        ...     def node_features(self):
+        ...         return self.table.weight
+        ...     def encode(self, x, edge_index, edge_weight):
+        ...         return BackboneOutput(propagate(x, edge_index, edge_weight))
+        >>> edge_index = torch.tensor([[0, 1, 2, 3], [2, 3, 0, 1]])  # users 0, 1
+        >>> OneHop(2, 2, embedding_dim=8)(edge_index).embedding.shape
+        torch.Size([4, 8])
     """
 
     def __init__(

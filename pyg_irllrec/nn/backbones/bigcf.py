@@ -63,6 +63,16 @@ class BIGCF(ContrastiveBackbone):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import BIGCF
+        >>> edge_index = torch.tensor([[0, 1, 2, 3], [2, 3, 0, 1]])  # users 0, 1
+        >>> backbone = BIGCF(2, 2, embedding_dim=8, num_intents=4)
+        >>> output = backbone(edge_index)
+        >>> triplets = torch.tensor([[0, 1], [0, 1], [1, 0]])
+        >>> sorted(backbone.auxiliary_loss(output, triplets))
+        ['center', 'contrast']
     """
 
     def __init__(

@@ -36,6 +36,24 @@ class ContrastiveBackbone(EmbeddingBackbone):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.functional import info_nce
+        >>> from pyg_irllrec.nn import ContrastiveBackbone
+        >>> class TwoDepths(ContrastiveBackbone):
+        ...     def encode(self, x, edge_index, edge_weight):
+        ...         layers = self.layers(x, edge_index, edge_weight)
+        ...         output = super().encode(x, edge_index, edge_weight)
+        ...         return output._replace(views=(layers[0], layers[-1]))
+        ...     def contrast(self, output, triplets):
+        ...         users = triplets[0]
+        ...         return info_nce(*(view[users] for view in output.views))
+        >>> edge_index = torch.tensor([[0, 1, 2, 3], [2, 3, 0, 1]])  # users 0, 1
+        >>> backbone = TwoDepths(2, 2, embedding_dim=8, contrast_weight=0.2)
+        >>> triplets = torch.tensor([[0, 1], [0, 1], [1, 0]])
+        >>> list(backbone.auxiliary_loss(backbone(edge_index), triplets))
+        ['contrast']
     """
 
     ranks: Optional[Ranks] = None

@@ -50,6 +50,15 @@ class DCCF(ContrastiveBackbone):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import DCCF
+        >>> edge_index = torch.tensor([[0, 1, 2, 3], [2, 3, 0, 1]])  # users 0, 1
+        >>> backbone = DCCF(2, 2, embedding_dim=8, num_layers=2, num_intents=4)
+        >>> output = backbone(edge_index)
+        >>> output.embedding.shape, len(output.views)  # four views per layer
+        (torch.Size([4, 8]), 8)
     """
 
     def __init__(

@@ -48,6 +48,16 @@ class EmbeddingBackbone(Backbone):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import EmbeddingBackbone
+        >>> class LastLayer(EmbeddingBackbone):
+        ...     def layers(self, x, edge_index, edge_weight):
+        ...         return super().layers(x, edge_index, edge_weight)[-1:]
+        >>> edge_index = torch.tensor([[0, 1, 2, 3], [2, 3, 0, 1]])  # users 0, 1
+        >>> LastLayer(2, 2, embedding_dim=8, num_layers=2)(edge_index).embedding.shape
+        torch.Size([4, 8])
     """
 
     def __init__(

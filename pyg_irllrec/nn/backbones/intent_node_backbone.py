@@ -43,19 +43,6 @@ class IntentNodeBackbone(Backbone):
     only the views of a contrast cover the intents too. A compiled call gathers
     edges, in another order than a call that is not compiled.
 
-    .. code-block:: python
-
-        data = IntentNodes(64)(data)
-        wants, serves = data['user', 'has', 'intent'], data['item', 'has', 'intent']
-        backbone = IntentNodeBackbone(
-            LightGCN(num_users, num_items + 64),
-            num_items,
-            wants.edge_index,
-            serves.edge_index,
-            wants.edge_weight,
-            serves.edge_weight,
-        )
-
     Args:
         backbone (Backbone): It embeds :obj:`num_items` items and at least one intent.
         num_items (int): The number of items.
@@ -71,6 +58,25 @@ class IntentNodeBackbone(Backbone):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.nn import IntentNodeBackbone, LightGCN
+        >>> from pyg_irllrec.transforms import IntentNodes
+        >>> data = IntentNodes(3)(SyntheticIntents(12, 10, num_intents=2)[0])
+        >>> wants, serves = data['user', 'has', 'intent'], data['item', 'has', 'intent']
+        >>> backbone = IntentNodeBackbone(
+        ...     LightGCN(12, 10 + 3, embedding_dim=8),  # 10 items, 3 intents
+        ...     10,
+        ...     wants.edge_index,
+        ...     serves.edge_index,
+        ...     wants.edge_weight,
+        ...     serves.edge_weight,
+        ... )
+        >>> users, items = build_model(data, backbone).get_embeddings()
+        >>> users.shape, items.shape
+        (torch.Size([12, 8]), torch.Size([10, 8]))
     """
 
     intent_edge_index: Tensor

@@ -53,6 +53,17 @@ class LightGCN(EmbeddingBackbone):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import LightGCN
+        >>> from pyg_irllrec.utils import bipartite_edge_index
+        >>> ratings = torch.tensor([[0, 0, 1, 2], [0, 1, 1, 2]])
+        >>> edge_index = bipartite_edge_index(ratings, num_users=3, num_items=3)
+        >>> backbone = LightGCN(3, 3, embedding_dim=16, num_intents=4)
+        >>> output = backbone(edge_index)
+        >>> output.embedding.shape, output.interaction_intent.shape
+        (torch.Size([6, 16]), torch.Size([6, 16]))
     """
 
     def __init__(

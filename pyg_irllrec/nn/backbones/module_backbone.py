@@ -65,6 +65,17 @@ class ModuleBackbone(Backbone):
 
     Raises:
         ValueError: If an option is out of range, or the module has no such method.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import ModuleBackbone
+        >>> from torch_geometric.nn import GraphSAGE
+        >>> module = GraphSAGE(16, 16, num_layers=2)
+        >>> backbone = ModuleBackbone(module, 2, 2, embedding_dim=16, num_intents=4)
+        >>> edge_index = torch.tensor([[0, 1, 2, 3], [2, 3, 0, 1]])  # users 0, 1
+        >>> output = backbone(edge_index)
+        >>> output.embedding.shape, output.interaction_intent.shape
+        (torch.Size([4, 16]), torch.Size([4, 16]))
     """
 
     metadata = (['user', 'item'], [RATES, RATED_BY])

@@ -52,6 +52,14 @@ class SGL(TwoViewBackbone):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import SGL
+        >>> edge_index = torch.tensor([[0, 1, 2, 3], [2, 3, 0, 1]])  # users 0, 1
+        >>> backbone = SGL(2, 2, embedding_dim=8, augmentation='walk', dropout=0.1)
+        >>> len(backbone(edge_index).views), len(backbone.eval()(edge_index).views)
+        (2, 0)
     """
 
     intent_of_view = True

@@ -53,6 +53,15 @@ class SimGCL(TwoViewBackbone):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import SimGCL
+        >>> edge_index = torch.tensor([[0, 1, 2, 3], [2, 3, 0, 1]])  # users 0, 1
+        >>> backbone = SimGCL(2, 2, embedding_dim=8, noise=0.1)
+        >>> triplets = torch.tensor([[0, 1], [0, 1], [1, 0]])
+        >>> backbone.auxiliary_loss(backbone(edge_index), triplets)['contrast'].shape
+        torch.Size([])
     """
 
     contrasts_negatives = False

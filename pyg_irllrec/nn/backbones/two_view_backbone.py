@@ -54,6 +54,19 @@ class TwoViewBackbone(ContrastiveBackbone):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import TwoViewBackbone
+        >>> class FeatureDropout(TwoViewBackbone):
+        ...     def view(self, x, edge_index, edge_weight):
+        ...         x = torch.nn.functional.dropout(x, 0.1)
+        ...         return self.layers(x, edge_index, edge_weight)
+        >>> edge_index = torch.tensor([[0, 1, 2, 3], [2, 3, 0, 1]])  # users 0, 1
+        >>> backbone = FeatureDropout(2, 2, embedding_dim=8)
+        >>> triplets = torch.tensor([[0, 1], [0, 1], [1, 0]])
+        >>> list(backbone.auxiliary_loss(backbone(edge_index), triplets))
+        ['contrast']
     """
 
     contrasts_negatives: ClassVar[bool] = True

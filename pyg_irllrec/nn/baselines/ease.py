@@ -70,6 +70,16 @@ class EASE(ClosedForm):
     Raises:
         ValueError: If an id or an option is out of range, the texts do not fit, or the
             matrices need more memory than :obj:`max_bytes`.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import EASE
+        >>> ratings = torch.tensor([[0, 0, 1, 1, 2], [0, 1, 1, 2, 0]])
+        >>> model = EASE(3, 4, ratings, l2_weight=1.0)
+        >>> model.recommend(torch.tensor([2]), k=2, exclude=ratings).item
+        tensor([[1, 3]])
+        >>> model.score_items(torch.tensor([1])).round(decimals=2)  # a new user
+        tensor([[0.4000, 0.0000, 0.3700, 0.0000]])
     """
 
     item_text: Optional[Tensor]

@@ -37,6 +37,14 @@ class ItemKNN(ClosedForm):
 
     Raises:
         ValueError: If an id or an option is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import ItemKNN
+        >>> ratings = torch.tensor([[0, 0, 1, 1, 2], [0, 1, 1, 2, 0]])
+        >>> model = ItemKNN(3, 3, ratings, exponent=0.5)  # cosine similarity
+        >>> model.score(torch.tensor([2])).round(decimals=2)
+        tensor([[0.0000, 0.5000, 0.0000]])
     """
 
     _grids: ClassVar = {'exponent': (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)}

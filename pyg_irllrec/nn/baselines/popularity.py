@@ -19,6 +19,15 @@ class Popularity(ClosedForm):
 
     Raises:
         ValueError: If an id is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import Popularity
+        >>> ratings = torch.tensor([[0, 0, 1, 2], [0, 1, 1, 1]])
+        >>> model = Popularity(3, 3, ratings)
+        >>> model.recommend(torch.tensor([0, 2]), k=2).item
+        tensor([[1, 0],
+                [1, 0]])
     """
 
     def __init__(self, num_users: int, num_items: int, interactions: Tensor) -> None:

@@ -71,6 +71,17 @@ class IntentLGConv(MessagePassing):
           *(optional)*
         - **output:** node features :math:`(|\mathcal{V}|, F)` or
           :math:`(|\mathcal{V_t}|, F)` if bipartite
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import IntentLGConv
+        >>> edge_index = torch.tensor([[1, 2, 0, 0], [0, 0, 1, 2]])
+        >>> x, intent = torch.randn(3, 16), torch.randn(3, 4)
+        >>> conv = IntentLGConv()
+        >>> conv(x, edge_index, intent=intent).shape
+        torch.Size([3, 16])
+        >>> torch.allclose(conv(x, edge_index)[1], x[0])  # its only neighbour
+        True
     """
 
     def __init__(self, impl: str = 'auto') -> None:

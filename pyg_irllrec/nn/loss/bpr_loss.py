@@ -16,6 +16,14 @@ class BPRLoss(Module):
     .. math::
         \mathcal{L} = \frac{1}{B} \sum_{(u, i, j)} \log(1 + \exp(\mathbf{z}_u^{\top}
         \mathbf{z}_j - \mathbf{z}_u^{\top} \mathbf{z}_i))
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import BPRLoss
+        >>> user, item = torch.eye(2), torch.eye(2)
+        >>> triplets = torch.tensor([[0, 1], [0, 1], [1, 0]])
+        >>> BPRLoss()(user, item, triplets)
+        tensor(0.3133)
     """
 
     def __init__(self) -> None:

@@ -25,6 +25,14 @@ class DirectAULoss(Module):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import DirectAULoss
+        >>> user, item = torch.randn(4, 8), torch.randn(6, 8)
+        >>> triplets = torch.tensor([[0, 1, 3], [5, 2, 2], [1, 0, 4]])
+        >>> DirectAULoss(uniformity_weight=0.5)(user, item, triplets).shape
+        torch.Size([])
     """
 
     def __init__(self, uniformity_weight: float = 1.0) -> None:

@@ -29,7 +29,18 @@ from pyg_irllrec.utils.checks import (
 
 
 class LossOutput(NamedTuple):
-    r"""A loss and what it is the sum of."""
+    r"""A loss and what it is the sum of.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> model = build_model(SyntheticIntents(12, 10, num_intents=2)[0])
+        >>> loss = model.loss(torch.tensor([[0, 1], [3, 2], [5, 4]]))
+        >>> loss.total.backward()
+        >>> list(loss.terms)
+        ['l2', 'ranking']
+    """
 
     total: Tensor
     """The scalar to differentiate."""
@@ -87,6 +98,17 @@ class IntentAlignmentLoss(Module):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import IntentAlignmentLoss
+        >>> loss_fn = IntentAlignmentLoss(translation_weight=0, matching_weight=0)
+        >>> z, r, p, q = torch.randn(4, 7, 16)  # 3 users and 4 items
+        >>> triplets = torch.tensor([[0, 2], [3, 1], [0, 2]])
+        >>> texts = {'profile': p, 'text_intent': q, 'interaction_intent': r}
+        >>> loss = loss_fn(z, triplets, num_users=3, **texts)
+        >>> sorted(loss.terms)
+        ['intent', 'profile']
     """
 
     def __init__(

@@ -25,6 +25,14 @@ class InteractionTextMatchingLoss(Module):
     :math:`\bar{\mathbf{q}}` those of its teacher, see
     :class:`~pyg_irllrec.nn.MomentumEncoder`. The softmax runs over the
     :math:`d` dimensions of an embedding, as in the authors' code.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import InteractionTextMatchingLoss, MomentumEncoder
+        >>> tower = MomentumEncoder(torch.nn.Linear(24, 16))
+        >>> text = torch.randn(7, 24)
+        >>> InteractionTextMatchingLoss()(tower(text), tower.teach(text)).shape
+        torch.Size([])
     """
 
     ranks: Optional[Ranks] = None

@@ -51,6 +51,14 @@ class PairwiseAlignmentLoss(Module):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import PairwiseAlignmentLoss
+        >>> loss_fn = PairwiseAlignmentLoss(temperature=0.2)
+        >>> embedding, text = torch.randn(8, 16), torch.randn(8, 16)
+        >>> loss_fn(embedding, text, index=torch.tensor([0, 3, 5])).shape
+        torch.Size([])
     """
 
     ranks: Optional[Ranks] = None

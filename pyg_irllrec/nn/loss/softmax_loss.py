@@ -63,6 +63,15 @@ class SoftmaxLoss(Module):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import SoftmaxLoss
+        >>> user, item = torch.randn(4, 8), torch.randn(6, 8)
+        >>> triplets = torch.tensor([[0, 1, 3], [5, 2, 2], [1, 0, 4]])
+        >>> loss_fn = SoftmaxLoss(temperature=0.2)
+        >>> loss_fn(user, item, triplets).shape
+        torch.Size([])
     """
 
     ranks: Optional[Ranks] = None
@@ -188,4 +197,4 @@ def _check_counts(value: Tensor) -> None:
     check_length('popularity', value, value.numel())
     check_finite('popularity', value.unsqueeze(1))
     if bool((value < 0).any()):
-        raise ValueError(f"'popularity' must be 0 or above, got {float(value.min())}")
+        raise ValueError(f"'popularity' must be at least 0, got {float(value.min())}")

@@ -46,6 +46,14 @@ class TranslationAlignmentLoss(Module):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import TranslationAlignmentLoss
+        >>> loss_fn = TranslationAlignmentLoss(noise=0.5)
+        >>> text, embedding = torch.randn(8, 16), torch.randn(8, 16)
+        >>> loss_fn(text, embedding).shape
+        torch.Size([])
     """
 
     ranks: Optional[Ranks] = None

@@ -113,6 +113,21 @@ class IRLLRec(Recommender):
 
     Raises:
         ValueError: If the graph, the texts or an option do not fit.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import IRLLRec, LightGCN
+        >>> from pyg_irllrec.utils import bipartite_edge_index
+        >>> ratings = torch.tensor([[0, 0, 1, 2], [0, 1, 1, 2]])
+        >>> edge_index = bipartite_edge_index(ratings, num_users=3, num_items=3)
+        >>> profile, intent = torch.randn(6, 24), torch.randn(6, 24)  # users first
+        >>> backbone = LightGCN(3, 3, embedding_dim=16, num_intents=4)
+        >>> model = IRLLRec(backbone, edge_index, profile=profile, intent=intent)
+        >>> loss = model.loss(torch.tensor([[0, 1], [0, 1], [2, 0]]))
+        >>> list(loss.terms)
+        ['l2', 'ranking', 'profile', 'intent', 'translation', 'matching']
+        >>> model.recommend(torch.tensor([0, 1]), k=1, exclude=ratings).item.shape
+        torch.Size([2, 1])
     """
 
     profile: Optional[Tensor]

@@ -32,22 +32,26 @@ class Ranker(Module):
     :meth:`score`, and gets recommendations and evaluation
     (:func:`~pyg_irllrec.training.evaluate_ranker`).
 
-    .. code-block:: python
-
-        class Newest(Ranker):
-            def __init__(self, num_users, num_items, year):
-                super().__init__(num_users, num_items)
-                self.register_buffer('year', year)
-
-            def score(self, users):
-                return self.year.expand(users.numel(), -1)
-
     Args:
         num_users (int): The number of users.
         num_items (int): The number of items.
 
     Raises:
         ValueError: If a number is not one of 1 or above.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import Ranker
+        >>> class Newest(Ranker):
+        ...     def __init__(self, num_users, num_items, year):
+        ...         super().__init__(num_users, num_items)
+        ...         self.register_buffer('year', year)
+        ...     def score(self, users):
+        ...         return self.year.expand(users.numel(), -1)
+        >>> model = Newest(4, 3, torch.tensor([1994.0, 2021.0, 2008.0]))
+        >>> model.recommend(torch.tensor([0, 3]), k=2).item
+        tensor([[1, 2],
+                [1, 2]])
     """
 
     def __init__(self, num_users: int, num_items: int) -> None:

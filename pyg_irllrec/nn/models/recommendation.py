@@ -16,7 +16,18 @@ Scorer = Callable[[Tensor], Tensor]
 
 
 class Recommendation(NamedTuple):
-    r"""The best items of each user, best first, both of shape :math:`(B, k)`."""
+    r"""The best items of each user, best first, both of shape :math:`(B, k)`.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import Popularity
+        >>> ratings = torch.tensor([[0, 0, 1], [0, 1, 1]])
+        >>> model = Popularity(2, 3, ratings)
+        >>> model.recommend(torch.tensor([0, 1]), k=2, exclude=ratings)
+        Recommendation(item=tensor([[ 2, -1],
+                [ 0,  2]]), score=tensor([[0., -inf],
+                [1., 0.]]))
+    """
 
     item: Tensor
     """Item ids; -1 where fewer than :math:`k` items were left to recommend."""

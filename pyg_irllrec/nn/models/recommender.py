@@ -80,6 +80,18 @@ class Recommender(Ranker):
 
     Raises:
         ValueError: If the graph or an option does not fit.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import LightGCN, Recommender, SoftmaxLoss
+        >>> from pyg_irllrec.utils import bipartite_edge_index
+        >>> ratings = torch.tensor([[0, 0, 1, 2], [0, 1, 1, 2]])
+        >>> edge_index = bipartite_edge_index(ratings, num_users=3, num_items=3)
+        >>> backbone = LightGCN(3, 3, embedding_dim=16)
+        >>> model = Recommender(backbone, edge_index, ranking=SoftmaxLoss())
+        >>> model.loss(torch.tensor([[0, 1], [0, 1], [2, 0]])).total.backward()
+        >>> model.recommend(torch.tensor([0, 1]), k=2, exclude=ratings).item.shape
+        torch.Size([2, 2])
     """
 
     ranks: Optional[Ranks] = None

@@ -67,6 +67,17 @@ class RLMRecGen(Recommender):
 
     Raises:
         ValueError: If the graph, the texts, the backbone or an option do not fit.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import LightGCN, RLMRecGen
+        >>> from pyg_irllrec.utils import bipartite_edge_index
+        >>> ratings = torch.tensor([[0, 0, 1, 2], [0, 1, 1, 2]])
+        >>> edge_index = bipartite_edge_index(ratings, num_users=3, num_items=3)
+        >>> profile = torch.randn(6, 24)  # users first
+        >>> model = RLMRecGen(LightGCN(3, 3), edge_index, profile=profile)
+        >>> list(model.loss(torch.tensor([[0, 1], [0, 1], [2, 0]])).terms)
+        ['l2', 'ranking', 'reconstruction']
     """
 
     profile: Tensor
