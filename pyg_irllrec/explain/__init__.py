@@ -1,4 +1,4 @@
-r"""Why something is recommended, in words: what a trained model makes of intents."""
+r"""Explain recommendations in words, by the latent intents of a trained model."""
 
 from .intent_explainer import IntentExplainer
 from .node_explanation import ActivePrototype, NodeExplanation

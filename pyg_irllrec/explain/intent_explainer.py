@@ -32,43 +32,39 @@ from pyg_irllrec.utils.trained_nodes import check_trained_nodes
 
 
 class IntentExplainer:
-    r"""Read a trained model: the prototypes that users and items lean to, in the words
-    of the nodes that lean to them most, and what an item for a user is like.
+    r"""Explain a trained model in words: each latent intent (prototype), each user and
+    item, and each recommendation.
 
-    .. code-block:: python
+    A :obj:`side` is a node type of the data. If the interactions have the type
+    :obj:`('user', 'rates', 'movie')`, :obj:`explain.node('movie', 17)` explains a
+    movie.
 
-        explain = IntentExplainer(model, data)
-        explain.prototypes('user')  # every latent intent in words
-        explain.node('user', 3)  # a user in words
-        explain.recommendation(3, 17)  # an item for a user
-
-    A :obj:`side` is a node type of the data: with interactions of the type
-    :obj:`('user', 'rates', 'movie')`, movies are :obj:`explain.node('movie', 17)`.
-
-    A node's share of the prototypes is that of
-    :meth:`~pyg_irllrec.nn.IntentPrototypes.assign` for the embedding that scores. By
-    inner products, all shares of short embeddings are alike, so a node's prototypes are
-    ordered by their *lift*, its share over the mean share. Prototypes follow the texts
-    where they were trained to, by :obj:`prototype_weight` of
-    :class:`~pyg_irllrec.nn.IRLLRec`. All this describes what a model has learned, not
-    what caused a score.
+    The share of a prototype in a node comes from
+    :meth:`~pyg_irllrec.nn.IntentPrototypes.assign`, applied to the embedding that
+    scores. Without a temperature, the share depends on inner products, and embeddings
+    with small norms have nearly equal shares of all prototypes. The prototypes of a
+    node are therefore ranked by their *lift*: the share in this node divided by the
+    mean share over all nodes. The words of a prototype match the
+    texts best if the model was trained with a :obj:`prototype_weight` (see
+    :class:`~pyg_irllrec.nn.IRLLRec`). An explanation describes what the model has
+    learned. It does not show what caused a score.
 
     Args:
-        model (Recommender): The model. It is read once, here, in evaluation mode. Of
-            one whose backbone has no intents (:obj:`num_intents=0`) there are no
-            prototypes; items are like others all the same.
-        data (HeteroData): The graph that it was built from, with texts of users and of
-            items. Of the interactions, those for training alone are read.
-        sources (str or sequence of str): The names of the texts of nodes. The first
-            that a node has is shown.
+        model (Recommender): The model. Its embeddings are computed once, in evaluation
+            mode, when the explainer is created. A backbone without intents
+            (:obj:`num_intents=0`) has no prototypes; similar items are still found.
+        data (HeteroData): The graph that the model was built from, with texts of users
+            and items. Only the training interactions are used.
+        sources (str or sequence of str): The attributes that hold the texts of nodes.
+            The first non-blank text of a node is shown.
             (default: :obj:`("title", "text", "profile_text")`)
-        intents (str): The name of the intents in words, which may be missing.
+        intents (str): The attribute that holds the intent texts. It may be missing.
             (default: :obj:`"intent_text"`)
-        num_words (int): How many words describe a prototype, by
-            :func:`~pyg_irllrec.text.intent_keywords` of all these texts.
+        num_words (int): The number of words per prototype, chosen by
+            :func:`~pyg_irllrec.text.intent_keywords` from all these texts.
             (default: :obj:`4`)
-        num_nearest (int): How many nodes are shown that lean most to a prototype, and
-            how many items that are like another. (default: :obj:`3`)
+        num_nearest (int): The number of nodes shown per prototype, and of similar
+            items per recommendation. (default: :obj:`3`)
         exclude (torch.Tensor, optional): The pairs of user and item that are not
             recommended, of shape :math:`(2, E)`, as in
             :meth:`~pyg_irllrec.nn.Recommender.recommend`.
@@ -76,15 +72,27 @@ class IntentExplainer:
         edge_type (tuple, optional): The type of the interactions.
             (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found by the same function)
 
     Raises:
-        ValueError: If sizes do not fit, the interactions are not those of the model's
-            graph, vectors, ids or texts are not those that it was trained with (as far
-            as it was trained or loaded in this process, for ids and texts), its
-            embeddings are not finite, nodes have no texts, or :obj:`exclude` holds no
-            pairs of these nodes.
+        ValueError: If :obj:`data` differs from the graph of the model in its sizes,
+            interactions or vectors, or in its ids or texts (these are compared if the
+            model was trained or loaded in this process); if an embedding is not
+            finite; if a side has no texts; or if :obj:`exclude` has ids out of range.
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.explain import IntentExplainer
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> explain = IntentExplainer(build_model(data, alignment='full'), data)
+        >>> explain.node('user', 3).text
+        'Enjoys the oven stone and the dough scraper; mostly about home baking.'
+        >>> len(explain.prototypes('user')[0].words)
+        4
+        >>> len(explain.recommendation(user=3, item=7).similar)
+        3
     """
 
     def __init__(
@@ -144,7 +152,7 @@ class IntentExplainer:
             self._device = model.device
             for side, embedding, intent in zip(self.sides, embeddings, prototypes):
                 check_finite(f'{side} embeddings of model', embedding)
-                # In float32: of a bfloat16 model, shares would tie.
+                # In float32, because shares in bfloat16 would tie.
                 x = embedding.float()
                 share = x.new_empty(len(x), 0)
                 if intent is not None:
@@ -157,33 +165,35 @@ class IntentExplainer:
         r"""The embeddings that score, of shape :math:`(N, d)`.
 
         Args:
-            side (str): The type of the nodes, that of users or of items.
+            side (str): The node type of users or of items.
         """
         check_choice('side', side, self.sides)
         return self._embedding[side]
 
     def share(self, side: str) -> Tensor:
-        r"""Each node's share of every prototype, of shape :math:`(N, K)`.
+        r"""The share of each prototype in each node, of shape :math:`(N, K)`.
 
         Args:
-            side (str): The type of the nodes, that of users or of items.
+            side (str): The node type of users or of items.
         """
         check_choice('side', side, self.sides)
         return self._share[side]
 
     def lift(self, side: str) -> Tensor:
-        r"""Each share over the mean share of the prototype, of shape :math:`(N, K)`.
+        r"""Each share divided by the mean share of its prototype, of shape
+        :math:`(N, K)`.
 
         Args:
-            side (str): The type of the nodes, that of users or of items.
+            side (str): The node type of users or of items.
         """
         return _lift(self.share(side), self._mean[side])
 
     def prototypes(self, side: str) -> list[PrototypeExplanation]:
-        r"""Every prototype in words, in their order. They are read at the first call.
+        r"""All prototypes of a side in words, ordered by number. The first call
+        computes them, and later calls reuse them.
 
         Args:
-            side (str): The type of the nodes, that of users or of items.
+            side (str): The node type of users or of items.
         """
         share = self.share(side)
         if share.size(1) == 0:
@@ -206,16 +216,17 @@ class IntentExplainer:
         return self._prototypes[side]
 
     def node(self, side: str, node: int, num_prototypes: int = 3) -> NodeExplanation:
-        r"""A user or an item in words.
+        r"""Describe a user or an item in words.
 
         Args:
-            side (str): The type of the node, that of users or of items.
-            node (int): Its number, from zero.
-            num_prototypes (int): How many prototypes are given, at most; of those that
-                have the same words, the first. (default: :obj:`3`)
+            side (str): The node type of users or of items.
+            node (int): The index of the node, from 0.
+            num_prototypes (int): The largest number of prototypes. Of prototypes with
+                the same words, only the one with the largest lift counts.
+                (default: :obj:`3`)
 
         Raises:
-            ValueError: If there is no such node.
+            ValueError: If an argument is out of range.
         """
         check_count('num_prototypes', num_prototypes)
         check_choice('side', side, self.sides)
@@ -240,16 +251,16 @@ class IntentExplainer:
     def recommendation(
         self, user: int, item: int, num_prototypes: int = 3
     ) -> RecommendationExplanation:
-        r"""An item for a user, in words.
+        r"""Explain in words why an item is recommended to a user.
 
         Args:
-            user (int): The number of the user, from zero.
-            item (int): That of the item.
-            num_prototypes (int): How many prototypes are given of each.
+            user (int): The index of the user, from 0.
+            item (int): The index of the item, from 0.
+            num_prototypes (int): The largest number of prototypes per node.
                 (default: :obj:`3`)
 
         Raises:
-            ValueError: If there is no such node.
+            ValueError: If an argument is out of range.
         """
         user_type, item_type = self.sides
         user = self._check_node(user_type, user)
@@ -266,8 +277,8 @@ class IntentExplainer:
             better[excluded] = False
             rank = 1 + int(better.sum())
         others = chosen[chosen != item]
-        likeness = cosine_similarity(items[others], items[item].unsqueeze(0))
-        best = likeness.topk(min(self._num_nearest, len(others)))
+        similarity = cosine_similarity(items[others], items[item].unsqueeze(0))
+        best = similarity.topk(min(self._num_nearest, len(others)))
         similar = [
             (self.node(item_type, other, num_prototypes), value)
             for other, value in zip(others[best.indices].tolist(), best.values.tolist())
@@ -278,7 +289,8 @@ class IntentExplainer:
         )
 
     def _scores(self, user: int) -> Tensor:
-        r"""The scores of all items for a user, of the blend where there is one."""
+        r"""The scores of all items for a user, by the blended scorer if there is
+        one."""
         if self._scorer is None:
             user_type, item_type = self.sides
             return self._embedding[item_type] @ self._embedding[user_type][user]
@@ -286,7 +298,7 @@ class IntentExplainer:
             return self._scorer(torch.tensor([user], device=self._device))[0].cpu()
 
     def _check_node(self, side: str, node: object) -> int:
-        r"""The number of a node, checked."""
+        r"""Return a node index as an :obj:`int` after a range check."""
         last = len(self._share[side]) - 1
         try:
             number = operator.index(node)  # type: ignore[arg-type]
@@ -294,17 +306,17 @@ class IntentExplainer:
             number = -1
         if not 0 <= number <= last or isinstance(node, bool):
             raise ValueError(
-                f"'{side}' must be the number of a node, from 0 to {last}, got {node!r}"
+                f"'{side}' must be a node index from 0 to {last}, got {node!r}"
             )
         return number
 
     def _text(self, side: str, node: int) -> str:
-        r"""The first text that is not blank; intents where there is none."""
+        r"""The first text of a node that is not blank. Intents come last."""
         found = (texts[node] for texts in self._texts[side].values())
         return next((text for text in found if text.strip()), '')
 
     def _all_texts(self, side: str, node: int) -> str:
-        r"""All texts of a node, each once."""
+        r"""All distinct texts of a node, joined."""
         found = (texts[node] for texts in self._texts[side].values())
         return ' '.join(dict.fromkeys(found))
 
@@ -316,8 +328,8 @@ class IntentExplainer:
 def _check_vectors(
     model: Recommender, data: HeteroData, sides: tuple[str, str]
 ) -> None:
-    r"""Raise a :class:`ValueError` where data has other vectors of texts than those
-    that the model reads."""
+    r"""Raise a :class:`ValueError` if the text vectors in :obj:`data` differ from those
+    of the model."""
     text = model.backbone.text if isinstance(model.backbone, AlphaRec) else None
     for name, held, used in (
         ('profile', getattr(model, 'profile', None), sides),
@@ -334,21 +346,21 @@ def _check_vectors(
         if held.shape != given.shape or not same_sketch(sketch(held), sketch(given)):
             places = ' and '.join(f"data['{side}'].{name}" for side in used)
             raise ValueError(
-                f"'data' must hold the vectors that 'model' was built from, got others "
-                f'in {places}: pass the graph that it was built from'
+                f"'data' must have the text vectors of 'model', got different vectors "
+                f'in {places}: pass the graph that the model was built from'
             )
 
 
 def _lift(share: Tensor, mean: Tensor) -> Tensor:
-    # A prototype that nobody has any of has no lift, not NaN.
+    # A prototype whose mean share is 0 has lift 0, not NaN.
     return share / mean.clamp(min=torch.finfo(mean.dtype).tiny)
 
 
 def _read_all(data: HeteroData, side: str, names: Sequence[str]) -> dict[str, Any]:
-    r"""The texts of a side that are there, by name."""
+    r"""The texts of a side by attribute, without missing attributes."""
     found = {name: read_texts(data, side, name) for name in names if name in data[side]}
     if not found:
         raise ValueError(
-            f"data['{side}'] must hold texts, one of {', '.join(names)}, got none"
+            f"data['{side}'] must have texts in one of {', '.join(names)}, got none"
         )
     return found

@@ -1,4 +1,4 @@
-r"""Pictures of what a model has learned (extra :obj:`plot`)."""
+r"""Plots of training runs and of what a model has learned (extra :obj:`plot`)."""
 
 from .intent_map import draw_intent_map
 from .learning_curves import learning_curves

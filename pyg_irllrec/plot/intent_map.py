@@ -16,14 +16,14 @@ from pyg_irllrec.utils.node_data import check_sides
 from pyg_irllrec.utils.optional import import_optional
 from pyg_irllrec.utils.printable import printable
 
-_MOST = 12  # Meanings of a side that get a colour.
+_MAX_COLOURS = 12  # Per side.
 _PALETTE = (
     *('#1f77b4', '#ff7f0e', '#2ca02c', '#d62728', '#9467bd', '#8c564b', '#e377c2'),
     *('#bcbd22', '#17becf', '#000000', '#98df8a', '#aec7e8', '#ffbb78', '#ff9896'),
     *('#c5b0d5', '#c49c94', '#f7b6d2', '#dbdb8d', '#9edae5', '#393b79', '#637939'),
     *('#8c6d31', '#843c39', '#7b4173'),
 )
-"""Two sides' worth."""
+"""Enough colours for two sides."""
 
 
 def draw_intent_map(
@@ -33,24 +33,35 @@ def draw_intent_map(
     sides: Optional[Sequence[str]] = None,
     max_nodes: int = 2000,
 ) -> Any:
-    r"""Draw the nodes of each side in the plane, coloured by the latent intent that
-    they lean to most, with its words. Intents of the same words have the same colour on
-    both sides.
+    r"""Draw the nodes of each side in the plane. The colour of a node shows the latent
+    intent with the largest lift, and the legend describes the intent in words. Intents
+    with the same words have the same colour on both sides.
 
     Args:
         explain (IntentExplainer): The explained model.
-        marked (dict, optional): The nodes to mark, by side, with their labels.
-            (default: :obj:`None`)
-        sides (sequence of str, optional): The node types. (default: :obj:`None`, both)
-        max_nodes (int): The most nodes per side; others are left out at random, marked
-            ones last. (default: :obj:`2000`)
+        marked (dict, optional): The nodes to mark: for each side, a dictionary from
+            node index to label. (default: :obj:`None`)
+        sides (sequence of str, optional): The node types to draw.
+            (default: :obj:`None`, both)
+        max_nodes (int): The largest number of nodes per side. A larger side is sampled
+            at random; marked nodes are kept first. (default: :obj:`2000`)
 
     Returns:
-        The :class:`matplotlib.figure.Figure`; its :obj:`savefig` writes it.
+        The :class:`matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: If the model has no intents, or it has no such side or node.
+        ValueError: If the model has no intents, or a side or node does not exist.
         ImportError: If matplotlib is not installed.
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.explain import IntentExplainer
+        >>> from pyg_irllrec.plot import draw_intent_map
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> explain = IntentExplainer(build_model(data, alignment='full'), data)
+        >>> figure = draw_intent_map(explain, {'user': {3: 'Ann'}}, sides=['user'])
+        >>> figure.savefig('users.png', dpi=50)
     """
     check_instance('explain', explain, IntentExplainer)
     check_count('max_nodes', max_nodes)
@@ -62,15 +73,15 @@ def draw_intent_map(
         nodes = range(len(explain.embedding(side)))
         if wrong := [node for node in labels if node not in nodes]:
             raise ValueError(
-                f"'marked[{side!r}]' must hold nodes from 0 to {len(nodes) - 1}, got "
-                f'{wrong[0]!r}'
+                f"'marked[{side!r}]' must have node indices from 0 to "
+                f'{len(nodes) - 1} as keys, got {wrong[0]!r}'
             )
     sides = explain.sides if sides is None else check_sides(sides)
     for side in sides:
         if explain.share(side).size(1) == 0:
             raise ValueError(
-                "'explain' must be of a model with intents to colour by, got one whose "
-                'backbone has num_intents=0'
+                "'explain' must belong to a model with intents, got a backbone with "
+                'num_intents=0'
             )
     figures = import_optional('matplotlib.figure', 'draw_intent_map', 'plot')
     figure = figures.Figure(figsize=(7 * len(sides), 8.5), layout='constrained')
@@ -88,7 +99,7 @@ def draw_intent_map(
 
 
 def _sample(num_nodes: int, first: list[int], most: int) -> list[int]:
-    r"""Some nodes, these first."""
+    r"""Sample nodes at random, with the given nodes first."""
     drawn = torch.randperm(num_nodes, generator=torch.Generator().manual_seed(0))
     return list(dict.fromkeys([*first, *drawn.tolist()]))[:most]
 
@@ -101,20 +112,21 @@ def _draw_side(
     shown: list[int],
     colours: dict[str, Any],
 ) -> None:
-    r"""The meanings that lead most nodes get a colour, the same one on both sides."""
-    lead = explain.lift(side)[shown].argmax(dim=1).tolist()
+    r"""Draw the nodes of one side. The most frequent intents get a colour, which is the
+    same on both sides. All other nodes are grey."""
+    strongest = explain.lift(side)[shown].argmax(dim=1).tolist()
     prototypes = explain.prototypes(side)
-    meaning = [', '.join(sorted(prototypes[k].words)) for k in lead]
-    largest = [name for name, _ in Counter(meaning).most_common(_MOST)]
-    rest = ~np.isin(meaning, largest)
+    intent = [', '.join(sorted(prototypes[k].words)) for k in strongest]
+    largest = [name for name, _ in Counter(intent).most_common(_MAX_COLOURS)]
+    rest = ~np.isin(intent, largest)
     axes.scatter(*at[rest].T, s=10, c='lightgrey', linewidths=0, label='-')
     for name in largest:
-        mine = at[np.array(meaning) == name]
+        mine = at[np.array(intent) == name]
         colour = colours.setdefault(name, _PALETTE[len(colours) % len(_PALETTE)])
         axes.scatter(*mine.T, s=16, color=colour, linewidths=0, label='-')
     axes.set(xticks=[], yticks=[])
-    # Text is shown as it is: to matplotlib, dollars are formulas.
-    title = f'{side.capitalize()}s, by the latent intent that they lean to most'
+    # Matplotlib would read text between dollar signs as a formula.
+    title = f'{side.capitalize()}s, coloured by their strongest latent intent'
     axes.set_title(printable(title), parse_math=False)
     legend = axes.legend(
         loc='upper center',

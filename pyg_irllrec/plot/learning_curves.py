@@ -20,20 +20,32 @@ Row = dict[str, float]
 def learning_curves(
     history: Union[PathLike, Sequence[Mapping[str, float]]], path: PathLike
 ) -> None:
-    r"""Draw how a training run went, as a PNG: the mean of every loss term over the
-    epochs, on a logarithmic scale, and beside it the validation metrics, with the
-    epoch of the best Recall marked. Without validation, only the losses are drawn.
+    r"""Plot the course of a training run and save it as a PNG file. The left panel
+    shows the mean of each loss term per epoch, on a logarithmic scale. The right panel
+    shows the validation metrics and marks the epoch with the best Recall. Without
+    validation, there is only the left panel.
 
     Args:
         history (str, pathlib.Path or sequence of dict): The file :obj:`history.csv` of
-            a run, or :obj:`history` of a
+            a run, or the attribute :obj:`history` of a
             :class:`~pyg_irllrec.training.FitResult`.
-        path (str or pathlib.Path): The picture, which is written whole or not at all.
+        path (str or pathlib.Path): The file to write. It is never written in part.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds no history.
+        FileNotFoundError: If the file :obj:`history` does not exist.
+        ValueError: If :obj:`history` is not the history of a run.
         ImportError: If matplotlib is not installed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from pyg_irllrec.plot import learning_curves
+        >>> history = [
+        ...     {'epoch': 1, 'loss': 2.1, 'recall@20': 0.11},
+        ...     {'epoch': 2, 'loss': 1.4, 'recall@20': 0.18},
+        ... ]
+        >>> learning_curves(history, 'curves.png')
+        >>> Path('curves.png').exists()
+        True
     """
     path = as_path('path', path)
     rows = _read_history(history)
@@ -67,7 +79,7 @@ def _draw_lines(axes: Any, rows: list[Row], names: list[str]) -> None:
 
 
 def _mark_best(axes: Any, rows: list[Row], metrics: list[str]) -> None:
-    r"""Marks the epoch that :obj:`best.ckpt` is of."""
+    r"""Mark the epoch of the checkpoint :obj:`best.ckpt`."""
     recalls = [name for name in metrics if name.startswith('recall@')]
     if not recalls:
         return
@@ -92,12 +104,12 @@ def _read_history(history: object) -> list[Row]:
         where, rows = str(file), _read_csv(file)
     elif not is_iterable(rows):
         raise ValueError(
-            "'history' must be the path of history.csv or the history of a FitResult, "
-            f'got {type(history).__name__}'
+            "'history' must be the path of a history.csv or the history of a "
+            f'FitResult, got {type(history).__name__}'
         )
     found = [_read_row(row, where) for row in rows]
     if not any(len(row) > 1 for row in found):
-        raise ValueError(f'{where} must hold the values of at least one epoch')
+        raise ValueError(f'{where} must have values of at least one epoch, got none')
     return found
 
 
@@ -126,7 +138,7 @@ def _read_row(row: object, where: str) -> Row:
     )
     if not good:
         raise ValueError(
-            f'{where} must hold rows of finite numbers by name with their epoch, got '
+            f"{where} must have rows of finite numbers with the key 'epoch', got "
             f'{row!r:.200}'
         )
     assert isinstance(row, Mapping)

@@ -1,4 +1,4 @@
-"""A model with embeddings that are given, and the graph it was trained on."""
+"""A model with fixed embeddings, and the graph that it was built from."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pyg_irllrec.utils import bipartite_edge_index
 
 USERS = [[4.0, 0], [3, 1], [0, 2], [0, 0]]
 ITEMS = [[1.0, 0], [0, 1], [2, 1], [0.5, 0.5], [3, 0]]
-TRAIN = torch.tensor([[0, 0, 1, 2, 0], [0, 1, 2, 1, 0]])  # One pair twice.
+TRAIN = torch.tensor([[0, 0, 1, 2, 0], [0, 1, 2, 1, 0]])  # With one pair twice.
 
 
 class Fixed(Backbone):
-    """Embeddings that are given; the prototypes are the axes, of items longer ones."""
+    """Fixed embeddings. Prototypes are the axes, twice as long for items."""
 
     def __init__(self, num_intents=2):
         super().__init__(len(USERS), len(ITEMS), 2, num_intents=num_intents)

@@ -29,13 +29,13 @@ def test_shares_and_lifts():
     assert lift[1, 1] > 1 > lift[1, 0]
 
 
-def test_shares_by_cosines_where_prototypes_have_a_temperature():
+def test_prototypes_with_a_temperature_use_cosines():
     model = build()
     model.backbone.user_prototypes.temperature = 0.5
     share = IntentExplainer(model, graph()).share('user')
     expected = model.backbone.user_prototypes.assign(model.eval().get_embeddings()[0])
     torch.testing.assert_close(share, expected)
-    first = math.exp(2) / (math.exp(2) + 1)  # At a cosine of 1, whatever the length.
+    first = math.exp(2) / (math.exp(2) + 1)  # At a cosine of 1.
     assert share[0].tolist() == pytest.approx([first, 1 - first])
 
 
@@ -54,33 +54,35 @@ def test_a_model_of_another_precision(dtype):
 
 def test_odd_arguments():
     data = graph()
-    with pytest.raises(ValueError, match='must hold texts, one of title, intent_text'):
+    with pytest.raises(
+        ValueError, match='must have texts in one of title, intent_text'
+    ):
         IntentExplainer(build(), data, sources=['title'])
     with pytest.raises(
-        ValueError, match="'num_words' must be an integer of 1 or above, got 0"
+        ValueError, match="'num_words' must be an integer of at least 1, got 0"
     ):
         IntentExplainer(build(), data, num_words=0)
     explain = IntentExplainer(build(), data)
     with pytest.raises(
-        ValueError, match="'user' must be the number of a node, from 0 to 3, got 4"
+        ValueError, match="'user' must be a node index from 0 to 3, got 4"
     ):
         explain.node('user', 4)
     with pytest.raises(
-        ValueError, match="'item' must be the number of a node, from 0 to 4, got -1"
+        ValueError, match="'item' must be a node index from 0 to 4, got -1"
     ):
         explain.recommendation(0, -1)
     with pytest.raises(ValueError, match="'side' must be"):
         explain.prototypes('film')
     for args in (('user', 1.5), ('user', '1'), ('user', None), ('user', True)):
-        with pytest.raises(ValueError, match="'user' must be the number of a node"):
+        with pytest.raises(ValueError, match="'user' must be a node index"):
             explain.node(*args)
-        with pytest.raises(ValueError, match="'user' must be the number of a node"):
+        with pytest.raises(ValueError, match="'user' must be a node index"):
             explain.recommendation(args[1], 0)
     assert explain.node('user', torch.tensor(1)).node == 1
     for side in ('film', 3, None):
         with pytest.raises(ValueError, match="'side' must be one of 'user', 'item'"):
             explain.node(side, 0)
-    with pytest.raises(ValueError, match="'num_prototypes' must be an integer of 1"):
+    with pytest.raises(ValueError, match="'num_prototypes' must be an integer of at"):
         explain.node('user', 0, 1.5)
     for exclude, message in (
         ([[0], [1]], "'exclude' must be a tensor"),
@@ -124,7 +126,7 @@ def test_a_model_without_intents():
         (torch.tensor([[0, 0, 1, 3], [0, 1, 2, 1]]), 'got 4, of which 3 are the same'),
     ],
 )
-def test_data_that_the_model_was_not_built_from(edges, message):
+def test_other_interactions_than_those_of_the_model(edges, message):
     data = graph()
     data['user', 'rates', 'item'].edge_index = edges
     with pytest.raises(ValueError, match=message):
@@ -132,7 +134,7 @@ def test_data_that_the_model_was_not_built_from(edges, message):
 
 
 def movies(layout):
-    """The same graph with movies, whose interactions lie in this layout."""
+    """The same graph with movies for items, in the given layout of interactions."""
     data = HeteroData()
     for side, other in (('user', 'user'), ('item', 'movie')):
         for key, value in graph()[side].items():
@@ -148,7 +150,7 @@ def movies(layout):
 
 
 @pytest.mark.parametrize('layout', ['with its reverse', 'disjoint'])
-def test_node_types_are_those_of_the_data(layout):
+def test_node_types_come_from_the_data(layout):
     explain = IntentExplainer(build(), movies(layout), num_nearest=1)
     expected = IntentExplainer(build(), graph(), num_nearest=1)
     movie, item = explain.node('movie', 1), expected.node('item', 1)
@@ -162,12 +164,12 @@ def test_node_types_are_those_of_the_data(layout):
     with pytest.raises(ValueError, match="'side' must be one of 'user', 'movie', got"):
         explain.share('item')
     with pytest.raises(
-        ValueError, match="'movie' must be the number of a node, from 0 to 4, g"
+        ValueError, match="'movie' must be a node index from 0 to 4, got 5"
     ):
         explain.recommendation(0, 5)
 
 
-def test_types_that_are_given():
+def test_given_edge_types():
     data = movies('with its reverse')
     data['movie', 'has', 'genre'].edge_index = torch.zeros(2, 1).long()
     with pytest.raises(ValueError, match="'edge_type' must name the interactions"):
@@ -195,22 +197,24 @@ def with_vectors():
 
 
 @pytest.mark.parametrize('name', ['profile', 'intent'])
-def test_vectors_that_the_model_was_not_built_from(name):
+def test_other_vectors_than_those_of_the_model(name):
     data = with_vectors()
     model = build_model(data, alignment='intents')
     IntentExplainer(model.bfloat16(), data)
     other = copy.copy(data)
     other['item'][name] = data['item'][name].flip(0)
-    with pytest.raises(ValueError, match=rf'vectors .* got others in .*\.{name}'):
+    with pytest.raises(ValueError, match=rf'got different vectors in .*\.{name}'):
         IntentExplainer(model, other)
 
 
-def test_texts_of_items_that_alpharec_was_not_built_from():
+def test_other_item_texts_than_those_of_alpharec():
     data = with_vectors()
     model = build_model(data, 'alpharec', alignment='none')
     IntentExplainer(model, data)
     data['item'].profile = data['item'].profile.flip(0)
-    with pytest.raises(ValueError, match=r"got others in data\['item'\]\.profile"):
+    with pytest.raises(
+        ValueError, match=r"got different vectors in data\['item'\]\.profile"
+    ):
         IntentExplainer(model, data)
 
 

@@ -14,7 +14,7 @@ def test_a_node_in_words():
     assert [each.prototype.number for each in ann.active_prototypes] == [0, 1]
     assert ann.active_prototypes[0].lift > 1 > ann.active_prototypes[1].lift
     assert ann.active_prototypes[0].share == explain.share('user')[0, 0].item()
-    # More than others lean to it counts, not the share: all lean to space.
+    # Lift ranks the prototypes: the shares are equal, but most items have more space.
     even = explain.node('item', 3)
     assert explain.share('item')[3].tolist() == [0.5, 0.5]
     assert [each.prototype.words[0] for each in even.active_prototypes] == [
@@ -35,7 +35,7 @@ def test_a_title_comes_before_other_texts():
     assert explain.node('item', 1).text == 'love two'
 
 
-def test_prototypes_of_the_same_words_are_one():
+def test_prototypes_with_the_same_words_count_once():
     model = build(num_intents=3)
     weight = model.backbone.user_prototypes.weight
     weight.data = torch.tensor([[1.0, 1, 0], [0, 0, 1]])

@@ -12,12 +12,12 @@ def test_prototypes_in_words():
     assert (space.side, space.number, space.nodes) == ('user', 0, [0, 1])
     assert space.words[0] == 'space' and love.words[0] == 'love'
     assert space.texts == ['likes space', 'space, love'] and love.nodes == [2, 3]
-    # Where there is nothing to say of a node, nothing is made up.
+    # A node without a text has an empty text.
     assert love.texts == ['wants love', '']
     assert space.share + love.share == pytest.approx(1)
 
 
-def test_a_prototype_that_nobody_has():
+def test_a_prototype_without_any_share():
     model = build()
     model.backbone.user_prototypes.weight.data = torch.tensor([[1e4, -1e4], [1e4, 0]])
     model.backbone.table.data[3, 0] = 1

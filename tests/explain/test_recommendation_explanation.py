@@ -14,14 +14,14 @@ def test_a_recommendation():
     explain = IntentExplainer(build(), graph(), num_nearest=1)
     found = explain.recommendation(0, 2)
     assert found.user.id == 'ann' and found.item.text == 'space love'
-    # Item 4 has 12, this one 8; the items 0 and 1 are known to the user.
+    # Item 4 scores 12, this one 8. Items 0 and 1 are training items of the user.
     assert found.score == 8 and found.rank == 2
     ((similar, cosine),) = found.similar
     assert similar.text == 'space one' and cosine == pytest.approx(2 / 5**0.5)
-    # One that the user has chosen has no rank, and is not said to be like itself.
+    # A training item has no rank, and is not similar to itself.
     own = explain.recommendation(0, 0)
     assert own.rank == 0 and [each.node for each, _ in own.similar] == [1]
-    # A pair that is there twice is one item; what may not be recommended has no place.
+    # A repeated pair is one item, and excluded items have no rank.
     exclude = torch.cat([TRAIN, torch.tensor([[0], [4]])], dim=1)
     found = IntentExplainer(build(), graph(), exclude=exclude).recommendation(0, 2)
     assert found.rank == 1 and [each.node for each, _ in found.similar] == [0, 1]
@@ -29,7 +29,7 @@ def test_a_recommendation():
     assert explain.recommendation(3, 0).similar == []
 
 
-def test_the_rank_is_that_of_recommend():
+def test_ranks_agree_with_recommend():
     data = SyntheticIntents(40, 60, num_intents=4)[0]
     edges = data['user', 'rates', 'item'].edge_index
     torch.manual_seed(0)

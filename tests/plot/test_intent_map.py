@@ -29,7 +29,7 @@ def test_marks_nodes_by_their_labels(explain):
 
 
 def test_text_is_shown_as_it_is(monkeypatch):
-    """Dollars are no formulas, and a line in front hides nothing."""
+    """Dollar signs start no formula, and a leading underscore hides no label."""
     data = SyntheticIntents(num_users=30, num_items=20)[0]
     model = build_model(data, LightGCN(30, 20, 8, num_intents=2), 'none')
     explain = IntentExplainer(model, data)

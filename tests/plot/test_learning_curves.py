@@ -22,7 +22,7 @@ LINES = (
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The panels of each picture that was written."""
+    """The panels of each saved figure."""
     found, save = [], Figure.savefig
 
     def savefig(self, *args, **kwargs):
@@ -64,24 +64,24 @@ def test_without_validation(tmp_path, drawn):
 @pytest.mark.parametrize(
     ('history', 'message'),
     [
-        (3, "'history' must be the path of history.csv or the history of a FitR"),
-        ([], "'history' must hold the values of at least one epoch"),
-        ([{'loss': 1.0}], "'history' must hold rows .* with their epoch, got"),
-        ([{'epoch': 1, 'loss': float('nan')}], 'must hold rows of finite numbers'),
-        ([{'epoch': 1, 'recall@x': 1.0}], 'must hold rows'),
+        (3, "'history' must be the path of a history.csv or the history of a Fit"),
+        ([], "'history' must have values of at least one epoch"),
+        ([{'loss': 1.0}], "'history' must have rows .* with the key 'epoch', got"),
+        ([{'epoch': 1, 'loss': float('nan')}], 'must have rows of finite numbers'),
+        ([{'epoch': 1, 'recall@x': 1.0}], 'must have rows'),
     ],
 )
-def test_what_is_no_history(tmp_path, history, message):
+def test_invalid_history(tmp_path, history, message):
     with pytest.raises(ValueError, match=message):
         learning_curves(history, tmp_path / 'curves.png')
     assert not (tmp_path / 'curves.png').exists()
 
 
 @pytest.mark.parametrize('text', ['epoch,loss\n1,x\n', '\xff', 'epoch,loss\n1,2,3\n'])
-def test_a_file_that_is_no_history(tmp_path, text):
+def test_invalid_history_file(tmp_path, text):
     file = tmp_path / 'history.csv'
     file.write_text(text, encoding='latin-1')
-    with pytest.raises(ValueError, match=r'history\.csv (is not|must hold)'):
+    with pytest.raises(ValueError, match=r'history\.csv (is not|must have)'):
         learning_curves(file, tmp_path / 'curves.png')
     with pytest.raises(FileNotFoundError, match='does not exist'):
         learning_curves(tmp_path / 'none.csv', tmp_path / 'curves.png')
