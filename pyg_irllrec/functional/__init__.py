@@ -1,4 +1,5 @@
-r"""Pure maths on tensors: no state, and no randomness that is not passed in."""
+r"""Pure functions on tensors: no state, and no randomness but from the generator that
+is passed in or torch's own."""
 
 from .alignment_uniformity_loss import alignment_uniformity_loss
 from .approximation_error import ApproximationError, approximation_error

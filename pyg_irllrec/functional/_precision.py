@@ -1,4 +1,4 @@
-"""The dtype in which sums and losses are computed."""
+r"""The dtype in which sums and losses are computed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    r"""Half precision becomes :obj:`float32`; wider types stay."""
+    r"""Convert half precision to :obj:`float32`; leave wider types unchanged."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def widened(x: Tensor) -> Tensor:
-    r"""What autocast has narrowed, :obj:`float32` again; a model that is in half
-    precision as a whole stays so."""
+    r"""Convert half precision to :obj:`float32` under autocast only: a model that is in
+    half precision as a whole stays in half precision."""
     if torch.is_autocast_enabled(x.device.type):
         return at_least_float32(x)
     return x

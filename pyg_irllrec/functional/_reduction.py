@@ -1,4 +1,4 @@
-"""Sums of losses and of layers."""
+r"""Reductions of losses and of layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 def reduce_rows(
     loss: Tensor, reduction: str, weight: Optional[Tensor] = None
 ) -> Tensor:
-    r"""Apply a checked :obj:`reduction` to the weighted losses of rows."""
+    r"""Reduce the (weighted) losses of rows by a valid :obj:`reduction`."""
     if reduction == 'mean':
         if weight is None:
             return loss.mean()
@@ -24,7 +24,7 @@ def reduce_rows(
 
 
 def row_scale(rows: Tensor, weight: Optional[Tensor], reduction: str) -> Tensor:
-    r"""What each row counts in the weighted :obj:`"sum"` or :obj:`"mean"`."""
+    r"""The factor of each row in the (weighted) sum or mean."""
     if weight is None:
         size = 1 / rows.size(0) if reduction == 'mean' else 1.0
         return rows.new_full((rows.size(0),), size)
@@ -35,11 +35,11 @@ def row_scale(rows: Tensor, weight: Optional[Tensor], reduction: str) -> Tensor:
 
 
 def over_largest(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    r"""Weights as multiples of the largest: the sum of huge ones is infinite."""
+    r"""Divide weights by the largest, because a sum of huge weights overflows."""
     wide = weight.to(torch.promote_types(weight.dtype, dtype))
     return (wide / wide.detach().amax()).to(dtype)
 
 
 def sum_tensors(tensors: Sequence[Tensor]) -> Tensor:
-    r"""The sum of tensors, without a copy of them all beside each other."""
+    r"""The sum of tensors, without stacking them first."""
     return sum(tensors[1:], tensors[0])

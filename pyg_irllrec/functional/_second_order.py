@@ -4,11 +4,11 @@ import torch
 
 
 def refuse_second_order(what: str, instead: str = "impl='eager'") -> None:
-    r"""Raise where :obj:`create_graph=True` asks for what is not there: call it in a
-    backward pass that runs with gradients enabled. Without it, second derivatives
-    would be silently wrong."""
+    r"""Raise a :class:`RuntimeError` in a backward pass with :obj:`create_graph=True`,
+    whose second derivatives would be silently wrong. Call it in a backward pass if
+    gradients are enabled."""
     if not torch.compiler.is_compiling():
         raise RuntimeError(
-            f'{what} has first derivatives only: take {instead} for those of second '
-            'order, and for torch.func'
+            f'{what} has first derivatives only: use {instead} for second derivatives '
+            'and for torch.func'
         )

@@ -1,4 +1,4 @@
-r"""InfoNCE whose rows are shared among ranks, each of which holds all rows."""
+r"""InfoNCE with its work split among ranks that all have all rows."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def shared_info_nce(
     eps: float = 0.0,
     impl: str = 'auto',
 ) -> Tensor:
-    r"""The part of a rank in :func:`~pyg_irllrec.functional.info_nce` with a reduction:
-    its rows against all keys, times the number of ranks."""
+    r"""One rank's part of :func:`~pyg_irllrec.functional.info_nce` with a reduction:
+    its own rows against all keys, times the number of ranks, so that the mean over
+    ranks is the loss. Without ranks, the whole loss."""
     if ranks is None:
         return unchecked_info_nce(
             query,
@@ -51,7 +52,7 @@ def shared_info_nce(
     candidates = key if keys is None else keys
     rows = ranks.rows(num_rows)
     own_weight = None if weight is None else weight[rows]
-    if rows.start == rows.stop:  # The graph of all ranks has to be the same.
+    if rows.start == rows.stop:  # All ranks must build the same autograd graph.
         rows, own_weight = slice(1), query.new_zeros(1)
     given = query[rows], key[rows], candidates, own_weight, key_weight
     if impl == 'moments':
@@ -80,8 +81,9 @@ def _by_moments(
     temperature: float,
     eps: float,
 ) -> Tensor:
-    r"""The sum of the losses of some rows by the moments of all keys, to which each
-    rank adds those of its own ones: :math:`d^2 + d + 1` numbers are sent."""
+    r"""The sum of the losses of a rank's rows from the moments of all keys. Each rank
+    computes the moments of its own keys, and the ranks add them up:
+    :math:`d^2 + d + 1` numbers each."""
     check_not_below(
         "'temperature' with impl='moments'", temperature, LEAST_TEMPERATURE['moments']
     )

@@ -8,8 +8,8 @@ from torch import Tensor
 
 
 def sum_of_squares(tensors: Sequence[Tensor]) -> Tensor:
-    r"""The sum of the squares of all values of at least one tensor, in a few kernels
-    however many there are."""
+    r"""The sum of the squares of all values of one or more tensors, in a few kernels
+    regardless of the number of tensors."""
     total: Tensor = _SumOfSquares.apply(*tensors)  # type: ignore[no-untyped-call]
     return total
 
@@ -25,6 +25,6 @@ class _SumOfSquares(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
-        if torch.is_grad_enabled():  # A list times a tensor has no second derivative.
+        if torch.is_grad_enabled():  # _foreach_mul() has no second derivative.
             return tuple(2 * grad * value for value in ctx.saved_tensors)
         return tuple(torch._foreach_mul(ctx.saved_tensors, 2 * grad))

@@ -1,4 +1,4 @@
-"""Unit rows and their gradient by hand, without copies that autograd would keep."""
+r"""Unit rows and their hand-written gradient, without the copies of autograd."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from torch import Tensor
 
 
 def unit(x: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Unit rows as in :func:`~pyg_irllrec.functional.unit_norm`, and what they were
-    multiplied with."""
+    r"""Unit rows as in :func:`~pyg_irllrec.functional.unit_norm`, and the inverse norms
+    that they were multiplied by."""
     norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
     inverse = norm.square_().add_(1e-8).rsqrt_()
     return x * inverse, inverse
 
 
 def through_unit(grad: Tensor, unit: Tensor, inverse: Tensor) -> None:
-    r"""Turn a gradient by unit rows into one by rows, in place:
-    :math:`(\mathbf{g} - (\mathbf{g}^{\top} \mathbf{n}) \mathbf{n}) r`."""
+    r"""Turn the gradient with respect to unit rows into the gradient with respect to
+    rows, in place: :math:`(\mathbf{g} - (\mathbf{g}^{\top} \mathbf{n}) \mathbf{n}) r`.
+    """
     along = (grad * unit).sum(dim=1, keepdim=True)
     grad.addcmul_(along, unit, value=-1).mul_(inverse)

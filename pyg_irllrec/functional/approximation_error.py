@@ -22,14 +22,25 @@ from pyg_irllrec.utils.checks import (
 
 
 class ApproximationError(NamedTuple):
-    r"""How far an approximate :func:`~pyg_irllrec.functional.info_nce` is off."""
+    r"""The errors of an approximate :func:`~pyg_irllrec.functional.info_nce`, as
+    :func:`~pyg_irllrec.functional.approximation_error` estimates them.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.functional import approximation_error
+        >>> error = approximation_error(torch.randn(50, 16), torch.randn(80, 16))
+        >>> error._fields
+        ('loss', 'query_gradient', 'key_gradient')
+        >>> bool(error.loss < 0.01)
+        True
+    """
 
     loss: Tensor
-    """The root mean square error of a row's log-sum-exp."""
+    """The root mean square error of the log-sum-exp of a row."""
     query_gradient: Tensor
-    """The relative error (in norm) of its gradient by unit queries."""
+    """The relative error (in norm) of its gradient with respect to unit queries."""
     key_gradient: Tensor
-    """The relative error (in norm) of its gradient by unit keys."""
+    """The relative error (in norm) of its gradient with respect to unit keys."""
 
 
 def approximation_error(
@@ -42,27 +53,36 @@ def approximation_error(
     num_samples: int = 256,
     generator: Optional[torch.Generator] = None,
 ) -> ApproximationError:
-    r"""Estimates the error of :func:`~pyg_irllrec.functional.info_nce` with
-    :obj:`impl="moments"` or :obj:`impl="clusters"` on these very tensors: a sample of
-    queries meets all keys, and a sample of keys all queries, in
-    :math:`O(\text{num\_samples} \, (B + C) \, d)` time. The errors are those of the
-    denominator: the gradient of the whole loss, in which positives are exact, is
-    closer.
+    r"""Estimate the error of :func:`~pyg_irllrec.functional.info_nce` with
+    :obj:`impl="moments"` or :obj:`impl="clusters"` on the given tensors.
+
+    It compares a sample of queries with all keys, and a sample of keys with all
+    queries, in :math:`O(\text{num\_samples} \, (B + C) \, d)` time. The errors are
+    those of the denominator. The gradient of the whole loss has a smaller error,
+    because its positives are exact.
 
     Args:
         query (torch.Tensor): The queries, of shape :math:`(B, d)`.
         keys (torch.Tensor): The candidates, of shape :math:`(C, d)`.
         impl (str): :obj:`"moments"` or :obj:`"clusters"`.
             (default: :obj:`"moments"`)
-        temperature (float): :math:`\tau`. (default: :obj:`1.0`)
-        key_weight (torch.Tensor, optional): How much each candidate counts, of shape
-            :math:`(C)`. (default: :obj:`None`, once)
+        temperature (float): The temperature :math:`\tau`. (default: :obj:`1.0`)
+        key_weight (torch.Tensor, optional): The weight of each candidate, of shape
+            :math:`(C)`. (default: :obj:`None`, all 1)
         num_samples (int): The size of both samples. (default: :obj:`256`)
-        generator (torch.Generator, optional): Where the samples come from.
-            (default: :obj:`None`, torch's own)
+        generator (torch.Generator, optional): The source of randomness of both
+            samples. (default: :obj:`None`, torch's own)
 
     Raises:
-        ValueError: If a shape, dtype or option is not as above.
+        ValueError: If an argument has an invalid shape, dtype or value.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.functional import approximation_error
+        >>> query, keys = torch.randn(50, 16), torch.randn(80, 16)
+        >>> error = approximation_error(query, keys, temperature=0.2)
+        >>> bool(error.loss < 0.2)
+        True
     """
     check_matrix('query', query)
     check_matrix('keys', keys)
@@ -76,7 +96,7 @@ def approximation_error(
     check_temperature('temperature', temperature)
     check_count('num_samples', num_samples)
     check_generator(generator)
-    # Gradients are taken here also where the caller has switched them off.
+    # Gradients are needed here even if the caller has switched them off.
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
@@ -98,7 +118,7 @@ def approximation_error(
     loss = (logits.logsumexp(dim=1) - close[some]).square().mean().sqrt()
     query_gradient = _relative(by_query[some], logits.softmax(dim=1) @ y / temperature)
 
-    # By the approximate denominators, whose own error is of higher order.
+    # With the approximate denominators: their error is of higher order.
     some = _sample(y, num_samples, generator)
     share = torch.exp(y[some] @ x.t() / temperature - close) * v[some].unsqueeze(1)
     return ApproximationError(

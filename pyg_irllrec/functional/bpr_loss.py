@@ -12,7 +12,7 @@ def bpr_loss(
     user: Tensor, positive: Tensor, negative: Tensor, *, reduction: str = 'mean'
 ) -> Tensor:
     r"""The loss of the `"BPR: Bayesian Personalized Ranking from Implicit
-    Feedback" <https://arxiv.org/abs/1205.2618>`_ paper (its BPR-OPT criterion) on
+    Feedback" <https://arxiv.org/abs/1205.2618>`_ paper (the BPR-OPT criterion) on the
     embeddings of triplets:
 
     .. math::
@@ -20,14 +20,23 @@ def bpr_loss(
         \mathbf{z}_u^{\top} \mathbf{z}_{i^+}))
 
     Args:
-        user (torch.Tensor): Users, :math:`(B, d)`.
-        positive (torch.Tensor): Items that they chose, :math:`(B, d)`.
-        negative (torch.Tensor): Items that they did not choose, :math:`(B, d)`.
+        user (torch.Tensor): The users, of shape :math:`(B, d)`.
+        positive (torch.Tensor): Items that they chose, of shape :math:`(B, d)`.
+        negative (torch.Tensor): Items that they did not choose, of shape
+            :math:`(B, d)`.
         reduction (str): :obj:`"none"`, :obj:`"mean"` or :obj:`"sum"` over rows.
             (default: :obj:`"mean"`)
 
     Raises:
-        ValueError: If a shape, dtype or option is not as above.
+        ValueError: If an argument has an invalid shape, dtype or value.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.functional import bpr_loss
+        >>> user = torch.tensor([[1.0, 0.0]])
+        >>> positive, negative = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+        >>> bpr_loss(user, positive, negative)
+        tensor(0.1269)
     """
     for name, value in (('user', user), ('positive', positive), ('negative', negative)):
         check_matrix(name, value)
@@ -39,7 +48,7 @@ def bpr_loss(
 def unchecked_bpr_loss(
     user: Tensor, positive: Tensor, negative: Tensor, reduction: str = 'mean'
 ) -> Tensor:
-    r"""The same for callers that have checked their input."""
+    r"""The same without checks, for callers that have checked their input."""
     if user.dtype.itemsize < 4:
         user, positive, negative = map(at_least_float32, (user, positive, negative))
     gap = (user * (negative - positive)).sum(dim=-1)

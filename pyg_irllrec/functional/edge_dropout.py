@@ -11,22 +11,28 @@ from pyg_irllrec.utils.checks import check_fraction, check_generator, check_vect
 def edge_dropout(
     edge_weight: Tensor, p: float, generator: Optional[torch.Generator] = None
 ) -> Tensor:
-    r"""Leave out each directed edge with probability :obj:`p` by a weight of zero,
-    the edge dropout of the `"Self-supervised Graph Learning for Recommendation"
-    <https://arxiv.org/abs/2010.10783>`_ paper. A kept edge keeps its weight, it is
-    not scaled up.
+    r"""Set the weight of each directed edge to zero with probability :obj:`p`: the edge
+    dropout of the `"Self-supervised Graph Learning for Recommendation"
+    <https://arxiv.org/abs/2010.10783>`_ paper. Other weights are not rescaled.
 
-    The edges themselves stay: a graph that was sorted once stays sorted, and shapes
-    do not depend on draws. (:func:`torch_geometric.utils.dropout_edge` selects.)
+    Unlike :func:`torch_geometric.utils.dropout_edge`, it does not remove edges: a
+    sorted graph stays sorted, and shapes do not depend on the draws.
 
     Args:
-        edge_weight (torch.Tensor): Weights of shape :math:`(|\mathcal{E}|)`.
+        edge_weight (torch.Tensor): Edge weights of shape :math:`(|\mathcal{E}|)`.
         p (float): The probability, in :math:`[0, 1)`.
-        generator (torch.Generator, optional): Where the draws come from.
+        generator (torch.Generator, optional): The source of randomness.
             (default: :obj:`None`, torch's own)
 
     Raises:
-        ValueError: If a shape, dtype or option is not as above.
+        ValueError: If an argument has an invalid shape, dtype or value.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.functional import edge_dropout
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> edge_dropout(torch.ones(6), p=0.5, generator=generator)
+        tensor([...])
     """
     check_vector('edge_weight', edge_weight)
     check_fraction('p', p)
@@ -34,5 +40,5 @@ def edge_dropout(
     if p == 0:
         return edge_weight
     draw = torch.rand(edge_weight.shape, device=edge_weight.device, generator=generator)
-    # Added, not compared with the rate, so that both round as one.
+    # Not draw >= p, which rounds differently: the authors' code floors this sum.
     return edge_weight * (draw + (1 - p)).floor()

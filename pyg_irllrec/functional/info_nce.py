@@ -36,7 +36,7 @@ from pyg_irllrec.utils.checks import (
     is_number,
 )
 
-# Its inverse times a cosine must be a float.
+# Logits, which are at most its inverse, must be finite in float32.
 LEAST_TEMPERATURE = 1e-30
 
 IMPLEMENTATIONS: dict[str, Callable[..., Tensor]] = {
@@ -62,10 +62,10 @@ def info_nce(
     symmetric: bool = False,
     impl: str = 'auto',
 ) -> Tensor:
-    r"""The InfoNCE loss of every row of :obj:`query` with its own row of
-    :obj:`key` against all rows of :obj:`keys`, from the `"Representation Learning
-    with Contrastive Predictive Coding" <https://arxiv.org/abs/1807.03748>`_ paper
-    (Equation 4), on unit rows:
+    r"""The InfoNCE loss of the `"Representation Learning with Contrastive Predictive
+    Coding" <https://arxiv.org/abs/1807.03748>`_ paper (Equation 4) on unit rows. It
+    contrasts each row of :obj:`query` and its row of :obj:`key` with all rows of
+    :obj:`keys`:
 
     .. math::
         \ell_b = -\log(p_b + \epsilon), \qquad
@@ -76,56 +76,54 @@ def info_nce(
     IRLLRec (`arXiv:2502.03307 <https://arxiv.org/abs/2502.03307>`_) aligns graph
     and text embeddings with it.
 
-    Half-precision input is computed, and returned, in :obj:`float32`, also under
-    autocast: a logit of :math:`1/\tau` does not survive eight bits of mantissa.
-    :obj:`"triton"` alone keeps its unit rows to eleven bits then.
+    Half-precision input is computed and returned in :obj:`float32`, also under
+    autocast, because eight bits of mantissa are too few for a logit of :math:`1/\tau`.
+    Only :obj:`impl="triton"` then rounds unit rows, to eleven bits.
 
     Args:
-        query (torch.Tensor): The rows to place.
-        key (torch.Tensor): The positive of each row.
-        keys (torch.Tensor, optional): The candidates in the denominator. They
-            should hold the positives; if they do not, a row's loss can be below
-            zero. :obj:`None` takes :obj:`key`, that is, the batch.
-            (default: :obj:`None`)
-        temperature (float): :math:`\tau`. (default: :obj:`1.0`)
-        weight (torch.Tensor, optional): How much each row counts, not below zero and
-            not zero everywhere; the mean is a weighted one.
-            (default: :obj:`None`, once)
-        key_weight (torch.Tensor, optional): How much each candidate counts in the
-            denominator, :math:`v_c`, likewise. It has no gradient.
-            (default: :obj:`None`, once)
+        query (torch.Tensor): The anchors.
+        key (torch.Tensor): The positive of each anchor.
+        keys (torch.Tensor, optional): The candidates in the denominator. They should
+            include the positives, or a row's loss can be negative.
+            (default: :obj:`None`, the rows of :obj:`key`, that is, in-batch negatives)
+        temperature (float): The temperature :math:`\tau`. (default: :obj:`1.0`)
+        weight (torch.Tensor, optional): The weight of each row in the sum or the
+            weighted mean: at least 0, and not 0 everywhere.
+            (default: :obj:`None`, all 1)
+        key_weight (torch.Tensor, optional): The weight :math:`v_c` of each candidate in
+            the denominator: at least 0, and not 0 everywhere. It gets no gradient.
+            (default: :obj:`None`, all 1)
         reduction (str): :obj:`"none"`, :obj:`"mean"` or :obj:`"sum"` over rows.
             (default: :obj:`"mean"`)
-        eps (float): :math:`\epsilon`, bounds a row's loss by
+        eps (float): The constant :math:`\epsilon`, which bounds the loss of a row by
             :math:`-\log \epsilon`. (default: :obj:`0.0`)
-        symmetric (bool): Whether to take the mean with the loss of every row of
-            :obj:`key` against all rows of :obj:`query`, as CLIP does; only without
-            :obj:`keys`. :obj:`weight` and :obj:`key_weight` hold for both.
-            (default: :obj:`False`)
+        symmetric (bool): Whether to average this loss and the loss with :obj:`query`
+            and :obj:`key` swapped, as CLIP does. :obj:`weight` and :obj:`key_weight`
+            apply to both. Only without :obj:`keys`. (default: :obj:`False`)
         impl (str): The implementation. (default: :obj:`"auto"`)
 
-            - :obj:`"eager"` holds all :math:`B \times C` logits, and has derivatives
-              of every order; the other exact ones have first ones only.
-            - :obj:`"chunked"` takes blocks of rows, on every device, in
-              :math:`O((B + C) d)` memory; with a reduction it computes gradients on
-              the way.
-            - :obj:`"torch"` is :func:`torch.nn.functional.linear_cross_entropy`, from
-              torch 2.13 on.
-            - :obj:`"triton"` is fused kernels for CUDA, up to :obj:`float32`, for
-              :math:`d \leq 256` and temperatures from 0.001 on (extra
-              :obj:`triton`). They are as exact as
-              :obj:`float32` is, or, after
-              :func:`torch.set_float32_matmul_precision` of :obj:`"high"` or
-              :obj:`"medium"`, as TF32 is.
-            - :obj:`"moments"` is linear in :math:`B + C` and approximate: it reads
-              the mean and the covariance of the keys alone. It has derivatives of every
-              order without a reduction, else first ones; temperatures below 0.2 are
-              refused. :func:`~pyg_irllrec.functional.approximation_error` measures
-              how far it is off.
-            - :obj:`"clusters"` is the same with 64 means, for keys that lie in clusters
-              and for lower temperatures (from 0.1 on). The clusters are found anew in
-              every call, from draws of torch's generator.
-            - :obj:`"auto"` is always exact: :obj:`"triton"` where that runs, else
+            - :obj:`"eager"` stores all :math:`B \times C` logits, and has derivatives
+              of every order. The other exact implementations have first derivatives
+              only.
+            - :obj:`"chunked"` processes blocks of rows, on every device, in
+              :math:`O((B + C) d)` memory. With a reduction it computes gradients in the
+              forward pass.
+            - :obj:`"torch"` is :func:`torch.nn.functional.linear_cross_entropy`, in
+              torch 2.13 and later.
+            - :obj:`"triton"` is a set of fused CUDA kernels for dtypes up to
+              :obj:`float32`, :math:`d \leq 256` and temperatures of at least 0.001
+              (extra :obj:`triton`). It has the precision of :obj:`float32`, or that of
+              TF32 if :func:`torch.set_float32_matmul_precision` is set to
+              :obj:`"high"` or :obj:`"medium"`.
+            - :obj:`"moments"` is an approximation in :math:`O((B + C) d^2)` time from
+              the mean and the covariance of the keys, for temperatures of at least 0.2.
+              It has derivatives of every order without a reduction, else first
+              derivatives only. Measure its error with
+              :func:`~pyg_irllrec.functional.approximation_error`.
+            - :obj:`"clusters"` is the same with 64 means, for clustered keys and lower
+              temperatures (at least 0.1). Each call finds the clusters from scratch,
+              with random draws from torch's generator.
+            - :obj:`"auto"` is always exact: :obj:`"triton"` where available, else
               :obj:`"eager"` for up to :math:`2^{16}` logits, else :obj:`"chunked"`.
 
     Shapes:
@@ -135,7 +133,18 @@ def info_nce(
         - **output:** :math:`(B)` for :obj:`reduction="none"`, else a scalar
 
     Raises:
-        ValueError: If a shape, dtype or option is not as above.
+        ValueError: If an argument has an invalid shape, dtype or value.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.functional import info_nce
+        >>> graph, text = torch.eye(4), torch.eye(4)
+        >>> info_nce(graph, text, temperature=0.2)
+        tensor(0.0200)
+        >>> info_nce(graph, text.flip(0), temperature=0.2)  # The wrong positives.
+        tensor(5.0200)
+        >>> info_nce(graph, text, temperature=0.2, reduction='none').shape
+        torch.Size([4])
     """
     candidates = key if keys is None else keys
     for name, value in (('query', query), ('key', key), ('keys', candidates)):
@@ -147,7 +156,7 @@ def info_nce(
             f'{candidates.size(1)}'
         )
     if query.size(1) == 0:
-        raise ValueError("'query' must have at least one column, got none")
+        raise ValueError("'query' must have at least one column, got 0")
     check_same_precision('key', key, 'query', query)
     check_same_precision('keys', candidates, 'query', query)
     check_weights('weight', weight, query.size(0))
@@ -158,7 +167,7 @@ def info_nce(
     check_choice('reduction', reduction, ('none', 'mean', 'sum'))
     check_flag('symmetric', symmetric)
     if symmetric and keys is not None:
-        raise ValueError("'keys' must be None where 'symmetric' is set, got a tensor")
+        raise ValueError("'keys' must be None if 'symmetric' is True, got a tensor")
     return unchecked_info_nce(
         query,
         key,
@@ -174,16 +183,16 @@ def info_nce(
 
 
 def check_temperature(name: str, value: float) -> None:
-    r"""Raise a :class:`ValueError` unless :func:`info_nce` takes this temperature."""
+    r"""Raise a :class:`ValueError` unless :func:`info_nce` accepts the temperature."""
     if not is_number(value):
         raise ValueError(f"'{name}' must be a number, got a {type(value).__name__}")
     check_not_below(f"'{name}'", value, LEAST_TEMPERATURE)
 
 
 def check_weights(name: str, value: Optional[Tensor], length: int) -> None:
-    r"""Raise a :class:`ValueError` unless there are no weights or a number per row,
-    where one is negative or infinite, or none is above zero. It reads values, which
-    only a CPU has at hand."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is :obj:`None` or one real
+    weight per row: finite, at least 0, and not 0 everywhere. Values are checked on a
+    CPU only."""
     check_length(name, value, length)
     if value is not None and value.is_complex():
         raise ValueError(f"'{name}' must hold real numbers, got {value.dtype}")
@@ -192,7 +201,7 @@ def check_weights(name: str, value: Optional[Tensor], length: int) -> None:
     low, high = value.detach().aminmax()
     if not (low >= 0 and 0 < high < math.inf):
         raise ValueError(
-            f"'{name}' must be finite, 0 or above, and not 0 everywhere, got values "
+            f"'{name}' must be finite, at least 0, and not 0 everywhere, got values "
             f'from {low.item()} to {high.item()}'
         )
 
@@ -210,14 +219,14 @@ def unchecked_info_nce(
     symmetric: bool = False,
     impl: str = 'auto',
 ) -> Tensor:
-    r"""The same for callers that have checked their input."""
+    r"""The same without checks, for callers that have checked their input."""
     if key_weight is not None:
         key_weight = key_weight.detach()
     last = key if keys is None else keys
     if impl == 'auto':
         impl = _fastest(query, last, temperature)
     narrowest = min(query.dtype.itemsize, key.dtype.itemsize, last.dtype.itemsize)
-    if narrowest < 4 and impl != 'triton':  # It reads half precision as it is.
+    if narrowest < 4 and impl != 'triton':  # Triton reads half precision directly.
         query, key = at_least_float32(query), at_least_float32(key)
         keys = None if keys is None else at_least_float32(keys)
     kernel = IMPLEMENTATIONS[impl]
@@ -241,7 +250,7 @@ def unchecked_info_nce(
 
 
 def _fastest(query: Tensor, keys: Tensor, temperature: float) -> str:
-    r"""The fastest of the exact implementations."""
+    r"""The name of the fastest exact implementation."""
     if query.is_cuda and fits_triton(query, temperature):
         return 'triton'
     return 'eager' if query.size(0) * keys.size(0) <= 2**16 else 'chunked'

@@ -28,40 +28,40 @@ def intent_propagate(
     *,
     impl: str = 'auto',
 ) -> Tensor:
-    r"""The intent-aware mean over neighbours, from the `"Intent Representation
-    Learning with Large Language Model for Recommendation"
-    <https://arxiv.org/abs/2502.03307>`_ paper (the intent-aware graph
-    convolution of its interaction tower):
+    r"""The intent-aware mean over neighbours of the `"Intent Representation Learning
+    with Large Language Model for Recommendation" <https://arxiv.org/abs/2502.03307>`_
+    paper (the graph convolution of its interaction tower):
 
     .. math::
         \mathbf{s}_i = \frac{\sum_{j \in \mathcal{N}(i)} w_{ji} \alpha_{ij}
         \mathbf{x}_j}{\sum_{j \in \mathcal{N}(i)} w_{ji} \alpha_{ij}}, \qquad
         \alpha_{ij} = \frac{\cos(\mathbf{h}_i, \mathbf{h}_j) + 1}{2}
 
-    A node without edges gets zeros. The paper has no :math:`w`: its weights are
-    one.
+    A node without edges gets zeros. In the paper, all weights :math:`w` are 1.
 
     Args:
-        x (torch.Tensor): What is averaged.
-        intent (torch.Tensor): The intents :math:`\mathbf{h}` that weigh edges.
-        adj (torch.Tensor or SparseTensor): Any PyG adjacency; sparse matrices
-            are transposed (:obj:`adj_t`) and carry :math:`w` as values.
-        edge_weight (torch.Tensor, optional): :math:`w` beside an
-            :obj:`edge_index`. (default: :obj:`None`)
+        x (torch.Tensor): The node features to average.
+        intent (torch.Tensor): The intents :math:`\mathbf{h}`, which weight the edges.
+        adj (torch.Tensor or SparseTensor): Any PyG adjacency. Sparse matrices are
+            transposed (:obj:`adj_t`), and their values are :math:`w`.
+        edge_weight (torch.Tensor, optional): The weights :math:`w` of an
+            :obj:`edge_index`, of shape :math:`(|\mathcal{E}|)`.
+            (default: :obj:`None`, all 1)
         impl (str): The implementation. (default: :obj:`"auto"`)
 
             - :obj:`"eager"` gathers :math:`|\mathcal{E}| \times F` values, and has
-              derivatives of every order; the others have first ones only, and say so.
-            - :obj:`"csr"` takes sparse products, on every device, in
+              derivatives of every order. The others have first derivatives only, and
+              raise an error for second ones.
+            - :obj:`"csr"` uses sparse products, on every device, in
               :math:`O(|\mathcal{E}| + |\mathcal{V}| F)` memory. They need edges sorted
-              by target: the first call with an adjacency sorts, and the adjacency
-              keeps what is needed as long as it is not changed.
-            - :obj:`"triton"` is the same, fused, for CUDA and rows of at most 512
+              by target: the first call with an adjacency sorts them, and the result is
+              cached with the adjacency until its values change.
+            - :obj:`"triton"` is the same in fused CUDA kernels, for rows of at most 512
               values (extra :obj:`triton`).
-            - :obj:`"auto"` is :obj:`"triton"` where that runs, else :obj:`"csr"`, but
-              for a compiled call with edges that are not sorted: it sorts nothing, and
-              takes an :class:`~torch_geometric.EdgeIndex` that is sorted by target and
-              whose cache is filled. It refuses one that was changed since.
+            - :obj:`"auto"` is :obj:`"triton"` where available, else :obj:`"csr"`. A
+              compiled call cannot sort: it uses :obj:`"eager"`, unless :obj:`adj` is an
+              :class:`~torch_geometric.EdgeIndex` that is sorted by target and has its
+              cache filled. It raises an error if that has been changed since.
 
     Shapes:
         - **x:** :math:`(|\mathcal{V}|, F)`
@@ -69,13 +69,24 @@ def intent_propagate(
         - **output:** :math:`(|\mathcal{V}|, F)`
 
     Raises:
-        ValueError: If a shape, dtype, id or option is not as above.
+        ValueError: If an argument has an invalid shape, dtype or value.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.functional import intent_propagate
+        >>> x = torch.tensor([[1.0], [2.0], [4.0]])
+        >>> intent = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> edge_index = torch.tensor([[0, 2], [1, 1]])
+        >>> intent_propagate(x, intent, edge_index)  # (1 * 1 + 0.5 * 4) / 1.5
+        tensor([[0.],
+                [2.],
+                [0.]])
     """
     check_matrix('x', x, may_be_empty=True)
     check_matrix('intent', intent, may_be_empty=True)
     if intent.size(0) != x.size(0):
         raise ValueError(
-            f"'intent' must have a row per node, {x.size(0)}, got {intent.size(0)}"
+            f"'intent' must have one row per node, {x.size(0)}, got {intent.size(0)}"
         )
     check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
     graph, edge_weight = prepare_graph(adj, edge_weight, x.size(0), impl)
@@ -89,9 +100,9 @@ def unchecked_intent_propagate(
     edge_weight: Optional[Tensor],
     impl: str,
 ) -> Tensor:
-    r"""The same on a prepared graph, for callers that have checked their input."""
+    r"""The same on a prepared graph, without checks."""
     if edge_weight is not None and edge_weight.numel() > 0:
-        # Their scale is no matter, and the sum of huge ones is infinite.
+        # The scale of the weights cancels out, and a sum of huge weights overflows.
         edge_weight = edge_weight.to(
             torch.promote_types(edge_weight.dtype, torch.float32)
         )
@@ -100,7 +111,7 @@ def unchecked_intent_propagate(
     if graph.csr is None:
         ends = source_and_target(graph.edge_index)
         return intent_propagate_eager(x, intent, *ends, edge_weight)
-    wide = x if x.dtype.itemsize >= 4 else x.float()  # Sums over many edges need it.
+    wide = x if x.dtype.itemsize >= 4 else x.float()  # Long sums need float32.
     with torch.autocast(x.device.type, enabled=False):
         if edge_weight is not None:
             edge_weight = edge_weight.to(wide.dtype).contiguous()

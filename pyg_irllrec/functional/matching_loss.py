@@ -18,16 +18,25 @@ def matching_loss(
         \ell_k = -\sum_c \text{softmax}(\mathbf{t}_k)_c \,
         \log \text{softmax}(\mathbf{s}_k)_c
 
-    The teacher gets no gradient. Computed in at least :obj:`float32`.
+    The teacher gets no gradient. The loss is computed in at least :obj:`float32`.
 
     Args:
-        student (torch.Tensor): Logits :math:`\mathbf{s}`, :math:`(B, d)`.
-        teacher (torch.Tensor): Logits :math:`\mathbf{t}`, :math:`(B, d)`.
+        student (torch.Tensor): The logits :math:`\mathbf{s}`, of shape
+            :math:`(B, d)`.
+        teacher (torch.Tensor): The logits :math:`\mathbf{t}`, of shape
+            :math:`(B, d)`.
         reduction (str): :obj:`"none"`, :obj:`"mean"` or :obj:`"sum"` over rows.
             (default: :obj:`"mean"`)
 
     Raises:
-        ValueError: If a shape, dtype or option is not as above.
+        ValueError: If an argument has an invalid shape, dtype or value.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.functional import matching_loss
+        >>> student, teacher = torch.zeros(8, 4), torch.randn(8, 4)
+        >>> matching_loss(student, teacher)  # A uniform student: log(4).
+        tensor(1.3863)
     """
     check_matrix('student', student)
     check_matrix('teacher', teacher)
@@ -39,7 +48,7 @@ def matching_loss(
 def unchecked_matching_loss(
     student: Tensor, teacher: Tensor, reduction: str = 'mean'
 ) -> Tensor:
-    r"""The same for callers that have checked their input."""
+    r"""The same without checks, for callers that have checked their input."""
     if student.dtype.itemsize < 4 or teacher.dtype.itemsize < 4:
         student, teacher = at_least_float32(student), at_least_float32(teacher)
     target = teacher.detach().softmax(dim=-1)

@@ -21,22 +21,30 @@ def node_dropout(
     p: float,
     generator: Optional[torch.Generator] = None,
 ) -> Tensor:
-    r"""Leave out each node with all its edges with probability :obj:`p`, by weights
-    of zero: the node dropout of the `"Self-supervised Graph Learning for
-    Recommendation" <https://arxiv.org/abs/2010.10783>`_ paper. See
-    :func:`~pyg_irllrec.functional.edge_dropout` for why the edges stay.
+    r"""Drop each node with probability :obj:`p`: set the weights of all its edges to
+    zero. This is the node dropout of the `"Self-supervised Graph Learning for
+    Recommendation" <https://arxiv.org/abs/2010.10783>`_ paper. As in
+    :func:`~pyg_irllrec.functional.edge_dropout`, the edges themselves stay.
 
     Args:
         edge_index (torch.Tensor): Edges of shape :math:`(2, |\mathcal{E}|)`.
-        edge_weight (torch.Tensor): Weights of shape :math:`(|\mathcal{E}|)`.
+        edge_weight (torch.Tensor): Edge weights of shape :math:`(|\mathcal{E}|)`.
         num_nodes (int): The number of nodes.
         p (float): The probability, in :math:`[0, 1)`.
-        generator (torch.Generator, optional): Where the draws come from.
+        generator (torch.Generator, optional): The source of randomness.
             (default: :obj:`None`, torch's own)
 
     Raises:
         ValueError: If :obj:`p` is out of range, a shape is wrong or, on a CPU, an id is
             out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.functional import node_dropout
+        >>> edge_index = torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]])
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> node_dropout(edge_index, torch.ones(4), 4, p=0.3, generator=generator)
+        tensor([...])
     """
     check_vector('edge_weight', edge_weight)
     check_edge_index(edge_index, edge_weight)

@@ -43,10 +43,9 @@ def softmax_loss(
     impl: str = 'auto',
     generator: Optional[torch.Generator] = None,
 ) -> Tensor:
-    r"""The mean cross entropy of choosing the item of a pair among all items, from the
-    `"On the Effectiveness of Sampled Softmax Loss for Item Recommendation"
-    <https://arxiv.org/abs/2201.02327>`_ paper (Equation 3), exactly, or
-    with items that are drawn:
+    r"""The softmax loss of the `"On the Effectiveness of Sampled Softmax Loss for Item
+    Recommendation" <https://arxiv.org/abs/2201.02327>`_ paper (Equation 3): the mean
+    cross entropy of a user's item among all items, exact or with sampled items:
 
     .. math::
         \mathcal{L} = -\frac{1}{B} \sum_{(u, i)} \log \frac{\exp(s_{ui})}
@@ -54,47 +53,48 @@ def softmax_loss(
         \qquad
         s_{uj} = \frac{\cos(\mathbf{z}_u, \mathbf{z}_j)}{\tau} + b_j
 
-    Each user of the batch is scored once, however many pairs there are: a batch of
-    whole users is the cheapest, see :class:`~pyg_irllrec.training.TripletLoader`.
-    Half-precision input is computed, and returned, in :obj:`float32`.
+    Each user of the batch is scored once, no matter how many pairs the user has, so
+    batches of whole users are cheapest, see
+    :class:`~pyg_irllrec.training.TripletLoader`. Half-precision input is computed and
+    returned in :obj:`float32`.
 
     Args:
         user (torch.Tensor): The embeddings of all users.
         item (torch.Tensor): The embeddings of all items.
-        pairs (torch.Tensor): Ids of users and of items that they chose, each from zero.
-            More rows, such as the negatives of triplets, are not read.
-        temperature (float): :math:`\tau`. (default: :obj:`0.1`)
-        normalize (bool): Whether scores are cosines; else they are inner products.
+        pairs (torch.Tensor): User ids and the ids of the items that they chose, both
+            zero-based. A third row, such as the negatives of triplets, is ignored.
+        temperature (float): The temperature :math:`\tau`. (default: :obj:`0.1`)
+        normalize (bool): Whether scores are cosines rather than inner products.
             (default: :obj:`True`)
-        known (UserItems or str, optional): The interactions :math:`\mathcal{K}` that do
-            not compete with others of the same user, beside the pairs themselves, or
-            :obj:`"batch"` for the pairs alone. (default: :obj:`None`, all items
+        known (UserItems or str, optional): The interactions :math:`\mathcal{K}` to
+            leave out of the denominators, in addition to the pairs themselves, or
+            :obj:`"batch"` to leave out the pairs only. (default: :obj:`None`, all items
             compete)
-        item_bias (torch.Tensor, optional): What each item's logit is raised by,
-            :math:`b_j`. It has no gradient. (default: :obj:`None`, nothing)
-        num_samples (int, optional): How many items are drawn, with replacement, to
-            stand for all others in the denominators of a batch, each weighed by the
-            inverse of how often it is expected; only with :obj:`known`. Memory is that
-            many logits per user of the batch. (default: :obj:`None`, all items compete)
-        sample_weight (torch.Tensor, optional): How often each item is drawn, up to a
-            factor: often those of many interactions. (default: :obj:`None`, alike)
-        weight (torch.Tensor, optional): How much each pair counts in the mean, not
-            below zero and not zero everywhere. (default: :obj:`None`, alike)
-        max_users (int, optional): How many users the pairs have at most: one who is too
-            many is an error of the device. No shape depends on values then and nothing
-            waits for the device, so that a CUDA graph can hold the loss.
-            (default: :obj:`None`, they are counted)
+        item_bias (torch.Tensor, optional): The bias :math:`b_j` that is added to each
+            item's logit. It gets no gradient. (default: :obj:`None`, no bias)
+        num_samples (int, optional): The number of items to draw, with replacement, for
+            the denominators of the whole batch. Each draw is weighted by the inverse of
+            its expected count. Memory is this many logits per user of the batch. Needs
+            :obj:`known`. (default: :obj:`None`, use all items)
+        sample_weight (torch.Tensor, optional): The relative probability of drawing each
+            item, such as its number of interactions. (default: :obj:`None`, uniform)
+        weight (torch.Tensor, optional): The weight of each pair in the mean: at least
+            0, and not 0 everywhere. (default: :obj:`None`, all equal)
+        max_users (int, optional): An upper bound on the number of distinct users in
+            :obj:`pairs`. With it, no shape depends on values and nothing waits for the
+            device, so that a CUDA graph can capture the loss. More users than this are
+            a device-side error. (default: :obj:`None`, count them)
         impl (str): The implementation without :obj:`num_samples`.
             (default: :obj:`"auto"`)
 
-            - :obj:`"eager"` holds all logits of the users in the batch, and has
+            - :obj:`"eager"` stores all logits of the users in the batch, and has
               derivatives of every order.
-            - :obj:`"chunked"` takes blocks of users, on every device, in
+            - :obj:`"chunked"` processes blocks of users, on every device, in
               :math:`O((U + I) d + B)` memory. It has first derivatives only.
             - :obj:`"auto"` is :obj:`"eager"` for up to :math:`2^{16}` logits, else
               :obj:`"chunked"`.
-        generator (torch.Generator, optional): Where items are drawn from.
-            (default: :obj:`None`, torch's own)
+        generator (torch.Generator, optional): The source of randomness for
+            :obj:`num_samples`. (default: :obj:`None`, torch's own)
 
     Shapes:
         - **user:** :math:`(U, d)`, **item:** :math:`(I, d)`
@@ -103,7 +103,18 @@ def softmax_loss(
         - **output:** a scalar
 
     Raises:
-        ValueError: If a shape, dtype, id or option is not as above.
+        ValueError: If an argument has an invalid shape, dtype or value.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.functional import softmax_loss
+        >>> user, item = torch.eye(3), torch.eye(3)
+        >>> pairs = torch.tensor([[0, 1, 2], [0, 1, 2]])
+        >>> softmax_loss(user, item, pairs, temperature=1.0)
+        tensor(0.5514)
+        >>> loss = softmax_loss(user, item, pairs, known='batch', num_samples=2)
+        >>> loss.shape
+        torch.Size([])
     """
     check_embeddings(user, item)
     check_pairs(pairs, user.size(0), item.size(0))
@@ -135,8 +146,8 @@ def softmax_loss(
 
 
 def check_embeddings(user: Tensor, item: Tensor) -> None:
-    r"""Raise a :class:`ValueError` unless these are embeddings of users and items of
-    one width."""
+    r"""Raise a :class:`ValueError` unless both are matrices of the same width and
+    precision."""
     check_matrix('user', user)
     check_matrix('item', item)
     if item.size(1) != user.size(1):
@@ -147,8 +158,8 @@ def check_embeddings(user: Tensor, item: Tensor) -> None:
 
 
 def check_pairs(pairs: Tensor, num_users: int, num_items: int) -> None:
-    r"""Raise a :class:`ValueError` unless the first two rows hold ids of users and of
-    items. Where they lie on a CPU, the ids are looked at too."""
+    r"""Raise a :class:`ValueError` unless the first two rows are user ids and item ids.
+    Values are checked on a CPU only."""
     if not isinstance(pairs, Tensor):
         raise ValueError(f"'pairs' must be a tensor, got {type(pairs).__name__}")
     if pairs.dim() != 2 or pairs.size(0) not in (2, 3) or pairs.size(1) == 0:
@@ -171,8 +182,8 @@ def check_pairs(pairs: Tensor, num_users: int, num_items: int) -> None:
 def check_batch(
     pairs: Tensor, weight: Optional[Tensor], max_users: Optional[int]
 ) -> None:
-    r"""Raise a :class:`ValueError` unless these are :obj:`None` or fit the pairs. It
-    looks at values where they lie on a CPU."""
+    r"""Raise a :class:`ValueError` unless both are :obj:`None` or fit the pairs. Values
+    are checked on a CPU only."""
     check_weights('weight', weight, pairs.size(1))
     if max_users is None:
         return
@@ -188,22 +199,22 @@ def check_batch(
 
 
 def check_known(known: object, sizes: Optional[tuple[int, int]] = None) -> None:
-    r"""Raise a :class:`ValueError` unless these are interactions of so many users and
-    items, :obj:`"batch"` or :obj:`None`."""
+    r"""Raise a :class:`ValueError` unless :obj:`known` is :obj:`None`, :obj:`"batch"`
+    or interactions of the given numbers of users and items."""
     if known is None or (isinstance(known, str) and known == 'batch'):
         return
     if not isinstance(known, UserItems):
         raise ValueError(f"'known' must be UserItems, 'batch' or None, got {known!r}")
     if sizes is not None and (known.num_users, known.num_items) != sizes:
         raise ValueError(
-            f"'known' must have {sizes[0]} users and {sizes[1]} items, as 'user' and "
-            f"'item' have, got {known!r}"
+            f"'known' must have {sizes[0]} users and {sizes[1]} items, like 'user' and "
+            f"'item', got {known!r}"
         )
 
 
 def check_item_bias(value: Optional[Tensor]) -> None:
-    r"""Raise a :class:`ValueError` unless there is no bias, or a vector of finite
-    numbers. It reads values, which only a CPU has at hand."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is :obj:`None` or a vector of
+    finite numbers. Values are checked on a CPU only."""
     if value is None:
         return
     check_vector('item_bias', value)
@@ -214,16 +225,19 @@ def check_item_bias(value: Optional[Tensor]) -> None:
 def check_sampling(
     num_samples: Optional[int], sample_weight: Optional[Tensor], known: object
 ) -> None:
-    r"""Raise a :class:`ValueError` unless these are :obj:`None` or fit each other."""
+    r"""Raise a :class:`ValueError` unless the sampling arguments fit each other."""
     if num_samples is None:
         if sample_weight is not None:
-            raise ValueError("'sample_weight' must be None without 'num_samples'")
+            raise ValueError(
+                "'sample_weight' must be None without 'num_samples', got "
+                f'{type(sample_weight).__name__}'
+            )
         return
     check_count('num_samples', num_samples)
     if known is None:
         raise ValueError(
-            "'known' must be UserItems or 'batch' with 'num_samples', got None: an "
-            'item could be drawn as its own rival'
+            "'known' must be UserItems or 'batch' with 'num_samples', got None: a "
+            'positive could be drawn as its own negative'
         )
     if sample_weight is not None:
         check_vector('sample_weight', sample_weight)
@@ -246,7 +260,7 @@ def unchecked_softmax_loss(
     impl: str,
     generator: Optional[torch.Generator] = None,
 ) -> Tensor:
-    r"""The same for callers that have checked their input."""
+    r"""The same without checks, for callers that have checked their input."""
     user, item = at_least_float32(user), at_least_float32(item)
     if item_bias is not None:
         item_bias = item_bias.detach()
@@ -254,7 +268,7 @@ def unchecked_softmax_loss(
     if isinstance(known, UserItems):
         interactions = known.rowptr, known.item
     if impl == 'auto':
-        # The compiler cannot see how many users a batch has.
+        # The compiler cannot count the users of a batch.
         most = pairs.size(1) if max_users is None else max_users
         small = most * item.size(0) <= 2**16
         impl = 'eager' if small and not torch.compiler.is_compiling() else 'chunked'

@@ -11,7 +11,7 @@ from pyg_irllrec.utils.checks import check_ids, check_length, check_matrix
 
 
 class TopK(NamedTuple):
-    r"""Scores and item ids, best first, both of shape :math:`(B, k)`."""
+    r"""The scores and ids of items, best first, both of shape :math:`(B, k)`."""
 
     values: Tensor
     indices: Tensor
@@ -23,20 +23,29 @@ def top_k_items(
     k: int,
     exclude: Optional[tuple[Tensor, Tensor]] = None,
 ) -> TopK:
-    r"""The :math:`k` items of highest inner product for each row of users, best
-    first.
+    r"""The :math:`k` items with the highest inner product for each user, best first.
 
     Args:
-        user (torch.Tensor): User embeddings, of shape :math:`(B, d)`.
-        item (torch.Tensor): Item embeddings, of shape :math:`(I, d)`.
-        k (int): The number of items.
-        exclude (tuple, optional): Rows of :obj:`user` and items of :obj:`item`
-            that score :math:`-\infty`. (default: :obj:`None`)
+        user (torch.Tensor): User embeddings of shape :math:`(B, d)`.
+        item (torch.Tensor): Item embeddings of shape :math:`(I, d)`.
+        k (int): The number of items per user, from 1 to :math:`I`.
+        exclude (tuple, optional): Rows of :obj:`user` and rows of :obj:`item`, one
+            pair for each score that is replaced by :math:`-\infty`.
+            (default: :obj:`None`)
 
     Raises:
-        ValueError: If the embeddings are no matrices of one width, or :obj:`k` is no
-            integer from one to the number of items, or :obj:`exclude` is no pair of
-            ids.
+        ValueError: If the embeddings are not matrices of the same width and dtype,
+            :obj:`k` is out of range, or :obj:`exclude` is not a pair of ids.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.functional import top_k_items
+        >>> user, item = torch.tensor([[1.0]]), torch.tensor([[3.0], [1.0], [2.0]])
+        >>> top_k_items(user, item, k=2).indices
+        tensor([[0, 2]])
+        >>> seen = torch.tensor([0]), torch.tensor([0])  # User 0, item 0.
+        >>> top_k_items(user, item, k=2, exclude=seen).indices
+        tensor([[2, 1]])
     """
     check_matrix('user', user, may_be_empty=True)
     check_matrix('item', item)
@@ -55,7 +64,7 @@ def top_k_items(
         )
     if exclude is not None:
         check_exclude(exclude, user.size(0), item.size(0))
-    # Rounded to eight bits of mantissa, scores tie.
+    # Scores with eight bits of mantissa would tie.
     with torch.autocast(user.device.type, enabled=False):
         score = user @ item.t()
     if exclude is not None:
@@ -65,12 +74,12 @@ def top_k_items(
 
 
 def check_exclude(exclude: object, num_rows: int, num_items: int) -> None:
-    r"""Raise a :class:`ValueError` unless there are as many rows as items. Where they
-    lie on a CPU, their values are looked at too."""
+    r"""Raise a :class:`ValueError` unless :obj:`exclude` is a pair of id vectors of the
+    same length. Values are checked on a CPU only."""
     if not isinstance(exclude, (tuple, list)) or len(exclude) != 2:
         raise ValueError(
-            "'exclude' must be a pair of tensors, rows of 'user' and of 'item', got "
-            f'{type(exclude).__name__}'
+            "'exclude' must be a pair of tensors (rows of 'user', rows of 'item'), "
+            f'got {type(exclude).__name__}'
         )
     for place, (value, count) in enumerate(zip(exclude, (num_rows, num_items))):
         name = f'exclude[{place}]'

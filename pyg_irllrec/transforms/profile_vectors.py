@@ -46,8 +46,8 @@ class ProfileVectors(InteractionTransform):
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found the same way)
 
     Raises:
         ValueError: If interactions are not split, items have no vectors, or a rating
@@ -115,7 +115,7 @@ class ProfileVectors(InteractionTransform):
         bad = (~(rating >= 0) | rating.isinf()).nonzero().flatten()
         if bad.numel() > 0:
             raise ValueError(
-                f"'rating' must hold finite weights of 0 or above, got "
+                f"'rating' must hold finite weights of at least 0, got "
                 f'{float(rating[bad[0]])} in {bad.numel()} interactions (first: '
                 f'interaction {int(bad[0])})'
             )

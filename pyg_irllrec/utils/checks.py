@@ -33,7 +33,7 @@ def check_not_below(what: str, value: float, least: float) -> None:
     r"""Raise a :class:`ValueError` unless :obj:`value` is a number of :obj:`least` or
     above."""
     if not is_number(value) or not value >= least:
-        raise ValueError(f'{what} must be {least} or above, got {value!r}')
+        raise ValueError(f'{what} must be at least {least}, got {value!r}')
     check_bounded(what, value)
 
 
@@ -62,7 +62,7 @@ def check_count(name: str, value: object, least: int = 1) -> None:
     integral = isinstance(value, Integral) and not isinstance(value, bool)
     if not integral or value < least:  # type: ignore[operator]
         raise ValueError(
-            f"'{name}' must be an integer of {least} or above, got {value!r}"
+            f"'{name}' must be an integer of at least {least}, got {value!r}"
         )
     check_bounded(f"'{name}'", value)  # type: ignore[arg-type]
 

@@ -79,8 +79,8 @@ def test_any_encoder():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'num_users': 0}, "'num_users' must be an integer of 1 or above"),
-        ({'num_items': 7}, "'num_items' must be an integer of 8 or above"),
+        ({'num_users': 0}, "'num_users' must be an integer of at least 1"),
+        ({'num_items': 7}, "'num_items' must be an integer of at least 8"),
         ({'num_intents': 25}, "'num_intents' must be from 1 to 24, got 25"),
         ({'noise': 1.0}, "'noise' must be at least 0 and below 1"),
         ({'val_ratio': 0.5, 'test_ratio': 0.5}, "'val_ratio \\+ test_ratio' must be"),

@@ -87,12 +87,12 @@ def test_half_precision_is_computed_in_float32():
     ('change', 'message'),
     [
         ({'max_users': 2}, "'max_users' must be at least the number of .*, 3, got 2"),
-        ({'max_users': 0}, "'max_users' must be an integer of 1 or above, got 0"),
+        ({'max_users': 0}, "'max_users' must be an integer of at least 1, got 0"),
         ({'weight': rows(3)}, r"'weight' must have shape \(4,\), got \(3,\)"),
         ({'user': rows(3)}, r"'user' must be a matrix .*, got shape \(3,\)"),
         ({'item': rows(5, 3)}, "'item' must be as wide as 'user', 2, got 3"),
         ({'pairs': PAIRS + 2}, r"'pairs\[0\]' must hold ids of users from 0 to 2, got"),
-        ({'uniformity_weight': -1}, "'uniformity_weight' must be 0 or above, got -1"),
+        ({'uniformity_weight': -1}, "'uniformity_weight' must be at least 0, got -1"),
     ],
 )
 def test_wrong_arguments(change, message):

@@ -114,7 +114,7 @@ def test_moments_weigh_keys_and_rows_and_take_other_keys():
 def test_low_temperatures_are_refused(impl, least):
     query, key = rows(2, 5, 3, seed=0)
     info_nce(query, key, temperature=least, impl=impl)
-    message = f"'temperature' with impl='{impl}' must be {least} or above, got 0.09"
+    message = f"'temperature' with impl='{impl}' must be at least {least}, got 0.09"
     with pytest.raises(ValueError, match=message):
         info_nce(query, key, temperature=0.09, impl=impl)
 
@@ -177,8 +177,8 @@ def test_wrong_arguments():
     for change, message in (
         ({'keys': rows(5, 4, seed=0)}, "'keys' must be as wide as 'query', 3, got 4"),
         ({'impl': 'chunked'}, "'impl' must be one of 'moments', 'clusters'"),
-        ({'temperature': 0.0}, "'temperature' must be 1e-30 or above"),
-        ({'num_samples': 0}, "'num_samples' must be an integer of 1 or above"),
+        ({'temperature': 0.0}, "'temperature' must be at least 1e-30"),
+        ({'num_samples': 0}, "'num_samples' must be an integer of at least 1"),
         ({'key_weight': torch.ones(4)}, "'key_weight' must have shape"),
     ):
         with pytest.raises(ValueError, match=message):

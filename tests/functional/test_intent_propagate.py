@@ -136,7 +136,7 @@ def test_compiles_without_graph_breaks(x, intent):
     ('change', 'message'),
     [
         ({'x': torch.randn(4)}, "'x' must be a matrix"),
-        ({'intent': torch.randn(4, 2)}, "'intent' must have a row per node, 9, got 4"),
+        ({'intent': torch.randn(4, 2)}, "'intent' must have one row per node, 9, got 4"),
         (
             {'adj': [[0], [1]]},
             "'edge_index' must be a tensor or a SparseTensor, got list",

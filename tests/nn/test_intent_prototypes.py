@@ -45,7 +45,7 @@ def test_seeded():
 
 @pytest.mark.parametrize(('dim', 'number'), [(0, 3), (4, 0)])
 def test_wrong_sizes(dim, number):
-    with pytest.raises(ValueError, match='must be an integer of 1 or above, got 0'):
+    with pytest.raises(ValueError, match='must be an integer of at least 1, got 0'):
         IntentPrototypes(dim, number)
 
 
@@ -53,5 +53,5 @@ def test_nodes_of_another_width():
     prototypes = IntentPrototypes(8, 2)
     for call in (prototypes, prototypes.assign, prototypes.logits):
         for x, got in ((torch.randn(3, 4), r'shape \(3, 4\)'), ([1.0], 'list')):
-            with pytest.raises(ValueError, match=f"'x' .* of width 8, .* got {got}"):
+            with pytest.raises(ValueError, match=f"'x' .* 8 columns, got {got}"):
                 call(x)

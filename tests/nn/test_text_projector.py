@@ -28,7 +28,7 @@ def test_is_drawn_on_the_default_device():
 
 def test_wrong_width():
     with pytest.raises(
-        ValueError, match="'in_channels' must be an integer of 1 or above, got 0"
+        ValueError, match="'in_channels' must be an integer of at least 1, got 0"
     ):
         TextProjector(0, 4)
     with pytest.raises(ValueError, match=r"'hidden_channels' must be .*, got 0"):

@@ -123,7 +123,7 @@ def test_a_bar_on_a_terminal(capsys, monkeypatch):
     [
         ({'users': 'user-001'}, r"a list of ids, got the single id 'user-001'"),
         ({'users': 5}, r'single id 5'),
-        ({'k': 0}, r"'k' must be an integer of 1 or above, got 0"),
+        ({'k': 0}, r"'k' must be an integer of at least 1, got 0"),
         ({'users': ['user-01']}, r"such as 'user-051.*got 'user-01'"),
         ({'users': [float('nan')]}, r"got 'nan'"),
         ({'users': {'user-001': 1}}, r'list of ids, got dict'),

@@ -297,9 +297,9 @@ def test_a_damaged_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'epochs': 0}, "'epochs' must be an integer of 1 or above, got 0"),
-        ({'epochs': 2.5}, "'epochs' must be an integer of 1 or above, got 2.5"),
-        ({'patience': 0}, "'patience' must be an integer of 1 or above"),
+        ({'epochs': 0}, "'epochs' must be an integer of at least 1, got 0"),
+        ({'epochs': 2.5}, "'epochs' must be an integer of at least 1, got 2.5"),
+        ({'patience': 0}, "'patience' must be an integer of at least 1"),
         ({'lr': 0.0}, "'lr' must be above 0"),
         ({'ks': (60,)}, "'ks' must not be above the number of items, 50, got 60"),
         ({'ks': ()}, "'ks' must hold at least one cut-off"),
@@ -308,7 +308,7 @@ def test_a_damaged_checkpoint(tmp_path):
         ({'seed': 0.5}, "'seed' must be an integer from 0"),
         ({'check_every': 1.5}, "'check_every' must be an integer"),
         ({'strategy': 'fsdp'}, "'strategy' must be 'ddp' or a DDPStrategy of .*'fsdp'"),
-        ({'devices': 0}, "'devices' must be an integer of 1 or above"),
+        ({'devices': 0}, "'devices' must be an integer of at least 1"),
         ({'precision': '16-mixed'}, "'precision' must be one of '32-true', 'tf32', "),
         ({'logger': 'wandb'}, "'logger' must be None, 'csv', 'tensorboard' or a Logg"),
         ({'logger': True}, "'logger' must be .* got bool"),
@@ -710,7 +710,7 @@ def test_cutoffs_fit_the_catalogue_unless_nothing_is_ranked(tmp_path):
         del small[RATES][f'{key}_edge_label_index']
     data = InteractionDataModule(small, unsplit=True)
     assert fit_small('all', data, ks=(20,)).test == {}
-    with pytest.raises(ValueError, match="'ks' must be an integer of 1 or above"):
+    with pytest.raises(ValueError, match="'ks' must be an integer of at least 1"):
         fit_small('bad', data, ks=(0,))
 
 

@@ -140,10 +140,10 @@ def test_cuda():
 
 def test_errors():
     data = hetero([(0, 0), (1, 1)])
-    with pytest.raises(ValueError, match="'k' must be an integer of 1 or above, got 0"):
+    with pytest.raises(ValueError, match="'k' must be an integer of at least 1, got 0"):
         KCore(0)
     with pytest.raises(
-        ValueError, match="'k_item' must be an integer of 1 or above, got -1"
+        ValueError, match="'k_item' must be an integer of at least 1, got -1"
     ):
         KCore(2, -1)
     with pytest.raises(
@@ -173,8 +173,8 @@ def test_errors():
     with pytest.raises(ValueError, match=r"\(user\)' must hold ids from 0 to 1, got"):
         KCore(1)(hetero([(2, 0)], num_users=2))
     for args, message in (
-        ((2.5,), "'k' must be an integer of 1 or above, got 2.5"),
-        ((2, True), "'k_item' must be an integer of 1 or above, got True"),
+        ((2.5,), "'k' must be an integer of at least 1, got 2.5"),
+        ((2, True), "'k_item' must be an integer of at least 1, got True"),
     ):
         with pytest.raises(ValueError, match=message):
             KCore(*args)

@@ -141,8 +141,8 @@ def test_wrong_texts(text, message):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'max_items': 0}, "'max_items' must be an integer of 1 or above"),
-        ({'max_chars': 0}, "'max_chars' must be an integer of 1 or above"),
+        ({'max_items': 0}, "'max_items' must be an integer of at least 1"),
+        ({'max_chars': 0}, "'max_chars' must be an integer of at least 1"),
         ({'by': 'time'}, "'by' must be one of 'recent', 'rare', got 'time'"),
         ({'edge_type': ('user', 'rates')}, "'edge_type' must be"),
     ],

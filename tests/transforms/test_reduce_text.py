@@ -137,7 +137,7 @@ def test_whitening_of_vectors_without_variance(data, rank):
 
 def test_wrong_arguments(data):
     with pytest.raises(
-        ValueError, match="'dim' must be an integer of 1 or above, got 0"
+        ValueError, match="'dim' must be an integer of at least 1, got 0"
     ):
         ReduceText(0)
     with pytest.raises(

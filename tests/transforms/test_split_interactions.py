@@ -281,7 +281,7 @@ def test_cuda(by):
         ({'val': 1}, "'val' must be at least 0 and below 1, got 1"),
         ({'test': -0.1}, "'test' must be at least 0 and below 1, got -0.1"),
         ({'val': 0.5, 'test': 0.5}, r"'val \+ test' must be .* below 1, got 1.0"),
-        ({'min_train': -1}, "'min_train' must be an integer of 0 or above, got -1"),
+        ({'min_train': -1}, "'min_train' must be an integer of at least 0, got -1"),
         ({'cold': 'remove'}, "'cold' must be one of 'keep', 'drop', got 'remove'"),
         ({'by': 'leave_one_out', 'per_user': False}, "'per_user' must be True with"),
         ({'edge_type': ('a', 'a', 'a')}, "'edge_type' must be"),

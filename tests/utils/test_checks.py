@@ -19,11 +19,11 @@ NAN = float('nan')
         ('positive', ('k', 0), "'k' must be above 0, got 0"),
         ('positive', ('k', NAN), "'k' must be above 0, got nan"),
         ('positive', ('k', None), "'k' must be above 0, got None"),
-        ('not_negative', ('w', '1'), "'w' must be 0 or above, got '1'"),
+        ('not_negative', ('w', '1'), "'w' must be at least 0, got '1'"),
         ('fraction', ('p', None), "'p' must be at least 0 and below 1, got None"),
-        ('not_below', ("'t'", [1], 0), r"'t' must be 0 or above, got \[1\]"),
-        ('not_below', ("'t'", 0.1, 0.2), "'t' must be 0.2 or above, got 0.1"),
-        ('not_negative', ('w', -1), "'w' must be 0 or above, got -1"),
+        ('not_below', ("'t'", [1], 0), r"'t' must be at least 0, got \[1\]"),
+        ('not_below', ("'t'", 0.1, 0.2), "'t' must be at least 0.2, got 0.1"),
+        ('not_negative', ('w', -1), "'w' must be at least 0, got -1"),
         ('fraction', ('p', 1.0), "'p' must be at least 0 and below 1, got 1.0"),
         ('positive', ('k', True), "'k' must be above 0, got True"),
         ('positive', ('k', float('inf')), r"'k' must be below 2\*\*63, got inf"),
@@ -142,7 +142,7 @@ def test_counts():
     checks.check_count('k', 0, least=0)
     for value in (0, -1, 2.5, 2.0, '2', None, True, np.float64(2)):
         with pytest.raises(
-            ValueError, match="'k' must be an integer of 1 or above, got"
+            ValueError, match="'k' must be an integer of at least 1, got"
         ):
             checks.check_count('k', value)
 

@@ -7,7 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pyg_irllrec.functional._kernels._batch_users import batch_users, known_cells
+from pyg_irllrec.functional._kernels._batch_users import (
+    BatchUsers,
+    batch_users,
+    known_cells,
+)
 from pyg_irllrec.functional._kernels.softmax_loss_eager import masked_logit
 from pyg_irllrec.functional._reduction import reduce_rows
 from pyg_irllrec.functional.unit_norm import unit_norm
@@ -35,13 +39,33 @@ def softmax_loss_sampled(
     drawn, count, log_share = draw(
         item, num_samples, sample_weight, generator, batch.is_fixed
     )
+    bias = count.to(item.dtype).log() - log_share - math.log(num_samples)
+    given = user, item, users, items, weight, item_bias, known, temperature, normalize
+    return softmax_loss_of_drawn(*given, batch, drawn, bias)
+
+
+def softmax_loss_of_drawn(
+    user: Tensor,
+    item: Tensor,
+    users: Tensor,
+    items: Tensor,
+    weight: Optional[Tensor],
+    item_bias: Optional[Tensor],
+    known: Optional[tuple[Tensor, Tensor]],
+    temperature: float,
+    normalize: bool,
+    batch: BatchUsers,
+    drawn: Tensor,
+    bias: Union[Tensor, float],
+) -> Tensor:
+    r"""The users of a batch against sorted items, whose logits are raised by
+    :obj:`bias`, the logarithm of how many items each represents."""
     row = batch.row
     query, chosen, candidates = user[batch.users], item[items], item[drawn]
     if normalize:
         query, chosen, candidates = map(unit_norm, (query, chosen, candidates))
     query = query / temperature
     positive = (query[row] * chosen).sum(dim=1)
-    bias = count.to(item.dtype).log() - log_share - math.log(num_samples)
     if item_bias is not None:
         item_bias = item_bias.to(item.dtype)
         positive, bias = positive + item_bias[items], bias + item_bias[drawn]

@@ -135,7 +135,7 @@ def test_symmetric_is_the_mean_of_both_directions():
         torch.testing.assert_close(
             info_nce(query, key, symmetric=True, impl=impl), both
         )
-    with pytest.raises(ValueError, match="'keys' must be None where 'symmetric'"):
+    with pytest.raises(ValueError, match="'keys' must be None if 'symmetric'"):
         info_nce(query, key, key, symmetric=True)
 
 

@@ -97,11 +97,11 @@ def test_texts_are_not_saved():
     [
         (TEXT[:6], {}, "'item_text' must have a row per item, 7 rows, got 6"),
         (TEXT * torch.nan, {}, "'item_text' must be finite"),
-        (TEXT, {'temperature': 0}, "'temperature' must be 1e-30 or above, got 0"),
+        (TEXT, {'temperature': 0}, "'temperature' must be at least 1e-30, got 0"),
         (
             TEXT,
             {'num_layers': 0},
-            "'num_layers' must be an integer of 1 or above, got 0",
+            "'num_layers' must be an integer of at least 1, got 0",
         ),
     ],
 )

@@ -166,13 +166,13 @@ def test_features_that_do_not_fit(x, message):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'num_users': 0}, "'num_users' must be an integer of 1 or above, got 0"),
-        ({'num_items': -1}, "'num_items' must be an integer of 1 or above, got -1"),
+        ({'num_users': 0}, "'num_users' must be an integer of at least 1, got 0"),
+        ({'num_items': -1}, "'num_items' must be an integer of at least 1, got -1"),
         (
             {'embedding_dim': 0},
-            "'embedding_dim' must be an integer of 1 or above, got 0",
+            "'embedding_dim' must be an integer of at least 1, got 0",
         ),
-        ({'num_intents': -1}, "'num_intents' must be an integer of 0 or above, got -1"),
+        ({'num_intents': -1}, "'num_intents' must be an integer of at least 0, got -1"),
         ({'impl': 'fast'}, "'impl' must be one of 'auto'"),
     ],
 )

@@ -66,11 +66,11 @@ def test_intents_that_nobody_needs_are_not_computed():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'num_intents': 0}, "'num_intents' must be an integer of 1 or above, got 0"),
-        ({'temperature': -0.2}, "'temperature' must be 1e-30 or above, got -0.2"),
-        ({'center_weight': -1}, "'center_weight' must be 0 or above, got -1"),
-        ({'contrast_weight': -1}, "'contrast_weight' must be 0 or above, got -1"),
-        ({'eps': -1}, "'eps' must be 0 or above, got -1"),
+        ({'num_intents': 0}, "'num_intents' must be an integer of at least 1, got 0"),
+        ({'temperature': -0.2}, "'temperature' must be at least 1e-30, got -0.2"),
+        ({'center_weight': -1}, "'center_weight' must be at least 0, got -1"),
+        ({'contrast_weight': -1}, "'contrast_weight' must be at least 0, got -1"),
+        ({'eps': -1}, "'eps' must be at least 0, got -1"),
     ],
 )
 def test_wrong_arguments(change, message):

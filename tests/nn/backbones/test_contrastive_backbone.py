@@ -38,9 +38,9 @@ def test_a_subclass_writes_contrast():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'contrast_weight': -1}, "'contrast_weight' must be 0 or above, got -1"),
-        ({'temperature': 0}, "'temperature' must be 1e-30 or above, got 0"),
-        ({'num_layers': 0}, "'num_layers' must be an integer of 1 or above, got 0"),
+        ({'contrast_weight': -1}, "'contrast_weight' must be at least 0, got -1"),
+        ({'temperature': 0}, "'temperature' must be at least 1e-30, got 0"),
+        ({'num_layers': 0}, "'num_layers' must be an integer of at least 1, got 0"),
     ],
 )
 def test_wrong_arguments(change, message):

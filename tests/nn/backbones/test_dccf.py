@@ -34,9 +34,9 @@ def test_repeated_triplets_and_negative_items_do_not_count():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'num_intents': 0}, "'num_intents' must be an integer of 1 or above, got 0"),
-        ({'temperature': 0.0}, "'temperature' must be 1e-30 or above, got 0.0"),
-        ({'contrast_weight': -1}, "'contrast_weight' must be 0 or above, got -1"),
+        ({'num_intents': 0}, "'num_intents' must be an integer of at least 1, got 0"),
+        ({'temperature': 0.0}, "'temperature' must be at least 1e-30, got 0.0"),
+        ({'contrast_weight': -1}, "'contrast_weight' must be at least 0, got -1"),
     ],
 )
 def test_wrong_arguments(change, message):

@@ -45,7 +45,7 @@ def test_sizes_are_integers(num_users):
 
 def test_wrong_arguments():
     with pytest.raises(
-        ValueError, match="'num_layers' must be an integer of 1 or above, got 0"
+        ValueError, match="'num_layers' must be an integer of at least 1, got 0"
     ):
         EmbeddingBackbone(6, 7, num_layers=0)
 

@@ -85,8 +85,8 @@ def test_the_wrong_width_is_said_clearly():
     [
         ({'method': 'embed_all'}, "'method' must be a method of the GraphSAGE"),
         ({'hetero': True, 'weighted': True}, "'hetero' needs in_channels above 0"),
-        ({'in_channels': -1}, "'in_channels' must be an integer of 0 or above"),
-        ({'num_intents': -1}, "'num_intents' must be an integer of 0 or above, got -1"),
+        ({'in_channels': -1}, "'in_channels' must be an integer of at least 0"),
+        ({'num_intents': -1}, "'num_intents' must be an integer of at least 0, got -1"),
     ],
 )
 def test_wrong_arguments(change, message):

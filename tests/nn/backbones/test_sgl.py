@@ -111,8 +111,8 @@ def test_no_views_in_evaluation():
     [
         ({'augmentation': 'word'}, "'augmentation' must be one of 'edge', 'node'"),
         ({'dropout': 1.0}, "'dropout' must be at least 0 and below 1, got 1.0"),
-        ({'contrast_weight': -0.1}, "'contrast_weight' must be 0 or above, got -0.1"),
-        ({'temperature': 0}, "'temperature' must be 1e-30 or above, got 0"),
+        ({'contrast_weight': -0.1}, "'contrast_weight' must be at least 0, got -0.1"),
+        ({'temperature': 0}, "'temperature' must be at least 1e-30, got 0"),
     ],
 )
 def test_wrong_arguments(change, message):

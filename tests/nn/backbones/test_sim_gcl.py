@@ -53,5 +53,5 @@ def test_negative_items_are_not_contrasted():
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="'noise' must be 0 or above, got -1"):
+    with pytest.raises(ValueError, match="'noise' must be at least 0, got -1"):
         SimGCL(6, 7, noise=-1)

@@ -154,7 +154,7 @@ def test_does_not_choose_what_takes_too_much_memory(monkeypatch):
             {'item_text': TEXT, 'text_l2_weight': 0.0},
             "'text_l2_weight' must be above 0",
         ),
-        ({'item_text': TEXT, 'text_weight': -1.0}, "'text_weight' must be 0 or above"),
+        ({'item_text': TEXT, 'text_weight': -1.0}, "'text_weight' must be at least 0"),
         ({'item_text': TEXT[1:]}, "'item_text' must have a row per item, 12 rows"),
         ({'max_bytes': 0}, "'max_bytes' must be an integer of 1"),
     ],

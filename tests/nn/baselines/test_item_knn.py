@@ -36,8 +36,8 @@ def test_more_neighbors_than_items():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'exponent': -1.0}, "'exponent' must be 0 or above"),
-        ({'shrinkage': -1.0}, "'shrinkage' must be 0 or above"),
+        ({'exponent': -1.0}, "'exponent' must be at least 0"),
+        ({'shrinkage': -1.0}, "'shrinkage' must be at least 0"),
         ({'num_neighbors': 0}, "'num_neighbors' must be an integer of 1"),
     ],
 )

@@ -18,7 +18,7 @@ def test_is_the_functional():
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="'uniformity_weight' must be 0 or above"):
+    with pytest.raises(ValueError, match="'uniformity_weight' must be at least 0"):
         DirectAULoss(-1.0)
     with pytest.raises(ValueError, match="'triplets' must have shape"):
         DirectAULoss()(USER, ITEM, TRIPLETS[:2])

@@ -80,10 +80,10 @@ def test_compiles_without_graph_breaks(inputs):
 
 def test_negative_weight():
     with pytest.raises(
-        ValueError, match="'matching_weight' must be 0 or above, got -1"
+        ValueError, match="'matching_weight' must be at least 0, got -1"
     ):
         IntentAlignmentLoss(matching_weight=-1)
-    with pytest.raises(ValueError, match="'intent_temperature' must be 1e-30 or above"):
+    with pytest.raises(ValueError, match="'intent_temperature' must be at least 1e-30"):
         IntentAlignmentLoss(intent_temperature=0)
 
 

@@ -54,9 +54,9 @@ def test_repr_and_wrong_arguments():
     assert expected in repr(PairwiseAlignmentLoss(0.2, 'all', True, 'chunked'))
     with pytest.raises(ValueError, match="'negatives' must be one of 'batch', 'all'"):
         PairwiseAlignmentLoss(negatives='some')
-    with pytest.raises(ValueError, match="'temperature' must be 1e-30 or above, got 0"):
+    with pytest.raises(ValueError, match="'temperature' must be at least 1e-30, got 0"):
         PairwiseAlignmentLoss(temperature=0)
-    with pytest.raises(ValueError, match="'temperature' must be 1e-30 or above, got 1"):
+    with pytest.raises(ValueError, match="'temperature' must be at least 1e-30, got 1"):
         PairwiseAlignmentLoss(temperature=1e-40)
     with pytest.raises(ValueError, match="'temperature' must be a number, got a Tens"):
         PairwiseAlignmentLoss(temperature=torch.tensor(0.2))

@@ -51,7 +51,7 @@ def test_wrong_arguments(name):
 def test_repr_and_the_floor_of_the_temperature():
     shown = repr(TranslationAlignmentLoss(0.5, eps=1e-8, impl='moments'))
     assert shown.endswith("(temperature=0.5, noise=1.0, eps=1e-08, impl='moments')")
-    with pytest.raises(ValueError, match="'temperature' must be 1e-30 or above"):
+    with pytest.raises(ValueError, match="'temperature' must be at least 1e-30"):
         TranslationAlignmentLoss(1e-40)
 
 

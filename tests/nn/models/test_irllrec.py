@@ -175,7 +175,7 @@ def with_nan() -> Tensor:
             {'edge_index': torch.tensor([[0, 1], [6, 3]])},
             'both directions of the graph',
         ),
-        ({'l2_weight': -1.0}, "'l2_weight' must be 0 or above"),
+        ({'l2_weight': -1.0}, "'l2_weight' must be at least 0"),
         (
             {'alignment': {'profile_weight': 1}},
             "'alignment' must be an IntentAlignmentLoss, got dict",

@@ -88,11 +88,11 @@ def test_training_lowers_the_loss():
         ({'profile': PROFILE[:4]}, "'profile' must have a row per node.*13 rows"),
         ({'mask_ratio': 0}, "'mask_ratio' must be above 0 and at most 1, got 0"),
         ({'profile': None}, "'profile' must be a tensor, got NoneType"),
-        ({'max_rows': 0}, "'max_rows' must be an integer of 1 or above, got 0"),
+        ({'max_rows': 0}, "'max_rows' must be an integer of at least 1, got 0"),
         ({'impl': 'fast'}, "'impl' must be one of 'auto', 'eager'"),
-        ({'weight': -1}, "'weight' must be 0 or above, got -1"),
-        ({'temperature': 0}, "'temperature' must be 1e-30 or above, got 0"),
-        ({'l2_weight': -1}, "'l2_weight' must be 0 or above, got -1"),
+        ({'weight': -1}, "'weight' must be at least 0, got -1"),
+        ({'temperature': 0}, "'temperature' must be at least 1e-30, got 0"),
+        ({'l2_weight': -1}, "'l2_weight' must be at least 0, got -1"),
     ],
 )
 def test_wrong_arguments(change, message):

@@ -315,11 +315,11 @@ def test_weights_and_folders_are_told_apart(tmp_path):
 
 def test_wrong_arguments():
     with pytest.raises(
-        ValueError, match="'max_tokens' must be an integer of 1 or above"
+        ValueError, match="'max_tokens' must be an integer of at least 1"
     ):
         build(max_tokens=0)
     with pytest.raises(
-        ValueError, match="'batch_size' must be an integer of 1 or above"
+        ValueError, match="'batch_size' must be an integer of at least 1"
     ):
         build(batch_size=0)
     with pytest.raises(ValueError, match=r"'llm' must be .* got Linear without"):

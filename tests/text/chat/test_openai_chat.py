@@ -534,7 +534,7 @@ def test_wrong_arguments(monkeypatch):
     with pytest.raises(ValueError, match="'timeout' must be above 0"):
         OpenAIChat('small', timeout=0)
     with pytest.raises(
-        ValueError, match="'max_tokens' must be an integer of 1 or above"
+        ValueError, match="'max_tokens' must be an integer of at least 1"
     ):
         OpenAIChat('small', max_tokens=0)
     with pytest.raises(ValueError, match=r"'options' must hold .* got 'max_tokens'"):

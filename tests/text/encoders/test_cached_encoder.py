@@ -374,7 +374,7 @@ def test_wrong_arguments(encoder, path):
     with pytest.raises(ValueError, match=r'TfidfEncoder.* is fitted on the texts of'):
         CachedEncoder(TfidfEncoder(), path)
     with pytest.raises(
-        ValueError, match="'batch_size' must be an integer of 1 or above"
+        ValueError, match="'batch_size' must be an integer of at least 1"
     ):
         CachedEncoder(encoder, path, batch_size=0)
     assert not path.exists()

@@ -328,9 +328,9 @@ def test_a_key_that_cannot_be_sent_is_refused_unseen(server, key, monkeypatch):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'batch_size': 0}, "'batch_size' must be an integer of 1 or above"),
-        ({'dimensions': 0}, "'dimensions' must be an integer of 1 or above"),
-        ({'max_retries': -1}, "'max_retries' must be an integer of 0 or above"),
+        ({'batch_size': 0}, "'batch_size' must be an integer of at least 1"),
+        ({'dimensions': 0}, "'dimensions' must be an integer of at least 1"),
+        ({'max_retries': -1}, "'max_retries' must be an integer of at least 0"),
         ({'timeout': 0}, "'timeout' must be above 0"),
         ({'base_url': 'localhost:8000'}, "'base_url' must be an http or https address"),
         ({'base_url': 'http://me:secret@host/v1'}, 'must hold no user, password'),

@@ -196,9 +196,9 @@ def test_lazy_texts_are_asked_for_one_by_one():
         ({'by': 'best'}, "'by' must be one of"),
         (
             {'max_evidence_tokens': 0},
-            "'max_evidence_tokens' must be an integer of 1 or above",
+            "'max_evidence_tokens' must be an integer of at least 1",
         ),
-        ({'max_text_tokens': 0}, "'max_text_tokens' must be an integer of 1 or above"),
+        ({'max_text_tokens': 0}, "'max_text_tokens' must be an integer of at least 1"),
         ({'source': 'words'}, "'data' must hold texts"),
     ],
 )

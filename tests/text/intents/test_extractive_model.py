@@ -96,7 +96,7 @@ def test_it_says_that_it_is_no_language_model():
 
 def test_wrong_arguments():
     with pytest.raises(
-        ValueError, match="'num_intents' must be an integer of 1 or above"
+        ValueError, match="'num_intents' must be an integer of at least 1"
     ):
         ExtractiveModel([], 0)
     with pytest.raises(ValueError, match="'min_share' must be at least 0"):

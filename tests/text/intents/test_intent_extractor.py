@@ -606,12 +606,12 @@ def test_costs_are_counted_by_what_the_server_says(openai, out):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'max_intents': 0}, "'max_intents' must be an integer of 1 or above"),
-        ({'concurrency': 0}, "'concurrency' must be an integer of 1 or above"),
-        ({'max_retries': -1}, "'max_retries' must be an integer of 0 or above"),
+        ({'max_intents': 0}, "'max_intents' must be an integer of at least 1"),
+        ({'concurrency': 0}, "'concurrency' must be an integer of at least 1"),
+        ({'max_retries': -1}, "'max_retries' must be an integer of at least 0"),
         ({'rpm': 0}, "'rpm' must be above 0"),
         ({'tpm': -3}, "'tpm' must be above 0"),
-        ({'prompt_price': -1}, "'prompt_price' must be 0 or above"),
+        ({'prompt_price': -1}, "'prompt_price' must be at least 0"),
     ],
 )
 def test_wrong_arguments(options, message):
