@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from pyg_irllrec import __version__
 from pyg_irllrec.cli.command import Command
 from pyg_irllrec.cli.commands import (
+    doctor,
     evaluate,
     explain,
     info,
@@ -40,6 +41,7 @@ COMMANDS: tuple[Command, ...] = (
     info.command,
     tune.command,
     update.command,
+    doctor.command,
 )
 """In the order of the help."""
 

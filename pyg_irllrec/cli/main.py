@@ -22,7 +22,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             (default: :obj:`None`, the arguments of the process)
     """
     with _exit_at_once():
-        app = _import_app()
+        app = _import_app(sys.argv[1:] if argv is None else argv)
     # When all is done, Ctrl-C changes the exit code no longer.
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     app(argv, prog_name='pyg-irllrec')
@@ -48,13 +48,18 @@ def _stop(*_: object) -> None:
     os._exit(130)
 
 
-def _import_app() -> Typer:
-    from pyg_irllrec.utils.optional import import_optional
-
+def _import_app(words: Sequence[str]) -> Typer:
     try:
+        from pyg_irllrec.utils.optional import import_optional
+
         for module in ('typer', 'pydantic', 'yaml'):
             import_optional(module, 'pyg-irllrec', 'cli')
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: torch cannot be loaded.
+        if list(words[:1]) == ['doctor']:
+            from pyg_irllrec import doctor
+
+            doctor.main(words[1:])
+            sys.exit()
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     from pyg_irllrec.cli.app import app

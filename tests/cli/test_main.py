@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import runpy
 import subprocess
@@ -32,9 +33,18 @@ def test_a_missing_extra_is_one_line(capsys, monkeypatch):
     assert shown.out == ''
 
 
+def test_the_doctor_needs_no_extra(capsys, monkeypatch):
+    def missing(name, needed_by, extra):
+        raise ImportError(name)
+
+    monkeypatch.setattr(optional, 'import_optional', missing)
+    assert call('doctor', '--json') == 0
+    assert json.loads(capsys.readouterr().out)['pyg_irllrec'] == __version__
+
+
 def test_an_interruption_while_it_is_imported(capsys, monkeypatch):
     monkeypatch.setattr(os, '_exit', sys.exit)
-    monkeypatch.setattr(module, '_import_app', lambda: raise_signal(SIGINT))
+    monkeypatch.setattr(module, '_import_app', lambda words: raise_signal(SIGINT))
     before = getsignal(SIGINT)
     with pytest.raises(SystemExit, match='130'):
         module.main(['info', 'x'])
