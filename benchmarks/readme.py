@@ -252,9 +252,9 @@ def prototypes() -> str:
     return (
         f'{command("prototypes")}, mean of {seeds} seeds:\n\n'
         f'{prototypes_table(rows)}\n\n'
-        "Bayes' rule, applied to the process that made the data, finds the largest "
-        f'intent of users with an NMI of {bayes["user nmi"]:.2f}: from this training '
-        'part no more can be expected of users, many of whom mix intents.'
+        "Bayes' rule, applied to the process that generated the data, recovers the "
+        f"users' largest intents with an NMI of {bayes['user nmi']:.2f}. No method can "
+        'do better on average from this training part, because many users mix intents.'
     )
 
 
@@ -546,7 +546,7 @@ def exact_contrast() -> str:
     times = ', '.join(f'{seconds(row["seconds"])} for {row["case"]}' for row in rows)
     return (
         '- Exact translation alignment contrasts all nodes with all nodes: its time '
-        f'grows with $N^2$ ({times}), its memory with $N$. Beyond, take '
+        f'grows with $N^2$ ({times}), its memory with $N$. For more nodes, use '
         "`translation_impl='moments'`."
     )
 
