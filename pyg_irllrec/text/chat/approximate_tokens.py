@@ -9,6 +9,11 @@ def approximate_tokens(text: str) -> int:
 
     Raises:
         ValueError: If it is no text.
+
+    Example:
+        >>> from pyg_irllrec.text import approximate_tokens
+        >>> approximate_tokens('A calm film about the sea')
+        7
     """
     check_instance('text', text, str)
     return -(-len(text.encode('utf-8', 'surrogatepass')) // 4)

@@ -20,6 +20,12 @@ class ChatError(RuntimeError):
             (default: :obj:`None`)
         reply (ChatReply, optional): What the model wrote and counted, where it is no
             answer: it was cut off, filtered or empty. (default: :obj:`None`)
+
+    Example:
+        >>> from pyg_irllrec.text import ChatError
+        >>> error = ChatError('429, too many requests', retry_after=20.0)
+        >>> error.kind, error.retry_after
+        ('passing', 20.0)
     """
 
     def __init__(

@@ -5,7 +5,13 @@ from typing import Protocol, TypedDict
 
 
 class Message(TypedDict):
-    r"""One message of a conversation, of a role such as :obj:`"user"`."""
+    r"""One message of a conversation, of a role such as :obj:`"user"`.
+
+    Example:
+        >>> from pyg_irllrec.text import Message
+        >>> Message(role='user', content='Why do people watch calm films?')
+        {'role': 'user', 'content': 'Why do people watch calm films?'}
+    """
 
     role: str
     content: str
@@ -27,6 +33,15 @@ class ChatModel(Protocol):
     conversation per call, so that the texts of two nodes never share a conversation.
     It needs a method :obj:`describe()` that returns a dictionary, which identifies the
     model in records of its answers.
+
+    Example:
+        >>> class Echo:
+        ...     def __call__(self, conversations):
+        ...         return [messages[-1]['content'] for messages in conversations]
+        ...     def describe(self):
+        ...         return {'model': 'echo', 'language_model': False}
+        >>> Echo()([[{'role': 'user', 'content': 'Hello'}]])
+        ['Hello']
     """
 
     def __call__(self, conversations: Sequence[Conversation], /) -> Sequence[str]:

@@ -15,6 +15,12 @@ class ChatReply(str):
             (default: :obj:`None`, unknown)
         answer_tokens (int, optional): The number of tokens of the answer.
             (default: :obj:`None`, unknown)
+
+    Example:
+        >>> from pyg_irllrec.text import ChatReply
+        >>> reply = ChatReply('Quiet evenings.', prompt_tokens=12, answer_tokens=4)
+        >>> reply.upper(), reply.prompt_tokens
+        ('QUIET EVENINGS.', 12)
     """
 
     prompt_tokens: Optional[int]

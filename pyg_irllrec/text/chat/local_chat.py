@@ -59,6 +59,13 @@ class LocalChat:
         ValueError: If an argument is out of range, or the model has no chat template.
         ChatError: If a conversation is too long for the model or for the memory, or
             :obj:`max_tokens` is reached before the answer ends.
+
+    Example:
+        >>> from torch_geometric.llm.models import LLM
+        >>> from pyg_irllrec.text import IntentExtractor, LocalChat
+        >>> chat = LocalChat(LLM('Qwen/Qwen2.5-7B-Instruct'), batch_size=8)
+        >>> chat([[{'role': 'user', 'content': 'Why do people watch calm films?'}]])
+        >>> extract = IntentExtractor(chat, concurrency=16)
     """
 
     def __init__(

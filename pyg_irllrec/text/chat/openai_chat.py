@@ -77,6 +77,14 @@ class OpenAIChat:
         ValueError: If an argument is out of range, or there is no key.
         ChatError: If the endpoint cannot be reached, refuses, or takes too long; or if
             an answer was cut off, filtered, declined or empty, with what to change.
+
+    Example:
+        >>> from pyg_irllrec.text import OpenAIChat
+        >>> chat = OpenAIChat('llama3.1', 'http://localhost:11434/v1', api_key='any')
+        >>> question = [{'role': 'user', 'content': 'Why do people watch calm films?'}]
+        >>> chat.request(question)['temperature']
+        0
+        >>> (reply,) = chat([question])  # doctest: +SKIP
     """
 
     def __init__(

@@ -34,6 +34,12 @@ class RayVLLM:
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> from pyg_irllrec.text import IntentExtractor, RayVLLM
+        >>> model = RayVLLM('Qwen/Qwen2.5-7B-Instruct', num_engines=4)
+        >>> extract = IntentExtractor(model)
+        >>> extract.on_ray(evidence, 'intents.jsonl')  # doctest: +SKIP
     """
 
     def __init__(

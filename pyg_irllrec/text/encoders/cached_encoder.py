@@ -59,6 +59,16 @@ class CachedEncoder:
         EncodingError: If the encoder refuses some texts, with a :class:`ValueError` or
             a :class:`TypeError`, or returns NaN or infinity for them.
         OSError: If the file cannot be read or written.
+
+    Example:
+        >>> from pyg_irllrec.text import CachedEncoder, TfidfEncoder
+        >>> texts = ['a calm film', 'a loud film', 'a calm sea']
+        >>> encoder = CachedEncoder(
+        ...     TfidfEncoder(dim=2).fit(texts), 'vectors.sqlite', progress=False
+        ... )
+        >>> vectors = encoder(texts)  # encodes the texts
+        >>> encoder(texts).shape  # reads the file
+        (3, 2)
     """
 
     def __init__(

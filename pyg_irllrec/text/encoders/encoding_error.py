@@ -20,6 +20,14 @@ class EncodingError(ValueError):
         vectors (numpy.ndarray, optional): The vectors of all texts, NaN for those that
             cannot be encoded. (default: :obj:`None`, there are none)
         note (str): What became of the others. (default: :obj:`""`)
+
+    Example:
+        >>> import numpy as np
+        >>> from pyg_irllrec.text import EncodingError
+        >>> vectors = np.array([[0.6, 0.8], [np.nan, np.nan]], np.float32)
+        >>> error = EncodingError(['short', 'long'], {1: 'too many tokens'}, vectors)
+        >>> error.reasons, error.vectors.shape
+        ({1: 'too many tokens'}, (2, 2))
     """
 
     def __init__(

@@ -62,6 +62,14 @@ class OpenAIEncoder:
             long, or returns NaN or infinity for them. A batch that is refused is
             halved until they are found. The error holds the vectors of the others.
         RuntimeError: If the endpoint cannot be reached or refuses.
+
+    Example:
+        >>> from pyg_irllrec.text import CachedEncoder, OpenAIEncoder
+        >>> encoder = OpenAIEncoder('text-embedding-3-small', dimensions=256)
+        >>> encoder.describe()['dimension']
+        256
+        >>> cached = CachedEncoder(encoder, 'vectors.sqlite')
+        >>> vectors = cached(['a calm film', 'a loud film'])  # doctest: +SKIP
     """
 
     def __init__(

@@ -29,6 +29,12 @@ class SentenceEncoder:
 
     Raises:
         ImportError: If sentence-transformers is not installed.
+
+    Example:
+        >>> from pyg_irllrec.text import SentenceEncoder
+        >>> encoder = SentenceEncoder('all-MiniLM-L6-v2')
+        >>> encoder(['a calm film', 'a loud film']).shape
+        (2, 384)
     """
 
     def __init__(

@@ -50,6 +50,13 @@ class TfidfEncoder:
         dim (int): The width of the vectors; smaller where the vocabulary is.
             (default: :obj:`64`)
         seed (int): The seed of the randomised SVD. (default: :obj:`0`)
+
+    Example:
+        >>> from pyg_irllrec.text import TfidfEncoder
+        >>> texts = ['a calm film', 'a loud film', 'a calm sea', 'a loud city']
+        >>> encoder = TfidfEncoder(dim=2).fit(texts)
+        >>> encoder(['a story of the sea']).shape
+        (1, 2)
     """
 
     def __init__(self, dim: int = 64, seed: int = 0) -> None:

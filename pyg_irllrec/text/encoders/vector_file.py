@@ -34,7 +34,17 @@ _MAX_RATIO = 100
 
 
 class VectorFile(NamedTuple):
-    r"""The content of a file, as :func:`load_vectors` reads it."""
+    r"""The content of a file, as :func:`load_vectors` reads it.
+
+    Example:
+        >>> import numpy as np
+        >>> from pyg_irllrec.text import load_vectors, save_vectors
+        >>> vectors = np.eye(3, dtype=np.float32)
+        >>> save_vectors('items.npz', vectors, ['a', 'b', 'c'], {'model': 'mine'})
+        >>> file = load_vectors('items.npz')
+        >>> file.vectors.shape, file.ids.tolist(), file.record['model']
+        ((3, 3), ['a', 'b', 'c'], 'mine')
+    """
 
     vectors: npt.NDArray[np.float32]
     """One row per id, of shape :math:`(N, D_t)`."""
@@ -69,6 +79,14 @@ def save_vectors(
     Raises:
         ValueError: If shapes do not fit, a vector is not finite, an id is repeated, or
             JSON cannot represent :obj:`description`.
+
+    Example:
+        >>> import numpy as np
+        >>> from pyg_irllrec.text import load_vectors, save_vectors
+        >>> vectors = np.eye(3, dtype=np.float32)
+        >>> save_vectors('items.npz', vectors, ['a', 'b', 'c'], {'model': 'mine'})
+        >>> load_vectors('items.npz').record['count']
+        3
     """
     path = as_path('path', path)
     if path.suffix != '.npz':
@@ -118,6 +136,15 @@ def load_vectors(
         FileNotFoundError: If the file does not exist.
         ValueError: If the file is damaged or of another kind, its record differs from
             :obj:`expect`, an id is missing, or a vector is not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from pyg_irllrec.text import load_vectors, save_vectors
+        >>> vectors = np.eye(3, dtype=np.float32)
+        >>> save_vectors('items.npz', vectors, ['a', 'b', 'c'], {'model': 'mine'})
+        >>> load_vectors('items.npz', ['c', 'x'], missing='zeros').vectors
+        array([[0., 0., 1.],
+               [0., 0., 0.]], dtype=float32)
     """
     check_choice('missing', missing, ('error', 'zeros'))
     path = as_path('path', path)

@@ -38,6 +38,12 @@ class Evidence:
         role (str, optional): Which packaged prompt asks about the node, that for users
             (:obj:`"user"`) or that for items (:obj:`"item"`), whatever the node type is
             called. (default: :obj:`None`, :obj:`side`)
+
+    Example:
+        >>> from pyg_irllrec.text import Evidence
+        >>> evidence = Evidence('user', 7, ('A calm film', 'A slow book'))
+        >>> len(evidence.sha256)
+        64
     """
 
     side: str
@@ -111,6 +117,16 @@ def choose_evidence(
     Raises:
         ValueError: If an argument is out of range, interactions are not split, or
             there are no texts.
+
+    Example:
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.text import choose_evidence
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> evidence = choose_evidence(data, source='profile_text')
+        >>> len(evidence), evidence[12].side
+        (22, 'item')
+        >>> evidence[0].texts[0]
+        'Enjoys the rucksack, ...; mostly about hiking.'
     """
     check_choice('by', by, ('recent', 'rare', 'random'))
     check_count('max_evidence_tokens', max_evidence_tokens)
@@ -144,7 +160,15 @@ def choose_evidence(
 
 def evidence_sha256(evidence: Iterable[Evidence]) -> str:
     r"""A hash of all evidence, node by node: what
-    :class:`~pyg_irllrec.transforms.AddIntents` can expect."""
+    :class:`~pyg_irllrec.transforms.AddIntents` can expect.
+
+    Example:
+        >>> from pyg_irllrec.text import Evidence, evidence_sha256
+        >>> before = [Evidence('user', 7, ('A calm film',))]
+        >>> after = [Evidence('user', 7, ('A calm film', 'A slow book'))]
+        >>> evidence_sha256(before) == evidence_sha256(after)
+        False
+    """
     digest = hashlib.sha256()
     for each in each_of('evidence', evidence, Evidence):
         digest.update(json.dumps([each.side, each.id, each.sha256]).encode())

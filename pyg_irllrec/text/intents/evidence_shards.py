@@ -48,6 +48,14 @@ class EvidenceShards(Sequence[Evidence]):
         ImportError: If pyarrow is not installed.
         FileNotFoundError: If the folder holds no Parquet file.
         ValueError: If a file is damaged, or has other columns.
+
+    Example:
+        >>> from pyg_irllrec.text import Evidence, EvidenceShards, save_evidence
+        >>> nodes = [Evidence('user', k, (f'text {k}',)) for k in range(9)]
+        >>> save_evidence('shards', nodes)
+        >>> evidence = EvidenceShards('shards')
+        >>> len(evidence), evidence[8].texts
+        (9, ('text 8',))
     """
 
     def __init__(self, folder: PathLike) -> None:
@@ -172,6 +180,14 @@ def save_evidence(
     Raises:
         ImportError: If pyarrow is not installed.
         ValueError: If the folder exists, or ids of a node type are of several types.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from pyg_irllrec.text import Evidence, save_evidence
+        >>> evidence = [Evidence('user', k, (f'text {k}',)) for k in range(9)]
+        >>> save_evidence('shards', evidence, shard_size=5)
+        >>> sorted(path.name for path in Path('shards').iterdir())
+        ['part-00000.parquet', 'part-00001.parquet']
     """
     import_optional('pyarrow.parquet', 'save_evidence', 'data')
     from pyarrow import parquet

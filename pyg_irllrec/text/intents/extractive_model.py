@@ -42,6 +42,18 @@ class ExtractiveModel:
 
     Raises:
         ValueError: If an option is out of range.
+
+    Example:
+        >>> from pyg_irllrec.text import Evidence, ExtractiveModel, Prompt
+        >>> evidence = [
+        ...     Evidence('user', 'ann', ('A calm film about the sea',)),
+        ...     Evidence('user', 'bob', ('A calm book about a storm at sea',)),
+        ... ]
+        >>> model = ExtractiveModel(evidence, num_intents=1)
+        >>> prompt = Prompt.packaged('user')
+        >>> messages = prompt.messages(evidence[0].texts, max_intents=1)
+        >>> print(*model([messages]))
+        {"intents": [{"name": "calm", "reason": "beside sea", "evidence": [1]}]}
     """
 
     def __init__(

@@ -109,6 +109,18 @@ class IntentExtractor:
     Raises:
         ImportError: If pydantic is not installed.
         ValueError: If an argument is out of range, or the model has no description.
+
+    Example:
+        >>> from pyg_irllrec.text import Evidence, ExtractiveModel, IntentExtractor
+        >>> evidence = [
+        ...     Evidence('user', 'ann', ('A calm film about the sea',)),
+        ...     Evidence('user', 'bob', ('A calm book about a storm at sea',)),
+        ... ]
+        >>> extract = IntentExtractor(ExtractiveModel(evidence), progress=False)
+        >>> extract.estimate(evidence, 'intents.jsonl')['calls']
+        2
+        >>> extract(evidence, 'intents.jsonl')['counts']['ok']
+        2
     """
 
     def __init__(

@@ -16,7 +16,18 @@ from pyg_irllrec.utils.printable import printable
 
 
 class IntentFile(NamedTuple):
-    r"""The content of a file, as :func:`load_intents` reads it."""
+    r"""The content of a file, as :func:`load_intents` reads it.
+
+    Example:
+        >>> from pyg_irllrec.text import Intent, IntentRecord
+        >>> from pyg_irllrec.text import load_intents, save_intents
+        >>> calm = Intent('Calm evenings', 'picks quiet films', evidence=(1,))
+        >>> records = [IntentRecord('user', 'ann', 'ok', (calm,))]
+        >>> save_intents('intents.jsonl', records, {'model': 'mine'})
+        >>> file = load_intents('intents.jsonl')
+        >>> file.records[0].id, file.manifest['model']
+        ('ann', 'mine')
+    """
 
     records: list[IntentRecord]
     """One record per node."""
@@ -39,6 +50,15 @@ def save_intents(
     Raises:
         ValueError: If :obj:`path` does not end in :obj:`.jsonl`, or JSON cannot
             represent :obj:`manifest`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from pyg_irllrec.text import Intent, IntentRecord, save_intents
+        >>> calm = Intent('Calm evenings', 'picks quiet films', evidence=(1,))
+        >>> records = [IntentRecord('user', 'ann', 'ok', (calm,))]
+        >>> save_intents('intents.jsonl', records, {'model': 'mine'})
+        >>> Path('intents.manifest.json').is_file()
+        True
     """
     path = check_path(path)
     manifest = as_json('manifest', manifest)
@@ -65,6 +85,15 @@ def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> Int
         FileNotFoundError: If the file or its manifest does not exist.
         ValueError: If they are damaged or do not belong together, a line is no record
             or a second one of its node, or the manifest differs from :obj:`expect`.
+
+    Example:
+        >>> from pyg_irllrec.text import Intent, IntentRecord
+        >>> from pyg_irllrec.text import load_intents, save_intents
+        >>> calm = Intent('Calm evenings', 'picks quiet films', evidence=(1,))
+        >>> records = [IntentRecord('user', 'ann', 'ok', (calm,))]
+        >>> save_intents('intents.jsonl', records, {'model': 'mine'})
+        >>> load_intents('intents.jsonl', expect={'model': 'mine'}).records == records
+        True
     """
     path = check_path(path)
     for each in (path, manifest_path(path)):

@@ -31,6 +31,14 @@ def intent_keywords(
 
     Raises:
         ValueError: If shapes do not fit or no text holds a word.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.text import intent_keywords
+        >>> texts = ['calm sea', 'calm lake', 'loud city', 'loud club']
+        >>> assignment = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]])
+        >>> intent_keywords(texts, assignment, num_words=1)
+        [['calm'], ['loud']]
     """
     check_matrix('assignment', assignment)
     check_finite('assignment', assignment)

@@ -39,7 +39,13 @@ _PLACEHOLDERS = (
 
 
 class Intent(NamedTuple):
-    r"""Why a user acts, or why an item is chosen."""
+    r"""Why a user acts, or why an item is chosen.
+
+    Example:
+        >>> from pyg_irllrec.text import Intent
+        >>> Intent('Calm evenings', 'picks quiet films', evidence=(1, 3)).name
+        'Calm evenings'
+    """
 
     name: str
     """A few words."""
@@ -65,6 +71,13 @@ class IntentRecord:
             original id. (default: :obj:`()`)
         evidence_sha256 (str): A hash of the texts. (default: :obj:`""`)
         profile (str): The profile. (default: :obj:`""`)
+
+    Example:
+        >>> from pyg_irllrec.text import Intent, IntentRecord
+        >>> calm = Intent('Calm evenings', 'picks quiet films', evidence=(1,))
+        >>> record = IntentRecord('user', 'ann', 'ok', (calm,))
+        >>> IntentRecord.from_dict(record.to_dict()) == record
+        True
     """
 
     side: str

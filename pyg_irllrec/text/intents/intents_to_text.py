@@ -16,6 +16,13 @@ def intents_to_text(records: Iterable[IntentRecord]) -> list[str]:
 
     Raises:
         ValueError: If there is anything else among them.
+
+    Example:
+        >>> from pyg_irllrec.text import Intent, IntentRecord, intents_to_text
+        >>> calm = Intent('Calm evenings', 'picks quiet films', evidence=(1,))
+        >>> records = [IntentRecord('user', 'ann', 'ok', (calm,))]
+        >>> intents_to_text(records)
+        ['Calm evenings: picks quiet films.']
     """
     return [
         ' '.join(f'{i.name}: {i.reason.rstrip(".")}.' for i in record.intents)

@@ -56,6 +56,13 @@ class Prompt:
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If the file is not of this form.
+
+    Example:
+        >>> from pyg_irllrec.text import Prompt
+        >>> prompt = Prompt.packaged('user')
+        >>> system, question = prompt.messages(['A calm film'], max_intents=3)
+        >>> print(question['content'].splitlines()[3])
+        [1] "A calm film"
     """
 
     def __init__(self, path: PathLike) -> None:
