@@ -38,6 +38,7 @@ test-distributed: $(VENV)/.installed-test
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/lint-imports --no-logo
 
 # Triton kernels without a GPU: by Triton's interpreter, and compiled for devices.
