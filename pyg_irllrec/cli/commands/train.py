@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Optional
 
@@ -26,6 +28,7 @@ from pyg_irllrec.cli.options import (
 )
 from pyg_irllrec.cli.output import Output
 from pyg_irllrec.cli.read_preset import check_tuned, read_preset
+from pyg_irllrec.cli.torchrun import check_torchrun, start_others, wait_for_first
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.presets import ALIGNMENT_TEXTS, Preset
 from pyg_irllrec.serving import Bundle, load
@@ -39,7 +42,8 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 pyg-irllrec train data/movies --out runs/movies
 pyg-irllrec train data/movies --out runs/movies --epochs 300 --resume
-pyg-irllrec train data/movies --out runs/final --unsplit runs/movies"""
+pyg-irllrec train data/movies --out runs/final --unsplit runs/movies
+pyg-irllrec train data/movies --out runs/movies --devices 2"""
 
 BackboneName = Literal['lightgcn', 'sgl', 'simgcl', 'dccf', 'bigcf', 'alpharec']
 AlignmentName = Literal['auto', 'none', 'profile', 'reconstruction', 'intents', 'full']
@@ -68,6 +72,7 @@ OPTIONS = {
     "'epochs'": '--epochs',
     "'seed'": '--seed',
     "'device'": '--device',
+    "'devices'": '--devices',
     "'precision'": '--precision',
     "'logger'": '--logger',
     " (cold='drop' drops them)": '',
@@ -118,6 +123,10 @@ def train(
     ] = None,
     seed: Seed = 0,
     device: Device = 'auto',
+    devices: Annotated[
+        int,
+        Option(min=1, help='Devices of this machine to train on, a process for each.'),
+    ] = 1,
     precision: Annotated[
         Literal['32-true', 'tf32', 'bf16-mixed', '64-true'],
         Option(help='tf32: faster on a GPU, bf16-mixed: text towers in bfloat16.'),
@@ -150,9 +159,17 @@ def train(
         fitting_cutoffs,
         parse_device,
     )
+    from pyg_irllrec.training._check_fit import check_devices, rank_of_process
 
-    parse_device(device)
-    output = Output(as_json, quiet)
+    check_devices(devices, 'ddp', parse_device(device))
+    check_torchrun(devices)
+    is_first = rank_of_process(devices) == 0
+    if threads is not None and devices > 1:
+        os.environ['OMP_NUM_THREADS'] = str(threads)  # Lightning divides cores itself.
+    if not is_first:
+        warnings.simplefilter('ignore')  # The first process shows them.
+        wait_for_first()
+    output = Output(as_json, quiet or not is_first)
     folder = DataFolder(data)
     folder.check_other(out)
     choices = _Choices(
@@ -181,7 +198,9 @@ def train(
     settings = choices._asdict() | {'data': data, 'unsplit': unsplit}
     settings['data_digest'] = folder.digest(intents, profiles)
     settings['preset'] = None if preset is None else chosen
-    _open(run, settings, resume, output)
+    if is_first:
+        _open(run, settings, resume, output)
+        start_others()
     if model.needs_calibration and interactions.val_items is not None:
         output.note(
             'after training, companions and their weights in the blend are '
@@ -195,6 +214,7 @@ def train(
         ks=fitting_cutoffs(model.num_items),
         seed=seed,
         device=device,
+        devices=devices,
         precision=precision,
         capture=capture,
         logger=logger,
@@ -202,6 +222,8 @@ def train(
         progress=output.progress and not as_json,
         **chosen['fit'],
     )
+    if not is_first:
+        return
     bundle = Bundle(
         model.cpu(),
         graph,

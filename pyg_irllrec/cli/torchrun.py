@@ -1,0 +1,49 @@
+r"""A command that ``torchrun`` starts in several processes at once. The first process
+prepares the run, as it does when it starts the others itself; they wait for it."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+_READY = 'pyg_irllrec/run_is_ready'
+# Encoding texts may take hours. torchrun ends the others when the first one fails.
+_TIMEOUT = timedelta(days=7)
+
+
+def check_torchrun(devices: int) -> None:
+    r"""Raise a :class:`ValueError` unless ``torchrun``, if it is used, has started one
+    process per device."""
+    if not _is_used():
+        return
+    started = int(os.environ['WORLD_SIZE'])
+    if started != devices:
+        raise ValueError(
+            f'--devices must be {started}, the number of processes that torchrun has '
+            f'started, got {devices}'
+        )
+
+
+def wait_for_first() -> None:
+    r"""Wait until the first process has prepared the run."""
+    if _is_used():
+        _store().wait([_READY], _TIMEOUT)
+
+
+def start_others() -> None:
+    r"""Let the other processes go on: the run is ready."""
+    if _is_used():
+        _store().set(_READY, '1')
+
+
+def _is_used() -> bool:
+    return 'TORCHELASTIC_RUN_ID' in os.environ
+
+
+def _store() -> Any:
+    # Not every build of torch has it.
+    from torch.distributed.rendezvous import rendezvous
+
+    store, _, _ = next(rendezvous('env://'))
+    return store
