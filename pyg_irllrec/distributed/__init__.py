@@ -1,4 +1,4 @@
-r"""Losses whose rows, and models whose tables and graph, are shared among processes."""
+r"""Training on several processes: shared losses, sharded tables and graphs."""
 
 from .distributed_loss import DistributedLoss
 from .sharded_embedding import ShardedEmbedding

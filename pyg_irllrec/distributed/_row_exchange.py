@@ -1,4 +1,4 @@
-"""Rows that lie with other ranks."""
+"""Fetch rows of a sharded matrix from the ranks that own them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 
 class RowExchange:
-    r"""What rows of a sharded matrix every rank sends to whom. All ranks make it, and
-    call its methods, together.
+    r"""The plan by which ranks send each other rows of a sharded matrix. All ranks must
+    construct it, and call each of its methods, together.
 
     Args:
-        rows (torch.Tensor): The rows that this rank reads, as their owners number
-            them, by owner.
-        counts (torch.Tensor): How many of them each rank owns.
+        rows (torch.Tensor): The rows that this rank reads, in the owners' numbering,
+            sorted by owner.
+        counts (torch.Tensor): The number of these rows that each rank owns.
         group (ProcessGroup): The ranks.
     """
 
@@ -30,29 +30,33 @@ class RowExchange:
 
     @property
     def num_rows(self) -> int:
-        r"""How many rows this rank reads."""
+        r"""The number of rows that this rank reads."""
         return sum(self.recv_counts)
 
     def receive(self, x: Tensor, out: Tensor) -> None:
-        r"""Write the rows into :obj:`out`, where :obj:`x` holds the rank's own."""
+        r"""Write the rows that this rank reads into :obj:`out`; :obj:`x` contains the
+        rows that it owns."""
         sent = x.index_select(0, self.send_rows)
         counts = self.recv_counts, self.send_counts
         dist.all_to_all_single(out, sent, *counts, group=self.group)
 
     def fetch(self, x: Tensor) -> Tensor:
-        r"""The rows, differentiable: their gradients go back to the owners."""
+        r"""Return the rows that this rank reads. In the backward pass their gradients
+        are sent to the owners."""
         out: Tensor = _Fetch.apply(x, self)  # type: ignore[no-untyped-call]
         return out
 
     def send_back(self, grad: Tensor, num_rows: int) -> Tensor:
-        r"""The sum over all readers of what each holds of the rank's own rows."""
+        r"""Return, for each row that this rank owns, the sum of its gradients over all
+        ranks that read it."""
         found = send_rows(grad, self.recv_counts, self.send_counts, self.group)
         total = grad.new_zeros(num_rows, grad.size(1))
         return total.index_add_(0, self.send_rows, found)
 
 
 class RowLookup:
-    r"""Rows by owner and row, in the order of the call."""
+    r"""A lookup of rows by owner and by row number at that owner. The result keeps the
+    order of the request."""
 
     def __init__(self, owner: Tensor, row: Tensor, group: dist.ProcessGroup) -> None:
         order = owner.argsort(stable=True)
@@ -62,7 +66,7 @@ class RowLookup:
         self.place[order] = torch.arange(len(order), device=order.device)
 
     def __call__(self, x: Tensor) -> Tensor:
-        r"""The rows of a matrix whose own rows are :obj:`x`."""
+        r"""Return the rows; :obj:`x` contains those that this rank owns."""
         return self.exchange.fetch(x).index_select(0, self.place)
 
 
@@ -82,7 +86,8 @@ class _Fetch(torch.autograd.Function):
 def send_rows(
     x: Tensor, send_counts: list[int], recv_counts: list[int], group: dist.ProcessGroup
 ) -> Tensor:
-    r"""Send the first rows to the first rank, and so on; returns what comes."""
+    r"""Send the first rows to the first rank, the next rows to the second rank, and so
+    on, and return the received rows."""
     out = x.new_empty(sum(recv_counts), *x.shape[1:])
     dist.all_to_all_single(out, x.contiguous(), recv_counts, send_counts, group=group)
     return out
@@ -91,7 +96,7 @@ def send_rows(
 def gather_sizes(
     size: int, device: torch.device, group: dist.ProcessGroup
 ) -> list[int]:
-    r"""A number of every rank."""
+    r"""Gather one number from each rank."""
     own = torch.tensor([size], device=device)
     sizes = [torch.empty_like(own) for _ in range(group.size())]
     dist.all_gather(sizes, own, group=group)

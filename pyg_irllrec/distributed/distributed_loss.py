@@ -17,10 +17,10 @@ from pyg_irllrec.utils.ranks import Ranks
 
 
 class DistributedLoss(Module):
-    r"""The loss of a model whose rows are shared among processes. The mean over ranks
-    of each term is the term of one process, so that
-    :class:`~torch.nn.parallel.DistributedDataParallel` takes the gradients of one
-    process:
+    r"""The loss of a model, computed by several processes that share its rows. The mean
+    over ranks of each term equals the term that a single process computes. Wrapped in
+    :class:`~torch.nn.parallel.DistributedDataParallel`, which averages gradients, it
+    therefore gives the gradients of a single process:
 
     .. code-block:: python
 
@@ -31,20 +31,38 @@ class DistributedLoss(Module):
             step(triplets).total.backward()
             optimizer.step()
 
-    Every rank holds the whole model on its device, and draws the same batches and the
-    same noise with the same seeds, so that any number of processes trains alike. All
-    ranks make it together: the weights are those of the first one. A rank passes its
-    share of texts through the towers, and gathers the narrow rows of others, with their
-    gradients; it places its share of the rows of every contrast among all keys.
-    Propagation, the L2 term and parts of your own are computed whole by each.
+    Every rank has a copy of the whole model on its device and uses the same seeds, so
+    that all ranks draw the same batches and the same noise. Training thus does not
+    depend on the number of processes. All ranks must construct the loss together: it
+    copies the weights of the first rank to the others.
+
+    A rank passes its share of the texts through the towers and gathers the narrow
+    outputs of the other ranks, with their gradients. It contrasts its share of the rows
+    with all keys. Every rank computes propagation, the L2 term and your own loss terms
+    in full.
 
     Args:
         model (Recommender): The model.
         process_group (ProcessGroup, optional): The processes.
-            (default: :obj:`None`, all of them)
+            (default: :obj:`None`, all processes)
 
     Raises:
-        ValueError: If there is no model, or no process group.
+        ValueError: If :obj:`model` is not a recommender,
+            :obj:`process_group` is not a process group, or
+            :mod:`torch.distributed` is not initialized.
+
+    Example:
+        >>> import torch
+        >>> import torch.distributed as dist
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.distributed import DistributedLoss
+        >>> store = dist.HashStore()  # torchrun: init_process_group('gloo') suffices
+        >>> dist.init_process_group('gloo', store=store, rank=0, world_size=1)
+        >>> model = build_model(SyntheticIntents(12, 10, num_intents=2)[0])
+        >>> loss = DistributedLoss(model)(torch.tensor([[0, 1], [2, 3], [4, 5]]))
+        >>> loss.total.backward()
+        >>> dist.destroy_process_group()
     """
 
     def __init__(
@@ -63,7 +81,7 @@ class DistributedLoss(Module):
         send_saved_buffers(self, self._ranks)
 
     def forward(self, triplets: Tensor) -> LossOutput:
-        r"""The loss of this rank.
+        r"""Compute this rank's loss, whose mean over ranks is the loss of the batch.
 
         Args:
             triplets (torch.Tensor): The batch, the same on all ranks: user, positive

@@ -14,27 +14,41 @@ from pyg_irllrec.utils.checks import check_count, check_generator, check_index
 
 
 class ShardedEmbedding(Module):
-    r"""A table of embeddings of which each rank holds a range of rows. Its weight is a
-    :class:`~torch.distributed.tensor.DTensor` with ``Shard(0)``: an optimizer steps the
-    rank's own rows, and :mod:`torch.distributed.checkpoint` saves them, and loads them
-    on another number of ranks.
+    r"""An embedding table that is sharded by rows: each rank stores a range of them.
+    The weight is a :class:`~torch.distributed.tensor.DTensor` with ``Shard(0)``, so
+    that an optimizer updates only the rank's own rows.
+    :mod:`torch.distributed.checkpoint` saves the table and can load it on a different
+    number of ranks.
 
-    Rows are drawn as :func:`torch.nn.init.xavier_uniform_` draws the whole table, each
-    rank its own.
+    Each rank initializes its own rows, with the bounds that
+    :func:`torch.nn.init.xavier_uniform_` uses for the whole table.
 
     Args:
         num_rows (int): The number of rows :math:`N` of the whole table.
-        dim (int): Their width :math:`d`.
-        mesh (DeviceMesh): The ranks, in one dimension.
-        generator (torch.Generator, optional): Where this rank's draws come from: seed
-            it by rank. (default: :obj:`None`, torch's own)
+        dim (int): The embedding dimension :math:`d`.
+        mesh (DeviceMesh): A one-dimensional mesh of the ranks.
+        generator (torch.Generator, optional): The generator of this rank's initial
+            rows. Use a different seed on each rank.
+            (default: :obj:`None`, torch's own)
 
     Shapes:
-        - **ids:** :math:`(B)`, of any owner; each rank has its own
+        - **ids:** :math:`(B)`, rows of any owner; ranks may pass different ids
         - **output:** :math:`(B, d)`
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument has a wrong type or is out of range.
+
+    Example:
+        >>> import torch
+        >>> import torch.distributed as dist
+        >>> from torch.distributed.device_mesh import init_device_mesh
+        >>> from pyg_irllrec.distributed import ShardedEmbedding
+        >>> store = dist.HashStore()  # torchrun: init_process_group('gloo') suffices
+        >>> dist.init_process_group('gloo', store=store, rank=0, world_size=1)
+        >>> table = ShardedEmbedding(100, 16, init_device_mesh('cpu', (1,)))
+        >>> table(torch.tensor([7, 99])).shape
+        torch.Size([2, 16])
+        >>> dist.destroy_process_group()
     """
 
     def __init__(
@@ -57,28 +71,31 @@ class ShardedEmbedding(Module):
         )
         bound = (6 / (num_rows + dim)) ** 0.5
         own.uniform_(-bound, bound, generator=generator)
-        # Ranks differ in size: the shape of the whole has to be given.
+        # Ranks may have different numbers of rows, so DTensor cannot infer the shape.
         size = torch.Size((num_rows, dim))
         table = DTensor.from_local(own, mesh, [Shard(0)], shape=size, stride=(dim, 1))
         self.weight = Parameter(table)
 
     @property
     def own(self) -> Tensor:
-        r"""The rank's own rows, differentiable."""
+        r"""The rows that this rank owns, as a plain tensor that tracks gradients."""
         table = self.weight
         assert isinstance(table, DTensor)
         return table.to_local()
 
     def forward(self, ids: Tensor) -> Tensor:
-        r"""Rows from their owners. All ranks call it together.
+        r"""Fetch rows from their owners. All ranks must call it together.
 
         Args:
             ids (torch.Tensor): Row numbers of the whole table, of shape :math:`(B)`.
+
+        Raises:
+            ValueError: If :obj:`ids` is not a vector of row numbers.
         """
         check_index('ids', ids, self.ranges.num_rows, may_be_empty=True)
         block = self.ranges.block
         return RowLookup(ids // block, ids % block, self.group)(self.own)
 
     def extra_repr(self) -> str:
-        r"""The size of the whole table."""
+        r"""Return the size of the whole table."""
         return f'{self.ranges.num_rows}, {self.weight.size(1)}'

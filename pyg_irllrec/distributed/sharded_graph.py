@@ -14,20 +14,36 @@ from pyg_irllrec.utils.checks import check_count, check_index, check_matrix
 
 
 class ShardedGraph:
-    r"""The user-item graph, of which each rank holds a range of users, one of items,
-    and all edges into them. Rows of neighbours that lie with other ranks, the halo, are
-    fetched from their owners in every layer.
+    r"""A user-item graph that is sharded by nodes: each rank owns a range of users, a
+    range of items, and all edges into them. In every layer, a rank fetches the rows of
+    neighbours that other ranks own, its halo.
 
     Args:
-        interactions (torch.Tensor): Any part of the interactions, user and item ids,
-            both from zero, of shape :math:`(2, E)`: all ranks together give all of
-            them, in any order. Repeats count once.
+        interactions (torch.Tensor): This rank's part of the interactions, user and item
+            ids, each from zero, of shape :math:`(2, E)`. The ranks may split the
+            interactions in any way; repeated interactions count once.
         num_users (int): The number of users of all ranks.
         num_items (int): The number of items of all ranks.
-        mesh (DeviceMesh): The ranks, in one dimension.
+        mesh (DeviceMesh): A one-dimensional mesh of the ranks.
+
+    Attributes:
+        num_nodes (int): The number :math:`n` of nodes that this rank owns.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument has a wrong type or is out of range.
+
+    Example:
+        >>> import torch
+        >>> import torch.distributed as dist
+        >>> from torch.distributed.device_mesh import init_device_mesh
+        >>> from pyg_irllrec.distributed import ShardedGraph
+        >>> store = dist.HashStore()  # torchrun: init_process_group('gloo') suffices
+        >>> dist.init_process_group('gloo', store=store, rank=0, world_size=1)
+        >>> mesh = init_device_mesh('cpu', (1,))
+        >>> graph = ShardedGraph(torch.tensor([[0, 1, 2], [0, 0, 1]]), 3, 2, mesh)
+        >>> graph.propagate(torch.randn(graph.num_nodes, 8), num_layers=3).shape
+        torch.Size([5, 8])
+        >>> dist.destroy_process_group()
     """
 
     def __init__(
@@ -39,7 +55,7 @@ class ShardedGraph:
         self.ranges = node_ranges(num_users, num_items, group.size())
         _check_interactions(interactions, num_users, num_items)
         row, source = _route(interactions, self.ranges, group)
-        # A row of this rank, users first, and how many there are.
+        # The rank numbers its own rows from zero, users first.
         self.num_nodes = self.ranges.count(group.rank())
         degree = torch.bincount(row, minlength=self.num_nodes)
         self.rowptr = torch.nn.functional.pad(degree.cumsum(0), (1, 0)).to(source.dtype)
@@ -56,18 +72,21 @@ class ShardedGraph:
         self.value = torch.ones_like(self.col, dtype=torch.float)
 
     def propagate(self, x: Tensor, num_layers: int, *, num_slices: int = 1) -> Tensor:
-        r"""The sum over layers of :class:`~pyg_irllrec.nn.LightGCN`,
+        r"""Return the sum over the layers of :class:`~pyg_irllrec.nn.LightGCN`,
         :math:`\sum_{l=0}^{L} (\mathbf{D}^{-1/2} \mathbf{A} \mathbf{D}^{-1/2})^l
-        \mathbf{X}`. The matrix is its own transpose: backward is the same sum of the
-        gradients, and keeps nothing. All ranks call it together.
+        \mathbf{X}`. The matrix is symmetric, so the backward pass computes the same sum
+        of the gradients and needs no saved layers. All ranks must call it together.
 
         Args:
-            x (torch.Tensor): The rows of this rank, users first, of shape
+            x (torch.Tensor): The rows of this rank's nodes, users first, of shape
                 :math:`(n, d)`.
             num_layers (int): The number of layers :math:`L`.
-            num_slices (int): In how many slices of columns the halo comes, one after
-                another: it takes that much less memory, and that many more calls.
-                (default: :obj:`1`)
+            num_slices (int): The number of column slices in which the halo is fetched.
+                More slices divide the memory of the halo and multiply the number of
+                calls. (default: :obj:`1`)
+
+        Returns:
+            The sum for this rank's nodes, of shape :math:`(n, d)`.
 
         Raises:
             ValueError: If an argument is out of range.
@@ -86,7 +105,7 @@ class ShardedGraph:
         return out
 
     def sum_layers(self, x: Tensor, num_layers: int, num_slices: int) -> Tensor:
-        r"""The same without a gradient."""
+        r"""Compute :meth:`propagate` without recording gradients."""
         total = x.clone()
         width = -(-x.size(1) // num_slices)
         for start in range(0, x.size(1), width):
@@ -134,10 +153,10 @@ def _check_interactions(interactions: Tensor, num_users: int, num_items: int) ->
 def _route(
     interactions: Tensor, ranges: NodeRanges, group: dist.ProcessGroup
 ) -> tuple[Tensor, Tensor]:
-    r"""The edges into this rank's nodes, once each: the row of the target, and the
-    position of the source, sorted."""
+    r"""Send each edge to the owner of its target. Return the distinct edges into this
+    rank's nodes, sorted: the target's row and the source's position."""
     num_positions = ranges.block * group.size()
-    # Halves what is sent and held.
+    # 32-bit positions halve the traffic and the memory.
     dtype = torch.int32 if num_positions < 2**31 else torch.int64
     user = ranges.user_position(interactions[0]).to(dtype)
     item = ranges.item_position(interactions[1]).to(dtype)

@@ -24,7 +24,7 @@ from pyg_irllrec.utils.checks import (
     check_same_shape,
 )
 
-# Rows of keys at once: the rest of a pass over all keys stays small.
+# Keys are processed in parts of so many rows, which bounds temporary tensors.
 ROWS = 2**14
 
 
@@ -37,25 +37,28 @@ def sharded_info_nce(
     temperature: float = 1.0,
     impl: str = 'ring',
 ) -> Tensor:
-    r"""This rank's share of :func:`~pyg_irllrec.functional.info_nce` with the rows and
-    the keys of all ranks: the shares add up to the mean over all rows, and their
-    gradients to its gradient. No rank holds the keys of another. All ranks call it
-    together.
+    r"""Compute this rank's share of :func:`~pyg_irllrec.functional.info_nce` over the
+    rows and the keys of all ranks. The shares add up to the mean over all rows, and
+    their gradients to its gradient. No rank receives the keys of another. All ranks
+    must call it together.
 
     Args:
         query (torch.Tensor): The rows of this rank.
         key (torch.Tensor): The positive of each row.
-        keys (torch.Tensor, optional): This rank's candidates in the denominator.
-            (default: :obj:`None`, :obj:`key`: the batch of all ranks)
-        mesh (DeviceMesh): The ranks, in one dimension.
-        temperature (float): :math:`\tau`. (default: :obj:`1.0`)
+        keys (torch.Tensor, optional): The keys that this rank adds to the denominator.
+            (default: :obj:`None`, :obj:`key`: the denominator is over the batch of all
+            ranks)
+        mesh (DeviceMesh): A one-dimensional mesh of the ranks.
+        temperature (float): The temperature :math:`\tau`. (default: :obj:`1.0`)
         impl (str): The implementation. (default: :obj:`"ring"`)
 
-            - :obj:`"ring"` is exact. The queries travel from rank to rank, each of
-              which adds its keys to their log-sum-exp; backward is a second round.
+            - :obj:`"ring"` is exact. The queries travel from rank to rank, and each
+              rank adds its keys to their log-sum-exp. The backward pass is a second
+              round.
             - :obj:`"moments"` is approximate, as in
-              :func:`~pyg_irllrec.functional.info_nce`: all that is sent is the sum of
-              keys and of their outer products, :math:`d^2 + d + 1` numbers.
+              :func:`~pyg_irllrec.functional.info_nce`. Ranks exchange only the number
+              of keys, their sum and the sum of their outer products:
+              :math:`d^2 + d + 1` numbers.
 
     Shapes:
         - **query**, **key:** :math:`(B, d)`, **keys:** :math:`(C, d)`; a rank may have
@@ -64,6 +67,19 @@ def sharded_info_nce(
 
     Raises:
         ValueError: If a shape, dtype or option is not as above.
+
+    Example:
+        >>> import torch
+        >>> import torch.distributed as dist
+        >>> from torch.distributed.device_mesh import init_device_mesh
+        >>> from pyg_irllrec.distributed import sharded_info_nce
+        >>> store = dist.HashStore()  # torchrun: init_process_group('gloo') suffices
+        >>> dist.init_process_group('gloo', store=store, rank=0, world_size=1)
+        >>> mesh = init_device_mesh('cpu', (1,))
+        >>> query, key = torch.randn(4, 16), torch.randn(4, 16)
+        >>> sharded_info_nce(query, key, mesh=mesh, temperature=0.2).shape
+        torch.Size([])
+        >>> dist.destroy_process_group()
     """
     candidates = key if keys is None else keys
     for name, value in (('query', query), ('key', key), ('keys', candidates)):
@@ -93,7 +109,8 @@ def sharded_info_nce(
 
 
 class _RingLogSumExp(torch.autograd.Function):
-    r"""Queries travel rather than keys: there are seldom more of them."""
+    r"""The log-sum-exp over the keys of all ranks. Queries travel rather than keys, as
+    there are usually fewer of them."""
 
     @staticmethod
     def forward(
@@ -140,7 +157,7 @@ def _travel(
     sizes: list[int],
     group: dist.ProcessGroup,
 ) -> Tensor:
-    r"""Every rank's packet visits all ranks, the next one each time, and comes home."""
+    r"""Pass each rank's packet around the ring of ranks until it is back home."""
     rank, num_ranks = group.rank(), group.size()
     for hop in range(num_ranks):
         visit(packet)
@@ -152,7 +169,7 @@ def _travel(
 
 
 def _parts(packet: Tensor, keys: Tensor) -> tuple[Tensor, ...]:
-    r"""Rows whose logits are held at once."""
+    r"""Split a packet into parts whose logits fit into memory."""
     size = 2**22 if keys.is_cpu else 2**26
     parts: tuple[Tensor, ...] = packet.split(max(16, size // max(1, keys.size(0))))
     return parts
@@ -161,7 +178,7 @@ def _parts(packet: Tensor, keys: Tensor) -> tuple[Tensor, ...]:
 def _log_sum_exp(
     query: Tensor, keys: Tensor, temperature: float, group: dist.ProcessGroup
 ) -> Tensor:
-    r"""As if all keys had one normal distribution."""
+    r"""Return the log-sum-exp under a normal distribution of all keys."""
     least = LEAST_TEMPERATURE['moments']
     check_not_below("'temperature' with impl='moments'", temperature, least)
     dim = query.size(1)
@@ -172,8 +189,8 @@ def _log_sum_exp(
 
 
 class _Moments(torch.autograd.Function):
-    r"""The number of keys of all ranks, the sum of unit keys, and of their outer
-    products, without unit keys that autograd would hold."""
+    r"""The number of keys of all ranks, the sum of the unit keys, and the sum of their
+    outer products. The unit keys are recomputed in the backward pass, not saved."""
 
     @staticmethod
     def forward(ctx: Any, keys: Tensor, group: dist.ProcessGroup) -> Tensor:
@@ -194,7 +211,7 @@ class _Moments(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (keys,) = ctx.saved_tensors
         dim = keys.size(1)
-        grad = grad.clone()  # Each rank has that of its own rows.
+        grad = grad.clone()  # So far the gradient of this rank's rows alone.
         dist.all_reduce(grad, group=ctx.group)
         _, first, second = grad.split([1, dim, dim * dim])
         both = second.view(dim, dim) + second.view(dim, dim).t()

@@ -24,8 +24,8 @@ from pyg_irllrec.utils.checks import (
 
 
 class ShardedLightGCN(Module):
-    r"""LightGCN with texts for more nodes than one device holds: embeddings, texts and
-    edges are sharded, and every rank trains on triplets of its own:
+    r"""LightGCN with texts for graphs that do not fit on one device. Embeddings, texts
+    and edges are sharded, and every rank trains on its own triplets:
 
     .. math::
         \mathcal{L} = \mathcal{L}_{\mathrm{BPR}}(\mathbf{Z}) + \lambda
@@ -33,33 +33,51 @@ class ShardedLightGCN(Module):
         \mathrm{InfoNCE}(\mathbf{Z}_s, p(\mathbf{T}_s)), \qquad
         \mathbf{Z} = \sum_{l=0}^{L} \mathbf{E}_l
 
-    on the users and the chosen items of the triplets of all ranks, with :math:`p` the
-    projector, of which every rank has a copy. Give an optimizer
-    :meth:`parameter_groups`; its weight decay is the L2 term.
+    The losses are over the users and the positive items of the triplets of all ranks.
+    Every rank has a copy of the projector :math:`p`. Pass :meth:`parameter_groups` to
+    the optimizer; its weight decay takes the place of the L2 term.
 
     Args:
         graph (ShardedGraph): The graph.
-        embedding_dim (int): The width :math:`d`. (default: :obj:`32`)
+        embedding_dim (int): The embedding dimension :math:`d`. (default: :obj:`32`)
         num_layers (int): The number of layers :math:`L`. (default: :obj:`3`)
-        num_slices (int): In how many slices of columns layers are computed, see
+        num_slices (int): The number of column slices in which layers are computed, see
             :meth:`ShardedGraph.propagate`. (default: :obj:`1`)
-        text (torch.Tensor, optional): Text embeddings of the rank's own nodes, users
+        text (torch.Tensor, optional): Text embeddings of this rank's nodes, users
             first, of shape :math:`(n, w)`. (default: :obj:`None`, no contrast)
-        projector (torch.nn.Module, optional): What turns them into rows of width
-            :math:`d`. All ranks start from the first one's.
-            (default: :obj:`None`, the text is as wide as that)
-        text_weight (float): :math:`\lambda`. (default: :obj:`1.0`)
-        temperature (float): That of the contrast. (default: :obj:`0.2`)
-        negatives (str): The texts of :obj:`"all"` nodes of a side, or of those in the
-            :obj:`"batch"` of all ranks. (default: :obj:`"all"`)
+        projector (torch.nn.Module, optional): The module that maps text embeddings to
+            width :math:`d`. All ranks start with the weights of the first rank.
+            (default: :obj:`None`, texts are used as they are, with :math:`w = d`)
+        text_weight (float): The weight :math:`\lambda` of the contrast.
+            (default: :obj:`1.0`)
+        temperature (float): The temperature of the contrast. (default: :obj:`0.2`)
+        negatives (str): Whether the contrast is with the texts of :obj:`"all"` users
+            (or items), or of those in the :obj:`"batch"` of all ranks.
+            (default: :obj:`"all"`)
         impl (str): :obj:`"moments"` or :obj:`"ring"`, see
             :func:`~pyg_irllrec.distributed.sharded_info_nce`.
             (default: :obj:`"moments"`)
-        generator (torch.Generator, optional): Where this rank's embeddings are drawn
-            from: seed it by rank. (default: :obj:`None`, torch's own)
+        generator (torch.Generator, optional): The generator of this rank's initial
+            embeddings. Use a different seed on each rank.
+            (default: :obj:`None`, torch's own)
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument has a wrong type or is out of range.
+
+    Example:
+        >>> import torch
+        >>> import torch.distributed as dist
+        >>> from torch.distributed.device_mesh import init_device_mesh
+        >>> from pyg_irllrec.distributed import ShardedGraph, ShardedLightGCN
+        >>> store = dist.HashStore()  # torchrun: init_process_group('gloo') suffices
+        >>> dist.init_process_group('gloo', store=store, rank=0, world_size=1)
+        >>> interactions = torch.tensor([[0, 1, 2], [0, 0, 1]])
+        >>> mesh = init_device_mesh('cpu', (1,))
+        >>> model = ShardedLightGCN(ShardedGraph(interactions, 3, 2, mesh), 8)
+        >>> model.loss(torch.tensor([[0, 2], [0, 1], [1, 0]])).backward()
+        >>> model().shape
+        torch.Size([5, 8])
+        >>> dist.destroy_process_group()
     """
 
     def __init__(
@@ -107,37 +125,39 @@ class ShardedLightGCN(Module):
         self.projector = projector
         for weight in [] if projector is None else projector.parameters():
             dist.broadcast(weight.detach(), group=self.group, group_src=0)
-            weight.register_hook(self._add_up)
+            weight.register_hook(self._sum_over_ranks)
         self.text: Optional[Tensor]
         self.register_buffer('text', text, persistent=False)
 
-    def _add_up(self, grad: Tensor) -> Tensor:
+    def _sum_over_ranks(self, grad: Tensor) -> Tensor:
         total = grad.clone()
         dist.all_reduce(total, group=self.group)
         return total
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        r"""The parameters for an optimizer, those that are sharded apart: it cannot
-        step both in one call."""
+        r"""Return the parameter groups for an optimizer: sharded parameters in one
+        group, replicated ones in another. PyTorch cannot update both kinds in one fused
+        or foreach call."""
         groups = [{'params': [self.users.weight, self.items.weight]}]
         if self.projector is not None:
             groups.append({'params': list(self.projector.parameters())})
         return groups
 
     def forward(self) -> Tensor:
-        r"""The embeddings :math:`\mathbf{Z}` of the rank's own nodes, users first, of
-        shape :math:`(n, d)`. All ranks call it together."""
+        r"""Return the embeddings :math:`\mathbf{Z}` of this rank's nodes, users first,
+        of shape :math:`(n, d)`. All ranks must call it together."""
         x = torch.cat([self.users.own, self.items.own])
         return self.graph.propagate(x, self.num_layers, num_slices=self.num_slices)
 
     def loss(self, triplets: Tensor) -> Tensor:
-        r"""This rank's share of the loss: the shares add up to the loss of all
+        r"""Compute this rank's share of the loss. The shares add up to the loss of all
         triplets, and after :meth:`~torch.Tensor.backward` every rank has the gradient
-        of that by its own parameters. All ranks call it together.
+        of this sum with respect to its own parameters. All ranks must call it together.
 
         Args:
             triplets (torch.Tensor): User, positive item and negative item ids, each
-                from zero, of any owner, of shape :math:`(3, B)`.
+                from zero, of shape :math:`(3, B)`. Other ranks may own these nodes, and
+                :math:`B` may differ between ranks.
 
         Raises:
             ValueError: If a shape, dtype or id is not as above.
