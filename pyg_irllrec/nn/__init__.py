@@ -1,4 +1,4 @@
-r"""Modules: layers, losses, backbones and the recommender."""
+r"""Neural network modules: layers, losses, backbones and recommenders."""
 
 from .backbones import (
     BIGCF,

@@ -6,10 +6,10 @@ from torch.nn import Module
 
 
 def repr_arguments(module: Module) -> str:
-    r"""The arguments that :obj:`module` was built with, for its
-    :meth:`~torch.nn.Module.extra_repr`: the plain values that its constructors take by
-    position, and those by name that differ from the default. Each is read from the
-    attribute of the same name."""
+    r"""Return the constructor arguments of :obj:`module` as text, for its
+    :meth:`~torch.nn.Module.extra_repr`: all positional arguments, and the keyword-only
+    arguments that differ from their defaults. Only plain values are shown, each read
+    from the attribute of the same name."""
     parameters: dict[str, Parameter] = {}
     for cls in type(module).__mro__:
         if '__init__' in vars(cls):

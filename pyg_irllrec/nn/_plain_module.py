@@ -7,10 +7,10 @@ _METHODS: dict[type, frozenset[str]] = {}
 
 
 def is_plain(module: object, cls: type[Module], *others: object) -> bool:
-    r"""Whether a call of :obj:`module`, and of each of :obj:`others`, runs the code of
-    :obj:`cls` and nothing else, so that a caller may run the same code without the
-    call: it is exactly of this class, no attribute of its own hides a method, and there
-    are no hooks."""
+    r"""Whether calling :obj:`module`, or any of :obj:`others`, runs the code of
+    :obj:`cls` and nothing else, so that a caller may run this code directly. Each must
+    be an instance of exactly this class, without hooks and without instance attributes
+    that hide a method."""
     methods = _METHODS.get(cls)
     if methods is None:
         methods = _METHODS[cls] = _methods(cls)
@@ -28,7 +28,7 @@ def is_plain(module: object, cls: type[Module], *others: object) -> bool:
 
 
 def _methods(cls: type[Module]) -> frozenset[str]:
-    # What Module.compile() sets is called in place of all others.
+    # Module.compile() sets this attribute, which replaces every other call.
     names = ['_compiled_call_impl']
     for name in dir(cls):
         if not name.startswith('__') and callable(getattr(cls, name)):

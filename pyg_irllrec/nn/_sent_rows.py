@@ -8,40 +8,40 @@ from torch import Tensor
 
 
 class SentRows(NamedTuple):
-    r"""The rows of texts that a batch reads, on its device."""
+    r"""The text rows that a batch reads, on the device of the batch."""
 
     triplets: Tensor
     """The batch, on the device."""
     rows: dict[str, Tensor]
-    """The rows of its distinct nodes, by the name of the text."""
+    """The rows of the distinct nodes of the batch, by the name of the text."""
     places: Tensor
-    """Which row is that of each node of the batch."""
+    """The index of the row of each node of the batch."""
     event: torch.cuda.Event
-    """When they have arrived."""
+    """An event that is recorded when all rows have arrived."""
 
 
 class RowSender:
-    r"""Send rows of texts from the host to a GPU, on a stream of its own, beside what
-    the GPU computes. A batch that is sent ahead is found again by its tensor."""
+    r"""Copy text rows from the host to a GPU on a separate stream, while the GPU
+    computes. A batch that was sent ahead is identified by its tensor."""
 
     def __init__(self) -> None:
         self._ahead: list[SentRows] = []
         self._stream: Optional[torch.cuda.Stream] = None
 
     def __reduce__(self) -> tuple[type[RowSender], tuple[()]]:
-        return RowSender, ()  # A copy has sent nothing.
+        return RowSender, ()  # A copy starts with an empty queue.
 
     def send_ahead(
         self, texts: Mapping[str, Tensor], nodes: Tensor, triplets: Tensor
     ) -> None:
-        r"""The same as :meth:`send` for a batch that :meth:`find` will be asked for."""
-        # What was sent before the one before was never asked for.
+        r"""Send the rows of a batch that :meth:`find` will be called with later."""
+        # Keep two batches at most: older ones were never used.
         self._ahead = [*self._ahead[-1:], self.send(texts, nodes, triplets)]
 
     def send(
         self, texts: Mapping[str, Tensor], nodes: Tensor, triplets: Tensor
     ) -> SentRows:
-        r"""Start to send rows, which are to be received before they are read.
+        r"""Start to copy rows. Call :func:`receive` before you read them.
 
         Args:
             texts (dict): The texts by name, on the host.
@@ -52,7 +52,7 @@ class RowSender:
         nodes, places = nodes.unique(return_inverse=True)
         if self._stream is None or self._stream.device != device:
             self._stream = torch.cuda.Stream(device)
-        # Gathered into pinned memory, which its allocator keeps until it is sent.
+        # The allocator keeps pinned memory until the copy has finished.
         gathered = {name: _gather(text, nodes) for name, text in texts.items()}
         places = places.pin_memory()
         with torch.cuda.stream(self._stream):
@@ -66,7 +66,8 @@ class RowSender:
         return SentRows(triplets, rows, places, event)
 
     def find(self, triplets: Tensor) -> Optional[SentRows]:
-        r"""The rows that were sent ahead for a batch, once."""
+        r"""Return the rows that were sent ahead for a batch and remove them from the
+        queue; :obj:`None` if there are none."""
         for place, sent in enumerate(self._ahead):
             if sent.triplets is triplets:
                 del self._ahead[: place + 1]
@@ -75,7 +76,7 @@ class RowSender:
 
 
 def receive(sent: SentRows) -> SentRows:
-    r"""Let the current stream wait for rows, whose memory is then its own."""
+    r"""Make the current stream wait for the rows and take over their memory."""
     stream = torch.cuda.current_stream(sent.triplets.device)
     stream.wait_event(sent.event)
     for each in (*sent.rows.values(), sent.places):

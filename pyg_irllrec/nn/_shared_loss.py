@@ -1,4 +1,4 @@
-r"""Which parts of a model share the rows of a loss among ranks."""
+r"""Split the rows of a loss across ranks, and choose the buffers that DDP sends."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pyg_irllrec.utils.ranks import Ranks
 
 
 def send_no_buffers(module: Module) -> None:
-    r"""Keep :class:`~torch.nn.parallel.DistributedDataParallel` from sending buffers
-    in every step: all processes have the graph and the texts, be it on the host, and
-    move a teacher alike."""
+    r"""Keep :class:`~torch.nn.parallel.DistributedDataParallel` from sending buffers in
+    every step: all processes have the same graph and texts and update the teacher in
+    the same way."""
     names = [name for name, _ in module.named_buffers()]
     module._ddp_params_and_buffers_to_ignore = names  # type: ignore[assignment]
 
 
 def send_saved_buffers(module: Module, ranks: Ranks) -> None:
-    r"""Give the buffers of the first process that are saved, as those of a teacher, to
-    all others, once."""
+    r"""Send the buffers in the state dict, such as the weights of a teacher, from the
+    first process to all others, once."""
     saved = module.state_dict().keys()
     for name, value in module.named_buffers():
         if name in saved:
@@ -29,9 +29,10 @@ def send_saved_buffers(module: Module, ranks: Ranks) -> None:
 
 @contextmanager
 def shared_loss(model: Module, ranks: Ranks) -> Iterator[None]:
-    r"""Meanwhile the losses of a model are those of a rank: the mean over ranks of each
-    term is the term. A part that has :obj:`ranks` computes its own rows alone, other
-    parts all of them. Every rank must have the same weights, batch and draws."""
+    r"""Within this context each rank computes its share of the losses of a model: the
+    mean of a term over ranks is the term. Modules with an attribute :obj:`ranks`
+    compute only the rows of their rank, other modules compute all rows. All ranks must
+    have the same weights, batch and random draws."""
     parts = [part for part in model.modules() if hasattr(type(part), 'ranks')]
     for part in parts:
         part.ranks = ranks  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-r"""Texts that lie elsewhere, or narrower, than where they are read."""
+r"""Store text embeddings on the host or in half precision."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from pyg_irllrec.utils.warn_caller import warn_caller
 TEXT_STORAGES = ('device', 'half', 'host')
 
 _ROWS_AT_ONCE = 2**15
-"""Of a text, on the device and as wide as weights: 200 MB at 1536 columns."""
+"""Rows of a text on the device at once, in the dtype of the weights: 200 MB for 1536
+columns."""
 
 
 def store_text(text: Tensor, storage: str) -> Tensor:
-    r"""A text as it is kept."""
+    r"""Convert a text to the form in which it is stored."""
     if storage == 'half':
         return text.to(torch.bfloat16)
     return text.cpu() if storage == 'host' else text
@@ -27,14 +28,14 @@ def store_text(text: Tensor, storage: str) -> Tensor:
 def move_text(
     text: Tensor, fn: Callable[[Tensor], Tensor], storage: str, device: torch.device
 ) -> Tensor:
-    r"""What is kept of a text when :obj:`fn` moves its model to another device, or to
-    another dtype, which the text does not take."""
+    r"""Return a stored text after :obj:`fn` has moved its model to another device or
+    dtype. The dtype of the text does not change."""
     if storage == 'half':
         return fn(text).to(torch.bfloat16)
     if device.type != 'cuda' or text.is_pinned():
         return text
     try:
-        return text.pin_memory()  # From there it is sent without waiting for it.
+        return text.pin_memory()  # Copies from pinned memory are asynchronous.
     except RuntimeError as error:
         cause = str(error).partition('\n')[0]
         warn_caller(f"'text_storage' is 'host', but not in pinned memory: {cause}")
@@ -44,9 +45,9 @@ def move_text(
 def project_all(
     project: Callable[[Tensor], Any], text: Tensor, storage: str, device: torch.device
 ) -> Tensor:
-    r"""The output of a tower for all rows of a text. One that is narrow or lies on the
-    host is read in chunks, again in the backward pass, so that no more than a chunk of
-    it takes memory on the device."""
+    r"""Return the output of a tower for all rows of a text. A text on the host or in
+    half precision is read in chunks, and read again in the backward pass, so that only
+    one chunk takes memory on the device."""
     if storage == 'device':
         whole: Tensor = project(text)
         return whole
@@ -55,7 +56,8 @@ def project_all(
         out: Tensor = project(chunk.to(device, non_blocking=True))
         return out
 
-    # What checkpoint() is given lies where it has to restore autocast.
+    # checkpoint() restores autocast for the devices of its arguments, so that one of
+    # them must be on this device.
     anchor = torch.empty(0, device=device)
     chunks = text.split(_ROWS_AT_ONCE)
     if len(chunks) == 1:

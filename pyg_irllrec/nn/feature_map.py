@@ -8,10 +8,10 @@ from pyg_irllrec.utils.checks import check_count
 
 
 class FeatureMap(Linear):
-    r"""The linear map that adds text embeddings to the features of nodes:
-    :math:`\mathbf{E}_0 + \mathbf{T} \mathbf{W}`. Texts of unit length begin with a
-    length of 2: they outweigh the tables, which begin shorter, so that what a text
-    holds need not be learned again for each node.
+    r"""The linear map of text embeddings that is added to the features of nodes:
+    :math:`\mathbf{E}_0 + \mathbf{T} \mathbf{W}`. At first, it maps texts of unit length
+    to a length of about 2. They then outweigh the shorter rows of the embedding tables,
+    which need not learn again what the texts contain.
 
     Args:
         in_channels (int): The width of the text embeddings.
@@ -22,7 +22,8 @@ class FeatureMap(Linear):
         - **output:** :math:`(*, F_{out})`
 
     Raises:
-        ValueError: If a width is below 1, or texts have another width.
+        ValueError: If a width is below 1, or the texts do not have :obj:`in_channels`
+            columns.
 
     Example:
         >>> import torch
@@ -38,11 +39,11 @@ class FeatureMap(Linear):
         super().__init__(in_channels, out_channels, bias=False)
 
     def reset_parameters(self) -> None:
-        r"""Draw the weights anew (normal)."""
+        r"""Reset the weights (normal distribution)."""
         normal_(self.weight, std=2 * self.out_features**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        r"""Maps text embeddings, in the dtype of the weights."""
+        r"""Map text embeddings, in the dtype of the weights."""
         if not isinstance(x, Tensor) or x.shape[-1:] != (self.in_features,):
             got = x.shape if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(

@@ -14,25 +14,27 @@ from pyg_irllrec.utils.checks import check_count
 
 
 class IntentPrototypes(Module):
-    r""":math:`K` latent intents, and what a node's share of each adds up to, from
-    the `"Intent Representation Learning with Large Language Model for
-    Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper:
+    r"""The mixture of :math:`K` latent intents of each node, from the `"Intent
+    Representation Learning with Large Language Model for Recommendation"
+    <https://arxiv.org/abs/2502.03307>`_ paper:
 
     .. math::
         \mathbf{H} = \text{softmax}(\mathbf{X} \mathbf{C}) \mathbf{C}^{\top}
 
-    Embeddings are short, so inner products leave all shares alike. With a temperature,
-    shares are :math:`\text{softmax}(\cos(\mathbf{x}, \mathbf{c}_k) / \tau)`, which
-    lengths do not change.
+    Each column of :math:`\mathbf{C}` is the prototype of an intent. Early in training,
+    embeddings are short, so that inner products give all intents nearly the same share.
+    With a temperature, the shares are :math:`\text{softmax}(\cos(\mathbf{x},
+    \mathbf{c}_k) / \tau)`, which do not depend on the length of embeddings.
 
     Args:
         embedding_dim (int): The width :math:`d` of nodes and intents.
         num_intents (int): The number :math:`K` of intents.
         temperature (float, optional): :math:`\tau`. (default: :obj:`None`, inner
-            products, as in the paper)
+            products as in the paper)
 
     Raises:
-        ValueError: If an argument is out of range, or nodes have another width.
+        ValueError: If an argument is out of range, or the input does not have
+            :obj:`embedding_dim` columns.
 
     Shapes:
         - **input:** :math:`(*, d)`
@@ -68,13 +70,13 @@ class IntentPrototypes(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        r"""Draw the prototypes :math:`\mathbf{C} \in \mathbb{R}^{d \times K}`
-        anew (Xavier-uniform)."""
+        r"""Reset the prototypes :math:`\mathbf{C} \in \mathbb{R}^{d \times K}`
+        (Xavier-uniform)."""
         xavier_uniform_(self.weight)
 
     def logits(self, x: Tensor) -> Tensor:
-        r"""How near each node is to every intent, of shape :math:`(*, K)`: inner
-        products, or cosines over the temperature."""
+        r"""Return the similarity of each node to each intent, of shape :math:`(*, K)`:
+        inner products, or cosines divided by the temperature."""
         if (
             not isinstance(x, Tensor)
             or x.shape[-1:] != self.weight.shape[:1]
@@ -84,8 +86,8 @@ class IntentPrototypes(Module):
             if isinstance(x, Tensor):
                 got = f'shape {tuple(x.shape)} of {x.dtype}'
             raise ValueError(
-                "'x' must be a floating-point tensor of width "
-                f"{self.embedding_dim}, 'embedding_dim', got {got}"
+                "'x' must be a floating-point tensor with 'embedding_dim' = "
+                f'{self.embedding_dim} columns, got {got}'
             )
         if self.temperature is None:
             return x @ self.weight
@@ -93,12 +95,12 @@ class IntentPrototypes(Module):
         return unit_norm(x) @ directions
 
     def assign(self, x: Tensor) -> Tensor:
-        r"""Each node's share of every intent, the softmax of :meth:`logits`, of shape
-        :math:`(*, K)`."""
+        r"""Return the share of each intent for each node, the softmax of
+        :meth:`logits`, of shape :math:`(*, K)`."""
         return self.logits(x).softmax(dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
-        r"""The mixture of intents of each node."""
+        r"""Return the mixture of intents of each node."""
         return self.assign(x) @ self.weight.t()
 
     def extra_repr(self) -> str:

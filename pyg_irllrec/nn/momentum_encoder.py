@@ -13,7 +13,7 @@ from pyg_irllrec.utils.checks import is_number
 
 
 class MomentumEncoder(Module):
-    r"""Any module together with a teacher that follows it slowly, from the
+    r"""A module and its momentum teacher, a copy that follows it slowly, from the
     `"Momentum Contrast for Unsupervised Visual Representation Learning"
     <https://arxiv.org/abs/1911.05722>`_ paper (Equation 2):
 
@@ -21,20 +21,21 @@ class MomentumEncoder(Module):
         \theta_{\text{teacher}} \leftarrow m \, \theta_{\text{teacher}} +
         (1 - m) \, \theta
 
-    The teacher starts as an exact copy. Floating-point buffers (such as running
-    statistics) follow as parameters do, other buffers are copied. The teacher
-    holds its weights as buffers: it is saved, restored and moved with the model,
-    but :meth:`parameters` leaves it out, so no optimizer, weight decay or
-    gradient clipping can reach it. It always runs in evaluation mode and without
-    gradients.
+    The teacher starts as an exact copy. Floating-point buffers, such as running
+    statistics, follow in the same way as parameters; other buffers are copied. The
+    weights of the teacher are buffers: they are saved, restored and moved with the
+    model, but :meth:`parameters` does not return them, so no optimizer, weight decay or
+    gradient clipping can change them. The teacher always runs in evaluation mode and
+    without gradients.
 
     Args:
-        encoder (torch.nn.Module): The module that is trained.
-        momentum (float): :math:`m`, from 0 (a copy) to 1 (frozen).
+        encoder (torch.nn.Module): The module to train.
+        momentum (float): :math:`m`, from 0 (always a copy) to 1 (frozen).
             (default: :obj:`0.999`)
 
     Raises:
-        ValueError: If :obj:`encoder` is no module or :obj:`momentum` is out of range.
+        ValueError: If :obj:`encoder` is not a module or :obj:`momentum` is out of
+            range.
 
     Example:
         >>> import torch
@@ -54,23 +55,24 @@ class MomentumEncoder(Module):
                 f"'encoder' must be a torch.nn.Module, got {type(encoder).__name__}"
             )
         if not is_number(momentum) or not 0 <= momentum <= 1:
-            raise ValueError(f"'momentum' must lie in [0, 1], got {momentum!r}")
+            raise ValueError(f"'momentum' must be from 0 to 1, got {momentum!r}")
         self.momentum = momentum
         self.encoder = encoder
         self.teacher = _as_buffers(deepcopy(encoder)).eval()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        r"""What the trained encoder returns."""
+        r"""Return the output of the trained encoder."""
         return self.encoder(*args, **kwargs)
 
     @torch.no_grad()
     def teach(self, *args: Any, **kwargs: Any) -> Any:
-        r"""What the teacher returns."""
+        r"""Return the output of the teacher, without gradients."""
         return self.teacher(*args, **kwargs)
 
     @torch.no_grad()
     def update(self) -> None:
-        r"""Move the teacher one step: call it once an optimizer step."""
+        r"""Move the teacher one step towards the encoder. Call this once per optimizer
+        step."""
         teacher, encoder = self._tensors()
         smooth: list[Tensor] = []
         target: list[Tensor] = []
@@ -84,22 +86,22 @@ class MomentumEncoder(Module):
             torch._foreach_lerp_(smooth, target, 1 - self.momentum)
 
     def reset_parameters(self) -> None:
-        r"""Reset the encoder, by :func:`torch_geometric.nn.inits.reset`, and makes the
+        r"""Reset the encoder by :func:`torch_geometric.nn.inits.reset`, and make the
         teacher an exact copy of it."""
         reset(self.encoder)
         self.reset_teacher()
 
     @torch.no_grad()
     def reset_teacher(self) -> None:
-        r"""Make the teacher an exact copy again."""
+        r"""Make the teacher an exact copy of the encoder."""
         teacher, encoder = self._tensors()
         for name, value in teacher.items():
             value.copy_(encoder[name])
 
     def _tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        r"""The tensors of the teacher, each once, and all of the encoder: what is tied
-        in one of them is not always so in the other, since a tie of buffers ends where
-        they are moved."""
+        r"""Return the tensors of the teacher, each once, and those of the encoder under
+        all their names. Weights that are tied in the encoder may not be tied in the
+        teacher, because moving a module unties buffers."""
         encoder = {
             **dict(self.encoder.named_parameters(remove_duplicate=False)),
             **dict(self.encoder.named_buffers(remove_duplicate=False)),
@@ -113,7 +115,7 @@ class MomentumEncoder(Module):
         return self
 
     def extra_repr(self) -> str:
-        r"""The momentum."""
+        r"""The arguments."""
         return repr_arguments(self)
 
 

@@ -13,9 +13,9 @@ from pyg_irllrec.utils.checks import check_count
 
 
 class TextProjector(Sequential):
-    r"""The text tower of the `"Intent Representation Learning with Large Language
-    Model for Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper: two
-    linear layers that bring text embeddings down to the width of the graph's.
+    r"""The text tower of the `"Intent Representation Learning with Large Language Model
+    for Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper: an MLP with two
+    linear layers, which maps text embeddings to the width of the graph embeddings.
 
     .. math::
         \mathbf{p} = \mathbf{W}_2 \, \text{LeakyReLU}_{0.01}(\mathbf{W}_1
@@ -24,12 +24,16 @@ class TextProjector(Sequential):
     Args:
         in_channels (int): The width of the text embeddings.
         out_channels (int): The width of the graph embeddings.
-        hidden_channels (int, optional): The width between them.
-            (default: :obj:`None`, half of their sum)
+        hidden_channels (int, optional): The width of the hidden layer.
+            (default: :obj:`None`, half the sum of the other two)
 
     Shapes:
         - **input:** :math:`(*, F_{in})`
         - **output:** :math:`(*, F_{out})`
+
+    Raises:
+        ValueError: If a width is below 1, or the texts do not have :obj:`in_channels`
+            columns.
 
     Example:
         >>> import torch
@@ -49,10 +53,10 @@ class TextProjector(Sequential):
         if hidden_channels is None:
             hidden_channels = (in_channels + out_channels) // 2
         check_count('hidden_channels', hidden_channels)
-        device = torch.get_default_device()  # Which skip_init ignores.
+        device = torch.get_default_device()  # skip_init() ignores the default device.
         super().__init__(
             skip_init(Linear, in_channels, hidden_channels, device=device),
-            LeakyReLU(0.01, inplace=True),  # Nothing else needs what it overwrites.
+            LeakyReLU(0.01, inplace=True),  # Its input is not needed again.
             skip_init(Linear, hidden_channels, out_channels, device=device),
         )
         self.in_channels = in_channels
@@ -61,7 +65,7 @@ class TextProjector(Sequential):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        r"""Draw the weights anew (Xavier-uniform; torch's own biases)."""
+        r"""Reset the weights (Xavier-uniform) and the biases (torch's default)."""
         for layer in self:
             if isinstance(layer, Linear):
                 layer.reset_parameters()
@@ -74,7 +78,7 @@ class TextProjector(Sequential):
             raise ValueError(
                 f"'x' must be a tensor of shape (*, {self.in_channels}), got {got}"
             )
-        # Not by way of parameters(): those of a teacher are buffers.
+        # Not next(self.parameters()): a teacher has buffers instead.
         x = x.to(cast(Linear, self[0]).weight.dtype)
         for layer in self:
             x = layer(x)

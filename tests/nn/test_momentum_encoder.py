@@ -164,7 +164,7 @@ def test_compiles_without_graph_breaks():
 
 @pytest.mark.parametrize('momentum', [-0.1, 1.1, float('nan'), None])
 def test_wrong_momentum(momentum):
-    with pytest.raises(ValueError, match=r"'momentum' must lie in \[0, 1\]"):
+    with pytest.raises(ValueError, match="'momentum' must be from 0 to 1"):
         MomentumEncoder(nn.Identity(), momentum)
 
 

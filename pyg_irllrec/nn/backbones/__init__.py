@@ -1,4 +1,4 @@
-r"""Backbones: what embeds users and items."""
+r"""Backbones, which embed users and items."""
 
 from .alpha_rec import AlphaRec
 from .backbone import Backbone

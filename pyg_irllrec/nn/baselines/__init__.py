@@ -1,4 +1,5 @@
-r"""What every recommender should be compared with: closed forms, without training."""
+r"""Closed-form baselines, which need no training: compare every recommender with
+them."""
 
 from .ease import EASE
 from .item_knn import ItemKNN

@@ -1,4 +1,4 @@
-r"""Convolutions."""
+r"""Graph convolutions."""
 
 from .intent_lg_conv import IntentLGConv
 

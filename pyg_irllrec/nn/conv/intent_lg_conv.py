@@ -35,8 +35,8 @@ STEPS = (
 class IntentLGConv(MessagePassing):
     r"""The intent-aware light graph convolution from the `"Intent Representation
     Learning with Large Language Model for Recommendation"
-    <https://arxiv.org/abs/2502.03307>`_ paper: a mean over neighbours in which
-    those of like intent weigh more.
+    <https://arxiv.org/abs/2502.03307>`_ paper: a weighted mean over neighbours, in
+    which neighbours with similar intents count more.
 
     .. math::
         \mathbf{x}^{\prime}_i = \frac{\sum_{j \in \mathcal{N}(i)} w_{ji}
@@ -44,17 +44,18 @@ class IntentLGConv(MessagePassing):
         \alpha_{ij}}, \qquad
         \alpha_{ij} = \frac{\cos(\mathbf{h}_i, \mathbf{h}_j) + 1}{2}
 
-    It has no parameters and goes where :class:`~torch_geometric.nn.LGConv` goes.
-    It normalises by itself: pass a plain graph, without the weights of
-    :func:`~torch_geometric.nn.conv.gcn_conv.gcn_norm`. In the paper
-    :math:`w_{ji} = 1`.
+    The layer has no parameters and can replace :class:`~torch_geometric.nn.LGConv`. It
+    normalises the messages itself: pass a plain graph, without the weights of
+    :func:`~torch_geometric.nn.conv.gcn_conv.gcn_norm`. In the paper, :math:`w_{ji} =
+    1`.
 
-    Whatever its format, an adjacency is sorted and transposed in the first call that
-    sees it. The adjacency keeps the result as long as it is not changed. Messages are
-    made one by one, through :meth:`~torch_geometric.nn.MessagePassing.propagate`, only
-    where a step of it is overridden, its flow or aggregation is another, a hook is
-    registered, or an explainer runs. A :meth:`message` of a subclass may take
-    :obj:`alpha`, :obj:`edge_weight` and, of both ends, :obj:`x` and :obj:`intent`.
+    An adjacency in any format is sorted and transposed in the first call that reads it.
+    The result is cached on the adjacency until the adjacency changes. Single messages
+    are computed, by :meth:`~torch_geometric.nn.MessagePassing.propagate`, only if a
+    subclass overrides one of its steps, the flow or aggregation is not the default, a
+    hook is registered, or an explainer runs. The method :meth:`message` of a subclass
+    may take :obj:`alpha`, :obj:`edge_weight`, and :obj:`x` and :obj:`intent` of both
+    ends (:obj:`x_i`, :obj:`x_j` and so on).
 
     Args:
         impl (str): The implementation, see
@@ -100,21 +101,21 @@ class IntentLGConv(MessagePassing):
         r"""Run the layer.
 
         Args:
-            x (torch.Tensor or tuple): The node features. A pair holds those of
-                sources and those of targets of a bipartite graph; the latter may be
-                :obj:`None` beside :obj:`intent`.
-            edge_index (torch.Tensor or SparseTensor): Any PyG adjacency, sparse
-                matrices transposed.
-            edge_weight (torch.Tensor, optional): Weights beside an
-                :obj:`edge_index`. (default: :obj:`None`)
-            intent (torch.Tensor or tuple, optional): The node intents, a pair where
-                :obj:`x` is one. Without it, nodes weigh each other by their features.
-                (default: :obj:`None`)
-            size (tuple, optional): The numbers of sources and targets, which are
-                otherwise those of :obj:`x` and :obj:`intent`. (default: :obj:`None`)
+            x (torch.Tensor or tuple): The node features; for a bipartite graph, a pair
+                of the features of sources and of targets. The features of targets may
+                be :obj:`None` if :obj:`intent` is given.
+            edge_index (torch.Tensor or SparseTensor): Any PyG adjacency; sparse
+                matrices must be transposed.
+            edge_weight (torch.Tensor, optional): The edge weights, if :obj:`edge_index`
+                is not a sparse matrix. (default: :obj:`None`)
+            intent (torch.Tensor or tuple, optional): The node intents; a pair if
+                :obj:`x` is a pair. (default: :obj:`None`, the node features)
+            size (tuple, optional): The numbers of sources and targets.
+                (default: :obj:`None`, the numbers of rows of :obj:`x` and
+                :obj:`intent`)
 
         Raises:
-            ValueError: If a shape, size, dtype or id does not fit.
+            ValueError: If a shape, size, dtype or id is invalid.
         """
         is_pair = not isinstance(x, Tensor)
         if isinstance(x, Tensor):
@@ -134,19 +135,19 @@ class IntentLGConv(MessagePassing):
         )
         source, unit = features[0], intents[0]
         if is_pair:
-            # Targets stand behind sources and send nothing.
+            # Targets follow the sources and send no messages.
             source = torch.cat([source, source.new_zeros(num_targets, source.size(1))])
             unit = torch.cat(intents)
         out = unchecked_intent_propagate(source, unit, graph, edge_weight, self.impl)
         return out[num_sources:] if is_pair else out
 
     def is_customised(self) -> bool:
-        r"""Whether a call may run more than the formula: a subclass, a hook, another
-        aggregation or an explainer."""
+        r"""Whether a call may run other code than the formula, because of a subclass, a
+        hook, another aggregation or an explainer."""
         return not is_plain(self, IntentLGConv) or self._reads_messages()
 
     def _reads_messages(self) -> bool:
-        r"""Whether anything may read or change single messages."""
+        r"""Whether other code may read or change single messages."""
         if (
             self.explain
             or self.flow != 'source_to_target'
@@ -156,7 +157,7 @@ class IntentLGConv(MessagePassing):
             return True
         own, cls = self.__dict__, type(self)
         for step in STEPS:
-            # PyG writes some of them anew, for every class and for some layers.
+            # PyG generates some of them for each class, and for some layers.
             function = own[step] if step in own else getattr(cls, step)
             if getattr(function, '__module__', None) not in (
                 __name__,
@@ -164,7 +165,7 @@ class IntentLGConv(MessagePassing):
                 f'{cls.__module__}_{cls.__name__}_{step}',
             ):
                 return True
-        if torch.compiler.is_compiling():  # PyG runs no hooks then.
+        if torch.compiler.is_compiling():  # PyG skips hooks then.
             return False
         return bool(
             not is_plain(self.aggr_module, SumAggregation)
@@ -189,8 +190,9 @@ class IntentLGConv(MessagePassing):
     ) -> Tensor:
         if self.flow != 'source_to_target' and is_sparse(edge_index):
             raise ValueError(
-                "'edge_index' must hold pairs of ids where flow='target_to_source', "
-                'got a sparse matrix: transpose it and leave the flow as it is'
+                "'edge_index' must have shape (2, num_edges) for "
+                "flow='target_to_source', got a sparse matrix: transpose it and use "
+                'the default flow'
             )
         size = (intent[0].size(0), intent[1].size(0))
         edges, edge_weight = read_edges(edge_index, edge_weight, *size)
@@ -237,14 +239,15 @@ class IntentLGConv(MessagePassing):
 def _read_square(
     x: Tensor, intent: Union[Tensor, PairTensor, None], size: Size
 ) -> tuple[OptPairTensor, PairTensor]:
-    r"""Checked features and intents of sources and targets, which are the same."""
+    r"""Check the features and intents of a graph whose sources and targets are the same
+    nodes."""
     check_matrix('x', x, may_be_empty=True)
     if intent is None:
         intent = x
     elif not isinstance(intent, Tensor):
         raise ValueError(
-            f"'intent' must be a tensor where 'x' is one, got {type(intent).__name__}: "
-            'pass x=(x_src, x_dst) with it, where x_dst may be None'
+            f"'intent' must be a tensor if 'x' is one, got {type(intent).__name__}: "
+            'for a bipartite graph pass x=(x_src, x_dst), in which x_dst may be None'
         )
     else:
         check_rows('intent', intent, x.size(0), 'per node')
@@ -255,15 +258,16 @@ def _read_square(
 def _read_pairs(
     x: OptPairTensor, intent: Union[Tensor, PairTensor, None], size: Size
 ) -> tuple[OptPairTensor, PairTensor]:
-    r"""Checked features and intents of sources and targets of a bipartite graph."""
+    r"""Check the features and intents of the sources and targets of a bipartite
+    graph."""
     name = 'x' if intent is None else 'intent'
     source, target = _as_pair('x', x)
     check_matrix('x[0]', source, may_be_empty=True)
     h_source, h_target = _as_pair(name, x if intent is None else intent)
     if h_target is None:
         raise ValueError(
-            f"'{name}[1]' must hold the targets, got None: targets without features "
-            'need intent=(h_src, h_dst)'
+            f"'{name}[1]' must be a tensor with one row per target, got None: if the "
+            'targets have no features, pass intent=(h_src, h_dst)'
         )
     check_rows(f'{name}[0]', h_source, source.size(0), 'per source')
     check_matrix(f'{name}[1]', h_target, may_be_empty=True)
@@ -271,7 +275,7 @@ def _read_pairs(
         check_rows('x[1]', target, h_target.size(0), 'per target')
     if h_source.size(1) != h_target.size(1):
         raise ValueError(
-            f"'{name}' must be equally wide for sources and targets, got "
+            f"'{name}' must have as many columns for sources as for targets, got "
             f'{h_source.size(1)} and {h_target.size(1)}'
             + (': pass intent=(h_src, h_dst)' if intent is None else '')
         )
@@ -283,7 +287,7 @@ def _as_pair(name: str, value: object) -> tuple[Any, Any]:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         got = len(value) if isinstance(value, (tuple, list)) else type(value).__name__
         raise ValueError(
-            f"'{name}' must be a pair of tensors, of sources and of targets, got {got}"
+            f"'{name}' must be a pair of tensors, for sources and targets, got {got}"
         )
     return value[0], value[1]
 
@@ -295,7 +299,7 @@ def _check_given_size(size: Size, num_sources: int, num_targets: int) -> None:
     own = (num_sources, num_targets)
     if not isinstance(given, tuple) or len(given) != 2:
         raise ValueError(
-            f"'size' must be a pair, the numbers of sources and targets, {own}, got "
+            f"'size' must be the pair {own}, the numbers of sources and targets, got "
             f'{given}'
         )
     if any(a is not None and a != b for a, b in zip(given, own, strict=True)):

@@ -1,4 +1,4 @@
-r"""Losses that rank, and losses that align a graph with text."""
+r"""Ranking losses, and losses that align a graph with texts."""
 
 from .bpr_loss import BPRLoss
 from .direct_au_loss import DirectAULoss

@@ -9,25 +9,26 @@ from pyg_irllrec.utils.first_occurrence import first_occurrence
 
 
 class Batch(NamedTuple):
-    r"""The nodes of a batch: a row of users, then rows of items, of shape
-    :math:`(R, B)`."""
+    r"""The nodes of a batch of shape :math:`(R, B)`: a row of users, then rows of
+    items."""
 
     nodes: Tensor
-    """Their numbers among all nodes, row after row, of shape :math:`(R B)`."""
+    """Node ids, users first, row after row, of shape :math:`(R B)`."""
     num_rows: int
     """The number :math:`R` of rows."""
     once: Optional[Tensor]
-    """One where a node is the first of its row, else zero, of shape :math:`(R B)`;
-    missing where every occurrence counts."""
+    """1 for the first occurrence of a node in its row, else 0, of shape :math:`(R B)`;
+    :obj:`None` if every occurrence counts."""
     share: Optional[Tensor]
-    """The same, where each row sums to one."""
+    """The same, scaled so that each row sums to 1."""
 
     def take(self, x: Tensor) -> Tensor:
-        r"""Their rows of a matrix with one per node, of shape :math:`(R B, d)`."""
-        return x.index_select(0, self.nodes)  # The gradient of x[...] would sort.
+        r"""Select the rows of these nodes from a matrix with one row per node, of shape
+        :math:`(R B, d)`."""
+        return x.index_select(0, self.nodes)  # The gradient of x[...] sorts.
 
     def first_rows(self, num_rows: int) -> Batch:
-        r"""The same without the last rows."""
+        r"""Return the first rows of the batch."""
         if num_rows == self.num_rows:
             return self
         size = self.nodes.size(0) // self.num_rows * num_rows
@@ -37,9 +38,9 @@ class Batch(NamedTuple):
 
 
 def make_batch(ids: Tensor, num_users: int, dtype: Optional[torch.dtype]) -> Batch:
-    r"""The batch of ids of nodes, each from zero, of shape :math:`(R, B)`. A node
-    counts once in a row, with weights of this dtype, or as often as it stands there
-    without one."""
+    r"""Return the batch for user and item ids of shape :math:`(R, B)`, which start at 0
+    for each side. With a :obj:`dtype`, a node counts once per row, by weights of this
+    dtype; without, every occurrence counts."""
     nodes, num_rows = batch_nodes(ids, num_users), ids.size(0)
     if dtype is None:
         return Batch(nodes, num_rows, None, None)
@@ -49,11 +50,11 @@ def make_batch(ids: Tensor, num_users: int, dtype: Optional[torch.dtype]) -> Bat
 
 
 def batch_nodes(ids: Tensor, num_users: int) -> Tensor:
-    r"""The numbers among all nodes, users first, of a row of users and rows of items,
-    row after row."""
+    r"""Return node ids, users first, for a row of user ids and rows of item ids, row
+    after row."""
     return torch.cat([ids[0], (ids[1:] + num_users).flatten()])
 
 
 def wide_dtype(x: Tensor) -> torch.dtype:
-    r"""The dtype in which a loss of this tensor is computed."""
+    r"""Return the dtype in which the loss of a tensor is computed."""
     return torch.promote_types(x.dtype, torch.float32)

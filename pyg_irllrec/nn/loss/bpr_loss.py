@@ -30,16 +30,16 @@ class BPRLoss(Module):
         super().__init__()
 
     def forward(self, user: Tensor, item: Tensor, triplets: Tensor) -> Tensor:
-        r"""The mean loss of a batch.
+        r"""Return the mean loss of a batch.
 
         Args:
             user (torch.Tensor): The embeddings of all users, :math:`(U, d)`.
             item (torch.Tensor): The embeddings of all items, :math:`(I, d)`.
-            triplets (torch.Tensor): User, positive item and negative item ids, each
-                from zero, of shape :math:`(3, B)`.
+            triplets (torch.Tensor): User, positive item and negative item ids, which
+                start at 0 for each side, of shape :math:`(3, B)`.
 
         Raises:
-            ValueError: If a shape, dtype or id is not as above.
+            ValueError: If a shape, dtype or id is invalid.
         """
         check_embeddings(user, item)
         check_triplets(triplets, user.size(0), item.size(0))

@@ -14,14 +14,15 @@ from pyg_irllrec.utils.checks import check_not_negative, check_triplets
 
 
 class DirectAULoss(Module):
-    r"""Alignment and uniformity as a ranking loss, from the `"Towards Representation
-    Alignment and Uniformity in Collaborative Filtering"
+    r"""The DirectAU ranking loss, alignment plus weighted uniformity, from the
+    `"Towards Representation Alignment and Uniformity in Collaborative Filtering"
     <https://arxiv.org/abs/2206.12811>`_ paper (Equation 8), see
-    :func:`~pyg_irllrec.functional.alignment_uniformity_loss`. The negative items of the
-    triplets are not read.
+    :func:`~pyg_irllrec.functional.alignment_uniformity_loss`. It does not read the
+    negative items of the triplets.
 
     Args:
-        uniformity_weight (float): How much uniformity counts. (default: :obj:`1.0`)
+        uniformity_weight (float): The weight of the uniformity term.
+            (default: :obj:`1.0`)
 
     Raises:
         ValueError: If an argument is out of range.
@@ -49,20 +50,21 @@ class DirectAULoss(Module):
         weight: Optional[Tensor] = None,
         max_users: Optional[int] = None,
     ) -> Tensor:
-        r"""The loss of a batch.
+        r"""Return the loss of a batch.
 
         Args:
             user (torch.Tensor): The embeddings of all users, :math:`(U, d)`.
             item (torch.Tensor): The embeddings of all items, :math:`(I, d)`.
-            triplets (torch.Tensor): User, positive item and negative item ids, each
-                from zero, of shape :math:`(3, B)`.
-            weight (torch.Tensor, optional): How much each triplet counts in the mean of
-                pairs, :math:`(B)`. (default: :obj:`None`, alike)
-            max_users (int, optional): How many users the triplets have at most. With it
-                nothing waits for the device. (default: :obj:`None`, they are counted)
+            triplets (torch.Tensor): User, positive item and negative item ids, which
+                start at 0 for each side, of shape :math:`(3, B)`.
+            weight (torch.Tensor, optional): The weight of each triplet in the alignment
+                term, of shape :math:`(B)`. (default: :obj:`None`, equal weights)
+            max_users (int, optional): The number of distinct users in the triplets, or
+                an upper bound. With it, the host does not wait for the device to count
+                them. (default: :obj:`None`, counted)
 
         Raises:
-            ValueError: If a shape, dtype or id is not as above.
+            ValueError: If a shape, dtype or id is invalid.
         """
         check_embeddings(user, item)
         check_triplets(triplets, user.size(0), item.size(0))

@@ -29,7 +29,7 @@ from pyg_irllrec.utils.checks import (
 
 
 class LossOutput(NamedTuple):
-    r"""A loss and what it is the sum of.
+    r"""A loss and the terms that it is the sum of.
 
     Example:
         >>> import torch
@@ -45,7 +45,7 @@ class LossOutput(NamedTuple):
     total: Tensor
     """The scalar to differentiate."""
     terms: dict[str, Tensor]
-    """The weighted terms by name; they add up to :obj:`total`."""
+    """The weighted terms by name, whose sum is :obj:`total`."""
 
 
 class IntentAlignmentLoss(Module):
@@ -59,9 +59,16 @@ class IntentAlignmentLoss(Module):
         \mathcal{L}_{\text{matching}}
 
     A pairwise term (profile, intent) is the sum of
-    :class:`~pyg_irllrec.nn.PairwiseAlignmentLoss` over the users, the positive
-    items and the negative items of a batch of triplets. A term of weight zero, or
-    whose input is missing, is not computed and not listed. Without any, the total is 0.
+    :class:`~pyg_irllrec.nn.PairwiseAlignmentLoss` over the users, the positive items
+    and the negative items of a batch of triplets. Terms with weight 0 or without input
+    are neither computed nor listed. If no term is left, the total is 0.
+
+    Its parts :obj:`user_profile`, :obj:`item_profile`, :obj:`user_intent`,
+    :obj:`item_intent`, :obj:`translation` and :obj:`matching` are modules. Each can be
+    replaced by a module that takes the same arguments.
+
+    The authors' settings are :obj:`user_negatives="all"`, :obj:`duplicates=True` and
+    :obj:`eps=1e-8`, see :func:`pyg_irllrec.presets.authors_preset`.
 
     Args:
         profile_weight (float): :math:`w_1`. (default: :obj:`1e-2`)
@@ -72,29 +79,23 @@ class IntentAlignmentLoss(Module):
             (default: :obj:`0.2`)
         intent_temperature (float): :math:`\tau` of the intent term.
             (default: :obj:`0.2`)
-        user_negatives (str): :obj:`"batch"` or :obj:`"all"`, which users'
-            texts stand in a denominator. (default: :obj:`"batch"`)
+        user_negatives (str): The users whose texts are in the denominator: those of the
+            :obj:`"batch"`, or :obj:`"all"`. (default: :obj:`"batch"`)
         item_negatives (str): The same for items. (default: :obj:`"batch"`)
-        duplicates (bool): Whether a node that stands in the batch several times
-            counts several times. (default: :obj:`False`)
-        negative_item_intents (bool): Whether the intent term counts the negative
+        duplicates (bool): Whether a node that occurs several times in the batch counts
+            each time. (default: :obj:`False`)
+        negative_item_intents (bool): Whether the intent term includes the negative
             items of a batch. (default: :obj:`True`)
-        noise (float): The noise of the translation term. (default: :obj:`1.0`)
-        eps (float): The floor under the translation term's logarithm.
-            (default: :obj:`0.0`)
+        noise (float): The noise :math:`\sigma` of the translation term.
+            (default: :obj:`1.0`)
+        eps (float): The constant :math:`\epsilon` in the logarithm of the translation
+            term. (default: :obj:`0.0`)
         impl (str): The implementation, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
-        translation_impl (str, optional): That of the translation term alone, which
-            contrasts all nodes with all nodes: :obj:`"moments"` makes it linear in
-            their number, and approximate. (default: :obj:`None`, :obj:`impl`)
-
-    Its parts :obj:`user_profile`, :obj:`item_profile`, :obj:`user_intent`,
-    :obj:`item_intent`, :obj:`translation` and :obj:`matching` are modules: any of them
-    can be replaced by one that is called alike.
-
-    The authors' choices are :obj:`user_negatives="all"`,
-    :obj:`duplicates=True` and :obj:`eps=1e-8`, see
-    :func:`pyg_irllrec.presets.authors_preset`.
+        translation_impl (str, optional): The implementation of the translation term,
+            which contrasts all nodes with all nodes. :obj:`"moments"` is an
+            approximation in linear time. (default: :obj:`None`, the same as
+            :obj:`impl`)
 
     Raises:
         ValueError: If an argument is out of range.
@@ -159,16 +160,16 @@ class IntentAlignmentLoss(Module):
         self.matching = InteractionTextMatchingLoss()
         self.negative_item_intents = negative_item_intents
 
-    def reads_batch_alone(self) -> bool:
-        r"""Whether the pairwise terms read the texts of nothing but the nodes of a
-        batch: no side has all others as negatives, and no part is replaced."""
+    def reads_batch_only(self) -> bool:
+        r"""Whether the pairwise terms read only the texts of the nodes in a batch: both
+        sides take their negatives from the batch, and no part is replaced."""
         users, items = self.user_profile, self.item_profile
-        more = self.user_intent, self.item_intent
+        intents = self.user_intent, self.item_intent
         return (
             is_plain(self, IntentAlignmentLoss)
-            and is_plain(users, PairwiseAlignmentLoss, items, *more)
+            and is_plain(users, PairwiseAlignmentLoss, items, *intents)
             and users.negatives == items.negatives == 'batch'
-            and more[0].negatives == more[1].negatives == 'batch'
+            and intents[0].negatives == intents[1].negatives == 'batch'
         )
 
     def needs_all_intents(self) -> bool:
@@ -187,44 +188,44 @@ class IntentAlignmentLoss(Module):
         teacher_intent: Optional[Tensor] = None,
         generator: Optional[torch.Generator] = None,
     ) -> LossOutput:
-        r"""The alignment of one batch.
+        r"""Return the alignment loss of a batch.
 
-        All node tensors have shape :math:`(|\mathcal{V}|, d)`, users first, then
-        items.
+        All node tensors have shape :math:`(|\mathcal{V}|, d)`: users first, then items.
 
         Args:
             embedding (torch.Tensor): Graph embeddings :math:`\mathbf{z}`.
-            triplets (torch.Tensor): User, positive item and negative item ids,
-                each from zero, of shape :math:`(3, B)`.
+            triplets (torch.Tensor): User, positive item and negative item ids, which
+                start at 0 for each side, of shape :math:`(3, B)`.
             num_users (int): The number of users.
             profile (torch.Tensor, optional): Projected profile texts
-                :math:`\mathbf{p}`, also of the nodes of :obj:`triplets` alone,
-                :math:`(3, B, d)`, if :meth:`reads_batch_alone`.
+                :math:`\mathbf{p}`. If :meth:`reads_batch_only` is true, they may also
+                be those of :obj:`triplets`, of shape :math:`(3, B, d)`.
                 (default: :obj:`None`)
-            interaction_intent (torch.Tensor, optional): Intents
-                :math:`\mathbf{r}` of the graph. (default: :obj:`None`)
+            interaction_intent (torch.Tensor, optional): Interaction intents
+                :math:`\mathbf{r}`. (default: :obj:`None`)
             text_intent (torch.Tensor, optional): Projected intent texts
-                :math:`\mathbf{q}`, likewise unless :meth:`needs_all_intents`.
-                (default: :obj:`None`)
-            teacher_intent (torch.Tensor, optional): The teacher's
+                :math:`\mathbf{q}`. If :meth:`reads_batch_only` is true and
+                :meth:`needs_all_intents` is false, they may also be those of
+                :obj:`triplets`, of shape :math:`(3, B, d)`. (default: :obj:`None`)
+            teacher_intent (torch.Tensor, optional): The teacher's intent texts
                 :math:`\bar{\mathbf{q}}`. (default: :obj:`None`)
-            generator (torch.Generator, optional): Where noise comes from.
-                (default: :obj:`None`, torch's own)
+            generator (torch.Generator, optional): The random number generator of the
+                noise. (default: :obj:`None`, torch's default generator)
 
         Raises:
-            ValueError: If a shape, dtype or id is not as above.
+            ValueError: If a shape, dtype or id is invalid.
         """
         weights = self.weights
         check_matrix('embedding', embedding)
         num_nodes = embedding.size(0)
         if not 0 < num_users < num_nodes:
             raise ValueError(
-                f"'num_users' must be from 1 to {num_nodes - 1}, as 'embedding' has "
+                f"'num_users' must be from 1 to {num_nodes - 1} for 'embedding' with "
                 f'{num_nodes} rows, users and items, got {num_users}'
             )
         check_triplets(triplets, num_users, num_nodes - num_users)
         translated = embedding if weights['translation'] > 0 else None
-        # What has no row per node is checked already.
+        # Tensors with one row per id are checked by _are_rows().
         read = None if self._are_rows(profile, embedding, triplets) else profile
         everywhere = text_intent
         if not self.needs_all_intents() and self._are_rows(
@@ -272,21 +273,21 @@ class IntentAlignmentLoss(Module):
         terms = {name: weights[name] * term for name, term in terms.items()}
         if terms:
             return LossOutput(torch.stack(list(terms.values())).sum(), terms)
-        # No value enters the sum, but the total can be differentiated.
+        # An empty sum, which can be differentiated.
         return LossOutput(embedding[:0].sum(dtype=wide_dtype(embedding)), terms)
 
     def _are_rows(
         self, text: Optional[Tensor], nodes: Optional[Tensor], triplets: Tensor
     ) -> bool:
-        r"""Whether these are texts of the nodes of a batch, where no others are read,
-        as wide as the embeddings of all nodes."""
+        r"""Whether :obj:`text` has one row per id of the batch, is as wide as
+        :obj:`nodes`, and no other texts are read."""
         return (
             isinstance(text, Tensor)
             and text.dim() == 3
             and isinstance(nodes, Tensor)
             and text.shape == (*triplets.shape, nodes.size(-1))
             and text.is_floating_point()
-            and self.reads_batch_alone()
+            and self.reads_batch_only()
         )
 
     def extra_repr(self) -> str:
@@ -300,12 +301,12 @@ class IntentAlignmentLoss(Module):
 def _check_shapes(
     num_nodes: int, *values: tuple[str, Optional[Tensor], str, Optional[Tensor]]
 ) -> None:
-    r"""Raise a :class:`ValueError` unless each value has a row per node, and the shape
-    of the other one beside it."""
+    r"""Raise a :class:`ValueError` unless each value has one row per node and the shape
+    of the tensor that follows it."""
     for name, value, other_name, other in values:
         if value is None:
             continue
-        if (  # What check_rows checks, without its calls.
+        if (  # The test of check_rows(), without a call.
             not isinstance(value, Tensor)
             or value.dim() != 2
             or value.size(0) != num_nodes

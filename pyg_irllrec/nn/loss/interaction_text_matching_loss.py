@@ -13,18 +13,18 @@ from pyg_irllrec.utils.ranks import Ranks
 
 
 class InteractionTextMatchingLoss(Module):
-    r"""Momentum distillation of the text tower, from the `"Intent Representation
-    Learning with Large Language Model for Recommendation"
+    r"""The distillation of a momentum teacher into the text tower, from the `"Intent
+    Representation Learning with Large Language Model for Recommendation"
     <https://arxiv.org/abs/2502.03307>`_ paper (interaction-text matching):
 
     .. math::
         \mathcal{L} = -\frac{1}{|\mathcal{V}|} \sum_k \sum_c
         \text{softmax}(\bar{\mathbf{q}}_k)_c \, \log \text{softmax}(\mathbf{q}_k)_c
 
-    with :math:`\mathbf{q}` the text intents of the trained tower and
+    where :math:`\mathbf{q}` are the text intents of the trained tower and
     :math:`\bar{\mathbf{q}}` those of its teacher, see
-    :class:`~pyg_irllrec.nn.MomentumEncoder`. The softmax runs over the
-    :math:`d` dimensions of an embedding, as in the authors' code.
+    :class:`~pyg_irllrec.nn.MomentumEncoder`. The softmax is over the :math:`d`
+    dimensions of an embedding, as in the authors' code.
 
     Example:
         >>> import torch
@@ -41,22 +41,22 @@ class InteractionTextMatchingLoss(Module):
         super().__init__()
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        r"""The mean loss of all nodes.
+        r"""Return the mean loss of all nodes.
 
         Args:
             student (torch.Tensor): :math:`\mathbf{q}`, :math:`(|\mathcal{V}|, d)`.
-            teacher (torch.Tensor): :math:`\bar{\mathbf{q}}`, of the same shape;
-                it gets no gradient.
+            teacher (torch.Tensor): :math:`\bar{\mathbf{q}}`, of the same shape; no
+                gradient flows to it.
 
         Raises:
-            ValueError: If a shape or dtype is not as above.
+            ValueError: If a shape or dtype is invalid.
         """
         if self.ranks is not None:
             return self._unchecked(student, teacher)
         return matching_loss(student, teacher)
 
     def _unchecked(self, student: Tensor, teacher: Tensor) -> Tensor:
-        r"""The same for callers that have checked their input."""
+        r"""Return the same loss, without checks of the input."""
         if self.ranks is None:
             return unchecked_matching_loss(student, teacher)
         num_rows = student.size(0)

@@ -27,11 +27,11 @@ from pyg_irllrec.utils.ranks import Ranks
 
 
 class PairwiseAlignmentLoss(Module):
-    r"""Pull each node's graph embedding to the same node's text embedding, from
-    the `"Intent Representation Learning with Large Language Model for
-    Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper (pairwise
-    alignment; with profiles alone it is the RLMRec-Con loss of
-    `arXiv:2310.15950 <https://arxiv.org/abs/2310.15950>`_):
+    r"""The contrast that pulls the graph embedding of each node towards its text
+    embedding, from the `"Intent Representation Learning with Large Language Model for
+    Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper (pairwise alignment; with
+    profiles only, the RLMRec-Con loss of `arXiv:2310.15950
+    <https://arxiv.org/abs/2310.15950>`_):
 
     .. math::
         \mathcal{L} = \frac{1}{|\mathcal{B}|} \sum_{k \in \mathcal{B}} -\log
@@ -40,11 +40,11 @@ class PairwiseAlignmentLoss(Module):
 
     Args:
         temperature (float): :math:`\tau`. (default: :obj:`0.2`)
-        negatives (str): Which text rows stand in the denominator
-            :math:`\mathcal{C}`: those of the :obj:`"batch"` :math:`\mathcal{B}`,
-            or those of :obj:`"all"` nodes. (default: :obj:`"batch"`)
-        duplicates (bool): Whether a node that stands in the batch several times
-            counts several times. If it does, it is among its own negatives.
+        negatives (str): The nodes :math:`\mathcal{C}` whose texts are in the
+            denominator: those of the :obj:`"batch"` :math:`\mathcal{B}`, or
+            :obj:`"all"`. (default: :obj:`"batch"`)
+        duplicates (bool): Whether a node that occurs several times in the batch counts
+            each time. If so, it is also one of its own negatives.
             (default: :obj:`False`)
         impl (str): The implementation, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
@@ -83,17 +83,17 @@ class PairwiseAlignmentLoss(Module):
     def forward(
         self, embedding: Tensor, text: Tensor, index: Optional[Tensor] = None
     ) -> Tensor:
-        r"""The mean loss of the nodes in :obj:`index`.
+        r"""Return the mean loss of the nodes in :obj:`index`.
 
         Args:
-            embedding (torch.Tensor): Graph embeddings of all nodes that compete,
-                of shape :math:`(|\mathcal{V}|, d)`: users, or items.
+            embedding (torch.Tensor): Graph embeddings of all nodes of one side, users
+                or items, of shape :math:`(N, d)`.
             text (torch.Tensor): Their text embeddings, of the same shape.
             index (torch.Tensor, optional): The batch :math:`\mathcal{B}`, node
                 ids of shape :math:`(B)`. (default: :obj:`None`, all nodes)
 
         Raises:
-            ValueError: If a shape, dtype or id is not as above.
+            ValueError: If a shape, dtype or id is invalid.
         """
         check_matrix('embedding', embedding)
         check_matrix('text', text)
@@ -105,7 +105,7 @@ class PairwiseAlignmentLoss(Module):
     def _unchecked(
         self, embedding: Tensor, text: Tensor, index: Optional[Tensor] = None
     ) -> Tensor:
-        r"""The same for callers that have checked their input."""
+        r"""Return the same loss, without checks of the input."""
         if index is None:
             return shared_info_nce(
                 self.ranks,
@@ -143,10 +143,10 @@ def align_sides(
     num_users: int,
     batch: Optional[Batch] = None,
 ) -> Tensor:
-    r"""The sum of a loss of users and of losses of items, for ids of nodes of shape
-    :math:`(R, B)`: users first, then items. :obj:`text` has a row per node or, where
-    all negatives are in the batch, a row per id, :math:`(R, B, d)`. It checks nothing
-    itself."""
+    r"""Return the sum of the loss of users and the losses of items, for ids of shape
+    :math:`(R, B)`: a row of users, then rows of items. :obj:`text` has one row per node
+    or, if all negatives are in the batch, one row per id, :math:`(R, B, d)`. The input
+    is not checked."""
     if not is_plain(user_loss, PairwiseAlignmentLoss, item_loss):
         sizes = [num_users, embedding.size(0) - num_users]
         users, items = zip(embedding.split(sizes), text.split(sizes))
@@ -169,7 +169,7 @@ def _align_rows(
     query = batch.take(embedding)
     key = batch.take(text) if text.dim() == 2 else text.flatten(0, 1)
     size, num_items = query.size(0) // batch.num_rows, batch.num_rows - 1
-    # Items that are contrasted with the same ones share a call.
+    # Rows of items with the same negatives share a call.
     sizes = [size, *[size] * num_items]
     if item_loss.negatives == 'all':
         sizes = [size, size * num_items]

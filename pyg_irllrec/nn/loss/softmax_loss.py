@@ -29,8 +29,8 @@ from pyg_irllrec.utils.user_items import UserItems
 
 class SoftmaxLoss(Module):
     r"""The cross entropy of choosing each positive item among all items, see
-    :func:`~pyg_irllrec.functional.softmax_loss`. The negative items of the triplets
-    are not read.
+    :func:`~pyg_irllrec.functional.softmax_loss`. It does not read the negative items of
+    the triplets.
 
     .. math::
         \mathcal{L} = -\frac{1}{B} \sum_{(u, i)} \log \frac{\exp(s_{ui})}
@@ -40,24 +40,25 @@ class SoftmaxLoss(Module):
 
     Args:
         temperature (float): :math:`\tau`. (default: :obj:`0.1`)
-        normalize (bool): Whether scores are cosines; else they are inner products.
+        normalize (bool): Whether scores are cosines instead of inner products.
             (default: :obj:`True`)
-        known (UserItems or str, optional): The interactions :math:`\mathcal{K}` that do
-            not compete with others of the same user, beside those of the batch, or
-            :obj:`"batch"` for these alone: they are all of a user where
-            :obj:`batch_by="user"`, see
-            :class:`~pyg_irllrec.training.InteractionDataModule`. With :obj:`None` all
-            items compete. (default: :obj:`"batch"`)
-        popularity_weight (float): :math:`\beta`. Above zero, training lowers the logits
-            of popular items, so that the model learns to score them higher; below zero,
-            lower. (default: :obj:`0.0`)
+        known (UserItems or str, optional): The interactions :math:`\mathcal{K}` to
+            leave out of the denominator for the other positive items of the same user,
+            in addition to those of the batch. :obj:`"batch"` leaves out only those of
+            the batch, which are all interactions of its users with
+            :obj:`batch_by="user"` in
+            :class:`~pyg_irllrec.training.InteractionDataModule`. With :obj:`None`, all
+            items are in the denominator. (default: :obj:`"batch"`)
+        popularity_weight (float): :math:`\beta`. If it is above 0, training lowers the
+            logits of popular items, so that the model learns to score them higher; if
+            below 0, the reverse. (default: :obj:`0.0`)
         popularity (torch.Tensor, optional): The number of interactions of each item,
-            :math:`n_j`, of shape :math:`(I)`; only needed for
+            :math:`n_j`, of shape :math:`(I)`; needed only with
             :obj:`popularity_weight`. (default: :obj:`None`)
-        num_samples (int, optional): How many items are drawn to stand for all others;
-            only with :obj:`known`. (default: :obj:`None`, all items compete)
-        sample_weight (torch.Tensor, optional): How often each item is drawn, up to a
-            factor, of shape :math:`(I)`. (default: :obj:`None`, alike)
+        num_samples (int, optional): The number of items to sample for the denominator;
+            needs :obj:`known`. (default: :obj:`None`, all items)
+        sample_weight (torch.Tensor, optional): The unnormalised probability to sample
+            each item, of shape :math:`(I)`. (default: :obj:`None`, uniform)
         impl (str): The implementation, see
             :func:`~pyg_irllrec.functional.softmax_loss`. (default: :obj:`"auto"`)
 
@@ -104,8 +105,8 @@ class SoftmaxLoss(Module):
             _check_counts(popularity)
         elif popularity_weight != 0:
             raise ValueError(
-                "'popularity' must hold the number of interactions of each item with "
-                "a 'popularity_weight', got None"
+                "'popularity' must be the number of interactions of each item if "
+                "'popularity_weight' is not 0, got None"
             )
         check_sampling(num_samples, sample_weight, known)
         self.temperature = temperature
@@ -126,20 +127,21 @@ class SoftmaxLoss(Module):
         weight: Optional[Tensor] = None,
         max_users: Optional[int] = None,
     ) -> Tensor:
-        r"""The mean loss of a batch.
+        r"""Return the mean loss of a batch.
 
         Args:
             user (torch.Tensor): The embeddings of all users, :math:`(U, d)`.
             item (torch.Tensor): The embeddings of all items, :math:`(I, d)`.
-            triplets (torch.Tensor): User, positive item and negative item ids, each
-                from zero, of shape :math:`(3, B)`.
-            weight (torch.Tensor, optional): How much each triplet counts in the mean,
-                :math:`(B)`. (default: :obj:`None`, alike)
-            max_users (int, optional): How many users the triplets have at most. With it
-                nothing waits for the device. (default: :obj:`None`, they are counted)
+            triplets (torch.Tensor): User, positive item and negative item ids, which
+                start at 0 for each side, of shape :math:`(3, B)`.
+            weight (torch.Tensor, optional): The weight of each triplet in the mean, of
+                shape :math:`(B)`. (default: :obj:`None`, equal weights)
+            max_users (int, optional): The number of distinct users in the triplets, or
+                an upper bound. With it, the host does not wait for the device to count
+                them. (default: :obj:`None`, counted)
 
         Raises:
-            ValueError: If a shape, dtype or id is not as above.
+            ValueError: If a shape, dtype or id is invalid.
         """
         check_embeddings(user, item)
         sizes = user.size(0), item.size(0)
@@ -179,18 +181,20 @@ class SoftmaxLoss(Module):
 
 
 def _own_users(triplets: Tensor, ranks: Ranks) -> tuple[Tensor, float]:
-    r"""The triplets of every :math:`R`-th user, whose other items of the batch are
-    masked and so have to be here, and the factor of their mean."""
+    r"""Return the triplets of every :math:`R`-th user and the factor of their mean. The
+    triplets of a user stay together, because a user's other items in the batch are
+    masked."""
     size = triplets.size(1)
     user = triplets[0].unique(return_inverse=True)[1]
     own = triplets[:, user % ranks.size == ranks.rank]
     if own.size(1) > 0:
         return own, ranks.size * own.size(1) / size
-    return triplets[:, :1], 0.0  # The graph of all ranks has to be the same.
+    return triplets[:, :1], 0.0  # All ranks must build the same autograd graph.
 
 
 def _check_counts(value: Tensor) -> None:
-    r"""Raise a :class:`ValueError` unless these are finite numbers from zero on."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a vector of finite numbers of
+    at least 0."""
     if not isinstance(value, Tensor) or value.dim() != 1 or value.is_complex():
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"'popularity' must be a vector of real numbers, got {got}")

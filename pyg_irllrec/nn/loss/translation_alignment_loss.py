@@ -20,10 +20,9 @@ from pyg_irllrec.utils.ranks import Ranks
 
 
 class TranslationAlignmentLoss(Module):
-    r"""Align the text intents of all nodes with their graph embeddings under
-    noise, from the `"Intent Representation Learning with Large Language Model for
-    Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper (translation
-    alignment):
+    r"""The alignment of the text intents of all nodes with their noisy graph
+    embeddings, from the `"Intent Representation Learning with Large Language Model for
+    Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper (translation alignment):
 
     .. math::
         \mathcal{L} = \frac{1}{|\mathcal{V}|} \sum_k -\log \left(
@@ -34,13 +33,13 @@ class TranslationAlignmentLoss(Module):
         \mathbf{z} \circ \boldsymbol{\varepsilon}_2, \quad
         \boldsymbol{\varepsilon} \sim \mathcal{N}(0, 1)
 
-    Noise is drawn in training only: in evaluation the loss is deterministic.
+    Noise is drawn in training mode only: in evaluation mode the loss is deterministic.
 
     Args:
         temperature (float): :math:`\tau`. (default: :obj:`1.0`)
         noise (float): :math:`\sigma`. (default: :obj:`1.0`)
-        eps (float): :math:`\epsilon`; the authors' is :obj:`1e-8`, which damps
-            the gradient once there are millions of nodes. (default: :obj:`0.0`)
+        eps (float): :math:`\epsilon`. The authors use :obj:`1e-8`, which damps the
+            gradient for millions of nodes. (default: :obj:`0.0`)
         impl (str): The implementation, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
 
@@ -81,18 +80,18 @@ class TranslationAlignmentLoss(Module):
         embedding: Tensor,
         generator: Optional[torch.Generator] = None,
     ) -> Tensor:
-        r"""The mean loss of all nodes.
+        r"""Return the mean loss of all nodes.
 
         Args:
             text (torch.Tensor): Text intents :math:`\mathbf{q}` of shape
                 :math:`(|\mathcal{V}|, d)`.
             embedding (torch.Tensor): Graph embeddings :math:`\mathbf{z}` of the
                 same shape.
-            generator (torch.Generator, optional): Where noise comes from.
-                (default: :obj:`None`, torch's own)
+            generator (torch.Generator, optional): The random number generator of the
+                noise. (default: :obj:`None`, torch's default generator)
 
         Raises:
-            ValueError: If a shape or dtype is not as above.
+            ValueError: If a shape or dtype is invalid.
         """
         check_matrix('text', text)
         check_matrix('embedding', embedding)
@@ -103,7 +102,7 @@ class TranslationAlignmentLoss(Module):
     def _unchecked(
         self, text: Tensor, embedding: Tensor, generator: Optional[torch.Generator]
     ) -> Tensor:
-        r"""The same for callers that have checked their input."""
+        r"""Return the same loss, without checks of the input."""
         if self.training and self.noise > 0:
             text, embedding = (self._blur(x, generator) for x in (text, embedding))
         return shared_info_nce(
@@ -116,7 +115,7 @@ class TranslationAlignmentLoss(Module):
         )
 
     def _blur(self, x: Tensor, generator: Optional[torch.Generator]) -> Tensor:
-        r"""Rows times one plus noise."""
+        r"""Multiply by one plus noise."""
         draw = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
         return x * (1 + self.noise * draw)
 

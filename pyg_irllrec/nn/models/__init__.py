@@ -1,4 +1,4 @@
-r"""Recommenders: what wraps a backbone, is trained and recommends."""
+r"""Recommenders, which wrap a backbone, are trained and recommend items."""
 
 from .irllrec import IRLLRec
 from .ranker import Ranker

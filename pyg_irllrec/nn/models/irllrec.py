@@ -293,7 +293,7 @@ class IRLLRec(Recommender):
         return (
             self.text_storage == 'host'
             and not triplets.is_cpu
-            and self.alignment.reads_batch_alone()
+            and self.alignment.reads_batch_only()
         )
 
     def _to_send(self, triplets: Tensor) -> tuple[dict[str, Tensor], Tensor]:
@@ -388,7 +388,7 @@ class IRLLRec(Recommender):
         projector = getattr(self, f'{name}_projector')
         text: Tensor = getattr(self, name)
         rows: Tensor
-        if not self.alignment.reads_batch_alone():
+        if not self.alignment.reads_batch_only():
             return self._project_all(projector, text)
         nodes = batch_nodes(triplets, self.num_users)
         if sent is not None:

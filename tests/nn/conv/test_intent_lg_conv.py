@@ -432,15 +432,18 @@ X, H = torch.randn(9, 4), torch.randn(9, 3)
         ({'intent': H[:5]}, "'intent' must have a row per node, 9 rows, got 5"),
         (
             {'intent': (H, H)},
-            "'intent' must be a tensor where 'x' is one, got tuple",
+            "'intent' must be a tensor if 'x' is one, got tuple",
         ),
         ({'size': (9, 8)}, r"'size' must be .*, \(9, 9\), got \(9, 8\)"),
-        ({'size': (9, 9, 9)}, r"'size' must be a pair, .*, got \(9, 9, 9\)"),
-        ({'size': 9}, r"'size' must be a pair, .*, \(9, 9\), got 9"),
+        ({'size': (9, 9, 9)}, r"'size' must be the pair .*, got \(9, 9, 9\)"),
+        ({'size': 9}, r"'size' must be the pair \(9, 9\), .* got 9"),
         ({'x': (X, X, X)}, "'x' must be a pair of tensors.* got 3"),
         ({'x': (X, X), 'intent': H}, "'intent' must be a pair of tensors.* got Tensor"),
-        ({'x': (X, None)}, r"'x\[1\]' must hold the targets, got None.*intent=\(h_src"),
-        ({'x': (X, None), 'intent': (H, None)}, r"'intent\[1\]' must hold the targets"),
+        ({'x': (X, None)}, r"'x\[1\]' must be a tensor .*, got None.*intent=\(h_src"),
+        (
+            {'x': (X, None), 'intent': (H, None)},
+            r"'intent\[1\]' must be a tensor with one row per target",
+        ),
         (
             {'x': (X, X), 'intent': (H[:4], H)},
             r"'intent\[0\]' must have a row per",
@@ -451,7 +454,7 @@ X, H = torch.randn(9, 4), torch.randn(9, 3)
         ({'x': (X, X.long())}, r"'x\[1\]' must hold floating-point numbers"),
         (
             {'x': (X, H)},
-            "'x' must be equally wide for .*, got 4 and 3",
+            "'x' must have as many columns .*, got 4 and 3",
         ),
         ({'x': (X, X), 'size': (9, 8)}, r"'size' must be .*, \(9, 9\), got \(9, 8\)"),
         (

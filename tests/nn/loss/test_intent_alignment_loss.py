@@ -130,7 +130,7 @@ def test_its_parts_can_be_replaced(inputs, cls):
     out = loss(triplets=TRIPLETS, num_users=NUM_USERS, **inputs)
     assert out.terms['profile'] == out.terms['intent'] == 0
     assert (out.total == 0) == (cls is Zero)
-    assert not loss.reads_batch_alone()  # What it reads is not known.
+    assert not loss.reads_batch_only()  # What it reads is not known.
 
 
 @pytest.mark.parametrize('duplicates', [False, True])
@@ -231,9 +231,7 @@ def test_the_argument_that_is_wrong_is_named():
         with pytest.raises(ValueError, match=f"'{name}' must be one of 'batch', 'all'"):
             IntentAlignmentLoss(**{name: 'foo'})
     for num_users in (0, 5, 9):
-        with pytest.raises(
-            ValueError, match=r"'num_users' must be from 1 to 4, .* got"
-        ):
+        with pytest.raises(ValueError, match=r"'num_users' must be from 1 to 4 .* got"):
             IntentAlignmentLoss()(torch.randn(5, 2), TRIPLETS, num_users)
 
 

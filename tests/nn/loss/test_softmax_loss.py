@@ -48,13 +48,13 @@ def test_wrong_arguments():
     with pytest.raises(ValueError, match=r"'sample_weight' must have shape \(5,\)"):
         options = {'num_samples': 2, 'sample_weight': torch.ones(4)}
         SoftmaxLoss(**options)(USER, ITEM, TRIPLETS)
-    with pytest.raises(ValueError, match="'popularity' must hold the number of intera"):
+    with pytest.raises(ValueError, match="'popularity' must be the number of inter"):
         SoftmaxLoss(popularity_weight=0.5)
     with pytest.raises(
         ValueError, match=r"'popularity_weight' must be a number from -10 to"
     ):
         SoftmaxLoss(popularity_weight=float('nan'))
-    with pytest.raises(ValueError, match="'popularity' must be 0 or abov"):
+    with pytest.raises(ValueError, match="'popularity' must be at least 0"):
         SoftmaxLoss(popularity=torch.tensor([1.0, -1.0]))
     with pytest.raises(ValueError, match=r"'popularity' must have shape \(5,\)"):
         SoftmaxLoss(popularity=torch.ones(4))(USER, ITEM, TRIPLETS)

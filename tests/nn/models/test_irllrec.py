@@ -272,7 +272,7 @@ def test_towers_over_needed_rows_equal_towers_over_all(
 
     some, some_grads = run()
     compiled = False
-    monkeypatch.setattr(IntentAlignmentLoss, 'reads_batch_alone', lambda self: False)
+    monkeypatch.setattr(IntentAlignmentLoss, 'reads_batch_only', lambda self: False)
     everything, all_grads = run()
     torch.testing.assert_close(some, everything)
     torch.testing.assert_close(some_grads, all_grads)
