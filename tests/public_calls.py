@@ -11,8 +11,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributed.device_mesh import init_device_mesh
 
-from pyg_irllrec import build_model, datasets, nn, presets, serving, text, transforms
+from pyg_irllrec import (
+    build_model,
+    datasets,
+    distributed,
+    nn,
+    presets,
+    serving,
+    text,
+    transforms,
+)
 from pyg_irllrec import functional as F
 from pyg_irllrec.explain import IntentExplainer
 from pyg_irllrec.plot import draw_intent_map, learning_curves, project_to_plane
@@ -824,8 +834,47 @@ def serving_calls(folder: Path) -> Calls:
     }
 
 
+def distributed_calls(folder: Path) -> Calls:
+    """They need a process group."""
+    mesh = init_device_mesh('cpu', (1,))
+    graph = distributed.ShardedGraph(PAIRS, 12, 10, mesh)
+    table = distributed.ShardedEmbedding(10, 4, mesh)
+    model = distributed.ShardedLightGCN(graph, 4, text=X)
+    shared = distributed.DistributedLoss(build_model(DATA))
+    contrast = {'temperature': 0.5, 'impl': 'moments'}
+    slices = {'num_layers': 2, 'num_slices': 1}
+    return {
+        'DistributedLoss': (
+            distributed.DistributedLoss,
+            {'model': shared.model, 'process_group': None},
+        ),
+        'DistributedLoss.forward': (shared, {'triplets': TRIPLETS}),
+        'ShardedEmbedding': (
+            distributed.ShardedEmbedding,
+            {'num_rows': 10, 'dim': 4, 'mesh': mesh, 'generator': None},
+        ),
+        'ShardedEmbedding.forward': (table, {'ids': TRIPLETS[0]}),
+        'ShardedGraph': (
+            distributed.ShardedGraph,
+            {'interactions': PAIRS, 'num_users': 12, 'num_items': 10, 'mesh': mesh},
+        ),
+        'ShardedGraph.propagate': (graph.propagate, {'x': X, **slices}),
+        'ShardedLightGCN': (
+            distributed.ShardedLightGCN,
+            {'graph': graph, 'embedding_dim': 4, **slices, 'text': X}
+            | {'projector': torch.nn.Linear(4, 4), 'text_weight': 1.0, **contrast}
+            | {'negatives': 'all', 'generator': None},
+        ),
+        'ShardedLightGCN.loss': (model.loss, {'triplets': TRIPLETS}),
+        'sharded_info_nce': (
+            distributed.sharded_info_nce,
+            {'query': X, 'key': X, 'keys': X, 'mesh': mesh, **contrast},
+        ),
+    }
+
+
 GROUPS: tuple[Callable[[Path], Calls], ...] = (
     *(training_calls, explain_calls, functional_calls, backbone_calls, nn_calls),
     *(transform_calls, dataset_calls, text_calls, utils_calls, baseline_calls),
-    *(serving_calls,),
+    *(serving_calls, distributed_calls),
 )

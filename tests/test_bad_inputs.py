@@ -20,6 +20,8 @@ from torch import Tensor
 from pyg_irllrec.training import parse_device
 from tests.public_calls import GROUPS, Calls
 
+pytestmark = pytest.mark.usefixtures('process_group')
+
 BAD = (
     *(None, '', 'x', '\ud800', 'a\0', b'\xff', -1, 0, 2.5, 10**30, True, int),
     *(float('nan'), float('inf'), [], {}, [1, 'x'], {'x': object()}, object()),
@@ -28,7 +30,7 @@ BAD = (
 )
 FLOORS = (
     *('functional', 'nn', 'transforms', 'datasets', 'text', 'training', 'explain'),
-    *('plot', 'serving', 'utils'),
+    *('plot', 'serving', 'utils', 'distributed'),
 )
 # What nobody calls with arguments: results, errors, protocols and types.
 RESULTS = {

@@ -75,6 +75,8 @@ class DistributedLoss(Module):
                 "'process_group' must be initialized, got none: call "
                 "torch.distributed.init_process_group('nccl'), or 'gloo' on CPUs"
             )
+        if process_group is not None:
+            check_instance('process_group', process_group, dist.ProcessGroup)
         self.model = model
         self._ranks = Ranks(process_group)
         send_no_buffers(self)

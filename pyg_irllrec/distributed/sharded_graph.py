@@ -107,7 +107,7 @@ class ShardedGraph:
     def sum_layers(self, x: Tensor, num_layers: int, num_slices: int) -> Tensor:
         r"""Compute :meth:`propagate` without recording gradients."""
         total = x.clone()
-        width = -(-x.size(1) // num_slices)
+        width = max(1, -(-x.size(1) // num_slices))
         for start in range(0, x.size(1), width):
             columns = slice(start, start + width)
             layer = x[:, columns]

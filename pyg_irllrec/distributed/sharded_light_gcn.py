@@ -108,6 +108,11 @@ class ShardedLightGCN(Module):
             check_rows('text', text, graph.num_nodes, 'per node of this rank')
         if projector is not None:
             check_instance('projector', projector, Module)
+        elif text is not None and text.size(1) != embedding_dim:
+            raise ValueError(
+                f"'text' must be as wide as 'embedding_dim', {embedding_dim}, without "
+                f"a 'projector', got {text.size(1)}"
+            )
         self.graph = graph
         self.num_layers = num_layers
         self.num_slices = num_slices
