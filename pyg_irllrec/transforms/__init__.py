@@ -1,4 +1,4 @@
-r"""Transforms of interactions, graphs and texts, as PyG has them."""
+r"""PyG transforms of interactions, graphs and texts."""
 
 from .add_intents import AddIntents
 from .add_profiles import AddProfiles

@@ -1,4 +1,4 @@
-"""What a transform that removes interactions must come before."""
+"""Check that a transform that removes interactions is applied early enough."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pyg_irllrec.utils.split_layout import SplitLayout, split_layout
 
 _ADVICE = {
     SplitLayout.HELD_OUT: 'apply {name} before SplitInteractions',
-    SplitLayout.TEST_SET: 'apply {name} to all interactions (before RandomLinkSplit, '
-    'where it made them), or delete the labelled edges to go on without this test set',
+    SplitLayout.TEST_SET: 'apply {name} to all interactions (before RandomLinkSplit '
+    'if it made the test set), or delete the labelled edges to continue without them',
     SplitLayout.TRAINING_PART: 'apply {name} before RandomLinkSplit',
 }
 
@@ -21,8 +21,8 @@ _ADVICE = {
 def check_derived(
     data: GraphData, store: Any, reverse: Optional[Any], name: str
 ) -> None:
-    r"""Raise a :class:`ValueError` where interactions were already turned into
-    something that would go on holding those that a transform removes."""
+    r"""Raise a :class:`ValueError` if something derived from the interactions, such as
+    an adjacency matrix, would keep those that a transform removes."""
     stores = [store] if reverse is None else [store, reverse]
     found = [f"'{key}'" for key in ('adj', 'adj_t') if any(key in s for s in stores)]
     if isinstance(data, HeteroData):
@@ -30,16 +30,16 @@ def check_derived(
         found += [f"'data.{key}'" for key in keys if key in data._global_store]
     if found:
         raise ValueError(
-            f'{name} must come before what is made of interactions (such as '
-            f'SymmetricAdjacency or ToSparseTensor), got {", ".join(found)}'
+            f'{name} must come before transforms that derive a graph from interactions '
+            f'(such as SymmetricAdjacency or ToSparseTensor), got {", ".join(found)}'
         )
 
 
 def check_copies(
     data: GraphData, store: Any, reverse: Optional[Any], name: str
 ) -> None:
-    r"""Raise a :class:`ValueError` where edges of another type between the same nodes
-    are the same, and would keep what a transform takes away."""
+    r"""Raise a :class:`ValueError` if another edge type holds a copy of the
+    interactions, which would keep those that a transform removes."""
     if not isinstance(data, HeteroData):
         return
     own = [each._key for each in (store, reverse) if each is not None]
@@ -55,8 +55,8 @@ def check_copies(
                 copies.append(other)
     if copies:
         raise ValueError(
-            f"{name} changes {own[0]}, but 'data' holds the same edges as "
-            f'{", ".join(map(str, copies))}, which would keep them all: '
+            f"{name} changes {own[0]}, but 'data' holds a copy of these edges under "
+            f'{", ".join(map(str, copies))}, which would keep all of them: '
             f'{"; ".join(f"del data[{each}]" for each in copies)} first'
         )
 
@@ -68,15 +68,15 @@ def check_unsplit(
     name: str,
     allowed: tuple[SplitLayout, ...] = (),
 ) -> SplitLayout:
-    r"""The layout of the interactions, or a :class:`ValueError` where they were already
-    split or something was made of them."""
+    r"""Return the layout of the interactions, or raise a :class:`ValueError` if they
+    are already split or something was already derived from them."""
     layout = split_layout(store)
     if layout is not SplitLayout.UNSPLIT and layout not in allowed:
         advice = _ADVICE[layout].format(name=name)
         if name == 'SplitInteractions':
             advice = (
-                'leave it out, as InteractionDataModule takes this layout, or apply it '
-                'to the data before that split'
+                'leave it out, because InteractionDataModule reads this layout, or '
+                'apply it before that split'
             )
         raise ValueError(
             f"{name} needs interactions that are not split, but 'data' holds "

@@ -14,11 +14,12 @@ from pyg_irllrec.utils.node_data import find_sides
 
 
 class InteractionTransform(BaseTransform):
-    r"""A transform that finds the interactions of a graph.
+    r"""The base class of transforms that find the interactions of a graph.
 
     Args:
-        edge_type (tuple, optional): Their type. (default: :obj:`None`, found)
-        rev_edge_type (tuple, optional): That of the same ones in reverse.
+        edge_type (tuple, optional): The type of the interactions.
+            (default: :obj:`None`, found)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
             (default: :obj:`None`, found)
     """
 
@@ -35,15 +36,15 @@ class InteractionTransform(BaseTransform):
         self.rev_edge_type = rev_edge_type
 
     def _find(self, data: HeteroData) -> tuple[EdgeType, Any, Optional[Any]]:
-        r"""The type of the interactions, their store, and that of the reverse."""
+        r"""Return the type of the interactions, their store and the reverse store."""
         check_hetero(data, type(self).__name__)
         types = find_interaction_types(data, self.edge_type, self.rev_edge_type)
         reverse = None if types.rev_edge_type is None else data[types.rev_edge_type]
         return types.edge_type, data[types.edge_type], reverse
 
     def _find_stores(self, data: GraphData) -> tuple[Any, Optional[Any]]:
-        r"""The store of the interactions and that of the reverse, in a homogeneous
-        graph too."""
+        r"""Return the store of the interactions and the reverse store, also for a
+        homogeneous graph."""
         if not isinstance(data, Data):
             return self._find(data)[1:]
         if self.edge_type is not None or self.rev_edge_type is not None:
@@ -56,7 +57,7 @@ class InteractionTransform(BaseTransform):
     def _find_sides(
         self, data: HeteroData, sides: Optional[Sequence[str]]
     ) -> tuple[str, ...]:
-        r"""The types of nodes that are given, or those of users and of items."""
+        r"""Return the given node types, or those of users and items."""
         check_hetero(data, type(self).__name__)
         if sides is None and (self.edge_type or self.rev_edge_type):
             edge_type, *_ = self._find(data)

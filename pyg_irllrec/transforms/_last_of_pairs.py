@@ -7,12 +7,13 @@ from torch import Tensor
 
 
 def last_of_pairs(pair: Tensor, time: Optional[Tensor]) -> tuple[Tensor, Tensor]:
-    r"""The distinct pairs, sorted, and the number of the last interaction of each: the
-    one that counts, by time where there is one, and by place where times are the same.
+    r"""Return the distinct pairs, sorted, and the index of the last interaction of
+    each: the latest by time, if given, and the last by position among equal times.
 
     Args:
-        pair (torch.Tensor): A number per interaction that stands for its user and item.
-        time (torch.Tensor, optional): When each of them happened.
+        pair (torch.Tensor): A number per interaction that identifies its user and
+            item.
+        time (torch.Tensor, optional): The time of each interaction.
     """
     value, order = pair.sort(stable=True)
     same = value[1:] == value[:-1]

@@ -15,8 +15,8 @@ from pyg_irllrec.utils.split_layout import SplitLayout, split_layout
 
 
 class RandomDrop(InteractionTransform):
-    r"""What the transforms share that leave out interactions at random; for the
-    arguments see :class:`~pyg_irllrec.transforms.DropEdges`."""
+    r"""The base class of transforms that drop interactions at random; for the arguments
+    see :class:`~pyg_irllrec.transforms.DropEdges`."""
 
     def __init__(
         self,
@@ -32,14 +32,14 @@ class RandomDrop(InteractionTransform):
         super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: GraphData) -> GraphData:
-        r"""The graph with the interactions that are left."""
+        r"""The graph with the remaining interactions."""
         store, reverse = self._find_stores(data)
         name = type(self).__name__
         check_derived(data, store, reverse, name)
         check_copies(data, store, reverse, name)
         if split_layout(store) is SplitLayout.TRAINING_PART:
             raise ValueError(
-                f"{name} would leave the labelled edges of 'data', which holds "
+                f"{name} would keep the labelled edges of 'data', which holds "
                 f'{SplitLayout.TRAINING_PART.value}: apply it before RandomLinkSplit'
             )
         kept = self._kept(data, store).nonzero().flatten()
@@ -48,11 +48,11 @@ class RandomDrop(InteractionTransform):
 
     @abstractmethod
     def _kept(self, data: GraphData, store: Any) -> Tensor:
-        r"""Which interactions stay, of shape :math:`(|\mathcal{E}|)`."""
+        r"""The mask of the interactions to keep, of shape :math:`(|\mathcal{E}|)`."""
 
     def _draw(self, count: int, device: torch.device) -> Tensor:
-        r"""Which of :obj:`count` stay where each goes with probability :obj:`p`: drawn
-        where the generator lives, so that its device need not be that of the data."""
-        place = device if self.generator is None else self.generator.device
-        draw = torch.rand(count, device=place, generator=self.generator)
+        r"""Draw which of :obj:`count` to keep; each is dropped with probability
+        :obj:`p`. Draw on the generator's device, which may differ from the data's."""
+        source = device if self.generator is None else self.generator.device
+        draw = torch.rand(count, device=source, generator=self.generator)
         return (draw >= self.p).to(device)

@@ -20,7 +20,7 @@ from pyg_irllrec.utils.node_data import check_sides, read_ids
 
 
 class WrittenTexts(InteractionTransform):
-    r"""What the transforms share that put on users and items what a language model
+    r"""The base class of transforms that add to users and items what a language model
     wrote about them; for the arguments see
     :class:`~pyg_irllrec.transforms.AddIntents`."""
 
@@ -53,14 +53,14 @@ class WrittenTexts(InteractionTransform):
         super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
-        r"""The graph with a text per node."""
+        r"""The graph with one text per node."""
         check_hetero(data, type(self).__name__)
         records, manifest = load_intents(self.path, self.expect)
-        held = manifest.get('what', 'intents')
-        if held != self._what:
+        what = manifest.get('what', 'intents')
+        if what != self._what:
             raise ValueError(
                 f'{self.path} must hold {self._what} for {type(self).__name__}, got '
-                f'{held!r:.80}'
+                f'{what!r:.80}'
             )
         by_id = {(record.side, record.id): record for record in records}
         options = self._read_options(manifest)
@@ -76,20 +76,19 @@ class WrittenTexts(InteractionTransform):
 
     @abstractmethod
     def _to_texts(self, records: list[IntentRecord]) -> list[str]:
-        r"""A text per record, :obj:`""` where nothing was written."""
+        r"""One text per record, :obj:`""` if nothing was written."""
 
     def _read_options(self, manifest: dict[str, Any]) -> Optional[dict[str, Any]]:
-        r"""The options that the evidence was chosen with, if they are in the
-        manifest."""
+        r"""The options in the manifest that the evidence was chosen with, if any."""
         options = manifest.get('evidence')
         if options is None:
             return None
         try:
             if not isinstance(options, dict):
-                raise ValueError(f'it must be an object, got {options!r:.80}')
+                raise ValueError(f'got {options!r:.80}, not an object')
             names = inspect.signature(choose_evidence).parameters.keys() - {'data'}
             if unknown := sorted(options.keys() - names):
-                raise ValueError(f'it has the name {unknown[0][:80]!r}')
+                raise ValueError(f'got the unknown option {unknown[0][:80]!r}')
             if options.get('sides') is not None:
                 check_sides(options['sides'])
         except ValueError as error:
@@ -114,10 +113,10 @@ class WrittenTexts(InteractionTransform):
         absent = [r.id for r in records if r.status not in ('ok', 'no evidence')]
         if absent and self.missing == 'error':
             raise ValueError(
-                f"{self.path} must hold {self._what} of each node of '{side}', "
+                f"{self.path} must hold {self._what} of each node of '{side}', but "
                 f'{len(absent)} of {len(records)} are missing or failed '
-                f'({_some(absent)}): ask again, or pass them over with '
-                "missing='blank'"
+                f'({_some(absent)}): run the extraction again, or leave them blank '
+                "with missing='blank'"
             )
         return records
 
@@ -127,7 +126,7 @@ class WrittenTexts(InteractionTransform):
         found: dict[str, list[IntentRecord]],
         options: dict[str, Any],
     ) -> None:
-        r"""Raise a :class:`ValueError` where a node has other evidence by now."""
+        r"""Raise a :class:`ValueError` if the evidence of a node has changed."""
         own: dict[str, Any] = {'unsplit': self.unsplit}
         for name in ('edge_type', 'rev_edge_type'):
             if getattr(self, name) is not None:
@@ -138,28 +137,29 @@ class WrittenTexts(InteractionTransform):
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f'{self.path} cannot be compared with this graph: {error} '
-                    '(check_evidence=False does without)'
+                    '(pass check_evidence=False to skip this check)'
                 ) from None
-            other, wrong = [], []
+            changed, wrong = [], []
             for record, each in zip(records, evidence):
                 if record.status == 'missing':
                     continue
                 if record.evidence_sha256 != each.sha256:
-                    other.append(record.id)
+                    changed.append(record.id)
                 cited = [n for intent in record.intents for n in intent.evidence]
                 if max(cited, default=0) > len(each.texts):
                     wrong.append(record.id)
-            if other:
+            if changed:
                 raise ValueError(
                     f'{self.path} must be made from the texts and training '
-                    f'interactions of this graph: {len(other)} of {len(records)} '
-                    f"nodes of '{side}' have others ({_some(other)}). Extract "
-                    f'{self._what} from this split, or pass check_evidence=False'
+                    f'interactions of this graph, but {len(changed)} of '
+                    f"{len(records)} nodes of '{side}' have other evidence here "
+                    f'({_some(changed)}). Extract {self._what} from this split, or '
+                    'pass check_evidence=False'
                 )
             if wrong:
                 raise ValueError(
                     f'{self.path} is damaged: intents of {len(wrong)} of '
-                    f"{len(records)} nodes of '{side}' rest on texts that the nodes "
+                    f"{len(records)} nodes of '{side}' cite texts that the nodes "
                     f'do not have ({_some(wrong)})'
                 )
 

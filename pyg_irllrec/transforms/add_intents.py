@@ -13,45 +13,45 @@ from pyg_irllrec.typing import EdgeType, PathLike
 
 @functional_transform('irllrec_add_intents')
 class AddIntents(WrittenTexts):
-    r"""Put intents in words on users and items, by their original ids (functional
-    name: :obj:`irllrec_add_intents`): :obj:`data[side].intent_text`, a text per node.
-    :class:`~pyg_irllrec.transforms.EncodeText` with :obj:`source="intent_text"` and
-    :obj:`target="intent"` makes vectors of them.
+    r"""Add intents in words to users and items, joined by their original ids
+    (functional name: :obj:`irllrec_add_intents`): :obj:`data[side].intent_text`, one
+    text per node. :class:`~pyg_irllrec.transforms.EncodeText` with
+    :obj:`source="intent_text"` and :obj:`target="intent"` turns them into vectors.
 
     A node without evidence gets :obj:`""`.
 
-    Intents belong to the interactions and texts that they were made from: made from
-    others, such as those that are test interactions here, they would leak. So
-    evidence is chosen again with the options in the manifest, node by node, and has to
-    be the same. That takes as long as reading the texts of all interactions.
+    Intents must come from the texts and training interactions of this graph: made from
+    its test interactions, they would leak. The evidence is therefore chosen again with
+    the options in the manifest, and must be the same for every node. This takes as long
+    as reading the texts of all interactions.
 
     Args:
-        path (str or Path): The file that
-            :class:`~pyg_irllrec.text.IntentExtractor` has written, :obj:`.jsonl`; its
-            manifest has to lie beside it. Both are read when the transform runs.
-        target (str): The name of the texts. (default: :obj:`"intent_text"`)
-        missing (str): For nodes that the file does not hold, or that failed, an
-            :obj:`"error"`, or a :obj:`"blank"`. (default: :obj:`"error"`)
-        expect (dict, optional): What the manifest must hold, such as
+        path (str or Path): The :obj:`.jsonl` file that
+            :class:`~pyg_irllrec.text.IntentExtractor` wrote, with its manifest in the
+            same folder. Both are read when the transform runs.
+        target (str): The attribute name of the texts. (default: :obj:`"intent_text"`)
+        missing (str): How to treat nodes that failed or are not in the file:
+            :obj:`"error"` raises, :obj:`"blank"` gives them :obj:`""`.
+            (default: :obj:`"error"`)
+        expect (dict, optional): Entries that the manifest must have, such as
             :obj:`{'max_intents': 5}`. (default: :obj:`None`)
-        check_evidence (bool): Whether to compare the evidence. Evidence that was not
-            made by :func:`~pyg_irllrec.text.choose_evidence` cannot be.
+        check_evidence (bool): Whether to compare the evidence. Only evidence from
+            :func:`~pyg_irllrec.text.choose_evidence` can be compared.
             (default: :obj:`True`)
-        unsplit (bool): Whether intents of all interactions are taken for a graph that
-            has not been split and will not be. (default: :obj:`False`)
-        sides (sequence of str, optional): The types of nodes.
-            (default: :obj:`None`, those of the manifest, or else users and items, found
-            by their interactions)
+        unsplit (bool): Whether to accept intents of all interactions, for a graph that
+            is not split and will not be. (default: :obj:`False`)
+        sides (sequence of str, optional): The node types. (default: :obj:`None`, from
+            the manifest, or else users and items, found by their interactions)
         edge_type (tuple, optional): The type of the interactions.
-            (default: :obj:`None`, that of the manifest)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, that of the manifest, or else found by
+            (default: :obj:`None`, from the manifest)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, from the manifest, or else found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
 
     Raises:
-        FileNotFoundError: If the file or its manifest is not there.
-        ValueError: If they do not belong together, differ from :obj:`expect`, were made
-            from other evidence, or have no intents for a node.
+        FileNotFoundError: If the file or its manifest does not exist.
+        ValueError: If file and manifest do not match, differ from :obj:`expect`, were
+            made from other evidence, or lack the intents of a node.
 
     Example:
         >>> from pyg_irllrec.datasets import SyntheticIntents

@@ -22,31 +22,31 @@ from pyg_irllrec.utils.time_units import check_one_unit
 
 @functional_transform('irllrec_binarize_ratings')
 class BinarizeRatings(InteractionTransform):
-    r"""Leave the interactions rated :obj:`min_rating` or above, and takes the
-    ratings away: what is left is liked (functional name:
-    :obj:`irllrec_binarize_ratings`). Of repeated interactions the last one counts, by
-    :obj:`time` where there is one and then by place. Nodes stay, also those without
-    any interaction left: :class:`~pyg_irllrec.transforms.KCore` removes them.
-    Interactions in reverse follow, and so does a test set, :obj:`edge_label_index`
-    with its ratings :obj:`edge_label`, as
-    :class:`~torch_geometric.datasets.MovieLens100K` has it.
+    r"""Keep the interactions with a rating of at least :obj:`min_rating`, and remove
+    the ratings: what remains counts as liked (functional name:
+    :obj:`irllrec_binarize_ratings`). Of repeated interactions only the last one counts,
+    by :obj:`time` if there is one, then by position. All nodes stay, even those without
+    interactions: :class:`~pyg_irllrec.transforms.KCore` removes them. Reverse
+    interactions are filtered in the same way, and so is a test set
+    (:obj:`edge_label_index` with its ratings :obj:`edge_label`), as in
+    :class:`~torch_geometric.datasets.MovieLens100K`.
 
     Args:
-        min_rating (float): The least rating that counts.
-        rating (str): The name of the ratings, one per interaction, such as
+        min_rating (float): The lowest rating that counts as liked.
+        rating (str): The attribute name of the ratings, one per interaction, such as
             :obj:`"edge_label"` in :class:`~torch_geometric.datasets.MovieLens`.
             (default: :obj:`"rating"`)
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found the same way)
 
     Raises:
-        ValueError: If there is no rating per interaction, a rating is NaN, an id is
-            that of no node, :obj:`time` is no integer per interaction or mixes units,
-            nothing is left, interactions are already split, or something was already
-            made of them.
+        ValueError: If there is not one rating per interaction, a rating is NaN, an id
+            is out of range, :obj:`time` is not one integer per interaction or mixes
+            units, no interaction remains, interactions are already split, or something
+            was already derived from them.
 
     Example:
         >>> import torch
@@ -78,7 +78,7 @@ class BinarizeRatings(InteractionTransform):
         super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: GraphData) -> GraphData:
-        r"""The graph with the interactions that are left."""
+        r"""The graph with the remaining interactions."""
         store, reverse = self._find_stores(data)
         layout = check_unsplit(
             data, store, reverse, type(self).__name__, allowed=(SplitLayout.TEST_SET,)
@@ -87,7 +87,7 @@ class BinarizeRatings(InteractionTransform):
         rating = self._read_rating(data, store)
         _check_ids(data, store, plain(store.edge_index))
         time = None
-        # In a homogeneous graph, it may be that of nodes.
+        # In a homogeneous graph, 'time' may be an attribute of nodes.
         if isinstance(data, HeteroData) or 'time' in edge_attributes(data, store):
             time = read_time(store, store.edge_index.size(1))
         if time is not None:
@@ -99,13 +99,13 @@ class BinarizeRatings(InteractionTransform):
             _check_ids(data, store, plain(test), 'edge_label_index')
             liked_test = self._liked('edge_label', store.edge_label, plain(test))
         if liked.numel() == 0:
-            there = (
+            found = (
                 f'ratings from {rating.min().item()} to {rating.max().item()}'
                 if rating.numel() > 0
                 else 'no interactions'
             )
             raise ValueError(
-                f"'min_rating' = {self.min_rating} leaves no interaction, got {there}"
+                f"'min_rating' = {self.min_rating} leaves no interaction, got {found}"
             )
         select_edges(data, store, liked, reverse)
         for each in (store, reverse):
@@ -123,14 +123,14 @@ class BinarizeRatings(InteractionTransform):
             return store[self.rating]
         others = ', '.join(map(repr, names)) or 'nothing'
         raise ValueError(
-            f"'data' must hold a '{self.rating}' per interaction, got {others} beside "
-            "'edge_index': pass the name of the ratings as rating=..."
+            f"'data' must hold one '{self.rating}' per interaction, got {others} "
+            "beside 'edge_index': pass the attribute name of the ratings as 'rating'"
         )
 
     def _liked(
         self, name: str, rating: Tensor, pairs: Tensor, time: Optional[Tensor] = None
     ) -> Tensor:
-        r"""The numbers of the interactions that are rated high enough."""
+        r"""The indices of the interactions that are rated high enough."""
         check_length(name, rating, pairs.size(1))
         if rating.is_complex():
             raise ValueError(f"'{name}' must hold real numbers, got {rating.dtype}")
@@ -144,7 +144,7 @@ class BinarizeRatings(InteractionTransform):
         if pairs.numel() > 0:
             user, item = pairs.long()
             pair = user * (item.max() + 1) + item
-            if bool((pair[1:] <= pair[:-1]).any()):  # Else sorted, and each once.
+            if bool((pair[1:] <= pair[:-1]).any()):  # Otherwise sorted and distinct.
                 counts = torch.zeros_like(liked)
                 counts[last_of_pairs(pair, time)[1]] = True
                 liked &= counts
@@ -154,8 +154,8 @@ class BinarizeRatings(InteractionTransform):
 def _check_ids(
     data: GraphData, store: Any, pairs: Tensor, name: str = 'edge_index'
 ) -> None:
-    r"""Raise a :class:`ValueError` for ids of no node: two pairs could be taken for
-    one."""
+    r"""Raise a :class:`ValueError` for ids out of range: two pairs could get the same
+    key."""
     sizes = [2**63, 2**63]
     if isinstance(data, HeteroData):
         sizes = [data[side].num_nodes or 2**63 for side in store._key[::2]]
@@ -164,7 +164,7 @@ def _check_ids(
 
 
 def _check_test_ratings(store: Any) -> None:
-    r"""Raise a :class:`ValueError` unless labels are ratings."""
+    r"""Raise a :class:`ValueError` unless the labels are ratings."""
     if 'edge_label' not in store or 'edge_label_index' not in store:
         raise ValueError(
             "'data' must hold the ratings of the test set, 'edge_label' beside "

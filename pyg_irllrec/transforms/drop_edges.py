@@ -14,29 +14,29 @@ from pyg_irllrec.utils.edge_store import read_edges
 
 @functional_transform('irllrec_drop_edges')
 class DropEdges(RandomDrop):
-    r"""Leave out each interaction with probability :obj:`p`, with all that is stored
-    of it (functional name: :obj:`irllrec_drop_edges`). Validation and test
-    interactions stay; interactions in reverse follow. In an undirected
-    :class:`~torch_geometric.data.Data` all edges between two nodes, in both
-    directions, go or stay together.
+    r"""Drop each interaction with probability :obj:`p`, together with its attributes
+    (functional name: :obj:`irllrec_drop_edges`). Validation and test interactions stay;
+    reverse interactions are dropped with their originals. In an undirected
+    :class:`~torch_geometric.data.Data`, all edges between two nodes, in both
+    directions, are kept or dropped together.
 
-    For draws within a model, on a graph that stays sorted, see
+    To drop edges inside a model, on a graph that stays sorted, see
     :func:`~pyg_irllrec.functional.edge_dropout`.
 
     Args:
         p (float): The probability, in :math:`[0, 1)`.
-        generator (torch.Generator, optional): Where the draws come from.
-            (default: :obj:`None`, torch's own)
+        generator (torch.Generator, optional): The source of the draws.
+            (default: :obj:`None`, the global generator)
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found the same way)
 
     Raises:
         ValueError: If :obj:`p` is out of range, there are no interactions of this
-            type, or something was already made of them that would keep all, or
-            the graph is the training part of
+            type, something that was already derived from them would keep all, or the
+            graph is the training part of
             :class:`~torch_geometric.transforms.RandomLinkSplit`, whose labelled edges
             would stay.
 
@@ -60,7 +60,7 @@ class DropEdges(RandomDrop):
 
 
 def _pairs(edge_index: Tensor) -> Optional[Tensor]:
-    r"""The number of each edge's pair of nodes in an undirected graph."""
+    r"""Number the pair of nodes of each edge, if the graph is undirected."""
     if edge_index.size(1) == 0:
         return None
     size = int(edge_index.max()) + 1

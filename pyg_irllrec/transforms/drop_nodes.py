@@ -14,29 +14,29 @@ from pyg_irllrec.utils.edge_store import num_nodes, read_edges
 
 @functional_transform('irllrec_drop_nodes')
 class DropNodes(RandomDrop):
-    r"""Leave out all interactions of each user and of each item with probability
-    :obj:`p`, with all that is stored of them (functional name:
+    r"""Drop all interactions of each user, and of each item, with probability
+    :obj:`p`, together with their attributes (functional name:
     :obj:`irllrec_drop_nodes`). The nodes themselves stay, without edges, and so do
-    validation and test interactions; interactions in reverse follow.
+    validation and test interactions; reverse interactions are dropped with their
+    originals.
 
-    For draws within a model, on a graph that stays sorted, see
+    To drop nodes inside a model, on a graph that stays sorted, see
     :func:`~pyg_irllrec.functional.node_dropout`.
 
     Args:
         p (float): The probability, in :math:`[0, 1)`.
-        generator (torch.Generator, optional): Where the draws come from.
-            (default: :obj:`None`, torch's own)
+        generator (torch.Generator, optional): The source of the draws.
+            (default: :obj:`None`, the global generator)
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found the same way)
 
     Raises:
         ValueError: If :obj:`p` is out of range, there are no interactions of this
-            type, ids are out of range, or something was already made of the
-            interactions that would keep all, or
-            the graph is the training part of
+            type, ids are out of range, something that was already derived from the
+            interactions would keep all, or the graph is the training part of
             :class:`~torch_geometric.transforms.RandomLinkSplit`, whose labelled edges
             would stay.
 

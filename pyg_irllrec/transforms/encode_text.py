@@ -20,34 +20,35 @@ from pyg_irllrec.utils.warn_caller import warn_caller
 @functional_transform('irllrec_encode_text')
 class EncodeText(InteractionTransform):
     r"""Encode the texts of users and items in one call of the encoder, so that their
-    vectors share a space (functional name: :obj:`irllrec_encode_text`). A node with a
-    blank text gets zeros, and the encoder does not see it.
+    vectors share a space (functional name: :obj:`irllrec_encode_text`). Nodes with a
+    blank text get zeros; their texts are not passed to the encoder.
 
-    It encodes whenever it runs: wrap the encoder in a
+    All texts are encoded each time the transform runs: wrap the encoder in a
     :class:`~pyg_irllrec.text.CachedEncoder` to encode each text once.
 
-    A :class:`~pyg_irllrec.text.TfidfEncoder` that is not fitted is fitted on these
-    texts whenever it runs, and encodes later texts in the same space, those of another
-    transform with this encoder too. Fit it on all texts beforehand where the words of
-    profiles and of intents are to count.
+    An unfitted :class:`~pyg_irllrec.text.TfidfEncoder` is fitted on these texts each
+    time the transform runs, and then encodes all other texts in the same space, also
+    in another transform that shares it. To learn the words of profiles and intents
+    both, fit it on all texts beforehand.
 
     Args:
         encoder (callable): Turns a list of texts into an array with one row per text.
-        source (str): The name of the texts, such as :obj:`data['user'].profile_text`.
+        source (str): The attribute name of the texts, as in
+            :obj:`data['user'].profile_text`.
             (default: :obj:`"profile_text"`)
-        target (str): The name of the vectors, of shape :math:`(N, D_t)` in
+        target (str): The attribute name of the vectors, of shape :math:`(N, D_t)` in
             :obj:`float32`. (default: :obj:`"profile"`)
-        sides (sequence of str, optional): The types of nodes that have texts.
+        sides (sequence of str, optional): The node types that have texts.
             (default: :obj:`None`, users and items, found by their interactions)
-        edge_type (tuple, optional): The type of the interactions by which
-            :obj:`sides` are found. (default: :obj:`None`, found by
+        edge_type (tuple, optional): The type of the interactions that determine
+            :obj:`sides`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found the same way)
 
     Raises:
-        ValueError: If a node has no text but :obj:`None`, NaN or the like, all texts
-            are blank, or the encoder returns anything but a finite row per text.
+        ValueError: If a text is :obj:`None`, NaN or anything but a string, all texts
+            are blank, or the encoder does not return one finite row per text.
 
     Example:
         >>> from pyg_irllrec.datasets import SyntheticIntents
@@ -106,7 +107,7 @@ class EncodeText(InteractionTransform):
     def _report_blank(self, num_texts: int, num_nodes: int) -> None:
         if num_texts == 0:
             raise ValueError(
-                f"'{self.source}' must hold a text to encode, got {num_nodes} blanks"
+                f"'{self.source}' must hold at least one text, got {num_nodes} blanks"
             )
         if 2 * num_texts < num_nodes:
             warn_caller(

@@ -21,56 +21,59 @@ from pyg_irllrec.utils.checks import (
 from pyg_irllrec.utils.edge_store import num_nodes, read_edges
 from pyg_irllrec.utils.node_data import check_split, read_vectors
 
-_ROWS = 65536  # How many nodes are compared with all intents at once.
+_ROWS = 65536  # The number of nodes that are compared with all intents at once.
 
 
 @functional_transform('irllrec_intent_nodes')
 class IntentNodes(InteractionTransform):
-    r"""Make nodes of what items are chosen for (functional name:
-    :obj:`irllrec_intent_nodes`): the vectors of items, such as those of their written
-    intents, are clustered, and each cluster becomes a node of type :obj:`"intent"`.
+    r"""Add intents as nodes (functional name: :obj:`irllrec_intent_nodes`): the vectors
+    of items, such as those of their written intents, are clustered, and each cluster
+    becomes a node of type :obj:`"intent"`.
     :class:`~pyg_irllrec.nn.IntentNodeBackbone` propagates over them.
 
-    An item is joined with the nearest centres :math:`\mathbf{c}_k` of clusters, by
+    An item is connected to the :obj:`per_item` nearest cluster centres
+    :math:`\mathbf{c}_k` with the weights :math:`b_{ik}`, and a user to the
+    :obj:`per_user` intents with the largest mean weight over the training items,
 
     .. math::
         b_{ik} = \frac{\exp(\cos(\mathbf{p}_i, \mathbf{c}_k) / \tau)}
         {\sum_{k^{\prime}} \exp(\cos(\mathbf{p}_i, \mathbf{c}_{k^{\prime}}) / \tau)},
         \qquad b_{uk} = \frac{1}{|\mathcal{N}(u)|} \sum_{i \in \mathcal{N}(u)} b_{ik},
 
-    and a user with those that the items from training are joined with most. Items
-    whose vector is zero, as without a text, and users without such items have no
-    intents.
+    where :math:`k^{\prime}` runs over the nearest centres of the item. Items with a
+    zero vector (for example without a text) get no intents, nor do users who have only
+    such items.
 
-    It reads :obj:`edge_index` and no other interactions, so it has to come after
-    :class:`~pyg_irllrec.transforms.SplitInteractions`: held-out interactions change no
-    edge. The graph gets
+    Of the interactions, only :obj:`edge_index` is read: apply the transform after
+    :class:`~pyg_irllrec.transforms.SplitInteractions`, so that held-out interactions
+    change no edge. The graph gets
 
     - :obj:`data['intent'].x`, the centres, of shape :math:`(K, D_t)`,
     - :obj:`data['user', 'has', 'intent']` and :obj:`data['item', 'has', 'intent']`,
-      after the types of users and items, each with :obj:`edge_index` and
-      :obj:`edge_weight`. They are no interactions, and are not taken for some.
+      named after the types of users and items, each with :obj:`edge_index` and
+      :obj:`edge_weight`. Other transforms and models do not read them as interactions.
 
     Args:
         num_intents (int): The number of clusters :math:`K`. (default: :obj:`64`)
-        source (str): The name of the vectors. (default: :obj:`"intent"`)
-        users_by (str): What joins users with intents, their :obj:`"items"`, as above,
-            or their own :obj:`"vectors"`, as those of items. (default: :obj:`"items"`)
+        source (str): The attribute name of the vectors. (default: :obj:`"intent"`)
+        users_by (str): What connects users to intents: their :obj:`"items"`, as above,
+            or their own :obj:`"vectors"`, by the formula of items.
+            (default: :obj:`"items"`)
         per_item (int): The largest number of intents per item. (default: :obj:`3`)
         per_user (int): The largest number of intents per user. (default: :obj:`10`)
         temperature (float): :math:`\tau`. (default: :obj:`0.1`)
         seed (int): The seed of k-means. (default: :obj:`0`)
-        unsplit (bool): Whether to take interactions that were not split, all of them.
-            (default: :obj:`False`)
+        unsplit (bool): Whether to accept interactions that are not split, and read all
+            of them. (default: :obj:`False`)
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found the same way)
 
     Raises:
-        ValueError: If an argument is out of range, interactions are not split, or
-            vectors are missing or fewer than :obj:`num_intents` are distinct.
+        ValueError: If an argument is out of range, interactions are not split, vectors
+            are missing, or fewer than :obj:`num_intents` of them are distinct.
 
     Example:
         >>> from pyg_irllrec.datasets import SyntheticIntents
@@ -119,7 +122,9 @@ class IntentNodes(InteractionTransform):
         edge_type, rates, _ = self._find(data)
         user_type, _, item_type = edge_type
         if INTENT in (user_type, item_type):
-            raise ValueError(f"'data' must not call users or items '{INTENT}'")
+            raise ValueError(
+                f"'data' must not use '{INTENT}' as the node type of users or items"
+            )
         check_split(data, edge_type, self.unsplit)
         size = num_nodes(data, edge_type)
         vectors = normalize(read_vectors(data, item_type, self.source))
@@ -172,7 +177,7 @@ class IntentNodes(InteractionTransform):
 
 
 def _mean_of_items(edges: Tensor, share: Tensor, size: tuple[int, int]) -> Tensor:
-    r"""The mean share of the items of each user, each counted once, of shape
+    r"""The mean share over the distinct items of each user, of shape
     :math:`(U, K)`."""
     pair = (edges[0] * size[1] + edges[1]).unique()
     count = torch.bincount(pair // size[1], minlength=size[0])
@@ -181,7 +186,7 @@ def _mean_of_items(edges: Tensor, share: Tensor, size: tuple[int, int]) -> Tenso
 
 
 def _largest(share: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    r"""The edges with the largest shares above 0 of each node, sorted, and their
+    r"""The edges with the largest positive shares of each node, sorted, and these
     shares."""
     value, intent = share.topk(min(most, share.size(1)), dim=1)
     intent, order = intent.sort(dim=1)

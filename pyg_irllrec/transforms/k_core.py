@@ -17,31 +17,31 @@ from pyg_irllrec.utils.select_nodes import select_nodes
 
 @functional_transform('irllrec_k_core')
 class KCore(InteractionTransform):
-    r"""Leave the largest set of users and items in which every user has interacted
-    with at least :obj:`k` of the items, and every item with at least :obj:`k_item` of
-    the users (functional name: :obj:`irllrec_k_core`). Repeated interactions count
-    once; those between nodes that stay all stay. As is usual it comes before the split,
-    so that held-out interactions count as well.
+    r"""Keep the largest set of users and items in which every user has interacted with
+    at least :obj:`k` of the items, and every item with at least :obj:`k_item` of the
+    users (functional name: :obj:`irllrec_k_core`). Repeated interactions count once,
+    but all interactions between the remaining nodes stay. As is usual, apply it before
+    the split, so that held-out interactions count as well.
 
-    Nodes that stay keep their order, are numbered anew, and keep what is stored of
-    them: tensors, arrays, lists, ids and texts. Edges of other types, the reverse too,
-    follow. Each round drops all nodes that have too few and takes time linear in the
-    interactions that are left.
+    The remaining nodes are renumbered. They keep their order and their attributes:
+    tensors, arrays, lists, ids and texts. Edges of other types, such as the reverse,
+    are filtered and renumbered, too. Each round drops all nodes with too few
+    interactions, and takes time linear in the remaining interactions.
 
     Args:
-        k (int): The least number of items per user.
-        k_item (int, optional): The least number of users per item.
+        k (int): The smallest number of items per user.
+        k_item (int, optional): The smallest number of users per item.
             (default: :obj:`None`, :obj:`k`)
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found the same way)
 
     Raises:
-        ValueError: If :obj:`k` or :obj:`k_item` is below one, nothing is left, ids are
+        ValueError: If :obj:`k` or :obj:`k_item` is below 1, nothing remains, ids are
             out of range, interactions are already split, or something was already
-            made of them.
+            derived from them.
 
     Example:
         >>> import torch
@@ -71,7 +71,7 @@ class KCore(InteractionTransform):
         super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
-        r"""The part of the graph that is left."""
+        r"""The remaining part of the graph."""
         edge_type, store, reverse = self._find(data)
         check_unsplit(data, store, reverse, type(self).__name__)
         num_users, num_items = num_nodes(data, edge_type)
@@ -93,7 +93,7 @@ class KCore(InteractionTransform):
 def _peel(
     user: Tensor, item: Tensor, sizes: tuple[int, int], least: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    r"""The users and items that are left once all have enough interactions."""
+    r"""The users and items that remain once all have enough interactions."""
     while True:
         kept_user = torch.bincount(user, minlength=sizes[0]) >= least[0]
         kept_item = torch.bincount(item, minlength=sizes[1]) >= least[1]

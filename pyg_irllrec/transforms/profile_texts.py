@@ -20,33 +20,34 @@ from pyg_irllrec.utils.order_interactions import order_interactions
 
 @functional_transform('irllrec_profile_texts')
 class ProfileTexts(InteractionTransform):
-    r"""Profiles in words without a language model (functional name:
-    :obj:`irllrec_profile_texts`): that of an item is its own text, that of a user the
-    texts of items from training, each once, with :obj:`"; "` between them. Items
-    without a text are passed over.
+    r"""Write profiles in words without a language model (functional name:
+    :obj:`irllrec_profile_texts`): the profile of an item is its own text, and the
+    profile of a user joins the texts of the training items, each once, by
+    :obj:`"; "`. Items without a text are skipped.
 
-    It reads :obj:`edge_index` and nothing else of the interactions, so it has to come
-    after :class:`~pyg_irllrec.transforms.SplitInteractions`: held-out interactions
-    change no text. Of the three graphs that
-    :class:`~torch_geometric.transforms.RandomLinkSplit` makes, it takes the first one.
+    Of the interactions, only :obj:`edge_index` and its :obj:`time` are read: apply the
+    transform after :class:`~pyg_irllrec.transforms.SplitInteractions`, so that held-out
+    interactions change no text. Of the three graphs that
+    :class:`~torch_geometric.transforms.RandomLinkSplit` returns, apply it to the first.
 
     Args:
-        source (str): The name of the items' texts. (default: :obj:`"text"`)
-        target (str): The name of the profiles: for users a list, for items the texts
-            as they are. (default: :obj:`"profile_text"`)
+        source (str): The attribute name of the items' texts. (default: :obj:`"text"`)
+        target (str): The attribute name of the profiles: a list for users, the
+            unchanged texts for items. (default: :obj:`"profile_text"`)
         max_items (int): The largest number of items per user. (default: :obj:`20`)
-        max_chars (int): Where a user's text is cut. (default: :obj:`2000`)
-        by (str): Which items come first, :obj:`"recent"` ones by :obj:`time`, or
-            :obj:`"rare"` ones, which have the fewest training interactions and
-            distinguish users the most. Ties, and all items where there is no
-            :obj:`time`, are ordered by rarity, then by node. (default: :obj:`"recent"`)
-        unsplit (bool): Whether to take interactions that were not split, all of them.
-            (default: :obj:`False`)
+        max_chars (int): The largest number of characters per user; longer texts are
+            cut. (default: :obj:`2000`)
+        by (str): Which items come first: the most :obj:`"recent"` by :obj:`time`, or
+            the most :obj:`"rare"`, which have the fewest training interactions and
+            distinguish users the most. Ties, and all items if there is no :obj:`time`,
+            are ordered by rarity, then by node. (default: :obj:`"recent"`)
+        unsplit (bool): Whether to accept interactions that are not split, and read all
+            of them. (default: :obj:`False`)
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found the same way)
 
     Raises:
         ValueError: If interactions are not split, or items have no texts.
@@ -90,7 +91,7 @@ class ProfileTexts(InteractionTransform):
         super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
-        r"""The graph with a text per node."""
+        r"""The graph with one text per node."""
         edge_type, rates, _ = self._find(data)
         check_split(data, edge_type, self.unsplit)
         num_users, _ = num_nodes(data, edge_type)
@@ -109,7 +110,7 @@ class ProfileTexts(InteractionTransform):
     def _choose(
         self, rates: Any, has_text: npt.NDArray[np.bool_], num_users: int
     ) -> tuple[list[int], list[int]]:
-        r"""Where the items of each user begin, and the items, best first."""
+        r"""The first position of each user in the items, and the items, best first."""
         user, item = read_edges(rates).cpu().numpy()
         time = read_time(rates, user.size) if self.by == 'recent' else None
         order = order_interactions(

@@ -18,31 +18,31 @@ from pyg_irllrec.utils.node_data import check_split, read_vectors
 
 @functional_transform('irllrec_profile_vectors')
 class ProfileVectors(InteractionTransform):
-    r"""Profiles of users as vectors, without a language model (functional name:
-    :obj:`irllrec_profile_vectors`): the weighted mean of the vectors of their items
-    from training, scaled to unit length,
+    r"""Compute profiles of users as vectors, without a language model (functional name:
+    :obj:`irllrec_profile_vectors`): the weighted mean of the vectors of their training
+    items, scaled to unit length,
 
     .. math::
         \mathbf{p}_u \propto \sum_{i \in \mathcal{N}(u)} w_{ui} \mathbf{p}_i, \qquad
         w_{ui} = r_{ui} \left( 1 + \log \frac{1 + U}{1 + |\mathcal{N}(i)|} \right),
 
-    where :math:`r_{ui}` is the :obj:`rating`, or one where there is none. A user
-    without training interactions gets zeros. It is one sparse product, in
+    where :math:`r_{ui}` is the :obj:`rating`, or 1 if there are no ratings. Users
+    without training interactions get zeros. The result is one sparse product, in
     :math:`O(|\mathcal{E}| + (U + I) D_t)` memory.
 
-    It reads :obj:`edge_index` and what is stored of it, and no other interactions, so
-    it has to come after :class:`~pyg_irllrec.transforms.SplitInteractions`: held-out
-    interactions change no vector. Of the three graphs that
-    :class:`~torch_geometric.transforms.RandomLinkSplit` makes, it takes the first one.
+    Of the interactions, only :obj:`edge_index` and its :obj:`rating` are read: apply
+    the transform after :class:`~pyg_irllrec.transforms.SplitInteractions`, so that
+    held-out interactions change no vector. Of the three graphs that
+    :class:`~torch_geometric.transforms.RandomLinkSplit` returns, apply it to the first.
 
     Args:
-        source (str): The name of the items' vectors, of shape :math:`(I, D_t)`, and
-            of those that users get, of shape :math:`(U, D_t)` in :obj:`float32`.
-            (default: :obj:`"profile"`)
-        weight (str): :obj:`"idf"`, as above, or :obj:`"uniform"`, where all
-            :math:`w_{ui}` are one. (default: :obj:`"idf"`)
-        unsplit (bool): Whether to take interactions that were not split, all of them.
-            (default: :obj:`False`)
+        source (str): The attribute name of the items' vectors, of shape
+            :math:`(I, D_t)`, and of the users' vectors, of shape :math:`(U, D_t)` in
+            :obj:`float32`. (default: :obj:`"profile"`)
+        weight (str): :obj:`"idf"`, as above, or :obj:`"uniform"`, which sets all
+            :math:`w_{ui}` to 1. (default: :obj:`"idf"`)
+        unsplit (bool): Whether to accept interactions that are not split, and read all
+            of them. (default: :obj:`False`)
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
@@ -79,7 +79,7 @@ class ProfileVectors(InteractionTransform):
         super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
-        r"""The graph with a vector per user."""
+        r"""The graph with one vector per user."""
         edge_type, rates, _ = self._find(data)
         check_split(data, edge_type, self.unsplit)
         size = num_nodes(data, edge_type)
@@ -87,7 +87,7 @@ class ProfileVectors(InteractionTransform):
         vectors = read_vectors(data, item_type, self.source)
         user, item = read_edges(rates).to(vectors.device)
         weight = self._weigh(rates, item, size).to(vectors.device)
-        # Rows of a CSR matrix, as no COO product is as fast.
+        # Products with a CSR matrix are faster than those with a COO matrix.
         order = user.argsort(stable=True)
         start = torch.bincount(user, minlength=size[0]).cumsum(0)
         matrix = torch.sparse_csr_tensor(
@@ -105,7 +105,7 @@ class ProfileVectors(InteractionTransform):
         if self.weight == 'uniform':
             return torch.ones_like(item, dtype=torch.float)
         num_users, num_items = size
-        # Repeated interactions may be more than there are users.
+        # With repeated interactions, the count may exceed the number of users.
         count = torch.bincount(item, minlength=num_items).clamp(max=num_users)
         weight = (1 + ((1 + num_users) / (1 + count)).log())[item]
         if 'rating' not in rates:

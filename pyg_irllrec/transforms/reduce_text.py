@@ -26,9 +26,9 @@ from pyg_irllrec.utils.warn_caller import warn_caller
 
 @functional_transform('irllrec_reduce_text')
 class ReduceText(InteractionTransform):
-    r"""Narrow the vectors of users and items by one linear map, so that they go on
-    sharing a space (functional name: :obj:`irllrec_reduce_text`): a truncated SVD, or
-    with :obj:`whiten` PCA whitening,
+    r"""Reduce the width of the vectors of users and items by one linear map, so that
+    they still share a space (functional name: :obj:`irllrec_reduce_text`): a truncated
+    SVD, or with :obj:`whiten=True` PCA whitening,
 
     .. math::
         \mathbf{y} = \mathbf{S}^{-1/2} \mathbf{V}^{\top} (\mathbf{x} -
@@ -37,39 +37,39 @@ class ReduceText(InteractionTransform):
 
     with the mean :math:`\boldsymbol{\mu}`, the principal axes :math:`\mathbf{V}` and
     the variances :math:`\lambda_j` along them. Vectors of language models point
-    into a narrow cone, in which all cosines are alike; whitened ones use every
+    into a narrow cone, in which all cosines are similar; whitened vectors use every
     direction.
 
-    The share of variance that is kept is :obj:`data.profile_explained_variance`,
-    after :obj:`target`; below a half there is a warning.
+    The share of variance that is kept is stored in
+    :obj:`data.profile_explained_variance`, named after :obj:`target`. A share below
+    one half raises a warning.
 
     Args:
         dim (int): The new width.
-        target (str): The name of the vectors, of shape :math:`(N, D_t)` in any
-            floating-point type. They come back in :obj:`float32`, of shape
-            :math:`(N, \text{dim})`. (default: :obj:`"profile"`)
+        target (str): The attribute name of the vectors, of shape :math:`(N, D_t)` in
+            any floating-point type. They are replaced by vectors of shape
+            :math:`(N, \text{dim})` in :obj:`float32`. (default: :obj:`"profile"`)
         seed (int): The seed of the randomised SVD. (default: :obj:`0`)
-        whiten (bool): Whether every component gets unit variance. Zeros, the vectors
-            of nodes without a text, are not counted and stay zeros.
+        whiten (bool): Whether to scale every component to unit variance. Zero vectors,
+            those of nodes without a text, are left out of the fit and stay zero.
             (default: :obj:`False`)
-        shrinkage (float): The share :math:`\rho` of the mean variance
-            :math:`\bar{\lambda}` of the components in the variance that each is
-            divided by. It keeps the noise of weak components small.
-            (default: :obj:`0.0`)
-        fit_on (str or sequence of str, optional): The types of nodes that the map is
-            fitted on, of those of :obj:`sides`, such as :obj:`"item"`. It is applied
-            to all. (default: :obj:`None`, all)
-        sides (sequence of str, optional): The types of nodes that have vectors.
+        shrinkage (float): The weight :math:`\rho` of the mean variance
+            :math:`\bar{\lambda}` in the variance :math:`s_j` by which a component is
+            scaled. It keeps the noise of weak components small. (default: :obj:`0.0`)
+        fit_on (str or sequence of str, optional): The node types among :obj:`sides`
+            that the map is fitted on, such as :obj:`"item"`. It is applied to all.
+            (default: :obj:`None`, all)
+        sides (sequence of str, optional): The node types that have vectors.
             (default: :obj:`None`, users and items, found by their interactions)
-        edge_type (tuple, optional): The type of the interactions by which
-            :obj:`sides` are found. (default: :obj:`None`, found by
+        edge_type (tuple, optional): The type of the interactions that determine
+            :obj:`sides`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found the same way)
 
     Raises:
-        ValueError: If vectors are missing, not finite or of several widths, or if
-            :obj:`dim` is above their width or the number of those that are fitted.
+        ValueError: If vectors are missing, not finite or of different widths, or if
+            :obj:`dim` exceeds their width or the number of vectors in the fit.
 
     Example:
         >>> from pyg_irllrec.datasets import SyntheticIntents
@@ -110,7 +110,9 @@ class ReduceText(InteractionTransform):
         self.shrinkage = shrinkage
         self.fit_on = None if fit_on is None else as_names('fit_on', fit_on)
         if self.fit_on == ():
-            raise ValueError("'fit_on' must name a type of nodes, or be None, got none")
+            raise ValueError(
+                "'fit_on' must name at least one node type, or be None, got none"
+            )
         self.sides = None if sides is None else check_sides(sides)
         super().__init__(edge_type, rev_edge_type)
 
@@ -131,7 +133,7 @@ class ReduceText(InteractionTransform):
             rows = rows[(rows != 0).any(dim=1)]
         if self.dim > min(rows.shape):
             raise ValueError(
-                f"'dim' must be at most {min(rows.shape)}, as '{self.target}' has "
+                f"'dim' must be at most {min(rows.shape)}, because '{self.target}' has "
                 f'{rows.size(0)} rows of width {rows.size(1)}, got {self.dim}'
             )
         mean, axes, kept = self._fit(rows.numpy())
@@ -149,20 +151,21 @@ class ReduceText(InteractionTransform):
         return data
 
     def _fit(self, rows: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor, float]:
-        r"""What is taken from each row, what it is multiplied by, and the share of
-        variance that is kept."""
+        r"""The mean to subtract, the matrix to multiply by, and the share of variance
+        that is kept."""
         with np.errstate(divide='ignore', invalid='ignore'):
             if self.whiten:
                 model = PCA(self.dim, random_state=self.seed).fit(rows)
                 mean, axes = model.mean_, model.components_.T
                 variance = model.explained_variance_
                 shrunk = variance + self.shrinkage * (variance.mean() - variance)
-                # Along what has no variance but that of rounding, there is nothing.
+                # A variance this small is only rounding error.
                 is_sound = shrunk > 1e-10 * np.square(rows).mean()
                 axes = np.where(is_sound, axes / np.sqrt(shrunk), 0)
             else:
                 model = TruncatedSVD(self.dim, random_state=self.seed).fit(rows)
                 mean, axes = np.zeros(rows.shape[1]), model.components_.T
         kept = float(model.explained_variance_ratio_.sum())
-        kept = kept if np.isfinite(kept) else 1.0  # All rows are one: nothing is lost.
+        if not np.isfinite(kept):  # All rows are equal: nothing is lost.
+            kept = 1.0
         return torch.from_numpy(mean).float(), torch.from_numpy(axes).float(), kept

@@ -16,33 +16,33 @@ from pyg_irllrec.utils.select_rows import num_rows
 
 @functional_transform('irllrec_remap_ids')
 class RemapIds(InteractionTransform):
-    r"""Numbers users and items from zero, without gaps, and keeps the ids that they
-    had (functional name: :obj:`irllrec_remap_ids`).
+    r"""Number users and items from 0, without gaps, and keep their ids (functional
+    name: :obj:`irllrec_remap_ids`).
 
-    - Without :obj:`data['user'].id`, the users in :obj:`edge_index` are original ids,
-      any integers. Those that occur, in ascending order, become
-      :obj:`data['user'].id`, and their places in it the new numbers;
-      :obj:`num_nodes` is set.
-    - Without it, but with rows such as :obj:`data['user'].x`, the users in
-      :obj:`edge_index` are the numbers of these rows, and so are the ids.
-    - With it, :obj:`edge_index` holds places in :obj:`data['user'].id`. Users without
-      any interaction are removed, with all that is stored of them; the others keep
-      their order and their ids.
+    - If there is neither :obj:`data['user'].id` nor another attribute with one row per
+      user, the users in :obj:`edge_index` are original ids: any integers. The distinct
+      ones, in ascending order, become :obj:`data['user'].id`, and their positions the
+      new numbers; :obj:`num_nodes` is set.
+    - If there is no :obj:`data['user'].id`, but another attribute such as
+      :obj:`data['user'].x`, the users in :obj:`edge_index` are the indices of its rows,
+      and become the ids.
+    - If there is :obj:`data['user'].id`, :obj:`edge_index` holds positions in it.
 
-    The same goes for items. Edges of other types follow, and go where one of their
-    nodes has no interaction.
+    In the last two cases, users without interactions are removed with their attributes;
+    the others keep their order. The same holds for items. Edges of other types are
+    renumbered, and removed if one of their nodes is.
 
     Args:
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found the same way)
 
     Raises:
-        ValueError: If there are no interactions, rows of nodes without :obj:`id` are
-            not of one number, edges hold nodes without an id,
-            interactions are already split, or something was already made of them.
+        ValueError: If there are no interactions, the attributes of nodes without
+            :obj:`id` differ in length, an edge has a node without an id, interactions
+            are already split, or something was already derived from them.
 
     Example:
         >>> import torch
@@ -88,13 +88,13 @@ def _has_rows(store: Any) -> bool:
 
 
 def _num_rows(side: str, store: Any) -> int:
-    r"""How many nodes have rows, all that is stored without :obj:`id`."""
+    r"""The number of nodes, by the rows of their attributes."""
     rows = [(key, num_rows(value)) for key, value in store.items()]
     found = {key: count for key, count in rows if count is not None}
     if len(set(found.values())) > 1:
-        counts = ', '.join(f'{count} of {key!r}' for key, count in found.items())
+        counts = ', '.join(f'{count} rows of {key!r}' for key, count in found.items())
         raise ValueError(
-            f"data['{side}'] must hold 'id', the original id of each node, as its rows "
-            f'are not of one number: {counts}'
+            f"data['{side}'] must hold 'id', the original id of each node, because its "
+            f'attributes differ in length: {counts}'
         )
     return next(iter(found.values()))

@@ -36,64 +36,64 @@ TRAIN, VAL, TEST, LEFT_OUT = range(4)
 
 @functional_transform('irllrec_split_interactions')
 class SplitInteractions(InteractionTransform):
-    r"""Splits interactions into those for training, which stay in :obj:`edge_index`
-    with all that is stored of them (and in their reverse, where there is one), and
-    held-out ones, :obj:`val_edge_label_index` and :obj:`test_edge_label_index`
-    (functional name: :obj:`irllrec_split_interactions`). Each keeps the order that it
-    had. A share of 0 gives no index.
+    r"""Split interactions for training, validation and test (functional name:
+    :obj:`irllrec_split_interactions`). Training interactions stay in :obj:`edge_index`
+    with their attributes (and in the reverse, if there is one); held-out interactions
+    move to :obj:`val_edge_label_index` and :obj:`test_edge_label_index`. Each part
+    keeps its order. A share of 0 adds no index.
 
-    - :obj:`by="random"`: of each user's interactions the shares :obj:`val` and
-      :obj:`test`, rounded to whole numbers, drawn at random.
-    - :obj:`by="time"`: of each user's interactions the newest ones to test, the next
-      ones to validation, in these shares.
-    - :obj:`by="leave_one_out"`: each user's last interaction to test and the one
-      before to validation; last by :obj:`time` where there is one, else at random.
+    - :obj:`by="random"`: the shares :obj:`val` and :obj:`test` of each user's
+      interactions, rounded to whole numbers, are drawn at random.
+    - :obj:`by="time"`: in these shares, each user's newest interactions are the test
+      part, and the next newest the validation part.
+    - :obj:`by="leave_one_out"`: each user's last interaction is for the test, and the
+      one before it for validation: last by :obj:`time` if there is one, else at random.
 
-    **Repeated interactions** are one: of those of a user with an item the last stays,
-    by :obj:`time` where there is one and then by place, before anything is counted,
-    so that no pair is on two sides. Ties in time are broken by the seed. The order in
-    which interactions are stored makes no difference to which side they are on.
+    **Repeated interactions** count once: of the interactions of a user with an item,
+    only the last is kept, by :obj:`time` if there is one, then by position. This
+    happens before anything is counted, so no pair is in two parts. The seed breaks ties
+    in time. The order in which interactions are stored does not change the split.
 
-    **Short users**: a user who would be left with fewer than :obj:`min_train`
-    interactions to train on keeps all of them there. With one cut for all users
-    (:obj:`per_user=False`) this would train on interactions from after the cut, so that
-    there it is not the default.
+    **Short users**: a user who would have fewer than :obj:`min_train` training
+    interactions keeps all of them for training. With one cut for all users
+    (:obj:`per_user=False`), this would train on interactions from after the cut; there
+    :obj:`min_train` is 0 by default.
 
-    **A test set that is given**, :obj:`edge_label_index` as
+    **A given test set**, :obj:`edge_label_index` as in
     :class:`~torch_geometric.datasets.AmazonBook` and
-    :class:`~torch_geometric.datasets.MovieLens100K` have it, is kept with
-    :obj:`test=0`: it becomes :obj:`test_edge_label_index` (and its ratings
-    :obj:`test_edge_label`; negative edges go), and validation interactions are taken
-    out of :obj:`edge_index`.
+    :class:`~torch_geometric.datasets.MovieLens100K`, is kept with :obj:`test=0`: it
+    becomes :obj:`test_edge_label_index` (its ratings become :obj:`test_edge_label`, and
+    negative edges are removed), and only validation interactions are taken from
+    :obj:`edge_index`.
 
-    **Cold items** are held out but never trained on. A warning counts them, and
-    :obj:`data['item'].cold` marks them, of shape :math:`(I)`.
+    **Cold items** are held out but never trained on. A warning counts them, and the
+    mask :obj:`data['item'].cold`, of shape :math:`(I)`, marks them.
 
     Args:
         by (str): :obj:`"random"`, :obj:`"leave_one_out"` or :obj:`"time"`.
             (default: :obj:`"random"`)
-        val (float): The share for validation; without meaning for
-            :obj:`"leave_one_out"`. (default: :obj:`0.1`)
-        test (float): The share for the test, likewise. (default: :obj:`0.2`)
+        val (float): The share for validation; not used by :obj:`"leave_one_out"`.
+            (default: :obj:`0.1`)
+        test (float): The share for the test; not used by :obj:`"leave_one_out"`, but 0
+            keeps a given test set. (default: :obj:`0.2`)
         seed (int): The seed of all draws, the same on every device.
             (default: :obj:`0`)
-        per_user (bool): Whether the shares are of each user's interactions, or of
-            all. (default: :obj:`True`)
-        min_train (int, optional): The least number of training interactions per user.
-            (default: :obj:`None`, 1, or 0 where :obj:`per_user` is :obj:`False`)
-        cold (str): Whether to :obj:`"keep"` held-out interactions of cold items or
-            to :obj:`"drop"` them. (default: :obj:`"keep"`)
+        per_user (bool): Whether the shares apply to each user's interactions, or to
+            all interactions together. (default: :obj:`True`)
+        min_train (int, optional): The smallest number of training interactions per
+            user. (default: :obj:`None`, 1 if :obj:`per_user`, else 0)
+        cold (str): Whether to :obj:`"keep"` or to :obj:`"drop"` the held-out
+            interactions of cold items. (default: :obj:`"keep"`)
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found the same way)
 
     Raises:
         ValueError: If an argument is out of range, there are no interactions,
-            :obj:`time` is missing, holds no integers or mixes units, ids are out of
-            range, interactions are already split, or something was already made of
-            them.
+            :obj:`time` is missing, is not integer or mixes units, ids are out of range,
+            interactions are already split, or something was already derived from them.
 
     Example:
         >>> import torch
@@ -142,7 +142,7 @@ class SplitInteractions(InteractionTransform):
         super().__init__(edge_type, rev_edge_type)
 
     def forward(self, data: HeteroData) -> HeteroData:
-        r"""The graph with training interactions, and the held-out ones beside it."""
+        r"""The graph with training interactions and, beside them, the held-out ones."""
         edge_type, store, reverse = self._find(data)
         layout = check_unsplit(
             data, store, reverse, type(self).__name__, allowed=(SplitLayout.TEST_SET,)
@@ -164,7 +164,7 @@ class SplitInteractions(InteractionTransform):
             time = time[last]
         split = torch.full_like(user, LEFT_OUT, dtype=torch.uint8)
         split[last] = self._split(pair // num_items, time, num_users, given is None)
-        if given is not None:  # Items of a test set that is given may be cold as well.
+        if given is not None:  # Items of a given test set may be cold, too.
             item = torch.cat([item, given[1]])
             split = torch.cat([split, split.new_full(given[1].shape, TEST)])
         cold = _cold_items(item, split, num_items)
@@ -184,12 +184,12 @@ class SplitInteractions(InteractionTransform):
         return data
 
     def _read_test_set(self, store: Any, num_users: int, num_items: int) -> Tensor:
-        r"""The test set that is given, checked."""
+        r"""Return the given test set, checked."""
         if self.test != 0:
             raise ValueError(
                 "'data' already holds a test set, 'edge_label_index' or "
-                "'pos_edge_label_index': pass test=0 to keep it and take validation "
-                f"out of 'edge_index', or delete it, got test={self.test}"
+                "'pos_edge_label_index': pass test=0 to keep it and take "
+                f"validation from 'edge_index', or delete it, got test={self.test}"
             )
         test = positive_edges(store)
         check_node_ids(test[0], num_users, 'edge_label_index[0] (users)')
@@ -199,8 +199,8 @@ class SplitInteractions(InteractionTransform):
     def _split(
         self, user: Tensor, time: Optional[Tensor], num_users: int, with_test: bool
     ) -> Tensor:
-        r"""The side of each interaction, of shape :math:`(|\mathcal{E}|)`. They come
-        sorted by user, so that what follows reads memory in order."""
+        r"""The part of each interaction, of shape :math:`(|\mathcal{E}|)`. Interactions
+        are sorted by user, so that memory is read in order."""
         group = user if self.per_user else torch.zeros_like(user)
         order = self._order(group, time)
         count = torch.bincount(group, minlength=num_users)
@@ -210,7 +210,7 @@ class SplitInteractions(InteractionTransform):
             num_test, num_val = _share(count, self.test), _share(count, self.val)
         if not with_test:
             num_test = torch.zeros_like(num_val)
-        # How many of the same group come behind; sorting by group moved none of it.
+        # How many of its group follow. `order` moves interactions only within a group.
         place = torch.arange(group.numel(), device=group.device)
         behind = count.cumsum(0)[group] - 1 - place
         test = behind < num_test[group]
@@ -223,32 +223,34 @@ class SplitInteractions(InteractionTransform):
         return split
 
     def _order(self, group: Tensor, time: Optional[Tensor]) -> Tensor:
-        r"""Interactions by group, those of one in the order in which the last ones are
-        held out: at random, or by time and at random where that is the same."""
+        r"""Interactions by group, and within a group in the order in which the last are
+        held out: at random, or by time with ties at random."""
         generator = torch.Generator().manual_seed(self.seed)
         draw = torch.randint(2**32, group.shape, generator=generator)
         order = (group << 32 | draw.to(group.device)).argsort(stable=True)
         if time is None or self.by == 'random':
             return order
         if (int(group.max()) + 1) * (int(time.max()) - int(time.min()) + 1) >= 2**63:
-            time = time.unique(return_inverse=True)[1]  # Only its order counts.
+            time = time.unique(return_inverse=True)[1]  # Only their order matters.
         low, high = time.aminmax()
         key = group * (high - low + 1) + time - low
         return order[key[order].argsort(stable=True)]
 
     def _treat_cold(self, cold: Tensor, item: Tensor, split: Tensor) -> None:
-        mine = cold[item] & (split != LEFT_OUT)
-        if not bool(mine.any()):
+        is_cold = cold[item] & (split != LEFT_OUT)
+        if not bool(is_cold.any()):
             return
         held = (split == VAL) | (split == TEST)
-        done = 'dropped' if self.cold == 'drop' else "kept (cold='drop' drops them)"
+        done = (
+            'dropped' if self.cold == 'drop' else "kept (pass cold='drop' to drop them)"
+        )
         warn_caller(
             f'{int(cold.sum())} of {cold.numel()} items are held out but never trained '
-            f'on: their {int(mine.sum())} of {int(held.sum())} held-out interactions '
-            f'are {done}'
+            f'on: {int(is_cold.sum())} of {int(held.sum())} held-out interactions are '
+            f'theirs and are {done}'
         )
         if self.cold == 'drop':
-            split[mine] = LEFT_OUT
+            split[is_cold] = LEFT_OUT
 
 
 def _rename_test_set(store: Any, given: Tensor, kept: Tensor) -> None:
@@ -271,7 +273,8 @@ def _share(count: Tensor, share: float) -> Tensor:
 
 
 def _cold_items(item: Tensor, split: Tensor, num_items: int) -> Tensor:
-    r"""Which items are held out but never trained on, of shape :math:`(I)`."""
+    r"""The mask of items that are held out but never trained on, of shape
+    :math:`(I)`."""
     count = torch.bincount(item[split != LEFT_OUT], minlength=num_items)
     trained = torch.bincount(item[split == TRAIN], minlength=num_items)
     return (count > 0) & (trained == 0)

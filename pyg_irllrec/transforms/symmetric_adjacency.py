@@ -27,37 +27,37 @@ from pyg_irllrec.utils.select_edges import edge_attributes, select_edges
 
 @functional_transform('irllrec_symmetric_adjacency')
 class SymmetricAdjacency(InteractionTransform):
-    r"""Make the undirected user-item graph once, with the weights of
+    r"""Build the undirected user-item graph once, with the weights of
     :math:`\mathbf{D}^{-1/2} \mathbf{A} \mathbf{D}^{-1/2}` (functional name:
-    :obj:`irllrec_symmetric_adjacency`): users first, then items, as
-    :func:`~pyg_irllrec.utils.bipartite_edge_index` makes it. Only training
-    interactions enter, those of :obj:`edge_index`; repeated ones count once, and
-    ratings do not count. Interactions stay where they are; the graph becomes
+    :obj:`irllrec_symmetric_adjacency`): users first, then items, as in
+    :func:`~pyg_irllrec.utils.bipartite_edge_index`. Only training interactions, those
+    in :obj:`edge_index`, become edges; repeated interactions count once, and ratings
+    are ignored. Interactions stay where they are; the graph is stored in
 
     - :obj:`data.edge_index`, an :class:`~torch_geometric.EdgeIndex` sorted by target
       with the transposed view cached, and :obj:`data.edge_weight`, or
     - :obj:`data.adj_t`, a sparse matrix, which is its own transpose.
 
-    On homogeneous :class:`~torch_geometric.data.Data`, :obj:`data.edge_index` is
-    normalised, which must hold both directions of every edge. Loops that it has
-    stay. With the layout :obj:`"edge_index"` it is replaced and what is stored of
-    each edge sorted alike, of repeated edges that of the first.
+    On homogeneous :class:`~torch_geometric.data.Data`, :obj:`data.edge_index` itself is
+    normalised; it must hold both directions of every edge. Its self-loops stay. The
+    layout :obj:`"edge_index"` replaces it and sorts the edge attributes in the same
+    way; repeated edges keep the attributes of the first.
 
     Args:
         layout (str): :obj:`"edge_index"`, or for :obj:`data.adj_t` :obj:`"csr"`,
             :obj:`"coo"` or :obj:`"sparse_tensor"` (needs torch-sparse).
             (default: :obj:`"edge_index"`)
-        self_loops (bool): Whether every node is its own neighbour and counts in its
-            degree, as in GCN. (default: :obj:`False`)
+        self_loops (bool): Whether to add a self-loop to every node, which counts in
+            its degree, as in GCN. (default: :obj:`False`)
         edge_type (tuple, optional): The type of the interactions in a
             :class:`~torch_geometric.data.HeteroData`. (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found the same way)
 
     Raises:
-        ValueError: If an argument is none of these, ids are out of range, there is
-            no edge, or a homogeneous graph is directed or has weights.
+        ValueError: If an argument is invalid, ids are out of range, there is no edge,
+            or a homogeneous graph is directed or has weights.
         ImportError: If torch-sparse is needed and missing.
 
     Example:
@@ -120,8 +120,8 @@ class SymmetricAdjacency(InteractionTransform):
 def _check_homogeneous(data: GraphData, edge_index: Tensor, size: int) -> None:
     if 'edge_weight' in data:
         raise ValueError(
-            'SymmetricAdjacency counts edges and takes no weights: '
-            "'edge_weight' must not be there"
+            "'edge_weight' must be absent, because SymmetricAdjacency computes weights "
+            'from edges alone: delete it'
         )
     check_node_ids(edge_index, size)
     source, target = edge_index
@@ -131,7 +131,7 @@ def _check_homogeneous(data: GraphData, edge_index: Tensor, size: int) -> None:
         raise ValueError(
             "'edge_index' must hold both directions of every edge, got "
             f'{int(single.sum())} of {single.numel()} edges without their reverse '
-            f'(first: {edge}): apply ToUndirected() before'
+            f'(first: {edge}): apply ToUndirected() first'
         )
 
 
@@ -155,7 +155,7 @@ def _matrix(graph: EdgeIndex, weight: Tensor, layout: str) -> Adj:
         is_sorted=True,
         trust_data=True,
     )
-    out.storage.csr2csc()  # Kept by the matrix: products need it to go backward.
+    out.storage.csr2csc()  # Cached: the backward pass of products needs it.
     return out
 
 
@@ -163,9 +163,9 @@ def _sort_attributes(data: GraphData, store: object, order: Tensor) -> None:
     names = edge_attributes(data, store)
     if names and int(order.max()) >= data.edge_index.size(1):
         raise ValueError(
-            'loops that are added have no values of '
-            f'{", ".join(map(repr, names))}: delete what is stored of edges, or take '
-            "a layout that leaves 'edge_index' as it is"
+            "'self_loops' must be False for edges with attributes, because added loops "
+            f'have none, got {", ".join(map(repr, names))}: delete them, or choose a '
+            "layout that leaves 'edge_index' unchanged"
         )
     if names:
         select_edges(data, store, order)

@@ -59,9 +59,9 @@ def test_vectors_of_them(path):
 
 
 def test_missing_and_failed_nodes_are_named(path):
-    with pytest.raises(ValueError, match=r"'user', 2 of 4 are missing .*\(9, 10\)"):
+    with pytest.raises(ValueError, match=r"'user', but 2 of 4 are missing .*\(9, 10\)"):
         AddIntents(path)(data(users=(7, 8, 9, 10)))
-    with pytest.raises(ValueError, match=r"'item', 1 of 1 are missing .*\('z'\)"):
+    with pytest.raises(ValueError, match=r"'item', but 1 of 1 are missing .*\('z'\)"):
         AddIntents(path)(data(items=('z',)))
     out = AddIntents(path, missing='blank')(data(users=(9, 8, 10)))
     assert out['user'].intent_text == ['', 'of 8: why.', '']
@@ -95,12 +95,16 @@ def test_intents_belong_to_their_split(tmp_path):
     rates = other['user', 'rates', 'item']
     rates.edge_index = torch.tensor([[0, 0, 1], [0, 1, 2]])
     rates.val_edge_label_index = torch.tensor([[1], [1]])
-    with pytest.raises(ValueError, match=r"1 of 2 nodes of 'user' have others \(8\)"):
+    with pytest.raises(
+        ValueError, match=r"1 of 2 nodes of 'user' have other evidence here \(8\)"
+    ):
         AddIntents(path)(other)
     assert AddIntents(path, check_evidence=False)(other)['user'].intent_text[1]
     other = split_data()
     other['item'].text = ['apple', 'bread', 'cakes']
-    with pytest.raises(ValueError, match=r"1 of 3 nodes of 'item' have others \('c'\)"):
+    with pytest.raises(
+        ValueError, match=r"1 of 3 nodes of 'item' have other evidence here \('c'\)"
+    ):
         AddIntents(path)(other)
     del other['item'].text
     with pytest.raises(ValueError, match=r'cannot be compared .* must hold texts'):
@@ -147,7 +151,7 @@ def test_intents_of_texts_that_a_node_does_not_have(tmp_path):
         for each, n in zip(evidence, (1, 1, 99))
     ]
     save_intents(tmp_path / 'a.jsonl', records, {'evidence': evidence.describe()})
-    with pytest.raises(ValueError, match=r"1 of 3 nodes of 'item' rest on .* \('c'\)"):
+    with pytest.raises(ValueError, match=r"1 of 3 nodes of 'item' cite .* \('c'\)"):
         AddIntents(tmp_path / 'a.jsonl')(split_data())
 
 
@@ -217,7 +221,7 @@ def test_sides_are_those_of_the_manifest(tmp_path):
     path = extracted(tmp_path / 'a.jsonl', split_data(), sides='user')
     out = AddIntents(path)(split_data())
     assert out['user'].intent_text[1] and 'intent_text' not in out['item']
-    with pytest.raises(ValueError, match="intents of each node of 'item', 3 of 3"):
+    with pytest.raises(ValueError, match="intents of each node of 'item', but 3 of 3"):
         AddIntents(path, sides='item')(split_data())
 
 

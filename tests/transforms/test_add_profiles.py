@@ -69,7 +69,7 @@ def test_nodes_without_a_profile(tmp_path):
     records = [IntentRecord('user', 0, 'ok', (), profile='Likes tea.')]
     save_intents(tmp_path / 'a.jsonl', records, {'what': 'profiles'})
     with pytest.raises(
-        ValueError, match="must hold profiles of each node of 'user', 4"
+        ValueError, match="must hold profiles of each node of 'user', but 4"
     ):
         AddProfiles(tmp_path / 'a.jsonl', sides='user')(split())
     out = AddProfiles(tmp_path / 'a.jsonl', missing='blank')(split())

@@ -86,9 +86,7 @@ def test_composes():
     transform = T.Compose([BinarizeRatings(4), T.ToUndirected(), T.ToDevice('cpu')])
     out = transform(data)
     assert out['item', 'rev_rates', 'user'].num_edges == 12
-    with pytest.raises(
-        ValueError, match='BinarizeRatings must come before what is made'
-    ):
+    with pytest.raises(ValueError, match='BinarizeRatings must come before transforms'):
         BinarizeRatings(4)(SymmetricAdjacency()(data))
     (out,) = IterableWrapper([data]).irllrec_binarize_ratings(4)
     assert out[RATES].num_edges == 12
@@ -119,7 +117,7 @@ def test_errors():
     del data[RATES].rating
     with pytest.raises(
         ValueError,
-        match=r"'rating' per interaction, got 'number', 'time', .* rating=...",
+        match=r"one 'rating' per interaction, got 'number', 'time', .* as 'rating'",
     ):
         BinarizeRatings(1)(data)
     for least in (None, '4', math.nan, True):
@@ -145,7 +143,7 @@ def test_ratings_of_another_name():
     # With edges of their own, labels are not those of 'edge_index'.
     data[RATES].edge_label_index = edges([(0, 1), (1, 2)])
     data[RATES].edge_label = torch.tensor([3, 4])
-    with pytest.raises(ValueError, match=r"must hold a 'edge_label' per interaction"):
+    with pytest.raises(ValueError, match=r"must hold one 'edge_label' per interaction"):
         BinarizeRatings(3, rating='edge_label')(data)
 
 

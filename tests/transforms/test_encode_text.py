@@ -107,7 +107,7 @@ def test_says_once_that_most_texts_are_blank(data, encoder):
         "3 of 5 texts in 'profile_text' are blank: these nodes get zeros as 'profile'"
     )
     data['user'].profile_text, data['item'].profile_text = ['', ''], ['', '', '']
-    with pytest.raises(ValueError, match='must hold a text to encode, got 5 blanks'):
+    with pytest.raises(ValueError, match='must hold at least one text, got 5 blanks'):
         EncodeText(encoder)(data)
 
 
@@ -150,7 +150,7 @@ def test_wrong_arguments(data, encoder):
     del data['user'].profile_text
     with pytest.raises(ValueError, match=r"data\['user'\].profile_text, got none"):
         EncodeText(encoder)(data)
-    with pytest.raises(ValueError, match=r'needs users and items, a HeteroData'):
+    with pytest.raises(ValueError, match=r'needs users and items in a HeteroData'):
         EncodeText(encoder)(data.to_homogeneous())
 
 

@@ -155,14 +155,16 @@ def test_errors():
         KCore(1)(hetero([]))
     with pytest.raises(ValueError, match='leave nothing of 0 users and 0 items with 0'):
         KCore(1)(hetero([], 0, 0))
-    with pytest.raises(ValueError, match=r'KCore needs users and items, .* got Data'):
+    with pytest.raises(ValueError, match=r'KCore needs users and items in .* got Data'):
         KCore(1)(Data(edge_index=edges([(0, 1)])))
     with pytest.raises(
         ValueError,
         match=r"holds .*'val_edge_label_.*: apply KCore before SplitInteractions",
     ):
         KCore(1)(SplitInteractions()(data))
-    with pytest.raises(ValueError, match='KCore must come before what is made of'):
+    with pytest.raises(
+        ValueError, match='KCore must come before transforms that derive'
+    ):
         KCore(1)(SymmetricAdjacency('csr')(data))
     del data['item'].num_nodes, data['item'].x
     with (

@@ -141,17 +141,20 @@ def test_wrong_arguments(data):
     ):
         ReduceText(0)
     with pytest.raises(
-        ValueError, match=r"'dim' must be at most 10, as 'profile' has 50 rows of width"
+        ValueError,
+        match=r"'dim' must be at most 10, because 'profile' has 50 rows of width",
     ):
         ReduceText(11)(data)
     with pytest.raises(ValueError, match="'shrinkage' must be 0 unless whiten=True"):
         ReduceText(2, shrinkage=0.5)
     with pytest.raises(ValueError, match="'fit_on' must be one of 'user', 'item', got"):
         ReduceText(2, fit_on='film')(data)
-    with pytest.raises(ValueError, match="'fit_on' must name a type of nodes"):
+    with pytest.raises(ValueError, match="'fit_on' must name at least one node type"):
         ReduceText(2, fit_on=[])
     data['item'].profile[4:] = 0
-    with pytest.raises(ValueError, match="'dim' must be at most 4, as 'profile' has 4"):
+    with pytest.raises(
+        ValueError, match="'dim' must be at most 4, because 'profile' has 4"
+    ):
         ReduceText(5, whiten=True, fit_on='item')(data)
     data['user'].profile[3, 0] = float('inf')
     with pytest.raises(ValueError, match=r"'user'.*must be finite.*first: row 3"):

@@ -122,7 +122,7 @@ def test_errors():
     with pytest.raises(ValueError, match=r"must hold an 'edge_index' .*, got edges of"):
         RemapIds()(HeteroData())
     with pytest.raises(
-        ValueError, match=r'RemapIds needs users and items, .* got Data'
+        ValueError, match=r'RemapIds needs users and items in .* got Data'
     ):
         RemapIds()(Data(edge_index=edges([(0, 1)])))
     with pytest.raises(
@@ -134,7 +134,8 @@ def test_errors():
     data = raw([(5, 5)])
     data['item'].x, data['item'].names = torch.zeros(9, 1), ['a', 'b']
     with pytest.raises(
-        ValueError, match=r"must hold 'id', .* one number: 9 of 'x', 2 of 'names'"
+        ValueError,
+        match=r"must hold 'id', .* in length: 9 rows of 'x', 2 rows of 'names'",
     ):
         RemapIds()(data)
     with pytest.raises(
@@ -145,6 +146,8 @@ def test_errors():
     data = hetero([(0, 0), (1, 1)])
     with pytest.raises(ValueError, match='apply RemapIds before SplitInteractions'):
         RemapIds()(SplitInteractions()(data))
-    with pytest.raises(ValueError, match='RemapIds must come before what is made of'):
+    with pytest.raises(
+        ValueError, match='RemapIds must come before transforms that derive'
+    ):
         RemapIds()(SymmetricAdjacency()(data))
     assert repr(RemapIds()) == 'RemapIds()'
