@@ -1,7 +1,7 @@
-r"""From raw text to intents and to vectors. A chat model is a callable that answers
+r"""Turn raw text into intents and vectors. A chat model is a callable that answers
 conversations. An encoder is a callable that turns a list of texts into an array with
-one row per text. A method :obj:`describe` of either returns how its results are made,
-for the records beside them."""
+one row per text. Both have a method :obj:`describe` that returns their settings, which
+are saved with their results."""
 
 from .chat import (
     ChatError,

@@ -8,19 +8,19 @@ from typing import Any, Optional
 from pyg_irllrec.utils.argument_checks import check_instance
 
 VARIABLE = 'OPENAI_API_KEY'
-_LONG = 8  # From here on a key is found inside words.
-_WORD = 4  # From here on it is found as a word; a shorter one after 'Bearer' alone.
+_LONG = 8  # Keys of at least this length are redacted inside words, too.
+_WORD = 4  # These are redacted as whole words; shorter keys only after 'Bearer'.
 
 
 class ApiKey:
-    r"""The key of an endpoint. It is neither shown nor pickled.
+    r"""The key of an endpoint, which is never shown or pickled.
 
     Args:
-        key (str, optional): The key; :obj:`None` to read the environment variable
-            :obj:`OPENAI_API_KEY` at every :meth:`get`.
+        key (str, optional): The key. With :obj:`None`, each :meth:`get` reads the
+            environment variable :obj:`OPENAI_API_KEY`.
 
     Raises:
-        ValueError: If the key cannot be sent.
+        ValueError: If the key has characters that cannot be sent.
     """
 
     __slots__ = ('_key',)
@@ -29,23 +29,23 @@ class ApiKey:
         self._key = None if key is None else _check_key(key)
 
     def get(self) -> str:
-        r"""The key.
+        r"""Return the key.
 
         Raises:
-            ValueError: If there is none, or it cannot be sent.
+            ValueError: If there is no key, or it has characters that cannot be sent.
         """
         if self._key is not None:
             return self._key
         if VARIABLE not in os.environ:
             raise ValueError(
-                f"'api_key' must be given, or the environment variable {VARIABLE} set "
-                '(an endpoint without keys accepts any)'
+                f"'api_key' must be given, or the environment variable {VARIABLE} must "
+                'be set (an endpoint without keys accepts any value)'
             )
         return _check_key(os.environ[VARIABLE])
 
     def redact(self, text: str, key: Optional[str] = None) -> str:
-        r"""The text without the key. Keys of a few letters, which endpoints without
-        keys are given, are looked for as whole words, not inside others.
+        r"""Replace the key in a text. A short key, such as a dummy key for an endpoint
+        without keys, is only replaced as a whole word.
 
         Args:
             text (str): The text.
@@ -68,19 +68,19 @@ class ApiKey:
         if self._key is not None:
             raise pickle.PicklingError(
                 "a model with an 'api_key' cannot be pickled, because the file would "
-                f'hold the key: set {VARIABLE} instead'
+                f'contain the key: set {VARIABLE} instead'
             )
         return type(self), ()
 
 
 def _check_key(key: str) -> str:
-    r"""Return the key without surrounding blanks, or raises a :class:`ValueError`
-    that does not show it."""
+    r"""Return the key without surrounding whitespace, or raise a :class:`ValueError`
+    that does not show the key."""
     check_instance('api_key', key, str)
-    key = key.strip()  # Files and shells end in line breaks.
+    key = key.strip()  # Files often end in a line break.
     if not key or not key.isascii() or not key.isprintable() or ' ' in key:
         raise ValueError(
             f"the API key ('api_key' or {VARIABLE}) must be printable ASCII characters "
-            'without blanks'
+            'without spaces'
         )
     return key

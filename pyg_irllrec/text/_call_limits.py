@@ -7,17 +7,17 @@ from typing import Any, Optional
 
 
 class ResponseTooLong(ValueError):
-    r"""A response is longer than the limit."""
+    r"""A response exceeds the size limit."""
 
 
 class CallLimits(threading.local):
-    r"""One deadline and one size for all parts of a call: connecting, headers, the body
-    of an answer or of an error, and what it is unpacked to. The timeouts of HTTP
-    clients apply per read, so that a slow server could hold a thread indefinitely.
+    r"""One deadline and one size limit for a whole call: the connection, the headers,
+    the body of the response and its uncompressed content. The timeouts of HTTP clients
+    apply to each read, so a slow server could block a thread indefinitely.
 
     Args:
-        timeout (float): The seconds per call.
-        max_bytes (int): The bytes per response.
+        timeout (float): The largest number of seconds per call.
+        max_bytes (int): The largest number of bytes per response.
     """
 
     def __init__(self, timeout: float, max_bytes: int) -> None:
@@ -25,22 +25,22 @@ class CallLimits(threading.local):
         self._max_bytes = max_bytes
         self._deadline = float('inf')
         self._left = max_bytes
-        self._packing = 'identity'
+        self._encoding = 'identity'
 
     def guard(self, client: Any) -> None:
-        r"""Put the limits on a client of httpx, in each thread from its next request
-        on."""
+        r"""Apply the limits to an httpx client. In each thread, they take effect with
+        the next request."""
         for transport in (client._transport, *client._mounts.values()):
             pool = getattr(transport, '_pool', None)
             if pool is not None:
                 pool._network_backend = _Backend(pool._network_backend, self)
         client.event_hooks = {
             'request': [self._start],
-            'response': [self._keep_packed],
+            'response': [self._keep_compressed],
         }
 
     def seconds_left(self, timeout: Optional[float]) -> Optional[float]:
-        r"""The timeout of a read, within the deadline."""
+        r"""Return the timeout of a read, capped by the deadline."""
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -49,44 +49,44 @@ class CallLimits(threading.local):
         return left if timeout is None else min(timeout, left)
 
     def take(self, num_bytes: int) -> None:
-        r"""Counts what was received."""
+        r"""Count received bytes."""
         self._left -= num_bytes
         if self._left < 0:
             raise ResponseTooLong(
-                f'its response is longer than {self._max_bytes} bytes'
+                f'the response is longer than {self._max_bytes} bytes'
             )
 
-    def unpack(self, body: bytes) -> bytes:
-        r"""The body of the last response. Some servers compress although nobody asked
-        for it."""
-        packing = self._packing.strip().lower()
-        if packing in ('identity', ''):
+    def decompress(self, body: bytes) -> bytes:
+        r"""Decompress the body of the last response. Some servers compress responses
+        unasked."""
+        encoding = self._encoding.strip().lower()
+        if encoding in ('identity', ''):
             return body
-        if packing not in ('gzip', 'x-gzip', 'deflate'):
-            raise ValueError(f'its response is compressed by {packing[:40]}')
-        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        if encoding not in ('gzip', 'x-gzip', 'deflate'):
+            raise ValueError(f'the response has the unknown encoding {encoding[:40]}')
+        decompressor = zlib.decompressobj(zlib.MAX_WBITS | 32)
         try:
-            unpacked = unpacker.decompress(body, self._max_bytes + 1)
+            content = decompressor.decompress(body, self._max_bytes + 1)
         except zlib.error as error:
-            raise ValueError(f'its response is damaged: {error}') from None
-        if len(unpacked) > self._max_bytes:
+            raise ValueError(f'the response is damaged: {error}') from None
+        if len(content) > self._max_bytes:
             raise ResponseTooLong(
-                f'its response is longer than {self._max_bytes} bytes'
+                f'the response is longer than {self._max_bytes} bytes'
             )
-        return unpacked
+        return content
 
     def _start(self, request: Any) -> None:
         self._deadline = time.monotonic() + self._timeout
         self._left = self._max_bytes
-        self._packing = 'identity'
+        self._encoding = 'identity'
 
-    def _keep_packed(self, response: Any) -> None:
-        # The client would unpack it to any size.
-        self._packing = response.headers.pop('content-encoding', 'identity')
+    def _keep_compressed(self, response: Any) -> None:
+        # The client itself would decompress without a size limit.
+        self._encoding = response.headers.pop('content-encoding', 'identity')
 
 
 class _Backend:
-    r"""Open connections with limits."""
+    r"""A network backend that opens connections with limits."""
 
     def __init__(self, inner: Any, limits: CallLimits) -> None:
         self._inner = inner

@@ -13,11 +13,11 @@ from pyg_irllrec.text._call_limits import CallLimits, ResponseTooLong
 from pyg_irllrec.text._to_single_line import to_single_line
 
 _PASSING_STATUS = (408, 409, 425, 429)
-# A text can be the cause of 403 (moderation, firewalls) and 404 (routers).
+# Not 403 and 404: a single text can cause them (moderation, firewalls, routers).
 _FINAL_STATUS = (401, 402)
 _FINAL_CODES = ('insufficient_quota', 'model_not_found', 'invalid_api_key')
-# Codes in words, of OpenAI, Anthropic, Google, Mistral, Amazon and others, without
-# their signs between words.
+# Error codes in words (OpenAI, Anthropic, Google, Mistral, Amazon and others), without
+# the separators between words.
 _STATUS_OF_CODE = (
     (401, r'invalidapikey|authentication|unauthenticated|unauthori[sz]ed'),
     (402, 'insufficientquota|insufficientbalance|paymentrequired'),
@@ -37,14 +37,14 @@ _NOT_SHOWN = re.compile(r'<(style|script)\b.*?</\1>|<[^>]*>', re.DOTALL | re.IGN
 
 
 class EndpointError(Exception):
-    r"""A call failed.
+    r"""A call to an endpoint failed.
 
     Args:
         reason (str): The reason, in one line without the key.
-        kind (str): As in :class:`~pyg_irllrec.text.ChatError`.
-        retry_after (float, optional): The seconds that the server asks to wait.
-            (default: :obj:`None`)
-        status (int, optional): The HTTP status. (default: :obj:`None`, no answer)
+        kind (str): The kind, as in :class:`~pyg_irllrec.text.ChatError`.
+        retry_after (float, optional): The number of seconds to wait, as requested by
+            the server. (default: :obj:`None`)
+        status (int, optional): The HTTP status. (default: :obj:`None`, no response)
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class EndpointError(Exception):
 
 
 class Endpoint:
-    r"""An endpoint with OpenAI's API, by the :obj:`openai` client. It does not retry,
-    follows no redirect, and holds each call to one deadline and one size. Threads may
-    share it.
+    r"""An endpoint with OpenAI's API, called through the :obj:`openai` client. It does
+    not retry, does not follow redirects, and gives each call one deadline and one size
+    limit. Threads may share it.
 
     Args:
-        base_url (str): Its address.
+        base_url (str): The URL of the endpoint.
         key (ApiKey): The key.
         timeout (float): The largest number of seconds per call.
         max_bytes (int): The largest number of bytes per response.
@@ -84,10 +84,10 @@ class Endpoint:
         self._limits = CallLimits(timeout, max_bytes)
 
     def call(self, send: Callable[[Any], Any]) -> dict[str, Any]:
-        r"""The JSON object that an endpoint answers.
+        r"""Send a request and return the JSON object of the response.
 
         Args:
-            send (callable): Sends a request by a client, and returns the raw response.
+            send (callable): Sends a request with a client and returns the raw response.
 
         Raises:
             EndpointError: If the call fails, for any reason.
@@ -98,7 +98,7 @@ class Endpoint:
         status = None
         try:
             body = send(client).http_response.content
-            found = _read_object(self._limits.unpack(body))
+            found = _read_object(self._limits.decompress(body))
         except Exception as error:
             reason, kind, retry_after = self._explain(error)
             status = getattr(error, 'status_code', None)
@@ -106,12 +106,12 @@ class Endpoint:
             if not (failure := find_error(found)):
                 return found  # type: ignore[no-any-return]
             reason, kind, retry_after = *failure, None
-        # Not raised above, because the error of the client holds the request, and the
-        # request the key, which some endpoints even repeat in their response.
+        # Not raised above, because the client's error holds the request with the key.
+        # Some endpoints even repeat the key in their response.
         raise EndpointError(self.show(reason), kind, retry_after, status)
 
     def redact(self, text: str) -> str:
-        r"""The text without the key, as it is where there is none."""
+        r"""Replace the key in a text. Without a key, the text stays unchanged."""
         try:
             client = self._get_client()
         except ValueError:
@@ -119,7 +119,7 @@ class Endpoint:
         return self._key.redact(text, client.api_key)
 
     def show(self, text: str) -> str:
-        r"""One line without the key, cut to a length that can be shown."""
+        r"""Return a text as one short line without the key."""
         return to_single_line(self.redact(text)[: 10 * _MAX_SHOWN])[:_MAX_SHOWN]
 
     def _explain(self, error: Exception) -> tuple[str, str, Optional[float]]:
@@ -132,7 +132,7 @@ class Endpoint:
             words = _server_words(body) or _show(content)
             if 300 <= status < 400:
                 to = response.headers.get('location', 'nowhere')
-                words = f"redirects to {to}: give that address as 'base_url'"
+                words = f"redirects to {to}: pass that URL as 'base_url'"
             kind = _error_kind(status, _error_code(body))
             return f'{status}, {words}', kind, read_retry_after(response.headers)
         if isinstance(error, (APITimeoutError, TimeoutError)):
@@ -140,12 +140,13 @@ class Endpoint:
         if isinstance(error, APIConnectionError) and error.__cause__:
             return f'{error} ({error.__cause__})', 'passing', None
         if isinstance(error, UnicodeEncodeError):
-            return f'half a character cannot be sent: {error.reason}', 'refused', None
+            reason = f'a text with a lone surrogate cannot be sent: {error.reason}'
+            return reason, 'refused', None
         if isinstance(error, ResponseTooLong):
             return str(error), 'refused', None
         if isinstance(error, ValueError):
             return str(error), 'passing', None
-        # Such as a connection that broke during the response.
+        # For example, the connection broke during the response.
         broken = type(error).__module__.startswith(('httpx', 'httpcore', 'openai'))
         kind = 'passing' if broken or isinstance(error, OSError) else 'refused'
         return f'{type(error).__name__}: {error}', kind, None
@@ -179,7 +180,7 @@ class Endpoint:
             self._client = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # The client holds the key.
+        # Without the client, which holds the key.
         return {**vars(self), '_client': None, '_lock': None, '_limits': None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -189,7 +190,8 @@ class Endpoint:
 
 
 def read_retry_after(headers: Mapping[str, str]) -> Optional[float]:
-    r"""The seconds that the server asks to wait, in any form of the header."""
+    r"""Return the number of seconds to wait from the response headers, or
+    :obj:`None`."""
     text = headers.get('retry-after', '')
     try:
         if 'retry-after-ms' in headers:
@@ -209,9 +211,9 @@ def read_retry_after(headers: Mapping[str, str]) -> Optional[float]:
 
 
 def _read_error(content: bytes, limits: CallLimits) -> tuple[bytes, Any]:
-    r"""The body of an error, and what it holds if it is JSON."""
+    r"""Return the decompressed body of an error and its JSON value, if it has one."""
     try:
-        content = limits.unpack(content)
+        content = limits.decompress(content)
     except ValueError as error:
         return content, str(error)
     try:
@@ -225,20 +227,21 @@ def _read_object(body: bytes) -> dict[str, Any]:
         found = json.loads(body, parse_int=_parse_int)
     except (ValueError, RecursionError):
         found = None
-    if isinstance(found, list) and found and _is_error(found[0]):  # Of Google.
+    if isinstance(found, list) and found and _is_error(found[0]):  # Google's form.
         found = found[0]
     if not isinstance(found, dict):
-        raise ValueError(f'its response must be a JSON object, got: {_show(body)}')
+        raise ValueError(f'the response must be a JSON object, got: {_show(body)}')
     return found
 
 
 def _parse_int(digits: str) -> Any:
-    # int() refuses thousands of digits, and an odd count must not cost the answer.
+    # int() rejects thousands of digits, and an absurd count must not lose the answer.
     return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
 def find_error(found: dict[str, Any]) -> Optional[tuple[str, str]]:
-    r"""The words and the kind of an error inside a response of status 200."""
+    r"""Return the reason and the kind of an error in a response with status 200, or
+    :obj:`None` if there is no error."""
     if not _is_error(found):
         return None
     words = _server_words(found) or json.dumps(found)[:_MAX_SHOWN]
@@ -261,7 +264,7 @@ def _is_error(found: Any) -> bool:
 
 
 def _error_part(body: Any) -> Any:
-    r"""The part of a response that describes an error."""
+    r"""Return the part of a response that describes the error."""
     if isinstance(body, list) and body:
         body = body[0]
     if not isinstance(body, dict):
@@ -271,11 +274,11 @@ def _error_part(body: Any) -> Any:
 
 
 def _server_words(body: Any) -> str:
-    r"""What the server gave as the reason."""
+    r"""Return the reason that the server gave."""
     error = _error_part(body)
     more = None
     if isinstance(error, dict):
-        more = error.get('metadata')  # Of OpenRouter: what the provider answered.
+        more = error.get('metadata')  # OpenRouter: the provider's response.
         named = (error.get(name) for name in _WORDS)
         error = next((each for each in named if each), json.dumps(error))
     if isinstance(error, (dict, list)):
@@ -296,7 +299,7 @@ def _error_code(body: Any) -> Any:
 
 
 def _status(code: Any) -> Optional[int]:
-    r"""The HTTP status that a code stands for, if it stands for one."""
+    r"""Return the HTTP status of an error code, or :obj:`None`."""
     if isinstance(code, str):
         if len(code) == 3 and code.isascii() and code.isdigit():
             code = int(code)
@@ -316,7 +319,7 @@ def _error_kind(status: int, code: Any) -> str:
 
 
 def _show(body: bytes) -> str:
-    r"""The beginning of a response, without the marks of HTML."""
+    r"""Return the beginning of a response without HTML tags."""
     if not body.strip():
         return f'{len(body)} bytes'
     return _plain(body[: 20 * _MAX_SHOWN].decode('utf-8', 'replace'))

@@ -15,29 +15,29 @@ from pyg_irllrec.utils.files import free_path
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-READ_SIZE = 500  # Keys per query, fewer than the parameters that any SQLite allows.
+READ_SIZE = 500  # Keys per query, below the parameter limit of all SQLite builds.
 
 
 class DamagedDatabase(ValueError):
-    r"""A file is a SQLite database, but pages of it are damaged."""
+    r"""A SQLite database has damaged pages."""
 
 
 class SQLiteFile:
     r"""A SQLite file with one table. Each write is complete or absent, even if the
-    process is killed. Threads may share it in turns, and processes unless it is
-    exclusive.
+    process is killed. Threads may share it if they take turns. Processes may share it
+    unless it is exclusive.
 
     Args:
-        path (Path): The file, which is created where it is missing.
-        argument (str): The argument that names the file, for errors.
-        table (str): The name of the table and, in brackets, its columns.
-        exclusive (bool): Whether no other process may use the file until this one
-            closes it. (default: :obj:`False`)
+        path (Path): The file. It is created if it does not exist.
+        argument (str): The name of the user's argument for the file, for errors.
+        table (str): The name of the table, and its columns in parentheses.
+        exclusive (bool): Whether to lock out other processes until the file is closed.
+            (default: :obj:`False`)
 
     Raises:
-        DamagedDatabase: If pages of the file are damaged.
-        ValueError: If the file is no SQLite database.
-        OSError: If it cannot be read or written, or another process has locked it.
+        DamagedDatabase: If the file has damaged pages.
+        ValueError: If the file is not a SQLite database.
+        OSError: If the file cannot be read or written, or is locked by another process.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class SQLiteFile:
         self._argument = argument
         self._exclusive = exclusive
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Another process may be writing, which takes milliseconds per batch.
+        # Wait while another process writes a batch, which takes milliseconds.
         timeout = 0.2 if exclusive else 60
         with self._named_errors():
             self._db = sqlite3.connect(path, timeout=timeout, check_same_thread=False)
@@ -55,21 +55,21 @@ class SQLiteFile:
             with self._named_errors(), self._db as db:
                 if exclusive:
                     db.execute('PRAGMA locking_mode = EXCLUSIVE')
-                # A killed process loses no write; a power cut may lose the last ones.
+                # A killed process loses no write. A power failure may lose the last.
                 db.execute('PRAGMA journal_mode = WAL')
                 db.execute('PRAGMA synchronous = NORMAL')
                 db.execute(f'CREATE TABLE IF NOT EXISTS {table}')
-                if exclusive:  # From now on, not from the first write.
+                if exclusive:  # Lock now instead of at the first write.
                     db.execute('BEGIN EXCLUSIVE')
-            # Damaged text is caught by checksums, row by row.
+            # The checksum of each row detects damaged text.
             self._db.text_factory = _decode
         except BaseException:
             self._db.close()
             raise
 
     def check_pages(self) -> None:
-        r"""Raise a :class:`DamagedDatabase` if pages of the file are damaged. It reads
-        all of the file."""
+        r"""Read the whole file. Raise a :class:`DamagedDatabase` if a page is
+        damaged."""
         with self._named_errors():
             found = self._db.execute('PRAGMA integrity_check(1)').fetchone()
         if found != ('ok',):
@@ -79,22 +79,24 @@ class SQLiteFile:
     def _named_errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:  # Locked, full, or not readable.
+        except sqlite3.OperationalError as error:  # Locked, full or unreadable.
             if self._exclusive and 'locked' in str(error):
                 raise OSError(
-                    f'{self.path} is in use by another run: wait for its end, or '
+                    f'{self.path} is in use by another run: wait until it ends, or '
                     'choose another file'
                 ) from None
             cause = str(error)
             if not os.access(self.path.parent, os.W_OK):
-                cause = f'{self.path.parent} is read-only, and SQLite writes beside it'
+                cause = (
+                    f'SQLite needs to write to {self.path.parent}, which is read-only'
+                )
             raise OSError(f'{self.path} cannot be read or written: {cause}') from error
         except sqlite3.DatabaseError as error:
             if 'malformed' in str(error):
                 raise DamagedDatabase(f'{self.path} is damaged: {error}') from None
             raise ValueError(
-                f"'{self._argument}' must be a SQLite database, or a file that does "
-                f'not exist yet, got {self.path}: {error}'
+                f"'{self._argument}' must be a SQLite database or a new file, got "
+                f'{self.path}: {error}'
             ) from None
 
     def __enter__(self) -> Self:
@@ -112,17 +114,17 @@ class SQLiteFile:
 def rescue_rows(
     path: Path, table: str, is_sound: Callable[[tuple[Any, ...]], bool]
 ) -> str:
-    r"""Put what can be read of a damaged database into a new one, and keeps the
-    damaged one beside it. Returns what was done, in a sentence.
+    r"""Copy the readable rows of a damaged database to a new file of the same name, and
+    keep the damaged file under another name. Return a sentence that reports the result.
 
     Args:
-        path (Path): The file, which nobody has open.
-        table (str): The name of the table and, in brackets, its columns, of which the
-            first is the key.
-        is_sound (callable): Whether a row is whole.
+        path (Path): The file. It must not be open.
+        table (str): The name of the table, and its columns in parentheses. The first
+            column is the key.
+        is_sound (callable): Takes a row and returns whether it is undamaged.
 
     Raises:
-        ValueError: If nothing can be read. The file stays as it is.
+        ValueError: If no row can be read. The file stays unchanged.
         OSError: If a file cannot be written.
     """
     name, num_columns = table.split()[0], table.count(',') + 1
@@ -134,27 +136,26 @@ def rescue_rows(
         new.execute(f'CREATE TABLE {table}')
         for number, row in read_rows(path):
             if len(row) != num_columns:
-                continue  # Of the schema.
+                continue  # A row of SQLite's schema table.
             if not is_sound(row):
                 damaged += 1
-            elif number >= newest.get(row[0], 0):  # Old pages may hold old rows.
+            elif number >= newest.get(row[0], 0):  # Unused pages may hold old rows.
                 newest[row[0]] = number
                 marks = ', '.join('?' * num_columns)
                 new.execute(f'INSERT OR REPLACE INTO {name} VALUES ({marks})', row)
     if not newest:
         fresh.unlink()
         raise ValueError(
-            f'{path} is damaged, and none of its entries can be read: put a copy in '
-            'its place, or move it away to start anew'
+            f'{path} is damaged, and none of its entries can be read: restore it from '
+            'a backup, or move it away to start from scratch'
         )
     kept = _copy_aside(path)
     for suffix in ('-wal', '-shm'):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     os.replace(fresh, path)
-    left_out = f' (damaged and left out: {damaged})' if damaged else ''
     return (
-        f'{path} was damaged: {len(newest)} entries that could be read{left_out} are '
-        f'in a new file of this name, and the damaged file is kept as {kept}'
+        f'{path} was damaged. It was replaced by a new file with the entries that can '
+        f'be read ({len(newest)} read, {damaged} damaged), and is kept as {kept}'
     )
 
 

@@ -1,6 +1,6 @@
-"""Rows of a SQLite file, page by page, without what leads to them: SQLite reads
-nothing behind a damaged header, or behind a damaged page on the way. The format is at
-https://www.sqlite.org/fileformat2.html."""
+"""Read the rows of a SQLite file page by page, without its index structure. SQLite
+itself cannot read past a damaged header or a damaged inner page. The file format is
+described at https://www.sqlite.org/fileformat2.html."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _INTEGER_BYTES = (0, 1, 2, 3, 4, 6, 8)  # By serial type.
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    r"""The rows of all tables of a file and of its write-ahead log, each with its
-    number, which grows with time. Some may be damaged, or have been replaced since."""
+    r"""Yield the rows of all tables, from the file and its write-ahead log, each with
+    its row number. Later rows have larger numbers. Rows may be damaged or outdated."""
     size = _DEFAULT_PAGE_SIZE
     for suffix in ('', '-wal'):
         part = path.with_name(path.name + suffix)
@@ -41,7 +41,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, tuple[Any, ...]]]:
                     try:
                         yield _read_cell(page, start, size, content, not suffix)
                     except (IndexError, struct.error):
-                        continue  # It is damaged.
+                        continue  # The cell is damaged.
 
 
 def _read_page_size(content: mmap.mmap) -> int:
@@ -51,7 +51,7 @@ def _read_page_size(content: mmap.mmap) -> int:
 
 
 def _cell_places(page: bytes, start: int) -> tuple[int, ...]:
-    r"""Where the cells of a page begin, if it is a leaf of a table."""
+    r"""Return the offsets of the cells if the page is a leaf of a table."""
     if len(page) < start + 8 or page[start] != _TABLE_LEAF:
         return ()
     count = int.from_bytes(page[start + 3 : start + 5], 'big')

@@ -1,4 +1,4 @@
-"""Evidence, and models that are functions."""
+"""Evidence, and fake chat models."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def profile_answer(profile: str) -> str:
 
 
 class FakeModel:
-    """Answers each conversation by a function of it."""
+    """Answer each conversation with a function."""
 
     def __init__(
         self, reply: Callable[[Conversation], str], name: str = 'fake'
@@ -54,18 +54,18 @@ def first_text(conversation: Conversation) -> str:
 
 
 def honest(name: str = 'fake') -> FakeModel:
-    """Names the one intent after the first text."""
+    """A model that answers with one intent, named after the first text."""
     return FakeModel(lambda conversation: answer(first_text(conversation)), name)
 
 
 def recorded(journal: Path) -> set[str]:
-    """The names of the intents that a journal holds."""
+    """The names of the intents in a journal."""
     if not journal.is_file():
         return set()
     db = sqlite3.connect(journal, timeout=60)
     try:
         rows = db.execute('SELECT content FROM outcomes').fetchall()
-    except sqlite3.OperationalError:  # Killed before its table was made.
+    except sqlite3.OperationalError:  # Killed before the table was created.
         rows = []
     finally:
         db.close()

@@ -1,4 +1,4 @@
-"""An encoder whose vectors anyone can compute, and that counts what it is given."""
+"""An encoder with predictable vectors, which records its batches."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def test_the_argument_comes_before_the_environment(monkeypatch):
     key = ApiKey()
     assert key.get() == 'another'
     monkeypatch.setenv('OPENAI_API_KEY', 'a third')
-    with pytest.raises(ValueError, match='printable ASCII characters without blanks'):
+    with pytest.raises(ValueError, match='printable ASCII characters without spaces'):
         key.get()
     monkeypatch.delenv('OPENAI_API_KEY')
     with pytest.raises(ValueError, match="'api_key' must be given, or"):
@@ -44,5 +44,5 @@ def test_is_neither_shown_nor_pickled(monkeypatch):
         ('a.b+(c', 'a.b+(c aXb+(c', '*** aXb+(c'),
     ],
 )
-def test_a_key_is_blanked_and_no_other_word(key, text, shown):
+def test_a_key_is_redacted_and_no_other_word(key, text, shown):
     assert ApiKey(key).redact(text) == shown

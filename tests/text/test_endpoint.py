@@ -8,7 +8,7 @@ from pyg_irllrec.text._endpoint import Endpoint, EndpointError
 pytest.importorskip('openai')
 
 
-def test_an_error_with_a_cause_is_no_broken_connection():
+def test_an_error_with_a_cause_is_not_a_broken_connection():
     def send(client):
         raise RuntimeError('no') from KeyError('why')
 

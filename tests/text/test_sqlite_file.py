@@ -6,7 +6,7 @@ from contextlib import closing
 from pyg_irllrec.text._sqlite_file import SQLiteFile, rescue_rows
 
 
-def test_waits_for_other_processes_unless_it_is_exclusive(tmp_path, monkeypatch):
+def test_waits_for_other_processes_unless_exclusive(tmp_path, monkeypatch):
     path, timeouts, connect = (
         tmp_path / 'new' / 'folder' / 'a.sqlite',
         [],
@@ -24,7 +24,7 @@ def test_waits_for_other_processes_unless_it_is_exclusive(tmp_path, monkeypatch)
     assert timeouts == [60, 0.2]
 
 
-def test_a_rescued_file_is_apart_from_what_was_left_beside_it(tmp_path):
+def test_a_rescue_ignores_files_left_beside_it(tmp_path):
     path, table = tmp_path / 'a.sqlite', 't (a PRIMARY KEY, b)'
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(f'CREATE TABLE {table}')
@@ -32,7 +32,7 @@ def test_a_rescued_file_is_apart_from_what_was_left_beside_it(tmp_path):
     (tmp_path / 'a.sqlite.rescued').write_bytes(b'half of it')
     log = tmp_path / 'a.sqlite-wal'
     log.write_bytes(b'of the damaged file')
-    assert '1 entries' in rescue_rows(path, table, lambda row: True)
+    assert '(1 read, 0 damaged)' in rescue_rows(path, table, lambda row: True)
     assert not log.exists() and (tmp_path / 'a.sqlite.damaged-1-wal').exists()
     with closing(sqlite3.connect(path)) as db:
         assert db.execute('SELECT * FROM t').fetchall() == [('key', 'value')]

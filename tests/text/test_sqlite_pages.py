@@ -43,7 +43,7 @@ def connect(path, page_size=4096):
 
 
 def rows_of(path):
-    """The rows with two columns by their number, the last one that was found."""
+    """The last row with two columns for each row number."""
     return {number: row for number, row in read_rows(path) if len(row) == 2}
 
 
@@ -57,7 +57,7 @@ def test_all_rows_of_a_file(path, page_size):
     assert len(rows_of(path)) == len(rows)
 
 
-def test_rows_that_are_in_the_log_alone(path):
+def test_rows_that_are_only_in_the_log(path):
     rows = [(k, f'text {k}') for k in range(500)]
     with closing(connect(path)) as db:
         with db:
@@ -66,7 +66,7 @@ def test_rows_that_are_in_the_log_alone(path):
         assert rows_of(path) == {k + 1: row for k, row in enumerate(rows)}
 
 
-def test_a_damaged_file_gives_rows_or_none(path):
+def test_a_damaged_file_yields_rows_or_nothing(path):
     with closing(connect(path)) as db, db:
         db.executemany('INSERT INTO t VALUES (?, ?)', [(1, value) for value in LONG])
     content = path.read_bytes()
@@ -81,7 +81,7 @@ def test_a_damaged_file_gives_rows_or_none(path):
             assert isinstance(number, int) and isinstance(row, tuple)
 
 
-def test_the_largest_numbers_of_rows(path):
+def test_the_largest_row_numbers(path):
     numbers = [2**55, 2**56 - 1, 2**56, 2**62 + 5]
     with closing(connect(path)) as db, db:
         for number in numbers:

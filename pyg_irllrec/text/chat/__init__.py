@@ -1,4 +1,4 @@
-r"""Language models that answer conversations."""
+r"""Chat models: language models that answer conversations."""
 
 from .approximate_tokens import approximate_tokens
 from .chat_error import ChatError

@@ -1,4 +1,4 @@
-"""What a model answered, apart from what it thought."""
+"""Separate the answer of a model from its thoughts, and find JSON objects in it."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _MARK = re.compile(
     r'|^(?P<done>(?:\.\.\.|\u2026) ?done thinking\b\.?)',
     re.IGNORECASE | re.MULTILINE,
 )
-# Where an object may begin, valid or not: {"a", {'a', {a:, {/*, {}, and a cut-off {.
+# The beginning of an object, valid or not: {"a", {'a', {a:, {/*, {}, or a cut-off {.
 _BRACE = re.compile(
     r'\{(?=\s*(?:["\'\u201c\u201d\u2018\u2019/}]|\Z)|\s*[A-Za-z_]\w*\s*:)'
 )
 _MARK_OR_BRACE = re.compile(
     f'{_BRACE.pattern}|{_MARK.pattern}', re.IGNORECASE | re.MULTILINE
 )
-# Marks that only the beginning of an answer can be: the channels of gpt-oss without
-# their special tokens, and the words of Granite and Apriel.
+# Marks that only count at the beginning of an answer: the channels of gpt-oss without
+# their special tokens, and the opening words of Granite and Apriel.
 _OPENING = re.compile(
     r'\s*(?:(?P<bare>(?:assistant)?(?:analysis|commentary)(?=[^\s:.,;]))'
     r'|here(?: is|\'s) my thought process:|here are my reasoning steps:)',
@@ -52,7 +52,7 @@ _THOUGHT = re.compile(
     r'think|thought|reason|monolog|draft|scratch|reflect|analy[sz]|deliberat|'
     r'brainstorm|\bcot\b'
 )
-# Headings of what may end with the answer, as one without a heading of its own.
+# Headings of sections whose end may be the answer, without a heading of its own.
 _REASONS = re.compile(r'(?:my |the )?(?:reasoning|reasons?|analysis)')
 _ANSWER = frozenset(
     'answer answers output response result results final json tool call calls '
@@ -65,24 +65,24 @@ _LAYOUT = frozenset(
 )
 _ENDS = frozenset('end close stop done finish'.split())
 _MAX_DIGITS = 18
-_MAX_MALFORMED = 500  # Each costs time that grows with the answer.
+_MAX_MALFORMED = 500  # Each one costs time proportional to the answer.
 _MAX_OBJECTS = 10_000
 _MAX_MARKS = 20_000
 _MAX_MENTION = 200
 
 
 class UnfinishedThoughts(ValueError):
-    r"""A model stopped before it gave an answer."""
+    r"""A model stopped before it answered."""
 
     def __init__(self) -> None:
         super().__init__(
-            "no answer was given, because the model's thoughts do not end: raise "
+            "there is no answer, because the model's thoughts do not end: raise "
             'max_tokens, or turn thinking off'
         )
 
 
 END_THOUGHTS = (
-    "raise 'max_tokens', turn thinking off, or correct the model's chat template"
+    "raise 'max_tokens', turn thinking off, or fix the chat template of the model"
 )
 NO_ANSWER = f'the model wrote thoughts and no answer: {END_THOUGHTS}'
 
@@ -93,11 +93,11 @@ class FoundObject(NamedTuple):
     value: Optional[dict[str, Any]]
     """The object; :obj:`None` if it is malformed or cut off."""
     label: str
-    """The words before it that end in a colon, such as a key or "Draft"."""
+    """The words before the object that end in a colon, such as a key or "Draft"."""
 
 
 class _Mark(NamedTuple):
-    r"""What begins or ends thoughts, a tag or a section."""
+    r"""A mark that begins or ends thoughts, a tag or a section."""
 
     kind: str
     start: int
@@ -106,20 +106,20 @@ class _Mark(NamedTuple):
 
 
 def means_thought(name: str) -> bool:
-    r"""Whether the name of a tag, a key or a heading announces thoughts."""
+    r"""Return whether the name of a tag, key or heading announces thoughts."""
     return _THOUGHT.search(_spaced(name)) is not None
 
 
 def means_answer(name: str) -> bool:
-    r"""Whether the name of a tag, a key or a heading announces an answer."""
+    r"""Return whether the name of a tag, key or heading announces an answer."""
     return not means_thought(name) and not _ANSWER.isdisjoint(_spaced(name).split())
 
 
 def strip_thoughts(answer: str) -> Optional[str]:
-    r"""The answer without the model's thoughts, or :obj:`None` where they do not end,
-    so that no answer was given. A closing mark without an opening one ends thoughts
-    that the template of the model has opened. Pairs of tags and sections count as
-    thoughts unless their name announces an answer. Marks inside JSON objects are text.
+    r"""Remove the thoughts from an answer. Return :obj:`None` if the thoughts do not end,
+    so that there is no answer. A closing mark without an opening one ends thoughts that
+    the chat template opened. Paired tags and sections count as thoughts unless their
+    name announces an answer. Marks inside JSON objects are plain text.
     """
     opening = _OPENING.match(answer)
     if opening is not None and opening['bare']:
@@ -154,9 +154,9 @@ def strip_thoughts(answer: str) -> Optional[str]:
 
 
 def find_objects(text: str) -> list[FoundObject]:
-    r"""The outermost JSON objects in a text, in their order, and what looks like one
-    but is malformed or cut off. What lies inside those is not found, up to their first
-    error; nor is anything in a text that holds hundreds of them."""
+    r"""Find the outermost JSON objects in a text, in order. An object that is malformed
+    or cut off is included without a value; objects inside it, before its first error,
+    are not found. The result is empty if a text has hundreds of malformed objects."""
     text = _ODD_BLANK.sub(' ', text)
     found: list[FoundObject] = []
     place = malformed = 0
@@ -171,7 +171,8 @@ def find_objects(text: str) -> list[FoundObject]:
 
 
 def is_whole_object(text: str) -> bool:
-    r"""Whether a text is one JSON object and nothing else but thoughts and a fence."""
+    r"""Return whether a text is one JSON object, apart from thoughts and a code
+    fence."""
     text = _ODD_BLANK.sub(' ', strip_thoughts(text) or '').strip()
     if (fenced := _FENCED.fullmatch(text)) is not None:
         text = fenced[1].strip()
@@ -180,7 +181,8 @@ def is_whole_object(text: str) -> bool:
 
 
 class _State:
-    r"""Where a reader is: in thoughts, a channel, a section, tags, or the answer."""
+    r"""The position of a reader: in thoughts, a channel, a section, tags or the
+    answer."""
 
     def __init__(self, is_opened: bool) -> None:
         self._depth = int(is_opened)
@@ -206,7 +208,7 @@ class _State:
 
     @property
     def lone_opening(self) -> Optional[_Mark]:
-        r"""The mark of thoughts, if nothing else is unfinished."""
+        r"""The mark that opened the thoughts, if nothing else is unfinished."""
         is_lone = self._depth == 1 and not self._in_channel and not self._fences
         return self._opening if is_lone else None
 
@@ -214,16 +216,16 @@ class _State:
         return self._fences > 0 or means_thought(language)
 
     def pass_mark(self, mark: _Mark) -> bool:
-        r"""Go past a mark. Returns whether all before it were thoughts."""
-        before = False
+        r"""Move past a mark. Return whether all text before it was thoughts."""
+        was_thought = False
         if mark.kind == 'open':
             self._depth += 1
             self._opening = mark
         elif mark.kind == 'close':
-            before = self._depth == 0
+            was_thought = self._depth == 0
             self._depth = max(0, self._depth - 1)
         elif mark.kind == 'final' or (mark.kind == 'reply' and self._is_announced):
-            before, self._depth, self._in_channel = True, 0, False
+            was_thought, self._depth, self._in_channel = True, 0, False
             self._is_announced = False
         elif mark.kind == 'channel':
             self._depth = 0
@@ -238,7 +240,7 @@ class _State:
             self._section = mark.name
         elif mark.kind == 'fence':
             self._fences += 1 if mark.name else -1
-        return before
+        return was_thought
 
 
 def _find_marks(answer: str) -> list[_Mark]:
@@ -300,7 +302,7 @@ def _read_mark(found: re.Match[str]) -> Optional[_Mark]:
 
 
 def _read_tag(found: re.Match[str]) -> tuple[str, str]:
-    r"""The kind of a tag, and its name unless it marks thoughts."""
+    r"""Return the kind of a tag, and its name unless it marks thoughts."""
     name = found['name']
     words = _spaced(name).split()
     is_end = bool(found['slash'])
@@ -316,8 +318,8 @@ def _read_tag(found: re.Match[str]) -> tuple[str, str]:
 
 
 def _without_lone_tags(marks: list[_Mark]) -> list[_Mark]:
-    r"""The marks without tags of layout, and without those that are not closed, or
-    close none: they are text. Pairs are named by what they mean."""
+    r"""Remove layout tags, and tags without a partner, which are plain text. Rename the
+    remaining pairs by their meaning."""
     pairs: dict[int, str] = {}
     open_tags: dict[str, list[int]] = {}
     pending: list[int] = []
@@ -326,11 +328,11 @@ def _without_lone_tags(marks: list[_Mark]) -> list[_Mark]:
             open_tags.setdefault(mark.name, []).append(row)
             pending.append(row)
         elif mark.kind == 'end tag' and open_tags.get(mark.name):
-            # What was opened within stays open: it is text.
+            # Unclosed tags inside the pair are plain text.
             while (opened := pending.pop()) != open_tags[mark.name][-1]:
                 open_tags[marks[opened].name].pop()
             open_tags[mark.name].pop()
-            pairs[opened] = pairs[row] = _mean_pair(marks[opened])
+            pairs[opened] = pairs[row] = _pair_meaning(marks[opened])
     kept = []
     for row, mark in enumerate(marks):
         if row in pairs and pairs[row] != 'layout':
@@ -343,7 +345,7 @@ def _without_lone_tags(marks: list[_Mark]) -> list[_Mark]:
     return kept
 
 
-def _mean_pair(opened: _Mark) -> str:
+def _pair_meaning(opened: _Mark) -> str:
     if opened.kind == 'tag' and means_answer(opened.name):
         return 'answer'
     is_layout = opened.kind == 'tag' and _spaced(opened.name) in _LAYOUT
@@ -351,7 +353,7 @@ def _mean_pair(opened: _Mark) -> str:
 
 
 def _ends_with_object(section: str) -> bool:
-    r"""Whether a section is prose and then, on lines of its own, one object."""
+    r"""Return whether a section is prose, followed by one object on separate lines."""
     prose, _, rest = section.partition('\n{')
     prose = re.sub(r'```\w*', '', prose)
     has_prose = '{' not in prose and re.search(r'\w', prose) is not None
@@ -359,8 +361,8 @@ def _ends_with_object(section: str) -> bool:
 
 
 def _is_mentioned(answer: str, mark: _Mark, kept: list[str]) -> bool:
-    r"""Whether a mark behind a whole object stands in a remark about it, such as "(I
-    kept <think> off.)"."""
+    r"""Return whether a mark after a complete object is part of a remark, such as
+    "(I kept <think> off.)"."""
     line = answer[answer.rfind('\n', 0, mark.start) + 1 : mark.start].strip()
     after = answer[mark.end :].strip()
     return (
@@ -373,14 +375,15 @@ def _is_mentioned(answer: str, mark: _Mark, kept: list[str]) -> bool:
 
 
 def _spaced(name: str) -> str:
-    r"""The words of a name such as :obj:`antThinking` or :obj:`chain_of_thought`."""
+    r"""Split a name such as :obj:`antThinking` or :obj:`end_of_thought` into words."""
     name = re.sub(r'(?<=[a-z])(?=[A-Z])|[\W\d_]+', ' ', name)
     return name.lower().strip()
 
 
 def _read_object(text: str, start: int) -> tuple[Optional[dict[str, Any]], int]:
-    r"""The JSON object that starts at a brace, and its end; or :obj:`None` and the
-    place of the first error, before which nothing has to be tried again."""
+    r"""Return the JSON object that starts at a brace, and its end. If it is malformed,
+    return :obj:`None` and the position of the first error, where the search continues.
+    """
     try:
         return _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
@@ -391,14 +394,15 @@ def _read_object(text: str, start: int) -> tuple[Optional[dict[str, Any]], int]:
 
 def _make_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
-    if len(value) < len(pairs):  # Two meanings: a key that every schema refuses.
+    if len(value) < len(pairs):  # Ambiguous: add a key that every schema rejects.
         counts = Counter(name for name, _ in pairs)
         value[f'{counts.most_common(1)[0][0][:80]} (given twice)'] = None
     return value
 
 
 def _parse_int(digits: str) -> Any:
-    # A string, which no schema takes for a number: int() refuses thousands of digits.
+    # Longer numbers stay strings, which schemas reject: int() fails on thousands of
+    # digits.
     return int(digits) if len(digits) <= _MAX_DIGITS else digits
 
 

@@ -6,7 +6,7 @@ from typing import Optional
 
 
 class RateLimit:
-    r"""Spread an amount per minute evenly over all threads.
+    r"""A rate limit that all threads share. It spreads the amount evenly over time.
 
     Args:
         per_minute (float, optional): The amount per minute; :obj:`None` for no limit.
@@ -18,7 +18,8 @@ class RateLimit:
         self._next_start = 0.0
 
     def reserve(self, amount: float) -> float:
-        r"""Reserve an amount, and returns the seconds to wait before its use."""
+        r"""Reserve an amount and return the number of seconds to wait before using
+        it."""
         with self._lock:
             now = time.monotonic()
             start = max(now, self._next_start)
@@ -26,6 +27,6 @@ class RateLimit:
             return start - now
 
     def correct(self, amount: float) -> None:
-        r"""Reserve more, or gives back an amount that was not used."""
+        r"""Reserve an additional amount, or give back an unused one (negative)."""
         with self._lock:
             self._next_start += amount * self._seconds_per_unit

@@ -11,30 +11,31 @@ from pyg_irllrec.text.chat.chat_model import ChatModel, Conversation
 from pyg_irllrec.text.chat.chat_reply import ChatReply
 
 ANSWER_TOKENS = 250
-"""The planned number of tokens of an answer."""
+"""The expected number of tokens per answer."""
 _MAX_BACKOFF_SECONDS = 60.0
 _MAX_RETRY_AFTER_SECONDS = 600.0
-_MAX_DOUBLINGS = 60  # More would not fit into a float.
+_MAX_DOUBLINGS = 60  # So that the delay stays within the range of a float.
 
 
 class RunCancelled(Exception):
-    r"""The run was cancelled while a call was waiting."""
+    r"""The run was cancelled while a call waited."""
 
 
 class RetryingChat:
-    r"""Call a chat model, retries calls that fail for a passing reason, and keeps to
-    rate limits. It may be shared by threads.
+    r"""A chat model with rate limits, which retries calls that fail for a passing
+    reason. Threads may share it.
 
     Args:
         model (ChatModel): The model.
-        concurrency (int): The largest number of calls at once. More threads than that
-            keep the model busy, because some prepare a call, read an answer or wait
-            for a retry.
+        concurrency (int): The largest number of calls at once. Use more threads than
+            this, because some of them prepare a call, read an answer or wait for a
+            retry.
         max_retries (int): The largest number of retries per call.
-        backoff (float): The seconds before the first retry; they double.
+        backoff (float): The number of seconds before the first retry. It doubles with
+            each further retry.
         rpm (float, optional): The largest number of requests per minute.
         tpm (float, optional): The largest number of tokens per minute.
-        cancelled (threading.Event): Ends all waiting once it is set.
+        cancelled (threading.Event): The event that ends all waits.
     """
 
     def __init__(
@@ -54,13 +55,13 @@ class RetryingChat:
         self._requests = RateLimit(rpm)
         self._tokens = RateLimit(tpm)
         self._cancelled = cancelled
-        self._random = random.Random()  # For the time of a call, never its content.
+        self._random = random.Random()  # For delays only.
 
     def ask(self, conversation: Conversation) -> ChatReply:
         r"""Return the answer, with its token counts.
 
         Raises:
-            ChatError: If the model does not answer, after all retries.
+            ChatError: If the model does not answer after all retries.
             RunCancelled: If the run was cancelled.
         """
         planned = count_tokens(conversation) + ANSWER_TOKENS
@@ -88,17 +89,17 @@ class RetryingChat:
         self._tokens.correct(used - planned)
 
     def _retry_delay(self, attempt: int, error: ChatError) -> float:
-        r"""The seconds to wait before the next try."""
+        r"""Return the number of seconds to wait before the next retry."""
         if error.retry_after is not None:
             if error.retry_after > _MAX_RETRY_AFTER_SECONDS:
-                # Later nodes may be answered; if none is, the run ends by its rule.
+                # Other nodes may still be answered. Many failures in a row end the run.
                 raise ChatError(
                     f'{error}: the server asks to wait {error.retry_after:.0f} seconds '
-                    f'({error.retry_after / 3600:.1f} hours), run again then',
+                    f'({error.retry_after / 3600:.1f} hours), so run again later',
                     'refused',
                     reply=error.reply,
                 )
-            # With jitter, so that threads do not retry all at once.
+            # Jitter keeps threads from retrying all at once.
             jitter = min(_MAX_BACKOFF_SECONDS, self._backoff)
             return error.retry_after + self._random.uniform(0, jitter)
         doublings = min(attempt, _MAX_DOUBLINGS)
@@ -112,7 +113,7 @@ class RetryingChat:
 
 
 def count_tokens(conversation: Conversation) -> int:
-    r"""The approximate number of tokens of a conversation."""
+    r"""Estimate the number of tokens of a conversation."""
     return sum(approximate_tokens(message['content']) + 4 for message in conversation)
 
 
@@ -123,7 +124,7 @@ def _as_reply(answers: object, conversation: Conversation) -> ChatReply:
             f'{type(answers).__name__} for one conversation'
         )
     answer = answers[0]
-    if answer is None:  # Clients return it where a model has declined.
+    if answer is None:  # Clients return None if the model declined.
         raise ChatError('the model returned no text', 'refused')
     if not isinstance(answer, str):
         raise ValueError(
@@ -133,7 +134,7 @@ def _as_reply(answers: object, conversation: Conversation) -> ChatReply:
 
 
 def count_reply(answer: str, conversation: Conversation) -> ChatReply:
-    r"""The answer with its token counts, approximately where the model has none."""
+    r"""Return the answer with its token counts, which are estimated if missing."""
     reply = ChatReply(
         answer,
         getattr(answer, 'prompt_tokens', None),

@@ -4,11 +4,14 @@ from pyg_irllrec.utils.argument_checks import check_instance
 
 
 def approximate_tokens(text: str) -> int:
-    r"""The approximate number of tokens of a text, without a tokenizer: one per four
+    r"""Estimate the number of tokens of a text without a tokenizer: one token per four
     bytes of UTF-8, rounded up.
 
+    Args:
+        text (str): The text.
+
     Raises:
-        ValueError: If it is no text.
+        ValueError: If :obj:`text` is not a string.
 
     Example:
         >>> from pyg_irllrec.text import approximate_tokens

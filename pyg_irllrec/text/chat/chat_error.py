@@ -6,20 +6,19 @@ from pyg_irllrec.text.chat.chat_reply import ChatReply
 
 
 class ChatError(RuntimeError):
-    r"""A chat model could not answer.
+    r"""A chat model did not answer.
 
     Args:
-        reason (str): The reason, in one sentence, without a secret.
-        kind (str): :obj:`"passing"` if another try may succeed (the rate is too high,
-            the server is broken or slow); :obj:`"refused"` if this conversation will
-            never be answered under these settings (it is too long, against the rules,
-            or :obj:`max_tokens` too small); :obj:`"final"` if
-            no conversation will be answered (a wrong key, no such model).
-            (default: :obj:`"passing"`)
-        retry_after (float, optional): The seconds that the server asks to wait.
-            (default: :obj:`None`)
-        reply (ChatReply, optional): What the model wrote and counted, where it is no
-            answer: it was cut off, filtered or empty. (default: :obj:`None`)
+        reason (str): The reason, in one sentence, without secrets.
+        kind (str): :obj:`"passing"` if a retry may succeed (a rate limit, a server
+            that fails or is slow); :obj:`"refused"` if this conversation will never be
+            answered with these settings (it is too long, it breaks a rule, or
+            :obj:`max_tokens` is too small); or :obj:`"final"` if no conversation will
+            be answered (a wrong key, an unknown model). (default: :obj:`"passing"`)
+        retry_after (float, optional): The number of seconds to wait, as requested by
+            the server. (default: :obj:`None`)
+        reply (ChatReply, optional): The unusable reply, if the model sent one that is
+            cut off, filtered or empty, with its token counts. (default: :obj:`None`)
 
     Example:
         >>> from pyg_irllrec.text import ChatError

@@ -5,7 +5,8 @@ from typing import Protocol, TypedDict
 
 
 class Message(TypedDict):
-    r"""One message of a conversation, of a role such as :obj:`"user"`.
+    r"""One message of a conversation. Its role is :obj:`"system"`, :obj:`"user"` or
+    :obj:`"assistant"`.
 
     Example:
         >>> from pyg_irllrec.text import Message
@@ -18,21 +19,20 @@ class Message(TypedDict):
 
 
 Conversation = list[Message]
-"""The messages of a conversation, in their order."""
+"""The messages of a conversation, in order."""
 
 
 class ChatModel(Protocol):
-    r"""A callable that answers conversations, such as a function.
+    r"""The interface of chat models: a callable that answers conversations.
 
-    It takes a list of conversations and returns one answer per conversation, a string
-    or a :class:`~pyg_irllrec.text.ChatReply` with its token counts. It raises
-    :class:`~pyg_irllrec.text.ChatError` where it cannot answer; any other error ends
-    the run.
+    It takes a list of conversations and returns one answer per conversation: a string,
+    or a :class:`~pyg_irllrec.text.ChatReply` with token counts. If it cannot answer, it
+    raises a :class:`~pyg_irllrec.text.ChatError`. Any other error ends the run.
 
-    :class:`~pyg_irllrec.text.IntentExtractor` calls it from several threads, with one
-    conversation per call, so that the texts of two nodes never share a conversation.
-    It needs a method :obj:`describe()` that returns a dictionary, which identifies the
-    model in records of its answers.
+    :class:`~pyg_irllrec.text.IntentExtractor` calls the model from several threads with
+    one conversation per call, so that texts of two nodes never share a conversation.
+    It also needs a method :obj:`describe()`, which returns a dictionary that identifies
+    the model and its settings.
 
     Example:
         >>> class Echo:

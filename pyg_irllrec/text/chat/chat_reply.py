@@ -6,8 +6,9 @@ _MAX_TOKENS = 10**8  # More than any model reads or writes.
 
 
 class ChatReply(str):
-    r"""An answer with its token counts. What is no count (negative, fractional, above
-    :math:`10^8`) is unknown: servers send such values.
+    r"""The answer of a chat model, a string with token counts. Invalid counts
+    (negative, fractional, or above :math:`10^8`), as some servers send them, become
+    :obj:`None`.
 
     Args:
         text (str): The answer.
@@ -32,7 +33,7 @@ class ChatReply(str):
         prompt_tokens: Optional[int] = None,
         answer_tokens: Optional[int] = None,
     ) -> ChatReply:
-        r"""Make a string with token counts."""
+        r"""Create a string with token counts."""
         reply = super().__new__(cls, text)
         reply.prompt_tokens = _known_count(prompt_tokens)
         reply.answer_tokens = _known_count(answer_tokens)

@@ -29,36 +29,29 @@ _SYSTEM_PROBE = 'a system text'
 
 
 class LocalChat:
-    r"""A chat model in this process: a language model of PyG,
-    :class:`torch_geometric.llm.models.LLM` (extra :obj:`text`: transformers), behind
-    its chat template. It decodes greedily, whatever the model's own generation
-    settings.
+    r"""A chat model in this process: a :class:`torch_geometric.llm.models.LLM` of PyG
+    (extra :obj:`text`) with its chat template. It decodes greedily and ignores the
+    generation settings of the model.
 
-    .. code-block:: python
-
-        llm = torch_geometric.llm.models.LLM('Qwen/Qwen2.5-7B-Instruct')
-        extract = IntentExtractor(LocalChat(llm, batch_size=8), concurrency=16)
-
-    It may be called from many threads: it answers waiting conversations in batches,
-    one batch at a time. Where the template has no system role, the system message is
-    put before the first message of the user. Thinking is disabled where the template
-    allows it, and is otherwise cut off.
+    Many threads may call it. It answers the waiting conversations in batches, one batch
+    at a time. If the template has no system role, the system message is put at the
+    beginning of the first user message. Thinking is turned off if the template supports
+    it; otherwise, thoughts are removed from the answer.
 
     Args:
-        llm (torch_geometric.llm.models.LLM): The language model, or an object with its
-            :obj:`tokenizer`, :obj:`llm` and :obj:`device`.
-        max_tokens (int): The largest number of tokens of an answer.
+        llm (torch_geometric.llm.models.LLM): The language model, or an object with the
+            same attributes :obj:`tokenizer`, :obj:`llm` and :obj:`device`.
+        max_tokens (int): The largest number of tokens per answer.
             (default: :obj:`1024`)
-        batch_size (int): The largest number of conversations per batch. To fill the
-            batches, let :obj:`concurrency` of
-            :class:`~pyg_irllrec.text.IntentExtractor` be twice as large: the next
-            conversations gather while a batch is answered. Rounding can make an answer
-            depend on its batch. (default: :obj:`1`)
+        batch_size (int): The largest number of conversations per batch. Set
+            :obj:`concurrency` of :class:`~pyg_irllrec.text.IntentExtractor` to twice
+            this number, so that the next batch fills while one is answered. Rounding
+            can make an answer depend on its batch. (default: :obj:`1`)
 
     Raises:
         ValueError: If an argument is out of range, or the model has no chat template.
-        ChatError: If a conversation is too long for the model or for the memory, or
-            :obj:`max_tokens` is reached before the answer ends.
+        ChatError: If a conversation does not fit the context or the memory, or an
+            answer exceeds :obj:`max_tokens`.
 
     Example:
         >>> from torch_geometric.llm.models import LLM
@@ -111,7 +104,7 @@ class LocalChat:
         return [question.get() for question in questions]
 
     def describe(self) -> dict[str, Any]:
-        r"""The model and its options, for a record beside its answers."""
+        r"""Return the model and its options, to be saved with its answers."""
         template = json.dumps(self.llm.tokenizer.chat_template, sort_keys=True)
         config = getattr(self.llm.llm, 'config', None)
         transformers = sys.modules.get('transformers')
@@ -127,17 +120,18 @@ class LocalChat:
         }
 
     def _encode(self, conversation: Conversation) -> list[int]:
-        r"""The tokens of a conversation."""
+        r"""Tokenize a conversation."""
         tokens: list[int] = self.llm.tokenizer(
             self._render(conversation), add_special_tokens=False
         )['input_ids']
         config = getattr(self.llm.llm, 'config', None)
-        config = getattr(config, 'text_config', config)  # Of models with images.
+        config = getattr(config, 'text_config', config)  # For multimodal models.
         window = getattr(config, 'max_position_embeddings', None)
         if window is not None and len(tokens) + self.max_tokens > window:
             raise ChatError(
                 f'{_model_name(self.llm)}: {len(tokens)} tokens of a conversation and '
-                f'{self.max_tokens} of an answer exceed its context of {window} tokens',
+                f'{self.max_tokens} of an answer exceed its context of {window}: '
+                "shorten the texts, or lower 'max_tokens'",
                 'refused',
             )
         return tokens
@@ -157,7 +151,8 @@ class LocalChat:
         return text
 
     def _template_has_system_role(self) -> bool:
-        r"""Templates without a system role raise, or ignore its message."""
+        r"""Return whether the template renders system messages. Templates without a
+        system role raise an error or ignore the message."""
         probe: Conversation = [
             {'role': 'system', 'content': _SYSTEM_PROBE},
             {'role': 'user', 'content': 'a question'},
@@ -168,8 +163,9 @@ class LocalChat:
             return False
 
     def _next_batch(self, questions: Sequence[_Question]) -> list[_Question]:
-        r"""The next batch, once the model is free, which may hold questions of other
-        callers; empty once the caller's own questions are answered."""
+        r"""Wait until the model is free and return the next batch, which may include
+        questions of other callers. Return an empty batch once the caller's own
+        questions are answered."""
         with self._changed:
             self._changed.wait_for(lambda: _finished(questions) or not self._busy)
             if _finished(questions):
@@ -182,7 +178,7 @@ class LocalChat:
         try:
             self._answer(batch)
         except BaseException as error:
-            for question in batch:  # Other threads wait for some of them.
+            for question in batch:  # Other threads may wait for these.
                 if not question.answered:
                     question.error = error
             if not isinstance(error, Exception):
@@ -212,13 +208,14 @@ class LocalChat:
         else:
             batch[0].error = ChatError(
                 f'{_model_name(self.llm)}: a conversation of {len(batch[0].tokens)} '
-                'tokens and its answer are too long for the memory',
+                'tokens and its answer are too long for the memory: shorten the texts',
                 'refused',
             )
 
     @torch.inference_mode()
     def _generate(self, prompts: list[list[int]]) -> list[list[int]]:
-        r"""The tokens of one answer per prompt, with its end if it has one."""
+        r"""Generate the tokens of one answer per prompt, including the end token if
+        there is one."""
         ends = self._end_tokens()
         pad = self.llm.tokenizer.pad_token_id
         pad = pad if pad is not None else min(ends, default=0)
@@ -241,8 +238,8 @@ class LocalChat:
         return [row[:length] for row, length in zip(answers, lengths)]
 
     def _read(self, prompt_tokens: int, tokens: list[int]) -> ChatReply:
-        r"""The answer without thoughts and special tokens."""
-        # With them, as in some models they are what marks the thoughts.
+        r"""Decode an answer and remove thoughts and special tokens."""
+        # Keep special tokens here, because some models mark their thoughts with them.
         written = self.llm.tokenizer.decode(tokens, skip_special_tokens=False)
         text = strip_thoughts(written)
         answer = self._without_specials(written if text is None else text)
@@ -271,8 +268,9 @@ class LocalChat:
 
     @contextmanager
     def _greedy_decoding(self, pad: int, ends: list[int]) -> Iterator[None]:
-        r"""Replace the model's generation settings, which may sample, search by beams
-        or penalise repetition: arguments of a call would be merged with them."""
+        r"""Replace the generation settings of the model, which may enable sampling,
+        beam search or repetition penalties. Arguments of a call would only be merged
+        with them."""
         model = self.llm.llm
         config = model.generation_config
         model.generation_config = type(config)(
@@ -288,7 +286,7 @@ class LocalChat:
             model.generation_config = config
 
     def _end_tokens(self) -> set[int]:
-        r"""The tokens that end an answer."""
+        r"""Return the tokens that end an answer."""
         ends = getattr(self.llm.llm.generation_config, 'eos_token_id', None)
         if ends is None:
             ends = self.llm.tokenizer.eos_token_id
@@ -304,7 +302,7 @@ class LocalChat:
 
 
 class _Question:
-    r"""A waiting conversation, and its reply or error."""
+    r"""A waiting conversation with its reply or error."""
 
     def __init__(self, tokens: list[int]) -> None:
         self.tokens = tokens
@@ -336,13 +334,13 @@ def _without_system_role(conversation: Conversation) -> Conversation:
 
 def _out_of_memory(error: Exception) -> bool:
     kinds = (MemoryError, torch.OutOfMemoryError)
-    # On a CPU, torch raises a plain RuntimeError.
+    # On the CPU, torch raises a plain RuntimeError.
     return isinstance(error, kinds) or "can't allocate memory" in str(error)
 
 
 def _hash_weights(model: Any) -> Optional[str]:
-    r"""A hash of the first values of each weight, which separates models of one name.
-    To read all values would take minutes."""
+    r"""Hash the first values of each weight, to distinguish models with the same name.
+    Reading all values would take minutes."""
     if not isinstance(model, Module):
         return None
     digest = hashlib.sha256()
@@ -357,6 +355,6 @@ def _hash_weights(model: Any) -> Optional[str]:
 
 
 def _model_name(llm: Any) -> str:
-    r"""The name of the model, or of the folder that it was loaded from."""
+    r"""Return the name of the model, or of the folder that it was loaded from."""
     name = str(getattr(llm, 'model_name', type(llm).__name__))
     return Path(name).resolve().name if Path(name).is_dir() else name

@@ -27,7 +27,7 @@ _THOUGHTS = (
     'thinking_blocks',
     'thoughts',
 )
-# Reasons of several servers for the end of an answer.
+# Values of finish_reason, as several servers send them.
 _WHOLE = re.compile(
     r'stop|stop_sequence|stop_token|end|end_turn|eos|eos_token|complete|completed|done|'
     r'finished|success|normal|tool_calls?|tool_use|function_call|unspecified|unknown|'
@@ -41,42 +41,43 @@ _FILTERED = re.compile(
     r'content_filter\w*|safety|\w+_safety|refusal|sensitive|recitation|blocklist|'
     r'prohibited_content|spii|guardrail\w*|moderation|blocked'
 )
-# Of messages that a server repeats, or that a tool returns.
+# Roles of messages that are not answers: repeated input, or the result of a tool.
 _OTHER_ROLES = ('user', 'human', 'system', 'developer', 'tool', 'function')
 _VERSION = re.compile(r'([-:@_](preview|exp|\d{2,}))+')
-_MIN_VERSION_DIGITS = 3  # Of "gpt-4-0613"; "gpt-3-5" is another model than "gpt-3".
+_MIN_VERSION_DIGITS = 3  # "gpt-4-0613" is "gpt-4", but "gpt-3-5" is not "gpt-3".
 
 
 class OpenAIChat:
-    r"""A chat model behind an endpoint with OpenAI's chat completions API, which is
-    OpenAI's or your own (vLLM, Ollama, llama.cpp, ...). It uses the :obj:`openai`
-    client (extra :obj:`llm`) and may be called from many threads. It does not retry:
-    :class:`~pyg_irllrec.text.IntentExtractor` does. It warns once if another model
-    answers than :obj:`model`; dates and versions behind the name make no difference.
+    r"""A chat model behind an endpoint with the chat completions API of OpenAI: OpenAI
+    itself, or your own server (vLLM, Ollama, llama.cpp, ...). It uses the
+    :obj:`openai` client (extra :obj:`llm`), and many threads may call it. It does not
+    retry; :class:`~pyg_irllrec.text.IntentExtractor` does. It warns once if the
+    response names a different model. Dates and versions at the end of a name are
+    ignored.
 
-    The key is sent to the endpoint and never shown: not in errors, :obj:`repr` or
-    :meth:`describe`. A model with an :obj:`api_key` cannot be pickled.
+    The key is sent to the endpoint and never shown, neither in errors nor by
+    :obj:`repr` or :meth:`describe`. A model with an :obj:`api_key` cannot be pickled.
 
     Args:
         model (str): The name of the model.
-        base_url (str): The address of the endpoint, without :obj:`/chat/completions`.
+        base_url (str): The URL of the endpoint, without :obj:`/chat/completions`.
             (default: :obj:`"https://api.openai.com/v1"`)
-        api_key (str, optional): The key; an endpoint without keys accepts any.
+        api_key (str, optional): The key. An endpoint without keys accepts any value.
             (default: :obj:`None`, the environment variable :obj:`OPENAI_API_KEY`, read
             at the first call)
-        max_tokens (int, optional): The largest number of tokens of an answer;
+        max_tokens (int, optional): The largest number of tokens per answer, or
             :obj:`None` to send no limit. (default: :obj:`1024`)
-        timeout (float): The largest number of seconds per request, from its first byte
-            to the last one of the answer. (default: :obj:`60.0`)
-        options (dict, optional): Further fields of the request, on top of
-            :obj:`{'temperature': 0, 'response_format': {'type': 'json_object'}}`; a
+        timeout (float): The largest number of seconds per request, until the last byte
+            of the response. (default: :obj:`60.0`)
+        options (dict, optional): Further fields of the request, merged with
+            :obj:`{'temperature': 0, 'response_format': {'type': 'json_object'}}`. A
             value of :obj:`None` removes a field. (default: :obj:`None`)
 
     Raises:
         ImportError: If the client is not installed.
         ValueError: If an argument is out of range, or there is no key.
-        ChatError: If the endpoint cannot be reached, refuses, or takes too long; or if
-            an answer was cut off, filtered, declined or empty, with what to change.
+        ChatError: If the endpoint cannot be reached, refuses the request, or takes too
+            long; or if an answer is cut off, filtered, declined or empty.
 
     Example:
         >>> from pyg_irllrec.text import OpenAIChat
@@ -109,12 +110,12 @@ class OpenAIChat:
             if name in options:
                 raise ValueError(
                     f"'options' must hold further fields of a request, got {name!r}, "
-                    'which has its own argument'
+                    'which is set separately'
                 )
         try:
             json.dumps(options)
-        except (TypeError, ValueError, RecursionError):  # Not shown: it may be secret.
-            raise ValueError("'options' must hold values of JSON") from None
+        except (TypeError, ValueError, RecursionError):  # Not shown: may be secret.
+            raise ValueError("'options' must hold JSON values") from None
         key = ApiKey(api_key)
         import_optional('openai', type(self).__name__, 'llm')
         self.model = model
@@ -132,11 +133,11 @@ class OpenAIChat:
         self._endpoint = Endpoint(base_url, key, timeout, _MAX_RESPONSE_BYTES)
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[ChatReply]:
-        r"""Return one answer per conversation, of one request after the other."""
+        r"""Return one answer per conversation. Requests are sent one after another."""
         return [self._ask(conversation) for conversation in conversations]
 
     def describe(self) -> dict[str, Any]:
-        r"""The model and its options, for a record beside its answers."""
+        r"""Return the model and its options, to be saved with its answers."""
         from openai import __version__
 
         return {
@@ -148,7 +149,7 @@ class OpenAIChat:
         }
 
     def request(self, conversation: Conversation) -> dict[str, Any]:
-        r"""The body of the request that asks a question, for batches.
+        r"""Return the body of a request, for batch files.
 
         Args:
             conversation (list): The conversation.
@@ -156,14 +157,14 @@ class OpenAIChat:
         return {'model': self.model, **self.options, 'messages': conversation}
 
     def read(self, response: dict[str, Any]) -> ChatReply:
-        r"""The answer in the body of a response: the text of the first choice, which
-        the server has finished. It needs no key.
+        r"""Return the answer in the body of a response: the text of its first choice.
+        No key is needed.
 
         Args:
-            response (dict): The body, as JSON.
+            response (dict): The body, parsed from JSON.
 
         Raises:
-            ChatError: If it holds an error or no answer.
+            ChatError: If the body contains an error or no complete answer.
         """
         if (failure := find_error(response)) is not None:
             raise self._error(*failure)
@@ -174,7 +175,7 @@ class OpenAIChat:
             message = message if isinstance(message, dict) else {}
         if not isinstance(choice, dict) or not isinstance(message, dict):
             raise self._error(
-                f'its response must be a chat completion, got: {json.dumps(response)}',
+                f'the response must be a chat completion, got: {json.dumps(response)}',
                 'passing',
             )
         self._compare_model(response.get('model'))
@@ -182,7 +183,7 @@ class OpenAIChat:
         usage = usage if isinstance(usage, dict) else {}
         text = _read_text(message)
         reply = ChatReply(
-            # A server may repeat the key even in a good answer.
+            # A server may repeat the key even in a valid answer.
             self._endpoint.redact(text),
             usage.get('prompt_tokens'),
             usage.get('completion_tokens'),
@@ -192,13 +193,13 @@ class OpenAIChat:
         return reply
 
     def _compare_model(self, answering: Any) -> None:
-        r"""Warn once if another model answers than was asked for."""
+        r"""Warn once if the response names a different model."""
         if self._has_warned or not isinstance(answering, str) or not answering.strip():
             return
         if not _is_same_model(self.model, answering):
             self._has_warned = True
             warnings.warn(
-                f'{self.base_url}: the model {self.model!r} was asked for, and the '
+                f'{self.base_url}: the request names the model {self.model!r}, but the '
                 f'response names {self._endpoint.show(answering)[:100]!r}',
                 stacklevel=2,
             )
@@ -210,8 +211,7 @@ class OpenAIChat:
         return ChatError(reason, kind, reply=reply)
 
     def _ask(self, conversation: Conversation) -> ChatReply:
-        # 'extra_body' skips the checks of the client, which take as long as all the
-        # rest.
+        # 'extra_body' skips the checks of the client, which take half of the time.
         body = self.request(conversation)
         try:
             response = self._endpoint.call(
@@ -233,8 +233,8 @@ class OpenAIChat:
 def _find_problem(
     choice: dict[str, Any], message: dict[str, Any], text: str
 ) -> Optional[tuple[str, str]]:
-    r"""Why the text of a choice is no answer and what to change, and the kind of the
-    error."""
+    r"""Return the reason why a choice has no usable answer, with advice, and the kind
+    of the error; :obj:`None` if the answer is usable."""
     if choice.get('error'):
         return find_error({'error': choice['error']})
     problem = _find_cause(choice.get('finish_reason'), message, text)
@@ -242,8 +242,8 @@ def _find_problem(
 
 
 def _is_same_model(asked: str, answering: str) -> bool:
-    r"""Whether two names mean one model, such as :obj:`"openai/gpt-4o"` and
-    :obj:`"gpt-4o-2024-08-06"`."""
+    r"""Return whether two names denote the same model, such as
+    :obj:`"openai/gpt-4o"` and :obj:`"gpt-4o-2024-08-06"`."""
     short, long = sorted(map(_base_name, (asked, answering)), key=len)
     version = long.removeprefix(short)
     if not long.startswith(short) or _VERSION.fullmatch(version) is None:
@@ -267,18 +267,18 @@ def _find_cause(reason: Any, message: dict[str, Any], text: str) -> Optional[str
     ended = ended.removeprefix('finish_reason_')
     if _FILTERED.fullmatch(ended):
         return (
-            f"the server's content filter withheld the answer {shown}: leave the texts "
-            'out that it objects to, or change the filter'
+            f"the server's content filter withheld the answer {shown}: remove the "
+            'texts that it objects to, or change the filter'
         )
     if ended == 'error':
-        return f'the server stopped within the answer {shown}'
+        return f'the server failed before the answer was complete {shown}'
     if not _WHOLE.fullmatch(ended) and not is_whole_object(text):
         if _CUT_OFF.fullmatch(ended):
             return (
-                f'the answer was cut off at the limit of tokens {shown}: raise '
-                "'max_tokens', or shorten the thoughts of the model"
+                f'the answer was cut off at the token limit {shown}: raise '
+                "'max_tokens', or reduce the thinking of the model"
             )
-        return f'the server ended the answer before it was whole {shown}'
+        return f'the server ended the answer before it was complete {shown}'
     if text.strip():
         return None
     if any(message.get(name) for name in _THOUGHTS) or _has_thoughts(message):
@@ -295,8 +295,8 @@ def _has_thoughts(message: dict[str, Any]) -> bool:
 
 
 def _read_text(message: dict[str, Any]) -> str:
-    r"""The text of a message, which may come in parts or as the arguments of a tool.
-    Thoughts have parts and fields of their own."""
+    r"""Return the text of a message. It may come in parts or as the arguments of a tool
+    call. Thoughts are in separate parts and fields."""
     content = message.get('content')
     if isinstance(content, dict):
         content = [content]

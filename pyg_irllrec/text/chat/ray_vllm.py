@@ -14,23 +14,23 @@ from pyg_irllrec.utils.optional import import_optional
 
 
 class RayVLLM:
-    r"""A model in vLLM's engine, on the GPUs of a Ray cluster, by
+    r"""A model that runs in vLLM engines on the GPUs of a Ray cluster, through
     :obj:`ray.data.llm` (extra :obj:`ray`, and :obj:`pip install 'ray[llm]'` on the
-    machines with GPUs). :meth:`~pyg_irllrec.text.IntentExtractor.on_ray` runs it; it
-    answers no calls of its own.
+    machines with GPUs). Pass it to :class:`~pyg_irllrec.text.IntentExtractor` and call
+    :meth:`~pyg_irllrec.text.IntentExtractor.on_ray`. It cannot be called directly.
 
     Args:
-        model (str): The model, by its name on the hub or its folder.
-        max_tokens (int): The largest number of tokens of an answer.
+        model (str): The name of the model on the Hugging Face Hub, or a folder.
+        max_tokens (int): The largest number of tokens per answer.
             (default: :obj:`1024`)
-        options (dict, optional): Further sampling parameters of vLLM, on top of
+        options (dict, optional): Further sampling parameters of vLLM, merged with
             :obj:`{'temperature': 0}`. (default: :obj:`None`)
         engine_kwargs (dict, optional): Arguments of the engine, such as
             :obj:`{'max_model_len': 8192, 'tensor_parallel_size': 2}`.
             (default: :obj:`None`)
         num_engines (int): The number of engines. (default: :obj:`1`)
-        batch_size (int): The number of questions per batch of an engine, which has
-            several batches at once. (default: :obj:`32`)
+        batch_size (int): The number of questions per batch. An engine works on several
+            batches at once. (default: :obj:`32`)
 
     Raises:
         ValueError: If an argument is out of range.
@@ -63,7 +63,7 @@ class RayVLLM:
         if 'max_tokens' in options:
             raise ValueError(
                 "'options' must hold further sampling parameters, got 'max_tokens', "
-                'which has its own argument'
+                'which is set separately'
             )
         self.model = model
         self.options = {'temperature': 0, **options, 'max_tokens': max_tokens}
@@ -72,13 +72,13 @@ class RayVLLM:
         self.batch_size = batch_size
 
     def __call__(self, conversations: Sequence[Conversation]) -> NoReturn:
-        r"""Raise a :class:`ValueError`."""
+        r"""Raise a :class:`ValueError`, because the model only runs on Ray."""
         raise ValueError(
-            "'model' answers on a Ray cluster alone: call IntentExtractor.on_ray"
+            "'model' is a RayVLLM, which only runs on Ray: call IntentExtractor.on_ray"
         )
 
     def describe(self) -> dict[str, Any]:
-        r"""The model and its options, for a record beside its answers."""
+        r"""Return the model and its options, to be saved with its answers."""
         return {
             'model': self.model,
             'language_model': True,
@@ -87,13 +87,13 @@ class RayVLLM:
         }
 
     def process(self, questions: Any) -> Any:
-        r"""Answers a dataset.
+        r"""Answer a dataset of questions.
 
         Args:
-            questions (ray.data.Dataset): Rows with :obj:`messages`, as JSON.
+            questions (ray.data.Dataset): Rows whose :obj:`messages` are JSON.
 
         Returns:
-            The same rows with the answers, for :meth:`read`.
+            A dataset of the answered rows, for :meth:`read`.
 
         Raises:
             ImportError: If Ray is not installed.
@@ -130,23 +130,23 @@ class RayVLLM:
 
     @staticmethod
     def read(row: Mapping[str, Any]) -> ChatReply:
-        r"""The answer in a row.
+        r"""Return the answer in a row.
 
         Args:
             row (dict): A row of :meth:`process`.
 
         Raises:
-            ChatError: If the engine failed, or cut the answer off.
+            ChatError: If the engine failed, or the answer was cut off.
         """
         if row.get('__inference_error__'):
             raise ChatError(f'vLLM: {row["__inference_error__"]}', 'refused')
         counts = int(row['num_input_tokens']), int(row['num_generated_tokens'])
         reply = ChatReply(row['generated_text'], *counts)
-        # Rows have no reason why they end.
+        # Rows have no finish reason.
         if counts[1] >= row['max_tokens'] and not is_whole_object(reply):
             raise ChatError(
-                "the answer was cut off at the limit of tokens: raise 'max_tokens', or "
-                'shorten the thoughts of the model',
+                "the answer was cut off at the token limit: raise 'max_tokens', or "
+                'reduce the thinking of the model',
                 'refused',
                 reply=reply,
             )

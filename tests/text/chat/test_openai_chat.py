@@ -184,11 +184,14 @@ def chosen(content='{"a": 1', reason='stop', usage=None, **message):
     [
         (chosen(reason='length'), r"cut off .*'length'\): raise 'max_tokens'"),
         (chosen(reason='content_filter'), "content filter withheld .*'content_filter'"),
-        (chosen(reason='error'), 'stopped within the answer'),
+        (chosen(reason='error'), 'failed before the answer was complete'),
         *((chosen(reason=r), f"cut off .*'{r}'.: raise 'max_tokens'") for r in CUT_OFF),
         *((chosen(reason=r), f"content filter withheld .*'{r}'") for r in FILTERED),
-        (chosen(reason='insufficient_system_resource'), "whole .*'insufficient_system"),
-        (chosen('x', 'odd'), "ended the answer before it was whole .*'odd'"),
+        (
+            chosen(reason='insufficient_system_resource'),
+            "complete .*'insufficient_system",
+        ),
+        (chosen('x', 'odd'), "ended the answer before it was complete .*'odd'"),
         (chosen(None), r"returned no text \(finish_reason 'stop'\)"),
         (chosen(' \n'), 'returned no text'),
         (chosen(3), 'returned no text'),
@@ -396,7 +399,7 @@ def test_a_version_of_the_model_is_the_model(server, asked, answering):
 def test_another_model_is_named_once(server, asked, answering):
     (message,) = answered_by(server, asked, answering)
     assert message.endswith(
-        f'{asked!r} was asked for, and the response names {answering!r}'
+        f'the model {asked!r}, but the response names {answering!r}'
     )
 
 
@@ -408,7 +411,7 @@ def test_the_name_of_another_model_is_shown_in_one_line_without_the_key(server):
 def test_a_redirect_is_not_followed(server):
     error = failure(server, 307, {'Location': 'http://other.example/v1'}, {})
     assert error.kind == 'final' and len(server.requests) == 1
-    assert 'redirects to http://other.example/v1: give that address' in str(error)
+    assert 'redirects to http://other.example/v1: pass that URL' in str(error)
 
 
 def test_a_good_answer_that_repeats_the_key(server):
@@ -509,7 +512,7 @@ def test_a_packed_answer(environment):
     ('head', 'reason'),
     [
         (b'Content-Encoding: gzip', 'is damaged'),
-        (b'Content-Encoding: br', 'is compressed by br'),
+        (b'Content-Encoding: br', 'has the unknown encoding br'),
         (b'Content-Length: 9', 'closed'),
     ],
 )
@@ -541,7 +544,7 @@ def test_wrong_arguments(monkeypatch):
         OpenAIChat('small', options={'max_tokens': 9})
     with pytest.raises(ValueError, match="'base_url' must be an http"):
         OpenAIChat('small', 'localhost:80')
-    with pytest.raises(ValueError, match='must hold no user, password'):
+    with pytest.raises(ValueError, match='must not contain user, password'):
         OpenAIChat('small', 'http://me:secret@host/v1')
     monkeypatch.setitem(sys.modules, 'openai', None)
     with pytest.raises(ImportError, match=r"pip install 'pyg_irllrec\[llm\]'"):

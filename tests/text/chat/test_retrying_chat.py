@@ -81,7 +81,7 @@ def test_the_time_that_a_server_asks_for():
     assert 7 <= waits[0] <= 7.5
     chat, calls, _ = retrying(ChatError('busy', retry_after=601))
     with pytest.raises(
-        ChatError, match=r'wait 601 seconds .0\.2 hours., run'
+        ChatError, match=r'wait 601 seconds .0\.2 hours., so run'
     ) as caught:
         chat.ask(ASK)
     assert caught.value.kind == 'refused' and len(calls) == 1

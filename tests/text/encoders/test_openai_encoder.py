@@ -332,9 +332,9 @@ def test_a_key_that_cannot_be_sent_is_refused_unseen(server, key, monkeypatch):
         ({'dimensions': 0}, "'dimensions' must be an integer of at least 1"),
         ({'max_retries': -1}, "'max_retries' must be an integer of at least 0"),
         ({'timeout': 0}, "'timeout' must be above 0"),
-        ({'base_url': 'localhost:8000'}, "'base_url' must be an http or https address"),
-        ({'base_url': 'http://me:secret@host/v1'}, 'must hold no user, password'),
-        ({'base_url': 'http://host/v1?key=secret'}, 'must hold no user, password'),
+        ({'base_url': 'localhost:8000'}, "'base_url' must be an http or https URL"),
+        ({'base_url': 'http://me:secret@host/v1'}, 'must not contain user, password'),
+        ({'base_url': 'http://host/v1?key=secret'}, 'must not contain user, password'),
     ],
 )
 def test_wrong_arguments(options, message):

@@ -122,7 +122,7 @@ def test_an_engine(stub, out):
     records, manifest = load_intents(out)
     assert records[0].intents[0].name == 'user text 0'
     assert records[1].reason == 'vLLM: ValueError: too long'
-    assert 'cut off at the limit of tokens' in records[2].reason
+    assert 'cut off at the token limit' in records[2].reason
     assert manifest['model']['options'] == {'temperature': 0, 'max_tokens': 50}
 
 

@@ -212,7 +212,7 @@ def test_wrong_data():
         choose_evidence(shop(), 'shop')
     data = shop()
     data['item'].text = ['one']
-    with pytest.raises(ValueError, match='must hold a text per node, 4, got 1'):
+    with pytest.raises(ValueError, match='must hold one text per node, 4, got 1'):
         choose_evidence(data, 'user')
     data = shop()
     data['user', 'rates', 'item'].text = ['one']
@@ -220,7 +220,7 @@ def test_wrong_data():
         choose_evidence(data, 'user')
     data = shop()
     data['item'].id = ['a']
-    with pytest.raises(ValueError, match='must hold an id per node, 4, got 1'):
+    with pytest.raises(ValueError, match='must hold one id per node, 4, got 1'):
         choose_evidence(data, 'user')
 
 
