@@ -52,7 +52,7 @@ def test_a_module_of_the_wrong_width_is_named_as_such(hetero):
         module = to_hetero(module, ModuleBackbone.metadata)
     graph = bipartite_edge_index(torch.tensor([[0, 1, 2], [0, 1, 1]]), 3, 2)
     model = IRLLRec(ModuleBackbone(module, 3, 2, 8, hetero=hetero), graph)
-    message = r"'backbone' must give embeddings of shape \(5, 8\), .* got \(5, 16\)"
+    message = r"'backbone' must return embeddings of shape \(5, 8\), .* got \(5, 16\)"
     with pytest.raises(ValueError, match=message):
         model.loss(torch.tensor([[0], [0], [1]]))
     with pytest.raises(ValueError, match=message):

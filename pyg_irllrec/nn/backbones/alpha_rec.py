@@ -20,10 +20,10 @@ from pyg_irllrec.utils.checks import check_count, check_vectors
 
 
 class AlphaRec(Backbone):
-    r"""A backbone without embeddings of its own, from the `"Language Representations
+    r"""A backbone that embeds texts instead of ids, from the `"Language Representations
     Can be What Recommenders Need: Findings and Potentials"
-    <https://arxiv.org/abs/2407.05441>`_ paper: the texts of items, and of a user the
-    mean of those of the items they chose, through an MLP and over the graph,
+    <https://arxiv.org/abs/2407.05441>`_ paper: an MLP maps the texts of items and, for
+    each user, the mean text of their items, which are then propagated over the graph:
 
     .. math::
         \mathbf{t}_u = \frac{1}{|\mathcal{N}(u)|} \sum_{i \in \mathcal{N}(u)}
@@ -31,9 +31,9 @@ class AlphaRec(Backbone):
         \mathbf{Z} = n \left( \frac{1}{L + 1} \sum_{l=0}^{L} \hat{\mathbf{A}}^l
         \mathbf{E}_0 \right)
 
-    with :math:`n(\cdot)` unit rows. It ranks by InfoNCE with sampled items instead of
-    by pairs, a softmax over the positive item and the negative items of all triplets
-    of the batch:
+    where :math:`n(\cdot)` scales rows to unit length. Its ranking loss is InfoNCE with
+    sampled items instead of BPR: a softmax over the positive item and the negative
+    items of all triplets in the batch:
 
     .. math::
         \ell_b = -\log \frac{\exp(\mathbf{z}_u^{\top} \mathbf{z}_{i^+} / \tau)}
@@ -43,29 +43,30 @@ class AlphaRec(Backbone):
     Args:
         num_users (int): The number of users.
         num_items (int): The number of items.
-        item_text (torch.Tensor): Text embeddings of items, :math:`(I, D_t)`. They are
-            moved with the model but not saved with it.
+        item_text (torch.Tensor): Text embeddings of items, :math:`(I, D_t)`. They move
+            with the model, but they are not saved with it.
         interactions (torch.Tensor): User and item ids of *training* interactions,
-            :math:`(2, |\mathcal{E}|)`: whose texts make a user's. They are kept, each
-            once, so that held-out ones among them are found before training.
+            :math:`(2, |\mathcal{E}|)`, from which the texts of users are computed. The
+            backbone keeps them, so that held-out interactions among them are detected
+            before training.
         embedding_dim (int): The width :math:`d`. (default: :obj:`32`)
         num_layers (int): The number of layers :math:`L`. (default: :obj:`2`)
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
         intent_temperature (float, optional): The temperature of
-            :class:`~pyg_irllrec.nn.IntentPrototypes`.
-            (default: :obj:`None`, their inner products)
+            :class:`~pyg_irllrec.nn.IntentPrototypes`. (default: :obj:`None`, inner
+            products)
         temperature (float): :math:`\tau`. (default: :obj:`0.15`)
-        hidden_channels (int, optional): The width between the two layers of the MLP.
+        hidden_channels (int, optional): The width of the hidden layer of the MLP.
             (default: :obj:`None`, half the sum of :math:`D_t` and :math:`d`)
-        normalize (bool): Whether the final embeddings are unit rows, so that items are
-            ranked by cosines. Without, they are ranked by inner products, as in the
-            authors' code; training is the same. (default: :obj:`True`)
+        normalize (bool): Whether the final embeddings have unit length, so that items
+            are ranked by cosines. Otherwise they are ranked by inner products, as in
+            the authors' code. Training is the same. (default: :obj:`True`)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
 
     Raises:
-        ValueError: If the texts do not fit or an argument is out of range.
+        ValueError: If the texts are invalid or an argument is out of range.
 
     Example:
         >>> import torch
@@ -124,19 +125,19 @@ class AlphaRec(Backbone):
         )
 
     def reset_parameters(self) -> None:
-        r"""Draw all parameters anew."""
+        r"""Reset all learnable parameters."""
         super().reset_parameters()
         self.projector.reset_parameters()
 
     def node_features(self) -> Tensor:
-        r"""The projected texts :math:`\mathbf{E}_0`."""
+        r"""Return the projected texts :math:`\mathbf{E}_0`."""
         features: Tensor = self.projector(self.text)
         return features
 
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
-        r"""Propagate texts over a normalised graph."""
+        r"""Propagate the projected texts over a normalised graph."""
         weights = [edge_weight] * self.num_layers
         layers = propagate_layers(x, edge_index, weights, self.impl)
         intent = self.interaction_intent(layers[:-1], edge_index)
@@ -145,25 +146,26 @@ class AlphaRec(Backbone):
         return BackboneOutput(embedding, intent)
 
     def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        r"""The mean softmax loss with the negative items of the whole batch."""
+        r"""Return the mean softmax loss, with the negative items of the whole batch."""
         check_triplet_rows(user, positive, negative)
         gap = unchecked_info_nce(
             user, positive, negative, temperature=self.temperature, reduction='none'
         )
-        return F.softplus(gap).mean()  # The positive item joins the denominator.
+        return F.softplus(gap).mean()  # Adds the positive item to the denominator.
 
 
 def text_with_users(item_text: Tensor, graph: Tensor, num_users: int) -> Tensor:
-    r"""The texts of users, means of those of their items, and of items."""
-    nobody = item_text.new_zeros(num_users, item_text.size(1))
-    total = propagate(torch.cat([nobody, item_text]), graph)[:num_users]
+    r"""Return the texts of users, which are the means of their items' texts, and of
+    items."""
+    no_text = item_text.new_zeros(num_users, item_text.size(1))
+    total = propagate(torch.cat([no_text, item_text]), graph)[:num_users]
     _, target = source_and_target(graph)
-    count = torch.bincount(target, minlength=len(nobody))[:num_users].clamp_(min=1)
+    count = torch.bincount(target, minlength=len(no_text))[:num_users].clamp_(min=1)
     return torch.cat([total / count.unsqueeze(1), item_text])
 
 
 def _interactions(graph: Tensor, num_users: int) -> Tensor:
-    r"""The pairs of user and item of a graph, each once."""
+    r"""Return the pairs of user and item ids in a graph, each once."""
     source, target = source_and_target(graph)
     rates = source < num_users
     return torch.stack([source[rates], target[rates] - num_users])

@@ -31,14 +31,14 @@ from pyg_irllrec.utils.graph_cache import prepare_graph
 
 
 class Backbone(Module):
-    r"""What every backbone of :class:`~pyg_irllrec.nn.IRLLRec` is: node embeddings,
-    interaction intents, and a loss of its own. How it is trained is not its concern.
+    r"""The base class of all backbones of :class:`~pyg_irllrec.nn.IRLLRec`. A backbone
+    computes node embeddings, interaction intents, and optionally its own loss terms.
 
-    A subclass writes :meth:`encode`, and :meth:`node_features` where it propagates
-    some. If it is to have intents, it returns those of :meth:`interaction_intent`. If
-    it has parameters of its own, it draws them in its constructor and again in
-    :meth:`reset_parameters`. A module that is no backbone becomes one in
-    :class:`~pyg_irllrec.nn.ModuleBackbone`.
+    A subclass implements :meth:`encode` and, if it propagates features,
+    :meth:`node_features`. To support intents, it returns :meth:`interaction_intent` in
+    the output. A subclass with its own parameters initialises them in its constructor
+    and again in :meth:`reset_parameters`. To use any other module as a backbone, wrap
+    it in :class:`~pyg_irllrec.nn.ModuleBackbone`.
 
     Args:
         num_users (int): The number of users.
@@ -47,8 +47,8 @@ class Backbone(Module):
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
         intent_temperature (float, optional): The temperature of
-            :class:`~pyg_irllrec.nn.IntentPrototypes`.
-            (default: :obj:`None`, their inner products)
+            :class:`~pyg_irllrec.nn.IntentPrototypes`. (default: :obj:`None`, inner
+            products)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
 
@@ -108,8 +108,8 @@ class Backbone(Module):
         self.intent_conv: Module = IntentLGConv(impl=impl)
 
     def reset_parameters(self) -> None:
-        r"""Draw all parameters anew: under the same seed, those of a new backbone. A
-        subclass with parameters of its own draws them after
+        r"""Reset all learnable parameters: with the same seed, they equal those of a
+        new backbone. A subclass with its own parameters resets them after
         :obj:`super().reset_parameters()`, in the order of its constructor."""
         for prototypes in (self.user_prototypes, self.item_prototypes):
             if prototypes is not None:
@@ -117,13 +117,13 @@ class Backbone(Module):
 
     @property
     def has_intents(self) -> bool:
-        r"""Whether :meth:`forward` gives interaction intents, which those of the texts
-        can be aligned with."""
+        r"""Whether :meth:`forward` returns interaction intents, which intent texts can
+        be aligned with."""
         return self.num_intents > 0
 
     def node_features(self) -> Optional[Tensor]:
-        r"""The features that are propagated, one row per node, which
-        :class:`~pyg_irllrec.nn.RLMRecGen` masks. (default: :obj:`None`)"""
+        r"""Return the features to propagate, one row per node, or :obj:`None` (the
+        default). :class:`~pyg_irllrec.nn.RLMRecGen` masks them."""
         return None
 
     def forward(
@@ -138,11 +138,11 @@ class Backbone(Module):
             edge_index (torch.Tensor or SparseTensor): The undirected user-item
                 graph, users first, in any PyG format; see
                 :func:`~pyg_irllrec.utils.bipartite_edge_index`.
-            edge_weight (torch.Tensor, optional): The normalised weights, also as
-                the values of a sparse matrix. Missing ones are computed, in every
-                call: pass those of :func:`~pyg_irllrec.utils.symmetric_norm` to
-                pay once. (default: :obj:`None`)
-            x (torch.Tensor, optional): Features in place of
+            edge_weight (torch.Tensor, optional): The normalised edge weights; those of
+                a sparse matrix are its values. Missing weights are computed in every
+                call: to compute them once, pass the result of
+                :func:`~pyg_irllrec.utils.symmetric_norm`. (default: :obj:`None`)
+            x (torch.Tensor, optional): Features to use instead of
                 :meth:`node_features`. (default: :obj:`None`)
         """
         if x is None:
@@ -154,16 +154,16 @@ class Backbone(Module):
         return self.encode(x, *self.normalise(edge_index, edge_weight, dtype))
 
     def encode(self, x: Any, edge_index: Tensor, edge_weight: Tensor) -> BackboneOutput:
-        r"""Embed all nodes: what a subclass writes.
+        r"""Embed all nodes. A subclass implements this method.
 
         Args:
-            x (torch.Tensor, optional): The features, :obj:`None` where
-                :meth:`node_features` has none.
+            x (torch.Tensor, optional): The features, or :obj:`None` if
+                :meth:`node_features` returns :obj:`None`.
             edge_index (torch.Tensor): Both directions of the user-item graph, users
                 first, sorted by target for :func:`~pyg_irllrec.functional.propagate`
-                and :meth:`interaction_intent`. For layers of PyG make it plain, see
+                and :meth:`interaction_intent`. For layers of PyG, convert it with
                 :func:`~pyg_irllrec.utils.plain_edge_index`.
-            edge_weight (torch.Tensor): Its normalised weights.
+            edge_weight (torch.Tensor): The normalised edge weights.
         """
         raise NotImplementedError
 
@@ -173,14 +173,14 @@ class Backbone(Module):
         edge_weight: Optional[Tensor] = None,
         x: Optional[Tensor] = None,
     ) -> Tensor:
-        r"""The embeddings of :meth:`forward` alone: all that evaluation needs."""
+        r"""Return only the embeddings of :meth:`forward`, for evaluation."""
         given = {} if x is None else {'x': x}
         output: BackboneOutput = self(edge_index, edge_weight, **given)
         return output.embedding
 
     def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        r"""The loss of the embeddings of a batch of triplets, each of shape
-        :math:`(B, d)`. (default: :func:`~pyg_irllrec.functional.bpr_loss`)"""
+        r"""Return the ranking loss for the embeddings of a batch of triplets, each of
+        shape :math:`(B, d)`; by default, :func:`~pyg_irllrec.functional.bpr_loss`."""
         if not (
             isinstance(user, Tensor)
             and isinstance(positive, Tensor)
@@ -194,27 +194,29 @@ class Backbone(Module):
     def auxiliary_loss(
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:
-        r"""The backbone's own weighted loss terms by name, such as the contrast of
-        views: scalars, under names that no other term of the loss has.
-        (default: none)"""
+        r"""Return the backbone's own weighted loss terms by name, such as a contrast of
+        views; by default, there are none. Each term is a scalar with a name that no
+        other loss term has."""
         return {}
 
     def intents(self, x: Tensor) -> Tensor:
-        r"""The mixture of intents of every node, each side with its own prototypes,
-        :math:`\text{softmax}(\mathbf{X} \mathbf{C}) \mathbf{C}^{\top}`, of shape
-        :math:`(|\mathcal{V}|, d)`."""
+        r"""Return the mixture of intents of each node, with separate prototypes for
+        users and items, :math:`\text{softmax}(\mathbf{X} \mathbf{C})
+        \mathbf{C}^{\top}`, of shape :math:`(|\mathcal{V}|, d)`."""
         return self._mix_layers([x])[0]
 
     def _layer_intents(self, layers: Sequence[Tensor]) -> Sequence[Tensor]:
-        r"""The :meth:`intents` of several layers, of a subclass those of its own."""
+        r"""Return the :meth:`intents` of several layers, in one product unless a
+        subclass overrides that method."""
         if type(self).intents is Backbone.intents:
             return self._mix_layers(layers)
         return [self.intents(x) for x in layers]
 
     def _mix_layers(self, layers: Sequence[Tensor]) -> Sequence[Tensor]:
-        r"""The mixtures of several layers, in the products of one."""
+        r"""Return the mixtures of intents of several layers, computed in one
+        product."""
         if self.user_prototypes is None or self.item_prototypes is None:
-            raise self._without_intents()
+            raise self._no_intents_error()
         for x in layers:
             if (
                 not isinstance(x, Tensor)
@@ -234,25 +236,25 @@ class Backbone(Module):
             )
         ]
         by_layer = [side.view(num_layers, -1, side.size(1)) for side in mixed]
-        # Autocast has narrowed it.
+        # Autocast may have changed the dtype.
         return torch.cat(by_layer, dim=1).to(dtype).unbind()
 
     def prototype_loss(self, x: Tensor, cluster: Tensor) -> Tensor:
-        r"""How far the prototypes are from standing for clusters of nodes: the mean
-        of :math:`-\log` of each node's share of the prototype of its cluster, summed
-        over both sides.
+        r"""Return the cross entropy between the intent shares of nodes and their
+        clusters, which makes each prototype represent one cluster: the mean
+        :math:`-\log` of each node's share of the prototype of its cluster, summed over
+        users and items.
 
         Args:
             x (torch.Tensor): Embeddings of shape :math:`(|\mathcal{V}|, d)`.
-            cluster (torch.Tensor): The number of each node's cluster, below
-                :obj:`num_intents`, of shape :math:`(|\mathcal{V}|)`.
+            cluster (torch.Tensor): The cluster of each node, from 0 to
+                :obj:`num_intents - 1`, of shape :math:`(|\mathcal{V}|)`.
 
         Raises:
-            ValueError: If there are no prototypes, or a shape or number is not as
-                above.
+            ValueError: If there are no prototypes, or a shape or number is invalid.
         """
         if self.user_prototypes is None or self.item_prototypes is None:
-            raise self._without_intents()
+            raise self._no_intents_error()
         check_rows('x', x, self.num_nodes)
         check_index('cluster', cluster, self.num_intents)
         check_length('cluster', cluster, self.num_nodes)
@@ -263,20 +265,27 @@ class Backbone(Module):
             cross_entropy(self.item_prototypes.logits(item), of_item)
         )
 
-    def _without_intents(self) -> ValueError:
-        return ValueError(f'this {type(self).__name__} has no intents (num_intents=0)')
+    def _no_intents_error(self) -> ValueError:
+        return ValueError(
+            "'num_intents' must be at least 1 to use intents, got 0 for this "
+            f'{type(self).__name__}'
+        )
 
     def interaction_intent(
         self, layers: Sequence[Tensor], edge_index: Adj
     ) -> Optional[Tensor]:
-        r"""The interaction intents of the IRLLRec paper: the mean over
-        :obj:`layers` of the :class:`~pyg_irllrec.nn.IntentLGConv` of node embeddings
-        under their own intents, on the graph without its weights; :obj:`None` without
-        prototypes."""
+        r"""Return the interaction intents of the IRLLRec paper:
+        :class:`~pyg_irllrec.nn.IntentLGConv` of the embeddings of each layer with their
+        own intents, on the graph without edge weights, averaged over :obj:`layers`;
+        :obj:`None` without prototypes."""
         if self.num_intents == 0:
             return None
         if not isinstance(layers, (list, tuple)) or len(layers) == 0:
-            raise ValueError("'layers' must hold the embeddings of one layer or more")
+            got = 'none' if isinstance(layers, (list, tuple)) else type(layers).__name__
+            raise ValueError(
+                "'layers' must be a list of the embeddings of 1 layer or more, got "
+                f'{got}'
+            )
         conv = self.intent_conv
         unchecked = isinstance(conv, IntentLGConv) and not conv.is_customised()
         impl = conv.impl if isinstance(conv, IntentLGConv) else 'auto'
@@ -293,9 +302,9 @@ class Backbone(Module):
     def normalise(
         self, edge_index: Adj, edge_weight: Optional[Tensor], dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
-        r"""Any adjacency as an :obj:`edge_index` and weights, sorted in the first call
-        that sees it, so that products with it are fast; with weights by symmetric
-        normalisation where there are none."""
+        r"""Convert any adjacency to an :obj:`edge_index` and edge weights. It is sorted
+        in the first call that reads it, so that products are fast. Missing weights are
+        computed by symmetric normalisation."""
         graph, edge_weight = prepare_graph(
             edge_index, edge_weight, self.num_nodes, self.impl
         )
@@ -309,8 +318,8 @@ class Backbone(Module):
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         if got != shape:
             raise ValueError(
-                f"'backbone' must give {what} of shape {shape}, a row per node, users "
-                f'first, got {got}'
+                f"'backbone' must return {what} of shape {shape}, one row per node "
+                f'with users first, got {got}'
             )
 
     def __repr__(self) -> str:
@@ -322,7 +331,7 @@ class Backbone(Module):
 
 
 def check_triplet_rows(user: Tensor, positive: Tensor, negative: Tensor) -> None:
-    r"""Raise a :class:`ValueError` unless there is a user and two items per row."""
+    r"""Raise a :class:`ValueError` unless all are matrices of the same shape."""
     check_matrix('user', user)
     check_same_shape('positive', positive, 'user', user)
     check_same_shape('negative', negative, 'user', user)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class BackboneOutput(NamedTuple):
-    r"""What a backbone computes, users first, then items.
+    r"""The output of a backbone. Rows are users first, then items.
 
     Example:
         >>> import torch
@@ -18,8 +18,8 @@ class BackboneOutput(NamedTuple):
     """
 
     embedding: Tensor
-    """Node embeddings :math:`\\mathbf{Z}` that score, :math:`(|\\mathcal{V}|, d)`."""
+    """Node embeddings :math:`\\mathbf{Z}` for scores, :math:`(|\\mathcal{V}|, d)`."""
     interaction_intent: Optional[Tensor] = None
     """Interaction intents :math:`\\mathbf{r}`, of the same shape."""
     views: tuple[Tensor, ...] = ()
-    """What the backbone's own :meth:`~Backbone.auxiliary_loss` contrasts."""
+    """The views that :meth:`~Backbone.auxiliary_loss` contrasts, if any."""

@@ -21,20 +21,21 @@ from pyg_irllrec.utils.checks import check_count, check_not_negative
 class BIGCF(ContrastiveBackbone):
     r"""The backbone of the `"Exploring the Individuality and Collectivity of Intents
     behind Interactions for Graph Collaborative Filtering"
-    <https://arxiv.org/abs/2405.09042>`_ paper: a
-    :class:`~pyg_irllrec.nn.LightGCN` whose embeddings are blurred by the intents they
-    share with others,
+    <https://arxiv.org/abs/2405.09042>`_ paper: a :class:`~pyg_irllrec.nn.LightGCN` that
+    adds noise to the embeddings, scaled by the collective intents of each node:
 
     .. math::
         \mathbf{Z}^{\prime} = \mathbf{Z} + \mathbf{H} \circ \boldsymbol{\varepsilon},
         \qquad \mathbf{H} = \text{softmax}(\mathbf{Z} \mathbf{C}) \mathbf{C}^{\top},
         \qquad \boldsymbol{\varepsilon} \sim \mathcal{N}(0, 1)
 
-    in training; in evaluation :math:`\mathbf{Z}^{\prime} = \mathbf{Z}`. InfoNCE within
-    the users and positive items of a batch spreads users, spreads items and places
-    users with their items by :math:`\mathbf{Z}^{\prime}`, and spreads both by
-    :math:`\mathbf{H}`. A centre term keeps prototypes short. In the interaction
-    intents, :math:`\mathbf{S}_l` weighs :math:`\mathbf{E}_{l+1}`.
+    in training; in evaluation, :math:`\mathbf{Z}^{\prime} = \mathbf{Z}`. The contrast
+    is a sum of five InfoNCE terms over the users and positive items of a batch: on
+    :math:`\mathbf{Z}^{\prime}`, users against users, items against items, and users
+    against their items; on :math:`\mathbf{H}`, users against users and items against
+    items. A centre term keeps prototypes short. Interaction intents are the mean over
+    layers of :class:`~pyg_irllrec.nn.IntentLGConv` of :math:`\mathbf{E}_{l+1}` with the
+    intents of :math:`\mathbf{E}_l`.
 
     Args:
         num_users (int): The number of users.
@@ -45,18 +46,19 @@ class BIGCF(ContrastiveBackbone):
         num_intents (int): The number of intent prototypes per side.
             (default: :obj:`128`)
         intent_temperature (float, optional): The temperature of
-            :class:`~pyg_irllrec.nn.IntentPrototypes`.
-            (default: :obj:`None`, their inner products)
+            :class:`~pyg_irllrec.nn.IntentPrototypes`. (default: :obj:`None`, inner
+            products)
         interaction_intents (bool): Whether to compute interaction intents, which only
-            alignment needs. (default: :obj:`True`)
-        center_weight (float): The weight of :math:`\|\mathbf{C}\|^2`.
+            the alignment of intents reads. (default: :obj:`True`)
+        center_weight (float): The weight of the centre term :math:`\|\mathbf{C}\|^2`.
             (default: :obj:`1e-5`)
-        eps (float): The floor under the contrast's logarithm; the authors' is
-            :obj:`1e-8`. (default: :obj:`0.0`)
+        eps (float): The constant :math:`\epsilon` in the logarithm of the contrast; the
+            authors use :obj:`1e-8`. (default: :obj:`0.0`)
         contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
-        temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.2`)
-        duplicates (bool): Whether a node that stands several times in a batch
-            counts several times. If it does, it is also its own negative.
+        temperature (float): The temperature :math:`\tau` of the contrast.
+            (default: :obj:`0.2`)
+        duplicates (bool): Whether a node that occurs several times in a batch counts
+            each time. If so, it is also one of its own negatives.
             (default: :obj:`False`)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
@@ -114,7 +116,7 @@ class BIGCF(ContrastiveBackbone):
 
     @property
     def has_intents(self) -> bool:
-        r"""Whether :meth:`forward` gives interaction intents."""
+        r"""Whether :meth:`forward` returns interaction intents."""
         return self.interaction_intents
 
     @sums_layers
@@ -144,7 +146,7 @@ class BIGCF(ContrastiveBackbone):
         edge_weight: Optional[Tensor] = None,
         x: Optional[Tensor] = None,
     ) -> Tensor:
-        r"""The embeddings of :meth:`forward` alone, in training with noise."""
+        r"""Return only the embeddings of :meth:`forward`; in training, with noise."""
         if self.training:
             return Backbone.get_embedding(self, edge_index, edge_weight, x)
         return super().get_embedding(edge_index, edge_weight, x)
@@ -152,7 +154,7 @@ class BIGCF(ContrastiveBackbone):
     def auxiliary_loss(
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:
-        r"""The weighted contrast and the centre term."""
+        r"""Return the weighted contrast and the centre term."""
         assert self.user_prototypes is not None and self.item_prototypes is not None
         squares = [
             side.weight.square().sum()
@@ -162,7 +164,7 @@ class BIGCF(ContrastiveBackbone):
         return {**contrast, 'center': self.center_weight * sum_tensors(squares)}
 
     def contrast(self, output: BackboneOutput, triplets: Tensor) -> Tensor:
-        r"""The contrast within the batch."""
+        r"""Return the contrast within the batch."""
         once = not self.duplicates
         dtype = wide_dtype(output.embedding) if once else None
         batch = make_batch(triplets[:2], self.num_users, dtype)
@@ -189,7 +191,8 @@ class BIGCF(ContrastiveBackbone):
         key_weight: Optional[Tensor],
         share: Optional[Tensor],
     ) -> Tensor:
-        r"""The mean loss of nodes placed with others, by the share of each."""
+        r"""Return the mean loss of the pairs of rows, or with :obj:`share`, the
+        weighted mean."""
         return shared_info_nce(
             self.ranks,
             query,

@@ -13,8 +13,8 @@ from pyg_irllrec.utils.ranks import Ranks
 
 
 class ContrastiveBackbone(EmbeddingBackbone):
-    r"""A backbone whose own loss contrasts views of nodes. A subclass writes
-    :meth:`contrast`.
+    r"""The base class of backbones with a contrastive loss over views of nodes. A
+    subclass implements :meth:`contrast`.
 
     Args:
         num_users (int): The number of users.
@@ -25,12 +25,13 @@ class ContrastiveBackbone(EmbeddingBackbone):
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
         intent_temperature (float, optional): The temperature of
-            :class:`~pyg_irllrec.nn.IntentPrototypes`.
-            (default: :obj:`None`, their inner products)
+            :class:`~pyg_irllrec.nn.IntentPrototypes`. (default: :obj:`None`, inner
+            products)
         contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
-        temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.2`)
-        duplicates (bool): Whether a node that stands several times in a batch
-            counts several times. (default: :obj:`False`)
+        temperature (float): The temperature :math:`\tau` of the contrast.
+            (default: :obj:`0.2`)
+        duplicates (bool): Whether a node that occurs several times in a batch counts
+            each time. (default: :obj:`False`)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
 
@@ -89,13 +90,13 @@ class ContrastiveBackbone(EmbeddingBackbone):
         self.duplicates = duplicates
 
     def contrast(self, output: BackboneOutput, triplets: Tensor) -> Tensor:
-        r"""The loss of a batch of triplets, before it is weighted."""
+        r"""Return the unweighted contrastive loss of a batch of triplets."""
         raise NotImplementedError
 
     def auxiliary_loss(
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:
-        r"""The weighted contrast, where there are views."""
+        r"""Return the weighted contrast, if the output has views."""
         if not isinstance(output, BackboneOutput):
             raise ValueError(
                 f"'output' must be a BackboneOutput, got {type(output).__name__}"

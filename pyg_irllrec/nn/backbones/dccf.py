@@ -17,7 +17,7 @@ from pyg_irllrec.utils.checks import check_count
 
 class DCCF(ContrastiveBackbone):
     r"""The backbone of the `"Disentangled Contrastive Collaborative Filtering"
-    <https://arxiv.org/abs/2305.02759>`_ paper: four views of every layer that add up,
+    <https://arxiv.org/abs/2305.02759>`_ paper: each layer adds four views:
 
     .. math::
         \mathbf{G} = \hat{\mathbf{A}} \mathbf{E}_l, \qquad
@@ -25,12 +25,12 @@ class DCCF(ContrastiveBackbone):
         \mathbf{E}_{l+1} = \mathbf{E}_l + \mathbf{G} + \mathbf{H} + a(\mathbf{G}) +
         a(\mathbf{H}), \qquad \mathbf{Z} = \sum_{l=0}^{L} \mathbf{E}_l
 
-    with :math:`a(\cdot)` the :class:`~pyg_irllrec.nn.IntentLGConv` of
-    :math:`\mathbf{E}_l` that weighs edges by its argument. InfoNCE places
+    where :math:`a(\cdot)` is :class:`~pyg_irllrec.nn.IntentLGConv` of
+    :math:`\mathbf{E}_l` with its argument as intents. In each layer, InfoNCE contrasts
     :math:`\mathbf{G}` with :math:`\mathbf{H}`, :math:`a(\mathbf{G})` and
-    :math:`a(\mathbf{H})` in each layer, among the distinct users, and among the
-    distinct positive items, of a batch; as in the authors' code both sums are divided
-    by the number of users. Interaction intents are the mean of :math:`a(\mathbf{H})`.
+    :math:`a(\mathbf{H})`, over the distinct users and over the distinct positive items
+    of a batch. As in the authors' code, both sums are divided by the number of users.
+    Interaction intents are the mean of :math:`a(\mathbf{H})` over layers.
 
     Args:
         num_users (int): The number of users.
@@ -41,10 +41,11 @@ class DCCF(ContrastiveBackbone):
         num_intents (int): The number of intent prototypes per side.
             (default: :obj:`128`)
         intent_temperature (float, optional): The temperature of
-            :class:`~pyg_irllrec.nn.IntentPrototypes`.
-            (default: :obj:`None`, their inner products)
+            :class:`~pyg_irllrec.nn.IntentPrototypes`. (default: :obj:`None`, inner
+            products)
         contrast_weight (float): The weight of the contrast. (default: :obj:`1e-3`)
-        temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.1`)
+        temperature (float): The temperature :math:`\tau` of the contrast.
+            (default: :obj:`0.1`)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
 
@@ -108,11 +109,11 @@ class DCCF(ContrastiveBackbone):
     def layers(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> list[Tensor]:
-        r"""The embeddings that score, as one layer."""
+        r"""Return the final embeddings as a single layer."""
         return [self.encode(x, edge_index, edge_weight).embedding]
 
     def contrast(self, output: BackboneOutput, triplets: Tensor) -> Tensor:
-        r"""The contrast of the views of every layer."""
+        r"""Return the contrast of the views of each layer."""
         batch = make_batch(triplets[:2], self.num_users, wide_dtype(output.embedding))
         assert batch.once is not None
         rows = torch.stack([batch.take(view) for view in output.views])
@@ -126,7 +127,8 @@ class DCCF(ContrastiveBackbone):
         return torch.stack(terms).sum() / batch.once[: triplets.size(1)].sum()
 
     def _contrast_pair(self, query: Tensor, key: Tensor, once: Tensor) -> Tensor:
-        r"""The sum of losses of nodes, each once, placed with others, each once."""
+        r"""Return the sum of the losses of distinct nodes, with distinct nodes as
+        negatives."""
         return shared_info_nce(
             self.ranks,
             query,

@@ -21,16 +21,16 @@ Encode = TypeVar('Encode', bound=Callable[..., BackboneOutput])
 
 
 def sums_layers(encode: Encode) -> Encode:
-    r"""Marks an :meth:`~Backbone.encode` whose embedding is the sum of
-    :meth:`~EmbeddingBackbone.layers`. An override of it is not marked."""
+    r"""Mark an :meth:`~Backbone.encode` whose embedding is the sum of
+    :meth:`~EmbeddingBackbone.layers`. Overrides are not marked."""
     encode.sums_layers = True  # type: ignore[attr-defined]
     return encode
 
 
 class EmbeddingBackbone(Backbone):
-    r"""What the five backbones share: one table of embeddings per side, propagated over
-    the graph. A subclass overrides :meth:`layers`, whose sum scores, or :meth:`encode`
-    to score by something else.
+    r"""The base class of backbones with one embedding table for users and one for
+    items, which are propagated over the graph. A subclass overrides :meth:`layers`,
+    whose sum is the final embedding, or :meth:`encode` to compute it in another way.
 
     Args:
         num_users (int): The number of users.
@@ -41,8 +41,8 @@ class EmbeddingBackbone(Backbone):
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
         intent_temperature (float, optional): The temperature of
-            :class:`~pyg_irllrec.nn.IntentPrototypes`.
-            (default: :obj:`None`, their inner products)
+            :class:`~pyg_irllrec.nn.IntentPrototypes`. (default: :obj:`None`, inner
+            products)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
 
@@ -81,7 +81,7 @@ class EmbeddingBackbone(Backbone):
             impl=impl,
         )
         self.num_layers = num_layers
-        # Without the draws of Embedding.reset_parameters.
+        # from_pretrained() skips the initialisation of Embedding.
         self.user_embedding, self.item_embedding = (
             Embedding.from_pretrained(torch.empty(count, embedding_dim), freeze=False)
             for count in (num_users, num_items)
@@ -89,7 +89,7 @@ class EmbeddingBackbone(Backbone):
         self._draw_tables()
 
     def reset_parameters(self) -> None:
-        r"""Draw all parameters anew (Xavier-uniform)."""
+        r"""Reset all learnable parameters (Xavier-uniform)."""
         super().reset_parameters()
         self._draw_tables()
 
@@ -98,14 +98,14 @@ class EmbeddingBackbone(Backbone):
         xavier_uniform_(self.item_embedding.weight)
 
     def node_features(self) -> Tensor:
-        r"""The embeddings :math:`\mathbf{E}_0` of users and items."""
+        r"""Return the embeddings :math:`\mathbf{E}_0` of users and items."""
         return torch.cat([self.user_embedding.weight, self.item_embedding.weight])
 
     def layers(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> list[Tensor]:
-        r"""The layers :math:`\mathbf{E}_0, \ldots, \mathbf{E}_L` of a normalised
-        graph, whose sum scores."""
+        r"""Return the layers :math:`\mathbf{E}_0, \ldots, \mathbf{E}_L` on a normalised
+        graph, whose sum is the final embedding."""
         weights = [edge_weight] * self.num_layers
         return propagate_layers(x, edge_index, weights, self.impl)
 
@@ -124,9 +124,8 @@ class EmbeddingBackbone(Backbone):
         edge_weight: Optional[Tensor] = None,
         x: Optional[Tensor] = None,
     ) -> Tensor:
-        r"""The embeddings of :meth:`forward` alone. Where a call of the backbone runs
-        :meth:`encode` of this package and nothing else, views and interaction intents
-        are left out."""
+        r"""Return only the embeddings of :meth:`forward`. Views and interaction intents
+        are not computed, unless a subclass or a hook may change the result."""
         cls = type(self)
         if not (
             getattr(cls.encode, 'sums_layers', False)
@@ -146,13 +145,13 @@ class EmbeddingBackbone(Backbone):
 def propagate_layers(
     x: Tensor, edge_index: Tensor, edge_weights: Sequence[Tensor], impl: str
 ) -> list[Tensor]:
-    r"""The features and what every layer makes of them, :math:`\mathbf{E}_{l+1} =
-    \hat{\mathbf{A}}_l \mathbf{E}_l`, with the weights of each layer."""
+    r"""Return the features and the output of each layer, :math:`\mathbf{E}_{l+1} =
+    \hat{\mathbf{A}}_l \mathbf{E}_l`, for one tensor of edge weights per layer."""
     graph, _ = prepare_graph(edge_index, None, x.size(0), impl)
     layers = [x]
     for edge_weight in edge_weights:
         weight: Optional[Tensor] = edge_weight
-        if graph.edge_index is not edge_index:  # It was not sorted yet.
+        if graph.edge_index is not edge_index:  # The input was not sorted.
             _, weight = prepare_graph(edge_index, edge_weight, x.size(0), impl)
         layers.append(unchecked_propagate(layers[-1], graph, weight))
     return layers

@@ -23,9 +23,9 @@ _NAME = '_pyg_irllrec_with_intents'
 
 
 class IntentNodeBackbone(Backbone):
-    r"""Any backbone over a graph of users, items and intents. Intents that are written
-    in words become nodes between users and items that share them, so that embeddings
-    reach nodes that no interaction joins:
+    r"""A wrapper that runs any backbone on a graph of users, items and intents. Intents
+    from texts become nodes that connect the users and items that share them, so that
+    messages also pass between nodes without a common interaction:
 
     .. math::
         \hat{\mathbf{A}}^{\prime} = \begin{bmatrix} \hat{\mathbf{A}} & w
@@ -33,28 +33,31 @@ class IntentNodeBackbone(Backbone):
         \qquad \hat{\mathbf{B}} = \mathbf{D}^{-1/2} \mathbf{B}\,
         \mathbf{D}_{\mathbf{c}}^{-1/2},
 
-    with the normalised user-item graph :math:`\hat{\mathbf{A}}`, the weights
-    :math:`\mathbf{B}` of edges from users and items to intents, and their sums by row
-    :math:`\mathbf{D}` and by column :math:`\mathbf{D}_{\mathbf{c}}`. With
-    :math:`w = 0` it is the backbone without intents.
+    where :math:`\hat{\mathbf{A}}` is the normalised user-item graph, :math:`\mathbf{B}`
+    contains the weights of edges from users and items to intents, and
+    :math:`\mathbf{D}` and :math:`\mathbf{D}_{\mathbf{c}}` are their row and column
+    sums. With :math:`w = 0`, it equals the backbone without intents.
 
-    The backbone is built for the items and the intents, as if intents were items that
-    come last. What this class returns has a row per user and item and none per intent;
-    only the views of a contrast cover the intents too. A compiled call gathers
-    edges, in another order than a call that is not compiled.
+    Build the backbone for the items and the intents, as if intents were additional
+    items at the end. The outputs have one row per user and item; only the views of a
+    contrast also have rows for intents. A compiled call adds up edges in a different
+    order from an eager call, so results differ by rounding.
 
     Args:
-        backbone (Backbone): It embeds :obj:`num_items` items and at least one intent.
+        backbone (Backbone): A backbone for :obj:`num_items` items and at least one
+            intent.
         num_items (int): The number of items.
-        user_edges (torch.Tensor): Users and their intents, both from zero, of shape
-            :math:`(2, E_u)`. They must be made of *training* interactions alone, as
-            :class:`~pyg_irllrec.transforms.IntentNodes` makes them.
-        item_edges (torch.Tensor): Items and their intents, likewise, :math:`(2, E_i)`.
-        user_weight (torch.Tensor, optional): Weights above 0, of shape :math:`(E_u)`.
-            (default: :obj:`None`, ones)
-        item_weight (torch.Tensor, optional): Likewise, of shape :math:`(E_i)`.
-            (default: :obj:`None`, ones)
-        weight (float): :math:`w`. (default: :obj:`1.0`)
+        user_edges (torch.Tensor): The edges from users to intents, pairs of ids that
+            both start at 0, of shape :math:`(2, E_u)`. Compute them from *training*
+            interactions only, as :class:`~pyg_irllrec.transforms.IntentNodes` does.
+        item_edges (torch.Tensor): The edges from items to intents, likewise, of shape
+            :math:`(2, E_i)`.
+        user_weight (torch.Tensor, optional): The weights of :obj:`user_edges`, above 0,
+            of shape :math:`(E_u)`. (default: :obj:`None`, ones)
+        item_weight (torch.Tensor, optional): The weights of :obj:`item_edges`, above 0,
+            of shape :math:`(E_i)`. (default: :obj:`None`, ones)
+        weight (float): The weight :math:`w` of all edges to intents.
+            (default: :obj:`1.0`)
 
     Raises:
         ValueError: If an argument is out of range.
@@ -100,8 +103,8 @@ class IntentNodeBackbone(Backbone):
         num_intents = backbone.num_items - num_items
         if num_intents < 1:
             raise ValueError(
-                f"'backbone' must embed the {num_items} items and the intents behind "
-                f'them, got one of {backbone.num_items} items'
+                f"'backbone' must have more items than 'num_items', {num_items}, as it "
+                f'embeds the intents after the items, got {backbone.num_items}'
             )
         user, user_weight = _check_edges(
             'user', user_edges, user_weight, num_users, num_intents
@@ -116,7 +119,7 @@ class IntentNodeBackbone(Backbone):
         self.weight = weight
         self.num_intents = backbone.num_intents
         self.intent_temperature = backbone.intent_temperature
-        # Not registered as modules of this one too: each weight has one name.
+        # Not registered as submodules, so that each weight has one name.
         self.__dict__['user_prototypes'] = backbone.user_prototypes
         self.__dict__['item_prototypes'] = backbone.item_prototypes
         node = torch.cat([user[0], item[0] + num_users])
@@ -130,16 +133,16 @@ class IntentNodeBackbone(Backbone):
         )
 
     def reset_parameters(self) -> None:
-        r"""Draw all parameters of the backbone anew."""
+        r"""Reset all learnable parameters of the backbone."""
         self.backbone.reset_parameters()
 
     @property
     def has_intents(self) -> bool:
-        r"""Whether the backbone gives interaction intents."""
+        r"""Whether the backbone returns interaction intents."""
         return self.backbone.has_intents
 
     def node_features(self) -> Optional[Tensor]:
-        r"""The features of users and items."""
+        r"""Return the features of users and items."""
         features = self.backbone.node_features()
         return None if features is None else features[: self.num_nodes]
 
@@ -149,7 +152,7 @@ class IntentNodeBackbone(Backbone):
         edge_weight: Optional[Tensor] = None,
         x: Optional[Tensor] = None,
     ) -> BackboneOutput:
-        r"""Embed users and items on their graph and the edges of intents; the
+        r"""Embed users and items on the user-item graph extended by intents. The
         arguments are those of :class:`~pyg_irllrec.nn.Backbone`."""
         given = {} if x is None else {'x': self._with_intents(x)}
         joined = self._join(edge_index, edge_weight)
@@ -167,7 +170,7 @@ class IntentNodeBackbone(Backbone):
         edge_weight: Optional[Tensor] = None,
         x: Optional[Tensor] = None,
     ) -> Tensor:
-        r"""The embeddings of :meth:`forward` alone."""
+        r"""Return only the embeddings of :meth:`forward`."""
         if not is_plain(self, IntentNodeBackbone):
             return super().get_embedding(edge_index, edge_weight, x)
         given = {} if x is None else {'x': self._with_intents(x)}
@@ -175,30 +178,31 @@ class IntentNodeBackbone(Backbone):
         return self.backbone.get_embedding(*joined, **given)[: self.num_nodes]
 
     def ranking_loss(self, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        r"""That of the backbone."""
+        r"""Return the ranking loss of the backbone."""
         return self.backbone.ranking_loss(user, positive, negative)
 
     def auxiliary_loss(
         self, output: BackboneOutput, triplets: Tensor
     ) -> dict[str, Tensor]:
-        r"""Those of the backbone."""
+        r"""Return the auxiliary loss terms of the backbone."""
         return self.backbone.auxiliary_loss(output, triplets)
 
     def _with_intents(self, x: Tensor) -> Tensor:
-        r"""Features of users and items, and those of intents behind them."""
+        r"""Append the features of intents to those of users and items."""
         check_rows('x', x, self.num_nodes)
         features = self.backbone.node_features()
         if features is None:
             raise ValueError(
-                "'x' must be None, as the backbone has no node features, got features"
+                "'x' must be None for a backbone without node features, got "
+                f'{type(x).__name__}'
             )
         return torch.cat([x, features[self.num_nodes :].to(x.dtype)])
 
     def _join(
         self, edge_index: Adj, edge_weight: Optional[Tensor]
     ) -> tuple[Tensor, Tensor]:
-        r"""The graph with the edges of intents. It is sorted once and kept by the graph
-        of users and items, as prepare_graph keeps it."""
+        r"""Return the graph with the edges of intents and its weights. The graph is
+        sorted once and cached on the user-item graph, as in prepare_graph()."""
         added, value = self.intent_edge_index, self.intent_edge_weight
         graph, edge_weight = self.normalise(edge_index, edge_weight, value.dtype)
         weight = torch.cat([edge_weight, value.to(edge_weight.dtype)])
@@ -218,14 +222,14 @@ class IntentNodeBackbone(Backbone):
 
 
 class _JoinedGraph(NamedTuple):
-    r"""What a graph of users and items keeps."""
+    r"""The extended graph that is cached on a user-item graph."""
 
     added: Tensor
     edge_index: Tensor
     order: Optional[Tensor]
 
     def __reduce__(self) -> tuple[type[set[object]], tuple[()]]:
-        return set, ()  # A copy, or a file, of the graph starts without.
+        return set, ()  # Copies and saved files do not contain the cache.
 
 
 def _check_edges(
@@ -235,7 +239,7 @@ def _check_edges(
     num_nodes: int,
     num_intents: int,
 ) -> tuple[Tensor, Tensor]:
-    r"""The edges of a side and their weights, checked."""
+    r"""Check the edges of a side and their weights."""
     name = f'{side}_edges'
     check_edge_index(edges, name=name)
     edges = plain_edge_index(edges)
@@ -246,22 +250,24 @@ def _check_edges(
     if not isinstance(weight, Tensor) or weight.shape != edges.shape[1:]:
         got = tuple(weight.shape) if isinstance(weight, Tensor) else type(weight)
         raise ValueError(
-            f"'{side}_weight' must hold one weight per edge of '{name}', "
-            f'{edges.size(1)}, got {got}'
+            f"'{side}_weight' must have one weight per edge of '{name}', shape "
+            f'({edges.size(1)},), got {got}'
         )
-    if (
-        weight.is_complex()
-        or weight.layout is not torch.strided
-        or not bool((weight > 0).all())
-    ):
-        raise ValueError(f"'{side}_weight' must hold weights above 0")
+    if weight.is_complex() or weight.layout is not torch.strided:
+        raise ValueError(
+            f"'{side}_weight' must be a dense tensor of real numbers, got "
+            f'{weight.dtype}, {weight.layout}'
+        )
+    if not bool((weight > 0).all()):
+        raise ValueError(f"'{side}_weight' must be above 0, got {float(weight.min())}")
     if bool(weight.isinf().any()):
         raise ValueError(f"'{side}_weight' must be finite, got infinity")
     return edges, weight.detach().to(torch.get_default_dtype())
 
 
 def _normalise(node: Tensor, intent: Tensor, weight: Tensor) -> Tensor:
-    r"""The weights by the square roots of the sums at both ends of each edge."""
+    r"""Divide each weight by the square roots of the weight sums at both ends of its
+    edge."""
     total = weight
     for end in (node, intent):
         size = int(end.max()) + 1 if end.numel() > 0 else 0

@@ -27,9 +27,10 @@ class LightGCN(EmbeddingBackbone):
         \mathbf{r} = \frac{1}{L} \sum_{l=0}^{L-1} \mathbf{S}_l
 
     where :math:`\mathbf{S}_l` is :class:`~pyg_irllrec.nn.IntentLGConv` of
-    :math:`\mathbf{E}_l` under the intents :class:`~pyg_irllrec.nn.IntentPrototypes`
-    of :math:`\mathbf{E}_l`, each side with its own. The layers are summed, as in
-    the IRLLRec and SSLRec code, not averaged as in the LightGCN paper.
+    :math:`\mathbf{E}_l` with the intents that :class:`~pyg_irllrec.nn.IntentPrototypes`
+    returns for :math:`\mathbf{E}_l`, with separate prototypes for users and items. The
+    layers are summed, as in the code of IRLLRec and SSLRec, instead of averaged, as in
+    the LightGCN paper.
 
     Args:
         num_users (int): The number of users.
@@ -40,14 +41,14 @@ class LightGCN(EmbeddingBackbone):
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
         intent_temperature (float, optional): The temperature of
-            :class:`~pyg_irllrec.nn.IntentPrototypes`.
-            (default: :obj:`None`, their inner products)
+            :class:`~pyg_irllrec.nn.IntentPrototypes`. (default: :obj:`None`, inner
+            products)
         interaction_intents (bool): Whether to compute interaction intents, which only
-            the alignment of intents reads; prototypes alone cost nothing.
+            the alignment of intents reads. Prototypes without them cost nothing.
             (default: :obj:`True`)
-        edge_dropout (float): The probability to leave out a directed edge of the
-            propagation in a training step, see
-            :func:`~pyg_irllrec.functional.edge_dropout`. (default: :obj:`0.0`)
+        edge_dropout (float): The probability to drop a directed edge in a training
+            step, see :func:`~pyg_irllrec.functional.edge_dropout`.
+            (default: :obj:`0.0`)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
 
@@ -95,13 +96,14 @@ class LightGCN(EmbeddingBackbone):
 
     @property
     def has_intents(self) -> bool:
-        r"""Whether :meth:`forward` gives interaction intents."""
+        r"""Whether :meth:`forward` returns interaction intents."""
         return self.interaction_intents and super().has_intents
 
     def interaction_intent(
         self, layers: Sequence[Tensor], edge_index: Adj
     ) -> Optional[Tensor]:
-        r"""The interaction intents of layers, if they are to be computed."""
+        r"""Return the interaction intents, or :obj:`None` if :obj:`interaction_intents`
+        is :obj:`False`."""
         if not self.interaction_intents:
             return None
         return super().interaction_intent(layers, edge_index)
@@ -109,7 +111,7 @@ class LightGCN(EmbeddingBackbone):
     def layers(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> list[Tensor]:
-        r"""The layers, in training those of a graph that misses some edges."""
+        r"""Return the layers; in training, on a graph with edge dropout."""
         if self.training and self.edge_dropout > 0:
             edge_weight = edge_dropout(edge_weight, self.edge_dropout)
         weights = [edge_weight] * self.num_layers

@@ -20,51 +20,55 @@ RATED_BY = ('item', 'rev_rates', 'user')
 
 
 class ModuleBackbone(Backbone):
-    r"""Any module that embeds the nodes of a graph, as a backbone of
-    :class:`~pyg_irllrec.nn.IRLLRec`: it adds a table of node features and the
-    interaction intents, :class:`~pyg_irllrec.nn.IntentLGConv` of the embeddings
-    :math:`\mathbf{Z}` that the module returns.
+    r"""A wrapper that makes any module that embeds the nodes of a graph a backbone of
+    :class:`~pyg_irllrec.nn.IRLLRec`. It adds a table of node features, and interaction
+    intents: :class:`~pyg_irllrec.nn.IntentLGConv` of the embeddings :math:`\mathbf{Z}`
+    that the module returns.
 
-    By default the module is called with the graph as a plain :obj:`edge_index` of
-    :obj:`torch.long`, without weights: most modules of PyG normalise by themselves.
+    By default, the module is called with the node features and a plain
+    :obj:`edge_index` of dtype :obj:`torch.long`, without weights, because most modules
+    of PyG normalise the graph themselves.
 
-    :meth:`reset_parameters` draws what is added first, exactly as a new
-    :class:`ModuleBackbone` draws it, then resets the module by
-    :func:`torch_geometric.nn.inits.reset`. Many modules draw more when they are built
-    than when they are reset, so that under the same seed the module itself can become
-    another than a new one.
+    :meth:`reset_parameters` resets the added parameters first, with the same random
+    draws as a new :class:`ModuleBackbone`, then the module by
+    :func:`torch_geometric.nn.inits.reset`. Many modules draw more random numbers in
+    their constructor than in :obj:`reset_parameters`, so a module that is reset can
+    differ from a new one with the same seed.
 
     Args:
-        module (torch.nn.Module): It embeds nodes, users first, as
-            :math:`(|\mathcal{V}|, d)`.
+        module (torch.nn.Module): The module, which returns node embeddings, users
+            first, of shape :math:`(|\mathcal{V}|, d)`.
         num_users (int): The number of users.
         num_items (int): The number of items.
-        embedding_dim (int): The width :math:`d` of what the module returns.
-        in_channels (int, optional): The width of a learned table that is given to
-            the module as :obj:`x`, before :obj:`edge_index`; 0 for modules that have
-            tables of their own. (default: :obj:`None`, :obj:`embedding_dim`)
+        embedding_dim (int): The width :math:`d` of the embeddings that the module
+            returns.
+        in_channels (int, optional): The width of a learned table of node features,
+            which is passed to the module as :obj:`x`, before :obj:`edge_index`; 0 for
+            modules with their own embeddings. (default: :obj:`None`,
+            :obj:`embedding_dim`)
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
         intent_temperature (float, optional): The temperature of
-            :class:`~pyg_irllrec.nn.IntentPrototypes`.
-            (default: :obj:`None`, their inner products)
+            :class:`~pyg_irllrec.nn.IntentPrototypes`. (default: :obj:`None`, inner
+            products)
         method (str): The method of the module to call. (default: :obj:`"forward"`)
-        hetero (bool): Whether the module takes and returns dictionaries by type, as
-            after :func:`torch_geometric.nn.to_hetero`: node types :obj:`"user"` and
-            :obj:`"item"`, edge types :obj:`("user", "rates", "item")` and
-            :obj:`("item", "rev_rates", "user")`. (default: :obj:`False`)
-        weighted (bool): Whether the module also gets the normalised weights, as
-            :obj:`edge_weight=`. (default: :obj:`False`)
-        layout (str): How the module gets the graph: a plain :obj:`"edge_index"`, for
-            which most layers copy one feature vector per edge, or the transposed
-            adjacency as a :obj:`"csr"` matrix of torch, which many of them multiply
-            with, with the weights, if :obj:`weighted`, as values.
+        hetero (bool): Whether the module takes and returns dictionaries by type, such
+            as a module from :func:`torch_geometric.nn.to_hetero`: node types
+            :obj:`"user"` and :obj:`"item"`, edge types :obj:`("user", "rates", "item")`
+            and :obj:`("item", "rev_rates", "user")`. (default: :obj:`False`)
+        weighted (bool): Whether to pass the normalised weights to the module as
+            :obj:`edge_weight`. (default: :obj:`False`)
+        layout (str): The format of the graph: a plain :obj:`"edge_index"`, for which
+            most layers copy one feature vector per edge, or the transposed adjacency as
+            a :obj:`"csr"` matrix of torch, for which many layers use a sparse matrix
+            product. If :obj:`weighted`, its values are the weights.
             (default: :obj:`"edge_index"`)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
             (default: :obj:`"auto"`)
 
     Raises:
-        ValueError: If an option is out of range, or the module has no such method.
+        ValueError: If an argument is out of range, or the module does not have the
+            method.
 
     Example:
         >>> import torch
@@ -116,13 +120,13 @@ class ModuleBackbone(Backbone):
         check_flag('weighted', weighted)
         if not callable(getattr(module, method, None)):
             raise ValueError(
-                f"'method' must be a method of the {type(module).__name__}, got "
+                f"'method' must name a method of {type(module).__name__}, got "
                 f'{method!r}'
             )
         check_choice('layout', layout, ('edge_index', 'csr'))
         if hetero and (in_channels == 0 or weighted or layout == 'csr'):
             raise ValueError(
-                "'hetero' needs in_channels above 0, weighted=False and "
+                'hetero=True needs in_channels above 0, weighted=False and '
                 f"layout='edge_index', got {in_channels}, {weighted} and {layout!r}"
             )
         self.module = module
@@ -137,7 +141,7 @@ class ModuleBackbone(Backbone):
         self._draw_table()
 
     def reset_parameters(self) -> None:
-        r"""Draw all parameters anew (Xavier-uniform), then resets the module."""
+        r"""Reset the added parameters (Xavier-uniform), then the module."""
         super().reset_parameters()
         self._draw_table()
         reset(self.module)
@@ -150,11 +154,11 @@ class ModuleBackbone(Backbone):
         return Module.__repr__(self)
 
     def node_features(self) -> Optional[Tensor]:
-        r"""The learned table, if there is one."""
+        r"""Return the learned table, or :obj:`None` if there is none."""
         return None if self.features is None else self.features.weight
 
     def encode(self, x: Any, edge_index: Tensor, edge_weight: Tensor) -> BackboneOutput:
-        r"""Embed all nodes by the module."""
+        r"""Embed all nodes with the module."""
         embedding = self._call(x, edge_index, edge_weight)
         intent = self.interaction_intent([embedding], edge_index)
         return BackboneOutput(embedding, intent)
@@ -162,7 +166,7 @@ class ModuleBackbone(Backbone):
     def _call(
         self, x: Optional[Tensor], edge_index: Tensor, edge_weight: Tensor
     ) -> Tensor:
-        # Called by itself where it can be, so that its hooks run.
+        # Call the module itself if possible, so that its hooks run.
         by_name = self.method != 'forward'
         call = getattr(self.module, self.method) if by_name else self.module
         if self.hetero:
@@ -180,7 +184,7 @@ class ModuleBackbone(Backbone):
         return embedding
 
     def _csr(self, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
-        r"""The transposed adjacency, without a copy of its indices."""
+        r"""Return the transposed adjacency, without a copy of its indices."""
         graph, weight = prepare_graph(edge_index, edge_weight, self.num_nodes, 'csr')
         assert graph.csr is not None and weight is not None
         if not self.weighted:
@@ -192,8 +196,8 @@ class ModuleBackbone(Backbone):
         back, forth = (end < self.num_users for end in edge_index.flip(0))
         if bool((back == forth).any()):
             raise ValueError(
-                "'edge_index' must join users with items where 'hetero' is set, got an "
-                'edge within one of them'
+                "'edge_index' must connect users with items if hetero=True, got an "
+                'edge between two users or two items'
             )
         shift = edge_index.new_tensor([[0], [self.num_users]])
         graph = {
@@ -204,7 +208,7 @@ class ModuleBackbone(Backbone):
         if not isinstance(out, dict) or not {'user', 'item'} <= out.keys():
             got = sorted(out) if isinstance(out, dict) else type(out).__name__
             raise ValueError(
-                "'module' must return embeddings by type, of 'user' and of 'item', got "
-                f'{got}'
+                "'module' must return a dictionary with the keys 'user' and 'item', "
+                f'got {got}'
             )
         return torch.cat([out['user'], out['item']])

@@ -13,14 +13,16 @@ from pyg_irllrec.utils.checks import check_choice, check_fraction
 class SGL(TwoViewBackbone):
     r"""The backbone of the `"Self-supervised Graph Learning for Recommendation"
     <https://arxiv.org/abs/2010.10783>`_ paper: the views of
-    :class:`~pyg_irllrec.nn.TwoViewBackbone` are propagated over damaged graphs,
+    :class:`~pyg_irllrec.nn.TwoViewBackbone` are propagated over graphs with random
+    dropout:
 
     .. math::
         \mathbf{E}_{l+1} = (\mathbf{M}_l \circ \hat{\mathbf{A}}) \, \mathbf{E}_l,
         \qquad \mathbf{M}_l \in \{0, 1\}^{|\mathcal{V}| \times |\mathcal{V}|}
 
-    Users, positive and negative items are contrasted. A kept edge keeps its weight.
-    As in the code of IRLLRec, interaction intents are those of the second view.
+    Users, positive items and negative items are contrasted. The remaining edges keep
+    their weights. As in the code of IRLLRec, interaction intents are computed from the
+    second view in training.
 
     Args:
         num_users (int): The number of users.
@@ -31,20 +33,21 @@ class SGL(TwoViewBackbone):
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
         intent_temperature (float, optional): The temperature of
-            :class:`~pyg_irllrec.nn.IntentPrototypes`.
-            (default: :obj:`None`, their inner products)
-        augmentation (str): What :math:`\mathbf{M}` leaves out: edges
-            (:obj:`"edge"`), nodes with all their edges (:obj:`"node"`), or other
-            edges in each layer (:obj:`"walk"`, random walk).
-            (default: :obj:`"edge"`)
-        dropout (float): The probability that one is left out. (default: :obj:`0.2`)
+            :class:`~pyg_irllrec.nn.IntentPrototypes`. (default: :obj:`None`, inner
+            products)
+        augmentation (str): What :math:`\mathbf{M}` drops: edges (:obj:`"edge"`), nodes
+            with all their edges (:obj:`"node"`), or different edges in each layer
+            (:obj:`"walk"`, random walk). (default: :obj:`"edge"`)
+        dropout (float): The probability to drop an edge or a node.
+            (default: :obj:`0.2`)
         contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
-        temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.2`)
-        duplicates (bool): Whether a node that stands several times in a batch
-            counts several times. (default: :obj:`False`)
-        negatives (str): The nodes that a node is contrasted with: :obj:`"all"` of the
-            side, as in the papers, or those of the :obj:`"batch"`, which costs a
-            fraction. (default: :obj:`"all"`)
+        temperature (float): The temperature :math:`\tau` of the contrast.
+            (default: :obj:`0.2`)
+        duplicates (bool): Whether a node that occurs several times in a batch counts
+            each time. (default: :obj:`False`)
+        negatives (str): The negatives of a node: :obj:`"all"` nodes of its side, as in
+            the papers, or those in the :obj:`"batch"`, which is much cheaper.
+            (default: :obj:`"all"`)
         contrast_impl (str): The implementation of the contrast, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
@@ -102,13 +105,13 @@ class SGL(TwoViewBackbone):
         self.dropout = dropout
 
     def view(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> list[Tensor]:
-        r"""The layers of a new damaged graph."""
+        r"""Return the layers on a new graph with dropout."""
         num_draws = self.num_layers if self.augmentation == 'walk' else 1
-        weights = [self._damage(edge_index, edge_weight) for _ in range(num_draws)]
+        weights = [self._drop(edge_index, edge_weight) for _ in range(num_draws)]
         weights = weights * (self.num_layers // num_draws)
         return propagate_layers(x, edge_index, weights, self.impl)
 
-    def _damage(self, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+    def _drop(self, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
         if self.augmentation == 'node':
             return node_dropout(edge_index, edge_weight, self.num_nodes, self.dropout)
         return edge_dropout(edge_weight, self.dropout)

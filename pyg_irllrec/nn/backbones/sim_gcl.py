@@ -14,8 +14,8 @@ from pyg_irllrec.utils.checks import check_not_negative
 class SimGCL(TwoViewBackbone):
     r"""The backbone of the `"Are Graph Augmentations Necessary? Simple Graph
     Contrastive Learning for Recommendation" <https://arxiv.org/abs/2112.08679>`_
-    paper: the views of :class:`~pyg_irllrec.nn.TwoViewBackbone` see the intact
-    graph and add noise to every layer,
+    paper: the views of :class:`~pyg_irllrec.nn.TwoViewBackbone` are propagated over the
+    whole graph, with noise added to each layer:
 
     .. math::
         \mathbf{E}_{l+1} = \hat{\mathbf{A}} \mathbf{E}_l + \epsilon \,
@@ -23,8 +23,8 @@ class SimGCL(TwoViewBackbone):
         \frac{\boldsymbol{\Delta}}{\|\boldsymbol{\Delta}\|_2}, \qquad
         \boldsymbol{\Delta} \sim U(0, 1)
 
-    Users and positive items are contrasted. As in the code of IRLLRec, a view counts
-    the layer 0, and interaction intents are those without noise.
+    Users and positive items are contrasted. As in the code of IRLLRec, views include
+    layer 0, and interaction intents are computed without noise.
 
     Args:
         num_users (int): The number of users.
@@ -35,17 +35,18 @@ class SimGCL(TwoViewBackbone):
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
         intent_temperature (float, optional): The temperature of
-            :class:`~pyg_irllrec.nn.IntentPrototypes`.
-            (default: :obj:`None`, their inner products)
-        noise (float): The length :math:`\epsilon` of a node's noise.
+            :class:`~pyg_irllrec.nn.IntentPrototypes`. (default: :obj:`None`, inner
+            products)
+        noise (float): The length :math:`\epsilon` of the noise vector of each node.
             (default: :obj:`0.1`)
         contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
-        temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.2`)
-        duplicates (bool): Whether a node that stands several times in a batch
-            counts several times. (default: :obj:`False`)
-        negatives (str): The nodes that a node is contrasted with: :obj:`"all"` of the
-            side, as in the papers, or those of the :obj:`"batch"`, which costs a
-            fraction. (default: :obj:`"all"`)
+        temperature (float): The temperature :math:`\tau` of the contrast.
+            (default: :obj:`0.2`)
+        duplicates (bool): Whether a node that occurs several times in a batch counts
+            each time. (default: :obj:`False`)
+        negatives (str): The negatives of a node: :obj:`"all"` nodes of its side, as in
+            the papers, or those in the :obj:`"batch"`, which is much cheaper.
+            (default: :obj:`"all"`)
         contrast_impl (str): The implementation of the contrast, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
         impl (str): The implementation of :class:`~pyg_irllrec.nn.IntentLGConv`.
@@ -101,12 +102,12 @@ class SimGCL(TwoViewBackbone):
         self.noise = noise
 
     def view(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> list[Tensor]:
-        r"""The layers of a new noisy view."""
+        r"""Return the layers of a new noisy view."""
         layers = [x]
         for _ in range(self.num_layers):
             x = propagate(x, edge_index, edge_weight, impl=self.impl)
             draw = torch.rand(x.shape, dtype=x.dtype, device=x.device)
-            sign = x.detach().sign()  # It has no slope.
+            sign = x.detach().sign()  # Its gradient is 0.
             x = torch.addcmul(x, F.normalize(draw), sign, value=self.noise)
             layers.append(x)
         return layers

@@ -15,19 +15,19 @@ from pyg_irllrec.nn.loss.pairwise_alignment_loss import (
 
 
 class TwoViewBackbone(ContrastiveBackbone):
-    r"""A :class:`~pyg_irllrec.nn.LightGCN` that is also trained to give a node like
-    embeddings :math:`\mathbf{z}^{\prime}, \mathbf{z}^{\prime\prime}` in two views of
-    the graph: InfoNCE over the users and items of a batch of triplets
-    :math:`\mathcal{B}`,
+    r"""A :class:`~pyg_irllrec.nn.LightGCN` that is also trained to give each node
+    similar embeddings :math:`\mathbf{z}^{\prime}` and :math:`\mathbf{z}^{\prime\prime}`
+    in two views of the graph, by InfoNCE over the users and items of a batch of
+    triplets :math:`\mathcal{B}`:
 
     .. math::
         \mathcal{L} = \sum_{k} \frac{1}{|\mathcal{B}|} \sum_{\mathcal{B}} -\log
         \frac{\exp(\cos(\mathbf{z}^{\prime}_k, \mathbf{z}^{\prime\prime}_k) / \tau)}
         {\sum_c \exp(\cos(\mathbf{z}^{\prime}_k, \mathbf{z}^{\prime\prime}_c) / \tau)}
 
-    with :math:`k` over the columns of the triplets and :math:`c` over the nodes of
-    the side. The intact graph scores. In evaluation there are no views and no
-    contrast. A subclass writes :meth:`view`.
+    where :math:`k` runs over the columns of the triplets and :math:`c` over the nodes
+    of the same side. Scores are computed on the whole graph. In evaluation, there are
+    no views and no contrast. A subclass implements :meth:`view`.
 
     Args:
         num_users (int): The number of users.
@@ -38,14 +38,15 @@ class TwoViewBackbone(ContrastiveBackbone):
         num_intents (int): The number of intent prototypes per side, 0 for none.
             (default: :obj:`0`)
         intent_temperature (float, optional): The temperature of
-            :class:`~pyg_irllrec.nn.IntentPrototypes`.
-            (default: :obj:`None`, their inner products)
+            :class:`~pyg_irllrec.nn.IntentPrototypes`. (default: :obj:`None`, inner
+            products)
         contrast_weight (float): The weight of the contrast. (default: :obj:`0.1`)
-        temperature (float): Its temperature :math:`\tau`. (default: :obj:`0.2`)
-        duplicates (bool): Whether a node that stands several times in a batch
-            counts several times. (default: :obj:`False`)
-        negatives (str): The nodes :math:`c`: :obj:`"all"` of the side, as in the
-            papers, or those of the :obj:`"batch"`, which costs a fraction.
+        temperature (float): The temperature :math:`\tau` of the contrast.
+            (default: :obj:`0.2`)
+        duplicates (bool): Whether a node that occurs several times in a batch counts
+            each time. (default: :obj:`False`)
+        negatives (str): The nodes :math:`c`: :obj:`"all"` nodes of the side, as in the
+            papers, or those in the :obj:`"batch"`, which is much cheaper.
             (default: :obj:`"all"`)
         contrast_impl (str): The implementation of the contrast, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
@@ -70,9 +71,9 @@ class TwoViewBackbone(ContrastiveBackbone):
     """
 
     contrasts_negatives: ClassVar[bool] = True
-    """Whether the negative items of a batch are contrasted too."""
+    """Whether the negative items of a batch are also contrasted."""
     intent_of_view: ClassVar[bool] = False
-    """Whether interaction intents are those of the second view in training."""
+    """Whether interaction intents are computed from the second view in training."""
 
     def __init__(
         self,
@@ -109,14 +110,14 @@ class TwoViewBackbone(ContrastiveBackbone):
         )
 
     def view(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> list[Tensor]:
-        r"""The layers of a new view of a normalised graph."""
+        r"""Return the layers of a new view of a normalised graph."""
         raise NotImplementedError
 
     @sums_layers
     def encode(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor
     ) -> BackboneOutput:
-        r"""Embed all nodes of a normalised graph, in training also in two views."""
+        r"""Embed all nodes of a normalised graph; in training, also in two views."""
         if not self.training or self.contrast_weight == 0:
             return super().encode(x, edge_index, edge_weight)
         first, second = (self.view(x, edge_index, edge_weight) for _ in range(2))
@@ -128,7 +129,7 @@ class TwoViewBackbone(ContrastiveBackbone):
         )
 
     def contrast(self, output: BackboneOutput, triplets: Tensor) -> Tensor:
-        r"""The contrast of the two views."""
+        r"""Return the contrast of the two views."""
         first, second = output.views
         nodes = triplets if self.contrasts_negatives else triplets[:2]
         return align_sides(

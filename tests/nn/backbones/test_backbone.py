@@ -65,7 +65,7 @@ def test_intents_of_each_side_are_of_its_own_prototypes():
 def test_no_prototypes_no_intents():
     backbone = Backbone(6, 7, 4)
     assert backbone.interaction_intent([torch.randn(13, 4)], GRAPH) is None
-    with pytest.raises(ValueError, match=r'this Backbone has no intents'):
+    with pytest.raises(ValueError, match=r"'num_intents' .* got 0 for this Backbone"):
         backbone.intents(torch.randn(13, 4))
 
 
@@ -100,7 +100,7 @@ def test_wrong_clusters(cluster, message):
 
 
 def test_without_prototypes_none_stand_for_clusters():
-    with pytest.raises(ValueError, match='this Backbone has no intents'):
+    with pytest.raises(ValueError, match=r"'num_intents' .* got 0 for this Backbone"):
         Backbone(6, 7, 4).prototype_loss(torch.randn(13, 4), torch.zeros(13).long())
 
 
@@ -142,7 +142,7 @@ def test_arguments_of_its_methods_that_do_not_fit():
     backbone = Mine(6, 7)
     with pytest.raises(ValueError, match=r"'x' must have a row.* 13 rows, got 8"):
         backbone.interaction_intent([torch.randn(8, 4)], GRAPH)
-    with pytest.raises(ValueError, match="'layers' must hold"):
+    with pytest.raises(ValueError, match="'layers' must be a list"):
         backbone.interaction_intent([], GRAPH)
     rows = torch.randn(4, 4)
     with pytest.raises(ValueError, match="'positive' must have the shape of 'user'"):

@@ -39,7 +39,7 @@ def test_is_drawn_by_xavier_on_the_default_device():
 
 @pytest.mark.parametrize('num_users', [5.5, None, True])
 def test_sizes_are_integers(num_users):
-    with pytest.raises(ValueError, match="'num_users' must be an integer of 1 or abo"):
+    with pytest.raises(ValueError, match="'num_users' must be an integer of at least"):
         EmbeddingBackbone(num_users, 6)
 
 

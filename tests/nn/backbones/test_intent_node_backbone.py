@@ -172,7 +172,7 @@ def test_intents_bring_items_to_users_whom_no_interaction_joins(graph):
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="'backbone' must be a Backbone, got Linear"):
         IntentNodeBackbone(torch.nn.Linear(1, 1), 7, EDGES, ITEM_EDGES)
-    with pytest.raises(ValueError, match='embed the 9 items and the intents behind'):
+    with pytest.raises(ValueError, match="must have more items than 'num_items', 9"):
         IntentNodeBackbone(lightgcn(), 9, EDGES, ITEM_EDGES)
     with pytest.raises(
         ValueError, match=r"'user_edges\[1\] \(intents\)' must hold ids"
@@ -180,10 +180,12 @@ def test_wrong_arguments():
         IntentNodeBackbone(lightgcn(), 8, EDGES, ITEM_EDGES)
     with pytest.raises(ValueError, match=r"'item_edges\[0\] \(items\)' must hold ids"):
         IntentNodeBackbone(lightgcn(), 7, EDGES, ITEM_EDGES + 4)
-    with pytest.raises(ValueError, match=r"'user_weight' must hold one .*, 4, got \(3"):
+    with pytest.raises(
+        ValueError, match=r"'user_weight' must have one .*\(4,\), got \(3"
+    ):
         IntentNodeBackbone(lightgcn(), 7, EDGES, ITEM_EDGES, torch.ones(3))
     for bad in (0.0, -1.0, float('nan')):
-        with pytest.raises(ValueError, match="'item_weight' must hold weights above 0"):
+        with pytest.raises(ValueError, match="'item_weight' must be above 0, got"):
             IntentNodeBackbone(
                 lightgcn(), 7, EDGES, ITEM_EDGES, None, torch.tensor([1, bad, 1])
             )

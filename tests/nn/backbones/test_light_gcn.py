@@ -81,7 +81,9 @@ def test_without_intents(edge_index):
     model = LightGCN(NUM_USERS, NUM_ITEMS, DIM)
     assert model(edge_index).interaction_intent is None
     assert len(list(model.parameters())) == 2
-    with pytest.raises(ValueError, match='has no intents'):
+    with pytest.raises(
+        ValueError, match="'num_intents' must be at least 1 to use intents"
+    ):
         model.intents(torch.randn(NUM_NODES, DIM))
 
 

@@ -73,7 +73,7 @@ def test_types_are_told_apart():
 
 def test_the_wrong_width_is_said_clearly():
     backbone = ModuleBackbone(GraphSAGE(4, 8, 1, 5), 6, 7, 4, num_intents=2)
-    message = r"'backbone' must give embeddings of shape \(13, 4\).*got \(13, 5\)"
+    message = r"'backbone' must return embeddings of shape \(13, 4\).*got \(13, 5\)"
     with pytest.raises(ValueError, match=message):
         Recommender(backbone, GRAPH).loss(BackboneTests.triplets)
     with pytest.raises(ValueError, match=message):
@@ -83,8 +83,8 @@ def test_the_wrong_width_is_said_clearly():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'method': 'embed_all'}, "'method' must be a method of the GraphSAGE"),
-        ({'hetero': True, 'weighted': True}, "'hetero' needs in_channels above 0"),
+        ({'method': 'embed_all'}, "'method' must name a method of GraphSAGE"),
+        ({'hetero': True, 'weighted': True}, 'hetero=True needs in_channels above 0'),
         ({'in_channels': -1}, "'in_channels' must be an integer of at least 0"),
         ({'num_intents': -1}, "'num_intents' must be an integer of at least 0, got -1"),
     ],
@@ -112,7 +112,7 @@ def test_lazy_modules_learn_their_sizes():
 def test_a_hetero_module_that_leaves_out_a_type():
     rates = ModuleBackbone.metadata[1][0]
     module = HeteroConv({rates: SAGEConv(4, 4)})
-    with pytest.raises(ValueError, match=r"of 'user' and of 'item', got \['item'\]"):
+    with pytest.raises(ValueError, match=r"keys 'user' and 'item', got \['item'\]"):
         ModuleBackbone(module, 6, 7, 4, hetero=True)(GRAPH)
 
 
@@ -143,7 +143,7 @@ def test_edges_within_a_type_are_not_dropped_silently():
     sage = to_hetero(GraphSAGE(4, 4, 1), ModuleBackbone.metadata)
     backbone = ModuleBackbone(sage, 6, 7, 4, hetero=True)
     social = torch.tensor([[0, 6, 0, 1], [6, 0, 1, 0]])
-    with pytest.raises(ValueError, match="'edge_index' must join users with items"):
+    with pytest.raises(ValueError, match="'edge_index' must connect users with items"):
         backbone(social)
 
 

@@ -58,13 +58,13 @@ GOOD = torch.ones(13, 4)
         (GOOD, 'must return a BackboneOutput, got Tensor'),
         (
             BackboneOutput(GOOD[:12]),
-            r'must give embeddings of shape \(13, 4\), a row per node.*got \(12, 4\)',
+            r'must return embeddings of shape \(13, 4\), one row .*got \(12, 4\)',
         ),
         (
             BackboneOutput(GOOD, GOOD[:, :3]),
-            r'must give intents of shape \(13, 4\).*got \(13, 3\)',
+            r'must return intents of shape \(13, 4\).*got \(13, 3\)',
         ),
-        (BackboneOutput([1.0]), 'must give embeddings of shape.*got list'),
+        (BackboneOutput([1.0]), 'must return embeddings of shape.*got list'),
     ],
 )
 def test_a_backbone_that_returns_the_wrong_thing(output, message):
