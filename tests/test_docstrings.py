@@ -46,7 +46,6 @@ NOT_RUN = frozenset(
 MISSING = (
     'pyg_irllrec.serving.',
     'pyg_irllrec.training.',
-    'pyg_irllrec.utils.',
 )
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

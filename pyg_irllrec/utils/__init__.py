@@ -1,4 +1,4 @@
-r"""Small helpers that the other floors share."""
+r"""Small helpers that the other packages share."""
 
 from .adjacency import (
     bipartite_edge_index,

@@ -1,4 +1,4 @@
-"""Every adjacency that PyG has, read as one."""
+r"""One way to read all adjacency formats of PyG."""
 
 from __future__ import annotations
 
@@ -17,37 +17,47 @@ from pyg_irllrec.utils.checks import check_count, check_ids
 def to_edge_index(
     adj: Adj, edge_weight: Optional[Tensor] = None
 ) -> tuple[Tensor, Optional[Tensor]]:
-    r"""Read any PyG adjacency as edges and their weights.
+    r"""Convert any PyG adjacency to edges and edge weights.
 
-    Row 0 of the result holds sources and row 1 targets. Sparse matrices follow
+    Row 0 of the result holds the sources, row 1 the targets. Sparse matrices follow
     PyG's convention: they are *transposed* (:obj:`adj_t`, one row per target), and
-    their values are the edge weights. Those with a known order come back as an
+    their values are the edge weights. Matrices with a known order are returned as an
     :class:`~torch_geometric.EdgeIndex` that is marked as sorted.
 
     Args:
-        adj (torch.Tensor or SparseTensor): :obj:`edge_index` of shape
-            :math:`(2, |\mathcal{E}|)`, :class:`~torch_geometric.EdgeIndex`,
+        adj (torch.Tensor or SparseTensor): An :obj:`edge_index` of shape
+            :math:`(2, |\mathcal{E}|)`, an :class:`~torch_geometric.EdgeIndex`,
             a :obj:`torch.sparse` COO, CSR or CSC matrix or a
             :class:`torch_sparse.SparseTensor`.
-        edge_weight (torch.Tensor, optional): Weights of shape
-            :math:`(|\mathcal{E}|)`, only beside an :obj:`edge_index`.
-            (default: :obj:`None`)
+        edge_weight (torch.Tensor, optional): The weights of an :obj:`edge_index`, of
+            shape :math:`(|\mathcal{E}|)`. (default: :obj:`None`)
 
     Returns:
         The edges of shape :math:`(2, |\mathcal{E}|)` and the weights of shape
-        :math:`(|\mathcal{E}|)`, or :obj:`None` where there are none.
+        :math:`(|\mathcal{E}|)`, or :obj:`None` if there are no weights.
 
     Raises:
-        ValueError: If the adjacency or its weights have a wrong shape or type,
-            or if weights are given twice.
+        ValueError: If the adjacency or its weights have an invalid shape or type, or
+            if weights are given in addition to a sparse matrix.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.utils import to_edge_index
+        >>> adj_t = torch.tensor([[0.0, 0.5], [2.0, 0.0]]).to_sparse_coo()
+        >>> edge_index, edge_weight = to_edge_index(adj_t)
+        >>> edge_index  # Sources above targets.
+        tensor([[1, 0],
+                [0, 1]])
+        >>> edge_weight
+        tensor([0.5000, 2.0000])
     """
     if not isinstance(adj, SparseTensor) and not is_sparse(adj):
         check_edge_index(adj, edge_weight)
         return adj, edge_weight
     if edge_weight is not None:
         raise ValueError(
-            "'edge_weight' must be None beside a sparse matrix (its values are "
-            f'the weights), got a tensor of shape {tuple(edge_weight.shape)}'
+            "'edge_weight' must be None with a sparse matrix (its values are the "
+            f'weights), got a tensor of shape {tuple(edge_weight.shape)}'
         )
 
     if isinstance(adj, SparseTensor):
@@ -55,12 +65,12 @@ def to_edge_index(
         sort_order: Optional[str] = 'col'
     else:
         if adj.layout is torch.sparse_coo:
-            # PyG marks it as coalesced in place, which one that is trained refuses.
+            # PyG marks it as coalesced in place, which fails if it requires gradients.
             adj = adj.coalesce()
             (target, source), value = adj.indices(), adj.values()
         else:
             (target, source), value = torch_geometric.utils.to_edge_index(adj)
-        # A COO matrix may call itself coalesced without being sorted.
+        # A COO matrix can be marked as coalesced without being sorted.
         sort_order = {torch.sparse_csr: 'col', torch.sparse_csc: 'row'}.get(adj.layout)
     if value is not None:
         check_values(value)
@@ -72,37 +82,38 @@ def to_edge_index(
 
 
 def check_values(value: Tensor) -> None:
-    r"""Raise a :class:`ValueError` unless a sparse matrix has a number per edge."""
+    r"""Raise a :class:`ValueError` unless the values of a sparse matrix are one real
+    number per edge."""
     if value.dim() != 1 or value.is_complex():
         raise ValueError(
-            'the values of a sparse matrix must be a real number per edge, got '
+            'The values of a sparse matrix must be one real number per edge, got '
             f'{value.dtype} of shape {tuple(value.shape)}'
         )
 
 
 class CSR(NamedTuple):
-    r"""A graph by targets and by sources: what sparse products need, forward and
+    r"""A graph sorted by target and by source, for sparse products forward and
     backward."""
 
     rowptr: Tensor
-    """Where each target's edges begin, :math:`(|\\mathcal{V}| + 1)`."""
+    """The start of each target's edges, of shape :math:`(|\\mathcal{V}| + 1)`."""
     col: Tensor
-    """The sources, target by target, :math:`(|\\mathcal{E}|)`."""
+    """The sources, target by target, of shape :math:`(|\\mathcal{E}|)`."""
     t_rowptr: Tensor
-    """Where each source's edges begin in the transposed order."""
+    """The start of each source's edges in the transposed order."""
     t_col: Tensor
     """The targets, source by source."""
     t_perm: Tensor
-    """The place of each edge of the transposed order in :obj:`col`."""
+    """The position in :obj:`col` of each edge of the transposed order."""
 
 
 class SortedEdges(NamedTuple):
-    r"""Edges sorted by target, and what became of those given."""
+    r"""The result of :func:`build_sorted`."""
 
     edge_index: EdgeIndex
-    """The edges, with the transposed view cached."""
+    """The edges sorted by target, with the transposed view cached."""
     order: Tensor
-    """The number that each had among those given; of repeated edges the first."""
+    """The input position of each edge, the first one of repeated edges."""
     weight: Optional[Tensor]
     """The weights in the new order."""
 
@@ -115,8 +126,8 @@ def build_sorted(
     unique: bool = False,
     is_undirected: Optional[bool] = None,
 ) -> SortedEdges:
-    r"""The only builder of an :class:`~torch_geometric.EdgeIndex` that is sorted by
-    target. It checks nothing.
+    r"""Build an :class:`~torch_geometric.EdgeIndex` that is sorted by target, without
+    checks. All sorted graphs of this package are built here.
 
     Args:
         edge_index (torch.Tensor): Edges with ids below :obj:`num_nodes`, of shape
@@ -124,10 +135,10 @@ def build_sorted(
         num_nodes (int): The number of nodes.
         edge_weight (torch.Tensor, optional): Weights of shape
             :math:`(|\mathcal{E}|)`. (default: :obj:`None`)
-        unique (bool): Whether repeated edges become one, with the sum of their
-            weights. (default: :obj:`False`)
+        unique (bool): Whether to merge repeated edges and add up their weights.
+            (default: :obj:`False`)
         is_undirected (bool, optional): Whether every edge has its reverse.
-            (default: :obj:`None`, look)
+            (default: :obj:`None`, check)
     """
     source, target = source_and_target(edge_index)
     source, target = source.long(), target.long()
@@ -157,9 +168,9 @@ def build_sorted(
 def sort_by_target(
     edge_index: Tensor, num_nodes: int
 ) -> tuple[EdgeIndex, Optional[Tensor]]:
-    r"""The edges sorted by target, with the transposed view cached, and the order
-    that weights have to follow (:obj:`None` where nothing moved). Nothing that an
-    :class:`~torch_geometric.EdgeIndex` claims is believed: its ids can have changed."""
+    r"""The edges sorted by target, with the transposed view cached, and the order to
+    apply to weights (:obj:`None` if the edges were sorted already). It does not trust
+    the metadata of an :class:`~torch_geometric.EdgeIndex`: its ids may have changed."""
     check_node_ids(edge_index, num_nodes)
     out, order, _ = build_sorted(edge_index, num_nodes)
     is_same = torch.equal(order, torch.arange(order.size(0), device=order.device))
@@ -167,9 +178,9 @@ def sort_by_target(
 
 
 def narrow_ids(edge_index: EdgeIndex) -> EdgeIndex:
-    r"""32-bit ids, where they suffice: sparse products of torch convert wider ones
-    anew in every call."""
-    csr(edge_index)  # So that all that it keeps is narrowed too.
+    r"""Convert ids to 32 bits if they fit: torch's sparse products would convert wider
+    ids in every call."""
+    csr(edge_index)  # Fills the cache first, so that it is narrowed too.
     most = max(edge_index.size(1), *edge_index.get_sparse_size())
     if edge_index.dtype == torch.int32 or most >= 2**31:
         return edge_index
@@ -178,8 +189,8 @@ def narrow_ids(edge_index: EdgeIndex) -> EdgeIndex:
 
 
 def csr(edge_index: EdgeIndex) -> CSR:
-    r"""The arrays of an :class:`~torch_geometric.EdgeIndex` sorted by target, which
-    keeps them."""
+    r"""The arrays of an :class:`~torch_geometric.EdgeIndex` sorted by target. They stay
+    in its cache."""
     (rowptr, col), _ = edge_index.get_csc()
     (t_rowptr, t_col), t_perm = edge_index.get_csr()
     assert t_perm is not None
@@ -187,20 +198,32 @@ def csr(edge_index: EdgeIndex) -> CSR:
 
 
 def source_and_target(edge_index: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Both rows of an :obj:`edge_index` as plain tensors, also in inference mode,
-    in which an :class:`~torch_geometric.EdgeIndex` cannot be indexed."""
+    r"""Both rows of an :obj:`edge_index` as plain tensors. In inference mode an
+    :class:`~torch_geometric.EdgeIndex` itself cannot be indexed."""
     if isinstance(edge_index, EdgeIndex):
         edge_index = edge_index.as_tensor()
     return edge_index[0], edge_index[1]
 
 
 def plain_edge_index(edge_index: Tensor) -> Tensor:
-    r"""An :obj:`edge_index` as a plain tensor of :obj:`torch.long`, as every layer of
-    PyG takes it: scatters know no other ids, and most layers cannot use an
-    :class:`~torch_geometric.EdgeIndex` in inference mode.
+    r"""Convert an :obj:`edge_index` to a plain tensor of :obj:`torch.long`, which every
+    layer of PyG accepts. Scatter operations need this dtype, and most layers cannot use
+    an :class:`~torch_geometric.EdgeIndex` in inference mode.
+
+    Args:
+        edge_index (torch.Tensor): The edges, of shape :math:`(2, |\mathcal{E}|)`.
 
     Raises:
-        ValueError: If the shape or type is wrong.
+        ValueError: If the shape or type is invalid.
+
+    Example:
+        >>> import torch
+        >>> from torch_geometric import EdgeIndex
+        >>> from pyg_irllrec.utils import plain_edge_index
+        >>> edge_index = EdgeIndex([[0, 1], [1, 0]], dtype=torch.int32)
+        >>> plain_edge_index(edge_index)
+        tensor([[0, 1],
+                [1, 0]])
     """
     check_edge_index(edge_index)
     return torch.stack(source_and_target(edge_index)).long()
@@ -209,8 +232,8 @@ def plain_edge_index(edge_index: Tensor) -> Tensor:
 def check_edge_index(
     edge_index: object, edge_weight: Optional[Tensor] = None, name: str = 'edge_index'
 ) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`edge_index` holds pairs of ids, and
-    :obj:`edge_weight` a weight for each. It does not read the values."""
+    r"""Raise a :class:`ValueError` unless :obj:`edge_index` holds pairs of ids and
+    :obj:`edge_weight` one weight per pair. It does not read the values."""
     if not isinstance(edge_index, Tensor):
         raise ValueError(
             f"'{name}' must be a tensor or a SparseTensor, got "
@@ -241,9 +264,8 @@ def check_edge_index(
 def check_node_ids(
     edge_index: Tensor, num_nodes: int, name: str = 'edge_index'
 ) -> None:
-    r"""Raise a :class:`ValueError` where an id lies outside
-    :math:`[0, \text{num\_nodes})`. It reads the values: call it once, when a
-    graph arrives, not in a training step."""
+    r"""Raise a :class:`ValueError` if an id is outside :math:`[0, \text{num\_nodes})`.
+    It reads the values: call it once per graph, not in every training step."""
     if edge_index.numel() == 0:
         return
     low, high = edge_index.aminmax()
@@ -257,16 +279,29 @@ def check_node_ids(
 def symmetric_norm(
     edge_index: Tensor, num_nodes: int, dtype: Optional[torch.dtype] = None
 ) -> Tensor:
-    r"""The weights of :math:`\mathbf{D}^{-1/2} \mathbf{A} \mathbf{D}^{-1/2}`, in
-    the order of :obj:`edge_index`. :math:`\mathbf{D}` counts the edges that leave
-    a node (rows) and those that reach it (columns); repeated edges count.
+    r"""The edge weights of the symmetrically normalised adjacency matrix
+    :math:`\mathbf{D}^{-1/2} \mathbf{A} \mathbf{D}^{-1/2}`, in the order of
+    :obj:`edge_index`. The left :math:`\mathbf{D}` counts the outgoing edges of each
+    node, the right one the incoming edges. Repeated edges count repeatedly.
 
-    Shapes:
-        - **input:** :math:`(2, |\mathcal{E}|)`
-        - **output:** :math:`(|\mathcal{E}|)`, of :obj:`dtype` or else the default dtype
+    Args:
+        edge_index (torch.Tensor): The edges, of shape :math:`(2, |\mathcal{E}|)`.
+        num_nodes (int): The number of nodes.
+        dtype (torch.dtype, optional): The dtype of the weights.
+            (default: :obj:`None`, torch's default dtype)
+
+    Returns:
+        The weights, of shape :math:`(|\mathcal{E}|)`.
 
     Raises:
-        ValueError: If the shape or a type is wrong or, on a CPU, an id is out of range.
+        ValueError: If a shape or type is invalid or, on a CPU, an id is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.utils import symmetric_norm
+        >>> edge_index = torch.tensor([[0, 1, 0, 2], [1, 0, 2, 0]])
+        >>> symmetric_norm(edge_index, num_nodes=3)  # 1 / sqrt(2 * 1)
+        tensor([0.7071, 0.7071, 0.7071, 0.7071])
     """
     check_edge_index(edge_index)
     check_count('num_nodes', num_nodes, least=0)
@@ -279,14 +314,14 @@ def symmetric_norm(
     source, target = source_and_target(edge_index)
     out_degree = torch.bincount(source, minlength=num_nodes)
     in_degree = torch.bincount(target, minlength=num_nodes)
-    # Every edge counts at both of its ends, so no degree used here is zero.
+    # Every edge counts at both ends, so no degree used here is zero.
     product = out_degree[source] * in_degree[target]
     return product.to(dtype).rsqrt()
 
 
 def both_directions(interactions: Tensor, num_users: int) -> Tensor:
-    r"""The edges of the undirected user-item graph, users first, then items: all from
-    users to items, then all back."""
+    r"""The edges of the undirected user-item graph, in which items follow users: first
+    all edges from users to items, then all reverse edges."""
     user, item = interactions[0], interactions[1] + num_users
     return torch.stack([torch.cat([user, item]), torch.cat([item, user])])
 
@@ -305,36 +340,47 @@ def bipartite_edge_index(
     num_items: int,
     edge_weight: Optional[Tensor] = None,
 ) -> Union[EdgeIndex, tuple[EdgeIndex, Tensor]]:
-    r"""The undirected user-item graph of :math:`\mathbf{A} = \begin{bmatrix}
-    \mathbf{0} & \mathbf{R} \\ \mathbf{R}^{\top} & \mathbf{0} \end{bmatrix}`:
-    users first, then items, both directions, sorted by target, with the
-    transposed view cached: what compiled products need. Others sort it once more in
-    the first call, as its ids could have been changed.
+    r"""Build the undirected user-item graph :math:`\mathbf{A} = \begin{bmatrix}
+    \mathbf{0} & \mathbf{R} \\ \mathbf{R}^{\top} & \mathbf{0} \end{bmatrix}` from
+    interactions.
 
-    An interaction that is given several times is one edge in each direction, as in
-    :class:`~pyg_irllrec.transforms.SymmetricAdjacency`; the weights of repeats are
-    added up.
+    Item ids follow user ids, and every interaction gives one edge in each direction.
+    Repeated interactions are merged, as in
+    :class:`~pyg_irllrec.transforms.SymmetricAdjacency`, and their weights are added up.
+
+    The edges are sorted by target, with the transposed view cached, as compiled sparse
+    products need it. In eager mode the first call sorts them again, because their ids
+    may have changed.
 
     Args:
-        edge_index (torch.Tensor): User ids and item ids, both from zero, of
-            shape :math:`(2, |\mathcal{E}|)`.
+        edge_index (torch.Tensor): User ids and item ids, both zero-based, of shape
+            :math:`(2, |\mathcal{E}|)`.
         num_users (int): The number of users.
         num_items (int): The number of items.
-        edge_weight (torch.Tensor, optional): A weight per interaction, of shape
+        edge_weight (torch.Tensor, optional): One weight per interaction, of shape
             :math:`(|\mathcal{E}|)`. (default: :obj:`None`)
 
     Returns:
-        The graph; with :obj:`edge_weight` the graph and the weights in the order of
+        The graph or, with :obj:`edge_weight`, the graph and the weights in the order of
         its edges.
 
     Raises:
-        ValueError: If an id is out of range, a shape is wrong or there are no
+        ValueError: If an id is out of range, a shape is invalid or there are no
             interactions.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.utils import bipartite_edge_index
+        >>> interactions = torch.tensor([[0, 0, 1], [0, 1, 1]])
+        >>> graph = bipartite_edge_index(interactions, num_users=2, num_items=2)
+        >>> graph.as_tensor()
+        tensor([[2, 3, 3, 0, 0, 1],
+                [0, 0, 1, 2, 3, 3]])
     """
     check_edge_index(edge_index, edge_weight)
     check_count('num_users', num_users)
     check_count('num_items', num_items)
-    if num_users + num_items >= 2**31:  # The square of it numbers edges, in 64 bits.
+    if num_users + num_items >= 2**31:  # Keys up to its square must fit into 64 bits.
         raise ValueError(
             "'num_users' + 'num_items' must be below 2**31, got "
             f'{num_users} + {num_items}'

@@ -1,4 +1,4 @@
-"""One clear sentence for arguments of the wrong type."""
+r"""Checks of the types of arguments, each with one clear error message."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ T = TypeVar('T')
 
 
 def as_path(name: str, value: object) -> Path:
-    r"""A path, or a :class:`ValueError` where it is none."""
+    r"""Convert :obj:`value` to a path, or raise a :class:`ValueError`."""
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError(
-            f"'{name}' must be a path, a str or pathlib.Path, got "
-            f'{type(value).__name__}'
+            f"'{name}' must be a path (str or pathlib.Path), got {type(value).__name__}"
         )
     try:
         bad = b'\0' in os.fsencode(value)
     except UnicodeEncodeError:
         bad = True
-    if bad or value == '':  # Which pathlib takes for the current folder.
+    if bad or value == '':  # pathlib would read '' as the current folder.
         raise ValueError(f"'{name}' must be a path, got {str(value)!r}")
     return Path(value)
 
@@ -39,22 +38,22 @@ def check_instance(name: str, value: object, cls: type[Any], advice: str = '') -
 
 
 def check_flag(name: str, value: object) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is a bool: as one, text such as
-    :obj:`"no"` would be true."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a bool: a text such as
+    :obj:`"no"` would count as true."""
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"'{name}' must be True or False, got {value!r}")
 
 
 def check_name(name: str, value: object) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is a name: a :obj:`str` that
-    is not empty and holds no half of a character."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a name: a :obj:`str` that is
+    not empty and has no unpaired surrogates."""
     whole = isinstance(value, str) and value.encode(errors='ignore').decode() == value
     if not whole or not value:
-        raise ValueError(f"'{name}' must be a name, a str, got {value!r}")
+        raise ValueError(f"'{name}' must be a name (a non-empty str), got {value!r}")
 
 
 def check_encoder(value: object) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` can be called."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is callable."""
     if not callable(value):
         raise ValueError(
             "'encoder' must be callable with a list of texts, got "
@@ -63,7 +62,7 @@ def check_encoder(value: object) -> None:
 
 
 def check_transform(value: object) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is missing or can be called."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is :obj:`None` or callable."""
     if value is not None and not callable(value):
         raise ValueError(
             "'transform' must be callable with a HeteroData, or None, got "
@@ -72,15 +71,15 @@ def check_transform(value: object) -> None:
 
 
 def is_iterable(value: object) -> TypeGuard[Iterable[Any]]:
-    r"""Whether this is a sequence of values, or another iterable, and no single text,
-    mapping or scalar."""
+    r"""Whether :obj:`value` is an iterable of values: not a single text, a mapping or a
+    scalar."""
     is_one = isinstance(value, (str, bytes, Mapping)) or getattr(value, 'ndim', 1) == 0
     return isinstance(value, Iterable) and not is_one
 
 
 def each_of(name: str, values: Iterable[Any], cls: type[T]) -> Iterator[T]:
-    r"""Yield the values, and raises a :class:`ValueError` at the first one that is no
-    :obj:`cls`, or where they are no iterable."""
+    r"""Yield the values. Raise a :class:`ValueError` at the first that is not a
+    :obj:`cls`, or if :obj:`values` is not an iterable."""
     kind = 'texts' if cls is str else f'objects of {cls.__name__}'
     if not is_iterable(values):
         got = 'a single text' if isinstance(values, str) else type(values).__name__
@@ -92,9 +91,9 @@ def each_of(name: str, values: Iterable[Any], cls: type[T]) -> Iterator[T]:
 
 
 def as_names(name: str, value: object) -> tuple[str, ...]:
-    r"""One name or several as a tuple, or a :class:`ValueError`."""
+    r"""Convert one or more names to a tuple, or raise a :class:`ValueError`."""
     if not isinstance(value, str) and not is_iterable(value):
-        raise ValueError(f"'{name}' must be a name or several, got {value!r}")
+        raise ValueError(f"'{name}' must be a name or a list of names, got {value!r}")
     names = (value,) if isinstance(value, str) else tuple(value)
     for each in names:
         check_name(name, each)

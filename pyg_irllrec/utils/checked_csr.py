@@ -9,13 +9,12 @@ from pyg_irllrec.utils.adjacency import CSR
 
 def checked_csr(edge_index: EdgeIndex) -> CSR:
     r"""The arrays of an :class:`~torch_geometric.EdgeIndex` that is sorted by target
-    and keeps its pointers and its permutation, for a compiled graph: it keeps nothing
-    between calls, so that every call looks whether the edges are still those that were
-    sorted.
+    and has its pointers and its permutation cached, for compiled graphs. A compiled
+    graph keeps no state, so every call checks that the edges are still sorted.
 
     Raises:
-        ValueError: If they are not (on a CPU, when the compiled graph runs; on other
-            devices an assertion fails).
+        ValueError: If the edges have changed (on a CPU, when the compiled graph runs;
+            on other devices an assertion fails).
     """
     rowptr, t_perm = edge_index._indptr, edge_index._T_perm
     assert rowptr is not None and t_perm is not None
@@ -34,7 +33,7 @@ def _transpose(
     t_source = source.index_select(0, t_perm)
     t_target = target.index_select(0, t_perm)
     if is_undirected and edges.is_cpu and torch.equal(target, expected):
-        # As a rule, the neighbours of a node are sorted too.
+        # Usually the neighbours of a node are sorted too, which saves the checks below.
         if torch.equal(t_source, target) and torch.equal(t_target, source):
             return rowptr.clone(), t_target
 
@@ -44,8 +43,8 @@ def _transpose(
         torch._assert_async(is_same)
     elif not is_same or (is_undirected and not _is_symmetric(edges, num_nodes)):
         raise ValueError(
-            "'edge_index' must be an EdgeIndex as it was sorted, got one that has "
-            'changed since: build it anew from edge_index.as_tensor().clone()'
+            "'edge_index' must not change after it was sorted, got an EdgeIndex with "
+            'changed edges: build a new one from edge_index.as_tensor().clone()'
         )
     t_rowptr = torch._convert_indices_from_coo_to_csr(
         t_source, num_nodes, out_int32=rowptr.dtype == torch.int32

@@ -1,5 +1,5 @@
-r"""Short values by which it is seen, later and elsewhere, whether a graph, vectors or a
-module are what they were. Each takes one pass."""
+r"""Short digests of graphs, vectors and modules, to detect later, also on another
+machine, whether they have changed. Each takes one pass."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from pyg_irllrec.utils.adjacency import source_and_target
 from pyg_irllrec.utils.edge_store import plain
 from pyg_irllrec.utils.user_items import UserItems
 
-_WIDTH = 1024  # Of the rows that sketch() cuts a tensor into.
-_CHUNK = 4096  # How many of them are read at once.
+_WIDTH = 1024  # The length of the rows that sketch() cuts a tensor into.
+_CHUNK = 4096  # The number of these rows that are read at once.
 _ANGLES = (1.4142135623730951, 1.7320508075688772, 2.23606797749979, 2.6457513110645907)
-_TOLERANCE = 1e-5  # Encoders differ by rounding between machines and threads.
+_TOLERANCE = 1e-5  # Text encoders round differently per machine and thread count.
 _MAX_DEPTH = 8
 _OF_MODULES = vars(Module()).keys()
 _PLAIN = (bool, str, Real, FunctionType, partial, Enum, torch.dtype, np.dtype)
 
 
 def hash_interactions(items: UserItems) -> str:
-    r"""A hash of a set of interactions: their order and repeats do not count."""
+    r"""A hash of a set of interactions, regardless of their order and of repeats."""
     return _hash([items.num_users, items.num_items], [items.degree, items.item])
 
 
 def hash_graph(edge_index: Tensor, num_nodes: int) -> str:
-    r"""A hash of edges that are sorted, as a model keeps them."""
+    r"""A hash of sorted edges, as models store them."""
     rows = source_and_target(edge_index)
     wide = torch.int32 if num_nodes < 2**31 else torch.int64
     return _hash([num_nodes, edge_index.size(1)], [row.to(wide) for row in rows])
 
 
 def describe_tensor(values: Tensor) -> Union[str, list[float]]:
-    r"""A :func:`sketch` of finite floats; a hash of any other tensor, as a sum of
-    floats would not show every change of them."""
+    r"""A :func:`sketch` of finite floats, or a hash of any other tensor, because a
+    sketch would miss some changes of it."""
     values = plain(values.detach())
     if values.layout != torch.strided:
         values = values.to_sparse_coo().coalesce()
@@ -59,9 +59,9 @@ def describe_tensor(values: Tensor) -> Union[str, list[float]]:
 
 
 def sketch(values: Tensor) -> list[float]:
-    r"""The relative precision of a tensor, its norm and its products with four fixed
-    ones: numbers that change where a value does, or the place of a value, but hardly by
-    rounding."""
+    r"""The machine epsilon of a tensor's dtype, the norm of the tensor, and its inner
+    products with four fixed tensors. They change if a value or its position changes,
+    but hardly by rounding."""
     flat = values.detach().flatten()
     angle = torch.tensor(_ANGLES, dtype=torch.float64)
     column = torch.arange(1, _WIDTH + 1, dtype=torch.float64).outer(angle).cos()
@@ -77,8 +77,8 @@ def sketch(values: Tensor) -> list[float]:
 
 
 def same_sketch(one: object, other: object) -> bool:
-    r"""Whether two sketches are of the same numbers, up to rounding: that of the
-    coarser type, where one was made of the other."""
+    r"""Whether two sketches are of the same tensor up to rounding. If their dtypes
+    differ, the rounding of the coarser dtype is allowed."""
     if not (isinstance(one, list) and isinstance(other, list)):
         return False
     if len(one) != len(other) or not all(
@@ -91,8 +91,8 @@ def same_sketch(one: object, other: object) -> bool:
 
 
 def describe_module(module: Module) -> dict[str, str]:
-    r"""The class and the plain settings of a module and of all its parts, by their
-    path, such as :obj:`"backbone.num_layers"`."""
+    r"""The classes and the plain settings of a module and its submodules by path, such
+    as :obj:`"backbone.num_layers"`."""
     found: dict[str, str] = {}
     for path, part in module.named_modules():
         found[path or 'class'] = type(part).__name__
@@ -106,8 +106,8 @@ def describe_module(module: Module) -> dict[str, str]:
 
 
 def _is_setting(part: Module, name: str, value: object) -> bool:
-    r"""Whether an attribute is neither PyTorch's, nor where it runs, nor what a module
-    may keep for itself: private tensors, objects, and what is not there yet."""
+    r"""Whether an attribute is a setting: not an attribute of PyTorch, a device or a
+    module, and not private state such as tensors, objects and empty caches."""
     if name in _OF_MODULES or isinstance(value, (torch.device, Module)):
         return False
     if not name.startswith('_'):
@@ -123,8 +123,8 @@ class _BareMessagePassing(MessagePassing):
 
 @cache
 def _names_of_message_passing() -> frozenset[str]:
-    # Of a class of its own: the first instance of a class writes methods into it, and
-    # those of MessagePassing itself are everybody's.
+    # The first instance of a class adds methods to that class, so an instance of
+    # MessagePassing itself would change all layers.
     return frozenset(vars(_BareMessagePassing()))
 
 
@@ -137,15 +137,15 @@ def _is_plain(value: object) -> bool:
 
 
 def _show(value: object, depth: int = 0) -> str:
-    r"""A value as text that is the same in every process, as far as it is plain; its
-    class for any other."""
+    r"""A text for a plain value that is the same in every process, or the class name of
+    any other value."""
     if value is None or isinstance(value, (bool, str, bytes, complex)):
         return repr(value)
     if isinstance(value, Enum):
         return str(value)
     if isinstance(value, Integral):
         return str(int(value))
-    if isinstance(value, Real):  # Those of NumPy are shown as those of Python.
+    if isinstance(value, Real):  # Python and NumPy numbers give the same text.
         return repr(float(value))
     if isinstance(value, (torch.dtype, np.dtype, range, slice, PurePath)):
         return str(value)
@@ -177,8 +177,8 @@ def _show(value: object, depth: int = 0) -> str:
 
 
 def _show_function(value: FunctionType, depth: int) -> str:
-    r"""The name of a function, with what it holds; with its code where others have the
-    same name: one without a name, or one that another has made."""
+    r"""The name of a function with its closure and its defaults. Lambdas and nested
+    functions, whose names are not unique, also get a hash of their code."""
     cells = [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
     held = [cells, value.__defaults__ or (), value.__kwdefaults__ or {}]
     text = value.__name__ + (f' {_show(held, depth)}' if any(held) else '')

@@ -7,30 +7,29 @@ from torch import Tensor
 
 
 class Distinct(NamedTuple):
-    r"""The distinct numbers of a vector, sorted, and where each element finds its
-    own."""
+    r"""The result of :func:`distinct`."""
 
     value: Tensor
-    """Those numbers, then zeros, of a size that was given."""
+    """The distinct numbers, sorted and padded with zeros to a fixed size."""
     place: Tensor
-    """Of each element, the position of its number among them."""
+    """The position in :obj:`value` of each element."""
     last: Tensor
-    """The position of the last number."""
+    """The position in :obj:`value` of the last distinct number."""
 
     @property
     def is_used(self) -> Tensor:
-        r"""Whether a position holds a number."""
+        r"""Whether each position of :obj:`value` holds a number rather than padding."""
         return torch.arange(self.value.numel(), device=self.last.device) <= self.last
 
 
 def distinct(index: Tensor, most: int) -> Distinct:
-    r"""What :meth:`torch.Tensor.unique` finds, in shapes that do not depend on data, so
-    that nothing waits for a GPU.
+    r"""The distinct numbers of a vector, like :meth:`torch.Tensor.unique`, in shapes
+    that do not depend on the data, so that nothing waits for a GPU.
 
     Args:
-        index (torch.Tensor): Numbers, of shape :math:`(B)`, :math:`B > 0`.
-        most (int): How many distinct ones there are at most: more are an error of the
-            device.
+        index (torch.Tensor): The numbers, of shape :math:`(B)`, :math:`B > 0`.
+        most (int): The maximum number of distinct numbers. More are a device-side
+            error.
     """
     value, order = index.sort()
     rank = torch.zeros_like(order)

@@ -1,4 +1,4 @@
-"""Where interactions are stored in PyG's data objects: found, checked and read."""
+r"""Find, check and read the interactions in PyG's data objects."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
 from pyg_irllrec.utils.checks import check_integer, check_length
 
 _BEFORE_SPARSE = (
-    " but 'adj_t': apply it before ToSparseTensor, or keep both with "
-    'ToSparseTensor(remove_edge_index=False)'
+    " but 'adj_t': apply ToSparseTensor last, or with remove_edge_index=False"
 )
 
 
 def check_hetero(data: object, name: str) -> None:
-    r"""Raise a :class:`ValueError` unless users and items have node types."""
+    r"""Raise a :class:`ValueError` unless :obj:`data` is a
+    :class:`~torch_geometric.data.HeteroData`."""
     if not isinstance(data, HeteroData):
         several = isinstance(data, (list, tuple))
         raise ValueError(
-            f'{name} needs users and items, a HeteroData, got {type(data).__name__}'
+            f'{name} needs users and items in a HeteroData, got {type(data).__name__}'
             f'{": pass its graphs one by one" if several else ""}'
         )
 
 
 def homogeneous_store(data: GraphData) -> Any:
-    r"""The one store of a homogeneous graph.
+    r"""The edge store of a homogeneous graph.
 
     Raises:
         ValueError: If there is no :obj:`edge_index` of shape
@@ -66,7 +66,8 @@ def edge_store(data: HeteroData, edge_type: EdgeType) -> Any:
 
 
 def missing_edges_advice(data: HeteroData, edge_types: Sequence[EdgeType]) -> str:
-    r"""What to do where edges of these types have no :obj:`edge_index`."""
+    r"""The end of an error message if edges have an :obj:`adj_t` but no
+    :obj:`edge_index`."""
     return _BEFORE_SPARSE if any('adj_t' in data[each] for each in edge_types) else ''
 
 
@@ -76,13 +77,13 @@ def read_edges(store: Any) -> Tensor:
 
 
 def plain(edge_index: Tensor) -> Tensor:
-    r"""Without the order and the cache of an :class:`EdgeIndex`, which do not hold any
-    more once edges go."""
+    r"""Drop the sort order and the cache of an :class:`EdgeIndex`, which become wrong
+    when edges are removed."""
     return edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
 
 
 def same_edges(one: Tensor, other: Tensor) -> bool:
-    r"""Whether both hold the same edges, each as often, in any order."""
+    r"""Whether both hold the same edges, each equally often, in any order."""
     if one.shape != other.shape or torch.equal(one, other):
         return one.shape == other.shape
     keys = [_pair_keys(edges) for edges in (one, other)]
@@ -96,14 +97,14 @@ def find_edges(edge_index: Tensor, pairs: Tensor) -> Tensor:
     size = edge_index.size(1)
     both = torch.cat([edge_index, pairs.to(edge_index.device)], dim=1)
     keys = _pair_keys(both)
-    # Ids that fit into no single number are numbered anew.
+    # If pairs of ids do not fit into one number, number the distinct pairs.
     key = keys[0] if len(keys) == 1 else both.unique(dim=1, return_inverse=True)[1]
     return torch.isin(key[size:], key[:size])
 
 
 def edge_order(edge_index: Tensor, values: Sequence[Tensor] = ()) -> Tensor:
-    r"""The order of edges by source, then target, then :obj:`values`, the last one
-    first."""
+    r"""The order that sorts edges by source, then target, then :obj:`values`, of which
+    the last is compared first."""
     keys = _pair_keys(edge_index)
     order = _sorted_by(keys)
     pair = edge_index[:, order]
@@ -118,7 +119,8 @@ def edge_order(edge_index: Tensor, values: Sequence[Tensor] = ()) -> Tensor:
 
 
 def _pair_keys(edge_index: Tensor) -> list[Tensor]:
-    r"""What sorts edges, the last key first: one number per edge where it fits."""
+    r"""The sort keys of edges, the least significant first: a single key if pairs of
+    ids fit into one number."""
     source, target = edge_index
     if edge_index.numel() == 0 or int(edge_index.min()) < 0:
         return [target, source]
@@ -136,11 +138,12 @@ def _sorted_by(keys: Sequence[Tensor]) -> Tensor:
 
 
 def read_time(store: Any, num_edges: int, required: bool = False) -> Optional[Tensor]:
-    r"""The :obj:`time` of each interaction in :obj:`torch.long`, or :obj:`None` where
-    there is none.
+    r"""The :obj:`time` of each interaction in :obj:`torch.long`, or :obj:`None` if the
+    store has no times.
 
     Raises:
-        ValueError: If it is required and missing, or is no integer per interaction.
+        ValueError: If times are required but missing, or are not one integer per
+            interaction.
     """
     time = store.get('time')
     if time is None:
@@ -154,17 +157,17 @@ def read_time(store: Any, num_edges: int, required: bool = False) -> Optional[Te
 
 
 def num_nodes(data: HeteroData, edge_type: EdgeType) -> tuple[int, int]:
-    r"""How many users and items there are.
+    r"""The numbers of users and items.
 
     Raises:
-        ValueError: If a number is unknown, or edges hold other nodes.
+        ValueError: If a number is unknown, or the ids of an edge are out of range.
     """
     edge_index = read_edges(edge_store(data, edge_type))
     sizes = []
     for node_type, row in zip((edge_type[0], edge_type[2]), edge_index):
         size = data[node_type].num_nodes if node_type in data.node_types else None
         if size is None:
-            raise ValueError(f"data['{node_type}'].num_nodes must be set")
+            raise ValueError(f"data['{node_type}'].num_nodes must be set, got None")
         check_node_ids(row, int(size), f'edge_index of {edge_type} ({node_type})')
         sizes.append(int(size))
     return sizes[0], sizes[1]

@@ -8,7 +8,8 @@ from torch.nn import Module
 
 @contextmanager
 def evaluating(module: Module) -> Iterator[None]:
-    r"""Evaluation mode, and afterwards the mode that each part was in."""
+    r"""Switch a module to evaluation mode, and restore the mode of each submodule
+    afterwards."""
     training = {child: child.training for child in module.modules()}
     module.eval()
     try:

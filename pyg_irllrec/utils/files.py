@@ -13,14 +13,15 @@ _STALE_SECONDS = 24 * 60 * 60
 
 
 class WriteError(OSError):
-    r"""A file could not be written. What was there before is as it was."""
+    r"""A file could not be written. Its previous content is unchanged."""
 
 
 @contextmanager
 def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
-    r"""Open a temporary file beside :obj:`path`, and moves it there once it is
-    complete and on disk. If anything fails, :obj:`path` stays as it was. Of several
-    writers the last one stays. What a killed one leaves is removed after a day.
+    r"""Open a temporary file next to :obj:`path`, and move it to :obj:`path` once it is
+    complete and on disk. If anything fails, :obj:`path` stays unchanged. If several
+    processes write, the last one wins. The temporary files of killed processes are
+    removed after a day.
 
     Args:
         path (Path): The file.
@@ -28,10 +29,10 @@ def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
             (default: :obj:`"w"`)
 
     Raises:
-        WriteError: If it cannot be written: the disk is full, say.
+        WriteError: If the file cannot be written, for example because the disk is full.
     """
     path = Path(path)
-    # A name of its own: two writers of one file must not write into each other's.
+    # A unique name, so that two writers of one file do not share a temporary file.
     part = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,15 +48,15 @@ def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
         cause = _cause(error)
         if cause is None or isinstance(cause, WriteError):
             raise
-        kept = ' (what it held before is unharmed)' if path.is_file() else ''
+        kept = ' (its previous content is unharmed)' if path.is_file() else ''
         raise WriteError(
             f'{path} could not be written: {cause.strerror or cause}{kept}'
         ) from error
 
 
 def free_path(path: Path, mark: str = '') -> Path:
-    r"""The first of :obj:`path.1`, :obj:`path.2` and so on, with a mark before the
-    number, that is not there yet."""
+    r"""The first of :obj:`path.1`, :obj:`path.2` and so on that does not exist yet,
+    with :obj:`mark` before the number."""
     number = 1
     while (free := path.with_name(f'{path.name}.{mark}{number}')).exists():
         number += 1
@@ -63,14 +64,14 @@ def free_path(path: Path, mark: str = '') -> Path:
 
 
 def nearest_folder(path: Path) -> Path:
-    r"""The folder that is there of :obj:`path` and those above it, nearest first: the
-    disk that :obj:`path` will be on."""
+    r"""The nearest existing folder among :obj:`path` and its parents: it is on the disk
+    that :obj:`path` will be on."""
     path = path.absolute()
     return next(each for each in (path, *path.parents) if each.is_dir())
 
 
 def _remove_stale(path: Path) -> None:
-    r"""Remove what killed writers of a file have left for more than a day."""
+    r"""Remove temporary files of killed writers that are older than a day."""
     for part in path.parent.glob(f'.{glob.escape(path.name)}.*.tmp'):
         with suppress(OSError):
             if part.stat().st_mtime < time.time() - _STALE_SECONDS:
@@ -78,8 +79,8 @@ def _remove_stale(path: Path) -> None:
 
 
 def _cause(error: Optional[BaseException]) -> Optional[OSError]:
-    r"""The :class:`OSError` in the way. Of one in :func:`torch.save`, torch makes a
-    :class:`RuntimeError` about positions in an archive."""
+    r"""The :class:`OSError` behind an error, if any: :func:`torch.save` raises a
+    :class:`RuntimeError` about positions in an archive instead."""
     while isinstance(error, RuntimeError):
         error = error.__context__
     return error if isinstance(error, OSError) else None

@@ -5,12 +5,12 @@ from torch import Tensor
 
 
 def first_occurrence(index: Tensor) -> Tensor:
-    r"""Whether no earlier element of the same row is the same. Unlike
-    :meth:`torch.Tensor.unique` it has a shape that does not depend on data, so that
-    nothing waits for a GPU.
+    r"""Whether each element is the first of its value in its row. Unlike
+    :meth:`torch.Tensor.unique`, the shape of the result does not depend on the data, so
+    that nothing waits for a GPU.
 
     Args:
-        index (torch.Tensor): Numbers, of shape :math:`(*, B)`.
+        index (torch.Tensor): The numbers, of shape :math:`(*, B)`.
     """
     value, order = index.sort(stable=True)
     first = torch.ones_like(value, dtype=torch.bool)

@@ -20,22 +20,23 @@ _UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 class FolderLock:
-    r"""Keep a folder to one writer, be it another process or another thread, until it
-    is closed. The system lets go of it when the process ends, however it ends.
+    r"""Lock a folder against other writers (processes and threads) until the lock is
+    closed. The operating system releases the lock when the process ends, even if it is
+    killed.
 
-    The lock lies on the file :obj:`.lock` in the folder, which is there while it is
-    held, so that the folder may be renamed.
+    The lock is on the file :obj:`.lock` in the folder, which exists while the folder is
+    locked, so that the folder may be renamed.
 
     Args:
-        folder (pathlib.Path): The folder, which is created where it is missing.
+        folder (pathlib.Path): The folder. It is created if it is missing.
 
     Raises:
-        OSError: If another writer has it, or it cannot be written to.
+        OSError: If another writer has locked the folder, or it is not writable.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / '.lock'
-        self._made = not os.path.exists(folder)  # Of any name, however long.
+        self._made = not os.path.exists(folder)  # Path.exists() raises for long names.
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -49,8 +50,8 @@ class FolderLock:
         return file
 
     def _try(self) -> Optional[int]:
-        r"""The open file once it is locked; :obj:`None` where its writer removed it in
-        between."""
+        r"""The open file with a lock on it, or :obj:`None` if its previous writer has
+        just removed it."""
         try:
             file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
@@ -64,26 +65,28 @@ class FolderLock:
         except OSError as error:
             if error.errno in _UNSUPPORTED:
                 warn_caller(
-                    f'{self.path.parent} lies where files cannot be locked: nothing '
-                    'stops a second run from writing into it'
+                    f'{self.path.parent} is on a file system without locks: nothing '
+                    'stops a second run from writing to it'
                 )
                 return file
             os.close(file)
             raise OSError(
-                f'{self.path.parent} is in use by another run: wait for its end, or '
+                f'{self.path.parent} is in use by another run: wait until it ends, or '
                 'choose another folder'
             ) from None
         os.close(file)
         return None
 
     def move_folder(self, target: Path) -> None:
-        r"""Move the folder away and keeps an empty one in its place.
+        r"""Move the folder to :obj:`target`, and create an empty, locked folder in its
+        place.
 
         Raises:
-            OSError: If it cannot be moved, or another writer was faster.
+            OSError: If the folder cannot be moved, or another writer locks the new one
+                first.
         """
         folder, file = self.path.parent, self._file
-        if fcntl is None and file is not None:  # Windows moves no open files.
+        if fcntl is None and file is not None:  # Windows cannot move open files.
             os.close(file)
         try:
             folder.rename(target)
@@ -98,16 +101,17 @@ class FolderLock:
             os.close(file)
 
     def close(self) -> None:
-        r"""Let go of the folder. One that was created and is empty is removed."""
+        r"""Release the folder, and remove it if this lock created it and it is
+        empty."""
         if self._file is None:
             return
         try:
-            # Whoever waits for this very file sees that it is gone.
+            # A writer that has just opened this file then sees that it is gone.
             if _is_file(self._file, self.path):
                 self.path.unlink()
             if self._made:
                 self.path.parent.rmdir()
-        except OSError:  # Open files cannot go on Windows; other files lie here.
+        except OSError:  # The folder is not empty, or Windows keeps the open file.
             pass
         finally:
             os.close(self._file)
@@ -126,7 +130,7 @@ class FolderLock:
 
 
 def _lock(file: int) -> None:
-    r"""Locks an open file at once, or raises an :class:`OSError`."""
+    r"""Lock an open file without waiting, or raise an :class:`OSError`."""
     if fcntl is not None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     else:
@@ -136,7 +140,7 @@ def _lock(file: int) -> None:
 
 
 def _is_file(file: int, path: Path) -> bool:
-    r"""Whether an open file is the one that lies there."""
+    r"""Whether :obj:`path` still is this open file."""
     try:
         there, mine = os.stat(path), os.fstat(file)
     except FileNotFoundError:

@@ -4,9 +4,9 @@ from inspect import Parameter, signature
 
 
 def given_arguments(instance: object) -> str:
-    r"""The arguments that an object was built with, for its :meth:`__repr__`: those
-    without a default, and those that differ from it. Each is read from the attribute of
-    the same name."""
+    r"""The arguments that an object was built with, for its :meth:`__repr__`, except
+    for those equal to their defaults. Each is read from the attribute of the same
+    name."""
     shown = []
     for name, parameter in signature(type(instance)).parameters.items():
         value = getattr(instance, name)

@@ -1,4 +1,4 @@
-"""The sorted form of an adjacency, made once and kept by the adjacency itself."""
+r"""The sorted form of an adjacency, computed once and cached on the adjacency."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ NAME = '_pyg_irllrec_graph'
 
 
 class Graph(NamedTuple):
-    r"""An adjacency as the layers read it."""
+    r"""An adjacency in the form that layers use."""
 
     edge_index: Tensor
-    """The edges; sorted by target where there is a :obj:`csr`."""
+    """The edges, sorted by target if there is a :obj:`csr`."""
     csr: Optional[CSR]
-    """What sparse products need, or :obj:`None` where edges have to be gathered."""
+    """The arrays for sparse products, or :obj:`None` if layers must gather edges."""
     is_undirected: bool
     """Whether every edge is known to have its reverse."""
 
 
 class OwnGraph(NamedTuple):
-    r"""What the edges of :func:`sorted_graph` keep. Nobody changes them, so that
-    nothing compares them. It does not hold them, or they would be freed late."""
+    r"""The cache of the edges of :func:`sorted_graph`, which never change and need no
+    comparison. It has no reference to the edges: a cycle would free them late."""
 
     csr: CSR
     is_undirected: bool
 
     def __reduce__(self) -> tuple[type[set[object]], tuple[()]]:
-        return set, ()  # As of CachedGraph.
+        return set, ()  # See CachedGraph.
 
 
 class CachedGraph(NamedTuple):
-    r"""What any other adjacency keeps. It is written as a whole and never changed, so
-    that threads need no lock."""
+    r"""The cache of any other adjacency. It is replaced as a whole and never modified,
+    so that threads need no lock."""
 
     key: tuple[object, ...]
     seen: tuple[Union[Tensor, tuple[object, ...]], ...]
@@ -58,7 +58,7 @@ class CachedGraph(NamedTuple):
     order: Optional[Tensor]
 
     def __reduce__(self) -> tuple[type[set[object]], tuple[()]]:
-        # A copy, or a file, of the adjacency starts without; torch.load takes a set.
+        # Copies and files of the adjacency have no cache. torch.load allows a set.
         return set, ()
 
 
@@ -69,28 +69,29 @@ def prepare_graph(
     impl: str = 'auto',
     num_targets: Optional[int] = None,
 ) -> tuple[Graph, Optional[Tensor]]:
-    r"""Any adjacency in the form in which products with it are fast, and its weights
-    in the same order.
+    r"""Convert any adjacency to the form in which sparse products are fast, and put its
+    weights in the same order.
 
-    The first call sorts. What it makes is kept as an attribute of :obj:`adj`, so that
-    the next call with the same object finds it, whichever layer makes it. On a CPU the
-    edges are compared with those that were sorted, whatever has changed them; on other
-    devices their version counters are, and nothing is kept of tensors of inference
-    mode, which have none. Only what :func:`sorted_graph` returned is believed. A
-    compiled call keeps nothing: it takes an :class:`~torch_geometric.EdgeIndex` that is
-    sorted and whose cache is filled, and checks it.
+    The first call sorts the edges and stores the result as an attribute of :obj:`adj`,
+    so that later calls with the same object, from any layer, reuse it. On a CPU, each
+    call compares the edges with those that were sorted. On other devices it compares
+    their version counters, and does not cache tensors of inference mode, which have no
+    counter. Only graphs from :func:`sorted_graph` are trusted without comparison. A
+    compiled call caches nothing: it uses and checks an
+    :class:`~torch_geometric.EdgeIndex` that is sorted and has its cache filled.
 
     Args:
         adj (torch.Tensor or SparseTensor): Any PyG adjacency.
-        edge_weight (torch.Tensor, optional): Weights beside an :obj:`edge_index`.
-        num_nodes (int): The number of nodes, in a bipartite graph of sources.
-        impl (str): With :obj:`"eager"` nothing is sorted, with :obj:`"auto"` nothing
-            in a compiled call. (default: :obj:`"auto"`)
+        edge_weight (torch.Tensor, optional): The weights of an :obj:`edge_index`.
+        num_nodes (int): The number of nodes, or of sources in a bipartite graph.
+        impl (str): :obj:`"eager"` never sorts, and :obj:`"auto"` does not sort in a
+            compiled call. (default: :obj:`"auto"`)
         num_targets (int, optional): The number of targets in a bipartite graph, which
-            becomes a square one: sources first, then targets. (default: :obj:`None`)
+            is converted to a square graph: sources first, then targets.
+            (default: :obj:`None`)
 
     Raises:
-        ValueError: If the adjacency, its weights or its size do not fit.
+        ValueError: If the adjacency, its weights or its size are invalid.
     """
     if impl == 'eager' or torch.compiler.is_compiling():
         return _uncached_graph(adj, edge_weight, num_nodes, impl, num_targets)
@@ -129,9 +130,9 @@ def prepare_graph(
 def sorted_graph(
     edge_index: Tensor, num_nodes: int
 ) -> tuple[EdgeIndex, Optional[Tensor]]:
-    r"""A copy of the edges that :func:`prepare_graph` takes as it is, and the order
-    that weights have to follow (:obj:`None` where nothing moved). Nobody may change it
-    in place."""
+    r"""A sorted copy of the edges that :func:`prepare_graph` uses without checks, and
+    the order to apply to weights (:obj:`None` if the edges were sorted already). Never
+    change the copy in place."""
     made, order = sort_by_target(edge_index, num_nodes)
     made = narrow_ids(made)
     setattr(made, NAME, OwnGraph(csr(made), made.is_undirected))
@@ -157,10 +158,10 @@ def _uncached_graph(
         and edge_index._indptr is not None
         and edge_index._T_perm is not None
     ):
-        # Elsewhere nothing looks whether it is still undirected.
+        # On other devices nothing checks whether it is still undirected.
         is_undirected = edge_index.is_undirected and edge_index.is_cpu
         return Graph(edge_index, checked_csr(edge_index), is_undirected), edge_weight
-    if impl == 'auto':  # Sorting depends on data, which a compiled graph cannot see.
+    if impl == 'auto':  # A compiled graph cannot sort: the result depends on the data.
         return Graph(edge_index, None, False), edge_weight
     made, order = sort_by_target(edge_index, num_nodes)
     if edge_weight is not None and order is not None:
@@ -177,8 +178,8 @@ def read_edges(
     r"""The edges and weights of any adjacency, in its own order.
 
     Raises:
-        ValueError: If its size or its weights do not fit, or if, on a CPU, an id is out
-            of range.
+        ValueError: If its size or its weights are invalid or, on a CPU, an id is out of
+            range.
     """
     edge_index, edge_weight = to_edge_index(adj, edge_weight)
     check_size(adj, edge_index, num_sources, num_targets)
@@ -201,7 +202,8 @@ def _check_ends(
 def check_size(
     adj: Adj, edge_index: Tensor, num_sources: int, num_targets: Optional[int]
 ) -> None:
-    r"""Raise a :class:`ValueError` where an adjacency has another size of its own."""
+    r"""Raise a :class:`ValueError` if the size of the adjacency differs from the
+    numbers of nodes."""
     if num_targets is None:
         num_targets = num_sources
     own: tuple[Optional[int], Optional[int]] = (None, None)
@@ -213,7 +215,7 @@ def check_size(
     if any(a is not None and a != b for a, b in zip(own, expected, strict=True)):
         raise ValueError(
             f"'edge_index' must have a row per source and a column per target, "
-            f'{expected} (a sparse matrix the transpose), got {own}'
+            f'{expected} (transposed if it is a sparse matrix), got {own}'
         )
 
 
@@ -224,8 +226,8 @@ def _sort(
     num_nodes: int,
     num_targets: Optional[int],
 ) -> CachedGraph:
-    seen = _remember(structure)  # First: what changes meanwhile is seen as changed.
-    # Made while nothing is trained, it may still be trained on later.
+    seen = _remember(structure)  # First, so that a change during the sort is noticed.
+    # A cache that is built in inference mode must also work in training later.
     with torch.inference_mode(False):
         edge_index = _edges(adj)
         check_size(adj, edge_index, num_nodes, num_targets)
@@ -241,7 +243,7 @@ def _sort(
 
 
 def _own_key(adj: Adj) -> tuple[object, ...]:
-    r"""What else the edges depend on, besides the tensors that hold them."""
+    r"""What the edges depend on besides the tensors of :func:`_structure`."""
     if isinstance(adj, EdgeIndex):
         return (adj.sparse_size(),)
     if isinstance(adj, SparseTensor) or not is_sparse(adj):
@@ -250,8 +252,8 @@ def _own_key(adj: Adj) -> tuple[object, ...]:
 
 
 def _is_read_raw(adj: Tensor) -> bool:
-    r"""Whether the repeated edges of a COO matrix are taken as they are, which saves
-    adding them up in every call. Only the sum of their values has a gradient."""
+    r"""Whether to use a COO matrix without coalescing it, which saves adding up
+    repeated edges in every call. A matrix that requires gradients must be coalesced."""
     return (
         adj.layout is torch.sparse_coo
         and not adj.is_coalesced()
@@ -283,8 +285,8 @@ def _structure(adj: Adj) -> tuple[Tensor, ...]:
 def _remember(
     structure: tuple[Tensor, ...],
 ) -> tuple[Union[Tensor, tuple[object, ...]], ...]:
-    r"""Whatever shows a later change of these tensors; nothing where none would be
-    seen."""
+    r"""Values that reveal a later change of these tensors: copies on a CPU, version
+    counters elsewhere, and nothing if there is no counter."""
     if all(value.is_cpu for value in structure):
         return tuple(value.detach().clone() for value in structure)
     if any(value.is_inference() for value in structure):
@@ -309,10 +311,9 @@ def _version(value: Tensor) -> tuple[object, ...]:
 
 
 def _values(adj: Adj, edge_weight: Optional[Tensor]) -> Optional[Tensor]:
-    r"""The values of a sparse matrix in the order of its edges, without a look at
-    its indices where they need none."""
+    r"""The values of a sparse matrix in the order of its edges."""
     if edge_weight is not None:
-        return to_edge_index(adj, edge_weight)[1]  # Which refuses them.
+        return to_edge_index(adj, edge_weight)[1]  # Raises an error.
     if isinstance(adj, SparseTensor):
         value: Optional[Tensor] = adj.storage.value()
     elif adj.layout is torch.sparse_coo:
@@ -327,8 +328,8 @@ def _values(adj: Adj, edge_weight: Optional[Tensor]) -> Optional[Tensor]:
 def _as_square(
     edge_index: Tensor, num_sources: int, num_targets: int
 ) -> tuple[Tensor, int]:
-    r"""A bipartite graph as a square one, targets behind sources, and its number of
-    nodes."""
+    r"""A bipartite graph as a square graph in which targets follow sources, and its
+    number of nodes."""
     source, target = source_and_target(edge_index)
     out = torch.stack([source.long(), target.long() + num_sources])
     return out, num_sources + num_targets

@@ -11,16 +11,16 @@ from pyg_irllrec.utils.clean_id import LOST_DIGITS, clean_id, id_fault
 
 
 def as_id_array(ids: Any) -> npt.NDArray[Any]:
-    r"""Ids by the rule of tables, of shape :math:`(N)`: as :obj:`int64` where all are
-    integers, however they are written, else as clean strings.
+    r"""Convert ids to an array of shape :math:`(N)` by the rules for tables: to
+    :obj:`int64` if all are integers, in any notation, else to clean strings.
 
     Args:
         ids (sequence, numpy.ndarray or torch.Tensor): Integers, strings, or floats
             without a fraction.
 
     Raises:
-        ValueError: If they are no vector, or one is missing, of another type or a float
-            that may have lost digits.
+        ValueError: If :obj:`ids` is not a vector, or an id is missing, of another type
+            or a float that may have lost digits.
     """
     if isinstance(ids, Tensor):
         ids = _from_tensor(ids)
@@ -31,7 +31,7 @@ def as_id_array(ids: Any) -> npt.NDArray[Any]:
         )
     if not isinstance(ids, np.ndarray):
         ids = ids.to_pylist() if hasattr(ids, 'to_pylist') else list(ids)
-        # One by one would be slow, and NumPy takes a Boolean for an integer.
+        # A fast path for integers. NumPy alone would also accept a bool as an integer.
         plain = np.array(ids) if set(map(type, ids)) == {int} else None
         if plain is not None and plain.dtype == np.int64:
             return plain
@@ -54,7 +54,7 @@ def to_strings(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _from_tensor(ids: Tensor) -> npt.NDArray[Any]:
     try:
         array: npt.NDArray[Any] = ids.detach().cpu().numpy()
-    except (TypeError, RuntimeError):  # Sparse, or of a type that NumPy lacks.
+    except (TypeError, RuntimeError):  # Sparse, or of a dtype that NumPy lacks.
         raise ValueError(
             f"'ids' must be a dense tensor of integers, got {ids.dtype}, {ids.layout}"
         ) from None
@@ -78,7 +78,7 @@ def _clean(text: str, row: int) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        _fail('holds half a surrogate pair, which is no text', row)
+        _fail('holds half a surrogate pair, which is not text', row)
     if fault := id_fault(text):
         _fail(f'{fault}, got {text!a}', row)
     return text

@@ -26,12 +26,23 @@ _MARKS = (
 
 
 class InteractionTypes(NamedTuple):
-    r"""The edge types of interactions."""
+    r"""The edge types of the interactions of a graph, as
+    :func:`~pyg_irllrec.utils.find_interaction_types` returns them.
+
+    Example:
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.utils import find_interaction_types
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> types = find_interaction_types(data)
+        >>> types.edge_type
+        ('user', 'rates', 'item')
+    """
 
     edge_type: EdgeType
-    """From users to items."""
+    """The edge type from users to items."""
     rev_edge_type: Optional[EdgeType]
-    """From items to users, where the data holds interactions in this direction too."""
+    """The edge type from items to users, or :obj:`None` if the data has no reverse
+    edges."""
 
 
 def find_interaction_types(
@@ -39,21 +50,20 @@ def find_interaction_types(
     edge_type: Optional[EdgeType] = None,
     rev_edge_type: Optional[EdgeType] = None,
 ) -> InteractionTypes:
-    r"""Find the interactions of a graph, whatever its node types are called.
+    r"""Find the interactions of a graph, no matter how its node types are named.
 
-    Interactions are the only edge type with an :obj:`edge_index` between two node
-    types, or the only two that are each other's reverse, beside the edges of intents
-    that :class:`~pyg_irllrec.transforms.IntentNodes` makes. Of these two, the one from
-    users to items
+    The graph must have exactly one edge type with an :obj:`edge_index` between two node
+    types, or two that are each other's reverse. Edges of the intents that
+    :class:`~pyg_irllrec.transforms.IntentNodes` adds do not count. Of two edge types,
+    the one from users to items is the one that
 
     1. starts at :obj:`"user"`,
-    2. or else has the relation :obj:`r` where that of the other is :obj:`"rev_" + r`,
-       as :class:`~torch_geometric.transforms.ToUndirected` has it,
+    2. or else has the relation :obj:`r` if the other relation is :obj:`"rev_" + r`, as
+       named by :class:`~torch_geometric.transforms.ToUndirected`,
     3. or else is the only one with held-out interactions or a :obj:`rating`.
 
-    The reverse of an edge type that is given has the relation :obj:`"rev_" + r`, or is
-    the only edge type from items to users that holds the same interactions; others are
-    left alone.
+    The reverse of a given edge type has the relation :obj:`"rev_" + r`, or else is the
+    only edge type from items to users that holds the same interactions.
 
     Args:
         data (HeteroData): The graph.
@@ -66,9 +76,18 @@ def find_interaction_types(
         The edge type, and its reverse or :obj:`None`.
 
     Raises:
-        ValueError: If there are no interactions, several edge types may be meant, an
-            edge type that is given is not there, or the reverse holds other
-            interactions.
+        ValueError: If there are no interactions, the choice between edge types is
+            ambiguous, a given edge type is missing, or the interactions of the reverse
+            differ.
+
+    Example:
+        >>> import torch
+        >>> from torch_geometric.data import HeteroData
+        >>> from pyg_irllrec.utils import find_interaction_types
+        >>> data = HeteroData()
+        >>> data['reader', 'buys', 'book'].edge_index = torch.tensor([[0, 1], [1, 0]])
+        >>> find_interaction_types(data)
+        InteractionTypes(edge_type=('reader', 'buys', 'book'), rev_edge_type=None)
     """
     check_hetero(data, 'find_interaction_types')
     given = edge_type is not None
@@ -82,15 +101,15 @@ def find_interaction_types(
     rev_edge_type = check_edge_type(rev_edge_type, 'rev_edge_type')
     if (rev_edge_type[2], rev_edge_type[0]) != (edge_type[0], edge_type[2]):
         raise ValueError(
-            f"'rev_edge_type' must lead from '{edge_type[2]}' to '{edge_type[0]}', the "
+            f"'rev_edge_type' must be from '{edge_type[2]}' to '{edge_type[0]}', the "
             f'reverse of {edge_type}, got {rev_edge_type}'
         )
     backward = read_edges(edge_store(data, rev_edge_type))
     if not same_edges(forward, backward.flip(0)):
         raise ValueError(
             f'{rev_edge_type} must hold the {forward.size(1)} interactions of '
-            f'{edge_type} in reverse, got {backward.size(1)} that are not the same: '
-            'give both edge types to the transform that changed one of them (such as '
+            f'{edge_type} in reverse, got {backward.size(1)} different interactions: '
+            'pass both edge types to the transform that changed one of them (such as '
             'RandomLinkSplit(edge_types=..., rev_edge_types=...)), or delete '
             f'data[{rev_edge_type}]'
         )
@@ -98,7 +117,7 @@ def find_interaction_types(
 
 
 def find_edge_type(data: HeteroData) -> EdgeType:
-    r"""The edge type from users to items alone: see
+    r"""Find only the edge type from users to items, see
     :func:`find_interaction_types`."""
     found: list[EdgeType] = [
         edge_type
@@ -108,24 +127,24 @@ def find_edge_type(data: HeteroData) -> EdgeType:
     found = [each for each in found if INTENT not in (each[0], each[2])] or found
     if not found:
         raise ValueError(
-            "'data' must hold an 'edge_index' from users to items, two types of nodes, "
+            "'data' must hold an 'edge_index' from users to items, two node types, "
             f'got edges of {data.edge_types}'
             f'{missing_edges_advice(data, data.edge_types)}'
         )
     if len(found) == 1:
         if found[0][2] == 'user':
             raise ValueError(
-                "'edge_type' must lead from users to items, but the only edge type of "
-                f"'data' leads to 'user', {found[0]}: pass it as edge_type=... if its "
-                "sources are the users, or flip its 'edge_index'"
+                "'edge_type' must be from users to items, but the only edge type of "
+                f"'data' is {found[0]}: pass it as edge_type=... if its sources are "
+                "users, or flip its 'edge_index'"
             )
         return found[0]
     one, other = found[:2]
     if len(found) > 2 or (one[0], one[2]) != (other[2], other[0]):
         raise ValueError(
-            "'edge_type' must name the interactions, as 'data' holds several edge "
-            f'types between two types of nodes: {", ".join(map(str, found))}: pass one '
-            'as edge_type=...'
+            "'edge_type' must name the interactions, because 'data' has several edge "
+            f'types between two node types: {", ".join(map(str, found))}: pass one as '
+            'edge_type=...'
         )
     for first in found:
         if first[0] == 'user':
@@ -137,19 +156,19 @@ def find_edge_type(data: HeteroData) -> EdgeType:
     if len(marked) == 1:
         return marked[0]
     raise ValueError(
-        "'edge_type' must name the direction from users to items, as 'data' holds "
-        f'both: pass {one} or {other} as edge_type=...'
+        "'edge_type' must name the direction from users to items, because 'data' has "
+        f'both directions: pass {one} or {other} as edge_type=...'
     )
 
 
 def check_edge_type(edge_type: object, name: str = 'edge_type') -> EdgeType:
-    r"""The type as a tuple, or a :class:`ValueError` unless it joins nodes of two
-    types."""
+    r"""Return the edge type as a tuple. Raise a :class:`ValueError` unless it connects
+    two node types."""
     parts = tuple(edge_type) if isinstance(edge_type, (tuple, list)) else ()
     names = all(isinstance(part, str) for part in parts)
     if len(parts) != 3 or not names or parts[0] == parts[2]:
         raise ValueError(
-            f"'{name}' must be (source, relation, target) with two types of nodes, "
+            f"'{name}' must be (source, relation, target) with two node types, "
             f"such as ('user', 'rates', 'item'), got {edge_type!r}"
         )
     return parts
@@ -158,8 +177,8 @@ def check_edge_type(edge_type: object, name: str = 'edge_type') -> EdgeType:
 def _find_reverse(
     data: HeteroData, edge_type: EdgeType, forward: Optional[Tensor]
 ) -> Optional[EdgeType]:
-    r"""The reverse of an edge type. With the edges of one that was given, only a
-    reverse that holds them, or has its name, is meant."""
+    r"""The reverse of an edge type. With :obj:`forward`, the edges of a type that the
+    caller gave, a candidate without the matching name must contain them."""
     source, relation, target = edge_type
     found = [
         each
@@ -174,14 +193,14 @@ def _find_reverse(
     if len(found) < 2:
         return next(iter(found), None)
     raise ValueError(
-        f"'rev_edge_type' must name the reverse of {edge_type}, as 'data' holds "
+        f"'rev_edge_type' must name the reverse of {edge_type}, because 'data' has "
         f"several edge types from '{target}' to '{source}': "
         f'{", ".join(map(str, found))}: pass one as rev_edge_type=...'
     )
 
 
 def _holds(data: HeteroData, edge_type: EdgeType, forward: Tensor) -> bool:
-    r"""Whether the type holds these edges in reverse, and maybe more."""
+    r"""Whether the edge type contains all of these edges in reverse."""
     backward = read_edges(edge_store(data, edge_type)).flip(0)
     if forward.size(1) == 0 or torch.equal(forward, backward):
         return backward.size(1) == forward.size(1)

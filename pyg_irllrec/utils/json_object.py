@@ -6,13 +6,14 @@ from typing import Any, NoReturn, Union
 
 
 def parse_json_object(text: Union[str, bytes]) -> dict[str, Any]:
-    r"""Parse one JSON object, strictly: names occur once, and numbers are finite.
+    r"""Parse one JSON object strictly: names must be unique, and numbers finite.
 
     Args:
-        text (str or bytes): The JSON text; bytes are UTF-8.
+        text (str or bytes): The JSON text, in UTF-8 if it is bytes.
 
     Raises:
-        ValueError: If it is something else, too deep, or not UTF-8.
+        ValueError: If the text is not such an object, is nested too deeply, or is not
+            UTF-8.
     """
     try:
         if isinstance(text, bytes):
@@ -37,11 +38,11 @@ def _to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f'its JSON holds {constant}, which is no number')
+    raise ValueError(f'its JSON holds {constant}, which is not a number of JSON')
 
 
 def _float(digits: str) -> float:
     value = float(digits)
     if value in (float('inf'), float('-inf')):
-        raise ValueError(f'its JSON holds {digits[:80]}, which is no finite number')
+        raise ValueError(f'its JSON holds {digits[:80]}, which is not finite')
     return value

@@ -18,25 +18,46 @@ def map_interactions(
     edge_type: Optional[EdgeType] = None,
     rev_edge_type: Optional[EdgeType] = None,
 ) -> Tensor:
-    r"""The interactions of one graph between the nodes of another, which was made of
-    it, by original ids. With the whole data as :obj:`source`, this is what
-    :meth:`~pyg_irllrec.nn.Recommender.recommend` excludes for users who should see
-    nothing again, be it held out or disliked.
+    r"""Map the interactions of one graph to the node numbers of another graph, by
+    original ids.
+
+    With the whole data as :obj:`source` and the training graph as :obj:`target`, the
+    result includes held-out and disliked interactions. Pass it to
+    :meth:`~pyg_irllrec.nn.Recommender.recommend` as the interactions to exclude if
+    users should never see a known item again.
 
     Args:
-        source (HeteroData): The graph that holds the interactions.
-        target (HeteroData): The graph whose nodes they are to join. Interactions of
-            nodes that it does not hold are left out.
-        edge_type (tuple, optional): The type of the interactions of both.
+        source (HeteroData): The graph with the interactions.
+        target (HeteroData): The graph whose node numbers to use, usually derived from
+            :obj:`source`. Interactions of nodes that it lacks are left out.
+        edge_type (tuple, optional): The edge type of the interactions in both graphs.
             (default: :obj:`None`, found in :obj:`source`)
-        rev_edge_type (tuple, optional): The type of their reverse.
+        rev_edge_type (tuple, optional): The edge type of the reverse interactions.
             (default: :obj:`None`, found in :obj:`source`)
 
     Returns:
-        Pairs of nodes of :obj:`target`, of shape :math:`(2, E)`.
+        User numbers and item numbers in :obj:`target`, of shape :math:`(2, E)`.
 
     Raises:
-        ValueError: If a graph does not hold such nodes.
+        ValueError: If the interactions are not found, or a graph lacks their node
+            types.
+
+    Example:
+        >>> import torch
+        >>> from torch_geometric.data import HeteroData
+        >>> from pyg_irllrec.utils import map_interactions
+        >>> source = HeteroData(
+        ...     user={'id': ['ann', 'bob', 'eve'], 'num_nodes': 3},
+        ...     item={'id': ['book', 'film'], 'num_nodes': 2},
+        ...     user__rates__item={'edge_index': torch.tensor([[0, 1, 2], [0, 0, 1]])},
+        ... )
+        >>> target = HeteroData(
+        ...     user={'id': ['eve', 'ann'], 'num_nodes': 2},
+        ...     item={'id': ['book', 'film'], 'num_nodes': 2},
+        ... )
+        >>> map_interactions(source, target)  # Without those of Bob.
+        tensor([[1, 0],
+                [0, 1]])
     """
     for name, data in (('source', source), ('target', target)):
         check_hetero(data, f"'{name}'")

@@ -1,4 +1,4 @@
-"""Texts and vectors of nodes: read and checked."""
+r"""Read and check the ids, texts and vectors of nodes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pyg_irllrec.utils.split_layout import SplitLayout, split_layout
 
 
 def find_sides(data: HeteroData, sides: Optional[Sequence[str]]) -> tuple[str, ...]:
-    r"""The types of nodes that are given, or those of users and of items, found by the
-    interactions.
+    r"""The given node types or, if :obj:`None`, those of users and items, found from
+    the interactions.
 
     Raises:
-        ValueError: If none are given and there are no interactions to find them by.
+        ValueError: If no types are given and the interactions are not found.
     """
     if sides is not None:
         return check_sides(sides)
@@ -29,43 +29,43 @@ def find_sides(data: HeteroData, sides: Optional[Sequence[str]]) -> tuple[str, .
         source, _, target = find_edge_type(data)
     except ValueError as error:
         raise ValueError(
-            f"'sides' must name the types of users and items, such as {SIDES}, as they "
-            f'are not found by the interactions: {error}'
+            f"'sides' must name the node types of users and items, such as {SIDES}, "
+            f'because the interactions do not identify them: {error}'
         ) from None
     return source, target
 
 
 def check_sides(sides: Sequence[str]) -> tuple[str, ...]:
-    r"""The types of nodes as a tuple, or a :class:`ValueError` unless they are at
-    least one and distinct."""
+    r"""Return the node types as a tuple. Raise a :class:`ValueError` unless there is at
+    least one and all are distinct."""
     sides = as_names('sides', sides)
     if not sides or len(set(sides)) < len(sides):
         raise ValueError(
-            f"'sides' must be distinct types of nodes, at least one, got {sides}"
+            f"'sides' must be at least one node type, all distinct, got {sides}"
         )
     return sides
 
 
 def read_texts(data: HeteroData, side: str, name: str) -> Any:
-    r"""A text per node: a list, or whatever else has a length and can be iterated over.
+    r"""The texts of the nodes: a list, or another iterable with a length.
 
     Raises:
-        ValueError: If there are none, or not one per node.
+        ValueError: If there are no texts, or not one per node.
     """
     texts, num_nodes = _read(data, side, name)
     if isinstance(texts, str) or len(texts) != num_nodes:
         raise ValueError(
-            f"data['{side}'].{name} must hold a text per node, {num_nodes}, got "
+            f"data['{side}'].{name} must hold one text per node, {num_nodes}, got "
             f'{"a single text" if isinstance(texts, str) else len(texts)}'
         )
     return texts
 
 
 def read_vectors(data: HeteroData, side: str, name: str) -> Tensor:
-    r"""A finite vector per node, in :obj:`float32`, of shape :math:`(N, D_t)`.
+    r"""The vectors of the nodes in :obj:`float32`, of shape :math:`(N, D_t)`.
 
     Raises:
-        ValueError: If there are none, or anything else.
+        ValueError: If there are no vectors, or not one finite vector per node.
     """
     vectors, num_nodes = _read(data, side, name)
     place = f"data['{side}'].{name}"
@@ -76,28 +76,28 @@ def read_vectors(data: HeteroData, side: str, name: str) -> Tensor:
 
 
 def read_num_nodes(data: HeteroData, side: str) -> int:
-    r"""How many nodes there are of a type.
+    r"""The number of nodes of a type.
 
     Raises:
-        ValueError: If there is no such type, or their number is unknown.
+        ValueError: If there is no such type, or its number of nodes is unknown.
     """
     ends = {side for source, _, target in data.edge_types for side in (source, target)}
     if side not in data.node_types and side not in ends:
         known = ', '.join(map(repr, data.node_types)) or 'none'
         raise ValueError(
-            f"'data' must hold nodes of type {side!r}, got nodes of the types {known}"
+            f"'data' must hold nodes of type {side!r}, got node types {known}"
         )
     size = data[side].num_nodes if side in data.node_types else None
     if size is None:
-        raise ValueError(f"data['{side}'].num_nodes must be set")
+        raise ValueError(f"data['{side}'].num_nodes must be set, got None")
     return int(size)
 
 
 def read_ids(data: HeteroData, side: str) -> Sequence[NodeId]:
-    r"""The original id of each node; its number where there are none.
+    r"""The original id of each node, or its number if the nodes have no ids.
 
     Raises:
-        ValueError: If there is not one per node.
+        ValueError: If there is not one id per node.
     """
     size = read_num_nodes(data, side)
     if 'id' not in data[side]:
@@ -105,22 +105,22 @@ def read_ids(data: HeteroData, side: str) -> Sequence[NodeId]:
     ids = data[side].id
     if len(ids) != size:
         raise ValueError(
-            f"data['{side}'].id must hold an id per node, {size}, got {len(ids)}"
+            f"data['{side}'].id must hold one id per node, {size}, got {len(ids)}"
         )
     found: Sequence[NodeId] = ids.tolist() if isinstance(ids, Tensor) else ids
     return found
 
 
 def check_split(data: HeteroData, edge_type: EdgeType, unsplit: bool) -> None:
-    r"""Raise a :class:`ValueError` where profiles would be made of interactions that
-    are held out later."""
+    r"""Raise a :class:`ValueError` if profiles would be made of interactions that a
+    later split could hold out."""
     check_flag('unsplit', unsplit)
     layout = split_layout(edge_store(data, edge_type))
     if not unsplit and layout is SplitLayout.UNSPLIT:
         raise ValueError(
-            f"'data' must hold a split of {edge_type}, as texts and profiles are made "
-            'of training interactions: apply SplitInteractions or RandomLinkSplit '
-            'before, or take all interactions with unsplit=True'
+            f"'data' must hold a split of {edge_type}, because texts and profiles are "
+            'made of training interactions: apply SplitInteractions or RandomLinkSplit '
+            'first, or use all interactions with unsplit=True'
         )
 
 

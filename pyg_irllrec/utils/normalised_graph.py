@@ -20,14 +20,14 @@ from pyg_irllrec.utils.warn_caller import warn_caller
 def normalised_graph(
     edge_index: Adj, edge_weight: Optional[Tensor], num_users: int, num_items: int
 ) -> tuple[EdgeIndex, Tensor]:
-    r"""A copy of the undirected user-item graph, users first, in the form in which
-    products with it are fast, with 32-bit ids where they suffice, and its weights:
-    those given or those of :func:`~pyg_irllrec.utils.symmetric_norm`. A warning counts
-    edges within one side.
+    r"""A copy of the undirected user-item graph, in which items follow users, in the
+    form in which sparse products are fast, with 32-bit ids if they fit. Also return its
+    weights: the given ones, or :func:`~pyg_irllrec.utils.symmetric_norm`. Edges between
+    two users or two items cause a warning.
 
     Raises:
-        ValueError: If the graph is empty, has another size, names other nodes or has
-            one direction, or if a weight is not finite.
+        ValueError: If the graph is empty, its size or its ids do not fit the numbers of
+            users and items, it has only one direction, or a weight is not finite.
     """
     adj, num_nodes = edge_index, num_users + num_items
     edge_index, edge_weight = to_edge_index(adj, edge_weight)
@@ -42,16 +42,16 @@ def normalised_graph(
     ):
         if not bool((leaves & reaches).any()):
             raise ValueError(
-                "'edge_index' must hold both directions of the graph with items behind "
-                f'users, from {num_users} on, got no edge from {what}: '
-                'make it with bipartite_edge_index(interactions, num_users, num_items)'
+                "'edge_index' must hold edges in both directions, with item ids that "
+                f'start at {num_users}, got no edge from {what}: build it with '
+                'bipartite_edge_index(interactions, num_users, num_items)'
             )
     within = int((from_user == to_user).sum())
     if within > 0:
         warn_caller(
-            f'{within} of {edge_index.size(1)} edges join two users or two items, and '
-            f'no user with an item: with {num_users} users, items have ids from '
-            f'{num_users} on. Were the numbers of users and items swapped?'
+            f'{within} of {edge_index.size(1)} edges connect two users or two items '
+            f'instead of a user and an item. With {num_users} users, item ids start at '
+            f'{num_users}. Were the numbers of users and items swapped?'
         )
     if edge_weight is None:
         edge_weight = symmetric_norm(edge_index, num_nodes)

@@ -5,8 +5,8 @@ from types import ModuleType
 
 
 def import_optional(module: str, needed_by: str, extra: str) -> ModuleType:
-    r"""Import a module of an optional package. Where it cannot be imported, the error
-    names the extra of this package that installs it.
+    r"""Import a module of an optional package. If that fails, the error names the extra
+    of this package that installs it.
 
     Args:
         module (str): The module, such as :obj:`"pyarrow"`.
@@ -14,11 +14,11 @@ def import_optional(module: str, needed_by: str, extra: str) -> ModuleType:
         extra (str): The extra that installs it, such as :obj:`"data"`.
 
     Raises:
-        ImportError: If the module, or one that it needs, is not installed.
+        ImportError: If the module or one of its dependencies is not installed.
     """
     try:
         return import_module(module)
-    except (ImportError, OSError) as error:  # OSError: built for another torch.
+    except (ImportError, OSError) as error:  # OSError: built for another torch version.
         package = module.partition('.')[0].replace('_', '-')
         raise ImportError(
             f'{needed_by} needs {package}, which could not be imported ({error}): '

@@ -14,15 +14,16 @@ def order_interactions(
     time: Optional[IntArray] = None,
     draw: Optional[IntArray] = None,
 ) -> IntArray:
-    r"""The numbers of interactions, group by group, each pair once: by decreasing
-    :obj:`time` or increasing :obj:`draw` where either is given, then by how few
-    interactions the other node has, then by node.
+    r"""The positions of the interactions, without repeats, sorted by group. Within a
+    group they are sorted by decreasing :obj:`time` or increasing :obj:`draw` if given,
+    then by increasing degree of the other node, then by node.
 
     Args:
-        group (numpy.ndarray): The node whose interactions are ordered.
-        other (numpy.ndarray): The node it interacted with.
-        num_other (int): How many of those there are.
-        time (numpy.ndarray, optional): When. (default: :obj:`None`)
+        group (numpy.ndarray): The node whose interactions are sorted.
+        other (numpy.ndarray): The node that it interacted with.
+        num_other (int): The number of nodes on the other side.
+        time (numpy.ndarray, optional): The time of each interaction.
+            (default: :obj:`None`)
         draw (numpy.ndarray, optional): A random number per interaction.
             (default: :obj:`None`)
     """
@@ -31,7 +32,7 @@ def order_interactions(
     rank[degree.argsort(kind='stable')] = np.arange(num_other)
     keys = [rank[other], group]
     if time is not None:
-        keys.insert(1, ~time)  # Reversed, and never out of range.
+        keys.insert(1, ~time)  # Reverses the order. Unlike -time, it cannot overflow.
     if draw is not None:
         keys.insert(1, draw)
     order = np.lexsort(keys)

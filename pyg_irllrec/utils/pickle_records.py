@@ -17,7 +17,7 @@ _MARK = object()
 
 @dataclass(frozen=True)
 class PickledName:
-    r"""A class or a function that a pickle names. It is not looked up."""
+    r"""A class or a function that a pickle names. It is not imported."""
 
     module: str
     name: str
@@ -28,38 +28,41 @@ class PickledName:
 
 @dataclass
 class PickledObject:
-    r"""An object that a pickle describes. It is not made."""
+    r"""An object that a pickle describes. It is not created."""
 
     name: PickledName
-    """What would make it."""
+    """The class or function that would create it."""
     args: tuple[Any, ...]
-    """The arguments of that."""
+    """The arguments of that call."""
     state: Any = None
-    """The state that it would get."""
+    """The state that would be set."""
     items: list[tuple[Any, Any]] = field(default_factory=list)
-    """The items that it would get, if it were a dictionary."""
+    """The items that would be set, if it were a dictionary."""
 
 
 class PickledDict(list[tuple[Any, Any]]):
-    r"""The items of a dictionary. Its keys are not hashed: that may never end."""
+    r"""The items of a dictionary. Its keys are not hashed, because that may take
+    forever."""
 
 
 def read_pickle_records(
     file: BinaryIO, is_allowed: Callable[[PickledName], bool]
 ) -> Any:
-    r"""Read what a pickle describes, and makes none of it: numbers, texts, bytes,
-    tuples and lists are themselves, dictionaries are :class:`PickledDict`, and all
-    else is a :class:`PickledName` or a :class:`PickledObject`, also what a pickle
-    refers to outside of it, under the name :obj:`pickle.persistent_id`. Memory is in
-    proportion to the bytes of the file, whatever they claim.
+    r"""Read the description of objects in a pickle without creating them.
+
+    Numbers, texts, bytes, tuples and lists are returned as they are, dictionaries as
+    :class:`PickledDict`, and all other objects as :class:`PickledName` or
+    :class:`PickledObject`. References to objects outside of the pickle get the name
+    :obj:`pickle.persistent_id`. Memory is proportional to the size of the file, no
+    matter which sizes it declares.
 
     Args:
-        file (file): The file, such as an :class:`mmap.mmap`, which reads no more than
-            there is.
-        is_allowed (callable): Whether a name may occur.
+        file (file): The file. Use one that never reads beyond its end, such as an
+            :class:`mmap.mmap`.
+        is_allowed (callable): A function of a name that returns whether it may occur.
 
     Raises:
-        ValueError: If a name may not occur, or the file is damaged or uses rare
+        ValueError: If a name is not allowed, or the file is damaged or uses rare
             instructions.
     """
     machine = _Machine(is_allowed)
@@ -79,7 +82,7 @@ class _Refused(ValueError):
 
 
 class _Machine:
-    r"""The stack machine of pickles, for values alone."""
+    r"""The stack machine of pickles, reduced to plain values."""
 
     def __init__(self, is_allowed: Callable[[PickledName], bool]) -> None:
         self.is_allowed = is_allowed
@@ -178,7 +181,7 @@ class _Machine:
     def op_reduce(self, _: None) -> None:
         args, name = self.stack.pop(), self.stack.pop()
         if not isinstance(name, PickledName) or type(args) is not tuple:
-            raise ValueError('it calls what is not a name')
+            raise ValueError('it calls something other than a name')
         self.stack.append(PickledObject(name, args))
 
     op_newobj = op_reduce
@@ -192,13 +195,13 @@ class _Machine:
     def op_build(self, _: None) -> None:
         state, value = self.stack.pop(), self.stack[-1]
         if not isinstance(value, PickledObject):
-            raise ValueError('it gives a state to what is no object')
+            raise ValueError('it sets the state of something other than an object')
         value.state = state
 
     def _list(self) -> list[Any]:
         value = self.stack[-1]
         if type(value) is not list:
-            raise ValueError('it appends to what is no list')
+            raise ValueError('it appends to something other than a list')
         return value
 
     def _items(self) -> list[tuple[Any, Any]]:
@@ -206,15 +209,15 @@ class _Machine:
         if isinstance(value, PickledObject):
             return value.items
         if not isinstance(value, PickledDict):
-            raise ValueError('it sets items of what is no dictionary')
+            raise ValueError('it sets items of something other than a dictionary')
         return value
 
     def _push_name(self, module: Any, name: Any) -> None:
         if not (isinstance(module, str) and isinstance(name, str)):
-            raise ValueError('it asks for what is no name')
+            raise ValueError('it refers to something other than a name')
         value = PickledName(module, name)
         if not self.is_allowed(value):
-            raise _Refused(f'it asks for {str(value)[:200]}')
+            raise _Refused(f'it refers to {str(value)[:200]}')
         self.stack.append(value)
 
 

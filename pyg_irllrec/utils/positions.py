@@ -5,8 +5,8 @@ from torch import Tensor
 
 
 def positions(index: Tensor, ids: Tensor) -> Tensor:
-    r"""The position of each of :obj:`index` in :obj:`ids`, which are sorted and
-    distinct, or -1 where it is not among them."""
+    r"""The position in :obj:`ids` of each element of :obj:`index`, or -1 if it is not
+    there. :obj:`ids` must be sorted and distinct."""
     if ids.numel() == 0:
         return torch.full_like(index, -1, dtype=torch.long)
     ids, index = ids.long(), index.long()
@@ -14,7 +14,7 @@ def positions(index: Tensor, ids: Tensor) -> Tensor:
     if last - first > 8 * (ids.numel() + index.numel()):
         at = torch.searchsorted(ids, index).clamp(max=ids.numel() - 1)
         return at.where(ids[at] == index, -1)
-    # Ids that lie close together fit into a table, which is ten times as fast.
+    # Dense ids fit into a table, which is ten times as fast.
     table = torch.full((last - first + 1,), -1, device=ids.device)
     table[ids - first] = torch.arange(ids.numel(), device=ids.device)
     inside = index.clamp(first, last)

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import unicodedata
 
-_JOINERS = '\u200c\u200d'  # Persian and emoji need them; they move nothing.
+_JOINERS = '\u200c\u200d'  # Harmless, and needed by Persian text and emoji.
 
 
 def printable(value: object) -> str:
-    r"""A value as text for a terminal, in one line: control characters, escape
-    sequences, marks that change the direction of writing, and unpaired surrogates
-    become visible, such as :obj:`\\x1b`."""
+    r"""Convert a value to one line of text for a terminal. Control characters, escape
+    sequences, marks that change the writing direction, and unpaired surrogates become
+    visible, such as :obj:`\\x1b`."""
     text = str(value)
     return text if text.isprintable() else ''.join(map(_show, text))
 

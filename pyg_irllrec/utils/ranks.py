@@ -9,8 +9,8 @@ from torch.autograd.function import once_differentiable
 
 
 def _collective(name: str, former: str) -> Any:
-    r"""An operation that torch 2.13 has renamed, or nothing where torch was built
-    without :mod:`torch.distributed`."""
+    r"""A collective operation by its name since torch 2.13 or its former name, or
+    :obj:`None` if torch was built without :mod:`torch.distributed`."""
     return getattr(dist, name, None) or getattr(dist, former, None)
 
 
@@ -19,19 +19,19 @@ _reduce_scatter = _collective('reduce_scatter_single', 'reduce_scatter_tensor')
 
 
 class Ranks:
-    r"""The processes of a group, and how they share the rows of what each of them
-    holds: in blocks of :math:`\lceil n / R \rceil`, so that the last ranks may have
-    fewer, or none. All ranks call a method together.
+    r"""The processes of a group, and the way they divide up rows: in blocks of
+    :math:`\lceil n / R \rceil` rows, so that the last ranks may have fewer rows or
+    none. All ranks must call a method together.
 
-    A loss that is shared is so by this rule: *the mean over ranks of a term is the
-    term*. What every rank computes whole obeys it as it is; where a rank computes its
-    rows alone, it multiplies their part by the number of ranks. Then the mean of
-    gradients that :class:`~torch.nn.parallel.DistributedDataParallel` takes is the
-    gradient of one process.
+    All parts of a loss follow one rule: *the mean of a term over the ranks is the
+    term*. A term that every rank computes in full satisfies it. If each rank computes
+    only its own rows, it multiplies their sum by the number of ranks. The mean of the
+    gradients that :class:`~torch.nn.parallel.DistributedDataParallel` computes is then
+    the gradient of a single process.
 
     Args:
         group (ProcessGroup, optional): The processes.
-            (default: :obj:`None`, all of them)
+            (default: :obj:`None`, all processes)
     """
 
     def __init__(self, group: Optional[dist.ProcessGroup] = None) -> None:
@@ -40,33 +40,33 @@ class Ranks:
         self.size = dist.get_world_size(group)
 
     def rows(self, num_rows: int) -> slice:
-        r"""Those of this rank."""
+        r"""The rows of this rank."""
         block = -(-num_rows // self.size)
         first = min(self.rank * block, num_rows)
         return slice(first, min(first + block, num_rows))
 
     def gather(self, own: Tensor, num_rows: int) -> Tensor:
-        r"""The rows of all ranks in order. The gradient of a row is the sum of those on
-        all ranks."""
+        r"""The rows of all ranks in order. The gradient of a row is summed over
+        ranks."""
         out: Tensor = _Gather.apply(own, num_rows, self)  # type: ignore[no-untyped-call]
         return out
 
     def sum(self, x: Tensor) -> Tensor:
-        r"""The sum over ranks, and of its gradients."""
+        r"""The sum over ranks. Its gradient is summed over ranks too."""
         out: Tensor = _Sum.apply(x, self)  # type: ignore[no-untyped-call]
         return out
 
     def add(self, x: Tensor) -> None:
-        r"""Replace a tensor by its sum over ranks, without gradients."""
+        r"""Replace a tensor by its sum over ranks in place, without gradients."""
         dist.all_reduce(x, group=self.group)
 
     def send(self, x: Tensor) -> None:
-        r"""Give the values of the first rank to all others."""
+        r"""Copy the values of the first rank to all others, in place."""
         first = 0 if self.group is None else dist.get_global_rank(self.group, 0)
         dist.broadcast(x, first, group=self.group)
 
     def agree(self, values: Tensor) -> bool:
-        r"""Whether all ranks have the same numbers, as many of them."""
+        r"""Whether all ranks have the same values, in a tensor of the same shape."""
         both = torch.stack([values, -values])
         dist.all_reduce(both, dist.ReduceOp.MAX, group=self.group)
         return bool((both[0] == -both[1]).all())
@@ -88,7 +88,7 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         ranks: Ranks = ctx.ranks
         block = -(-grad.size(0) // ranks.size)
-        # A sum of half precision would lose what the ranks have.
+        # A sum in half precision would lose digits.
         wide = torch.promote_types(ctx.dtype, torch.float32)
         padded = grad.new_zeros(block * ranks.size, *grad.shape[1:], dtype=wide)
         padded[: grad.size(0)] = grad

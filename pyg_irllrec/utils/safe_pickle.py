@@ -24,37 +24,37 @@ _NAMES = {
     '_codecs': {'encode'},
     'copyreg': {'_reconstructor'},
     'copy_reg': {'_reconstructor'},
-    # Of protocols 0 and 1, and of empty bytes.
+    # For protocols 0 and 1, and for empty bytes.
     'builtins': {'object', 'dict', 'bytes'},
     '__builtin__': {'object', 'dict', 'bytes'},
 }
-# Numpy's codes of dtypes that hold no numbers.
+# NumPy's codes of dtypes that are not numbers.
 _OTHER_KINDS = {'O': 'objects', 'c': 'complex numbers', 'S': 'bytes', 'U': 'texts'}
 _ADVICE = (
     'store a numpy array of numbers or a scipy.sparse matrix, such as '
     'pickle.dump(matrix.tocsr(), file)'
 )
 _Entries = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
-# Rows and columns without entries take no bytes, but memory of all that reads them.
+# Empty rows and columns take no bytes in the file, but memory in code that uses them.
 _MAX_FREE_SIZE = 10**7
 
 
 def load_pickled_array(path: Path) -> Any:
-    r"""Read a pickled :class:`numpy.ndarray` of numbers or :mod:`scipy.sparse` matrix
-    of any layout, without running code of the file: its instructions only describe
-    shapes, dtypes and bytes, from which the array is built once they are checked. A
-    pickle that asks for anything else is refused.
+    r"""Load a pickled :class:`numpy.ndarray` of numbers or a :mod:`scipy.sparse` matrix
+    of any layout without running code from the file. Only shapes, dtypes and bytes are
+    read from the pickle; the array is built from them after they are checked. A pickle
+    that refers to anything else is rejected.
 
-    A matrix may have as many rows, and columns, as its file has bytes, or ten million
-    if that is more: empty ones take no bytes, and a file of some hundred bytes could
-    claim any number of them.
+    The numbers of rows and columns of a matrix may not exceed the size of the file in
+    bytes, or ten million if that is more: empty rows take no bytes, so that a tiny file
+    could declare any number of them.
 
     Args:
         path (Path): The file.
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file is refused, damaged, or holds something else.
+        ValueError: If the file is rejected, damaged, or holds something else.
     """
     path = Path(path)
     with open(path, 'rb') as file:
@@ -65,7 +65,7 @@ def load_pickled_array(path: Path) -> Any:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 value = read_pickle_records(content, _is_allowed)  # type: ignore[arg-type]
             return _build(value, size)
-        except Exception as error:  # What does not fit raises almost anything.
+        except Exception as error:  # Invalid pickles raise almost anything.
             reason = printable(error) or type(error).__name__
     raise ValueError(
         f'{printable(path)} is not a pickled numpy array or scipy.sparse matrix, or it '
@@ -85,7 +85,7 @@ def _build(value: Any, num_bytes: int) -> Any:
         if value.name.name in ('_reconstruct', '_frombuffer'):
             array = _build_array(value)
             if max(array.shape, default=0) > max_size:
-                raise ValueError(f'it claims the shape {array.shape}')
+                raise ValueError(f'it declares the shape {array.shape}')
             return array
         if value.name.name in _MATRICES:
             return _build_matrix(value, value.name.name, num_bytes)
@@ -116,7 +116,7 @@ def _build_array(value: Any) -> npt.NDArray[Any]:
     shape, dtype, fortran, data = _array_parts(value)
     dtype = _build_dtype(dtype)
     flat = np.frombuffer(_build_bytes(data), dtype)
-    if dtype.kind == 'b':  # A byte above one is neither true nor false.
+    if dtype.kind == 'b':  # Bytes above 1 are invalid bools.
         flat = flat.view(np.uint8) != 0
     return flat.reshape(shape, order='F' if fortran else 'C').copy()
 
@@ -135,12 +135,12 @@ def _build_bytes(value: Any) -> Union[bytes, bytearray]:
     if _is_made_by(value, 'encode'):
         text, encoding = value.args
         if encoding != 'latin1':
-            # Not shown: a text of nested tuples can take indefinitely to write.
-            raise ValueError('it asks for an encoding other than latin1')
+            # The encoding is not shown: nested tuples can take forever to print.
+            raise ValueError('it uses an encoding other than latin1')
         value = text
     elif _is_made_by(value, 'bytes') and value.args == ():
         return b''
-    if isinstance(value, str):  # Also the bytes of Python 2.
+    if isinstance(value, str):  # Python 2 bytes too.
         return value.encode('latin1')
     if not isinstance(value, (bytes, bytearray)):
         raise ValueError(f'an array must hold bytes, got {_describe(value)}')
@@ -172,7 +172,7 @@ def _build_matrix(value: PickledObject, name: str, num_bytes: int) -> Any:
         return cls((data, offsets), shape=shape)
     indices, indptr = (_build_array(parts[name]) for name in ('indices', 'indptr'))
     _check_integers(indices, indptr)
-    if layout == 'bsr' and data.size == 0:  # No entry bounds the size of its blocks.
+    if layout == 'bsr' and data.size == 0:  # Its block size is unbounded.
         return cls(shape, dtype=data.dtype)
     out = cls((data, indices, indptr), shape=shape)
     out.check_format(full_check=True)
@@ -183,8 +183,8 @@ def _build_shape(shape: Any, max_size: int) -> tuple[int, int]:
     num_rows, num_columns = (_build_integer(size) for size in shape)
     if not (0 <= num_rows <= max_size and 0 <= num_columns <= max_size):
         raise ValueError(
-            f'it claims {num_rows} rows and {num_columns} columns, more than the '
-            f'{max_size} that a file of its size may have'
+            f'it declares {num_rows} rows and {num_columns} columns, more than the '
+            f'{max_size} that are allowed for a file of its size'
         )
     return num_rows, num_columns
 
@@ -201,20 +201,20 @@ def _to_coo(
             raise ValueError(f'it has {data.size} entries and {index.size} {name} ids')
         if index.size > 0 and (index.min() < 0 or index.max() >= size):
             raise ValueError(
-                f'its {name} ids must lie from 0 to {size - 1}, got ids from '
+                f'its {name} ids must be from 0 to {size - 1}, got ids from '
                 f'{index.min()} to {index.max()}'
             )
     return scipy.sparse.coo_array((data, (row, column)), shape=shape)
 
 
 def _lil_entries(parts: dict[str, Any], num_rows: int, num_bytes: int) -> _Entries:
-    r"""The values of all entries, their rows and their columns."""
+    r"""The values, the rows and the columns of all entries."""
     columns, values = (_build_lists(parts[name]) for name in ('rows', 'data'))
     lengths = [len(row) for row in columns]
     if lengths != [len(row) for row in values] or len(lengths) != num_rows:
         raise ValueError('its rows, its data and its shape differ in length')
     if sum(lengths) > num_bytes:  # A pickle may refer to one row many times.
-        raise ValueError(f'it claims {sum(lengths)} entries in {num_bytes} bytes')
+        raise ValueError(f'it declares {sum(lengths)} entries in {num_bytes} bytes')
     return (
         _build_numbers([number for row in values for number in row], parts['dtype']),
         np.repeat(np.arange(len(columns)), lengths),
@@ -225,15 +225,16 @@ def _lil_entries(parts: dict[str, Any], num_rows: int, num_bytes: int) -> _Entri
 def _build_lists(value: Any) -> list[list[Any]]:
     _, dtype, _, rows = _array_parts(value)
     if not (_is_made_by(dtype, 'dtype') and str(dtype.args[0]).startswith('O')):
-        raise ValueError('its rows are no lists')
+        raise ValueError('its rows are not lists')
     if type(rows) is not list or not all(type(row) is list for row in rows):
-        raise ValueError('its rows are no lists')
+        raise ValueError('its rows are not lists')
     return rows
 
 
 def _dok_entries(value: PickledObject, parts: dict[str, Any]) -> _Entries:
-    r"""The values of all entries, their rows and their columns."""
-    # It was a dictionary, then it held one; and old protocols pass it on as well.
+    r"""The values, the rows and the columns of all entries."""
+    # New versions of scipy store '_dict'. In old versions the matrix was a dictionary,
+    # whose items old pickle protocols pass as an argument.
     items = parts.get('_dict', value.items)
     if not items and _is_made_by(value, '_reconstructor'):
         items = value.args[2]
@@ -246,7 +247,7 @@ def _dok_entries(value: PickledObject, parts: dict[str, Any]) -> _Entries:
 
 
 def _build_numbers(values: list[Any], dtype: Any = None) -> npt.NDArray[Any]:
-    r"""An array of numbers, each of Python or a scalar of numpy."""
+    r"""An array of numbers, each a Python number or a NumPy scalar."""
     if not values and not dtype:
         return np.empty(0, np.int64)
     dtypes: dict[int, np.dtype[Any]] = {}
@@ -264,7 +265,7 @@ def _build_scalar(value: Any, dtypes: dict[int, np.dtype[Any]]) -> Any:
     if not _is_made_by(value, 'scalar'):
         raise ValueError(f'it holds {_describe(value)}, not a number')
     dtype, data = value.args
-    # A pickle has one dtype for all its scalars.
+    # All scalars of a pickle usually share one dtype object.
     if id(dtype) not in dtypes:
         dtypes[id(dtype)] = _build_dtype(dtype)
     (number,) = np.frombuffer(_build_bytes(data), dtypes[id(dtype)])
@@ -274,7 +275,7 @@ def _build_scalar(value: Any, dtypes: dict[int, np.dtype[Any]]) -> Any:
 def _build_integer(value: Any) -> int:
     number = value if isinstance(value, (int, float)) else _build_scalar(value, {})
     if number != int(number):
-        raise ValueError(f'{number} is no size')
+        raise ValueError(f'{number} is not a valid size')
     return int(number)
 
 

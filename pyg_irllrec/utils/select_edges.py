@@ -16,14 +16,14 @@ from pyg_irllrec.utils.select_rows import num_rows, select_rows
 def select_edges(
     data: GraphData, store: Any, index: Tensor, reverse: Optional[Any] = None
 ) -> None:
-    r"""Leave some edges, with all that is stored of each.
+    r"""Keep only the given edges and their attributes, in place.
 
     Args:
         data (Data or HeteroData): The graph, a copy of the caller's.
-        store (EdgeStorage): Where the edges are stored.
-        index (torch.Tensor): The numbers of the edges that stay.
-        reverse (EdgeStorage, optional): Where the same edges are stored in the other
-            direction; there, the same ones stay. (default: :obj:`None`)
+        store (EdgeStorage): The store of the edges.
+        index (torch.Tensor): The positions of the edges to keep.
+        reverse (EdgeStorage, optional): The store of the same edges in the other
+            direction, in which the same edges are kept. (default: :obj:`None`)
     """
     if reverse is not None:
         _select(data, reverse, _reverse_index(data, store, reverse, index))
@@ -31,34 +31,35 @@ def select_edges(
 
 
 def select_columns(edge_index: Tensor, index: Tensor) -> Tensor:
-    r"""The edges of these numbers as a plain tensor."""
+    r"""The edges at these positions as a plain tensor."""
     return plain(edge_index).index_select(-1, index.to(edge_index.device))
 
 
 def edge_attributes(data: GraphData, store: Any) -> list[str]:
-    r"""The names of what holds a value per edge, beside :obj:`edge_index`."""
+    r"""The names of the attributes with one value per edge, except
+    :obj:`edge_index`."""
     num_edges = store.edge_index.size(1)
     names = [
         key
         for key, value in store.items()
-        # Held-out edges may be as many as those for training.
+        # There may be as many held-out edges as training edges.
         if key != 'edge_index' and not _is_held_out(store, key)
         if row_count(data, store, key, value) == num_edges
     ]
     if isinstance(data, HeteroData) or data.num_nodes != num_edges:
         return names
-    # As many nodes as edges: PyG goes by the name.
+    # With as many nodes as edges, only the name identifies edge attributes, as in PyG.
     return [key for key in names if 'edge' in key or key in ('rating', 'time')]
 
 
 def _is_held_out(store: Any, key: str) -> bool:
-    r"""Whether a key belongs to edges beside :obj:`edge_index`; :obj:`edge_label` does
-    only with an :obj:`edge_label_index`."""
+    r"""Whether a key describes edges other than those in :obj:`edge_index`. Labels such
+    as :obj:`edge_label` do so only if there is an :obj:`edge_label_index`."""
     return 'edge_label' in key and (key.endswith('_index') or f'{key}_index' in store)
 
 
 def row_count(data: GraphData, store: Any, key: str, value: Any) -> Optional[int]:
-    r"""How many rows a value has in the dimension of nodes or edges."""
+    r"""The size of a value in the dimension of nodes or edges."""
     count = num_rows(value)
     if count is None or not isinstance(value, (Tensor, np.ndarray)):
         return count
@@ -69,7 +70,7 @@ def row_count(data: GraphData, store: Any, key: str, value: Any) -> Optional[int
 def _select(data: GraphData, store: Any, index: Tensor) -> None:
     for key in edge_attributes(data, store):
         value = store[key]
-        # Edges lie in the last dimension of an index, as PyG has it.
+        # In PyG, edges are the last dimension of an index.
         if 'index' in key and isinstance(value, Tensor):
             store[key] = select_columns(value, index)
         elif 'index' in key and isinstance(value, np.ndarray):
@@ -80,11 +81,11 @@ def _select(data: GraphData, store: Any, index: Tensor) -> None:
 
 
 def _reverse_index(data: GraphData, store: Any, reverse: Any, index: Tensor) -> Tensor:
-    r"""The numbers of these edges in the reverse store, in its own order."""
+    r"""The positions of these edges in the reverse store, in its own order."""
     forward, backward = read_edges(store), read_edges(reverse).flip(0)
     if torch.equal(forward, backward):
         return index
-    # Edges match by pair; repeats of a pair by the values that both stores hold.
+    # Match edges by pair, and repeats of a pair by the attributes of both stores.
     keys: tuple[list[Tensor], list[Tensor]] = [], []
     names = set(edge_attributes(data, reverse))
     for name in edge_attributes(data, store):
@@ -99,8 +100,8 @@ def _reverse_index(data: GraphData, store: Any, reverse: Any, index: Tensor) -> 
 
 
 def _columns(name: str, value: Any) -> Sequence[Tensor]:
-    r"""The numbers that are stored of each edge, one tensor of shape
-    :math:`(|\mathcal{E}|)` for each place in a row."""
+    r"""The columns of a numeric edge attribute, each of shape
+    :math:`(|\mathcal{E}|)`."""
     if isinstance(value, np.ndarray) and value.dtype.kind in 'biuf':
         value = torch.from_numpy(value)
     if not isinstance(value, Tensor):

@@ -11,16 +11,16 @@ from pyg_irllrec.utils.select_rows import select_rows
 
 
 def select_nodes(data: HeteroData, kept: dict[str, Tensor]) -> None:
-    r"""Leave the nodes of these ids, sorted, with all that is stored of each, and
-    renumbers them; edges of others go.
+    r"""Keep only the given nodes, their attributes and the edges between them, and
+    renumber the nodes, in place.
 
     Args:
         data (HeteroData): The graph, a copy of the caller's.
-        kept (dict): The ids by type of node.
+        kept (dict): The sorted ids of the nodes to keep, by node type.
 
     Raises:
-        ValueError: If something was made of edges of these nodes that would go on
-            holding the old numbers.
+        ValueError: If the data has an attribute that would keep the old node numbers,
+            such as :obj:`adj_t`.
     """
     _check_numbered(data, kept)
     for node_type, ids in kept.items():
@@ -53,7 +53,7 @@ def _check_numbered(data: HeteroData, kept: dict[str, Tensor]) -> None:
         for key in data[edge_type].keys():
             if key in ('adj', 'adj_t') or key.endswith('edge_label_index'):
                 raise ValueError(
-                    f"'{key}' of {edge_type} must not be there, as it would keep the "
-                    'old numbers of nodes: make it after nodes are removed, or delete '
-                    f'data[{edge_type}].{key}'
+                    f"'data' must not hold '{key}' of {edge_type}, which would keep "
+                    'the old node numbers: create it after nodes are removed, or '
+                    f'delete data[{edge_type}].{key}'
                 )

@@ -11,19 +11,28 @@ from pyg_irllrec.utils.checks import check_integer
 
 
 def select_rows(value: Any, index: Any) -> Any:
-    r"""Some rows of whatever holds a row per node or edge, in the order of
-    :obj:`index`: the result has the type, dtype and device of :obj:`value`.
+    r"""Select rows of any container with one row per node or edge. The result has the
+    type, dtype and device of :obj:`value`, and the order of :obj:`index`.
 
     Args:
         value (torch.Tensor or numpy.ndarray or list or tuple or object): The rows.
-            Any other object has to have a length and a method :obj:`take` of an
+            Any other object needs a length and a method :obj:`take` that accepts an
             array of row numbers.
-        index (torch.Tensor or numpy.ndarray): Row numbers from zero, of shape
+        index (torch.Tensor or numpy.ndarray): Zero-based row numbers of shape
             :math:`(M)`.
 
     Raises:
-        ValueError: If :obj:`value` has no rows, or :obj:`index` is no vector of row
-            numbers.
+        ValueError: If :obj:`value` has no rows, or :obj:`index` is not a vector of
+            valid row numbers.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.utils import select_rows
+        >>> select_rows(['ann', 'bob', 'eve'], torch.tensor([2, 0]))
+        ['eve', 'ann']
+        >>> select_rows(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([2, 0]))
+        tensor([[3.],
+                [1.]])
     """
     is_sparse = isinstance(index, Tensor) and index.layout is not torch.strided
     if not isinstance(index, (Tensor, np.ndarray)) or is_sparse:
@@ -39,8 +48,8 @@ def select_rows(value: Any, index: Any) -> Any:
     count = num_rows(value)
     if count is None:
         raise ValueError(
-            "'value' must be a tensor, an array, a list, a tuple or have a length and "
-            f"'take', got {type(value).__name__} without rows"
+            "'value' must be a tensor, an array, a list, a tuple or an object with a "
+            f"length and a method 'take', got {type(value).__name__} without rows"
         )
     check_node_ids(index, count, 'index')
     if isinstance(value, Tensor):
@@ -52,11 +61,11 @@ def select_rows(value: Any, index: Any) -> Any:
 
 
 def num_rows(value: Any) -> Optional[int]:
-    r"""How many rows :func:`select_rows` finds in a value, or :obj:`None` where it has
+    r"""The number of rows of a value for :func:`select_rows`, or :obj:`None` if it has
     no rows."""
     if isinstance(value, (Tensor, np.ndarray)):
         return int(value.shape[0]) if value.ndim > 0 else None
-    # Scalars of numpy have 'take' too, and texts among them a length.
+    # NumPy scalars have a method take() too, and texts among them a length.
     takes = hasattr(value, 'take') and not isinstance(value, np.generic)
     if isinstance(value, (list, tuple)) or (takes and hasattr(value, '__len__')):
         return len(value)

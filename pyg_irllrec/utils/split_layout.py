@@ -12,16 +12,16 @@ from pyg_irllrec.utils.edge_store import find_edges, plain, read_edges
 
 
 class SplitLayout(Enum):
-    r"""How the interactions of a graph were split, in words."""
+    r"""How the interactions of a graph are split, as a phrase for messages."""
 
     UNSPLIT = 'interactions that are not split'
-    HELD_OUT = "interactions with those that are held out ('val_edge_label_index' or \
+    HELD_OUT = "interactions of which some are held out ('val_edge_label_index' or \
 'test_edge_label_index', as SplitInteractions makes them)"
     TEST_SET = "interactions with a test set ('edge_label_index' or \
 'pos_edge_label_index', as in AmazonBook, MovieLens100K and the validation and test \
 parts of RandomLinkSplit)"
     TRAINING_PART = "the training part of RandomLinkSplit ('edge_label_index' or \
-'pos_edge_label_index', whose positive edges all lie in 'edge_index')"
+'pos_edge_label_index', whose positive edges are all in 'edge_index')"
 
 
 HELD_OUT_KEYS = ('val_edge_label_index', 'test_edge_label_index')
@@ -29,14 +29,14 @@ LABEL_KEYS = ('edge_label_index', 'pos_edge_label_index')
 
 
 def split_layout(store: Any) -> SplitLayout:
-    r"""The layout of the store of interactions.
+    r"""The layout of a store of interactions.
 
-    Labelled edges are those of the training part of
-    :class:`~torch_geometric.transforms.RandomLinkSplit` if all that are positive lie in
-    :obj:`edge_index`, or else a test set.
+    Labelled edges belong to the training part of
+    :class:`~torch_geometric.transforms.RandomLinkSplit` if all positive edges are in
+    :obj:`edge_index`, and are a test set otherwise.
 
     Raises:
-        ValueError: If the store holds two splits, or labels do not fit.
+        ValueError: If the store holds two splits, or its labels are invalid.
     """
     own = [key for key in HELD_OUT_KEYS if key in store]
     labels = [key for key in LABEL_KEYS if key in store]
@@ -68,14 +68,16 @@ def positive_edges(store: Any) -> Tensor:
 
 
 def positive_mask(store: Any) -> Tensor:
-    r"""Which edges of :obj:`edge_label_index` are interactions, of shape :math:`(E)`.
+    r"""Whether each edge of :obj:`edge_label_index` is an interaction, of shape
+    :math:`(E)`.
 
-    Where labels are 0 and 1, those of 1. Other labels are ratings, which may be 0
-    too: all edges count, except for zeros behind all others, where
-    :class:`~torch_geometric.transforms.RandomLinkSplit` appends negative edges.
+    If all labels are 0 or 1, the interactions are the edges with label 1. Other labels
+    are ratings, which may be 0 too: then all edges are interactions, unless all zeros
+    are at the end, where :class:`~torch_geometric.transforms.RandomLinkSplit` appends
+    negative edges.
 
     Raises:
-        ValueError: If there is not a label per edge, or one is NaN.
+        ValueError: If there is not one label per edge, or a label is NaN.
     """
     check_edge_index(store.edge_label_index, name='edge_label_index')
     count = store.edge_label_index.size(1)
@@ -85,8 +87,8 @@ def positive_mask(store: Any) -> Tensor:
     check_length('edge_label', label, count)
     if missing := int(label.isnan().sum()):
         raise ValueError(
-            f"'edge_label' must hold 0 and 1, or ratings, got {missing} NaN of {count} "
-            'labels'
+            f"'edge_label' must hold 0 and 1, or ratings, got NaN in {missing} of "
+            f'{count} labels'
         )
     positive: Tensor = label != 0
     num_positive = int(positive.sum())

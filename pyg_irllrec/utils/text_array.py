@@ -11,24 +11,31 @@ from torch import Tensor
 from pyg_irllrec.typing import IntArray
 from pyg_irllrec.utils.optional import import_optional
 
-_AT_ONCE = 4096  # Texts that are turned into Python strings together.
+_AT_ONCE = 4096  # The number of texts that are converted to Python strings at once.
 
 
 class TextArray:
-    r"""Texts, one per node, that may lie in a memory-mapped file and stay there:
-    rows are read when they are asked for, and :meth:`TextArray.take` selects rows
-    without copying a text.
+    r"""An array of texts, one per node, that can stay in a memory-mapped file. Rows are
+    read on access, and :meth:`TextArray.take` selects rows without copying texts.
 
-    It is deliberately no :class:`collections.abc.Sequence`: PyG copies those text by
-    text when data moves between devices.
+    It is deliberately not a :class:`collections.abc.Sequence`: PyG would copy it text
+    by text when data moves between devices.
 
     Args:
-        values (sequence of str, pyarrow.Array or pyarrow.ChunkedArray): The texts;
-            what is null reads as :obj:`""`.
+        values (sequence of str, pyarrow.Array or pyarrow.ChunkedArray): The texts. A
+            null is read as :obj:`""`.
 
     Raises:
         ImportError: If pyarrow is not installed.
         ValueError: If :obj:`values` are not texts.
+
+    Example:
+        >>> from pyg_irllrec.utils import TextArray
+        >>> texts = TextArray(['A space opera', None, 'A heist film'])
+        >>> texts.take([2, 0])[0]
+        'A heist film'
+        >>> texts[1], len(texts)
+        ('', 3)
     """
 
     def __init__(self, values: Any) -> None:
@@ -36,7 +43,7 @@ class TextArray:
         if isinstance(values, str):
             raise ValueError("'values' must be a list of texts, got a single text")
         if isinstance(values, pa.ChunkedArray):
-            one = values.num_chunks == 1  # Which combining would copy.
+            one = values.num_chunks == 1  # combine_chunks() would copy it.
             values = values.chunk(0) if one else values.combine_chunks()
         if not isinstance(values, pa.Array):
             try:
@@ -49,14 +56,15 @@ class TextArray:
         self._index: Optional[IntArray] = None
 
     def take(self, index: Union[Tensor, Sequence[int], npt.ArrayLike]) -> TextArray:
-        r"""The rows of :obj:`index`, in its order, over the same texts.
+        r"""Select the rows of :obj:`index`, in its order, without copying texts.
 
         Args:
-            index (torch.Tensor or numpy.ndarray): Rows from zero, of shape
+            index (torch.Tensor or numpy.ndarray): Zero-based row numbers of shape
                 :math:`(M)`.
 
         Raises:
-            ValueError: If a row is out of range.
+            ValueError: If :obj:`index` is not a vector of integers, or a row is out of
+                range.
         """
         rows = np.asarray(index.cpu() if isinstance(index, Tensor) else index)
         if rows.size == 0:
@@ -92,7 +100,7 @@ class TextArray:
             return self.take(row)
         row = operator.index(row)
         if not -len(self) <= row < len(self):
-            raise IndexError(f'row {row} of {len(self)} texts')
+            raise IndexError(f'row {row} is out of range for {len(self)} texts')
         row = row % len(self)
         place = row if self._index is None else int(self._index[row])
         text: str = self._values[place].as_py() or ''
@@ -112,10 +120,10 @@ class TextArray:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TextArray:
-        return self  # Nothing of it can change.
+        return self  # It is immutable.
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What is selected, not all that lies in the file.
+        # Pickle only the selected rows, not the whole file.
         return TextArray, (self._slice(0, len(self)),)
 
     def __repr__(self) -> str:

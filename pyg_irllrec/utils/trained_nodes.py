@@ -1,5 +1,5 @@
-"""The ids and texts of the nodes that a model was trained on. A model holds none of
-them: with others, its explanations would be of other things."""
+r"""Hashes of the ids and texts of the nodes that a model was trained on. The model does
+not store them, and with those of other data its explanations would be wrong."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _TRAINED: WeakKeyDictionary[Module, Mapping[str, str]] = WeakKeyDictionary()
 
 
 def remember_nodes(model: Module, hashes: Mapping[str, str]) -> None:
-    r"""Keep the :func:`hash_nodes` of the data that a model was trained on, as long as
-    the model is there."""
+    r"""Store the :func:`hash_nodes` of a model's training data for as long as the model
+    exists."""
     _TRAINED[model] = hashes
 
 
 def check_trained_nodes(
     model: Module, data: HeteroData, sides: tuple[str, str]
 ) -> None:
-    r"""Raise a :class:`ValueError` where data has other ids or texts of nodes than
-    those that a model was trained on, as far as they are known."""
+    r"""Raise a :class:`ValueError` if the ids or texts of nodes differ from those that
+    the model was trained on, as far as these are known."""
     known = _TRAINED.get(model)
     if not known:
         return
@@ -40,13 +40,13 @@ def check_trained_nodes(
             side = sides[role == 'item']
             raise ValueError(
                 f"'data' must hold the {kind}s that 'model' was trained with, got "
-                f"others in data['{side}'].{kind}"
+                f"different values in data['{side}'].{kind}"
             )
 
 
 def hash_nodes(data: HeteroData, sides: tuple[str, str]) -> dict[str, str]:
-    r"""Hashes of the ids and the texts of users and of items that there are, such as
-    :obj:`"user.id"`, in time that is linear in their length."""
+    r"""Hashes of all ids and texts of users and items by name, such as
+    :obj:`"user.id"`, in linear time."""
     return {
         f'{role}.{name}': _hash_values(data[side][name])
         for role, side in zip(('user', 'item'), sides)

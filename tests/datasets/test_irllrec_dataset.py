@@ -125,7 +125,7 @@ def with_nan():
         (
             'trn_mat',
             out_of_range(),
-            'column ids must lie from 0 to 29, got ids from 1 to 30',
+            'column ids must be from 0 to 29, got ids from 1 to 30',
         ),
         ('trn_mat', incomplete(), 'trn_mat.pkl is not .* or it is damaged'),
         (

@@ -194,7 +194,7 @@ def nothing(folder: Path) -> None:
         (malicious, (), 'trn_mat.pkl is not a pickled numpy array'),
         (truncated, (), 'tst_mat.pkl is not a pickled numpy array'),
         (wrong_shape, (), 'val_mat.pkl must have the shape of trn_mat.pkl'),
-        (out_of_range, (), 'row ids must lie from 0 to 39, got ids from 0 to 45'),
+        (out_of_range, (), 'row ids must be from 0 to 39, got ids from 0 to 45'),
         (nan, (), 'must be finite, got NaN or infinity in 40 of 40 rows'),
         (missing_text, (), 'lacks item_intent_emb_3.pkl'),
         (empty, (), 'trn_mat.pkl must hold interactions, got none'),

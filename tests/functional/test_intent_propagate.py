@@ -136,7 +136,7 @@ def test_compiles_without_graph_breaks(x, intent):
     ('change', 'message'),
     [
         ({'x': torch.randn(4)}, "'x' must be a matrix"),
-        ({'intent': torch.randn(4, 2)}, "'intent' must have one row per node, 9, got 4"),
+        ({'intent': torch.randn(4, 2)}, "'intent' must have one row per node, 9, got"),
         (
             {'adj': [[0], [1]]},
             "'edge_index' must be a tensor or a SparseTensor, got list",
@@ -161,7 +161,7 @@ def test_wrong_arguments(change, message):
 def test_weights_beside_a_sparse_matrix_are_refused(x, intent):
     index, weight = edges()
     adj, _ = FORMATS['torch_csr'](index, weight)
-    with pytest.raises(ValueError, match="'edge_weight' must be None beside a sparse"):
+    with pytest.raises(ValueError, match="'edge_weight' must be None with a sparse"):
         intent_propagate(x, intent, adj, weight)
 
 

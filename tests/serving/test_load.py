@@ -285,8 +285,8 @@ def test_a_reader_that_races_with_a_save_reads_again(copy, monkeypatch):
     ('given', 'message'),
     [
         ({'path': 3}, "'path' must be a path"),
-        ({'device': 'tpu9'}, "'device' must be one of this machine"),
-        ({'device': 'meta'}, "'device' must be one that holds values"),
+        ({'device': 'tpu9'}, "'device' must be available on this"),
+        ({'device': 'meta'}, "'device' must be able to store values"),
         ({'model': 3}, "'model' must be a Recommender"),
         ({'encoder': 3}, "'encoder' must be callable"),
     ],

@@ -271,14 +271,14 @@ def test_wrong_parts():
             "'unsplit' must be False, as 'data' holds .*",
         ),
         ((split, val, test), {}, 'as SplitInteractions makes them.*goes without'),
-        ((train, 'val'), {}, "'val_data' needs users and items, a HeteroData, got str"),
+        ((train, 'val'), {}, "'val_data' needs users and items in a HeteroData, got"),
     ):
         with pytest.raises(ValueError, match=message):
             InteractionDataModule(*parts, **options)
     val['movie'].x = torch.eye(9)
     with pytest.raises(ValueError, match="'val_data' must have the users and items"):
         InteractionDataModule(train, val, test)
-    with pytest.raises(ValueError, match=r'needs users and items, .* got Data'):
+    with pytest.raises(ValueError, match=r'needs users and items in .* got Data'):
         InteractionDataModule(T.ToUndirected()(movie_lens_1m()).to_homogeneous())
 
 

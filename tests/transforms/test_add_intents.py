@@ -181,7 +181,7 @@ def test_wrong_input(path):
     empty['user'].num_nodes = 0
     with pytest.raises(ValueError, match=r"nodes of type 'item', got .* types 'user'"):
         AddIntents(path, sides=('user', 'item'))(empty)
-    with pytest.raises(ValueError, match="'sides' must name the types of users and it"):
+    with pytest.raises(ValueError, match="'sides' must name the node types of use"):
         AddIntents(path)(empty)
     with pytest.raises(FileNotFoundError, match='does not exist'):
         AddIntents(path.with_name('none.jsonl'))(data())

@@ -145,7 +145,7 @@ def test_wrong_arguments(data, encoder):
     with pytest.raises(ValueError, match=r"'encoder' must be callable .* got str"):
         EncodeText('all-MiniLM-L6-v2')
     for sides in ((), ('user', 'user')):
-        with pytest.raises(ValueError, match="'sides' must be distinct types of nodes"):
+        with pytest.raises(ValueError, match="'sides' must be at least one node type"):
             EncodeText(encoder, sides=sides)
     del data['user'].profile_text
     with pytest.raises(ValueError, match=r"data\['user'\].profile_text, got none"):

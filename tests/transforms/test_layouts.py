@@ -332,7 +332,7 @@ def test_sides_by_types_that_are_given(transform):
         assert 'profile' in transform(*args, **types)(data)['movie']
     with pytest.raises(ValueError, match=r"nodes of type 'film', got .*'movie', 'use"):
         transform(*args, sides=['film'])(data)
-    with pytest.raises(ValueError, match="'rev_edge_type' must lead from 'movie'"):
+    with pytest.raises(ValueError, match="'rev_edge_type' must be from 'movie'"):
         transform(*args, edge_type=RATES, rev_edge_type=RATES)(data)
     with pytest.raises(ValueError, match=r"'edge_type' must be .* two types of"):
         transform(*args, edge_type='rates')

@@ -120,8 +120,8 @@ def test_data_that_was_not_split():
     ('text', 'message'),
     [
         (None, r"'data' must hold data\['item'\].text, got none"),
-        (['a'] * 5, r"data\['item'\].text must hold a text per node, 6, got 5"),
-        ('abcdef', 'must hold a text per node, 6, got a single text'),
+        (['a'] * 5, r"data\['item'\].text must hold one text per node, 6, got 5"),
+        ('abcdef', 'must hold one text per node, 6, got a single text'),
         (
             ['a'] * 5 + [None],
             r"data\['item'\].text' must hold texts, got None in row 5",

@@ -182,7 +182,7 @@ def test_errors():
         SymmetricAdjacency('dense')
     with pytest.raises(ValueError, match=r"'edge_type' must be .*, got \('a', 'b'\)"):
         SymmetricAdjacency(edge_type=('a', 'b'))
-    with pytest.raises(ValueError, match=r"'edge_type' must be .* two types of nodes"):
+    with pytest.raises(ValueError, match=r"'edge_type' must be .* two node types"):
         SymmetricAdjacency(edge_type=('user', 'follows', 'user'))
     with pytest.raises(ValueError, match="'edge_index' must hold at least one edge"):
         SymmetricAdjacency()(hetero([]))

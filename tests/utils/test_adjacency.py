@@ -45,7 +45,7 @@ def test_values_that_are_no_number_per_edge_are_refused():
     for value in (weight.unsqueeze(1), weight.to(torch.complex64)):
         size = (NUM_NODES, NUM_NODES, *value.shape[1:])
         adj = torch.sparse_coo_tensor(index, value, size)
-        with pytest.raises(ValueError, match='must be a real number per edge, got'):
+        with pytest.raises(ValueError, match='must be one real number per edge, got'):
             to_edge_index(adj)
 
 

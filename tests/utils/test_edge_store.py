@@ -92,9 +92,7 @@ def test_reading_time():
 def test_errors():
     with pytest.raises(ValueError, match="'data' must hold 'edge_index', got none"):
         homogeneous_store(Data())
-    with pytest.raises(
-        ValueError, match="got none but 'adj_t': apply it before ToSpar"
-    ):
+    with pytest.raises(ValueError, match="got none but 'adj_t': apply ToSparseTensor"):
         homogeneous_store(Data(adj_t=torch.eye(2).to_sparse_csr()))
     with pytest.raises(ValueError, match=r"must hold 'edge_index' of .*got edges of"):
         edge_store(HeteroData(), RATES)

@@ -30,7 +30,7 @@ def test_the_file_and_the_cause_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(
         files, 'open', lambda path, *args, **_: open('/dev/full', *args), raising=False
     )
-    words = r'file.txt could not be written: No space left on device \(what it held'
+    words = r'file.txt could not be written: No space left on device \(its previous'
     with pytest.raises(WriteError, match=words), atomic_write(path, 'wb') as file:
         torch.save(torch.zeros(100_000), file)
     with pytest.raises(WriteError, match=words), atomic_write(path) as file:

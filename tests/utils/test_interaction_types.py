@@ -62,7 +62,7 @@ def test_no_node_type_is_special():
     both = graph(item__by__user=EDGES.flip(0), user__rev_by__item=EDGES)
     assert find_interaction_types(both).edge_type == ('user', 'rev_by', 'item')
     with pytest.raises(
-        ValueError, match=r"leads to 'user', \('item', 'by', 'user'\): p"
+        ValueError, match=r"edge type of 'data' is \('item', 'by', 'user'\): p"
     ):
         find_interaction_types(graph(item__by__user=EDGES))
     alone = graph(item__by__user=EDGES)
@@ -146,25 +146,25 @@ def test_ids_of_any_size():
 
 @pytest.mark.sparse_tensor
 def test_wrong_data():
-    with pytest.raises(ValueError, match=r'needs users and items, .* got Data'):
+    with pytest.raises(ValueError, match=r'needs users and items in .* got Data'):
         find_interaction_types(Data())
     for empty in (HeteroData(), graph(a__r__a=EDGES)):
         with pytest.raises(ValueError, match="must hold an 'edge_index' from users to"):
             find_interaction_types(empty)
     sparse = T.ToSparseTensor()(movie_lens_1m())
     for types in ((), (RATES,)):
-        with pytest.raises(ValueError, match='apply it before ToSparseTensor, or keep'):
+        with pytest.raises(ValueError, match='apply ToSparseTensor last'):
             find_interaction_types(sparse, *types)
     with pytest.raises(ValueError, match='got list: pass its graphs one by one'):
         find_interaction_types([movie_lens_1m()])
     data = movie_lens_1m()
     for types, message in (
         ((('user', 'buys', 'movie'),), r"must hold 'edge_index' of .*, got edges of"),
-        ((('user', 'knows', 'user'),), "'edge_type' must be .* two types of nodes"),
-        ((RATES, RATES), "'rev_edge_type' must lead from 'movie' to 'user'"),
+        ((('user', 'knows', 'user'),), "'edge_type' must be .* two node types"),
+        ((RATES, RATES), "'rev_edge_type' must be from 'movie' to 'user'"),
         ((RATES, ('movie', 'x', 'user')), r"must hold 'edge_index' of \('movie', 'x'"),
-        ((RATES, 'abc'), "'rev_edge_type' must be .* two types of nodes.* got 'abc'"),
-        ((3,), "'edge_type' must be .* two types of nodes.* got 3"),
+        ((RATES, 'abc'), "'rev_edge_type' must be .* two node types.* got 'abc'"),
+        ((3,), "'edge_type' must be .* two node types.* got 3"),
     ):
         with pytest.raises(ValueError, match=message):
             find_interaction_types(data, *types)

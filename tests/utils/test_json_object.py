@@ -26,7 +26,7 @@ def test_objects():
         ('{"a": 1, "b": {"c": 1, "c": 2}}', "the name 'c' twice"),
         ('{"a": NaN}', 'holds NaN'),
         ('{"a": -Infinity}', 'holds -Infinity'),
-        ('{"a": 1e999}', 'holds 1e999, which is no finite number'),
+        ('{"a": 1e999}', 'holds 1e999, which is not finite'),
         ('{"a": ' * 10**5 + '1' + '}' * 10**5, 'nested too deeply'),
         ('[' * 10**5, 'nested too deeply'),
         (b'{"a": "\xff"}', "can't decode"),

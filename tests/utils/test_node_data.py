@@ -19,9 +19,9 @@ def test_sides_are_found_by_interactions():
     assert find_sides(amazon_book(), None) == ('user', 'book')
     assert find_sides(HeteroData(), ['a', 'b']) == ('a', 'b')
     assert find_sides(HeteroData(), 'a') == ('a',)
-    with pytest.raises(ValueError, match=r"'sides' must name the types of users and i"):
+    with pytest.raises(ValueError, match=r"'sides' must name the node types of users"):
         find_sides(HeteroData(), None)
-    with pytest.raises(ValueError, match="'sides' must be distinct types of nodes"):
+    with pytest.raises(ValueError, match="'sides' must be at least one node type"):
         find_sides(HeteroData(), ['a', 'a'])
 
 
@@ -47,7 +47,7 @@ def test_reading():
     with pytest.raises(ValueError, match=r"data\['item'\].num_nodes must be set"):
         read_ids(data, 'item')
     data['user'].id = ['a']
-    with pytest.raises(ValueError, match='must hold an id per node, 2, got 1'):
+    with pytest.raises(ValueError, match='must hold one id per node, 2, got 1'):
         read_ids(data, 'user')
 
 

@@ -34,13 +34,13 @@ def test_missing_weights_are_the_symmetric_normalisation(edge_index):
         ([[0, 12], [12, 0]], 'must hold ids from 0 to 11, got ids from 0 to 12'),
         (
             [[0, 1], [5, 6]],
-            'both directions .* item to a user: .* bipartite_edge',
+            'both directions.* item to a user: .* bipartite_edge',
         ),
         (
             [[5, 6], [0, 1]],
-            'both directions .* user to an item: .* bipartite_edge',
+            'both directions.* user to an item: .* bipartite_edge',
         ),
-        ([[0, 1, 5], [5, 6, 5]], 'both directions .* item to a user'),
+        ([[0, 1, 5], [5, 6, 5]], 'both directions.* item to a user'),
     ],
 )
 def test_wrong_graphs(pairs, message):
@@ -50,7 +50,7 @@ def test_wrong_graphs(pairs, message):
 
 def test_edges_within_a_side_are_counted():
     pairs = torch.tensor([[0, 1, 2, 2, 3, 4], [2, 3, 4, 0, 1, 2]])
-    with pytest.warns(UserWarning, match='2 of 6 edges join two users or two items'):
+    with pytest.warns(UserWarning, match='2 of 6 edges connect two users or two items'):
         normalised_graph(pairs, None, 2, 3)  # Of three users and two items.
 
 

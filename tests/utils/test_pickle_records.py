@@ -46,9 +46,9 @@ def test_objects_are_described_and_not_made(protocol, tmp_path):
 def test_names_are_asked_for():
     content = b'cos\nsystem\n.'
     assert read(content) == PickledName('os', 'system')
-    with pytest.raises(ValueError, match=r'it asks for os\.system'):
+    with pytest.raises(ValueError, match=r'it refers to os\.system'):
         read(content, allowed=False)
-    with pytest.raises(ValueError, match=r'it asks for pickle\.persistent_id'):
+    with pytest.raises(ValueError, match=r'it refers to pickle\.persistent_id'):
         read(b'NQ.', allowed=False)
 
 
@@ -62,10 +62,10 @@ def test_names_are_asked_for():
         (b't.', 'a mark is missing|range'),
         (b'(N}u.', 'index|dictionary|mark'),
         (b'}(Nu.', 'a key has no value'),
-        (b'NNR.', 'calls what is not a name'),
-        (b'NNb.', 'gives a state to what is no object'),
-        (b')Na.', 'appends to what is no list'),
-        (b']NNs.', 'sets items of what is no dictionary'),
+        (b'NNR.', 'calls something other than a name'),
+        (b'NNb.', 'sets the state of something other than'),
+        (b')Na.', 'appends to something other than a list'),
+        (b']NNs.', 'sets items of something other than a'),
         (b'\x82\x01.', 'it uses the instruction EXT1'),
         (b'(i__main__\nCode\n.', 'it uses the instruction INST'),
     ],

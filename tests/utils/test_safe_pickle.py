@@ -63,7 +63,7 @@ def test_reads_the_dictionaries_of_old_scipy(tmp_path):
     assert loaded.format == 'dok'
     assert loaded.toarray().tolist() == [[0, 1.5], [0, 0], [-2.0, 0]]
     path.write_bytes(old_dok([(0, 1), (2, 0)], [1.5, -2.0], (2, 2)))
-    with pytest.raises(ValueError, match=r'row ids must lie from 0 to 1, got .* to 2'):
+    with pytest.raises(ValueError, match=r'row ids must be from 0 to 1, got .* to 2'):
         load_pickled_array(path)
 
 
@@ -108,7 +108,7 @@ def test_code_is_refused_and_does_not_run(tmp_path):
         np.array([Malicious(f'touch {witness}')], dtype=object),
     ):
         path.write_bytes(pickle.dumps(payload))
-        with pytest.raises(ValueError, match=r'bad\.pkl.*asks for posix\.system'):
+        with pytest.raises(ValueError, match=r'bad\.pkl.*refers to posix\.system'):
             load_pickled_array(path)
     assert not witness.exists()
 
@@ -137,7 +137,7 @@ def test_no_other_name_is_found(tmp_path, name):
     module, function = name.split()
     path = tmp_path / 'bad.pkl'
     path.write_bytes(f'c{module}\n{function}\n.'.encode())
-    with pytest.raises(ValueError, match=f'asks for {name.replace(" ", ".")}'):
+    with pytest.raises(ValueError, match=f'refers to {name.replace(" ", ".")}'):
         load_pickled_array(path)
 
 
@@ -328,4 +328,4 @@ def test_no_escape_sequence_reaches_the_terminal(tmp_path):
     path.write_bytes(b'cos\nsys\x1b[31mtem\n.')
     with pytest.raises(ValueError) as caught:
         load_pickled_array(path)
-    assert str(caught.value).isprintable() and 'asks for os.sys' in str(caught.value)
+    assert str(caught.value).isprintable() and 'refers to os.sys' in str(caught.value)

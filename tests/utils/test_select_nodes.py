@@ -28,7 +28,7 @@ def test_what_would_keep_old_numbers_is_named(key):
     data['user', 'trusts', 'user'][key] = torch.zeros(2, 1).long()
     before = data['user'].id
     with pytest.raises(
-        ValueError, match=rf"'{key}' of \('user', 'trusts', 'user'\) mu"
+        ValueError, match=rf"'{key}' of \('user', 'trusts', 'user'\), w"
     ):
         select_nodes(data, {'user': torch.tensor([0])})
     assert data['user'].id is before

@@ -38,7 +38,7 @@ def test_reads_rows(mapped):
     assert mapped[torch.tensor(3)] == mapped[np.int64(3)] == 'Jumanji'
     assert repr(mapped) == 'TextArray(4)'
     for row in (4, -5):
-        with pytest.raises(IndexError, match=f'row {row} of 4 texts'):
+        with pytest.raises(IndexError, match=f'row {row} is out of range for 4 texts'):
             mapped[row]
     with pytest.raises(TypeError):
         mapped['0']

@@ -79,7 +79,7 @@ def test_many_written_dates_are_counted_exactly():
         ([20240102, 20240103, 5], r'got 2 dates .*\(YYYYMMDD, such as 20240102\)'),
         ([2012024, 31122023], r'got 2 dates .*last \(DDMMYYYY, such as 2012024\)'),
         ([1132024, 12312023, 0], r'got 2 dates .*last \(MMDDYYYY, such as 1132024\)'),
-        ([-(2**63), 5], "'time' must hold times, got one that is missing"),
+        ([-(2**63), 5], "'time' must hold no missing times, got NaT"),
     ],
 )
 def test_times_of_two_units_are_in_no_order(time, message):

@@ -47,5 +47,7 @@ def test_what_is_known_is_compared():
     remember_nodes(model, hash_nodes(data, SIDES))
     check_trained_nodes(model, data, SIDES)
     check_trained_nodes(model, make(id=[1, 2]), SIDES)
-    with pytest.raises(ValueError, match=r"ids that .* others in data\['book'\]\.id"):
+    with pytest.raises(
+        ValueError, match=r"ids that .* different values in data\['book'\]\.id"
+    ):
         check_trained_nodes(model, make(id=[2, 1]), SIDES)

@@ -83,7 +83,7 @@ def test_negatives_are_uniform_by_a_chi_square():
 def test_a_user_with_every_item():
     items = UserItems(torch.tensor([[0, 0, 1], [0, 1, 0]]), 2, 2)
     assert items.sample_negatives(torch.tensor([1])).tolist() == [1]
-    with pytest.raises(ValueError, match='user 0 has interacted with all 2 items'):
+    with pytest.raises(ValueError, match='user 0, who has interacted with all 2 items'):
         items.sample_negatives(torch.tensor([1, 0]))
 
 

@@ -173,7 +173,7 @@ def with_nan() -> Tensor:
         ),
         (
             {'edge_index': torch.tensor([[0, 1], [6, 3]])},
-            'both directions of the graph',
+            'edges in both directions',
         ),
         ({'l2_weight': -1.0}, "'l2_weight' must be at least 0"),
         (
