@@ -150,6 +150,8 @@ def bad(mesh: DeviceMesh) -> list[str]:
             ShardedLightGCN(**{'graph': graph, name: value})
         if f"'{name}'" not in str(caught.value):
             unnamed.append(f'{name}: {caught.value}')
+    with pytest.raises(ValueError, match="'text' must be as wide as 'embedding_dim'"):
+        ShardedLightGCN(graph, DIM + 1, text=torch.ones(graph.num_nodes, DIM))
     with pytest.raises(ValueError, match="'triplets"):
         ShardedLightGCN(graph).loss(torch.tensor([[USERS], [0], [0]]))
     return unnamed
