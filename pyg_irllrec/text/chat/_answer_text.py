@@ -116,8 +116,8 @@ def means_answer(name: str) -> bool:
 
 
 def strip_thoughts(answer: str) -> Optional[str]:
-    r"""Remove the thoughts from an answer. Return :obj:`None` if the thoughts do not end,
-    so that there is no answer. A closing mark without an opening one ends thoughts that
+    r"""Remove the thoughts from an answer. Return :obj:`None` if they do not end, so
+    that there is no answer. A closing mark without an opening one ends thoughts that
     the chat template opened. Paired tags and sections count as thoughts unless their
     name announces an answer. Marks inside JSON objects are plain text.
     """

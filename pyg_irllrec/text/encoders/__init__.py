@@ -1,4 +1,4 @@
-r"""Texts to vectors, and vectors on disk."""
+r"""Encode texts as vectors, and store vectors on disk."""
 
 from .cached_encoder import CachedEncoder
 from .encoding_error import EncodingError

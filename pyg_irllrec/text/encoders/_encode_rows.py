@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pyg_irllrec.text.encoders._encoder_output import as_matrix
 from pyg_irllrec.text.encoders.encoding_error import EncodingError
 
-_HALF = re.compile('[\ud800-\udfff]')
+_SURROGATE = re.compile('[\ud800-\udfff]')
 
 
 def encode_rows(
@@ -19,19 +19,19 @@ def encode_rows(
     texts: Sequence[str],
     refusals: tuple[type[Exception], ...],
 ) -> npt.NDArray[np.float32]:
-    r"""Encode a batch in one call. If it is refused because of some texts, those are
-    found by halving, and no other is encoded twice.
+    r"""Encode a batch in one call. If the encoder refuses it, find the refused texts by
+    bisection. No accepted text is encoded twice.
 
     Args:
-        source (str): What encodes, for errors.
-        encode (callable): Turns texts into a matrix.
+        source (str): The name of the encoder, for errors.
+        encode (callable): Turns a list of texts into a matrix.
         texts (sequence of str): The batch.
-        refusals (tuple): The errors of :obj:`encode` that a text can be the cause of.
-            They are raised where texts of any length are refused.
+        refusals (tuple): The errors of :obj:`encode` that a single text may cause. If
+            short and long texts are refused alike, the error is raised again.
 
     Raises:
         EncodingError: If some texts are refused, or their vectors are not finite. It
-            holds the vectors of the others.
+            contains the vectors of the other texts.
         ValueError: If :obj:`encode` does not return one row per text.
     """
     found: dict[int, npt.NDArray[np.float32]] = {}
@@ -53,7 +53,7 @@ def encode_rows(
     if refused is not None and len(texts) > 1:
         by_length = sorted(range(len(texts)), key=lambda row: len(texts[row]))
         probes = [by_length[(len(texts) - 1) // 2], by_length[0], by_length[-1]]
-        # Whether any text is accepted: what is wrong may be the settings.
+        # If none of them is accepted, the cause is probably the settings.
         if all(run([row]) is not None for row in dict.fromkeys(probes)):
             raise refused
         rest = [row for row in range(len(texts)) if row not in found | reasons]
@@ -71,7 +71,7 @@ def join_rows(
     found: dict[int, npt.NDArray[np.float32]],
     reasons: dict[int, str],
 ) -> npt.NDArray[np.float32]:
-    r"""The matrix of some rows, or an :class:`EncodingError` where some are missing or
+    r"""Join rows to a matrix. Raise an :class:`EncodingError` if rows are missing or
     not finite."""
     widths = sorted({row.size for row in found.values()})
     if len(widths) > 1:
@@ -93,11 +93,11 @@ def join_rows(
     return vectors
 
 
-def find_halves(texts: Sequence[str]) -> dict[int, str]:
-    r"""The rows of texts with half of a surrogate pair, which no server and no
-    tokenizer takes, with this reason."""
-    reason = 'it holds half of a character (a lone surrogate)'
-    return {row: reason for row, text in enumerate(texts) if _HALF.search(text)}
+def find_surrogates(texts: Sequence[str]) -> dict[int, str]:
+    r"""Find texts with a lone surrogate, which no server or tokenizer accepts. Return
+    the reason by row."""
+    reason = 'the text contains a lone surrogate (half of a character)'
+    return {row: reason for row, text in enumerate(texts) if _SURROGATE.search(text)}
 
 
 def _halve(rows: list[int]) -> list[list[int]]:

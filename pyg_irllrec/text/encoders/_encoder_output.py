@@ -1,4 +1,4 @@
-"""Check the input, output and description of any encoder."""
+"""Check the input, the output and the description of encoders."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pyg_irllrec.utils.argument_checks import check_instance, each_of
 
 
 def checked_texts(name: str, texts: Iterable[Any]) -> Iterator[str]:
-    r"""The texts one by one; raises a :class:`ValueError` at the first value that is no
-    text (:obj:`None`, NaN, a number)."""
+    r"""Yield the texts. Raise a :class:`ValueError` at the first value that is not a
+    string (:obj:`None`, NaN, a number)."""
     return each_of(name, texts, str)
 
 
 def as_vectors(source: str, value: Any, num_texts: int) -> npt.NDArray[np.float32]:
-    r"""Convert the result of :obj:`source` to :obj:`float32` vectors, or raises a
+    r"""Convert the result of an encoder to :obj:`float32` vectors. Raise a
     :class:`ValueError` unless it has one finite row per text."""
     vectors = as_matrix(source, value, num_texts)
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
@@ -32,13 +32,13 @@ def as_vectors(source: str, value: Any, num_texts: int) -> npt.NDArray[np.float3
 
 
 def as_matrix(source: str, value: Any, num_texts: int) -> npt.NDArray[np.float32]:
-    r"""Convert the result of :obj:`source` to a :obj:`float32` matrix, or raises a
+    r"""Convert the result of an encoder to a :obj:`float32` matrix. Raise a
     :class:`ValueError` unless it has one row per text."""
     try:
-        with np.errstate(over='ignore'):  # Infinity is refused by name.
+        with np.errstate(over='ignore'):  # Infinite values get an error of their own.
             vectors = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError, OverflowError) as error:
-        # Rows of several widths, or text.
+        # For example, rows of different widths, or strings.
         raise ValueError(f'{source} must return one matrix: {error}') from None
     if vectors.ndim != 2 or len(vectors) != num_texts or vectors.shape[1] == 0:
         raise ValueError(
@@ -49,8 +49,8 @@ def as_matrix(source: str, value: Any, num_texts: int) -> npt.NDArray[np.float32
 
 
 def describe_encoder(encoder: object) -> dict[str, Any]:
-    r"""The result of :obj:`encoder.describe()`, or a :class:`ValueError` where it has
-    no such method."""
+    r"""Return :obj:`encoder.describe()`. Raise a :class:`ValueError` if there is no
+    such method."""
     describe = getattr(encoder, 'describe', None)
     if describe is None:
         raise ValueError(
@@ -61,12 +61,12 @@ def describe_encoder(encoder: object) -> dict[str, Any]:
 
 
 def as_json(name: str, value: dict[str, Any]) -> dict[str, Any]:
-    r"""The description as JSON represents it, with lists for tuples, or a
-    :class:`ValueError` where JSON cannot."""
+    r"""Convert a description to what JSON restores, such as lists for tuples. Raise a
+    :class:`ValueError` if JSON cannot represent it."""
     check_instance(name, value, dict)
     try:
         return dict(json.loads(json.dumps(value, allow_nan=False)))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"'{name}' must hold values of JSON, got {value!r}: {error}"
+            f"'{name}' must hold JSON values, got {value!r}: {error}"
         ) from None

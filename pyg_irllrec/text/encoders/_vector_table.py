@@ -17,14 +17,14 @@ TABLE = (
 
 
 class VectorTable(SQLiteFile):
-    r"""Vectors by key in a SQLite file, each with a checksum.
+    r"""A SQLite file that maps keys to vectors, each with a checksum.
 
     Args:
-        path (Path): The file, which is created where it is missing.
+        path (Path): The file. It is created if it does not exist.
 
     Raises:
-        ValueError: If the file is no SQLite database.
-        OSError: If it cannot be read or written.
+        ValueError: If the file is not a SQLite database.
+        OSError: If the file cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,7 +33,7 @@ class VectorTable(SQLiteFile):
     def read(
         self, keys: Sequence[bytes]
     ) -> dict[bytes, Optional[npt.NDArray[np.float32]]]:
-        r"""The stored vectors by key, and :obj:`None` for damaged ones."""
+        r"""Return the stored vectors by key, with :obj:`None` for damaged vectors."""
         marks = ', '.join('?' * len(keys))
         with self._named_errors():
             found = self._db.execute(
@@ -54,12 +54,12 @@ class VectorTable(SQLiteFile):
 
 
 def is_sound(row: tuple[Any, ...]) -> bool:
-    r"""Whether a row of the table is whole."""
+    r"""Return whether a row of the table is undamaged."""
     return isinstance(row[0], bytes) and _unpack(*row) is not None
 
 
 def _checksum(key: bytes, blob: bytes) -> int:
-    # With the key, so that a vector under another's key is detected.
+    # Including the key, to detect a vector that is stored under the wrong key.
     return zlib.crc32(blob, zlib.crc32(key))
 
 

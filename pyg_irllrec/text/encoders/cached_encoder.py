@@ -30,22 +30,22 @@ from pyg_irllrec.utils.warn_caller import warn_caller
 
 
 class CachedEncoder:
-    r"""An encoder with a cache: each text is encoded once, and its vector is kept in a
+    r"""An encoder with a cache. It encodes each text once and stores the vector in a
     SQLite file. A run that is stopped, even by SIGKILL, loses at most one batch, and
     the next run continues from there. A damaged vector is encoded again, with a
-    warning; of a damaged file, what can be read is put into a new one. Texts that the
-    encoder refuses are named, and the vectors of all others kept. Several processes may
-    share a file.
+    warning. A damaged file is replaced by a new file with all readable vectors. If the
+    encoder refuses some texts, the error names them, and all other vectors are stored.
+    Several processes may share a file.
 
-    The key of a vector is a hash of its text and of the encoder's description
-    (:meth:`describe`), so several encoders may share a file too. The field
-    :obj:`"library"` is not part of the key, so that a new version of a client does not
-    encode the same texts again.
+    The key of a vector is a hash of the text and of the encoder's description
+    (:meth:`describe`), so several encoders may share a file. The field :obj:`"library"`
+    is not part of the key, so that a new version of a client does not encode the same
+    texts again.
 
     Args:
         encoder (callable): Turns a list of texts into an array with one row per text.
             The vector of a text must be the same in every call.
-        path (str or Path): The SQLite file, which is created where it is missing.
+        path (str or Path): The SQLite file. It is created if it does not exist.
         batch_size (int): The number of texts per call of :obj:`encoder`.
             (default: :obj:`256`)
         progress (bool): Whether to show a progress bar. (default: :obj:`True`)
@@ -53,11 +53,11 @@ class CachedEncoder:
             :obj:`describe`. (default: :obj:`None`, :obj:`encoder.describe()`)
 
     Raises:
-        ValueError: If the encoder is fitted on the texts of each call
-            (:class:`~pyg_irllrec.text.TfidfEncoder`), has no description, or does not
-            return one row per text; or if :obj:`path` is no SQLite database.
-        EncodingError: If the encoder refuses some texts, with a :class:`ValueError` or
-            a :class:`TypeError`, or returns NaN or infinity for them.
+        ValueError: If the encoder is fitted on the texts of each call (an unfitted
+            :class:`~pyg_irllrec.text.TfidfEncoder`), has no description, or does not
+            return one row per text; or if :obj:`path` is not a SQLite database.
+        EncodingError: If the encoder refuses some texts with a :class:`ValueError` or a
+            :class:`TypeError`, or returns NaN or infinity for them.
         OSError: If the file cannot be read or written.
 
     Example:
@@ -88,7 +88,7 @@ class CachedEncoder:
         if getattr(encoder, 'corpus_dependent', False):
             raise ValueError(
                 "'encoder' must give a text the same vector in every call, got "
-                f'{encoder!r}, which is fitted on the texts of each call: fit it '
+                f'{encoder!r}, which is fitted on the texts of each call: call fit() '
                 'first, or use it without a cache'
             )
         self.encoder = encoder
@@ -96,12 +96,12 @@ class CachedEncoder:
         self.batch_size = batch_size
         self.progress = progress
         self.description = description
-        self._salt()  # Raises for a wrong description.
+        self._salt()  # Raises if the description is invalid.
         with self._open():
             pass
 
     def _open(self) -> VectorTable:
-        r"""The file, after a rescue where it is damaged."""
+        r"""Open the file, after a rescue if it is damaged."""
         try:
             return VectorTable(self.path)
         except DamagedDatabase:
@@ -112,7 +112,7 @@ class CachedEncoder:
         warn_caller(rescue_rows(self.path, TABLE, is_sound))
 
     def describe(self) -> dict[str, Any]:
-        r"""The description of the encoder: the cache changes no vector."""
+        r"""Return the description of the encoder. The cache does not change vectors."""
         if self.description is not None:
             return dict(self.description)
         return describe_encoder(self.encoder)
@@ -134,20 +134,20 @@ class CachedEncoder:
         if reasons:
             first = {text: row for row, text in reversed(list(enumerate(texts)))}
             named = {first[distinct[row]]: reason for row, reason in reasons.items()}
-            note = f' (the vectors of the others are kept in {self.path})'
+            note = f' (all other vectors are stored in {self.path})'
             raise EncodingError(texts, named, vectors if vectors.size else None, note)
         return vectors
 
     def _encode(
         self, texts: list[str], keys: list[bytes]
     ) -> tuple[npt.NDArray[np.float32], dict[int, str]]:
-        r"""The vectors, and by row why a text has none."""
+        r"""Return the vectors, and by row the reason why a text has none."""
         with self._open() as table:
             vectors, missing = self._read_vectors(table, keys)
             return self._encode_missing(table, texts, keys, vectors, missing)
 
     def _salt(self) -> bytes:
-        r"""The part of a key that belongs to the encoder."""
+        r"""Hash the description of the encoder, for the keys."""
         description = as_json('description', self.describe())
         description.pop('library', None)
         return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).digest()
@@ -155,8 +155,8 @@ class CachedEncoder:
     def _read_vectors(
         self, table: VectorTable, keys: list[bytes]
     ) -> tuple[npt.NDArray[np.float32], list[int]]:
-        r"""The vectors in the file, and the rows of those that are missing. The matrix
-        has no columns until the first vector is read."""
+        r"""Return the stored vectors and the rows of missing vectors. The matrix has no
+        columns if the file has none of the vectors."""
         out = np.empty((len(keys), 0), np.float32)
         missing, damaged = [], []
         for start in range(0, len(keys), READ_SIZE):
@@ -175,7 +175,7 @@ class CachedEncoder:
         if damaged:
             warnings.warn(
                 f'{len(damaged)} of {len(keys)} vectors in {self.path} are damaged: '
-                'they are encoded again',
+                'their texts are encoded again',
                 stacklevel=3,
             )
         return out, missing
@@ -188,7 +188,7 @@ class CachedEncoder:
         out: npt.NDArray[np.float32],
         missing: list[int],
     ) -> tuple[npt.NDArray[np.float32], dict[int, str]]:
-        r"""Encode and stores the missing vectors, batch by batch."""
+        r"""Encode and store the missing vectors, batch by batch."""
         reasons: dict[int, str] = {}
         with tqdm(
             total=len(texts),
@@ -230,5 +230,5 @@ class CachedEncoder:
 
 
 def _sha256(salt: bytes, text: str) -> bytes:
-    # Texts may hold unpaired surrogates, which strict UTF-8 rejects.
+    # Texts may contain lone surrogates, which strict UTF-8 rejects.
     return hashlib.sha256(salt + text.encode('utf-8', 'surrogatepass')).digest()

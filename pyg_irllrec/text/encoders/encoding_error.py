@@ -16,10 +16,11 @@ class EncodingError(ValueError):
 
     Args:
         texts (sequence of str): All texts.
-        reasons (dict): The reason of each text that cannot be encoded, by row.
-        vectors (numpy.ndarray, optional): The vectors of all texts, NaN for those that
-            cannot be encoded. (default: :obj:`None`, there are none)
-        note (str): What became of the others. (default: :obj:`""`)
+        reasons (dict): The reason of each failure, by row.
+        vectors (numpy.ndarray, optional): The vectors of all texts, with NaN in the
+            rows that failed. (default: :obj:`None`, no vectors)
+        note (str): A note about the other texts, for the message.
+            (default: :obj:`""`)
 
     Example:
         >>> import numpy as np

@@ -14,7 +14,7 @@ from pyg_irllrec.text._base_url import check_base_url
 from pyg_irllrec.text._endpoint import Endpoint, EndpointError
 from pyg_irllrec.text.encoders._encode_rows import (
     encode_rows,
-    find_halves,
+    find_surrogates,
     join_rows,
 )
 from pyg_irllrec.text.encoders._encoder_output import checked_texts
@@ -23,45 +23,47 @@ from pyg_irllrec.utils.argument_checks import check_flag, check_name
 from pyg_irllrec.utils.checks import check_count, check_positive
 from pyg_irllrec.utils.optional import import_optional
 
-_MAX_TEXT_BYTES = 300_000  # Of a vector with 8192 numbers, and some.
+_MAX_VECTOR_BYTES = 300_000  # As JSON: 8192 numbers, with a margin.
 _MAX_BACKOFF_SECONDS = 60.0
 _MAX_RETRY_AFTER_SECONDS = 600.0
 
 
 class OpenAIEncoder:
-    r"""Encode texts by an endpoint with OpenAI's embeddings API, which is OpenAI's or
-    your own (vLLM, Ollama, ...). It uses the :obj:`openai` client (extra :obj:`llm`).
-    Wrap it in a :class:`~pyg_irllrec.text.CachedEncoder` to pay for each text once.
+    r"""An encoder behind an endpoint with the embeddings API of OpenAI: OpenAI itself,
+    or your own server (vLLM, Ollama, ...). It uses the :obj:`openai` client (extra
+    :obj:`llm`). Wrap it in a :class:`~pyg_irllrec.text.CachedEncoder` to pay for each
+    text once.
 
-    The key is sent to the endpoint and never shown: not in errors, :obj:`repr` or
-    :meth:`describe`. An encoder with an :obj:`api_key` cannot be pickled.
+    The key is sent to the endpoint and never shown, neither in errors nor by
+    :obj:`repr` or :meth:`describe`. An encoder with an :obj:`api_key` cannot be
+    pickled.
 
     Args:
         model (str): The name of the model, such as :obj:`"text-embedding-3-small"`.
-        base_url (str): The address of the endpoint, without :obj:`/embeddings`.
+        base_url (str): The URL of the endpoint, without :obj:`/embeddings`.
             (default: :obj:`"https://api.openai.com/v1"`)
-        api_key (str, optional): The key; an endpoint without keys accepts any.
+        api_key (str, optional): The key. An endpoint without keys accepts any value.
             (default: :obj:`None`, the environment variable :obj:`OPENAI_API_KEY`, read
             at every call)
         batch_size (int): The number of texts per request. (default: :obj:`256`)
         dimensions (int, optional): The width of the vectors, for models that offer
-            several. (default: :obj:`None`, the model's own)
-        max_retries (int): The largest number of retries of a request that exceeds a
-            rate limit, times out or meets a server error, after the time that the
-            server asks for. (default: :obj:`5`)
+            several widths. (default: :obj:`None`, the width of the model)
+        max_retries (int): The largest number of retries per request, after a rate
+            limit, a timeout or a server error. A retry waits as long as the server
+            asks. (default: :obj:`5`)
         timeout (float): The largest number of seconds per request.
             (default: :obj:`60.0`)
-        progress (bool): Whether to show a progress bar over several requests.
+        progress (bool): Whether to show a progress bar if there are several requests.
             (default: :obj:`True`)
 
     Raises:
         ImportError: If the client is not installed.
         ValueError: If an argument is out of range, there is no key, or the endpoint
             does not return one vector per text, all of one width.
-        EncodingError: If the endpoint refuses some texts, such as those that are too
-            long, or returns NaN or infinity for them. A batch that is refused is
-            halved until they are found. The error holds the vectors of the others.
-        RuntimeError: If the endpoint cannot be reached or refuses.
+        EncodingError: If the endpoint refuses some texts, for example because they are
+            too long, or returns NaN or infinity for them. A refused batch is bisected
+            to find these texts. The error contains the vectors of the other texts.
+        RuntimeError: If the endpoint cannot be reached or refuses all texts.
 
     Example:
         >>> from pyg_irllrec.text import CachedEncoder, OpenAIEncoder
@@ -104,16 +106,16 @@ class OpenAIEncoder:
         self._key = key
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        r"""Return vectors of shape :math:`(N, D_t)`. Empty texts are sent as a blank,
-        because the API rejects them."""
+        r"""Return vectors of shape :math:`(N, D_t)`. An empty text is sent as a space,
+        because the API rejects empty texts."""
         texts = [text or ' ' for text in checked_texts('texts', texts)]
         if not texts:
             return np.zeros((0, self.dimensions or 0), np.float32)
         found: dict[int, npt.NDArray[np.float32]] = {}
-        reasons = find_halves(texts)
+        reasons = find_surrogates(texts)
         rows = [row for row in range(len(texts)) if row not in reasons]
         endpoint = Endpoint(
-            self.base_url, self._key, self.timeout, self.batch_size * _MAX_TEXT_BYTES
+            self.base_url, self._key, self.timeout, self.batch_size * _MAX_VECTOR_BYTES
         )
         with (
             closing(endpoint),
@@ -134,7 +136,7 @@ class OpenAIEncoder:
         return join_rows(self.base_url, texts, found, reasons)
 
     def describe(self) -> dict[str, Any]:
-        r"""The model and its options, for a record beside its vectors."""
+        r"""Return the model and its options, to be saved with its vectors."""
         from openai import __version__
 
         width = {} if self.dimensions is None else {'dimension': self.dimensions}
@@ -149,7 +151,7 @@ class OpenAIEncoder:
     def _encode(
         self, texts: list[str], endpoint: Endpoint
     ) -> tuple[Optional[npt.NDArray[np.float32]], dict[int, str]]:
-        r"""The vectors of a batch, and by row why a text has none."""
+        r"""Return the vectors of a batch, and by row the reason why a text has none."""
 
         def request(part: list[str]) -> list[Any]:
             return _embeddings(self._request(endpoint, part))
@@ -160,13 +162,13 @@ class OpenAIEncoder:
             return error.vectors, error.reasons
 
     def _request(self, endpoint: Endpoint, texts: list[str]) -> dict[str, Any]:
-        r"""The response to a batch, after retries."""
+        r"""Request the vectors of a batch, with retries."""
         width = {} if self.dimensions is None else {'dimensions': self.dimensions}
         attempt = 0
         while True:
             try:
-                # Numbers, because not every endpoint offers base64; and the raw
-                # response, because the client takes five times as long to parse it.
+                # Numbers, because not every endpoint supports base64. The raw response,
+                # because parsing it with the client takes five times as long.
                 return endpoint.call(
                     lambda client: client.embeddings.with_raw_response.create(
                         input=texts,
@@ -184,7 +186,7 @@ class OpenAIEncoder:
             time.sleep(delay if after is None else min(after, _MAX_RETRY_AFTER_SECONDS))
             attempt += 1
         reason = f'{self.base_url} did not encode texts with {self.model!r}: {failure}'
-        # Some servers answer 500 to a text that is too long.
+        # Some servers answer with status 500 if a text is too long.
         kind = _Refused if failure.kind == 'refused' or failure.status == 500 else None
         raise (kind or RuntimeError)(reason)
 
@@ -196,18 +198,18 @@ class OpenAIEncoder:
 
 
 class _Refused(RuntimeError):
-    r"""The endpoint refuses a batch, perhaps because of one of its texts."""
+    r"""The endpoint refused a batch, possibly because of one of its texts."""
 
 
 def _embeddings(body: dict[str, Any]) -> list[Any]:
-    r"""The vectors of a response, in the order of the texts."""
+    r"""Return the vectors of a response in the order of the texts."""
     data = body.get('data')
     if not isinstance(data, list) or not all(
         isinstance(entry, dict) and 'embedding' in entry for entry in data
     ):
         raise ValueError("the endpoint must return embeddings under 'data', got none")
     index = [entry.get('index') for entry in data]
-    if any(each is not None for each in index):  # Some endpoints leave it out.
+    if any(each is not None for each in index):  # Some endpoints omit it.
         numbers = all(type(each) is int for each in index)
         if not numbers or set(index) != set(range(len(data))):
             raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any, Optional
 import numpy as np
 import numpy.typing as npt
 
-from pyg_irllrec.text.encoders._encode_rows import find_halves, join_rows
+from pyg_irllrec.text.encoders._encode_rows import find_surrogates, join_rows
 from pyg_irllrec.text.encoders._encoder_output import as_matrix, checked_texts
 from pyg_irllrec.utils.argument_checks import check_flag, check_name
 from pyg_irllrec.utils.checks import check_count
@@ -21,7 +21,7 @@ class SentenceEncoder:
     <https://www.sbert.net>`_ model (extra :obj:`text`).
 
     Args:
-        model (str): The name of a model on the hub, or a folder that holds one.
+        model (str): The name of a model on the Hugging Face Hub, or a folder.
         batch_size (int): The number of texts per batch. (default: :obj:`64`)
         device (str, optional): The device of the model. (default: :obj:`None`, the
             library's choice)
@@ -60,11 +60,11 @@ class SentenceEncoder:
         r"""Return vectors of shape :math:`(N, D_t)`.
 
         Raises:
-            EncodingError: If a text holds a lone surrogate, or its vector is not
-                finite. It holds the vectors of the others.
+            EncodingError: If a text contains a lone surrogate, or its vector is not
+                finite. The error contains the vectors of the other texts.
         """
         texts = list(checked_texts('texts', texts))
-        reasons = find_halves(texts)
+        reasons = find_surrogates(texts)
         rows = [row for row in range(len(texts)) if row not in reasons]
         vectors = self.model.encode(
             [texts[row] for row in rows],
@@ -79,11 +79,11 @@ class SentenceEncoder:
         return join_rows('the model', texts, found, reasons)
 
     def describe(self) -> dict[str, Any]:
-        r"""The model and its options, for a record beside its vectors. A model in a
+        r"""Return the model and its options, to be saved with its vectors. A model in a
         folder is identified by the name and the content of the folder."""
         from sentence_transformers import __version__
 
-        # Newer versions renamed the method, and warn of the old name.
+        # Newer versions renamed the method and warn about the old name.
         width = getattr(self.model, 'get_embedding_dimension', None)
         width = width or self.model.get_sentence_embedding_dimension
         description = {
@@ -98,7 +98,8 @@ class SentenceEncoder:
 
     @cached_property
     def _sha256(self) -> Optional[str]:
-        r"""A hash of the files in the folder of the model, if it has one."""
+        r"""The hash of all files in the model's folder, or :obj:`None` without a
+        folder."""
         folder = Path(self.name)
         if not folder.is_dir():
             return None
@@ -106,7 +107,7 @@ class SentenceEncoder:
         for path in sorted(folder.rglob('*')):
             name = path.relative_to(folder)
             if not path.is_file() or any(part.startswith('.') for part in name.parts):
-                continue  # Such as .git.
+                continue  # For example .git.
             digest.update(name.as_posix().encode())
             with open(path, 'rb') as file:
                 while block := file.read(1 << 20):

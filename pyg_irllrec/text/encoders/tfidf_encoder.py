@@ -22,33 +22,28 @@ _OPTIONS: dict[str, Any] = {'sublinear_tf': True, 'stop_words': 'english'}
 
 
 class TfidfState(NamedTuple):
-    r"""What a :class:`TfidfEncoder` learns from texts."""
+    r"""The state that a :class:`TfidfEncoder` learns from texts."""
 
     words: list[str]
     """The vocabulary, one word per column."""
     idf: npt.NDArray[np.float64]
     """The inverse document frequency of each word, of shape :math:`(V)`."""
     components: Optional[npt.NDArray[np.float32]]
-    """The directions that words are reduced to, of shape :math:`(D_t, V)`;
-    :obj:`None` where there is nothing to reduce."""
+    """The directions of the truncated SVD, of shape :math:`(D_t, V)`; :obj:`None` if
+    the vocabulary needs no reduction."""
 
 
 class TfidfEncoder:
-    r"""Encode texts by latent semantic analysis, without a model and a network:
-    TF-IDF, then truncated SVD, then unit rows.
+    r"""Encode texts by latent semantic analysis: TF-IDF, then truncated SVD, then unit
+    rows. It needs no language model and no network.
 
-    Once fitted, it encodes all texts in one space, those that it was not fitted on too.
-    Otherwise each call is a space of its own, fitted on its texts and then forgotten:
-    encode the texts of users and items in one call.
-
-    .. code-block:: python
-
-        encoder = TfidfEncoder().fit(texts)
-        vectors, new = encoder(texts), encoder(['a story of the sea'])
+    A fitted encoder maps all texts to one space, including texts that it was not
+    fitted on. An encoder that is not fitted learns a new space in each call. In this
+    case, encode the texts of users and items in one call.
 
     Args:
-        dim (int): The width of the vectors; smaller where the vocabulary is.
-            (default: :obj:`64`)
+        dim (int): The width of the vectors. It is smaller if there are fewer words or
+            texts. (default: :obj:`64`)
         seed (int): The seed of the randomised SVD. (default: :obj:`0`)
 
     Example:
@@ -69,7 +64,8 @@ class TfidfEncoder:
 
     @property
     def state(self) -> Optional[TfidfState]:
-        r"""What :meth:`fit` has learned; another's can be put in its place."""
+        r"""The state that :meth:`fit` has learned, or :obj:`None`. It can be set to the
+        state of another encoder."""
         return self._state
 
     @state.setter
@@ -80,28 +76,28 @@ class TfidfEncoder:
     @property
     def corpus_dependent(self) -> bool:
         r"""Whether the vector of a text depends on the other texts of a call, so that
-        it cannot be cached: until :meth:`fit`."""
+        it cannot be cached. This is true until :meth:`fit` is called."""
         return self.state is None
 
     def fit(self, texts: Iterable[str]) -> Self:
-        r"""Learn the vocabulary and the directions of texts, in place of those of
-        before, and returns the encoder.
+        r"""Learn the vocabulary and the directions of texts, and return the encoder. A
+        second call replaces what the first has learned.
 
         Args:
             texts (iterable of str): The texts of users and items together.
 
         Raises:
-            ValueError: If no text holds a word.
+            ValueError: If no text contains a word.
         """
         self.state = self._learn(list(checked_texts('texts', texts)))
         return self
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        r"""Return vectors of shape :math:`(N, D_t)`. A text without a word of the
-        vocabulary gets zeros.
+        r"""Return vectors of shape :math:`(N, D_t)`. A text without any word of the
+        vocabulary gets a zero vector.
 
         Raises:
-            ValueError: If it is not fitted, and no text holds a word.
+            ValueError: If the encoder is not fitted and no text contains a word.
         """
         texts = list(checked_texts('texts', texts))
         state = self._learn(texts) if self.state is None else self.state
@@ -130,8 +126,8 @@ class TfidfEncoder:
         return TfidfState(words, vectorizer.idf_, components)
 
     def describe(self) -> dict[str, Any]:
-        r"""The encoder and its options, for a record beside its vectors; once fitted,
-        with a hash of what it has learned."""
+        r"""Return the encoder and its options, to be saved with its vectors. A fitted
+        encoder adds a hash of its state."""
         described = {
             'encoder': type(self).__name__,
             'dim': self.dim,

@@ -28,13 +28,13 @@ from pyg_irllrec.utils.printable import printable
 _AnyIds = Union[Sequence[int], Sequence[str], npt.NDArray[Any], Tensor]
 
 _BLOCK_BYTES = 1 << 24
-# An array may unpack to this many bytes, or to so many times its bytes in the file.
+# An array may decompress to this many bytes, or to this multiple of its file size.
 _MAX_UNPACKED_BYTES = 1 << 26
 _MAX_RATIO = 100
 
 
 class VectorFile(NamedTuple):
-    r"""The content of a file, as :func:`load_vectors` reads it.
+    r"""The content of a vector file, as read by :func:`load_vectors`.
 
     Example:
         >>> import numpy as np
@@ -49,7 +49,7 @@ class VectorFile(NamedTuple):
     vectors: npt.NDArray[np.float32]
     """One row per id, of shape :math:`(N, D_t)`."""
     ids: npt.NDArray[Any]
-    """The ids of the rows, of shape :math:`(N)`: integers where all are, else
+    """The ids of the rows, of shape :math:`(N)`: integers if all ids are integers, else
     strings."""
     record: dict[str, Any]
     """The description of the vectors, with :obj:`dimension` and :obj:`count`."""
@@ -61,18 +61,18 @@ def save_vectors(
     ids: _AnyIds,
     description: dict[str, Any],
 ) -> None:
-    r"""Write vectors, their ids and their description to one npz file,
-    completely or not at all. It holds the arrays :obj:`embedding` and :obj:`ids`, and
-    :obj:`record`, a JSON object with the fields of :obj:`description` and
-    :obj:`dimension`, :obj:`count`, :obj:`date` and :obj:`ids_sha256`.
+    r"""Write vectors, their ids and their description to a :obj:`.npz` file. The file
+    is never written in part. It contains the arrays :obj:`embedding` and :obj:`ids`,
+    and :obj:`record`, a JSON object with the fields of :obj:`description` and the
+    fields :obj:`dimension`, :obj:`count`, :obj:`date` and :obj:`ids_sha256`.
 
     Args:
-        path (str or Path): The file, :obj:`.npz`. An existing file is replaced.
+        path (str or Path): The :obj:`.npz` file. An existing file is replaced.
         vectors (numpy.ndarray or torch.Tensor): One row per id, of shape
-            :math:`(N, D_t)`, in :obj:`float32`, :obj:`float16` or :obj:`bfloat16`,
-            which is written as :obj:`float32`.
-        ids (sequence): Distinct integers or strings, :math:`N` of them, read by the
-            rule of tables.
+            :math:`(N, D_t)`, in :obj:`float32`, :obj:`float16` or :obj:`bfloat16`
+            (which is stored as :obj:`float32`).
+        ids (sequence): :math:`N` distinct integers or strings, normalised as in
+            :func:`load_vectors`.
         description (dict): How the vectors were made, such as
             :obj:`encoder.describe()`.
 
@@ -113,29 +113,30 @@ def load_vectors(
     expect: Optional[dict[str, Any]] = None,
     missing: str = 'error',
 ) -> VectorFile:
-    r"""Read the vectors of some ids, in their order, from a file of
-    :func:`save_vectors`, or from another :obj:`.npz` file with :obj:`ids` and
-    :obj:`embedding`. Memory holds only the vectors of these ids and a block of others.
-    What the file claims about its size is compared with its bytes first; an array that
-    is packed more than a hundredfold, beyond 64 MB, is refused.
+    r"""Read the vectors of the given ids, in their order, from a file written by
+    :func:`save_vectors` or from any :obj:`.npz` file with the arrays :obj:`ids` and
+    :obj:`embedding`. Only the requested vectors and one block of the file are in memory
+    at once. The sizes in the file are checked before any array is read. An array of
+    more than 64 MB that is compressed more than a hundredfold is rejected.
 
-    Ids are read by the rule of tables: :obj:`7`, :obj:`"7"`, :obj:`" 7 "` and
-    :obj:`7.0` are one id.
+    Ids are normalised: :obj:`7`, :obj:`"7"`, :obj:`" 7 "` and :obj:`7.0` are the same
+    id.
 
     Args:
         path (str or Path): The file.
-        ids (sequence, optional): Integers or strings, in any order, which may repeat,
-            such as :obj:`data['item'].id`. (default: :obj:`None`, those of the file)
+        ids (sequence, optional): Integers or strings, such as :obj:`data['item'].id`,
+            in any order and with repetitions. (default: :obj:`None`, all ids of the
+            file)
         expect (dict, optional): Fields that the record must have, such as
-            :obj:`{'model': 'all-MiniLM-L6-v2', 'dimension': 384}`; it may have more.
-            (default: :obj:`None`)
-        missing (str): The result for ids that are not in the file: an
-            :obj:`"error"`, or :obj:`"zeros"`. (default: :obj:`"error"`)
+            :obj:`{'model': 'all-MiniLM-L6-v2', 'dimension': 384}`. Other fields are
+            ignored. (default: :obj:`None`)
+        missing (str): The treatment of ids that are not in the file: :obj:`"error"`
+            or :obj:`"zeros"` (zero vectors). (default: :obj:`"error"`)
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file is damaged or of another kind, its record differs from
-            :obj:`expect`, an id is missing, or a vector is not finite.
+        ValueError: If the file is damaged or has another format, its record differs
+            from :obj:`expect`, an id is missing, or a vector is not finite.
 
     Example:
         >>> import numpy as np
@@ -152,24 +153,24 @@ def load_vectors(
         check_instance('expect', expect, dict)
     if not path.is_file():
         raise FileNotFoundError(
-            f'{printable(path)} does not exist: write it with save_vectors'
+            f'{printable(path)} does not exist: create it with save_vectors'
         )
     wanted = None if ids is None else as_id_array(ids)
     with _open_archive(path) as archive:
-        held = as_id_array(_read_array(archive, 'ids'))
-        record = _read_record(archive, held)
+        stored = as_id_array(_read_array(archive, 'ids'))
+        record = _read_record(archive, stored)
     for name, value in as_json('expect', expect or {}).items():
         if record.get(name) != value:
             raise ValueError(
                 f"'expect' must agree with {printable(path)}, which has {name} = "
                 f'{json.dumps(record.get(name))}, not {json.dumps(value)}'
             )
-    rows = np.arange(held.size)
+    rows = np.arange(stored.size)
     if wanted is not None:
-        rows = _find_rows(held, wanted, path, missing)
+        rows = _find_rows(stored, wanted, path, missing)
     with _open_archive(path) as archive:
         vectors = _read_rows(archive, rows)
-    wanted = held if wanted is None else wanted
+    wanted = stored if wanted is None else wanted
     _check_finite(f'the vectors in {printable(path)}', vectors, wanted)
     return VectorFile(vectors, wanted, record)
 
@@ -253,7 +254,7 @@ def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         try:
             with zipfile.ZipFile(file) as archive:
                 yield archive
-        except Exception as error:  # Damaged files raise almost anything.
+        except Exception as error:  # Damaged files raise almost any error.
             reason = printable(error) or type(error).__name__
             raise ValueError(
                 f'{printable(path)} must be a .npz file with arrays ids and embedding, '
@@ -270,37 +271,39 @@ class _Member(NamedTuple):
 
 @contextmanager
 def _open_member(archive: zipfile.ZipFile, name: str) -> Iterator[_Member]:
-    r"""Open an array behind its header, which claims no more than there is."""
+    r"""Open an array and read its header. Raise an error if the header claims a size
+    that differs from the data."""
     info = archive.getinfo(f'{name}.npy')
     _check_unpacked_size(archive, info)
     with archive.open(info) as file:
         version = npy.read_magic(file)
-        read = npy.read_array_header_1_0
+        read_header = npy.read_array_header_1_0
         if version != (1, 0):
-            read = npy.read_array_header_2_0
-        shape, fortran_order, dtype = read(file)
+            read_header = npy.read_array_header_2_0
+        shape, fortran_order, dtype = read_header(file)
         if dtype.hasobject:
             raise ValueError(f'{name} must hold no Python objects')
         size, left = math.prod(shape) * dtype.itemsize, info.file_size - file.tell()
         if size != left or dtype.itemsize == 0 or min(shape, default=0) < 0:
             raise ValueError(
-                f'{name} claims the shape {shape} of {dtype}, and has {left} bytes'
+                f'{name} has the shape {shape} of {dtype} in its header, but {left} '
+                'bytes of data'
             )
         yield _Member(file, shape, dtype, fortran_order)
-        file.read(1)  # Only at the end is its checksum compared.
+        file.read(1)  # zipfile verifies the checksum at the end of the data.
 
 
 def _check_unpacked_size(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
     assert archive.fp is not None
     available = archive.fp.seek(0, 2)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f'{info.filename} is packed by an unknown method')
+        raise ValueError(f'{info.filename} has an unknown compression method')
     most = max(_MAX_UNPACKED_BYTES, _MAX_RATIO * info.compress_size)
     if info.compress_type == zipfile.ZIP_STORED:
         most = info.compress_size
     if info.compress_size > available or info.file_size > most:
         raise ValueError(
-            f'{info.filename} claims to unpack {info.compress_size} of {available} '
+            f'{info.filename} claims to decompress {info.compress_size} of {available} '
             f'bytes to {info.file_size}'
         )
 
@@ -317,12 +320,12 @@ def _read_record(archive: zipfile.ZipFile, ids: npt.NDArray[Any]) -> dict[str, A
     if 'record.npy' in archive.namelist():
         record = parse_json_object(str(_read_array(archive, 'record')))
         if record.get('ids_sha256') != _sha256(ids):
-            raise ValueError('its ids do not match its record')
+            raise ValueError('the ids do not match the record')
     _check_unique(ids)
     with _open_embedding(archive) as member:
         count, width = member.shape
     if count != ids.size:
-        raise ValueError(f'it holds {ids.size} ids and {count} vectors')
+        raise ValueError(f'there are {ids.size} ids, but {count} vectors')
     return record | {'dimension': width, 'count': count}
 
 
@@ -339,30 +342,30 @@ def _open_embedding(archive: zipfile.ZipFile) -> Iterator[_Member]:
 
 
 def _find_rows(
-    held: npt.NDArray[Any], wanted: npt.NDArray[Any], path: Path, missing: str
+    stored: npt.NDArray[Any], wanted: npt.NDArray[Any], path: Path, missing: str
 ) -> IntArray:
-    r"""The row of each wanted id, -1 for those that are missing."""
-    if held.dtype.kind != wanted.dtype.kind:  # 7 and '7' are one id.
-        held, wanted = to_strings(held), to_strings(wanted)
-    order = held.argsort(kind='stable')
-    position = np.searchsorted(held, wanted, sorter=order)
-    rows = order[np.minimum(position, held.size - 1)]
-    absent = held[rows] != wanted
+    r"""Return the row of each wanted id, or -1 if the id is missing."""
+    if stored.dtype.kind != wanted.dtype.kind:  # 7 and '7' are the same id.
+        stored, wanted = to_strings(stored), to_strings(wanted)
+    order = stored.argsort(kind='stable')
+    position = np.searchsorted(stored, wanted, sorter=order)
+    rows = order[np.minimum(position, stored.size - 1)]
+    absent = stored[rows] != wanted
     if missing == 'error' and absent.any():
         raise ValueError(
-            f"'ids' must be ids in {printable(path)}, got {absent.sum()} of "
-            f'{wanted.size} that are not (first: {wanted[absent][0].item()!r}): pass '
-            "missing='zeros' for zeros"
+            f"'ids' must be in {printable(path)}, got {absent.sum()} of {wanted.size} "
+            f'that are not (first: {wanted[absent][0].item()!r}): pass '
+            "missing='zeros' for zero vectors"
         )
     return np.where(absent, -1, rows)
 
 
 def _read_rows(archive: zipfile.ZipFile, rows: IntArray) -> npt.NDArray[np.float32]:
-    r"""Rows of the matrix, with zeros for row -1. The whole file is read, block by
-    block, so that its checksum is verified."""
+    r"""Read rows of the matrix, with zeros for row -1. The whole array is read, block
+    by block, so that its checksum is verified."""
     with _open_embedding(archive) as member:
         out = np.zeros((rows.size, member.shape[1]), np.float32)
-        with np.errstate(over='ignore'):  # Infinity is refused later.
+        with np.errstate(over='ignore'):  # Infinite values are rejected later.
             if member.fortran_order:
                 _read_by_column(member, rows, out)
             else:

@@ -101,7 +101,7 @@ def test_a_function_needs_a_description(path):
 
     with pytest.raises(ValueError, match=r"got <function .* pass 'description'"):
         CachedEncoder(encode, path)
-    with pytest.raises(ValueError, match="'description' must hold values of JSON"):
+    with pytest.raises(ValueError, match="'description' must hold JSON values"):
         CachedEncoder(encode, path, description={'encoder': encode})
     assert not path.exists()
     mine = cached(encode, path, description={'encoder': 'ones'})

@@ -181,7 +181,7 @@ def test_what_an_encoder_says_of_itself(path, vectors):
         ({'model': 'other'}, 'npz, which has model = "m", not "other"'),
         ({'dimension': 4}, 'dimension = 3, not 4'),
         ({'language': 'en'}, 'language = null, not "en"'),
-        ({'model': {1, 2}}, "'expect' must hold values of JSON"),
+        ({'model': {1, 2}}, "'expect' must hold JSON values"),
     ],
 )
 def test_what_is_expected(path, expect, message):
@@ -252,8 +252,8 @@ def test_missing_ids(path, vectors):
         ({'description': None}, "'description' must be a dict, got NoneType"),
         ({'description': ['a']}, "'description' must be a dict, got list"),
         ({'description': {'dimension': 5}}, "'description' must have the dimension"),
-        ({'description': {'encoder': print}}, "'description' must hold values of JSON"),
-        ({'description': {'loss': np.nan}}, "'description' must hold values of JSON"),
+        ({'description': {'encoder': print}}, "'description' must hold JSON values"),
+        ({'description': {'loss': np.nan}}, "'description' must hold JSON values"),
     ],
 )
 def test_what_cannot_be_saved(tmp_path, vectors, change, message):
@@ -308,10 +308,10 @@ def rewrite(path, **arrays):
 @pytest.mark.parametrize(
     ('arrays', 'message'),
     [
-        ({'ids': np.array([30, -1, 7, 8])}, 'its ids do not match'),
+        ({'ids': np.array([30, -1, 7, 8])}, 'the ids do not match'),
         ({'ids': None}, "no item named 'ids.npy'"),
         ({'embedding': None}, "no item named 'embedding.npy'"),
-        ({'ids': np.arange(3), 'record': None}, 'it holds 3 ids and 4 vectors'),
+        ({'ids': np.arange(3), 'record': None}, 'there are 3 ids, but 4 vectors'),
         ({'ids': np.ones(4, int), 'record': None}, 'must be distinct'),
         ({'ids': np.ones(4), 'record': None}, 'must be distinct, got 1 4 times'),
         ({'ids': np.arange(4) + 0.5, 'record': None}, 'row 0: must hold integers'),
@@ -418,14 +418,14 @@ def test_zip_bombs(tmp_path, monkeypatch):
     monkeypatch.setattr(vector_file, '_MAX_UNPACKED_BYTES', 10**5)
     path = tmp_path / 'vectors.npz'
     np.savez_compressed(path, ids=np.arange(10), embedding=np.zeros((10, 2500)))
-    with pytest.raises(ValueError, match=r'embedding\.npy claims to unpack'):
+    with pytest.raises(ValueError, match=r'embedding\.npy claims to decompress'):
         load_vectors(path)
     np.savez_compressed(path, ids=np.arange(10), embedding=np.zeros((10, 1000)))
     assert not load_vectors(path).vectors.any()
     for method in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
         with zipfile.ZipFile(path, 'w', method) as archive:
             archive.writestr('ids.npy', header((2,), '<i8') + bytes(16))
-        with pytest.raises(ValueError, match='packed by an unknown method'):
+        with pytest.raises(ValueError, match='has an unknown compression method'):
             load_vectors(path)
 
 

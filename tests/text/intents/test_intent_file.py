@@ -133,6 +133,6 @@ def test_manifests_that_are_none(path, text):
 
 
 def test_a_manifest_that_json_lacks(tmp_path):
-    with pytest.raises(ValueError, match="'manifest' must hold values of JSON"):
+    with pytest.raises(ValueError, match="'manifest' must hold JSON values"):
         save_intents(tmp_path / 'intents.jsonl', RECORDS, {'a': float('inf')})
     assert list(tmp_path.iterdir()) == []
