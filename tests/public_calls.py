@@ -34,6 +34,8 @@ from pyg_irllrec.training import (
     RankingLoader,
     RankingMetrics,
     RunFolder,
+    SampledDataModule,
+    SubgraphSampler,
     TripletLoader,
     default_space,
     evaluate,
@@ -43,6 +45,7 @@ from pyg_irllrec.training import (
     fitting_cutoffs,
     load_weights,
     parse_device,
+    sampled_loss,
     tune,
 )
 from pyg_irllrec.utils import (
@@ -96,6 +99,7 @@ def training_calls(folder: Path) -> Calls:
     fit(model, module, folder / 'run', **quick)
     optimizer = torch.optim.Adam(model.parameters())
     best, numbers = folder / 'run' / 'best.ckpt', itertools.count()
+    sampler = SubgraphSampler(model, [2, 2], num_samples=4)
 
     def fit_anew(**options: Any) -> object:
         out = folder / f'new{next(numbers)}'
@@ -139,6 +143,25 @@ def training_calls(folder: Path) -> Calls:
             {'data': DATA, 'val_data': None, 'test_data': None, 'unsplit': False}
             | {'batch_size': 8, 'eval_batch_size': 8, 'seed': 0, **TYPES}
             | {'batch_by': 'user'},
+        ),
+        'SampledDataModule': (
+            SampledDataModule,
+            {'data': DATA, 'val_data': None, 'test_data': None, 'unsplit': False}
+            | {'batch_size': 8, 'eval_batch_size': 8, 'seed': 0, **TYPES}
+            | {'batch_by': 'user', 'num_neighbors': [2, 2], 'num_samples': 4},
+        ),
+        'SubgraphSampler': (
+            SubgraphSampler,
+            {'model': model, 'num_neighbors': [2, 2], 'num_samples': 4},
+        ),
+        'SubgraphSampler.sample': (
+            sampler.sample,
+            {'triplets': TRIPLETS, 'generator': None},
+        ),
+        'sampled_loss': (
+            sampled_loss,
+            {'model': model, 'batch': sampler.sample(TRIPLETS)}
+            | {'update_teacher': False, 'generator': None},
         ),
         'LitRecommender': (
             LitRecommender,

@@ -38,7 +38,8 @@ RESULTS = {
     *('Evidence', 'Explanation', 'FitResult', 'Intent', 'IntentFile', 'IntentRecord'),
     *('InteractionTypes', 'LossOutput', 'NamedIntent', 'NodeExplanation'),
     *('PrototypeExplanation', 'RankedItem', 'RankingBatch', 'Recommendation'),
-    *('RecommendationExplanation', 'SimilarUser', 'TuneResult', 'VectorFile'),
+    *('RecommendationExplanation', 'SampledBatch', 'SimilarUser', 'TuneResult'),
+    'VectorFile',
 }
 ERRORS = {'ChatError', 'EncodingError'}
 TYPES = {'AtomicCheckpointIO', 'ChatModel', 'Conversation', 'Message'}

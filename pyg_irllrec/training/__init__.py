@@ -21,6 +21,9 @@ from .ranking import (
     evaluate_ranker,
 )
 from .run_folder import RunFolder
+from .sampled_data_module import SampledDataModule
+from .sampled_loss import sampled_loss
+from .subgraph_sampler import SampledBatch, SubgraphSampler
 from .triplet_loader import TripletLoader
 from .tune import tune
 from .tune_result import TuneResult
@@ -36,6 +39,9 @@ __all__ = [
     'RankingLoader',
     'RankingMetrics',
     'RunFolder',
+    'SampledBatch',
+    'SampledDataModule',
+    'SubgraphSampler',
     'TripletLoader',
     'TuneResult',
     'default_space',
@@ -46,5 +52,6 @@ __all__ = [
     'fitting_cutoffs',
     'load_weights',
     'parse_device',
+    'sampled_loss',
     'tune',
 ]

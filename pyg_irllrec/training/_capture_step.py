@@ -14,6 +14,7 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.training.captured_step import CapturedStep
+from pyg_irllrec.training.sampled_data_module import SampledLoader
 from pyg_irllrec.training.triplet_loader import TripletLoader
 from pyg_irllrec.utils.warn_caller import warn_caller
 
@@ -46,6 +47,8 @@ def capture_step(
     if len(lit.trainer.optimizers) != 1:
         return None  # Lightning has an error for it.
     loader = lit.trainer.train_dataloader
+    if isinstance(loader, SampledLoader):
+        return None  # Sampled graphs differ in size.
     if not isinstance(loader, TripletLoader):
         loader = None
     step = CapturedStep(model, lit.trainer.optimizers[0], loader)

@@ -36,6 +36,8 @@ _SETTINGS = {
     'batch_size': "the data module's batch_size",
     'batch_by': "the data module's batch_by",
     'data_seed': "the data module's seed",
+    'num_neighbors': "the data module's num_neighbors",
+    'num_samples': "the data module's num_samples",
     'version': 'the version of pyg_irllrec',
     'dtype': "the model's dtype",
 }
@@ -76,7 +78,7 @@ def fingerprint(
         found['nodes'] = data.node_hashes
         loader = data.train_dataloader()
         found |= {'batch_size': int(loader.batch_size), 'batch_by': loader.batch_by}
-        found['data_seed'] = int(loader.seed)
+        found |= {'data_seed': int(loader.seed), **data.sampling}
     found['graph'] = hash_graph(model.edge_index, model.num_users + model.num_items)
     kinds = {str(weight.dtype) for weight in model.parameters()}
     found['dtype'] = ', '.join(sorted(kinds)).replace('torch.', '')
@@ -175,6 +177,8 @@ def _of_scores(found: dict[str, Any]) -> dict[str, Any]:
         'batch_size',
         'batch_by',
         'data_seed',
+        'num_neighbors',
+        'num_samples',
         'model',
     )
     model = {

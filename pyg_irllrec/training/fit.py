@@ -50,6 +50,7 @@ from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.lit_recommender import LitRecommender
 from pyg_irllrec.training.load_weights import load_weights
 from pyg_irllrec.training.parse_device import parse_device
+from pyg_irllrec.training.sampled_data_module import SampledDataModule
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_choice, check_count, check_fraction
@@ -203,6 +204,8 @@ def fit(
             f"'data' must have the users and items of 'model', {model.num_users} and "
             f'{model.num_items}, got {items.num_users} and {items.num_items}'
         )
+    if isinstance(data, SampledDataModule):
+        data.check_model(model, devices)
     check_graph(model, data)
     if ks is not None and data.val_items is None and data.test_items is None:
         ks = fitting_cutoffs(model.num_items, ks)  # There is nothing to rank.

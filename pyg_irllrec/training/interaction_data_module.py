@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -165,6 +165,11 @@ class InteractionDataModule(LightningDataModule):
         r"""Hashes of the ids and the texts of nodes, see
         :func:`~pyg_irllrec.utils.trained_nodes.hash_nodes`."""
         return hash_nodes(self._graph, self._sides)
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        r"""How the graph of a batch is sampled: not at all, hence empty."""
+        return {}
 
     def setup(self, stage: str) -> None:
         r"""Look at how several processes train.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import torch
 from lightning.pytorch import LightningModule
@@ -36,6 +36,8 @@ from pyg_irllrec.training.fingerprint import (
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.load_weights import load_weights
 from pyg_irllrec.training.ranking import RankingBatch, RankingMetrics
+from pyg_irllrec.training.sampled_loss import sampled_loss
+from pyg_irllrec.training.subgraph_sampler import SampledBatch
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_instance
 from pyg_irllrec.utils.checks import check_positive, check_seed
@@ -191,10 +193,13 @@ class LitRecommender(LightningModule):
         self._sums = {}
         self._clock = StepClock(self.device)
 
-    def training_step(self, triplets: Tensor, batch_idx: int) -> Tensor:
+    def training_step(
+        self, triplets: Union[Tensor, SampledBatch], batch_idx: int
+    ) -> Tensor:
         r"""The total loss of a batch."""
         self._clock.tick()
         if self._captured is not None:
+            assert isinstance(triplets, Tensor)
             loss = self._captured(triplets)  # With its backward and the optimizer.
         else:
             first = batch_idx % self.trainer.accumulate_grad_batches == 0
@@ -206,8 +211,12 @@ class LitRecommender(LightningModule):
         self.log('loss', shown, prog_bar=True, sync_dist=several)
         return loss.total
 
-    def _loss(self, triplets: Tensor, first: bool, batch_idx: int) -> LossOutput:
+    def _loss(
+        self, triplets: Union[Tensor, SampledBatch], first: bool, batch_idx: int
+    ) -> LossOutput:
         r"""The loss of this process: the mean over processes is that of the batch."""
+        if isinstance(triplets, SampledBatch):
+            return sampled_loss(self.model, triplets, update_teacher=first)
         ranks = self._ranks
         if ranks is None:
             return self.model.loss(triplets, update_teacher=first)

@@ -36,7 +36,19 @@ class Hop(NamedTuple):
 
 
 class SampledBatch(NamedTuple):
-    r"""A batch of triplets with the part of the graph that its loss reads."""
+    r"""A batch of triplets with the part of the graph that its loss reads.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.training import SubgraphSampler
+        >>> model = build_model(SyntheticIntents(12, 10, num_intents=2)[0])
+        >>> sampler = SubgraphSampler(model, num_neighbors=[3, 2], num_samples=8)
+        >>> batch = sampler.sample(torch.tensor([[0, 1], [2, 3], [4, 5]]))
+        >>> batch.triplets.shape, len(batch.hops)
+        (torch.Size([3, 2]), 2)
+    """
 
     triplets: Tensor
     """The triplets, :math:`(3, B)`, as places among the seeds of each side."""
@@ -219,7 +231,7 @@ def read_num_neighbors(value: object) -> list[int]:
         )
     numbers = list(value)
     for number in numbers:
-        if isinstance(number, bool) or number != -1:
+        if not (isinstance(number, int) and number == -1):
             check_count('num_neighbors', number)
     return [int(number) for number in numbers]
 
