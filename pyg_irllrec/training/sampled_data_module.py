@@ -57,14 +57,11 @@ class SampledDataModule(InteractionDataModule):
             model needs the full graph, or there are several devices.
 
     Example:
-        >>> from pyg_irllrec import build_model
         >>> from pyg_irllrec.datasets import SyntheticIntents
-        >>> from pyg_irllrec.training import SampledDataModule, fit
+        >>> from pyg_irllrec.training import SampledDataModule
         >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
-        >>> batches = SampledDataModule(data, num_neighbors=[5, 3], batch_size=64)
-        >>> result = fit(build_model(data), batches, 'run', epochs=1, progress=False)
-        >>> sorted(result.test)
-        ['ndcg@10', 'ndcg@5', 'recall@10', 'recall@5']
+        >>> SampledDataModule(data, num_neighbors=[5, 3])  # fit(model, ..., 'run')
+        SampledDataModule(num_users=12, num_items=10, num_train=..., ...)
     """
 
     def __init__(

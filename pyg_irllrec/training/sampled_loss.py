@@ -80,7 +80,7 @@ def sampled_loss(
         >>> sampler = SubgraphSampler(model, num_neighbors=[3, 2], num_samples=8)
         >>> batch = sampler.sample(torch.tensor([[0, 1], [2, 3], [4, 5]]))
         >>> sorted(sampled_loss(model, batch).terms)
-        ['l2', 'prototype', 'ranking']
+        ['l2', 'ranking']
     """
     check_instance('model', model, Recommender)
     check_instance('batch', batch, SampledBatch)
