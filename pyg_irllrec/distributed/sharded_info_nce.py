@@ -15,7 +15,7 @@ from pyg_irllrec.functional._kernels.info_nce_moments import (
     LEAST_TEMPERATURE,
     normal_log_sum_exp,
 )
-from pyg_irllrec.functional._unit import through_unit, unit
+from pyg_irllrec.functional._unit import unit, unit_backward
 from pyg_irllrec.functional.info_nce import check_temperature
 from pyg_irllrec.utils.checks import (
     check_choice,
@@ -24,7 +24,7 @@ from pyg_irllrec.utils.checks import (
     check_same_shape,
 )
 
-# Keys are processed in parts of so many rows, which bounds temporary tensors.
+# Keys are processed in parts of this many rows, which bounds temporary tensors.
 ROWS = 2**14
 
 
@@ -219,5 +219,5 @@ class _Moments(torch.autograd.Function):
         for part, grad_part in zip(keys.split(ROWS), out.split(ROWS)):
             x, inverse = unit(part)
             torch.addmm(first, x, both, out=grad_part)
-            through_unit(grad_part, x, inverse)
+            unit_backward(grad_part, x, inverse)
         return out, None
