@@ -38,7 +38,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when first asked for: torch takes seconds, and some need an extra.
+    # Imported on first use: torch takes seconds, and some modules need an extra.
     if name == 'build_model':
         return import_module(f'{__name__}.assemble').build_model
     if name in __all__:

@@ -1,4 +1,4 @@
-r"""A recommender from a graph, a backbone, an alignment and a preset."""
+r"""Build a recommender from a graph, a backbone, an alignment and a preset."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ from pyg_irllrec.utils.node_data import read_vectors
 from pyg_irllrec.utils.text_evidence import text_evidence
 
 BuildBackbone = Callable[[int, int], Backbone]
-"""Builds a backbone from the numbers of users and items, as a backbone's class does."""
+"""A function from the numbers of users and items to a backbone, such as the class of a
+backbone."""
 
 
 def build_model(
@@ -57,40 +58,42 @@ def build_model(
     edge_type: Optional[EdgeType] = None,
     rev_edge_type: Optional[EdgeType] = None,
 ) -> Recommender:
-    r"""Build a recommender for a graph: its training interactions, and the text
-    embeddings of its nodes that the alignment reads. Ratings and weights of
-    interactions are not read: each counts once.
+    r"""Build a recommender from a graph with training interactions and, depending on
+    the alignment, text embeddings of nodes. Ratings and weights of interactions are
+    ignored: each interaction counts once. To change hyper-parameters, pass the
+    :obj:`preset` of :func:`~pyg_irllrec.assemble.choose_preset` with your changes.
 
     Args:
         data (HeteroData): The graph of users and items, in any layout that
-            :class:`~pyg_irllrec.training.InteractionDataModule` takes as training data.
+            :class:`~pyg_irllrec.training.InteractionDataModule` accepts as training
+            data.
         backbone (str, Backbone or callable): A key of
             :obj:`~pyg_irllrec.presets.BACKBONES`, a backbone, or a function of the
             numbers of users and items that returns one. (default: :obj:`"lightgcn"`)
-        alignment (str): What is made of texts: :obj:`"auto"`
-            (:func:`~pyg_irllrec.presets.auto_preset`), or what embeddings are aligned
-            with: :obj:`"none"` (the plain backbone), :obj:`"profile"` (RLMRec-Con),
-            :obj:`"reconstruction"` (RLMRec-Gen), :obj:`"intents"` (profiles and
-            intents, pairwise) or :obj:`"full"` (IRLLRec). (default: :obj:`"auto"`)
-        preset (dict, optional): The hyper-parameters, of which all parts but
-            :obj:`"data"` and :obj:`"fit"` are read (:obj:`"backbone"` for a backbone by
-            name). It must be of the alignment: :obj:`"intents"` has no translation and
-            matching terms, :obj:`"full"` has either or both. Any alignment may have a
-            :obj:`"ranking"` loss, :obj:`"features"` and :obj:`"companions"`.
-            (default: :obj:`None`,
+        alignment (str): How to use texts: :obj:`"auto"` (see
+            :func:`~pyg_irllrec.presets.auto_preset`), :obj:`"none"` (the plain
+            backbone), :obj:`"profile"` (RLMRec-Con), :obj:`"reconstruction"`
+            (RLMRec-Gen), :obj:`"intents"` (profiles and intents, pairwise) or
+            :obj:`"full"` (IRLLRec). (default: :obj:`"auto"`)
+        preset (dict, optional): The hyper-parameters. The parts :obj:`"data"` and
+            :obj:`"fit"` are not read, and :obj:`"backbone"` only for a backbone by
+            name. The loss weights must fit the alignment: :obj:`"intents"` has neither
+            a translation nor a matching term, :obj:`"full"` has at least one of them.
+            Any alignment may have a :obj:`"ranking"` loss, :obj:`"features"` and
+            :obj:`"companions"`. (default: :obj:`None`,
             :func:`~pyg_irllrec.assemble.choose_preset`)
-        profile (str): The attribute of nodes that holds the embeddings of profiles, of
-            shape :math:`(N, D_t)`. (default: :obj:`"profile"`)
-        intent (str): The attribute that holds the embeddings of intents, likewise.
+        profile (str): The node attribute with the embeddings of profiles, of shape
+            :math:`(N, D_t)`. (default: :obj:`"profile"`)
+        intent (str): The node attribute with the embeddings of intents, likewise.
             (default: :obj:`"intent"`)
-        edge_type (tuple, optional): The type of the interactions.
+        edge_type (tuple, optional): The edge type of the interactions.
             (default: :obj:`None`, found in :obj:`data`)
-        rev_edge_type (tuple, optional): The type of their reverse.
+        rev_edge_type (tuple, optional): The edge type of the reverse edges.
             (default: :obj:`None`, found in :obj:`data`)
 
     Raises:
-        ValueError: If a name is unknown, text embeddings are missing, the backbone has
-            other sizes than the graph, or the preset is of another alignment.
+        ValueError: If a name is unknown, text embeddings are missing, the backbone does
+            not have the sizes of the graph, or the preset does not fit the alignment.
 
     Example:
         >>> import torch
@@ -178,28 +181,28 @@ def choose_preset(
     edge_type: Optional[EdgeType] = None,
     rev_edge_type: Optional[EdgeType] = None,
 ) -> Preset:
-    r"""The hyper-parameters for a graph that nobody has tuned for: those of
-    :func:`~pyg_irllrec.presets.auto_preset` for its size, or of another alignment for
-    :obj:`"own"` data.
+    r"""Return hyper-parameters for a graph without tuning: those of
+    :func:`~pyg_irllrec.presets.auto_preset` for its size or, for another alignment,
+    those of :func:`~pyg_irllrec.presets.get_preset` for :obj:`"own"` data.
 
-    Texts are read only if they relate to the interactions, by a permutation test: two
-    items of one user must be more alike than with the rows of texts shuffled, and two
-    users of one item, by three standard deviations. Texts that fail the test, such as
-    those of other nodes, are left out.
+    Texts are used only if they pass a permutation test: the texts of two items of the
+    same user, and of two users of the same item, must be more similar than after
+    shuffling the texts, by three standard deviations. Texts that fail the test, such as
+    texts in the wrong order, are left out.
 
     Args:
         data (HeteroData): The graph.
         backbone (str): A key of :obj:`~pyg_irllrec.presets.BACKBONES`.
             (default: :obj:`"lightgcn"`)
-        alignment (str): As for :func:`~pyg_irllrec.build_model`.
+        alignment (str): How to use texts, see :func:`~pyg_irllrec.build_model`.
             (default: :obj:`"auto"`)
-        profile (str): The attribute of nodes that holds the embeddings of profiles.
+        profile (str): The node attribute with the embeddings of profiles.
             (default: :obj:`"profile"`)
-        intent (str): The attribute that holds the embeddings of intents.
+        intent (str): The node attribute with the embeddings of intents.
             (default: :obj:`"intent"`)
-        edge_type (tuple, optional): The type of the interactions.
+        edge_type (tuple, optional): The edge type of the interactions.
             (default: :obj:`None`, found in :obj:`data`)
-        rev_edge_type (tuple, optional): The type of their reverse.
+        rev_edge_type (tuple, optional): The edge type of the reverse edges.
             (default: :obj:`None`, found in :obj:`data`)
 
     Raises:
@@ -222,7 +225,7 @@ def choose_preset(
     edge_type, _ = find_interaction_types(data, edge_type, rev_edge_type)
     num_interactions = read_edges(data[edge_type]).size(1)
     if num_interactions == 0:
-        raise ValueError(f"'data' must hold interactions, got none of {edge_type}")
+        raise ValueError(f"'data' must have interactions, got none of type {edge_type}")
     sides = edge_type[0], edge_type[2]
     related = {
         (side, name): _has_evidence(data, edge_type, side, name)
@@ -253,8 +256,8 @@ def _companions(
         check_choice("preset['companions']", name, tuple(BASELINES))
         if not isinstance(given, dict):
             raise ValueError(
-                f"preset['companions'][{name!r}] must be a dictionary of arguments of "
-                f'the baseline, got {given!r}'
+                f"preset['companions'][{name!r}] must be a dictionary of keyword "
+                f'arguments, got {given!r}'
             )
         read = {'item_text': text} if name == 'ease' and text is not None else {}
         companions.append(BASELINES[name](*sizes, interactions, **read, **given))
@@ -264,7 +267,8 @@ def _companions(
 def _read_features(
     data: HeteroData, sides: tuple[str, str], names: Collection[str], preset: Preset
 ) -> Optional[Tensor]:
-    r"""The texts that both sides have, reduced, in rows of unit length."""
+    r"""Return the texts that users and items both have, reduced, in rows of unit
+    length."""
     options = _read_part(preset, 'features', ReduceText, "'features'")
     parts = []
     for name in names:
@@ -299,20 +303,20 @@ def _check_backbone(backbone: object) -> None:
 def _not_a_backbone(got: str) -> ValueError:
     return ValueError(
         "'backbone' must be a name, a Backbone, or a function of (num_users, "
-        f'num_items) that returns one, got {got} (wrap any module in a '
-        'ModuleBackbone)'
+        f'num_items) that returns one, got {got}: wrap any other module in a '
+        'ModuleBackbone'
     )
 
 
 def _check_preset(preset: Preset) -> None:
     if not isinstance(preset, dict) or set(preset) - set(PARTS):
         raise ValueError(
-            f"'preset' must be a dictionary with the keys {', '.join(map(repr, PARTS))}"
-            f', as get_preset() returns it, got {preset!r}'
+            "'preset' must be a dictionary such as get_preset() returns, with keys "
+            f'among {", ".join(map(repr, PARTS))}, got {preset!r}'
         )
 
 
-_OWN = {
+_RESERVED = {
     'backbone': ('num_users', 'num_items', 'item_text', 'interactions'),
     'loss': (),
     'model': (
@@ -329,52 +333,54 @@ _OWN = {
     'ranking': ('popularity', 'sample_weight'),
     'features': ('target', 'sides', 'edge_type', 'rev_edge_type'),
 }
-"""What build_model passes by itself, by part of a preset."""
+"""The arguments that build_model passes itself, by part of a preset."""
 
 
 def _read_part(
     preset: Preset, part: str, cls: type[Any], needed_by: str
 ) -> dict[str, Any]:
-    r"""The arguments of a class, a copy."""
+    r"""Return a copy of the part of a preset that contains the arguments of a class."""
     given: object = preset.get(part, {})
     if not isinstance(given, dict):
         raise ValueError(
             f"preset['{part}'] must be a dictionary of arguments of {cls.__name__}, "
             f'got {given!r}'
         )
-    allowed = [name for name in signature(cls).parameters if name not in _OWN[part]]
+    allowed = [
+        name for name in signature(cls).parameters if name not in _RESERVED[part]
+    ]
     if unknown := [name for name in given if name not in allowed]:
         raise ValueError(
-            f"preset['{part}'] must hold arguments of {cls.__name__} for {needed_by}, "
-            f'{", ".join(allowed)}, got {", ".join(map(str, unknown))}: take those of '
-            'get_preset(backbone, dataset, alignment)'
+            f"preset['{part}'] must contain only arguments of {cls.__name__} for "
+            f'{needed_by}, {", ".join(allowed)}, got {", ".join(map(str, unknown))}: '
+            'start from get_preset(backbone, dataset, alignment)'
         )
     return dict(given)
 
 
 def _read_loss(preset: Preset, alignment: str) -> dict[str, Any]:
-    r"""The arguments of :class:`IntentAlignmentLoss`, whose terms with a weight are
-    those of the alignment."""
+    r"""Return the arguments of :class:`IntentAlignmentLoss`, after checking that their
+    weights fit the alignment."""
     given = _read_part(preset, 'loss', IntentAlignmentLoss, f'alignment={alignment!r}')
     if alignment == 'intents':
         given = {'translation_weight': 0.0, 'matching_weight': 0.0, **given}
     weights = {**IntentAlignmentLoss().weights}
     weights |= {name: given.get(f'{name}_weight', weights[name]) for name in weights}
-    both = weights['translation'] == weights['matching'] == 0
+    is_pairwise = weights['translation'] == weights['matching'] == 0
     needed = {
         'profile': (weights['profile'] > 0, 'profile_weight above 0'),
         'intents': (
-            weights['intent'] > 0 and both,
+            weights['intent'] > 0 and is_pairwise,
             'intent_weight above 0 and translation_weight=0, matching_weight=0',
         ),
-        'full': (not both, 'translation_weight or matching_weight above 0'),
+        'full': (not is_pairwise, 'translation_weight or matching_weight above 0'),
     }
-    fits, what = needed.get(alignment, (True, ''))
+    fits, requirement = needed.get(alignment, (True, ''))
     if not fits:
         got = ', '.join(f'{name}_weight={weight}' for name, weight in weights.items())
         raise ValueError(
-            f"preset['loss'] must have {what} for alignment={alignment!r}, got {got}: "
-            'take those of get_preset(backbone, dataset, alignment)'
+            f"preset['loss'] must have {requirement} for alignment={alignment!r}, got "
+            f'{got}: start from get_preset(backbone, dataset, alignment)'
         )
     return given
 
@@ -384,8 +390,8 @@ def _read_vectors(
 ) -> Tensor:
     if name not in data[side]:
         raise ValueError(
-            f"{needed_by} needs text embeddings, data['{side}'].{name}, got none: make "
-            f'them with EncodeText, or choose {others}'
+            f"{needed_by} needs text embeddings in data['{side}'].{name}, got none: "
+            f'compute them with EncodeText, or choose {others}'
         )
     return read_vectors(data, side, name)
 
@@ -393,9 +399,9 @@ def _read_vectors(
 def _join_vectors(
     data: HeteroData, sides: tuple[str, str], name: str, alignment: str
 ) -> Tensor:
-    r"""The vectors of users and items, users first."""
+    r"""Return the vectors of users and items, users first."""
     needed_by = f'alignment={alignment!r}'
-    others = "another (without any texts: alignment='none')"
+    others = "another alignment, such as 'none', which needs no texts"
     user, item = (_read_vectors(data, side, name, needed_by, others) for side in sides)
     _check_widths(data, sides, name)
     return torch.cat([user, item])
@@ -405,8 +411,8 @@ def _check_widths(data: HeteroData, sides: tuple[str, str], name: str) -> None:
     user, item = (data[side][name].size(1) for side in sides)
     if user != item:
         raise ValueError(
-            f"data['{sides[0]}'].{name} and data['{sides[1]}'].{name} must be equally "
-            f'wide, got {user} and {item}'
+            f"data['{sides[0]}'].{name} and data['{sides[1]}'].{name} must have the "
+            f'same number of columns, got {user} and {item}'
         )
 
 
@@ -425,7 +431,7 @@ def _build_backbone(
         raise _not_a_backbone(type(built).__name__)
     if (built.num_users, built.num_items) != (num_users, num_items):
         raise ValueError(
-            f"'backbone' must have the users and items of 'data', {num_users} and "
-            f'{num_items}, got {built.num_users} and {built.num_items}'
+            f"'backbone' must have the {num_users} users and {num_items} items of "
+            f"'data', got {built.num_users} and {built.num_items}"
         )
     return built

@@ -1,19 +1,20 @@
 r"""Hyper-parameters as plain data: print them, copy them, change them.
 
-A preset is a dictionary of keyword arguments by receiver, each usable with :obj:`**`:
+A preset is a dictionary. Each of its parts is a dictionary of keyword arguments, to
+pass with :obj:`**`:
 
-- :obj:`"backbone"`: the class in :obj:`BACKBONES`, after the numbers of users and items
-- :obj:`"loss"`: :class:`~pyg_irllrec.nn.IntentAlignmentLoss`
-- :obj:`"model"`: :class:`~pyg_irllrec.nn.IRLLRec`, or
+- :obj:`"backbone"`: for a class in :obj:`BACKBONES`, after the numbers of users and
+  items
+- :obj:`"loss"`: for :class:`~pyg_irllrec.nn.IntentAlignmentLoss`
+- :obj:`"model"`: for :class:`~pyg_irllrec.nn.IRLLRec`, or
   :class:`~pyg_irllrec.nn.RLMRecGen` for :obj:`"reconstruction"`
-- :obj:`"ranking"`: :class:`~pyg_irllrec.nn.SoftmaxLoss`; empty for the ranking loss of
-  the backbone, BPR
-- :obj:`"features"`: :class:`~pyg_irllrec.transforms.ReduceText`, for texts that take
-  part in the propagation; empty for none
-- :obj:`"companions"`: arguments of each baseline to blend with, by its key in
-  :obj:`BASELINES`
-- :obj:`"data"`: :class:`~pyg_irllrec.training.InteractionDataModule`
-- :obj:`"fit"`: :func:`~pyg_irllrec.training.fit`
+- :obj:`"ranking"`: for :class:`~pyg_irllrec.nn.SoftmaxLoss`; empty to use the ranking
+  loss of the backbone instead
+- :obj:`"features"`: for :class:`~pyg_irllrec.transforms.ReduceText`, if texts are
+  propagated over the graph; empty otherwise
+- :obj:`"companions"`: for each baseline to blend with, by its key in :obj:`BASELINES`
+- :obj:`"data"`: for :class:`~pyg_irllrec.training.InteractionDataModule`
+- :obj:`"fit"`: for :func:`~pyg_irllrec.training.fit`
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ AUTHORS_DATASETS = ('amazon', 'yelp', 'steam', 'movie')
 """The datasets on which the authors of IRLLRec and RLMRec tuned their models."""
 
 DATASETS = (*AUTHORS_DATASETS, 'synthetic', 'own')
-"""These, the embedded :class:`~pyg_irllrec.datasets.SyntheticIntents`, and any other
-data, :obj:`"own"`."""
+"""The datasets with presets: those of the authors, the generated
+:class:`~pyg_irllrec.datasets.SyntheticIntents` (:obj:`"synthetic"`), and all other data
+(:obj:`"own"`)."""
 
 ALIGNMENT_TEXTS: dict[str, tuple[str, ...]] = {
     'auto': (),
@@ -66,10 +68,10 @@ ALIGNMENT_TEXTS: dict[str, tuple[str, ...]] = {
     'intents': ('profile', 'intent'),
     'full': ('profile', 'intent'),
 }
-"""The text embeddings of nodes that each alignment needs: auto (none, but it reads
-those that there are, see :func:`auto_preset`), none (the plain backbone), profile
-(RLMRec-Con), reconstruction (RLMRec-Gen), intents (profiles and intents, pairwise) and
-full (IRLLRec)."""
+"""The text embeddings that each alignment needs: :obj:`"auto"` (needs none, but uses
+those in the data, see :func:`auto_preset`), :obj:`"none"` (the plain backbone),
+:obj:`"profile"` (RLMRec-Con), :obj:`"reconstruction"` (RLMRec-Gen), :obj:`"intents"`
+(profiles and intents, pairwise) and :obj:`"full"` (IRLLRec)."""
 
 ALIGNMENTS = tuple(ALIGNMENT_TEXTS)
 
@@ -92,8 +94,8 @@ BASELINES: dict[str, Callable[..., Ranker]] = {
 
 VARIANTS = ('sound', 'authors')
 
-_READ_PROTOTYPES = ('lightgcn', 'sgl', 'simgcl')
-"""The backbones whose embeddings do not hold mixtures of prototypes."""
+_SEPARATE_PROTOTYPES = ('lightgcn', 'sgl', 'simgcl')
+"""The backbones whose embeddings do not contain mixtures of prototypes."""
 
 Values = Union[float, tuple[Optional[float], ...]]
 
@@ -277,10 +279,10 @@ AUTHORS: dict[str, dict[str, dict[str, Values]]] = {
         'none': {'layer_num': (2, 2, 2, 3), 'reg_weight': 1e-6, 'tau': 0.15},
     },
 }
-"""What the authors of IRLLRec and RLMRec ship, under their names, by backbone and
-alignment: one value for all datasets, or one per dataset in the order of
-:obj:`AUTHORS_DATASETS`, :obj:`None` where they have none. The weights
-:obj:`kd_int_weight_2` and :obj:`kd_int_weight_3` are those of :obj:`"full"`."""
+"""The published settings of the authors of IRLLRec and RLMRec, under the authors'
+names, by backbone and alignment: one value for all datasets, or one per dataset in the
+order of :obj:`AUTHORS_DATASETS`, with :obj:`None` if they have no value.
+:obj:`kd_int_weight_2` and :obj:`kd_int_weight_3` apply to :obj:`"full"` only."""
 
 
 def get_preset(
@@ -289,14 +291,15 @@ def get_preset(
     alignment: str = 'auto',
     variant: str = 'sound',
 ) -> Preset:
-    r"""The hyper-parameters of any backbone with any alignment on any dataset, as a
-    fresh copy. Those of :obj:`"auto"` follow from the data alone, see
-    :func:`auto_preset`: here they are those of data of medium size.
+    r"""Return the hyper-parameters for a backbone, an alignment and a dataset, as a new
+    copy. Those of :obj:`"auto"` depend on the size of the data, see
+    :func:`auto_preset`; here they are those for data of medium size.
 
-    :obj:`"synthetic"` starts from Yelp, :obj:`"own"` from Amazon. :obj:`"own"` takes
-    the translation term by moments, which is linear in the number of nodes; and for
-    LightGCN the L2 weight of the model without texts and, with intents, its dropout and
-    a quarter of Amazon's weight of intents, which outweighed the ranking on MovieLens.
+    The settings of :obj:`"synthetic"` are based on Yelp, those of :obj:`"own"` on
+    Amazon. :obj:`"own"` approximates the translation term by moments, in linear time.
+    For LightGCN, it uses the L2 weight of the model without texts and, with intents,
+    also its edge dropout and a quarter of Amazon's intent weight, which outweighed the
+    ranking loss on MovieLens.
 
     Args:
         backbone (str): A key of :obj:`BACKBONES`. (default: :obj:`"lightgcn"`)
@@ -306,7 +309,8 @@ def get_preset(
             see :func:`authors_preset`. (default: :obj:`"sound"`)
 
     Raises:
-        ValueError: If a name is unknown, or the authors do not have the alignment.
+        ValueError: If a name is unknown, or if :obj:`alignment` is :obj:`"auto"` for
+            :obj:`"authors"`, who do not have it.
 
     Example:
         >>> from pyg_irllrec.presets import get_preset
@@ -324,7 +328,7 @@ def get_preset(
         if variant == 'authors':
             raise ValueError(
                 "'variant' must be 'sound' for alignment='auto', which the authors do "
-                "not have, got 'authors'"
+                "not have, got 'authors': choose another alignment"
             )
         return auto_preset(backbone)
     nearest = {'synthetic': 'yelp', 'own': 'amazon'}
@@ -336,8 +340,8 @@ def get_preset(
         preset['fit'] |= {'check_every': 2, 'patience': 10}
         if 'num_intents' in preset['backbone']:
             preset['backbone']['num_intents'] = 16
-        if 'intent' in ALIGNMENT_TEXTS[alignment] and backbone in _READ_PROTOTYPES:
-            # Prototypes that mean something: see benchmarks/prototypes.py.
+        if 'intent' in ALIGNMENT_TEXTS[alignment] and backbone in _SEPARATE_PROTOTYPES:
+            # Makes prototypes interpretable: see benchmarks/prototypes.py.
             preset['backbone']['intent_temperature'] = 0.1
             preset['model']['prototype_weight'] = 0.03
     elif dataset == 'own':
@@ -352,15 +356,17 @@ def auto_preset(
     num_interactions: int = 100_000,
     has_texts: bool = False,
 ) -> Preset:
-    r"""What serves best on data that nobody has tuned for (:obj:`docs/quality.md`): a
-    softmax over all items as ranking loss; where there are texts, these as features of
-    the propagation and, for LightGCN, latent intents that stand for their clusters; and
-    a blend with :class:`~pyg_irllrec.nn.EASE`, which reads texts too. The weights of
-    the blend are chosen on validation, where a part that does not help gets none.
-    Beyond 13 000 items, where EASE takes gigabytes, :class:`~pyg_irllrec.nn.ItemKNN`
-    takes its place; beyond 50 000 the softmax is over drawn items; beyond 200 000 nodes
-    embeddings are narrower. These forms save time and memory; their quality was not
-    measured.
+    r"""Return the hyper-parameters that work best without tuning
+    (:obj:`docs/quality.md`): the ranking loss is a softmax over all items; texts, if
+    there are any, are propagated as node features and, for LightGCN, latent intents
+    represent clusters of texts; and the scores are blended with those of
+    :class:`~pyg_irllrec.nn.EASE`, which also reads texts. The weights of the blend are
+    chosen on validation: a part that does not help gets weight 0.
+
+    Large data changes the preset: above 13 000 items, for which EASE takes gigabytes,
+    :class:`~pyg_irllrec.nn.ItemKNN` replaces it; above 50 000 items, the softmax is
+    over sampled items; above 200 000 nodes, embeddings are narrower. These changes save
+    time and memory, but their quality was not measured.
 
     Args:
         backbone (str): A key of :obj:`BACKBONES`. (default: :obj:`"lightgcn"`)
@@ -368,7 +374,7 @@ def auto_preset(
         num_items (int): The number of items. (default: :obj:`10000`)
         num_interactions (int): The number of training interactions.
             (default: :obj:`100000`)
-        has_texts (bool): Whether there are texts of both users and items.
+        has_texts (bool): Whether both users and items have texts.
             (default: :obj:`False`)
 
     Raises:
@@ -394,7 +400,7 @@ def auto_preset(
         arguments['num_layers'] = 2
     model: dict[str, Any] = {'l2_weight': 1e-7, 'normalize': True}
     if has_texts and backbone == 'lightgcn':
-        # Latent intents for clusters of texts: they help, and explain.
+        # Latent intents for clusters of texts improve and explain the ranking.
         arguments |= {
             'num_intents': 32,
             'intent_temperature': 0.1,
@@ -402,7 +408,7 @@ def auto_preset(
         }
         model['prototype_weight'] = 0.01
     ranking: dict[str, Any] = {'temperature': 0.2 if small else 0.15}
-    if num_items > 50_000:  # Scores of all items would cost more than propagation.
+    if num_items > 50_000:  # Scoring all items would cost more than propagation.
         ranking['num_samples'] = 8192
     return {
         'backbone': arguments,
@@ -411,7 +417,7 @@ def auto_preset(
         'ranking': ranking,
         'features': {'dim': 128, 'whiten': True} if has_texts else {},
         'companions': {'ease' if num_items <= 13_000 else 'item_knn': {}},
-        # Eight steps an epoch: each propagates over the whole graph.
+        # Eight steps per epoch, because each step propagates over the whole graph.
         'data': {
             'batch_size': min(
                 max(num_interactions // 8, 1024), 131072 if large else 16384
@@ -435,32 +441,34 @@ def _adapt_to_own_data(preset: Preset, backbone: str, alignment: str) -> None:
 
 
 def authors_preset(backbone: str, dataset: str, alignment: str) -> Preset:
-    r"""What the authors of IRLLRec (`arXiv:2502.03307
+    r"""Return the settings that the authors of IRLLRec (`arXiv:2502.03307
     <https://arxiv.org/abs/2502.03307>`_) and RLMRec (`arXiv:2310.15950
-    <https://arxiv.org/abs/2310.15950>`_) ship for a backbone and a dataset, with
-    their choices: users contrast with all users but items with the batch,
-    duplicates in a batch count, the frozen teacher counts in L2, and AlphaRec ranks by
-    inner products.
+    <https://arxiv.org/abs/2310.15950>`_) publish for a backbone and a dataset,
+    including their design choices: users are contrasted with all users but items with
+    those in the batch, duplicates in a batch count, the L2 term includes the frozen
+    teacher, and AlphaRec ranks by inner products.
 
-    They have :obj:`"full"` for LightGCN alone: others take the weights that stand in
-    their configuration without being used. They have AlphaRec alone without alignment:
-    it takes the weights of LightGCN's. Steam lacks the weights of translation and
-    matching, and LightGCN with intents altogether: it takes Amazon's weights, and else
-    the general values of their configuration.
+    The authors run :obj:`"full"` for LightGCN only; for other backbones, the preset
+    takes the weights from their configuration files, in which they are unused. They run
+    AlphaRec without alignment only; with alignment, it takes the weights of LightGCN.
+    Steam has no weights for translation and matching, and no settings for LightGCN with
+    intents; it takes the weights of Amazon, and otherwise the general values of the
+    configuration.
 
-    What no argument does as they do:
+    Some details of their code have no argument here:
 
     - They train for up to 3000 epochs (:obj:`fit(..., epochs=3000)`) and validate after
-      epochs 1, 4, 7 and so on; :func:`~pyg_irllrec.training.fit` after 3, 6, 9.
-    - Their BIGCF draws its noise in evaluation, too.
-    - Their teacher starts from weights of its own.
-    - Their BIGCF with reconstruction reconstructs nodes that it was shown; their SGL on
-      Steam runs three layers where its configuration has two.
+      epochs 1, 4, 7 and so on; :func:`~pyg_irllrec.training.fit` validates after epochs
+      3, 6, 9 and so on.
+    - Their BIGCF also adds noise in evaluation.
+    - Their teacher starts from its own random weights.
+    - Their BIGCF with reconstruction also sees the features of masked nodes. Their SGL
+      on Steam runs three layers, although its configuration has two.
 
     Args:
         backbone (str): A key of :obj:`AUTHORS`.
         dataset (str): One of :obj:`AUTHORS_DATASETS`.
-        alignment (str): One of :obj:`ALIGNMENTS` but :obj:`"auto"`.
+        alignment (str): One of :obj:`ALIGNMENTS` except :obj:`"auto"`.
 
     Raises:
         ValueError: If a name is unknown.
@@ -475,7 +483,7 @@ def authors_preset(backbone: str, dataset: str, alignment: str) -> Preset:
     """
     check_choice('backbone', backbone, tuple(AUTHORS))
     check_choice('dataset', dataset, AUTHORS_DATASETS)
-    check_choice('alignment', alignment, ALIGNMENTS[1:])  # Auto is not theirs.
+    check_choice('alignment', alignment, ALIGNMENTS[1:])  # The authors have no 'auto'.
     config = _authors_config(backbone, dataset, alignment)
     arguments = authors_backbone(backbone, config)
     with_intents = alignment in ('intents', 'full')
@@ -491,7 +499,7 @@ def authors_preset(backbone: str, dataset: str, alignment: str) -> Preset:
         }
     else:
         model |= {'l2_teacher': True, 'momentum': 0.999}
-    alone = backbone == 'alpharec'  # It has a schedule of its own.
+    is_alpharec = backbone == 'alpharec'  # It has its own schedule.
     return {
         'backbone': arguments,
         'loss': authors_loss(config, backbone),
@@ -499,17 +507,17 @@ def authors_preset(backbone: str, dataset: str, alignment: str) -> Preset:
         'ranking': {},
         'features': {},
         'companions': {},
-        'data': {'batch_size': 1024 if alone else 4096},
+        'data': {'batch_size': 1024 if is_alpharec else 4096},
         'fit': {
             'lr': 1e-3,
-            'check_every': 1 if alone else 3,
-            'patience': 20 if alone else 5,
+            'check_every': 1 if is_alpharec else 3,
+            'patience': 20 if is_alpharec else 5,
         },
     }
 
 
 def _authors_config(backbone: str, dataset: str, alignment: str) -> dict[str, float]:
-    r"""One column of :obj:`AUTHORS`."""
+    r"""Return one column of :obj:`AUTHORS`."""
     tables = AUTHORS[backbone]
     name = 'intents' if alignment == 'full' else alignment
     table = tables.get(name) or {**AUTHORS['lightgcn'][name], **tables['none']}
@@ -528,10 +536,18 @@ def _authors_config(backbone: str, dataset: str, alignment: str) -> dict[str, fl
 
 
 def sound_preset(backbone: str, dataset: str, alignment: str) -> Preset:
-    r"""The authors' tuned weights and temperatures with this package's own choices:
-    texts of the batch as negatives, nodes that count once, translation and matching
-    terms that weigh enough to count, unit rows for AlphaRec, and at least ten checks of
-    patience. Arguments, result and errors are those of :func:`authors_preset`.
+    r"""Return the authors' tuned weights and temperatures with the design choices of
+    this package: negatives are the texts in the batch, duplicate nodes count once, the
+    translation and matching terms have larger weights, AlphaRec ranks by cosines, and
+    the patience is at least ten checks.
+
+    Args:
+        backbone (str): A key of :obj:`AUTHORS`.
+        dataset (str): One of :obj:`AUTHORS_DATASETS`.
+        alignment (str): One of :obj:`ALIGNMENTS` except :obj:`"auto"`.
+
+    Raises:
+        ValueError: If a name is unknown.
 
     Example:
         >>> from pyg_irllrec.presets import sound_preset
@@ -557,18 +573,18 @@ def sound_preset(backbone: str, dataset: str, alignment: str) -> Preset:
         del preset['model']['max_rows']
     else:
         preset['model']['l2_teacher'] = False
-    # Validation Recall still climbs through plateaus longer than five checks.
+    # Validation Recall still improves after plateaus of more than five checks.
     preset['fit']['patience'] = max(preset['fit']['patience'], 10)
     return preset
 
 
 def authors_backbone(backbone: str, config: dict[str, Any]) -> dict[str, Any]:
-    r"""Keyword arguments of a backbone from the names of the authors' configuration;
-    what :obj:`config` does not have is left at the backbone's own default.
+    r"""Translate the authors' configuration to keyword arguments of a backbone. Values
+    that :obj:`config` does not have keep the defaults of the backbone.
 
     Args:
         backbone (str): A key of :obj:`AUTHORS`.
-        config (dict): Their configuration.
+        config (dict): The configuration, with the authors' names.
 
     Example:
         >>> from pyg_irllrec.presets import authors_backbone
@@ -584,7 +600,7 @@ def authors_backbone(backbone: str, config: dict[str, Any]) -> dict[str, Any]:
     }
     contrast = {
         'contrast_weight': config.get('cl_weight'),
-        # Their configurations have both names.
+        # Their configurations use both names.
         'temperature': config.get('cl_temperature', config.get('temperature')),
     }
     dropout = 1 - config.get('keep_rate', 0.8 if backbone == 'sgl' else 1.0)
@@ -610,19 +626,20 @@ def authors_backbone(backbone: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def authors_loss(config: dict[str, Any], backbone: str = 'lightgcn') -> dict[str, Any]:
-    r"""Keyword arguments of :class:`~pyg_irllrec.nn.IntentAlignmentLoss` from the
-    names of the authors' configuration. Their matching term contains the
-    translation term once more,
+    r"""Translate the authors' configuration to keyword arguments of
+    :class:`~pyg_irllrec.nn.IntentAlignmentLoss`. Their matching term contains the
+    translation term a second time,
 
     .. math::
         w_2 \mathcal{L}_{tr} + w_3 (0.4 \, w_2 \mathcal{L}_{tr} + 0.6 \,
         \mathcal{L}_{ce}) = w_2 (1 + 0.4 \, w_3) \mathcal{L}_{tr} + 0.6 \, w_3
         \mathcal{L}_{ce}
 
-    and is written here as the right-hand side.
+    and this function returns the weights of the right-hand side.
 
     Args:
-        config (dict): Their configuration. Weights that it does not have are zero.
+        config (dict): The configuration, with the authors' names; missing weights are
+            0.
         backbone (str): A key of :obj:`AUTHORS`. (default: :obj:`"lightgcn"`)
 
     Example:

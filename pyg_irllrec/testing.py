@@ -1,5 +1,5 @@
-r"""Helpers for tests of models: random draws that are fixed beforehand, and the tests
-that every backbone has to pass."""
+r"""Helpers for tests of models: recorded random draws, and the tests that each backbone
+must pass."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ from pyg_irllrec.utils import bipartite_edge_index, plain_edge_index, symmetric_
 
 @contextmanager
 def replay_draws(draws: Sequence[Tensor]) -> Iterator[None]:
-    r"""Let :func:`torch.rand` and :func:`torch.randn` return :obj:`draws`, one
-    after the other, so that a random model can be compared with recorded numbers.
+    r"""Make :func:`torch.rand` and :func:`torch.randn` return :obj:`draws` in order, so
+    that a random model can be compared with recorded numbers.
+
+    Args:
+        draws (sequence of torch.Tensor): The tensors to return.
 
     Raises:
-        AssertionError: If a draw of another shape is asked for, one too many, or
-            if one is left over.
+        AssertionError: If a call needs another shape, or the numbers of calls and draws
+            differ.
 
     Example:
         >>> import torch
@@ -39,9 +42,11 @@ def replay_draws(draws: Sequence[Tensor]) -> Iterator[None]:
 
     def next_draw(*size: Any, **kwargs: Any) -> Tensor:
         shape = torch.Size(size[0] if isinstance(size[0], Sequence) else size)
-        assert rest, f'no draw is left for one of shape {tuple(shape)}'
+        assert rest, f'no draw is left for a call of shape {tuple(shape)}'
         draw = rest.pop(0)
-        assert draw.shape == shape, f'drew {tuple(shape)}, not {tuple(draw.shape)}'
+        assert draw.shape == shape, (
+            f'the call has shape {tuple(shape)}, the next draw {tuple(draw.shape)}'
+        )
         return draw.to(dtype=kwargs.get('dtype'), device=kwargs.get('device'))
 
     with patch('torch.rand', next_draw), patch('torch.randn', next_draw):
@@ -50,7 +55,8 @@ def replay_draws(draws: Sequence[Tensor]) -> Iterator[None]:
 
 
 class BackboneTests:
-    r"""The tests of a backbone, for pytest: inherit them and write :obj:`build`.
+    r"""The tests of a backbone, for pytest. Inherit from this class and implement
+    :meth:`build`.
 
     They cover shapes, every adjacency format, gradients, precision, devices, copies and
     checkpoints, seeds, :obj:`reset_parameters`, :func:`torch.compile`, isolated nodes,
@@ -67,25 +73,26 @@ class BackboneTests:
     """
 
     compiles: ClassVar[bool] = True
-    """Whether :func:`torch.compile` is to find no graph break."""
+    """Whether the backbone must compile without graph breaks."""
     resets: ClassVar[bool] = True
-    """Whether :meth:`~pyg_irllrec.nn.Backbone.reset_parameters` is to give a new
-    backbone. A module in a :class:`~pyg_irllrec.nn.ModuleBackbone` may draw more when
-    it is built than when it is reset."""
+    """Whether :meth:`~pyg_irllrec.nn.Backbone.reset_parameters` must give the
+    parameters of a new backbone. A module in a :class:`~pyg_irllrec.nn.ModuleBackbone`
+    may draw more random numbers when it is built than when it is reset."""
 
     num_users, num_items, embedding_dim = 6, 7, 4
-    # The last user and the last item have no interaction.
+    # The last user and the last item have no interactions.
     interactions = torch.tensor(
         [[0, 0, 0, 1, 1, 2, 3, 3, 4], [0, 1, 2, 0, 3, 4, 1, 5, 2]]
     )
     triplets = torch.tensor([[0, 3, 3, 4], [2, 1, 5, 2], [4, 0, 6, 0]])
 
     def build(self, num_users: int, num_items: int, embedding_dim: int) -> Backbone:
-        r"""A small backbone with these sizes."""
+        r"""Build a small backbone with these sizes. A subclass implements this
+        method."""
         raise NotImplementedError
 
     def backbone(self, seed: int = 0) -> Backbone:
-        r"""A backbone whose weights follow from the seed."""
+        r"""Build a backbone with a seed."""
         torch.manual_seed(seed)
         return self.build(self.num_users, self.num_items, self.embedding_dim)
 
@@ -96,14 +103,14 @@ class BackboneTests:
 
     @property
     def edge_index(self) -> Tensor:
-        r"""The graph as the package makes it."""
+        r"""The graph from :func:`~pyg_irllrec.utils.bipartite_edge_index`."""
         graph: Tensor = bipartite_edge_index(
             self.interactions, self.num_users, self.num_items
         )
         return graph
 
     def texts(self) -> dict[str, Tensor]:
-        r"""Text embeddings of profiles and intents."""
+        r"""Return text embeddings of profiles and intents."""
         generator = torch.Generator().manual_seed(0)
         return {
             kind: torch.randn(self.num_nodes, 3, generator=generator)
@@ -111,7 +118,8 @@ class BackboneTests:
         }
 
     def recommender(self, dtype: torch.dtype = torch.float32) -> Recommender:
-        r"""The whole method over the backbone, or what it has no intents for."""
+        r"""Return :class:`~pyg_irllrec.nn.IRLLRec` with the backbone, without intents
+        if the backbone has none."""
         backbone, texts = self.backbone(), self.texts()
         intent = texts['intent'] if backbone.has_intents else None
         model = IRLLRec(
@@ -120,12 +128,12 @@ class BackboneTests:
         return model.to(dtype)
 
     def loss(self, model: Recommender, seed: int = 0) -> Tensor:
-        r"""The total loss under a seed."""
+        r"""Return the total loss for a seed."""
         torch.manual_seed(seed)
         return model.loss(self.triplets, update_teacher=False).total
 
     def test_shapes(self) -> None:
-        r"""One row per node, of the width it was built for."""
+        r"""Outputs have one row per node and the right width."""
         backbone, shape = self.backbone(), (self.num_nodes, self.embedding_dim)
         for mode in (True, False):
             output = backbone.train(mode)(self.edge_index)
@@ -144,7 +152,7 @@ class BackboneTests:
         )
 
     def test_features_in_place_of_its_own(self) -> None:
-        r"""Other features give other embeddings, its own the same ones."""
+        r"""Other features change the embeddings; its own features do not."""
         backbone = self.backbone().eval()
         features = backbone.node_features()
         if features is None:
@@ -156,7 +164,8 @@ class BackboneTests:
         assert not torch.allclose(other.embedding, expected.embedding), 'x is ignored'
 
     def test_adjacency_formats(self) -> None:
-        r"""The same numbers from every format, with weights given or computed."""
+        r"""Every format of the graph gives the same numbers, with weights given or
+        computed."""
         weight = symmetric_norm(self.edge_index, self.num_nodes)
         self._check_formats(weight, computed=True)
         generator = torch.Generator().manual_seed(0)
@@ -203,7 +212,7 @@ class BackboneTests:
         return formats
 
     def test_gradients(self) -> None:
-        r"""Every parameter has a gradient, which is the slope of the loss."""
+        r"""Every parameter has a gradient, which equals the slope of the loss."""
         model = self.recommender(torch.float64)
         weights = list(model.parameters())
         grads = torch.autograd.grad(self.loss(model), weights)
@@ -224,7 +233,8 @@ class BackboneTests:
         torch.testing.assert_close(slope, expected, rtol=1e-5, atol=1e-13)
 
     def test_precision(self) -> None:
-        r"""float64 gives what float32 gives, and bfloat16 autocast nearly so."""
+        r"""Results in float64 equal those in float32; those under bfloat16 autocast are
+        close."""
         model = self.recommender().eval()
         single = self.loss(model)
         with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -236,7 +246,9 @@ class BackboneTests:
             embeddings = model.get_embeddings()
         assert trained.total.isfinite(), 'training under autocast is not finite'
         for embedding in embeddings:
-            assert embedding.dtype == torch.float32, 'autocast narrows what scores'
+            assert embedding.dtype == torch.float32, (
+                'autocast changes the dtype of embeddings'
+            )
         model.eval()
         for name, weight in model.named_parameters():
             assert weight.grad is not None, f'{name} gets no gradient'
@@ -246,8 +258,8 @@ class BackboneTests:
         torch.testing.assert_close(double.float(), single, rtol=1e-4, atol=1e-5)
 
     def test_devices(self) -> None:
-        r"""Every tensor is a parameter or a buffer, and the numbers are the same on a
-        GPU, where there is one."""
+        r"""Every tensor is a parameter or a buffer, and a GPU, if there is one, gives
+        the same numbers."""
         for module in self.backbone().modules():
             stray = [name for name, value in vars(module).items() if _is_tensor(value)]
             assert not stray, f'{stray} would not move with the backbone'
@@ -261,7 +273,7 @@ class BackboneTests:
         total.backward()
 
     def test_copies_and_checkpoints(self) -> None:
-        r"""Weights are all there is to it: copied or saved, it embeds as it did."""
+        r"""Copies, and backbones loaded from a state dict, give the same embeddings."""
         backbone = self.backbone().eval()
         expected = backbone.get_embedding(self.edge_index)
         copied = copy.deepcopy(backbone).get_embedding(self.edge_index)
@@ -283,7 +295,7 @@ class BackboneTests:
         assert torch.equal(self.loss(first), self.loss(second))
 
     def test_reset_parameters(self) -> None:
-        r"""Under the same seed a used backbone becomes a new one, by the same draws."""
+        r"""With the same seed, a used backbone gets the parameters of a new one."""
         new, used = self.backbone(), self.backbone(seed=1)
         with torch.no_grad():
             for weight in used.parameters():
@@ -296,7 +308,7 @@ class BackboneTests:
             assert torch.equal(state[name], value), f'{name} is not restored'
 
     def test_evaluation_without_randomness(self) -> None:
-        r"""Evaluation draws nothing, and leaves every weight and buffer as it is."""
+        r"""Evaluation draws no random numbers and changes no parameter or buffer."""
         model = self.recommender().eval()
         before = copy.deepcopy(model.state_dict())
         state = torch.get_rng_state()
@@ -310,9 +322,10 @@ class BackboneTests:
             assert torch.equal(value, before[name]), f'evaluation changes {name}'
 
     def test_compile(self) -> None:
-        r"""No graph breaks and the same numbers, of a training step and of scores."""
+        r"""A training step and scores compile without graph breaks and give the same
+        numbers."""
         if not self.compiles:
-            raise unittest.SkipTest('this backbone is not meant to compile')
+            raise unittest.SkipTest('this backbone is not expected to compile')
         torch._dynamo.reset()
         model = Recommender(self.backbone(), self.edge_index)
         weights = list(model.backbone.parameters())
@@ -350,7 +363,7 @@ class BackboneTests:
             assert weight.grad is None or weight.grad.isfinite().all(), name
 
     def test_batches(self) -> None:
-        r"""One triplet, repeated triplets and 32-bit ids."""
+        r"""The loss accepts one triplet, repeated triplets and 32-bit ids."""
         model = self.recommender()
         for triplets in (
             self.triplets[:, :1],
@@ -362,7 +375,7 @@ class BackboneTests:
             assert total.isfinite()
 
     def test_trains(self) -> None:
-        r"""A few steps lower the loss, on its own and with texts."""
+        r"""A few steps lower the loss, with and without texts."""
         plain = Recommender(self.backbone(), self.edge_index)
         for model in (plain, self.recommender()):
             optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)

@@ -66,7 +66,7 @@ def test_backbones_of_your_own(data):
     assert all(torch.equal(x, state[name]) for name, x in given.state_dict().items())
     sage = ModuleBackbone(GraphSAGE(8, 8, 1), 60, 40, 8)
     assert build_model(data, sage, 'none').backbone is sage
-    # A class is a function of the sizes.
+    # A class is also a function of the sizes.
     assert build_model(data, LightGCN, 'none').backbone.embedding_dim == 32
 
 
@@ -204,11 +204,11 @@ def test_other_node_types():
     graph['reader', 'buys', 'book'].edge_index = edge_index
     model = pyg_irllrec.build_model(graph, alignment='none')
     assert (model.num_users, model.num_items) == (3, 4)
-    # The reverse may be there, too.
+    # The reverse edges may also exist.
     graph['book', 'rev_buys', 'reader'].edge_index = edge_index.flip(0)
     again = build_model(graph, alignment='none')
     assert torch.equal(again.edge_index.as_tensor(), model.edge_index.as_tensor())
-    # Where several are possible, one is named.
+    # If several edge types are possible, one must be named.
     del graph['book', 'rev_buys', 'reader']
     graph['reader', 'views', 'book'].edge_index = edge_index[:, :2]
     with pytest.raises(ValueError, match='edge_type'):
@@ -274,8 +274,16 @@ def test_bad_input(data):
         (data, none | {'backbone': GraphSAGE(8, 8, 1)}, 'ModuleBackbone'),
         (data, none | {'backbone': lambda u, i: None}, 'got NoneType'),
         (data, none | {'backbone': 3}, 'got int'),
-        (data, none | {'backbone': LightGCN(60, 41)}, "of 'data', 60 and 40, got 60"),
-        (data, {'preset': {'training': {}}}, "'preset' must be .* keys 'backbone'"),
+        (
+            data,
+            none | {'backbone': LightGCN(60, 41)},
+            "40 items of 'data', got 60",
+        ),
+        (
+            data,
+            {'preset': {'training': {}}},
+            "'preset' must .* keys among 'backbone'",
+        ),
         (data, {'preset': 'sound'}, "'preset' must be a dictionary"),
         (data, {'preset': {'model': None}}, r"preset\['model'\] must be a dict.* None"),
         (
@@ -296,16 +304,24 @@ def test_bad_input(data):
         (
             bare,
             {'alignment': 'full'},
-            r"'full' needs text .*, data\['user'\].profile, got none",
+            r"'full' needs text .* in data\['user'\].profile, got none",
         ),
         (bare, none | {'backbone': 'alpharec'}, "backbone='alpharec' needs text"),
-        (uneven, {'alignment': 'profile'}, 'must be equally wide, got 2 and 3'),
+        (
+            uneven,
+            {'alignment': 'profile'},
+            'same number of columns, got 2 and 3',
+        ),
         (
             uneven,
             {'preset': choose_preset(data)},
-            'must be equally wide, got 2 and 3',
+            'same number of columns, got 2 and 3',
         ),
-        (empty, {}, r"'data' must hold interactions, got none of \('user', 'rates'"),
+        (
+            empty,
+            {},
+            r"'data' must have interactions, got none of type \('user'",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             build_model(graph, **arguments)

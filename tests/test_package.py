@@ -65,10 +65,10 @@ def test_is_typed_and_versioned():
 
 
 ROOT = Path(__file__).parents[1]
-# What holds names alone.
+# Modules that only contain names.
 UNTESTED = {
     'typing.py',
-    # Records, which the tests of what makes them read.
+    # Record types, which are tested with the functions that return them.
     'cli/command.py',
     *(f'serving/{name}.py' for name in ('explanation', 'named_intent')),
     *(f'serving/{name}.py' for name in ('ranked_item', 'similar_user')),

@@ -114,7 +114,7 @@ SUFFIXES = {
     'intents': '_int',
     'full': '_int',
 }
-# Where a value of theirs lies in a preset.
+# The place of each value of the authors in a preset.
 PLACES = {
     'lr': ('fit', 'lr'),
     'test_step': ('fit', 'check_every'),
@@ -138,12 +138,12 @@ PLACES = {
     'kd_int_weight': ('loss', 'intent_weight'),
     'kd_int_temperature': ('loss', 'intent_temperature'),
 }
-# What no preset holds: the most epochs, which fit takes, and a zero.
+# Not in presets: the number of epochs, an argument of fit(), and a zero.
 NOT_HELD = {'epoch', 'weight_decay'}
 
 
 def place(preset, backbone, name):
-    """A value of ours under their name."""
+    """A value of a preset, by the authors' name."""
     if name == 'keep_rate':
         dropout = {'lightgcn': 'edge_dropout', 'sgl': 'dropout'}.get(backbone)
         return 1 - preset['backbone'].get(dropout, 0.0)
@@ -248,7 +248,7 @@ def test_an_empty_configuration_leaves_the_defaults():
         BACKBONES[backbone](3, 3, *own, **authors_backbone(backbone, {}))
 
 
-def test_names_that_are_not_there():
+def test_missing_names():
     for call, name in (
         (lambda: authors_backbone('ngcf', {}), 'backbone'),
         (lambda: authors_loss({}, 'ngcf'), 'backbone'),

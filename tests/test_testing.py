@@ -19,7 +19,7 @@ def test_draws_come_in_order():
 def test_a_draw_that_does_not_fit():
     with pytest.raises(AssertionError, match='no draw is left'), replay_draws([]):
         torch.rand(1)
-    with pytest.raises(AssertionError, match=r'drew \(2,\), not \(1,\)'):
+    with pytest.raises(AssertionError, match=r'has shape \(2,\), the next draw \(1,\)'):
         with replay_draws([torch.ones(1)]):
             torch.rand(2)
     with pytest.raises(AssertionError, match='1 draws were not used'):
@@ -28,7 +28,7 @@ def test_a_draw_that_does_not_fit():
 
 
 class Drawing(LightGCN):
-    """Draw in evaluation, too."""
+    """Also draw in evaluation."""
 
     def encode(self, x, edge_index, edge_weight):
         output = super().encode(x, edge_index, edge_weight)
@@ -37,7 +37,7 @@ class Drawing(LightGCN):
 
 
 class Unsorted(LightGCN):
-    """Take weights in the order in which they came."""
+    """Use weights in their original order."""
 
     def normalise(self, edge_index, edge_weight, dtype):
         index, weight = super().normalise(edge_index, edge_weight, dtype)
@@ -45,7 +45,7 @@ class Unsorted(LightGCN):
 
 
 class Detached(LightGCN):
-    """Pass on no gradient."""
+    """Drop a part of the gradient."""
 
     def encode(self, x, edge_index, edge_weight):
         return super().encode(x + 0.5 * x.detach(), edge_index, edge_weight)
@@ -60,7 +60,7 @@ class Narrow(LightGCN):
 
 
 class Stateful(LightGCN):
-    """Give other numbers in every call."""
+    """Return different numbers in each call."""
 
     calls = 0
 
@@ -78,7 +78,7 @@ class Deaf(LightGCN):
 
 
 class Stuck(LightGCN):
-    """Keep a tensor that stays where it is."""
+    """Store a tensor that does not move with the module."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -86,7 +86,7 @@ class Stuck(LightGCN):
 
 
 class Picky(LightGCN):
-    """Has intents for one format only."""
+    """Return intents for one format only."""
 
     def forward(self, edge_index, edge_weight=None, x=None):
         output = super().forward(edge_index, edge_weight, x)
@@ -96,7 +96,7 @@ class Picky(LightGCN):
 
 
 class Weightless(LightGCN):
-    """Compute weights whether some are given or not."""
+    """Ignore given weights."""
 
     def forward(self, edge_index, edge_weight=None, x=None):
         if isinstance(edge_index, torch.Tensor) and edge_index.layout == torch.strided:
@@ -105,7 +105,7 @@ class Weightless(LightGCN):
 
 
 class Wide(LightGCN):
-    """Cannot read 32-bit ids."""
+    """Fail for 32-bit ids."""
 
     def auxiliary_loss(self, output, triplets):
         if triplets.dtype == torch.int32:
@@ -114,7 +114,7 @@ class Wide(LightGCN):
 
 
 class Keeping(LightGCN):
-    """Keep a parameter when it is reset."""
+    """Do not reset one parameter."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -122,7 +122,7 @@ class Keeping(LightGCN):
 
 
 class Breaking(LightGCN):
-    """Look at numbers, which breaks a compiled graph."""
+    """Branch on a value, which breaks a compiled graph."""
 
     def encode(self, x, edge_index, edge_weight):
         if float(x.sum()) > 1e9:
