@@ -17,7 +17,7 @@ extensions = [
     'sphinx.ext.autosummary',
     'sphinx.ext.napoleon',
     'sphinx.ext.viewcode',
-    'myst_parser',
+    'myst_nb',
     'sphinx_copybutton',
     'sphinx-mathjax-offline',
 ]
@@ -27,6 +27,7 @@ html_theme = 'furo'
 html_title = project
 myst_enable_extensions = ['dollarmath', 'fieldlist', 'deflist']
 myst_heading_anchors = 3
+nb_execution_mode = 'off'  # The site shows the stored outputs: make notebooks.
 autosummary_generate = True
 autosummary_ignore_module_all = False
 autosummary_imported_members = True
