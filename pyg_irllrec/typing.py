@@ -1,4 +1,4 @@
-r"""Types that the whole package shares, and the names that its own data uses."""
+r"""Types that the whole package shares, and the type names of its datasets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
 EdgeType = tuple[str, str, str]
-"""Source node type, relation and target node type."""
+"""The source node type, the relation and the target node type."""
 
 GraphData = Union[Data, HeteroData]
 
@@ -20,7 +20,7 @@ NodeId = Union[int, str]
 """The original id of one node."""
 
 Ids = Union[Tensor, list[str]]
-"""The original ids of all nodes of a type, integers or strings."""
+"""The original ids of all nodes of one type, integers or strings."""
 
 PathLike = Union[str, os.PathLike[str]]
 
@@ -29,15 +29,17 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 TextEncoder = Callable[[Sequence[str]], npt.NDArray[Any]]
-"""Turns texts into an array with one row per text."""
+"""A function that converts texts to an array with one row per text."""
 
 DataTransform = Callable[[HeteroData], HeteroData]
 
 SIDES = ('user', 'item')
-"""Both sides of an interaction, and their node types in our own datasets."""
+"""The two sides of an interaction, and their node types in the datasets of this
+package."""
 
 RATES: EdgeType = ('user', 'rates', 'item')
-"""The edge type of interactions in our own datasets."""
+"""The edge type of interactions in the datasets of this package."""
 
 INTENT = 'intent'
-"""The node type of the intents of :class:`~pyg_irllrec.transforms.IntentNodes`."""
+"""The node type of intents, as :class:`~pyg_irllrec.transforms.IntentNodes` adds
+them."""

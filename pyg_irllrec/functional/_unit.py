@@ -14,9 +14,8 @@ def unit(x: Tensor) -> tuple[Tensor, Tensor]:
     return x * inverse, inverse
 
 
-def through_unit(grad: Tensor, unit: Tensor, inverse: Tensor) -> None:
-    r"""Turn the gradient with respect to unit rows into the gradient with respect to
-    rows, in place: :math:`(\mathbf{g} - (\mathbf{g}^{\top} \mathbf{n}) \mathbf{n}) r`.
-    """
+def unit_backward(grad: Tensor, unit: Tensor, inverse: Tensor) -> None:
+    r"""Convert the gradient of unit rows to the gradient of rows, in place:
+    :math:`(\mathbf{g} - (\mathbf{g}^{\top} \mathbf{n}) \mathbf{n}) r`."""
     along = (grad * unit).sum(dim=1, keepdim=True)
     grad.addcmul_(along, unit, value=-1).mul_(inverse)

@@ -1,4 +1,4 @@
-"""One clear sentence for each wrong argument, before any work is done."""
+r"""Checks of the values of arguments, each with one clear error message."""
 
 from __future__ import annotations
 
@@ -11,54 +11,53 @@ from torch import Tensor
 
 
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
-    r"""Raise a :class:`ValueError` if :obj:`value` is none of :obj:`allowed`."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is one of :obj:`allowed`."""
     if not isinstance(value, str) or value not in allowed:
         choices = ', '.join(map(repr, allowed))
         raise ValueError(f"'{name}' must be one of {choices}, got {value!r}")
 
 
 def is_number(value: object) -> bool:
-    r"""Whether this is a number, which a bool is not."""
+    r"""Whether :obj:`value` is a real number and not a bool."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_positive(name: str, value: float) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is a number above zero."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a number above 0."""
     if not is_number(value) or not value > 0:
         raise ValueError(f"'{name}' must be above 0, got {value!r}")
     check_bounded(f"'{name}'", value)
 
 
 def check_not_below(what: str, value: float, least: float) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is a number of :obj:`least` or
-    above."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a number of at least
+    :obj:`least`."""
     if not is_number(value) or not value >= least:
         raise ValueError(f'{what} must be at least {least}, got {value!r}')
     check_bounded(what, value)
 
 
 def check_not_negative(name: str, value: float) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is a number of zero or
-    above."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a number of at least 0."""
     check_not_below(f"'{name}'", value, 0)
 
 
 def check_bounded(what: str, value: float) -> None:
-    r"""Raise a :class:`ValueError` for infinity and for integers that torch cannot
-    hold."""
+    r"""Raise a :class:`ValueError` for infinity and for integers that are too large for
+    torch."""
     if value >= 2**63:
         raise ValueError(f'{what} must be below 2**63, got {value!r}')
 
 
 def check_fraction(name: str, value: float) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` lies in [0, 1)."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is in [0, 1)."""
     if not is_number(value) or not 0 <= value < 1:
         raise ValueError(f"'{name}' must be at least 0 and below 1, got {value!r}")
 
 
 def check_count(name: str, value: object, least: int = 1) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is an integer of :obj:`least`
-    or above."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is an integer of at least
+    :obj:`least`."""
     integral = isinstance(value, Integral) and not isinstance(value, bool)
     if not integral or value < least:  # type: ignore[operator]
         raise ValueError(
@@ -69,8 +68,8 @@ def check_count(name: str, value: object, least: int = 1) -> None:
 
 def check_seed(seed: object, name: str = 'seed', bits: int = 63) -> None:
     r"""Raise a :class:`ValueError` unless :obj:`seed` is an integer from 0 to
-    :math:`2^{bits} - 1`: torch's generators take 63 bits everywhere, and scikit-learn
-    32."""
+    :math:`2^{bits} - 1`: torch generators accept 63 bits on every device, and
+    scikit-learn 32 bits."""
     integral = isinstance(seed, Integral) and not isinstance(seed, bool)
     if not integral or not 0 <= seed < 2**bits:  # type: ignore[operator]
         raise ValueError(
@@ -79,7 +78,8 @@ def check_seed(seed: object, name: str = 'seed', bits: int = 63) -> None:
 
 
 def check_generator(value: object) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is missing or a generator."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is :obj:`None` or a
+    generator."""
     if value is not None and not isinstance(value, torch.Generator):
         raise ValueError(
             f"'generator' must be a torch.Generator or None, got {type(value).__name__}"
@@ -87,11 +87,11 @@ def check_generator(value: object) -> None:
 
 
 def check_matrix(name: str, value: Tensor, *, may_be_empty: bool = False) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is a floating-point
-    matrix, with at least one row unless it may be empty."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a dense floating-point
+    matrix, with at least one row unless :obj:`may_be_empty`."""
     if not isinstance(value, Tensor):
         raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
-    # The number of rows can depend on data, which a compiled graph cannot ask for.
+    # A compiled graph may not know the number of rows.
     if value.dim() != 2 or not (
         may_be_empty or torch.compiler.is_compiling() or value.size(0) > 0
     ):
@@ -112,8 +112,8 @@ def check_matrix(name: str, value: Tensor, *, may_be_empty: bool = False) -> Non
 def check_same_precision(
     name: str, value: Tensor, other_name: str, other: Tensor
 ) -> None:
-    r"""Raise a :class:`ValueError` unless both tensors are computed with in one
-    dtype, :obj:`float32` or, where they are wider, theirs."""
+    r"""Raise a :class:`ValueError` unless both tensors have the same precision, where
+    half precision counts as :obj:`float32`."""
     if max(value.dtype.itemsize, 4) != max(other.dtype.itemsize, 4):
         raise ValueError(
             f"'{name}' must be as precise as '{other_name}', {other.dtype}, got "
@@ -122,7 +122,8 @@ def check_same_precision(
 
 
 def check_vector(name: str, value: Tensor) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is a floating-point vector."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a dense floating-point
+    vector."""
     if not isinstance(value, Tensor):
         raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
     is_dense = value.layout is torch.strided
@@ -140,21 +141,21 @@ def check_integer(name: str, value: Tensor) -> None:
 
 
 def check_ids(name: str, value: Tensor) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` holds integers that can index:
-    torch takes those of 8 bits for a mask or refuses them."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is dense and has an integer
+    dtype that can index: torch reads 8 bits as a mask and rejects 16 bits."""
     check_integer(name, value)
     if value.dtype not in (torch.int32, torch.int64):
         raise ValueError(
-            f"'{name}' must hold torch.int64 or torch.int32, got {value.dtype}: call "
-            '.long() on it'
+            f"'{name}' must have dtype torch.int64 or torch.int32, got {value.dtype}: "
+            'call .long() on it'
         )
     if value.layout is not torch.strided:
         raise ValueError(f"'{name}' must be dense, got {value.layout}")
 
 
 def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is a tensor of the shape of
-    another."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a tensor with the shape of
+    :obj:`other`."""
     if not isinstance(value, Tensor):
         raise ValueError(f"'{name}' must be a tensor, got {type(value).__name__}")
     if value.shape != other.shape:
@@ -165,8 +166,8 @@ def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -
 
 
 def check_length(name: str, value: Optional[Tensor], length: int) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is missing or a dense vector of
-    this length."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is :obj:`None` or a dense vector
+    of this length."""
     if value is None:
         return
     if not isinstance(value, Tensor):
@@ -180,8 +181,8 @@ def check_length(name: str, value: Optional[Tensor], length: int) -> None:
 
 
 def check_finite(name: str, value: Tensor) -> None:
-    r"""Raise a :class:`ValueError` where a row holds NaN or infinity. It reads
-    the values: call it once, when data arrives."""
+    r"""Raise a :class:`ValueError` if a row holds NaN or infinity. It reads the values:
+    call it once per tensor, not in every training step."""
     bad = (~torch.isfinite(value).flatten(1).all(dim=1)).nonzero().flatten()
     if bad.numel() > 0:
         raise ValueError(
@@ -203,8 +204,8 @@ def check_rows(
 
 
 def check_triplets(triplets: Tensor, num_users: int, num_items: int) -> None:
-    r"""Raise a :class:`ValueError` unless there is at least one column of a user and
-    two items. Where they lie on a CPU, their ids are looked at too."""
+    r"""Raise a :class:`ValueError` unless :obj:`triplets` has at least one column of a
+    user id and two item ids. Values are checked on a CPU only."""
     if not isinstance(triplets, Tensor):
         raise ValueError(f"'triplets' must be a tensor, got {type(triplets).__name__}")
     if triplets.dim() != 2 or triplets.size(0) != 3 or triplets.size(1) == 0:
@@ -228,9 +229,8 @@ def check_triplets(triplets: Tensor, num_users: int, num_items: int) -> None:
 def check_index(
     name: str, value: Tensor, num_rows: int, *, may_be_empty: bool = False
 ) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`value` is a vector of row numbers, at
-    least one unless it may be empty. Where it lies on a CPU, its values are looked at
-    too."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` is a vector of row numbers, with
+    at least one unless :obj:`may_be_empty`. Values are checked on a CPU only."""
     is_vector = isinstance(value, Tensor) and value.dim() == 1
     if not is_vector or (value.numel() == 0 and not may_be_empty):
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -251,7 +251,7 @@ def check_index(
 def check_vectors(
     name: str, value: Tensor, num_rows: int, each: str = 'per node, users first'
 ) -> None:
-    r"""Raise a :class:`ValueError` unless there is a finite vector in each row. It
-    reads the values: call it once, when data arrives."""
+    r"""Raise a :class:`ValueError` unless :obj:`value` has this number of rows, all
+    finite. It reads the values: call it once per tensor, not in every training step."""
     check_rows(name, value, num_rows, each)
     check_finite(name, value)

@@ -26,7 +26,7 @@ def test_wrong_edges():
     index, weight = edges()
     for wrong, message in (
         (index - 1, f'must hold ids from 0 to {NUM_NODES - 1}, got ids from -1 to 6'),
-        (index.to(torch.uint8), "'edge_index' must hold torch.int64"),
+        (index.to(torch.uint8), "'edge_index' must have dtype torch.int64"),
         (index[:, 1:], "'edge_weight' must have shape"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -1,1 +1,1 @@
-"""One implementation a file, each with the signature of its eager twin."""
+r"""One implementation per file, each with the signature of its eager version."""

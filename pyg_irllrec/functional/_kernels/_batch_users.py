@@ -1,4 +1,5 @@
-r"""The users of a batch, each once, and what does not compete for them."""
+r"""The distinct users of a batch, and the items that are left out of their
+denominators."""
 
 from __future__ import annotations
 
@@ -12,16 +13,18 @@ from pyg_irllrec.utils.user_items import lookup_items
 
 
 class BatchUsers(NamedTuple):
-    r"""Users, and the position of that of each pair among them."""
+    r"""The distinct users of a batch of pairs."""
 
     users: Tensor
+    """The distinct user ids."""
     row: Tensor
+    """The position in :obj:`users` of each pair's user."""
     is_fixed: bool
-    """Whether no shape depends on values. There are zeros behind the users then."""
+    """Whether :obj:`users` has a fixed size and is padded with zeros."""
 
 
 def batch_users(users: Tensor, max_users: Optional[int]) -> BatchUsers:
-    r"""The users of pairs. Given how many there are at most, nothing waits for the
+    r"""The distinct users of pairs. With :obj:`max_users`, nothing waits for the
     device."""
     if max_users is None:
         found, row = users.unique(return_inverse=True)
@@ -33,13 +36,13 @@ def batch_users(users: Tensor, max_users: Optional[int]) -> BatchUsers:
 def known_cells(
     batch: BatchUsers, users: Tensor, rowptr: Tensor, item: Tensor
 ) -> tuple[Tensor, Tensor]:
-    r"""The interactions of the users of a batch, as pairs (position, item). Where
-    shapes are fixed these are all there are, those of others behind the last
-    position."""
+    r"""The interactions of the users of a batch, as positions in the batch and items.
+    With fixed shapes, all interactions are returned, and those of other users get the
+    position after the last one."""
     if not batch.is_fixed:
         return lookup_items(rowptr, item, batch.users)
-    behind = batch.users.numel()
-    position = users.new_full((rowptr.numel() - 1,), behind)
+    unused = batch.users.numel()
+    position = users.new_full((rowptr.numel() - 1,), unused)
     position.scatter_(0, users, batch.row)
     number = torch.arange(item.numel(), device=item.device)
     user = torch.searchsorted(rowptr, number, right=True) - 1

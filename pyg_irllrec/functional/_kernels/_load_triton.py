@@ -14,24 +14,24 @@ from pyg_irllrec.utils.optional import import_optional
 
 
 def load_triton(name: str, x: Tensor) -> ModuleType:
-    r"""The module of this folder that holds Triton kernels, imported when first asked
-    for: Triton is optional, and takes its time.
+    r"""Import a module of Triton kernels from this folder on first use: Triton is
+    optional, and slow to import.
 
     Raises:
-        ValueError: If :obj:`x` is where Triton does not run.
+        ValueError: If Triton does not run on the device of :obj:`x`.
         ImportError: If Triton is not installed.
     """
     if not x.is_cuda and os.environ.get('TRITON_INTERPRET') != '1':
         raise ValueError(
-            f"impl='triton' needs a CUDA tensor, got one on {x.device}: take another "
-            'impl, or set TRITON_INTERPRET=1 to try it out, slowly'
+            f"impl='triton' needs a CUDA tensor, got one on {x.device}: use another "
+            'impl, or set TRITON_INTERPRET=1 to run it slowly on a CPU'
         )
     import_optional('triton', "impl='triton'", 'triton')
     return import_module(f'pyg_irllrec.functional._kernels.{name}')
 
 
 def can_run_triton(x: Tensor) -> bool:
-    r"""Whether Triton runs where :obj:`x` is."""
+    r"""Whether Triton runs on the device of :obj:`x`."""
     return x.is_cuda and _is_installed()
 
 
@@ -42,6 +42,6 @@ def _is_installed() -> bool:
 
 @cache
 def _find() -> bool:
-    # It makes its launchers by a C compiler.
+    # Triton compiles its launchers with a C compiler.
     compilers = os.environ.get('CC', 'gcc'), 'gcc', 'clang'
     return find_spec('triton') is not None and any(map(shutil.which, compilers))

@@ -1,11 +1,11 @@
-"""The Triton kernels of :obj:`info_nce_triton`. Importing this imports Triton.
+r"""The Triton kernels of :obj:`info_nce_triton`. Importing this module imports Triton.
 
-Unit rows times 2**12 are kept as one or two halves, 11 bits each: an upper and, where
-it is exact, a lower one, which are multiplied as in tf32x3 at twice its rate. Logits
-are to base 2 and count from the largest that there can be. No size is specialised on:
-another batch compiles nothing."""
+Unit rows times 2**12 are stored as one or two float16 pieces of 11 bits each: an upper
+piece and, for full precision, a lower piece. Products of two pieces work like tf32x3,
+at twice its rate. Logits are in base 2, relative to their largest possible value. No
+kernel is specialised for a size, so a new batch size does not recompile."""
 
-# Triton may be missing where types are checked, and its functions take pointers.
+# Triton may not be installed for the type check, and its functions take pointers.
 # mypy: disable-error-code="import, no-untyped-def, untyped-decorator"
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import triton.language as tl
 
 @triton.jit
 def load_rows(x, start, num_rows, DIM: tl.constexpr, WIDTH: tl.constexpr, BLOCK):
-    r"""A block of raw rows, in float32, with zeros outside."""
-    # In 64 bits: there may be more than 2**31 values.
+    r"""A block of raw rows in float32, with zeros out of bounds."""
+    # 64-bit offsets, because there may be more than 2**31 values.
     rows = tl.cast(start, tl.int64) + tl.arange(0, BLOCK)
     columns = tl.arange(0, WIDTH)
     inside = ((rows >= 0) & (rows < num_rows))[:, None] & (columns < DIM)[None, :]
@@ -26,7 +26,7 @@ def load_rows(x, start, num_rows, DIM: tl.constexpr, WIDTH: tl.constexpr, BLOCK)
 
 @triton.jit
 def load_units(units, start, WIDTH: tl.constexpr, BLOCK: tl.constexpr):
-    r"""A block of halves. Their number is a multiple of that of any block."""
+    r"""A block of float16 pieces. Their rows are padded to a multiple of any block."""
     at = tl.arange(0, BLOCK)[:, None] * WIDTH + tl.arange(0, WIDTH)[None, :]
     return tl.load(units + tl.cast(start, tl.int64) * WIDTH + at)
 
@@ -48,7 +48,7 @@ def load_vector(x, start, num_rows, other, BLOCK: tl.constexpr):
 
 @triton.jit
 def load_count(weight, peak, start, end, BLOCK: tl.constexpr):
-    r"""What each of a block of keys counts, as a share of the largest."""
+    r"""The weights of a block of keys, divided by the largest weight."""
     return load_vector(weight, start, end, 0.0, BLOCK) / tl.load(peak)
 
 
@@ -56,8 +56,8 @@ def load_count(weight, peak, start, end, BLOCK: tl.constexpr):
 def load_shift(
     weight, peak, start, end, bound, WEIGHTED: tl.constexpr, BLOCK: tl.constexpr
 ):
-    r"""What the logits of a block of keys are raised by. Beyond the end it is minus
-    infinity."""
+    r"""The values to add to the logits of a block of keys: minus infinity beyond the
+    end."""
     if WEIGHTED:
         return tl.log2(load_count(weight, peak, start, end, BLOCK)) - bound
     return tl.where(start + tl.arange(0, BLOCK) < end, -bound, float('-inf'))
@@ -65,8 +65,9 @@ def load_shift(
 
 @triton.jit
 def multiply(upper, lower, x, x_lower, PIECES: tl.constexpr, KEYS_OWN: tl.constexpr):
-    r"""Products of all pairs of rows, times 2**24, in the same order of sums whichever
-    side is own: a probability close to one needs them to the last bit."""
+    r"""The products of all pairs of rows, times 2**24. The order of summation does not
+    depend on which side is the own side, because probabilities close to 1 need products
+    that are equal to the last bit."""
     if PIECES == 1:
         return tl.dot(upper, tl.trans(x))
     if KEYS_OWN:
@@ -94,8 +95,8 @@ def unit_kernel(
     WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    r"""Unit rows of queries, of their keys and of candidates, one after the other, and
-    what they were multiplied with."""
+    r"""The unit rows of queries, of their keys and of candidates, one after the other,
+    and the inverse norms that they were multiplied by."""
     start = tl.program_id(0) * BLOCK
     x = load_rows(query, start, num_rows, DIM, WIDTH, BLOCK)
     x += load_rows(key, start - padded, num_rows, DIM, WIDTH, BLOCK)
@@ -132,8 +133,8 @@ def lse_kernel(
     BLOCK_OWN: tl.constexpr,
     BLOCK_OTHER: tl.constexpr,
 ):
-    r"""The log-sum-exp of a block of rows over one split of the keys. Where the bound
-    may stand in for the largest logit, threads share their sums only once."""
+    r"""The log-sum-exp of a block of rows over one split of the keys. If the bound can
+    replace the largest logit, the threads combine their sums only once."""
     first = tl.program_id(0) * BLOCK_OWN
     split = tl.program_id(1)
     begin = split * keys_per_split
@@ -216,12 +217,12 @@ def loss_kernel(
     WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    r"""The losses of rows, and of each direction the log-sum-exp and the loss before
-    it is floored."""
+    r"""The losses of rows, and for each direction the log-sum-exp and the loss without
+    eps."""
     start = tl.program_id(0) * BLOCK
     query = load_wide(units, lower, start, PIECES, WIDTH, BLOCK)
     key = load_wide(units, lower, start + padded, PIECES, WIDTH, BLOCK)
-    # The scale is that of products which are 2**24 times as large.
+    # The scale expects products that are 2**24 times as large.
     positive = tl.sum(query * key, axis=1) * (scale * 16777216.0) - bound
     if key_peak is not None:
         positive -= tl.log2(tl.load(key_peak))
@@ -255,9 +256,10 @@ def slope_kernel(
     LINEAR: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    r"""What a row of one direction counts, as a share of the largest, and by what its
-    exponentials become probabilities times that and 2**15: a summand of their
-    logarithms, or, if linear, a factor, then of 2**14, as two are added."""
+    r"""The slope of each row in one direction, which is its weight divided by the
+    largest, and the factor that converts its exponentials to probabilities times the
+    slope and 2**15. The factor is in base-2 logarithms or, if linear, a plain factor
+    with 2**14 instead, because two of them are added."""
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = at < num_rows
     direction = tl.program_id(1) * 2 * num_rows
@@ -305,8 +307,9 @@ def grad_kernel(
     BLOCK_OWN: tl.constexpr,
     BLOCK_OTHER: tl.constexpr,
 ):
-    r"""The sum, by a block of own rows, of one split of the others times their
-    probabilities. Own rows are queries or keys, others the other ones."""
+    r"""The sum of one split of the other rows, weighted by their probabilities, for
+    each row of a block of own rows. Own rows are queries and other rows keys, or vice
+    versa."""
     first = tl.program_id(0) * BLOCK_OWN
     split = tl.program_id(1)
     begin = split * others_per_split
@@ -333,7 +336,7 @@ def grad_kernel(
         if PIECES == 2:
             x_lower = load_units(other + lower, start, WIDTH, BLOCK_OTHER)
         logits = multiply(rows, rows_lower, x, x_lower, PIECES, KEYS_OWN)
-        # The shift of keys comes first: it holds the bound, and the sum is small.
+        # Add the shift of keys first: it includes the bound, so that the sum is small.
         if SYMMETRIC:
             shift = load_shift(
                 key_weight, key_peak, start, end, bound, False, BLOCK_OTHER
@@ -363,7 +366,7 @@ def grad_kernel(
             rest = (share - upper.to(tl.float32)) * 2048.0
             part = tl.dot(rest.to(tl.float16), x) * 0.00048828125
             part = tl.dot(upper, x_lower, part)
-            # Tensor cores cut off what a long sum would have to round.
+            # Tensor cores truncate long sums instead of rounding them.
             grad += tl.dot(upper, x, part)
         else:
             grad = tl.dot(upper, x, grad)
@@ -399,9 +402,9 @@ def add_rows(
     WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    r"""The gradient by a block of raw rows: sums over others, less what the positive
-    gives, through the normalisation. Both may be missing: there are no splits then, or
-    no partner."""
+    r"""The gradient with respect to a block of raw rows: the sums over other rows,
+    minus the term of the positive, backpropagated through the normalisation. Either
+    term may be missing, if there are no sums or no partner."""
     rows = start + tl.arange(0, BLOCK)
     inside = rows < num_rows
     columns = tl.arange(0, WIDTH)
@@ -411,7 +414,7 @@ def add_rows(
         for split in range(num_splits):
             part = parts + tl.cast(split, tl.int64) * num_rows * WIDTH
             grad += tl.load(part + at, mask=inside[:, None], other=0.0)
-        # From 2**15 or 2**14 of probabilities and 2**12 of rows.
+        # Undo the factors 2**15 or 2**14 of probabilities and 2**12 of rows.
         grad *= 1.4901161193847656e-08 if SYMMETRIC else 7.450580596923828e-09
     if partner is not None:
         by = load_vector(slope, start, num_rows, 0.0, BLOCK)
@@ -455,8 +458,8 @@ def rows_kernel(
     WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    r"""The gradients by queries, by their keys and by candidates, each unless it is
-    :obj:`None`, one in each row of the grid."""
+    r"""The gradients with respect to queries, their keys and candidates, one per row of
+    the grid. Those that are :obj:`None` are skipped."""
     start = tl.program_id(0) * BLOCK
     side = tl.program_id(1)
     factor = tl.full([], 1.0, tl.float32)

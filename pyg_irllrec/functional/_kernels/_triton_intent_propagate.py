@@ -1,7 +1,7 @@
-"""The Triton kernels of :obj:`intent_propagate_triton`. Importing this imports
+r"""The Triton kernels of :obj:`intent_propagate_triton`. Importing this module imports
 Triton."""
 
-# Triton may be missing where types are checked, and its functions take pointers.
+# Triton may not be installed for the type check, and its functions take pointers.
 # mypy: disable-error-code="import, no-untyped-def, untyped-decorator"
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def unit_kernel(
     WIDTH: tl.constexpr,
     ROWS: tl.constexpr,
 ):
-    r"""Unit rows, and what they were multiplied with."""
+    r"""Unit rows, and the inverse norms that they were multiplied by."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     inside = row < num_rows
     value = gather_rows(x, row, inside, DIM, WIDTH)
@@ -69,8 +69,8 @@ def upstream_kernel(
     WIDTH: tl.constexpr,
     ROWS: tl.constexpr,
 ):
-    r"""The gradient of each row over the total of its edges, and its inner product
-    with the output."""
+    r"""The gradient of each row divided by the total weight of its edges, and its inner
+    product with the output."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     inside = row < num_rows
     sum_all = tl.load(total + row, mask=inside, other=1.0)
@@ -98,14 +98,15 @@ def find_row(rowptr, edge, num_rows):
 
 @triton.jit
 def find_work(rowptr, num_rows, num_edges, SPLIT: tl.constexpr):
-    r"""The row and the edges of a program, whether they are a part of the row, and
+    r"""The row and the edges of a program, whether they are only a part of the row, and
     whether there is anything to do.
 
-    A row of more than ``SPLIT`` edges would keep one program busy when all others are
-    done. Its edges are shared out by where they lie among all: of each ``SPLIT`` edges,
-    the first of two programs takes those of the long row that the first edge belongs
-    to, the second those of a long row that begins later. There are no others. These
-    programs come first, then one per row. The host needs to know no degrees.
+    A row of more than ``SPLIT`` edges would keep one program busy after all others have
+    finished. So the edges of all rows are cut into chunks of ``SPLIT`` edges, with two
+    programs per chunk: the first takes the edges of the long row that the chunk starts
+    in, the second those of a long row that begins later in the chunk. There cannot be
+    more long rows in a chunk. These programs come first, then one program per row. The
+    host does not need the degrees.
     """
     program = tl.program_id(0)
     num_parts = 2 * tl.cdiv(num_edges, SPLIT)
@@ -128,9 +129,9 @@ def find_work(rowptr, num_rows, num_edges, SPLIT: tl.constexpr):
 
 @triton.jit
 def find_parts(rowptr, num_rows, num_edges, SPLIT: tl.constexpr):
-    r"""The long row that begins among the edges of this program, the numbers of its
-    parts, and that of the first one among the programs of :obj:`find_work`. No more
-    than one begins there."""
+    r"""The long row that begins in the chunk of this program (at most one does), the
+    range of its parts, the program of :obj:`find_work` with the first part, and whether
+    there is such a row."""
     chunk = tl.program_id(0).to(tl.int64)
     start = chunk * SPLIT
     row = find_row(rowptr, tl.minimum(start + SPLIT, num_edges) - 1, num_rows)
@@ -172,9 +173,9 @@ def forward_kernel(
     BLOCK: tl.constexpr,
     SPLIT: tl.constexpr,
 ):
-    r"""The output of a target, or what a part of its edges adds to it."""
+    r"""The output of a target, or the sums over a part of its edges."""
     dtype: tl.constexpr = x.dtype.element_ty
-    # In 64 bits: there may be more than 2**31 values.
+    # 64-bit offsets, because there may be more than 2**31 values.
     row, begin, end, is_part, is_mine = find_work(rowptr, num_rows, num_edges, SPLIT)
     h_row = load_row(h, row, H_DIM, H_WIDTH)
     sums = tl.zeros([WIDTH], dtype)
@@ -182,14 +183,14 @@ def forward_kernel(
     following = load_ids(col, begin, end, BLOCK)
     for start in range(begin, end, BLOCK):
         source = following.to(tl.int64)
-        # On their way while the rows of these are.
+        # Prefetched while the rows of the current edges are loaded.
         following = load_ids(col, start + BLOCK, end, BLOCK)
         edge = start + tl.arange(0, BLOCK)
         inside = edge < end
         h_source = gather_rows(h, source, inside, H_DIM, H_WIDTH)
         x_source = gather_rows(x, source, inside, DIM, WIDTH)
         value = (tl.sum(h_source * h_row[None, :], axis=1) + 1) / 2
-        value = tl.where(value < 0, 0.0, value)  # Rounding of opposite intents.
+        value = tl.where(value < 0, 0.0, value)  # Opposite intents can round below 0.
         if HAS_WEIGHT:
             value *= tl.load(weight + edge, mask=inside, other=0.0)
         value = tl.where(inside, value, 0.0)
@@ -250,8 +251,8 @@ def finish_backward(
     WIDTH: tl.constexpr,
     H_WIDTH: tl.constexpr,
 ):
-    r"""Store the gradients of a row; the last pass over the edges turns that by its
-    unit intent into one by its intent."""
+    r"""Store the gradients of a row. The last pass over the edges also converts the
+    gradient with respect to the unit intent to one with respect to the intent."""
     if IS_SOURCE:
         store_row(grad_x, row, x_sums, is_mine, DIM, WIDTH)
         if not IS_TARGET:
@@ -290,9 +291,9 @@ def backward_kernel(
     BLOCK: tl.constexpr,
     SPLIT: tl.constexpr,
 ):
-    r"""What a row gets back as a target of its neighbours, as a source, or as both,
-    where the graph is undirected and has no weights: all terms of an edge and its
-    reverse are then made of the rows of its two ends."""
+    r"""The gradients of a row as a target, as a source, or as both. The latter needs an
+    undirected graph without weights, in which all terms of an edge and its reverse
+    depend on the same two rows."""
     dtype: tl.constexpr = x.dtype.element_ty
     row, begin, end, is_part, is_mine = find_work(rowptr, num_rows, num_edges, SPLIT)
     h_row = load_row(h, row, H_DIM, H_WIDTH)
@@ -330,7 +331,7 @@ def backward_kernel(
             count = tl.load(weight + place, mask=inside, other=0.0)
             share *= count
             slope *= count
-        # Rows beyond the end are zeros: there is nothing to mask.
+        # Rows beyond the end are zeros and need no mask.
         if IS_SOURCE:
             x_sums += tl.sum(share[:, None] * grad_other, axis=0)
         slope = tl.where(is_open, slope / 2, 0.0)

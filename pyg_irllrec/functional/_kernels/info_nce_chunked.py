@@ -13,13 +13,13 @@ from pyg_irllrec.functional._kernels.info_nce_eager import (
 )
 from pyg_irllrec.functional._reduction import row_scale
 from pyg_irllrec.functional._second_order import refuse_second_order
-from pyg_irllrec.functional._unit import through_unit, unit
+from pyg_irllrec.functional._unit import unit, unit_backward
 
-# From here on exp(1 / temperature) times the number of keys, and its inverse, are
-# floats: the logits of unit rows need no shift.
+# At this temperature or above, exp(1 / temperature) times the number of keys and its
+# inverse are finite in float32, so that the logits of unit rows need no shift.
 UNSHIFTED_FROM = 1 / 40
 
-# Logits are in base 2: on a CPU, exp2 takes a third of the time of exp.
+# Logits are in base 2, because exp2 takes a third of the time of exp on a CPU.
 LOG2_E, LN_2 = math.log2(math.e), math.log(2)
 
 
@@ -33,13 +33,14 @@ def info_nce_chunked(
     eps: float,
     reduction: str,
 ) -> Tensor:
-    r"""Blocks of rows, each against all keys: :math:`O((B + C) d)` memory. With a
-    reduction, the weight of every row is known beforehand, so that gradients are
-    taken while the block is at hand: three matrix products and one exponential for
-    forward and backward together. Without one, backward computes the logits again.
+    r"""Contrast blocks of rows with all keys, in :math:`O((B + C) d)` memory. With a
+    reduction, the weights of rows are known in the forward pass, which also computes
+    the gradients of each block: three matrix products and one exponential for forward
+    and backward together. Without a reduction, the backward pass computes the logits
+    again.
     """
     if reduction != 'none' and query.is_cpu and not torch.compiler.is_compiling():
-        query, key, keys, weight, key_weight = _what_counts(
+        query, key, keys, weight, key_weight = _drop_zero_weights(
             query, key, keys, weight, key_weight
         )
     query, key = query.contiguous(), key.contiguous()
@@ -56,20 +57,20 @@ def info_nce_chunked(
     return total
 
 
-def _what_counts(
+def _drop_zero_weights(
     query: Tensor,
     key: Tensor,
     keys: Optional[Tensor],
     weight: Optional[Tensor],
     key_weight: Optional[Tensor],
 ) -> tuple[Tensor, Tensor, Optional[Tensor], Optional[Tensor], Optional[Tensor]]:
-    r"""The same without rows and keys of weight zero, such as a batch's nodes beyond
-    their first occurrence. Only a CPU has their number at hand."""
+    r"""Remove rows and keys of weight zero, such as repeated nodes of a batch. On other
+    devices counting them would wait for the device."""
     if weight is None and key_weight is None:
         return query, key, keys, None, None
     candidates = key if keys is None else keys
-    rows = _ids_that_count(weight, query.size(0))
-    columns = _ids_that_count(key_weight, candidates.size(0))
+    rows = _nonzero_ids(weight, query.size(0))
+    columns = _nonzero_ids(key_weight, candidates.size(0))
     if rows.numel() + columns.numel() == query.size(0) + candidates.size(0):
         return query, key, keys, weight, key_weight
     in_batch = keys is None and torch.equal(rows, columns)
@@ -82,17 +83,17 @@ def _what_counts(
     )
 
 
-def _ids_that_count(weight: Optional[Tensor], number: int) -> Tensor:
+def _nonzero_ids(weight: Optional[Tensor], number: int) -> Tensor:
     if weight is None or weight.requires_grad:
         return torch.arange(number)
     return weight.nonzero().flatten()
 
 
 def blocks(num_rows: int, num_keys: int, dim: int, cpu: bool) -> tuple[int, int]:
-    r"""How many blocks are at work at once, and how many rows each has. On a CPU, a
-    block a thread: each then stays in the caches of one core, where nothing waits for
-    the other. With 64 rows, matrix products run at their speed, and a pass over all
-    gradients of keys is paid for; fewer keep blocks of very many keys small."""
+    r"""The number of blocks that are processed at once, and the number of rows per
+    block. On a CPU, each thread gets one block, which stays in the caches of its core.
+    With 64 rows, matrix products run at full speed, and the pass over all gradients of
+    keys is amortised. With very many keys, blocks have fewer rows to stay small."""
     if not cpu:
         return 1, max(16, min(num_rows, 2**26 // num_keys))
     streams = max(1, min(torch.get_num_threads(), num_rows, 2**24 // (num_keys * dim)))
@@ -101,8 +102,8 @@ def blocks(num_rows: int, num_keys: int, dim: int, cpu: bool) -> tuple[int, int]
 
 
 def write_logits(x: Tensor, keys: Tensor, bias: Optional[Tensor], out: Tensor) -> None:
-    r"""The logits of rows. Keys come first: their gradients, which take the slowest
-    product, then read them as they lie."""
+    r"""Write the logits of rows to :obj:`out`, one row per key: the gradient of keys,
+    which is the slowest product, then reads them in memory order."""
     if bias is None:
         torch.bmm(keys, x.transpose(1, 2), out=out)
     else:
@@ -110,13 +111,13 @@ def write_logits(x: Tensor, keys: Tensor, bias: Optional[Tensor], out: Tensor) -
 
 
 def exponentiate(logits: Tensor, bounded: bool) -> tuple[Tensor, Tensor]:
-    r"""Turn logits into their exponentials, in place. Returns the sums over keys, and
-    the log-sum-exp of the logits."""
+    r"""Replace logits by their exponentials in place. Return the sums over keys and the
+    log-sum-exp of the logits."""
     high = None if bounded else logits.amax(dim=1)
     if high is not None:
         logits.sub_(high.unsqueeze(1))
     sums = logits.exp2_().sum(dim=1)
-    # All logits of a row may be masked.
+    # The sum is 0 if all logits of a row are masked.
     sums.clamp_(min=torch.finfo(sums.dtype).tiny)
     lse = sums.log2()
     return sums, lse if high is None else lse.add_(high)
@@ -133,10 +134,10 @@ def sweep(
     needs_grad: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""The log-sum-exp of the logits :math:`\mathbf{q} \mathbf{c}^{\top}` of every
-    row, all in base 2, and the gradients by both arguments of the sum of losses.
+    row in base 2, and the gradients of the sum of losses with respect to both factors.
 
     Shapes:
-        - **query:** :math:`(S, H, d)`, streams of rows that are worked on at once
+        - **query:** :math:`(S, H, d)`, streams of rows that are processed at once
         - **keys:** :math:`(C, d)`, **bias:** :math:`(C)`
         - **scale**, **positive:** :math:`(S, H)`
         - **output:** :math:`(S, H)`, :math:`(S, H, d)`, :math:`(C, d)`
@@ -179,7 +180,7 @@ def _sum(
     needs_grad: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     r"""The sum of scaled losses, the loss of each row, and the gradients of the sum
-    by query, key and keys."""
+    with respect to query, key and keys."""
     query, query_norm = unit(query)
     key, key_norm = unit(key)
     candidates, candidates_norm = (key, key_norm) if keys is None else unit(keys)
@@ -220,11 +221,11 @@ def _sum(
     grad_candidates.mul_(LN_2)
     grad_key = grad_candidates if keys is None else torch.zeros_like(key)
     grad_key.addcmul_(weight, query, value=-1)
-    through_unit(grad_query, query, query_norm)
-    through_unit(grad_key, key, key_norm)
+    unit_backward(grad_query, query, query_norm)
+    unit_backward(grad_key, key, key_norm)
     if keys is None:
         return total, rows, grad_query, grad_key, query.new_empty(0)
-    through_unit(grad_candidates, candidates, candidates_norm)
+    unit_backward(grad_candidates, candidates, candidates_norm)
     return total, rows, grad_query, grad_key, grad_candidates
 
 

@@ -20,8 +20,8 @@ def info_nce_eager(
     eps: float,
     reduction: str,
 ) -> Tensor:
-    r"""The formula, word for word: holds all :math:`B \times C` logits. It is the
-    oracle of every faster form."""
+    r"""The formula as written, which stores all :math:`B \times C` logits. It is the
+    reference for all faster implementations."""
     query, key = unit_norm(torch.cat([query, key])).split(query.size(0))
     keys = key if keys is None else unit_norm(keys)
     positive = (query * key).sum(dim=-1) / temperature
@@ -35,8 +35,8 @@ def info_nce_eager(
 
 
 def floor_probability(loss: Tensor, eps: float) -> Tensor:
-    r""":math:`-\log(p + \epsilon)` from :math:`-\log p`, also where :math:`p` is no
-    float: it exceeds one where the keys lack the positive."""
+    r""":math:`-\log(p + \epsilon)` from :math:`-\log p`, also if :math:`p` overflows,
+    which is possible if the keys do not include the positive."""
     if eps == 0:
         return loss
     return -torch.logaddexp(-loss, loss.new_full((), math.log(eps)))

@@ -11,7 +11,7 @@ from pyg_irllrec.functional._reduction import over_largest, reduce_rows, row_sca
 from pyg_irllrec.functional.unit_norm import unit_norm
 from pyg_irllrec.utils.checks import check_not_below
 
-# Below these, single keys decide the denominator, which moments cannot tell.
+# At lower temperatures, single keys dominate the denominator, and moments miss them.
 LEAST_TEMPERATURE = {'moments': 0.2, 'clusters': 0.1}
 NUM_CLUSTERS = 64
 
@@ -27,8 +27,8 @@ def info_nce_moments(
     reduction: str,
     impl: str = 'moments',
 ) -> Tensor:
-    r"""Linear in the number of rows, and approximate: a denominator from the moments
-    of the keys, see :func:`log_sum_exp`."""
+    r"""Approximate the denominator by the moments of the keys, in time that is linear
+    in the number of rows, see :func:`log_sum_exp`."""
     check_not_below(
         f"'temperature' with impl={impl!r}", temperature, LEAST_TEMPERATURE[impl]
     )
@@ -58,7 +58,7 @@ def info_nce_clusters(
     eps: float,
     reduction: str,
 ) -> Tensor:
-    r"""The same, with one expansion a cluster of keys."""
+    r"""The same, with one expansion per cluster of keys."""
     options = (weight, key_weight, temperature, eps, reduction)
     return info_nce_moments(query, key, keys, *options, impl='clusters')
 
@@ -79,7 +79,8 @@ def log_sum_exp(
         \sum_k n_k \exp(\mathbf{q}^{\top} \boldsymbol{\mu}_k / \tau) +
         \mathbf{q}^{\top} \boldsymbol{\Sigma} \mathbf{q} / 2 \tau^2
 
-    of a single one for :obj:`"moments"`. It holds :math:`B \times K` values.
+    :obj:`"moments"` has a single distribution, :math:`K = 1`. Memory is
+    :math:`B \times K` values.
     """
     if key_weight is not None:
         high = key_weight.amax().to(keys.dtype).log()
@@ -108,8 +109,8 @@ def _log_sum_exp(
 def normal_log_sum_exp(
     query: Tensor, count: Tensor, first: Tensor, second: Tensor, temperature: float
 ) -> Tensor:
-    r"""The same of one normal distribution, from the weight of all keys, the sum of
-    keys and that of their outer products, :math:`(1)`, :math:`(d)` and
+    r"""The same for one normal distribution, from the sums of the weights of keys, of
+    the keys and of their outer products, of shapes :math:`(1)`, :math:`(d)` and
     :math:`(d, d)`."""
     mean = first / count
     covariance = second / count - torch.outer(mean, mean)
@@ -131,13 +132,13 @@ def _means(keys: Tensor, weight: Optional[Tensor], impl: str) -> tuple[Tensor, T
     count = weight.new_zeros(num_clusters).index_add(0, nearest, weight)
     sums = keys.new_zeros(num_clusters, keys.size(1))
     sums = sums.index_add(0, nearest, keys * weight.unsqueeze(1))
-    # An empty cluster has a logarithm of minus infinity, and no say.
+    # An empty cluster has no effect: the logarithm of its count is minus infinity.
     return count, sums / count.where(count > 0, 1).unsqueeze(1)
 
 
 def _assign(keys: Tensor, num_clusters: int, steps: int = 2) -> Tensor:
-    r"""The cluster of every unit key: a few steps of spherical k-means from keys that
-    are drawn from torch's generator."""
+    r"""The cluster of every unit key, from a few steps of spherical k-means that start
+    at random keys, drawn with torch's generator."""
     draw = torch.randint(keys.size(0), (num_clusters,), device=keys.device)
     centres = keys[draw]
     for _ in range(steps):

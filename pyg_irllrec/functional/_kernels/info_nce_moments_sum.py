@@ -13,9 +13,9 @@ from pyg_irllrec.functional._kernels.info_nce_eager import (
 from pyg_irllrec.functional._reduction import over_largest, sum_tensors
 from pyg_irllrec.functional._second_order import refuse_second_order
 
-# At once on a CPU: what is made on the way stays in its caches.
+# Rows per part on a CPU: intermediate results stay in its caches.
 ROWS = 2**14
-# Elsewhere launches take longer than the work: a quarter of a gigabyte at once.
+# Values per part on other devices, a quarter of a gigabyte: launches cost more there.
 VALUES = 2**26
 
 
@@ -30,10 +30,10 @@ def moments_sum(
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     r"""The sum of scaled losses with denominators from two moments of the keys, the
-    loss of each row, and the gradients of the sum by query, key and keys: three passes
-    over the rows, which hold the gradients and unit keys."""
+    loss of each row, and the gradients of the sum with respect to query, key and keys,
+    in three passes over the rows. Memory is the gradients and the unit keys."""
     candidates = key if keys is None else keys
-    small = query.new_full((), 1e-4)  # Its square is added to that of a norm.
+    small = query.new_full((), 1e-4)  # Its square, 1e-8, is added to the squared norm.
     unit_keys = torch.empty_like(candidates)
     key_norm = candidates.new_empty(candidates.size(0), 1)
     share, log_count = _shares(candidates, key_weight)
@@ -63,9 +63,9 @@ def moments_sum(
         sums.append(weighted.sum(dim=0))
         products.append(q.t() @ weighted)
         grad = torch.addmm(gap, q, half_covariance, out=grad_query[part])
-        _through_unit(grad.mul_(weight), q, q_norm)
+        _unit_backward(grad.mul_(weight), q, q_norm)
         if keys is not None:
-            _through_unit(weighted.mul_(-1 / temperature), k, k_norm)
+            _unit_backward(weighted.mul_(-1 / temperature), k, k_norm)
 
     total = torch.dot(rows, scale)
     by_second = sum_tensors(products)
@@ -86,7 +86,7 @@ def moments_sum(
             grad.mul_(share[part])
         if keys is None:
             grad.sub_(grad_key[part], alpha=1 / temperature)
-        _through_unit(grad, c, key_norm[part])
+        _unit_backward(grad, c, key_norm[part])
     if keys is None:
         return total, rows, grad_query, grad_keys, query.new_empty(0)
     return total, rows, grad_query, grad_key, grad_keys
@@ -95,7 +95,7 @@ def moments_sum(
 def _shares(
     keys: Tensor, key_weight: Optional[Tensor]
 ) -> tuple[Union[float, Tensor], Union[float, Tensor]]:
-    r"""The share of each key in the weight of all, and the logarithm of the latter."""
+    r"""The share of each key in the total weight, and the logarithm of the total."""
     if key_weight is None:
         return 1 / len(keys), math.log(len(keys))
     high = key_weight.amax().to(keys.dtype)
@@ -111,7 +111,7 @@ def _moments(
     unit_keys: Tensor,
     norm: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    r"""The mean of unit keys and of their outer products."""
+    r"""The mean of the unit keys and the mean of their outer products."""
     sums, products = [], []
     for part in _parts(keys):
         c, _ = _unit(keys[part], small, unit_keys[part], norm[part])
@@ -135,14 +135,14 @@ def _unit(
     out: Optional[Tensor] = None,
     norm: Optional[Tensor] = None,
 ) -> tuple[Tensor, Tensor]:
-    r"""Unit rows as in :func:`~pyg_irllrec.functional.unit_norm`, and what they were
-    divided by, in three launches."""
+    r"""Unit rows as in :func:`~pyg_irllrec.functional.unit_norm`, and the norms that
+    they were divided by, in three kernel launches."""
     norm = torch.linalg.vector_norm(x, dim=1, keepdim=True, out=norm).hypot_(small)
     return torch.div(x, norm, out=out), norm
 
 
-def _through_unit(grad: Tensor, unit: Tensor, norm: Tensor) -> None:
-    r"""Turn a gradient by unit rows into one by rows, in place."""
+def _unit_backward(grad: Tensor, unit: Tensor, norm: Tensor) -> None:
+    r"""Convert the gradient of unit rows to the gradient of rows, in place."""
     along = (grad * unit).sum(dim=1, keepdim=True)
     grad.addcmul_(along, unit, value=-1).div_(norm)
 

@@ -18,7 +18,7 @@ from pyg_irllrec.functional._kernels.info_nce_eager import (
 )
 from pyg_irllrec.functional._reduction import row_scale
 from pyg_irllrec.functional._second_order import refuse_second_order
-from pyg_irllrec.functional._unit import through_unit, unit
+from pyg_irllrec.functional._unit import unit, unit_backward
 
 
 def info_nce_symmetric(
@@ -30,9 +30,9 @@ def info_nce_symmetric(
     eps: float,
     reduction: str,
 ) -> Tensor:
-    r"""The mean of both directions, in blocks of rows that serve both: one pass for
-    all sums over rows and columns and one for the gradients, four matrix products
-    where two calls take six."""
+    r"""The mean of both directions, computed in blocks of logits that both directions
+    share: one pass for the sums over rows and columns, and one for the gradients. It
+    needs four matrix products, while two separate calls need six."""
     ones = query.new_ones(query.size(0))
     scale = row_scale(query, weight, reduction)
     count = ones if key_weight is None else key_weight.to(query.dtype)
@@ -56,16 +56,16 @@ def _sum(
     needs_grad: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     r"""The sum of scaled losses, the loss of each row, and the gradients of the sum
-    by query and key."""
+    with respect to query and key."""
     query, query_norm = unit(query)
     key, key_norm = unit(key)
-    high = count.amax()  # Weights may be of any size.
+    high = count.amax()  # A sum of huge weights would overflow.
     count = count / high
     size, dim = query.shape
     streams, height = blocks(size, size, dim, query.device.type == 'cpu')
     missing = -size % streams
     x = F.pad(query * (LOG2_E / temperature), (0, 0, 0, missing)).view(streams, -1, dim)
-    # A row that fills a stream up counts nothing.
+    # Padding has a weight of 0.
     row_count = F.pad(count, (0, missing)).view(streams, -1, 1)
     parts = [slice(start, start + height) for start in range(0, x.size(1), height)]
     key_streams = key.expand(streams, size, dim)
@@ -93,7 +93,7 @@ def _sum(
     if not needs_grad:
         return total, loss, query.new_empty(0), query.new_empty(0)
 
-    # What the sum gains with the log-sum-exp of a row, and of a column.
+    # The derivatives of the sum with respect to the log-sum-exp of rows and of columns.
     slopes = [
         scale / 2 if eps == 0 else scale / 2 * floored_share(value, eps)
         for value in losses
@@ -116,8 +116,8 @@ def _sum(
     grad_query.addcmul_(both, key, value=-1).div_(temperature)
     grad_key = grad_keys.sum(dim=0).mul_(LN_2)
     grad_key.addcmul_(both, query, value=-1 / temperature)
-    through_unit(grad_query, query, query_norm)
-    through_unit(grad_key, key, key_norm)
+    unit_backward(grad_query, query, query_norm)
+    unit_backward(grad_key, key, key_norm)
     return total, loss, grad_query, grad_key
 
 

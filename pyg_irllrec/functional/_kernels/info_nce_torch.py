@@ -22,23 +22,23 @@ def info_nce_torch(
     eps: float,
     reduction: str,
 ) -> Tensor:
-    r"""By :func:`torch.nn.functional.linear_cross_entropy` in its own chunks, from
-    torch 2.13 on."""
+    r"""The loss from :func:`torch.nn.functional.linear_cross_entropy`, which is chunked
+    and needs torch 2.13 or later."""
     if not hasattr(F, 'linear_cross_entropy'):
         raise ValueError(
-            "impl='torch' needs torch 2.13 or newer for linear_cross_entropy, got "
-            f"{torch.__version__}: take impl='chunked'"
+            "impl='torch' needs torch 2.13 or later for linear_cross_entropy, got "
+            f"{torch.__version__}: use impl='chunked'"
         )
     x, key = unit_norm(query) / temperature, unit_norm(key)
     candidates = key if keys is None else unit_norm(keys)
     one_sum = weight is None and eps == 0 and reduction != 'none'
 
-    # Any key can be the target: its logit goes again, the positive's takes its place.
+    # Any key can be the target: its logit is replaced by that of the positive below.
     target = torch.arange(x.size(0), device=x.device)
     bias = offset = None
     if key_weight is not None:
         bias = key_weight.to(x.dtype).log()
-        target = bias.argmax().expand_as(target)  # One that does count.
+        target = bias.argmax().expand_as(target)  # A key with a weight above 0.
         offset = bias[target]
     elif keys is not None:
         target = torch.zeros_like(target)
@@ -54,7 +54,8 @@ def info_nce_torch(
         options=_options(),
     )
     if entropy.requires_grad and not torch.compiler.is_compiling():
-        entropy.register_hook(_refuse_second_order)  # Torch's own are wrong.
+        # Torch's second derivatives are wrong.
+        entropy.register_hook(_refuse_second_order)
     if one_sum:
         return entropy if offset is None else entropy + reduce_rows(offset, reduction)
     rows = entropy if offset is None else entropy + offset

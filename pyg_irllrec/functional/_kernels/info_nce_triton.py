@@ -11,14 +11,15 @@ from pyg_irllrec.functional._kernels._load_triton import can_run_triton, load_tr
 from pyg_irllrec.functional._reduction import row_scale
 from pyg_irllrec.functional._second_order import refuse_second_order
 
-# 1 / temperature up to which exponentials need no largest logit, and both directions
-# share them: exp(-64) is the least there can be, with room for the weights of keys.
+# The largest 1 / temperature at which exponentials need no shift by the largest logit,
+# so that both directions can share them. The smallest exponential is exp(-64), which
+# leaves room for the weights of keys.
 BOUND = 32
 
-# Below, float32 keeps too little of a logit's fraction.
+# At lower temperatures, float32 has too few digits for the fraction of a logit.
 LEAST_TEMPERATURE = 1e-3
 
-# No block has more rows, and all divide it.
+# The largest block. All blocks divide it.
 LARGEST_BLOCK = 128
 
 LARGEST_WIDTH = 256
@@ -26,19 +27,22 @@ DTYPES = torch.float32, torch.float16, torch.bfloat16
 
 
 class Block(NamedTuple):
-    r"""Own rows and others that a program has at hand, its warps, and blocks of others
-    that are on their way."""
+    r"""The size of a program."""
 
     own: int
+    """The number of own rows."""
     other: int
+    """The number of other rows per step."""
     warps: int
+    """The number of warps."""
     stages: int
+    """The number of steps whose rows are loaded in advance."""
 
 
-# For the log-sum-exp and for gradients, by the width of a row and the halves it is kept
-# as. The largest of which two programs fit on a processor of sm_90, where they do: one
-# multiplies while the other takes exponentials. At most 208 bytes of registers are
-# spilled, and but at width 256 in two halves none on sm_90.
+# The blocks for the log-sum-exp and for the gradients, by the width of a row and the
+# number of its pieces. If possible they are the largest of which two programs fit on
+# one multiprocessor of sm_90: one multiplies while the other exponentiates. At most 208
+# bytes of registers are spilled; on sm_90 only width 256 with two pieces spills.
 BLOCKS = {
     (16, 1): (Block(128, 64, 4, 3), Block(128, 64, 4, 3)),
     (32, 1): (Block(128, 64, 4, 3), Block(128, 64, 4, 3)),
@@ -64,18 +68,18 @@ def info_nce_triton(
     reduction: str,
     symmetric: bool = False,
 ) -> Tensor:
-    r"""The log-sum-exp in one kernel, its gradients in two: logits are computed where
-    they are needed and never stored, :math:`O((B + C) d)` memory. Sums are taken in a
-    fixed order: on one machine, every run gives the same.
+    r"""The log-sum-exp in one kernel, and its gradients in two. Logits are recomputed
+    and never stored, so that memory is :math:`O((B + C) d)`. Sums have a fixed order:
+    every run on the same machine gives the same result.
 
-    Two kernels compute the logits twice. One that shares them would add a block of the
-    gradient by keys to memory in each step, 8 d / 128 bytes for each pair of rows: at
-    d = 64 on an H200, .83 ps against .66 for what it saves (three products, 6 d / 989
-    TFLOP/s, and an exponential).
+    The two gradient kernels compute the logits twice. A single kernel would add a block
+    of the gradient of keys to memory in each step, 8 d / 128 bytes per pair of rows.
+    For d = 64 on an H200 this takes .83 ps, but saves only .66 ps (three products,
+    6 d / 989 TFLOP/s, and an exponential).
 
     Raises:
-        ValueError: If an input is wider than 256 or in double precision, or is not on a
-            CUDA device, or the temperature is below 1e-3.
+        ValueError: If an input is wider than 256, in double precision or not on a CUDA
+            device, or the temperature is below 1e-3.
         ImportError: If Triton is not installed.
     """
     candidates = () if keys is None else (keys,)
@@ -83,8 +87,8 @@ def info_nce_triton(
         _check(value)
     if temperature < LEAST_TEMPERATURE:
         raise ValueError(
-            f"impl='triton' takes a 'temperature' of at least {LEAST_TEMPERATURE}, got "
-            f"{temperature}: take impl='eager' or 'chunked'"
+            f"'temperature' must be at least {LEAST_TEMPERATURE} with impl='triton', "
+            f"got {temperature}: use impl='eager' or 'chunked'"
         )
     query, key = query.contiguous(), key.contiguous()
     keys = None if keys is None else keys.contiguous()
@@ -115,10 +119,10 @@ def _forward(
     reduction: str,
     symmetric: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    r"""The weighted sum or mean of losses or, without a reduction, those of rows. What
-    the gradients need comes after: the losses of rows, where there are weights, unit
-    rows and their scales, the log-sum-exp and the loss of each row, and the largest
-    weight of a key."""
+    r"""The weighted sum or mean of losses or, without a reduction, the loss of each
+    row. The other outputs are for the gradients: the losses of rows (with weights
+    only), unit rows and their inverse norms, the log-sum-exp and the loss of each row,
+    and the largest weight of a key."""
     kernels = load_triton('_triton_info_nce', query)
     shape = _shape_of(query, keys, temperature)
     units = query.new_empty(
@@ -211,7 +215,7 @@ def _grads(
     symmetric: bool,
     needed: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    r"""The gradients by query, key and keys, each empty where it is not needed."""
+    r"""The gradients with respect to query, key and keys, each empty unless needed."""
     kernels = load_triton('_triton_info_nce', query)
     shape = _shape_of(query, keys, temperature)
     grads = _empty_like(query, key, keys, needed)
@@ -326,11 +330,12 @@ class _Shape(NamedTuple):
     num_keys: int
     dim: int
     width: int
-    # Rows of halves, also of positives, and where candidates begin.
+    # The padded number of queries, the first row of candidates, and the number of all
+    # rows in the array of unit rows.
     padded: int
     keys_at: int
     total: int
-    # From products of halves to logits to base 2, and the largest of these.
+    # The factor from products of pieces to logits in base 2, and the largest logit.
     scale: float
     bound: float
 
@@ -367,7 +372,7 @@ def _log_sum_exp(
     shape: _Shape,
     units: Tensor,
 ) -> Tensor:
-    r"""That of all own rows, over each split of the others."""
+    r"""The log-sum-exp of all own rows over each split of the other rows."""
     own, other = sides
     cut = _cut(sides, BLOCKS[shape.width, units.size(0)][0])
     out = units.new_empty(cut.grid[1], own.size, dtype=torch.float32)
@@ -401,8 +406,8 @@ def _sums(
     shape: _Shape,
     units: Tensor,
 ) -> Tensor:
-    r"""The gradients by unit rows of queries or keys, up to a factor, by each split of
-    the others."""
+    r"""The gradients of the unit rows of queries or keys, up to a factor, from each
+    split of the other rows."""
     sides, factors = _sides(units, shape), (slopes[0], slopes[-2])
     if of_keys:
         sides, factors = sides[::-1], factors[::-1]
@@ -440,8 +445,9 @@ class _Cut(NamedTuple):
 
 
 def _cut(sides: tuple[_Side, _Side], block: Block) -> _Cut:
-    r"""A program for each block of own rows. Others are split as well, until there are
-    eight programs for each processor: the last of them then wait for little."""
+    r"""Plan one program per block of own rows. The other rows are split too, up to
+    eight programs per multiprocessor, so that all multiprocessors finish at about the
+    same time."""
     own, other = sides
     programs = 4
     if own.units.is_cuda:
@@ -464,19 +470,19 @@ def _peak(weight: Optional[Tensor]) -> Optional[Tensor]:
 
 
 def _options(units: Tensor) -> dict[str, int]:
-    r"""What all kernels that read or write unit rows share."""
-    # Unless fusion is asked for, Triton 3.9 warns of a change of its default.
+    r"""The options that all kernels with unit rows share."""
+    # Triton 3.9 warns about a new default unless fusion is set.
     pieces, _, width = units.shape
     return {'PIECES': pieces, 'WIDTH': width, 'enable_fp_fusion': True}
 
 
 def _pieces(x: Tensor) -> int:
-    r"""Halves that a unit row is kept as: one has the mantissa of tf32, which is not
-    less than half precision has."""
+    r"""The number of float16 pieces of a unit row. One piece has the mantissa of TF32,
+    which suffices for half precision."""
     if x.dtype.itemsize < 4:
         return 1
     matmul = torch.backends.cuda.matmul
-    if hasattr(matmul, 'fp32_precision'):  # From torch 2.9 on; the old one may raise.
+    if hasattr(matmul, 'fp32_precision'):  # Since torch 2.9, allow_tf32 may raise.
         return 1 if matmul.fp32_precision == 'tf32' else 2
     return 1 if matmul.allow_tf32 else 2
 
@@ -486,7 +492,7 @@ def _log(eps: float) -> float:
 
 
 def fits_triton(x: Tensor, temperature: float) -> bool:
-    r"""Whether :func:`info_nce_triton` takes these rows, where they are."""
+    r"""Whether :func:`info_nce_triton` supports these rows on their device."""
     fits = x.dtype in DTYPES and x.size(1) <= LARGEST_WIDTH
     return fits and temperature >= LEAST_TEMPERATURE and can_run_triton(x)
 
@@ -494,11 +500,11 @@ def fits_triton(x: Tensor, temperature: float) -> bool:
 def _check(x: Tensor) -> None:
     if x.dtype not in DTYPES:
         raise ValueError(
-            f"impl='triton' takes torch.float32, torch.float16 or torch.bfloat16, got "
-            f"{x.dtype}: take impl='eager' or 'chunked'"
+            f"impl='triton' needs torch.float32, torch.float16 or torch.bfloat16, got "
+            f"{x.dtype}: use impl='eager' or 'chunked'"
         )
     if x.size(1) > LARGEST_WIDTH:
         raise ValueError(
-            f"impl='triton' takes rows of at most {LARGEST_WIDTH} values, got "
-            f"{x.size(1)}: take impl='eager' or 'chunked'"
+            f"impl='triton' needs rows of at most {LARGEST_WIDTH} values, got "
+            f"{x.size(1)}: use impl='eager' or 'chunked'"
         )

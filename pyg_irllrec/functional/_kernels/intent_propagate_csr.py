@@ -12,11 +12,12 @@ csr_matrix = partial(torch.sparse_csr_tensor, check_invariants=False)
 def forward(
     x: Tensor, h: Tensor, rowptr: Tensor, col: Tensor, weight: Optional[Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    r"""The mean :math:`\mathbf{s}`, and what backward needs: the unnormalised weight
-    of every edge, :math:`w_{ji} \alpha_{ij}`, and their sum by target. Cosines are
-    taken on edges alone (SDDMM), the mean is a product with a sparse matrix (SpMM)."""
+    r"""The mean :math:`\mathbf{s}` and, for the backward pass, the unnormalised weight
+    of every edge, :math:`w_{ji} \alpha_{ij}`, and the sum of these weights per target.
+    Cosines are computed for edges only (SDDMM), and the mean is a sparse product
+    (SpMM)."""
     alpha = on_edges(h, h, rowptr, col, h.new_full(col.shape, 0.5), 0.5)
-    alpha.clamp_(min=0)  # Rounding makes it negative where intents are opposite.
+    alpha.clamp_(min=0)  # Opposite intents can round below 0.
     if weight is not None:
         alpha = alpha * weight
     num_nodes = x.size(0)
@@ -40,15 +41,16 @@ def backward(
     t_perm: Tensor,
     weight: Optional[Tensor],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    r"""The gradients by features, unit intents and edge weights (empty without any).
-    With :math:`\mathbf{g}_i` the upstream gradient over the sum of its target, an
-    edge's unnormalised weight has :math:`\mathbf{g}_i^{\top} (\mathbf{x}_j -
-    \mathbf{s}_i)`; all else are products with the sparse matrix or its transpose."""
+    r"""The gradients with respect to features, unit intents and edge weights (empty
+    without weights). The gradient of an unnormalised weight is
+    :math:`\mathbf{g}_i^{\top} (\mathbf{x}_j - \mathbf{s}_i)`, where
+    :math:`\mathbf{g}_i` is the upstream gradient divided by the sum of weights of the
+    target. All others are products with the sparse matrix or its transpose."""
     size = (x.size(0), x.size(0))
     grad = grad_out / total.where(total != 0, 1).unsqueeze(1)
     grad_x = csr_matrix(t_rowptr, t_col, alpha[t_perm], size) @ grad
 
-    # The second half of the difference as one more column of the product.
+    # An additional column of the product subtracts the second term.
     below = (grad * out).sum(dim=1, keepdim=True).neg_()
     grad_alpha = on_edges(
         torch.cat([grad, below], dim=1),
@@ -78,9 +80,9 @@ def backward_symmetric(
     rowptr: Tensor,
     col: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    r"""The same where every edge has its reverse and none has a weight of its own:
-    the matrix of :math:`\alpha` is its own transpose, and so is what its gradient
-    adds up to over both directions, so that nothing is permuted."""
+    r"""The same for an undirected graph without edge weights. The matrix of
+    :math:`\alpha` and the sum of its gradient over both directions are symmetric, so
+    that no permutation is needed."""
     size = (x.size(0), x.size(0))
     grad = grad_out / total.where(total != 0, 1).unsqueeze(1)
     grad_x = csr_matrix(rowptr, col, alpha, size) @ grad
@@ -102,13 +104,14 @@ def on_edges(
     plus: Optional[Tensor] = None,
     times: float = 1.0,
 ) -> Tensor:
-    r"""The inner product of both ends of every edge, times a factor, plus a value."""
+    r"""The inner product of the two ends of every edge, times a factor, plus a
+    value."""
     if plus is None:
         plus = target.new_zeros(col.shape)
     if plus.numel() == 0:
         return plus
     if plus.numel() > target.size(0) * source.size(0):
-        # More edges than pairs of nodes: torch refuses it, and it is small.
+        # torch rejects more edges than pairs of nodes. The dense matrix is small then.
         every = torch.mm(target, source.t())
         row = torch.repeat_interleave(rowptr.diff())
         return plus + every[row, col] * times

@@ -16,11 +16,11 @@ def intent_propagate_eager(
     target: Tensor,
     edge_weight: Optional[Tensor],
 ) -> Tensor:
-    r"""The formula, word for word: gathers :math:`|\mathcal{E}| \times d` values.
-    It is the oracle of every faster form."""
-    wide = at_least_float32(x)  # Sums over many edges need it.
+    r"""The formula as written, which gathers :math:`|\mathcal{E}| \times d` values. It
+    is the reference for all faster implementations."""
+    wide = at_least_float32(x)  # Long sums need float32.
     h = unit_norm(at_least_float32(intent))
-    # Unlike h[target], index_select refuses -1.
+    # Unlike h[target], index_select rejects -1.
     alpha = intent_attention(
         h.index_select(0, target),
         h.index_select(0, source),
@@ -40,10 +40,10 @@ def intent_attention(
     num_targets: int,
     edge_weight: Optional[Tensor],
 ) -> Tensor:
-    r"""What each edge counts in the mean of its target: :math:`w_{ji} \alpha_{ij} /
+    r"""The weight of each edge in the mean of its target, :math:`w_{ji} \alpha_{ij} /
     \sum_j w_{ji} \alpha_{ij}` with :math:`\alpha_{ij} = (\cos(\mathbf{h}_i,
     \mathbf{h}_j) + 1) / 2`, from the unit intents of both ends of every edge."""
-    # Rounding makes it negative where intents are opposite.
+    # Opposite intents can round below 0.
     alpha = (((target_intent * source_intent).sum(dim=-1) + 1) / 2).relu()
     if edge_weight is not None:
         alpha = alpha * edge_weight

@@ -9,7 +9,7 @@ from pyg_irllrec.functional._kernels import intent_propagate_csr as csr_products
 from pyg_irllrec.functional._kernels import intent_propagate_triton as fused_kernels
 from pyg_irllrec.functional._kernels._load_triton import can_run_triton
 from pyg_irllrec.functional._second_order import refuse_second_order
-from pyg_irllrec.functional._unit import through_unit, unit
+from pyg_irllrec.functional._unit import unit, unit_backward
 
 
 @torch.library.custom_op('pyg_irllrec::intent_propagate', mutates_args=())
@@ -29,8 +29,9 @@ def intent_propagate_fused(
     |\mathcal{V}| d)` memory.
 
     Returns:
-        The mean, and what backward needs: unit intents, what they were multiplied
-        with, unnormalised weights (none where kernels make them anew) and their sums.
+        The mean and, for the backward pass, the unit intents, the inverse norms that
+        they were multiplied by, the unnormalised weights (empty if kernels recompute
+        them) and the sums of the weights.
     """
     if _is_fused(impl, x, intent):
         return fused_kernels.forward(x, intent, rowptr, col, weight)
@@ -84,7 +85,7 @@ def _propagate_backward(
         grads = csr_products.backward_symmetric(*saved, rowptr, col)
     else:
         grads = csr_products.backward(*saved, *graph, weight)
-    through_unit(grads[1], h, inverse)
+    unit_backward(grads[1], h, inverse)
     return grads
 
 

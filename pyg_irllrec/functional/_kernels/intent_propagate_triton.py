@@ -1,10 +1,11 @@
-"""The products of :obj:`intent_propagate_fused` in fused kernels: a program per row, or
-per part of a long one, reads its neighbours where they lie.
+r"""The products of :obj:`intent_propagate_fused` in fused kernels, with one program per
+row or per part of a long row.
 
-An edge costs two gathered rows forward. Backward it costs three where the graph is
-undirected and has no weights (intent, features and gradient of the other end), else
-twice two: as a target (intent and features) and as a source (intent and gradient).
-What an edge counts is computed anew, as its intents are read anyway."""
+The forward pass gathers two rows per edge. The backward pass gathers three rows per
+edge (intent, features and gradient of the other end) if the graph is undirected and has
+no weights, else four: intent and features for the target, and intent and gradient for
+the source. The weights of edges are recomputed, because their intents are read
+anyway."""
 
 from __future__ import annotations
 
@@ -16,23 +17,24 @@ from torch import Tensor
 from pyg_irllrec.functional._kernels._load_triton import load_triton
 
 MAX_DIM = 512
-# Edges of one program, at least, where a row has more of them.
+# The minimum number of edges per part of a long row.
 LEAST_SPLIT = 256
-# So many shares of the edges are looked through for long rows, nearly.
-MOST_SHARES = 2**14
+# The approximate maximum number of chunks of edges that are searched for long rows.
+MOST_CHUNKS = 2**14
 TILES = {'forward': (1024, 1), 'backward': (512, 1)}
-"""The values of one table that are gathered at once, and the warps that hold them. At
-these a program of rows of 32 to 128 values needs at most 96 registers on sm_80 and
-sm_90, so that 21 share a multiprocessor, each with 6 to 8 KB on its way."""
-FUSED = {'enable_fp_fusion': True}  # Triton warns where it is not given.
+"""The number of values that are gathered from one table at once, and the number of
+warps. With these, a program for rows of 32 to 128 values needs at most 96 registers on
+sm_80 and sm_90, so that 21 programs share a multiprocessor, each with 6 to 8 KB in
+flight."""
+FUSED = {'enable_fp_fusion': True}  # Triton warns if it is not set.
 
 
 def forward(
     x: Tensor, intent: Tensor, rowptr: Tensor, col: Tensor, weight: Optional[Tensor]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    r"""The mean over the sources of every row, unit intents, what these were multiplied
-    with, nothing by edge, and what all edges of a row count together. All floats have
-    one dtype.
+    r"""The mean over the sources of every row, the unit intents, the inverse norms that
+    these were multiplied by, an empty tensor instead of edge weights, and the sum of
+    the weights of each row. All floats must have the same dtype.
 
     Shapes:
         - **x:** :math:`(N, F)`, **intent:** :math:`(N, G)`
@@ -41,7 +43,7 @@ def forward(
           :math:`(N)`
 
     Raises:
-        ValueError: If a row is wider than 512, or is not on a CUDA device.
+        ValueError: If rows are wider than 512 or not on a CUDA device.
         ImportError: If Triton is not installed.
     """
     kernels = load_triton('_triton_intent_propagate', x)
@@ -100,9 +102,9 @@ def backward(
     weight: Optional[Tensor],
     symmetric: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    r"""The gradients by features, intents and :obj:`weight`, the last one empty where
-    there are no weights. The edges of the transposed graph, :obj:`t_rowptr` and
-    :obj:`t_col`, lie in :obj:`col` where :obj:`t_perm` points."""
+    r"""The gradients with respect to features, intents and :obj:`weight`, the last one
+    empty without weights. :obj:`t_rowptr` and :obj:`t_col` are the edges of the
+    transposed graph, and :obj:`t_perm` their positions in :obj:`col`."""
     kernels = load_triton('_triton_intent_propagate', x)
     grad, below = torch.empty_like(x), torch.empty_like(total)
     grad_x, grad_h = torch.empty_like(x), torch.empty_like(h)
@@ -166,8 +168,8 @@ def _widths(x: Tensor, h: Tensor) -> dict[str, int]:
     dims = x.size(1), h.size(1)
     if max(dims) > MAX_DIM:
         raise ValueError(
-            f"impl='triton' takes rows of at most {MAX_DIM} values, got {max(dims)}: "
-            'take another impl'
+            f"impl='triton' needs rows of at most {MAX_DIM} values, got {max(dims)}: "
+            'use another impl'
         )
     width, h_width = (_width(dim) for dim in dims)
     return {'DIM': dims[0], 'H_DIM': dims[1], 'WIDTH': width, 'H_WIDTH': h_width}
@@ -176,7 +178,8 @@ def _widths(x: Tensor, h: Tensor) -> dict[str, int]:
 def _tile(
     name: str, widths: dict[str, int], num_rows: int, num_edges: int
 ) -> dict[str, int]:
-    r"""Edges at once, no more than a row has on average, and the warps for them."""
+    r"""The number of edges to process at once, at most the average degree, and the
+    number of warps."""
     values, num_warps = TILES[name]
     widest = max(widths['WIDTH'], widths['H_WIDTH'])
     degree = _next_power_of_2(max(1, num_edges // max(1, num_rows)))
@@ -186,7 +189,7 @@ def _tile(
 
 
 def _split(num_edges: int) -> int:
-    return max(LEAST_SPLIT, _next_power_of_2(max(1, num_edges // MOST_SHARES)))
+    return max(LEAST_SPLIT, _next_power_of_2(max(1, num_edges // MOST_CHUNKS)))
 
 
 def _row_grid(x: Tensor) -> tuple[int]:

@@ -54,7 +54,7 @@ def _backward(ctx: Any, grad_out: Tensor) -> tuple[Any, ...]:
     grad_x = grad_weight = None
     with torch.autocast(grad_out.device.type, enabled=False):
         if needs_x:
-            # The transposed graph, transposed, is this one: nothing reads the rest.
+            # The transpose of the transposed graph is this graph. t_perm is not used.
             t_weight = None if weight is None else weight[t_perm]
             grad_x = propagate_csr(
                 grad_out, t_weight, t_rowptr, t_col, rowptr, col, t_perm

@@ -18,7 +18,7 @@ from pyg_irllrec.functional._kernels.info_nce_chunked import (
 from pyg_irllrec.functional._kernels.softmax_loss_eager import masked_logit
 from pyg_irllrec.functional._reduction import over_largest
 from pyg_irllrec.functional._second_order import refuse_second_order
-from pyg_irllrec.functional._unit import through_unit, unit
+from pyg_irllrec.functional._unit import unit, unit_backward
 
 
 def softmax_loss_chunked(
@@ -34,9 +34,10 @@ def softmax_loss_chunked(
     temperature: float,
     normalize: bool,
 ) -> Tensor:
-    r"""Blocks of the users of a batch, each user once, against all items:
-    :math:`O((U + I) d + B)` memory. Gradients are taken while a block is at hand: three
-    matrix products and one exponential for forward and backward together."""
+    r"""Score blocks of the distinct users of a batch against all items, in
+    :math:`O((U + I) d + B)` memory. The forward pass also computes the gradients of
+    each block: three matrix products and one exponential for forward and backward
+    together."""
     rowptr, known_item = (None, None) if known is None else known
     needs_grad = torch.is_grad_enabled() and (user.requires_grad or item.requires_grad)
     loss: Tensor
@@ -74,10 +75,10 @@ def _mean(
     normalize: bool,
     needs_grad: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    r"""The mean loss, and its gradients by users and by items."""
+    r"""The mean loss, and its gradients with respect to users and items."""
     num_pairs, num_items, dim = users.numel(), item.size(0), item.size(1)
     cpu = item.device.type == 'cpu'
-    if max_users is None:  # The pairs of a block are a slice then.
+    if max_users is None:  # After sorting, the pairs of a block are a slice.
         users, order = users.sort()
         items = items[order]
         weight = None if weight is None else weight[order]
@@ -108,9 +109,9 @@ def _mean(
         masked.append(_Cells(*others, shape, num_blocks, is_fixed))
 
     key_streams = keys.expand(streams, num_items, dim)
-    cells = x.new_empty(pairs.behind + 1)
-    cells[pairs.behind :].zero_()
-    tile = cells[: pairs.behind].view(shape)
+    cells = x.new_empty(pairs.unused + 1)
+    cells[pairs.unused :].zero_()
+    tile = cells[: pairs.unused].view(shape)
     loss = x.new_zeros(num_pairs)
     grad_query = x.new_empty(x.shape if needs_grad else 0)
     grad_keys = x.new_zeros((streams, num_items, dim) if needs_grad else 0)
@@ -139,7 +140,7 @@ def _mean(
         if outside is not None:
             pull.masked_fill_(outside, 0)
         share = lse.view(-1).zero_().index_add_(0, of_row, pull).div_(sums.view(-1))
-        # Rows are multiplied with their share below.
+        # Divide by the share here, because rows are multiplied by it below.
         least = torch.finfo(x.dtype).tiny
         pull = pull.div_(share.clamp(min=least)[of_row])
         cells.index_add_(0, own, pull, alpha=-1)
@@ -156,17 +157,17 @@ def _mean(
     grad_query = grad_query[: rows.numel()].div_(temperature * total)
     grad_item = grad_keys.sum(dim=0).mul_(LN_2 / total)
     if normalize:
-        through_unit(grad_query, query, query_norm)
-        through_unit(grad_item, keys, keys_norm)
-    # Behind the users of a fixed number stand others, whose gradients are zero.
+        unit_backward(grad_query, query, query_norm)
+        unit_backward(grad_item, keys, keys_norm)
+    # Padding after the users has gradients of 0.
     grad_user = torch.zeros_like(user).index_add_(0, rows, grad_query)
     return mean, grad_user, grad_item
 
 
 class _Cells:
-    r"""Places in the matrix of users and items, block by block of users. Sorted by user
-    those of a block are a slice. Where shapes are fixed all are looked at, and those of
-    other blocks lie behind the matrix."""
+    r"""Cells of the matrix of users and items, for each block of users. If cells are
+    sorted by user, those of a block are a slice. With fixed shapes, every block uses
+    all cells, and maps cells of other blocks to a position after the matrix."""
 
     def __init__(
         self,
@@ -180,7 +181,7 @@ class _Cells:
         step = streams * height
         stream = row % step // height
         self.cell = (stream * num_items + item) * height + row % height
-        self.behind = num_items * step
+        self.unused = num_items * step
         self.block: Optional[Tensor] = None
         self.bounds: list[int] = []
         if is_fixed:
@@ -190,19 +191,20 @@ class _Cells:
             self.bounds = torch.searchsorted(row, first).tolist()
 
     def of(self, block: int) -> slice:
-        r"""Which of them are looked at for a block."""
+        r"""The slice of cells to use for a block."""
         if self.block is not None:
             return slice(None)
         return slice(self.bounds[block], self.bounds[block + 1])
 
     def outside(self, block: int) -> Optional[Tensor]:
-        r"""Which of these lie in other blocks, if any can."""
+        r"""Whether each of these cells is in another block, or :obj:`None` if none
+        is."""
         return None if self.block is None else self.block != block
 
     def at(self, block: int) -> Tensor:
-        r"""Where they lie."""
+        r"""The positions of the cells in the matrix of a block."""
         cell, outside = self.cell[self.of(block)], self.outside(block)
-        return cell if outside is None else cell.masked_fill(outside, self.behind)
+        return cell if outside is None else cell.masked_fill(outside, self.unused)
 
 
 @_mean.register_fake

@@ -24,8 +24,8 @@ def softmax_loss_eager(
     temperature: float,
     normalize: bool,
 ) -> Tensor:
-    r"""The formula, with all logits of the users of a batch at hand. It is the oracle
-    of the faster form."""
+    r"""The formula as written, which stores all logits of the users of a batch. It is
+    the reference for the chunked implementation."""
     batch = batch_users(users, max_users)
     row, query = batch.row, user[batch.users]
     if normalize:
@@ -50,6 +50,6 @@ def softmax_loss_eager(
 
 
 def masked_logit(dtype: torch.dtype) -> float:
-    r"""The logit of what does not compete. Unlike :math:`-\infty`, it leaves finite
-    gradients where nothing does."""
+    r"""The logit of items that are left out. Unlike :math:`-\infty`, it keeps gradients
+    finite if all items are left out."""
     return torch.finfo(dtype).min / 4

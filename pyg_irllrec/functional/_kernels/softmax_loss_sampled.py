@@ -32,9 +32,9 @@ def softmax_loss_sampled(
     sample_weight: Optional[Tensor],
     generator: Optional[torch.Generator],
 ) -> Tensor:
-    r"""The users of a batch against items that are drawn, each weighed by the inverse
-    of how often it is expected, so that the denominators are unbiased. An item that is
-    drawn :math:`n` times is a single column that counts :math:`n` times."""
+    r"""Score the users of a batch against sampled items, each weighted by the inverse
+    of its expected count, so that the denominators are unbiased. An item that is drawn
+    :math:`n` times is one column with weight :math:`n`."""
     batch = batch_users(users, max_users)
     drawn, count, log_share = draw(
         item, num_samples, sample_weight, generator, batch.is_fixed
@@ -91,14 +91,14 @@ def draw(
     generator: Optional[torch.Generator],
     is_fixed: bool,
 ) -> tuple[Tensor, Tensor, Union[Tensor, float]]:
-    r"""Sorted items that are drawn with replacement, how often each is, and the
-    logarithm of its share of draws that is expected. Where their number is to be fixed,
-    an item may come again, zero times."""
+    r"""Draw items with replacement. Return the distinct items, sorted, the count of
+    each, and the logarithm of its expected share of the draws. With fixed shapes, an
+    item may be repeated with a count of 0."""
     shape, num_items = (num_samples,), item.size(0)
     if weight is None:
         drawn = torch.randint(num_items, shape, device=item.device, generator=generator)
     else:
-        # torch.multinomial takes 2**24 items at most.
+        # torch.multinomial supports at most 2**24 items.
         below = weight.double().cumsum(0)
         at = torch.rand(
             shape, dtype=torch.float64, device=item.device, generator=generator
@@ -112,7 +112,7 @@ def draw(
 
 
 def _count(drawn: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Sorted numbers, and how often each stands there, counted at the first."""
+    r"""Sort numbers, and count each at its first position. Other positions get 0."""
     drawn, _ = drawn.sort()
     first = torch.searchsorted(drawn, drawn)
     count = torch.searchsorted(drawn, drawn, right=True) - first

@@ -166,7 +166,7 @@ def test_operators_are_sound(kind):
 
 def test_rows_that_are_too_wide():
     x, graph = rows(3, 513, seed=0), torch.zeros(2, 1, dtype=torch.long, device=DEVICE)
-    with pytest.raises(ValueError, match='takes rows of at most 512 values, got 513'):
+    with pytest.raises(ValueError, match='needs rows of at most 512 values, got 513'):
         intent_propagate(x, x, graph, impl='triton')
 
 

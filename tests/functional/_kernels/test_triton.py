@@ -292,10 +292,10 @@ def test_second_order_is_refused():
 @pytest.mark.parametrize(
     ('query', 'message'),
     [
-        (torch.randn(3, 257), "impl='triton' takes rows of at most 256 values, got"),
+        (torch.randn(3, 257), "impl='triton' needs rows of at most 256 values, got"),
         (
             torch.randn(3, 4).double(),
-            "impl='triton' takes torch.float32, torch.float16 or torch",
+            "impl='triton' needs torch.float32, torch.float16 or torch",
         ),
     ],
 )

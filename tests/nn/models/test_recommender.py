@@ -38,7 +38,7 @@ def full() -> IRLLRec:
 
 
 class Wrong(Backbone):
-    """Return what it is told."""
+    """Return the given output."""
 
     def __init__(self, output) -> None:
         super().__init__(6, 7, 4)
@@ -67,13 +67,13 @@ GOOD = torch.ones(13, 4)
         (BackboneOutput([1.0]), 'must return embeddings of shape.*got list'),
     ],
 )
-def test_a_backbone_that_returns_the_wrong_thing(output, message):
+def test_a_backbone_with_a_wrong_output(output, message):
     with pytest.raises(ValueError, match=message):
         Recommender(Wrong(output), GRAPH).loss(TRIPLETS)
 
 
 class Scored(LightGCN):
-    """Has a loss of its own."""
+    """Add auxiliary loss terms."""
 
     def __init__(self, **terms) -> None:
         super().__init__(6, 7, 4)
@@ -86,9 +86,9 @@ class Scored(LightGCN):
 @pytest.mark.parametrize(
     ('terms', 'message'),
     [
-        ({'ranking': torch.ones(())}, 'name its losses unlike.*, got ranking'),
+        ({'ranking': torch.ones(())}, "the model's losses, .*, got ranking"),
         ({'intent': torch.ones(())}, None),
-        ({'mine': torch.ones(1)}, r"losses without dimensions, got 'mine' of .*\(1,\)"),
+        ({'mine': torch.ones(1)}, r"must return scalar losses, got 'mine' of .*\(1,\)"),
     ],
 )
 def test_losses_of_a_backbone(terms, message):
@@ -96,7 +96,7 @@ def test_losses_of_a_backbone(terms, message):
     if message is None:
         assert model.loss(TRIPLETS).terms['intent'] == 1
         model = IRLLRec(Scored(**terms), GRAPH)
-        message = 'name its losses unlike.*, got intent'
+        message = "the model's losses, .*, got intent"
     with pytest.raises(ValueError, match=message):
         model.loss(TRIPLETS)
 
@@ -169,7 +169,7 @@ def test_forward_scores_the_interactions_of_the_graph():
     ('pairs', 'message'),
     [
         ([[0, 1]], r"'edge_label_index' must be .* of shape \(2, .*got \(1, 2\)"),
-        ([[0], [1]], "'edge_label_index' must hold torch.int64 or .*, got torch.uint8"),
+        ([[0], [1]], "'edge_label_index' must have dtype .*, got torch.uint8"),
         ([0, 1], r"'edge_label_index' must be .* of shape \(2, .*got \(2,\)"),
         ([[0.0], [1.0]], "'edge_label_index' must hold integers, got torch.float32"),
         ([[6], [0]], r"'edge_label_index\[0\] \(users\)' must hold ids from 0 to 5"),
@@ -262,7 +262,7 @@ def test_embeddings_compile():
 
 
 class Step(nn.Module):
-    """A training step as a forward, which is what DDP synchronises."""
+    """A training step as a forward(), for which DDP synchronises gradients."""
 
     def __init__(self, model: Recommender) -> None:
         super().__init__()
@@ -278,7 +278,7 @@ def test_ddp_scores_and_trains(process_group):
     torch.testing.assert_close(scores, plain(PAIRS))
     model = copy.deepcopy(plain)
     step = DistributedDataParallel(Step(model))
-    for _ in range(2):  # The second sends the buffers, the graph among them, again.
+    for _ in range(2):  # The second step would send buffers such as the graph again.
         losses = []
         for loss in (step, Step(plain)):
             torch.manual_seed(0)
@@ -291,7 +291,7 @@ def test_ddp_scores_and_trains(process_group):
 
 
 class Square(nn.Module):
-    """A ranking loss that shows what it is given."""
+    """A ranking loss that records its input."""
 
     def __init__(self, scale=2.0) -> None:
         super().__init__()
@@ -324,11 +324,11 @@ def test_a_ranking_loss_takes_the_place_of_that_of_the_backbone(cls):
 @pytest.mark.parametrize(
     ('ranking', 'message'),
     [
-        (torch.ones(()), "'ranking' must be a module, .*got Tensor"),
+        (torch.ones(()), "'ranking' must be a module such .*got Tensor"),
         (nn.Bilinear(4, 4, 1), None),
     ],
 )
-def test_a_ranking_loss_that_is_none(ranking, message):
+def test_a_wrong_ranking_loss(ranking, message):
     if message:
         with pytest.raises(ValueError, match=message):
             Recommender(LightGCN(6, 7, 4), GRAPH, ranking=ranking)
@@ -396,7 +396,7 @@ def test_companions_are_not_saved_but_their_weights_are():
 @pytest.mark.parametrize(
     ('wanted', 'weight'),
     [
-        # What the graph ranks first, what EASE does, and what is popular.
+        # The first items by the graph, by EASE and by popularity.
         (0, [1, 0, 0]),
         (1, [0, 1, 0]),
         (2, [0, 0, 1]),
@@ -457,10 +457,13 @@ def test_calibrates_companions_that_are_open_once(monkeypatch):
 @pytest.mark.parametrize(
     ('companions', 'message'),
     [
-        (3, "'companions' must be a sequence of rankers, .*got int"),
+        (3, "'companions' must be a list of rankers .*got int"),
         ([nn.Identity()], r"'companions\[0\]' must be a Ranker without par.*Identity"),
         ([build()], r"'companions\[0\]' must be a Ranker without par.*Recommender"),
-        ([EASE(6, 8, PAIRS)], r"'companions\[0\]' must have .* 6 and 7, got 6 and 8"),
+        (
+            [EASE(6, 8, PAIRS)],
+            r"'companions\[0\]' must have the 6 users .*, got 6 and 8",
+        ),
     ],
 )
 def test_wrong_companions(companions, message):
