@@ -1,4 +1,4 @@
-"""What a training step costs in Python, besides the work of torch."""
+"""The Python overhead of a training step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyg_irllrec.utils import bipartite_edge_index
 PACKAGE = str(Path(pyg_irllrec.__file__).parent)
 
 
-def test_a_step_of_the_full_method_runs_few_frames_and_checks_at_the_door():
+def test_a_step_of_the_full_method_runs_few_frames_and_checks():
     generator = torch.Generator().manual_seed(0)
     pairs = torch.randint(10, (2, 40), generator=generator)
     model = IRLLRec(
@@ -47,6 +47,6 @@ def test_a_step_of_the_full_method_runs_few_frames_and_checks_at_the_door():
         for name, number in frames.items()
         if name.startswith(('check_', '_check'))
     }
-    # Of the batch by the model and by the alignment, which can be called alone.
+    # Once in the model and once in the alignment, which can also be called directly.
     assert checks.pop('check_triplets') <= 2
     assert sum(checks.values()) <= 3, checks

@@ -1,4 +1,4 @@
-"""What all modules have in common."""
+"""The properties that all modules share."""
 
 from __future__ import annotations
 
@@ -126,11 +126,11 @@ def test_reset_parameters_gives_a_new_module(name):
         ('TwoViewBackbone', "embedding_dim=4, negatives='batch')"),
     ],
 )
-def test_prints_what_it_was_given(name, shown):
+def test_repr_shows_the_arguments(name, shown):
     assert shown in str(build(name))
 
 
-def test_a_subclass_prints_what_it_passes_on():
+def test_repr_of_a_subclass_shows_inherited_arguments():
     class Mine(nn.LightGCN):
         def __init__(self, num_users, num_items):
             super().__init__(num_users, num_items, 4, num_layers=1)
@@ -173,7 +173,7 @@ CHOICES = {
 @pytest.mark.parametrize(
     'name', [name for name in MODULES if issubclass(getattr(nn, name), nn.Backbone)]
 )
-def test_a_backbone_holds_the_arguments_that_it_was_given(name):
+def test_a_backbone_stores_its_arguments(name):
     parameters = inspect.signature(getattr(nn, name)).parameters
     given = {}
     for key, parameter in parameters.items():

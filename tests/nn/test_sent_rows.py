@@ -13,7 +13,7 @@ from tests.nn.text_models import PAIRWISE, TRIPLETS, build, step
 
 
 class Events(list):
-    """What a stub of CUDA was asked for, in order."""
+    """The calls of a CUDA stub, in order."""
 
     def stream(self, name: str) -> Stream:
         return Stream(name, self)
@@ -37,7 +37,7 @@ class Event:
 
 @pytest.fixture
 def events(monkeypatch):
-    """A stub of CUDA, on which the model lies."""
+    """A CUDA stub, so that the model seems to be on a GPU."""
     found = Events()
     empty = torch.empty
 
@@ -86,7 +86,7 @@ def test_rows_that_are_sent_ahead_give_the_same_step(events):
     kept = [f'main keeps {(DISTINCT, width)}' for width in (6, 5)]
     kept.append(f'main keeps {(TRIPLETS.numel(),)}')
     assert events[4:] == ['main waits for side', *kept]
-    assert model._sender.find(batch) is None  # It was for one step.
+    assert model._sender.find(batch) is None  # Rows are found only once.
 
 
 def test_a_batch_that_was_not_sent_is_sent_when_it_is_read(events):

@@ -36,7 +36,7 @@ def test_wrong_width():
 
 
 def test_weights_are_xavier_uniform():
-    """The bound of torch's own, 1 / sqrt(in), is less than half of it here."""
+    """The bound of torch's default, 1 / sqrt(in), is less than half of this one."""
     projector = TextProjector(100, 2, hidden_channels=20)
     bound = (6 / 120) ** 0.5
     assert 0.2 < projector[0].weight.abs().max() <= bound

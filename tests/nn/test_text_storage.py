@@ -70,7 +70,7 @@ def test_a_failed_move_leaves_the_texts(monkeypatch):
 
 @pytest.mark.parametrize('kind', ['half', 'host'])
 def test_chunks_take_memory_one_at_a_time(kind, monkeypatch):
-    """What autograd keeps does not grow with the rows, but for the output."""
+    """Apart from the output, what autograd saves does not grow with the rows."""
     monkeypatch.setattr(storage, '_ROWS_AT_ONCE', 10)
     text = storage.store_text(torch.randn(95, 7), kind)
     tower, rows, kept = TextProjector(7, 2), [], []
@@ -102,7 +102,8 @@ def test_both_towers_read_texts_in_one_pass(monkeypatch):
     assert [name for name, _ in read] == ['student', 'teacher'] * 3
     assert all(read[at][1] == read[at + 1][1] for at in (0, 2, 4))
     total.backward()
-    assert [name for name, _ in read[6:]] == ['student'] * 3  # Read again for it alone.
+    # Only the student is recomputed in the backward pass.
+    assert [name for name, _ in read[6:]] == ['student'] * 3
 
 
 def test_chunks_are_recomputed_under_the_same_autocast(monkeypatch):

@@ -1,4 +1,4 @@
-"""Small models with texts, and a step of them."""
+"""Small models with texts, and a training step."""
 
 from __future__ import annotations
 

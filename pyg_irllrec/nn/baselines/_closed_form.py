@@ -15,10 +15,10 @@ from pyg_irllrec.nn.models.recommendation import Scorer
 from pyg_irllrec.utils.checks import check_index, check_not_negative
 from pyg_irllrec.utils.user_items import UserItems
 
-_BLOCK = 1024  # Items whose co-occurrences are counted at once.
-_OPEN = -1.0  # An option that is neither given nor chosen.
+_BLOCK = 1024  # Rows of the co-occurrence matrix that are computed at once.
+_OPEN = -1.0  # Marks an option that is neither given nor chosen.
 
-_MOST_USERS = 3000  # That options are chosen on.
+_MOST_USERS = 3000  # The most validation users that options are chosen on.
 
 Options = dict[str, float]
 Gain = Callable[[Options], float]
@@ -27,23 +27,23 @@ _coo_matrix = partial(torch.sparse_coo_tensor, check_invariants=False)
 
 
 class ClosedForm(Ranker):
-    r"""A ranker that follows from interactions without training. It is solved when it
-    first scores, on the device where it is then, and anew after its options or its
-    device have changed.
+    r"""The base class of rankers that are computed from interactions in closed form,
+    without training. The solution is computed at the first call for scores, on the
+    current device, and again after the options or the device have changed.
 
-    The interactions belong to the model: they move with it but are not saved with it,
-    and neither is the solution. The state of the model is its options alone: build it
-    from the same interactions, then load them.
+    The interactions move with the model, but neither they nor the solution are saved.
+    The state dict contains only the options: to load it, build the model from the same
+    interactions first.
     """
 
     interactions: Tensor
 
     _grids: ClassVar[dict[str, tuple[float, ...]]] = {}
-    """What :meth:`calibrate` chooses from, by axis, in ascending order."""
+    """The values that :meth:`calibrate` tries, by axis, in ascending order."""
     _starts: ClassVar[Options] = {}
-    """Where it starts, by axis, each on its grid."""
+    """The start of the search by axis, a value of its grid."""
     _defaults: ClassVar[Options] = {}
-    """The values of open options until :meth:`calibrate`."""
+    """The values of open options before :meth:`calibrate`."""
 
     def __init__(
         self,
@@ -66,14 +66,14 @@ class ClosedForm(Ranker):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        r"""Forget what :meth:`calibrate` has chosen."""
-        # Not a buffer, which would change its precision with the model.
+        r"""Reset the options that :meth:`calibrate` has chosen."""
+        # Not a buffer, whose precision would change with that of the model.
         self._chosen = torch.tensor([*self._given.values()], dtype=torch.float64)
 
     @property
     def options(self) -> Options:
-        r"""The values in use, which are those given, those that :meth:`calibrate` has
-        chosen, and defaults for what is open."""
+        r"""The values in use: those given, those that :meth:`calibrate` has chosen, and
+        the defaults of open options."""
         return {
             name: self._defaults[name] if value == _OPEN else value
             for name, value in zip(self._given, self._chosen.tolist())
@@ -93,20 +93,20 @@ class ClosedForm(Ranker):
         k: int = 20,
         progress: bool = False,
     ) -> None:
-        r"""Choose the options that were not given, by the sum of Recall@k and NDCG@k
-        on validation alone, uphill on a grid, and on at most 3000 of its users.
+        r"""Choose the options that were not given: those with the best sum of Recall@k
+        and NDCG@k on validation, found by hill climbing on a grid, on at most 3000
+        users.
 
         Args:
             label (UserItems): The interactions held out for validation.
-            exclude (UserItems): The interactions to mask, those of training.
-            k (int): The cut-off; the number of items where that is smaller.
-                (default: :obj:`20`)
-            progress (bool): Whether to show what is tried: a bar on a terminal, else
-                one line on the standard error. (default: :obj:`False`)
+            exclude (UserItems): The interactions to mask, usually those of training.
+            k (int): The cut-off, at most the number of items. (default: :obj:`20`)
+            progress (bool): Whether to show progress: a bar on a terminal, otherwise
+                one line on standard error. (default: :obj:`False`)
 
         Raises:
-            ValueError: If the interactions are of other numbers of users or items, none
-                is held out, or a score is NaN or infinite.
+            ValueError: If the interactions have other numbers of users or items than
+                the model, :obj:`label` is empty, or a score is NaN or infinite.
         """
         self._check_validation(label, exclude, k, progress)
         axes = self._axes()
@@ -116,7 +116,7 @@ class ClosedForm(Ranker):
         note_choosing(f'the options of {name} ({size} items)', progress)
         label = _sample(label)
         known: dict[tuple[float, ...], float] = {}
-        self._solution = None  # Beside what is tried it may not fit.
+        self._solution = None  # Frees memory for the trials.
         with (
             torch.autocast(self.device.type, enabled=False),
             counting_trials(f'{name}, {size} items', progress) as count,
@@ -128,7 +128,7 @@ class ClosedForm(Ranker):
                 key = tuple(point.values())
                 if key not in known:
                     known[key] = -math.inf
-                    options = self._at(point)
+                    options = self._options_at(point)
                     if self._is_solvable(options):
                         scorer = trials(options)
                         found = measure(
@@ -141,20 +141,20 @@ class ClosedForm(Ranker):
 
             start = {name: self._starts[name] for name in axes}
             best = _best_point(start, self._grids, gain)
-        self._choose(self._at(best))
+        self._choose(self._options_at(best))
 
     def _axes(self) -> list[str]:
-        r"""What :meth:`calibrate` searches, by the cost of a step, the dearest first:
-        a step of the first is made with the best of the others."""
+        r"""Return the axes that :meth:`calibrate` searches, the most expensive first:
+        for each value of the first axis, the others are optimised."""
         return [name for name, value in self._given.items() if value == _OPEN]
 
-    def _at(self, point: Options) -> Options:
-        r"""The options at a point of the search."""
+    def _options_at(self, point: Options) -> Options:
+        r"""Return the options at a point of the search."""
         return {name: point.get(name, value) for name, value in self._given.items()}
 
     def _trials(self, users: Tensor) -> Callable[[Options], Scorer]:
-        r"""What gives the scores of some users with some options. A subclass overrides
-        it where options share work."""
+        r"""Return a function that scores some users with given options. A subclass
+        overrides this method if options share work."""
 
         def trial(options: Options) -> Scorer:
             self._choose(options)
@@ -163,20 +163,20 @@ class ClosedForm(Ranker):
         return trial
 
     def _is_solvable(self, options: Options) -> bool:
-        r"""Whether there is enough memory to solve it with these options."""
+        r"""Whether the memory suffices to compute the solution for these options."""
         return True
 
     def _choose(self, options: Options) -> None:
         self._chosen = torch.tensor([*options.values()], dtype=torch.float64)
 
     def score(self, users: Tensor) -> Tensor:
-        r"""The scores of all items for a batch of users.
+        r"""Return the scores of all items for a batch of users.
 
         Args:
             users (torch.Tensor): User ids, of shape :math:`(B)`.
 
         Raises:
-            ValueError: If :obj:`users` holds no ids of users.
+            ValueError: If :obj:`users` contains an invalid id.
         """
         check_index('users', users, self.num_users, may_be_empty=True)
         items, solution = self._solved()
@@ -184,17 +184,17 @@ class ClosedForm(Ranker):
         return self._score(solution, row, item, users.numel())
 
     def score_items(self, items: Tensor) -> Tensor:
-        r"""The scores of all items for somebody who is not among the users.
+        r"""Return the scores of all items for a new user.
 
         Args:
-            items (torch.Tensor): The ids of their items, distinct, of shape
+            items (torch.Tensor): The distinct ids of the user's items, of shape
                 :math:`(n)`.
 
         Returns:
             Scores of shape :math:`(1, I)`.
 
         Raises:
-            ValueError: If :obj:`items` holds no ids of items.
+            ValueError: If :obj:`items` contains an invalid id.
         """
         check_index('items', items, self.num_items, may_be_empty=True)
         _, solution = self._solved()
@@ -202,9 +202,9 @@ class ClosedForm(Ranker):
 
     def _solved(self) -> tuple[UserItems, Any]:
         key = (self.device, tuple(self.options.values()))
-        solution = self._solution  # Another thread may solve it too.
+        solution = self._solution  # Another thread may change it.
         if solution is None or solution[0] != key:
-            solution = self._solution = None  # Two of them may not fit.
+            solution = self._solution = None  # Two solutions may not fit in memory.
             sizes = self.num_users, self.num_items
             with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
                 items = UserItems(self.interactions, *sizes)
@@ -212,31 +212,33 @@ class ClosedForm(Ranker):
         return solution[1:]
 
     def get_solution(self) -> tuple[Tensor, ...]:
-        r"""What scores are read from, solved where it is not yet: to be saved with the
-        options and the interactions, for :meth:`set_solution`."""
+        r"""Return the tensors of the solution, which is computed if necessary. Save
+        them with the options and the interactions, and restore them with
+        :meth:`set_solution`."""
         _, solution = self._solved()
         return solution if isinstance(solution, tuple) else (solution,)
 
     def set_solution(self, solution: Sequence[Tensor]) -> None:
-        r"""Take the solution of another one with these interactions and options, on
-        this device, which is not solved again."""
+        r"""Set a solution that :meth:`get_solution` returned for the same interactions
+        and options, so that it is not computed again."""
         key = (self.device, tuple(self.options.values()))
         items = UserItems(self.interactions, self.num_users, self.num_items)
         parts = tuple(part.to(self.device) for part in solution)
         self._solution = (key, items, parts[0] if len(parts) == 1 else parts)
 
     def _solve(self) -> Any:
-        r"""What :meth:`_score` reads, from the interactions and the options."""
+        r"""Compute the solution that :meth:`_score` reads, from the interactions and
+        the options."""
         raise NotImplementedError
 
     def _score(self, solution: Any, row: Tensor, item: Tensor, num_rows: int) -> Tensor:
-        r"""The scores of users whose items are given as pairs of row and item, sorted
-        by row."""
+        r"""Return the scores of users whose items are given as pairs of row and item,
+        sorted by row."""
         raise NotImplementedError
 
     def _cooccurrences(self) -> Iterator[tuple[slice, Tensor]]:
-        r"""How many users two items share, a block of rows of
-        :math:`\mathbf{X}^{\top} \mathbf{X}` at a time."""
+        r"""Yield the numbers of users that two items share, in blocks of rows of
+        :math:`\mathbf{X}^{\top} \mathbf{X}`."""
         user, item = self.interactions
         ones = torch.ones(user.numel(), device=user.device)
         sizes = (self.num_users, self.num_items)
@@ -253,7 +255,7 @@ class ClosedForm(Ranker):
             yield slice(start, stop), torch.sparse.mm(part, x).to_dense()
 
     def extra_repr(self) -> str:
-        r"""The arguments, and the options that :meth:`calibrate` has chosen."""
+        r"""Return the arguments, and the options that :meth:`calibrate` has chosen."""
         chosen = [
             f'{name}={value:g}'
             for (name, given), value in zip(self._given.items(), self._chosen.tolist())
@@ -262,28 +264,28 @@ class ClosedForm(Ranker):
         return ', '.join([super().extra_repr(), *chosen])
 
     def get_extra_state(self) -> Tensor:
-        r"""The options, as a part of :meth:`state_dict`."""
+        r"""Return the options, for :meth:`state_dict`."""
         return self._chosen.clone()
 
     def set_extra_state(self, state: Tensor) -> None:
-        r"""Take the options of another.
+        r"""Set the options, from a state dict.
 
         Raises:
-            ValueError: If it has other options.
+            ValueError: If the state is not that of a model with the same options.
         """
         if not isinstance(state, Tensor) or state.shape != self._chosen.shape:
             raise ValueError(
-                f"'state' must hold the {self._chosen.numel()} options of "
+                f"'state' must be a tensor of the {self._chosen.numel()} options of "
                 f'{type(self).__name__}, got {state!r}'
             )
         self._chosen = state.detach().cpu().double()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, '_solution': None}  # Solved anew where it is read.
+        return {**self.__dict__, '_solution': None}  # Computed again if needed.
 
 
 def _sample(label: UserItems) -> UserItems:
-    r"""The interactions of so many users that options can be told apart."""
+    r"""Return the interactions of a sample of users, evenly spread over ids."""
     users = label.degree.nonzero().flatten()
     if users.numel() <= _MOST_USERS:
         return label
@@ -296,8 +298,8 @@ def _sample(label: UserItems) -> UserItems:
 def _best_point(
     start: Options, grids: dict[str, tuple[float, ...]], gain: Gain
 ) -> Options:
-    r"""The best point uphill on the first axis, with the best that is uphill on the
-    others at each of its steps."""
+    r"""Climb along the first axis. At each of its values, climb along the other axes
+    until no step improves the gain."""
     first, *others = start
 
     def refine(point: Options) -> Options:
@@ -318,7 +320,8 @@ def _climb(
     gain: Gain,
     refine: Callable[[Options], Options] = lambda point: point,
 ) -> Options:
-    r"""The best point uphill on one axis, each step of which is refined."""
+    r"""Climb along one axis, from a point whose neighbours are refined before they are
+    compared."""
     place = grid.index(point[name])
     start = best = refine(point)
     for step in (1, -1):

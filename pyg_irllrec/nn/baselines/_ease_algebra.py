@@ -5,18 +5,19 @@ from torch import Tensor
 
 
 def invert(matrix: Tensor) -> Tensor:
-    r"""The inverse of a symmetric positive definite matrix, which is overwritten."""
+    r"""Invert a symmetric positive definite matrix in place."""
     torch.cholesky_inverse(_factorise(matrix), out=matrix)
     return matrix
 
 
 def invert_by_users(x: Tensor, ridge: float) -> Tensor:
-    r""":math:`(\mathbf{X}^{\top} \mathbf{X} + \lambda)^{-1}` of interactions with fewer
-    users than items, by a factor :math:`\mathbf{L}` of users x users,
-    :math:`\mathbf{L} \mathbf{L}^{\top} = \mathbf{X} \mathbf{X}^{\top} + \lambda`."""
+    r"""Return :math:`(\mathbf{X}^{\top} \mathbf{X} + \lambda)^{-1}` for interactions
+    with fewer users than items, from the Cholesky factor :math:`\mathbf{L}
+    \mathbf{L}^{\top} = \mathbf{X} \mathbf{X}^{\top} + \lambda` of size users x
+    users."""
     shared = x @ x.t()
     if ridge < torch.finfo(x.dtype).eps * float(shared.diagonal().max()):
-        raise _not_invertible()  # It would be lost in rounding.
+        raise _not_invertible()  # Rounding would remove the ridge.
     shared.diagonal().add_(ridge)
     half = torch.linalg.solve_triangular(_factorise(shared), x, upper=False)
     inverse: Tensor = (half.t() @ half).div_(-ridge)
@@ -25,12 +26,11 @@ def invert_by_users(x: Tensor, ridge: float) -> Tensor:
 
 
 def text_model(text: Tensor, l2_weight: float) -> tuple[Tensor, Tensor]:
-    r"""The matrix :math:`\mathbf{Q}` and the diagonal :math:`\mathbf{d}` with which
-    :math:`\mathbf{1} - \mathbf{S} = (\mathbf{1} - \mathbf{Q} \mathbf{T}^{\top}) /
-    \mathbf{d}`, where :math:`\mathbf{S}` is the model of texts. With few columns of
-    text the inverse that it needs is one of low rank,
-    :math:`(\mathbf{T} \mathbf{T}^{\top} + \rho)^{-1} =
-    (1 - \mathbf{Q} \mathbf{T}^{\top}) / \rho`."""
+    r"""Return the matrix :math:`\mathbf{Q}` and the diagonal :math:`\mathbf{d}` such
+    that :math:`\mathbf{1} - \mathbf{S} = (\mathbf{1} - \mathbf{Q} \mathbf{T}^{\top}) /
+    \mathbf{d}`, where :math:`\mathbf{S}` is the model of texts. For texts with few
+    columns, it needs only an inverse of low rank, :math:`(\mathbf{T} \mathbf{T}^{\top}
+    + \rho)^{-1} = (1 - \mathbf{Q} \mathbf{T}^{\top}) / \rho`."""
     small = text.t() @ text
     small.diagonal().add_(l2_weight)
     mixed = torch.linalg.solve(small, text.t()).t()
@@ -47,6 +47,6 @@ def _factorise(matrix: Tensor) -> Tensor:
 
 def _not_invertible() -> ValueError:
     return ValueError(
-        "'l2_weight' must be larger for these interactions: with it "
-        'the matrix of co-occurrences cannot be inverted'
+        "'l2_weight' must be larger for these interactions: the matrix of "
+        'co-occurrences cannot be inverted, raise it'
     )

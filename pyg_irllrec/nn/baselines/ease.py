@@ -15,60 +15,60 @@ from pyg_irllrec.nn.models.recommendation import Scorer
 from pyg_irllrec.utils.checks import check_count, check_positive, check_vectors
 from pyg_irllrec.utils.user_items import UserItems
 
-_MATRICES = 3  # Of items x items that are in memory at once.
-_FEW_USERS = 2  # Items per user, from which users x users are factorised.
-_MAX_CONDITION = 1e4  # Beyond which float32 loses too many digits.
+_MATRICES = 3  # The number of item x item matrices in memory at once.
+_FEW_USERS = 2  # At this many items per user, factorise a user x user matrix.
+_MAX_CONDITION = 1e4  # Above it, float32 loses too many digits.
 
 
 class EASE(ClosedForm):
     r"""The linear model of the `"Embarrassingly Shallow Autoencoders for Sparse Data"
-    <https://arxiv.org/abs/1905.03375>`_ paper, which is hard to beat where there are
-    few items. Scores are :math:`\mathbf{X} \mathbf{B}`, where :math:`\mathbf{B}`
-    predicts interactions from the others of the same user:
+    <https://arxiv.org/abs/1905.03375>`_ paper, a strong baseline if there are few
+    items. Scores are :math:`\mathbf{X} \mathbf{B}`, where :math:`\mathbf{B}` predicts
+    each interaction from the user's other interactions:
 
     .. math::
         \min_{\mathbf{B}} \|\mathbf{X} - \mathbf{X} \mathbf{B}\|^2 + \lambda
         \|\mathbf{B}\|^2 + \mu \|\mathbf{B} - \mathbf{S}\|^2 \quad \text{with} \quad
         \text{diag}(\mathbf{B}) = 0
 
-    :math:`\mathbf{S}` is the same model of the texts of items in place of
-    interactions, :math:`\mathbf{X}^{\top} \mathbf{X}` being the cosines of texts and
-    :math:`\lambda` :obj:`text_l2_weight`; without texts :math:`\mu = 0`.
+    :math:`\mathbf{S}` is the same model computed from item texts instead of
+    interactions: :math:`\mathbf{X}^{\top} \mathbf{X}` is replaced by the cosines of
+    texts, and :math:`\lambda` by :obj:`text_l2_weight`. Without texts, :math:`\mu = 0`.
 
-    It is solved exactly when it first scores, in :math:`O(I^3)`, or in
-    :math:`O(I^2 \cdot U)` where users are at most half as many as items. Memory is
-    three matrices of :math:`I \times I` while solving, one afterwards. They are in
-    :obj:`float32`, and in :obj:`float64` while solving where :math:`\lambda` is so
-    small that :obj:`float32` is not precise enough.
+    The exact solution is computed at the first call for scores, in :math:`O(I^3)`, or
+    in :math:`O(I^2 \cdot U)` if there are at least twice as many items as users. This
+    takes three :math:`I \times I` matrices in memory, and one afterwards. They are in
+    :obj:`float32`. If :math:`\lambda` is too small for this precision, the solution is
+    computed in :obj:`float64`.
 
-    The interactions and the texts belong to the model: they move with it but are not
-    saved with it, and neither is the solution. What :obj:`state_dict()` holds is the
-    options that :meth:`calibrate` has chosen: to load it, build the model from the same
-    interactions first.
+    The interactions and texts move with the model, but neither they nor the solution
+    are saved. The state dict contains only the options that :meth:`calibrate` has
+    chosen: to load it, build the model from the same interactions first.
 
-    Where :math:`\lambda` and :math:`\mu` are both open, :meth:`calibrate` searches
-    their sum and the share of :math:`\mu`: what costs :math:`O(I^3)` depends on the sum
-    alone. It keeps the scores of the users that it measures, at most 3000.
+    If both :math:`\lambda` and :math:`\mu` are left open, :meth:`calibrate` searches
+    their sum and the share of :math:`\mu` in it, because the step in :math:`O(I^3)`
+    depends only on the sum. It keeps the scores of the users that it evaluates, at most
+    3000.
 
     Args:
         num_users (int): The number of users.
         num_items (int): The number of items.
         interactions (torch.Tensor): User and item ids of *training* interactions, of
-            shape :math:`(2, |\mathcal{E}|)`; repeated ones count once.
+            shape :math:`(2, |\mathcal{E}|)`; repeated interactions count once.
         l2_weight (float, optional): :math:`\lambda`, above 0. (default: :obj:`None`,
-            chosen by :meth:`calibrate`, and 200 until then)
+            chosen by :meth:`calibrate`, 200 before)
         item_text (torch.Tensor, optional): Text embeddings of items, of shape
             :math:`(I, D_t)`; a row of zeros is an item without a text.
             (default: :obj:`None`)
         text_weight (float, optional): :math:`\mu`. (default: :obj:`None`, chosen by
-            :meth:`calibrate`, and 200 until then)
+            :meth:`calibrate`, 200 before)
         text_l2_weight (float, optional): :math:`\lambda` of the texts, above 0.
-            (default: :obj:`None`, chosen by :meth:`calibrate`, and 10 until then)
-        max_bytes (int): The most memory to take for the matrices.
+            (default: :obj:`None`, chosen by :meth:`calibrate`, 10 before)
+        max_bytes (int): The maximum memory of the matrices.
             (default: :obj:`4294967296`, 4 GiB)
 
     Raises:
-        ValueError: If an id or an option is out of range, the texts do not fit, or the
+        ValueError: If an id or an option is out of range, the texts are invalid, or the
             matrices need more memory than :obj:`max_bytes`.
 
     Example:
@@ -117,9 +117,9 @@ class EASE(ClosedForm):
         max_bytes: int = 2**32,
     ) -> None:
         options = {'l2_weight': l2_weight}
-        of_text = {'text_weight': text_weight, 'text_l2_weight': text_l2_weight}
+        text_options = {'text_weight': text_weight, 'text_l2_weight': text_l2_weight}
         if item_text is not None:
-            options |= of_text
+            options |= text_options
         super().__init__(num_users, num_items, interactions, options)
         for name in ('l2_weight', 'text_l2_weight'):
             value = options.get(name)
@@ -129,7 +129,7 @@ class EASE(ClosedForm):
             check_vectors('item_text', item_text, num_items, 'per item')
             item_text = unit_norm(item_text.detach().float())
         else:
-            for name, value in of_text.items():
+            for name, value in text_options.items():
                 if value is not None:
                     raise ValueError(
                         f"'{name}' must be None without 'item_text', got {value!r}"
@@ -150,7 +150,7 @@ class EASE(ClosedForm):
         dtype = self._precision(ridge)
         self._check_memory(dtype)
         inverse = self._invert(ridge, dtype)
-        # B without the constraint is P (G + mu S) = 1 - lambda P - mu P (1 - S).
+        # Without the constraint, B = P (G + mu S) = 1 - lambda P - mu P (1 - S).
         diagonal = inverse.diagonal().clone()
         weight = inverse * -l2_weight
         if self.item_text is not None and text_weight > 0:
@@ -166,22 +166,22 @@ class EASE(ClosedForm):
         return weight.float()
 
     def _axes(self) -> list[str]:
-        # What is inverted depends on the sum of two options alone: where both are open,
-        # it is searched, and their shares of it.
+        # The inverse depends only on the sum of two options: if both are open, search
+        # the sum and the share of the second.
         axes = super()._axes()
         if {'l2_weight', 'text_weight'} <= {*axes}:
             return ['ridge', 'share', *axes[2:]]
         return axes
 
-    def _at(self, point: Options) -> Options:
+    def _options_at(self, point: Options) -> Options:
         if 'ridge' in point:
             text_weight = point['ridge'] * point['share']
-            of_sum = {
+            weights = {
                 'l2_weight': point['ridge'] - text_weight,
                 'text_weight': text_weight,
             }
-            point = point | of_sum
-        return super()._at(point)
+            point = point | weights
+        return super()._options_at(point)
 
     def _trials(self, users: Tensor) -> Callable[[Options], Scorer]:
         gram = None if self._has_few_users() else self._gram()
@@ -204,7 +204,7 @@ class EASE(ClosedForm):
     def _invert(
         self, ridge: float, dtype: torch.dtype, gram: Optional[Tensor] = None
     ) -> Tensor:
-        r"""The inverse of :math:`\mathbf{X}^{\top} \mathbf{X}` plus a ridge."""
+        r"""Invert :math:`\mathbf{X}^{\top} \mathbf{X}` plus a ridge."""
         if self._has_few_users():
             user, item = self.interactions
             size = (self.num_users, self.num_items)
@@ -225,13 +225,14 @@ class EASE(ClosedForm):
         return self._memory(self._precision(_ridge(options))) <= self.max_bytes
 
     def _precision(self, ridge: float) -> torch.dtype:
-        r"""The dtype that is precise enough to invert it with this ridge."""
+        r"""Return a dtype that is precise enough to invert the matrix with this
+        ridge."""
         user, item = self.interactions
         degree = torch.bincount(user, minlength=self.num_users).double()
         sums = degree.new_zeros(self.num_items).index_add_(0, item, degree[user])
-        # The sums of the rows of X^T X, which bound its largest eigenvalue.
-        needs_more = float(sums.max()) > _MAX_CONDITION * ridge
-        return torch.float64 if needs_more else torch.float32
+        # The row sums of X^T X bound its largest eigenvalue.
+        is_ill_conditioned = float(sums.max()) > _MAX_CONDITION * ridge
+        return torch.float64 if is_ill_conditioned else torch.float32
 
     def _memory(self, dtype: torch.dtype) -> int:
         return _MATRICES * self.num_items**2 * dtype.itemsize
@@ -239,13 +240,13 @@ class EASE(ClosedForm):
     def _check_memory(self, dtype: torch.dtype) -> None:
         needed = self._memory(dtype)
         if needed > self.max_bytes:
-            advice = 'take ItemKNN, or fewer items (transforms.KCore)'
+            advice = 'use ItemKNN, or fewer items (transforms.KCore)'
             if dtype is torch.float64:
-                advice = "raise 'l2_weight', with which float32 is precise enough"
+                advice = "raise 'l2_weight', so that float32 is precise enough"
             raise ValueError(
                 f"'max_bytes' must be at least {needed} for {_MATRICES} matrices of "
                 f'{self.num_items} x {self.num_items} items in {dtype}, got '
-                f'{self.max_bytes}: raise it if there is as much memory, or {advice}'
+                f'{self.max_bytes}: raise it if there is enough memory, or {advice}'
             )
 
 

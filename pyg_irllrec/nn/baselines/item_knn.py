@@ -10,15 +10,17 @@ from pyg_irllrec.utils.checks import check_count, check_not_negative
 
 
 class ItemKNN(ClosedForm):
-    r"""Items that are like those of the user: the score of an item is the sum of its
-    similarities to them, which counts the users that two items share,
+    r"""Item-based nearest neighbours: the score of an item is the sum of its
+    similarities to the user's items. The similarity counts the users that two items
+    share:
 
     .. math::
         s_{ij} = \frac{|\mathcal{U}_i \cap \mathcal{U}_j|}{(|\mathcal{U}_i|
         |\mathcal{U}_j|)^{\alpha} + h}
 
-    With :math:`\alpha = 1/2` and :math:`h = 0` this is the cosine. Each item has its
-    most similar others alone: memory is :math:`I \times \text{num\_neighbors}`.
+    With :math:`\alpha = 1/2` and :math:`h = 0`, this is the cosine. Only the most
+    similar items of each item are kept, which takes :math:`I \times
+    \text{num\_neighbors}` memory.
 
     The interactions are not saved with the model, see :class:`~pyg_irllrec.nn.EASE`.
 
@@ -26,13 +28,12 @@ class ItemKNN(ClosedForm):
         num_users (int): The number of users.
         num_items (int): The number of items.
         interactions (torch.Tensor): User and item ids of *training* interactions, of
-            shape :math:`(2, |\mathcal{E}|)`; repeated ones count once.
-        exponent (float, optional): :math:`\alpha`. The larger, the less popular are the
-            items recommended. (default: :obj:`None`, chosen by :meth:`calibrate`, and
-            0.3 until then)
-        shrinkage (float): :math:`h`, which makes similarities of few users smaller.
+            shape :math:`(2, |\mathcal{E}|)`; repeated interactions count once.
+        exponent (float, optional): :math:`\alpha`. Larger values recommend less popular
+            items. (default: :obj:`None`, chosen by :meth:`calibrate`, 0.3 before)
+        shrinkage (float): :math:`h`, which reduces similarities that rest on few users.
             (default: :obj:`0.0`)
-        num_neighbors (int): The most similar items that each item has.
+        num_neighbors (int): The number of similar items to keep for each item.
             (default: :obj:`500`)
 
     Raises:

@@ -7,7 +7,7 @@ from pyg_irllrec.nn.baselines._closed_form import ClosedForm
 
 
 class Popularity(ClosedForm):
-    r"""The same ranking for everybody: items by the number of their interactions.
+    r"""The same ranking for all users: items by their number of interactions.
 
     The interactions are not saved with the model, see :class:`~pyg_irllrec.nn.EASE`.
 
@@ -15,7 +15,7 @@ class Popularity(ClosedForm):
         num_users (int): The number of users.
         num_items (int): The number of items.
         interactions (torch.Tensor): User and item ids of *training* interactions, of
-            shape :math:`(2, |\mathcal{E}|)`; repeated ones count once.
+            shape :math:`(2, |\mathcal{E}|)`; repeated interactions count once.
 
     Raises:
         ValueError: If an id is out of range.

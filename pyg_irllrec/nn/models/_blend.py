@@ -6,24 +6,24 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-_STEPS = 20  # Of the way from a blend to a single ranker.
+_STEPS = 20  # Steps on the line from a blend to a single ranker.
 _MAX_MOVES = 10
-_LEAST_GAIN = 1e-3  # Less is noise: validation is no larger than it is.
+_LEAST_GAIN = 1e-3  # Smaller gains are noise on a validation set of usual size.
 
 
 def standardise(score: Tensor) -> Tensor:
-    r"""The scores of each user with mean 0 and deviation 1, all 0 where they are all
-    the same."""
+    r"""Scale the scores of each user to mean 0 and standard deviation 1; if all are
+    equal, to 0."""
     score = score.float()
     centred = score - score.mean(dim=1, keepdim=True)
     deviation = centred.square().mean(dim=1, keepdim=True).sqrt()
-    # Of equal scores rounding leaves something.
+    # Rounding leaves a small deviation between equal scores.
     least = 1e-6 * score.abs().amax(dim=1, keepdim=True)
     return centred * (deviation > least) / deviation.clamp(min=1e-30)
 
 
 def blend(scores: Sequence[Optional[Tensor]], weights: Sequence[float]) -> Tensor:
-    r"""The weighted sum of scores; those of weight 0 are not read."""
+    r"""Return the weighted sum of scores. Scores with weight 0 are not read."""
     first, *others = (
         score * w for score, w in zip(scores, weights) if score is not None and w
     )
@@ -33,9 +33,9 @@ def blend(scores: Sequence[Optional[Tensor]], weights: Sequence[float]) -> Tenso
 def best_blend(
     measure: Callable[[list[list[float]]], Tensor], num_rankers: int
 ) -> list[float]:
-    r"""The weights, of sum 1, of the blend that is measured best, found from the best
-    single ranker by moves towards another. :obj:`measure` gives the metrics of each of
-    several weights, of shape :math:`(N, 2)`."""
+    r"""Return the weights of the best blend, whose sum is 1. The search starts at the
+    best single ranker and moves towards other rankers. :obj:`measure` returns the
+    metrics of :math:`N` blends, of shape :math:`(N, 2)`."""
     singles = torch.eye(num_rankers, dtype=torch.float64)
     metrics = measure(singles.tolist())
     scale = metrics.amax(dim=0).clamp(min=1e-30)

@@ -14,7 +14,7 @@ from pyg_irllrec.nn.models.recommendation import check_best, check_scores, mask
 from pyg_irllrec.utils.user_items import UserItems
 
 Variants = Callable[[Tensor], Iterable[Tensor]]
-"""Several scores of all items for a batch of users, each of shape :math:`(B, I)`."""
+"""Maps a batch of users to several variants of scores, each of shape :math:`(B, I)`."""
 
 _BATCH_SIZE = 128
 
@@ -28,8 +28,8 @@ def measure(
     k: int,
     device: torch.device,
 ) -> Tensor:
-    r"""Recall@k and NDCG@k of each variant, of shape :math:`(N, 2)` in
-    :obj:`float64` on the CPU. The scores of one batch are in memory at a time."""
+    r"""Return Recall@k and NDCG@k of each variant, of shape :math:`(N, 2)`, in
+    :obj:`float64` on the CPU. Only the scores of one batch are in memory at a time."""
     label, exclude = label.to(device), exclude.to(device)
     k = min(k, label.num_items)
     metrics = [

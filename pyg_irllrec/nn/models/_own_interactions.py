@@ -1,4 +1,4 @@
-r"""The interactions that a model propagates over."""
+r"""The interactions in the graph of a model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def interactions_of(model: Recommender) -> Tensor:
-    r"""The pairs of users and items that a model propagates over, of shape
+    r"""Return the user and item ids of the edges in the graph of a model, of shape
     :math:`(2, E)`."""
     source, target = (end.long() for end in source_and_target(model.edge_index))
     rates = (source < model.num_users) & (target >= model.num_users)
@@ -23,8 +23,8 @@ def interactions_of(model: Recommender) -> Tensor:
 
 
 def check_interactions(model: Recommender, pairs: Tensor) -> None:
-    r"""Raise a :class:`ValueError` unless these are the interactions of the graph that
-    the model embeds."""
+    r"""Raise a :class:`ValueError` unless :obj:`pairs` are the interactions in the
+    graph of the model."""
     sizes = model.num_users, model.num_items
     own, given = (
         UserItems(interactions_of(model).cpu(), *sizes),
@@ -33,7 +33,7 @@ def check_interactions(model: Recommender, pairs: Tensor) -> None:
     common = int(given.intersect(own).sum())
     if not common == own.item.numel() == given.item.numel():
         raise ValueError(
-            "'data' must hold the interactions of the graph of 'model', "
-            f'{own.item.numel()}, got {given.item.numel()}, of which {common} are the '
-            'same: pass the graph that it was built from'
+            f"'data' must have the {own.item.numel()} interactions in the graph of "
+            f"'model', got {given.item.numel()}, of which {common} are the same: pass "
+            'the data that the model was built from'
         )

@@ -8,14 +8,16 @@ from tqdm import tqdm
 
 
 def note_choosing(what: str, progress: bool) -> None:
-    r"""One line in place of a bar, where there is no terminal to draw one on."""
+    r"""Print one line instead of a progress bar, if standard error is not a
+    terminal."""
     if progress and not sys.stderr.isatty():
         print(f'choosing {what} on validation', file=sys.stderr, flush=True)
 
 
 @contextmanager
 def counting_trials(what: str, progress: bool) -> Iterator[Callable[[int], object]]:
-    r"""Give what counts trials that are done, on a bar where there is a terminal."""
+    r"""Yield a function that counts completed trials, on a progress bar if standard
+    error is a terminal."""
     shown = progress and sys.stderr.isatty()
     with tqdm(desc=what, unit=' trials', disable=not shown) as bar:
         bar.refresh()  # The first trial may take minutes.

@@ -10,8 +10,8 @@ from torch.nn.functional import normalize
 from pyg_irllrec.functional import propagate
 from pyg_irllrec.utils.checks import check_count
 
-_WIDTH = 64  # Of a text: more is noise, and time.
-_ROWS_PER_CLUSTER = 256  # More move no centre.
+_WIDTH = 64  # Columns of a reduced text: more add noise and time.
+_ROWS_PER_CLUSTER = 256  # More rows do not move the centres.
 
 
 def cluster_texts(
@@ -22,33 +22,33 @@ def cluster_texts(
     num_clusters: int,
     num_layers: int = 3,
 ) -> Tensor:
-    r"""Clusters users and items by their texts and those of the nodes around them, on
-    the same graph that embeddings are propagated over:
+    r"""Cluster users and items by their texts and those of their neighbours in the
+    graph:
 
     .. math::
         \mathbf{x} = n \left( \sum_{l=0}^{L} \hat{\mathbf{A}}^l \mathbf{T} \right)
 
-    A text alone is a noisy witness of what its node is about. The rows of
-    :math:`\mathbf{T}` are of unit length, less the mean of their side, so that users
-    and items that are about the same share a cluster. It is k-means, seeded, and draws
-    nothing from torch's generator.
+    Neighbours reduce the noise of single texts. The rows of :math:`\mathbf{T}` have
+    unit length, minus the mean of their side, so that similar users and items share a
+    cluster. The clusters come from k-means with a fixed seed, which does not use
+    torch's random number generator.
 
     Args:
-        texts (sequence of torch.Tensor): Text embeddings of all nodes, users first,
-            each of shape :math:`(|\mathcal{V}|, D_t)`, one at least.
+        texts (sequence of torch.Tensor): At least one matrix of text embeddings of all
+            nodes, users first, of shape :math:`(|\mathcal{V}|, D_t)`.
         num_users (int): The number of users.
         edge_index (torch.Tensor): The undirected user-item graph.
-        edge_weight (torch.Tensor): Its normalised weights.
-        num_clusters (int): The number of clusters, at most.
+        edge_weight (torch.Tensor): The normalised edge weights.
+        num_clusters (int): The maximum number of clusters.
         num_layers (int): :math:`L`. (default: :obj:`3`)
 
     Returns:
-        The number of each node's cluster, of shape :math:`(|\mathcal{V}|)`.
+        The cluster of each node, of shape :math:`(|\mathcal{V}|)`.
 
     Raises:
         ValueError: If a number is out of range.
     """
-    # Here, as few who import a layer need it, and it takes a second.
+    # Imported here: it takes a second, and few users of this package need it.
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
@@ -64,18 +64,19 @@ def cluster_texts(
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
     sample = rows[order[: _ROWS_PER_CLUSTER * count].numpy()]
     with warnings.catch_warnings():
-        # Where fewer texts are distinct, some clusters stay empty.
+        # With fewer distinct texts than clusters, some clusters stay empty.
         warnings.simplefilter('ignore', ConvergenceWarning)
         found = KMeans(count, n_init=10, random_state=0).fit(sample)
     return torch.from_numpy(found.predict(rows)).long().to(edge_index.device)
 
 
 def _reduce(text: Tensor, num_users: int) -> Tensor:
-    r"""Texts of unit length less the mean of their side, in few columns."""
+    r"""Scale texts to unit length, subtract the mean of each side, and reduce the
+    columns by PCA."""
     from sklearn.decomposition import PCA
 
     unit = normalize(text.detach().float())
-    present = (unit != 0).any(dim=1, keepdim=True)  # Who has no text stays at zero.
+    present = (unit != 0).any(dim=1, keepdim=True)  # Missing texts stay 0.
     for side in (slice(num_users), slice(num_users, None)):
         count = present[side].sum().clamp(min=1)
         unit[side] -= unit[side].sum(dim=0) / count * present[side]

@@ -33,34 +33,36 @@ from pyg_irllrec.utils.checks import (
 )
 
 _NEEDS_INTENTS = (
-    "'intent' texts need a backbone that computes intents, such as "
-    'LightGCN(..., num_intents=128), or alignment=IntentAlignmentLoss(intent_weight=0)'
+    "'intent' texts need a backbone that computes intents, got one without: use "
+    'LightGCN(..., num_intents=128) or alignment=IntentAlignmentLoss(intent_weight=0)'
 )
 _TEXTS = ('profile', 'intent', 'features')
 
 
 class IRLLRec(Recommender):
-    r"""A graph recommender whose intents are aligned with those a language model
-    wrote down, from the `"Intent Representation Learning with Large Language Model
-    for Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper. It adds text
-    towers and alignment to any backbone:
+    r"""A graph recommender that aligns its latent intents with intents that a language
+    model wrote, from the `"Intent Representation Learning with Large Language Model for
+    Recommendation" <https://arxiv.org/abs/2502.03307>`_ paper. It adds text towers and
+    alignment to any backbone:
 
     .. math::
         \mathcal{L} = \mathcal{L}_{\text{ranking}} + \mathcal{L}_{\text{alignment}} +
         \mathcal{L}_{\text{backbone}} + \lambda \sum_{\theta} \|\theta\|^2
 
-    What is aligned follows from the texts given: none (the plain backbone),
-    profiles (RLMRec-Con), or profiles and intents (the whole method; only pairwise
-    with :obj:`IntentAlignmentLoss(translation_weight=0, matching_weight=0)`).
+    The texts determine the alignment: without texts, the plain backbone is trained;
+    with profiles, RLMRec-Con; with profiles and intents, the whole method, or only its
+    pairwise alignment with :obj:`IntentAlignmentLoss(translation_weight=0,
+    matching_weight=0)`. The terms of the texts in :meth:`loss` are :obj:`"profile"`,
+    :obj:`"intent"`, :obj:`"translation"`, :obj:`"matching"` and :obj:`"prototype"`.
 
-    The graph and the text embeddings belong to the model, as the embedding tables
-    do; they move with it but are not saved with it.
+    The graph and the text embeddings move with the model, but they are not saved with
+    it.
 
     Args:
-        backbone (Backbone): What embeds the graph.
+        backbone (Backbone): The backbone that embeds the graph.
         edge_index (torch.Tensor or SparseTensor): The undirected graph of *training*
             interactions, see :class:`~pyg_irllrec.nn.Recommender`.
-        edge_weight (torch.Tensor, optional): Its weights. (default: :obj:`None`)
+        edge_weight (torch.Tensor, optional): The edge weights. (default: :obj:`None`)
         profile (torch.Tensor, optional): Text embeddings of profiles, users
             first, :math:`(|\mathcal{V}|, D_t)`. (default: :obj:`None`)
         intent (torch.Tensor, optional): Text embeddings of intents, likewise.
@@ -71,48 +73,45 @@ class IRLLRec(Recommender):
         momentum (float): The momentum of the intent tower's teacher.
             (default: :obj:`0.999`)
         l2_weight (float): :math:`\lambda`. (default: :obj:`1e-6`)
-        l2_teacher (bool): Whether the frozen teacher counts in the L2 term, as it
-            does in the authors' code. It has no gradient, so that only the
-            printed loss changes. (default: :obj:`False`)
-        prototype_weight (float): The weight of a term that makes each intent prototype
-            stand for a cluster of texts, the same one for users as for items:
-            :meth:`~pyg_irllrec.nn.Backbone.prototype_loss` for the clusters that
-            k-means finds among the texts of nodes and their neighbours. Give the
-            backbone an :obj:`intent_temperature`, such as 0.1, with it. The clusters
-            are saved with the model. (default: :obj:`0.0`, none)
-        features (torch.Tensor, optional): Text embeddings that take part in the
-            propagation, users first, likewise: through a linear map, which is trained,
-            they are added to the features of the backbone. They serve best whitened,
-            with 64 to 128 dimensions: :class:`~pyg_irllrec.transforms.ReduceText`.
-            (default: :obj:`None`)
+        l2_teacher (bool): Whether the L2 term includes the frozen teacher, as in the
+            authors' code. The teacher has no gradient, so this only changes the value
+            of the loss. (default: :obj:`False`)
+        prototype_weight (float): The weight of
+            :meth:`~pyg_irllrec.nn.Backbone.prototype_loss`, which makes each intent
+            prototype represent a cluster of texts. Users and items share the clusters,
+            which k-means finds among the texts of nodes and their neighbours, and which
+            are saved with the model. Use it with a backbone that has an
+            :obj:`intent_temperature`, such as 0.1. (default: :obj:`0.0`, no such term)
+        features (torch.Tensor, optional): Text embeddings to propagate over the graph,
+            likewise. A trained linear map adds them to the node features of the
+            backbone. They work best whitened and with 64 to 128 dimensions, see
+            :class:`~pyg_irllrec.transforms.ReduceText`. (default: :obj:`None`)
         normalize (bool): Whether to score by cosines, see
             :class:`~pyg_irllrec.nn.Recommender`. (default: :obj:`False`)
         ranking (torch.nn.Module, optional): The ranking loss, see
-            :class:`~pyg_irllrec.nn.Recommender`. (default: :obj:`None`, that of the
-            backbone)
-        companions (sequence of Ranker): Rankers to blend with, likewise.
-            (default: :obj:`()`)
-        text_storage (str): Where the texts lie, and how wide.
+            :class:`~pyg_irllrec.nn.Recommender`. (default: :obj:`None`, the ranking
+            loss of the backbone)
+        companions (sequence of Ranker): Rankers to blend with, see
+            :class:`~pyg_irllrec.nn.Recommender`. (default: :obj:`()`)
+        text_storage (str): Where the texts are stored, and in which dtype.
             (default: :obj:`"device"`)
 
-            - :obj:`"device"`: as they are given, and with the model.
-            - :obj:`"half"`: with the model in :obj:`bfloat16`, half the memory of
-              :obj:`float32`; each number is off by 0.4 % at most.
-            - :obj:`"host"`: on the CPU, wherever the model is. The rows that a batch
-              reads are sent to the device, in advance where :meth:`prefetch` is called,
-              as a run does. What reads all texts (:obj:`features`, translation,
-              matching, and :obj:`negatives="all"`) sends them in chunks, again in the
-              backward pass.
+            - :obj:`"device"`: on the device of the model, in their own dtype.
+            - :obj:`"half"`: on the device of the model, in :obj:`bfloat16`, which takes
+              half the memory of :obj:`float32`. Each number changes by at most 0.4 %.
+            - :obj:`"host"`: on the CPU. Each batch sends the rows that it reads to the
+              device, in advance if :meth:`prefetch` is called, as
+              :func:`~pyg_irllrec.training.fit` does. Terms that read all texts
+              (:obj:`features`, translation, matching, and :obj:`"all"` negatives) send
+              them in chunks, and again in the backward pass.
 
-            All but :obj:`"device"` read all texts in chunks of 32 768 rows, of which
-            one at a time takes memory. Results of :obj:`"host"` are those of
-            :obj:`"device"`, up to rounding where there are several chunks.
-
-    The terms of the text in :meth:`loss` are :obj:`"profile"`, :obj:`"intent"`,
-    :obj:`"translation"`, :obj:`"matching"` and :obj:`"prototype"`.
+            With :obj:`"half"` and :obj:`"host"`, terms that read all texts do so in
+            chunks of 32 768 rows, and only one chunk takes memory at a time. The
+            results of :obj:`"host"` equal those of :obj:`"device"`, up to rounding if
+            there are several chunks.
 
     Raises:
-        ValueError: If the graph, the texts or an option do not fit.
+        ValueError: If the graph, the texts or an argument is invalid.
 
     Example:
         >>> import torch
@@ -201,8 +200,9 @@ class IRLLRec(Recommender):
         if features is not None:
             if backbone.node_features() is None:
                 raise ValueError(
-                    "'features' must be None for a backbone without features of its "
-                    f'own, {type(backbone).__name__}, whose node_features() is None'
+                    "'features' must be None for a backbone without node features, got "
+                    f'features for {type(backbone).__name__}, whose node_features() is '
+                    'None'
                 )
             self.feature_map = FeatureMap(features.size(1), dim)
         self.profile_projector: Optional[TextProjector] = None
@@ -215,16 +215,17 @@ class IRLLRec(Recommender):
         self.register_buffer('cluster', self._cluster(list(texts.values())))
 
     def _cluster(self, texts: list[Tensor]) -> Optional[Tensor]:
-        r"""What prototypes are to stand for, if they are."""
+        r"""Return the clusters for the prototype loss, or :obj:`None` without this
+        loss."""
         if self.prototype_weight == 0:
             return None
         if not texts or self.backbone.num_intents == 0:
             raise ValueError(
                 "'prototype_weight' above 0 needs texts and a backbone with "
                 f'prototypes, got {len(texts)} texts and '
-                f'num_intents={self.backbone.num_intents}: '
-                "pass 'profile', 'intent' or 'features', and LightGCN(..., "
-                'num_intents=16, intent_temperature=0.1)'
+                f"num_intents={self.backbone.num_intents}: pass 'profile', 'intent' or "
+                "'features', and a backbone such as LightGCN(..., num_intents=16, "
+                'intent_temperature=0.1)'
             )
         device = texts[0].device
         graph = self.edge_index.to(device), self.edge_weight.to(device)
@@ -234,7 +235,7 @@ class IRLLRec(Recommender):
         return cluster.to(self.device)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> IRLLRec:
-        r"""Move the model, and its texts as they are to be stored."""
+        r"""Move the model, but store the texts as :obj:`text_storage` requires."""
         held = {name: self._buffers[name] for name in _TEXTS}
         if self.text_storage == 'device':
             held = {}
@@ -251,8 +252,8 @@ class IRLLRec(Recommender):
         return self
 
     def reset_parameters(self) -> None:
-        r"""Draw all parameters anew, those of the text towers too; the teacher becomes
-        an exact copy again."""
+        r"""Reset all learnable parameters, including those of the text towers. The
+        teacher becomes an exact copy again."""
         super().reset_parameters()
         for module in (
             self.feature_map,
@@ -263,7 +264,7 @@ class IRLLRec(Recommender):
             reset(module)
 
     def _node_features(self) -> Optional[Tensor]:
-        # The map is not there yet when lazy modules learn their sizes.
+        # The map does not exist yet when lazy modules are initialised.
         feature_map = self._modules.get('feature_map')
         if feature_map is None:
             return None
@@ -274,8 +275,8 @@ class IRLLRec(Recommender):
         return x + added.to(x.dtype)
 
     def prefetch(self, triplets: Tensor) -> Tensor:
-        r"""Start to send a batch to the device of the model, with the rows of texts
-        that it reads where these lie on the host: call it a batch ahead.
+        r"""Start to copy a batch to the device of the model and, if texts are stored on
+        the host, the rows that the batch reads. Call this one batch ahead.
 
         Args:
             triplets (torch.Tensor): The batch, :math:`(3, B)`.
@@ -289,7 +290,7 @@ class IRLLRec(Recommender):
         return sent
 
     def _sends_rows(self, triplets: Tensor) -> bool:
-        r"""Whether pairwise terms read rows that lie on the host."""
+        r"""Whether pairwise terms read text rows from the host."""
         return (
             self.text_storage == 'host'
             and not triplets.is_cpu
@@ -297,7 +298,7 @@ class IRLLRec(Recommender):
         )
 
     def _to_send(self, triplets: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        r"""The texts of which a batch reads rows, and its nodes."""
+        r"""Return the texts that a batch reads rows of, and its nodes."""
         texts = {}
         if self._reads_profiles():
             texts['profile'] = self.profile
@@ -307,7 +308,7 @@ class IRLLRec(Recommender):
         return found, batch_nodes(triplets, self.num_users)
 
     def update_teacher(self) -> None:
-        r"""Move the teacher of the intent tower one step, if a term reads it."""
+        r"""Update the teacher of the intent tower, if a term reads it."""
         if self._reads_intents():
             assert self.intent_projector is not None
             self.intent_projector.update()
@@ -351,8 +352,8 @@ class IRLLRec(Recommender):
         return weights['intent'] > 0 or self.alignment.needs_all_intents()
 
     def _all_intents(self) -> tuple[Tensor, Optional[Tensor]]:
-        r"""The projected intents of all nodes, and the teacher's where a term reads
-        them."""
+        r"""Return the projected intents of all nodes, and those of the teacher if a
+        term reads them."""
         tower = self.intent_projector
         assert tower is not None and self.intent is not None
         if self.alignment.weights['matching'] == 0:
@@ -361,7 +362,7 @@ class IRLLRec(Recommender):
             student = self._project_all(tower, self.intent)
             return student, self._project_all(tower.teach, self.intent)
 
-        def both(text: Tensor) -> Tensor:  # In one pass over the chunks of a text.
+        def both(text: Tensor) -> Tensor:  # Reads each chunk of a text once.
             return torch.cat([tower(text), tower.teach(text)], dim=1)
 
         student, teacher = self._project_all(both, self.intent).chunk(2, dim=1)
@@ -373,18 +374,18 @@ class IRLLRec(Recommender):
         )
 
     def _receive_rows(self, triplets: Tensor) -> Optional[SentRows]:
-        r"""The rows of texts that a batch reads, where they come from the host."""
+        r"""Return the text rows that a batch reads, if they come from the host."""
         if not self._sends_rows(triplets):
             return None
         sent = self._sender.find(triplets)
-        if sent is None:  # Nobody has called prefetch().
+        if sent is None:  # prefetch() was not called.
             sent = self._sender.send(*self._to_send(triplets.cpu()), triplets)
         return receive(sent)
 
     def _project(self, name: str, triplets: Tensor, sent: Optional[SentRows]) -> Tensor:
-        r"""The projected texts that pairwise terms read: those of the nodes of a batch,
-        :math:`(3, B, d)`, where these suffice, as a tower is the costliest part of a
-        step."""
+        r"""Return the projected texts for pairwise terms: those of the nodes in a
+        batch, :math:`(3, B, d)`, if these suffice, because towers are the most
+        expensive part of a step."""
         projector = getattr(self, f'{name}_projector')
         text: Tensor = getattr(self, name)
         rows: Tensor
@@ -397,7 +398,7 @@ class IRLLRec(Recommender):
             nodes, places = nodes.unique(return_inverse=True)
             rows = self._share(projector, text[nodes]).index_select(0, places)
         elif nodes.numel() < text.size(0):
-            # Shapes must not depend on data.
+            # Not unique(): shapes must not depend on data here.
             rows = self._share(projector, text[nodes])
         else:
             rows = self._project_all(projector, text).index_select(0, nodes)
@@ -414,8 +415,8 @@ class IRLLRec(Recommender):
         return self._share(project, text)
 
     def _share(self, project: Callable[..., Any], text: Tensor) -> Tensor:
-        r"""The output of a tower, whose rows ranks share: it is narrow, and cheaper to
-        send than to compute."""
+        r"""Return the output of a tower. Each rank computes a share of the rows and
+        sends it to the others, which is cheaper than computing all rows."""
         ranks = self.ranks
         out: Tensor
         if ranks is None:

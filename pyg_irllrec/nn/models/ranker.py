@@ -26,18 +26,18 @@ _BATCH_SIZE = 128
 
 
 class Ranker(Module):
-    r"""Whatever scores all items for users: a trained
+    r"""The base class of models that score all items for users: a trained
     :class:`~pyg_irllrec.nn.Recommender`, a closed form such as
-    :class:`~pyg_irllrec.nn.EASE`, or a model of your own. A subclass writes
-    :meth:`score`, and gets recommendations and evaluation
-    (:func:`~pyg_irllrec.training.evaluate_ranker`).
+    :class:`~pyg_irllrec.nn.EASE`, or your own model. A subclass implements
+    :meth:`score`. :meth:`recommend` and :func:`~pyg_irllrec.training.evaluate_ranker`
+    then work for it.
 
     Args:
         num_users (int): The number of users.
         num_items (int): The number of items.
 
     Raises:
-        ValueError: If a number is not one of 1 or above.
+        ValueError: If a number is below 1.
 
     Example:
         >>> import torch
@@ -63,13 +63,14 @@ class Ranker(Module):
 
     @property
     def device(self) -> torch.device:
-        r"""Where its tensors lie."""
+        r"""The device of the model."""
         for value in chain(self.parameters(), self.buffers()):
             return value.device
         return torch.device('cpu')
 
     def score(self, users: Tensor) -> Tensor:
-        r"""The scores of all items for a batch of users: what a subclass writes.
+        r"""Return the scores of all items for a batch of users. A subclass implements
+        this method.
 
         Args:
             users (torch.Tensor): User ids, of shape :math:`(B)`.
@@ -80,19 +81,20 @@ class Ranker(Module):
         raise NotImplementedError
 
     def scorer(self) -> Scorer:
-        r"""What scores one batch of users after another, see :meth:`score`. A subclass
-        overrides it where batches share work, which is then done once."""
+        r"""Return a function that scores batches of users, see :meth:`score`. A
+        subclass overrides this method if batches share work, which is then done
+        once."""
         return self.score
 
     def forward(self, edge_label_index: Tensor) -> Tensor:
-        r"""The scores of pairs of users and items.
+        r"""Return the scores of pairs of users and items.
 
         Args:
-            edge_label_index (torch.Tensor): User and item ids, each from zero, of shape
-                :math:`(2, E)`.
+            edge_label_index (torch.Tensor): User and item ids, which start at 0 for
+                each side, of shape :math:`(2, E)`.
 
         Returns:
-            A score per pair, of shape :math:`(E)`.
+            One score per pair, of shape :math:`(E)`.
 
         Raises:
             ValueError: If an id is out of range.
@@ -104,8 +106,8 @@ class Ranker(Module):
     def score_pairs(
         self, user: Tensor, item: Tensor, scorer: Optional[Scorer] = None
     ) -> Tensor:
-        r"""The scores of checked pairs, from those of all items for each user of
-        theirs. Several calls can share a :meth:`scorer`."""
+        r"""Return the scores of pairs, without checks, from the scores of all items for
+        their users. Several calls can share a :meth:`scorer`."""
         users, row = user.unique(return_inverse=True)
         if users.numel() == 0:
             return torch.empty(0, device=self.device)
@@ -131,26 +133,28 @@ class Ranker(Module):
         exclude: Union[Tensor, UserItems, None] = None,
         batch_size: int = _BATCH_SIZE,
     ) -> Recommendation:
-        r"""The best items of each user, in evaluation mode.
+        r"""Return the best items for each user, in evaluation mode.
 
         Args:
             users (torch.Tensor): User ids, of shape :math:`(B)`.
-            k (int): The number of items.
-            exclude (torch.Tensor or UserItems, optional): Interactions that must
-                not be recommended, usually those of training: user and item ids
-                of shape :math:`(2, |\mathcal{E}|)`. (default: :obj:`None`)
-            batch_size (int): How many users are scored at once: memory is
-                :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
+            k (int): The number of items per user.
+            exclude (torch.Tensor or UserItems, optional): Interactions to leave out of
+                the recommendations, usually those of training: user and item ids of
+                shape :math:`(2, |\mathcal{E}|)`. (default: :obj:`None`)
+            batch_size (int): The number of users to score at once, which takes
+                :math:`\text{batch\_size} \times I` memory. (default: :obj:`128`)
 
         Raises:
-            ValueError: If an id is out of range, :obj:`k` is not from 1 to the
-                number of items, :obj:`exclude` is something else, or a score is NaN or
+            ValueError: If an id is out of range, :obj:`k` is not from 1 to the number
+                of items, :obj:`exclude` has another type, or a score is NaN or
                 infinite.
         """
         try:
             users = torch.as_tensor(users, device=self.device)
         except (RuntimeError, TypeError, ValueError) as error:
-            raise ValueError(f"'users' must be a vector of ids: {error}") from None
+            raise ValueError(
+                f"'users' must be a vector of ids, got {type(users).__name__}: {error}"
+            ) from None
         check_queries(users, k, self.num_users, self.num_items)
         check_count('batch_size', batch_size)
         exclude = self._check_exclude(exclude)
@@ -161,8 +165,8 @@ class Ranker(Module):
 
     @property
     def needs_calibration(self) -> bool:
-        r"""Whether it has options that were left to :meth:`calibrate`, which has not
-        chosen them yet."""
+        r"""Whether :meth:`calibrate` has options to choose that it has not chosen
+        yet."""
         return False
 
     def calibrate(
@@ -173,20 +177,19 @@ class Ranker(Module):
         k: int = 20,
         progress: bool = False,
     ) -> None:
-        r"""Choose the options that were left open, by the sum of Recall@k and NDCG@k
-        on validation alone. (default: there are none)
+        r"""Choose the open options by the sum of Recall@k and NDCG@k on validation. By
+        default, there are none.
 
         Args:
             label (UserItems): The interactions held out for validation.
-            exclude (UserItems): The interactions to mask, those of training.
-            k (int): The cut-off; the number of items where that is smaller.
-                (default: :obj:`20`)
-            progress (bool): Whether to show what is tried: a bar on a terminal, else
-                one line on the standard error. (default: :obj:`False`)
+            exclude (UserItems): The interactions to mask, usually those of training.
+            k (int): The cut-off, at most the number of items. (default: :obj:`20`)
+            progress (bool): Whether to show progress: a bar on a terminal, otherwise
+                one line on standard error. (default: :obj:`False`)
 
         Raises:
-            ValueError: If the interactions are of other numbers of users or items, none
-                is held out, or a score is NaN or infinite.
+            ValueError: If the interactions have other numbers of users or items than
+                the model, :obj:`label` is empty, or a score is NaN or infinite.
         """
         self._check_validation(label, exclude, k, progress)
 
@@ -199,7 +202,7 @@ class Ranker(Module):
         if not isinstance(exclude, UserItems):
             raise ValueError(
                 "'exclude' must be user and item ids of shape (2, num_interactions) or "
-                f'UserItems, got {type(exclude).__name__}: pass the edge_index of its '
+                f'UserItems, got {type(exclude).__name__}: pass an edge_index of '
                 'interactions'
             )
         return self._check_sizes('exclude', exclude)
@@ -213,12 +216,12 @@ class Ranker(Module):
             if not isinstance(value, UserItems):
                 raise ValueError(
                     f"'{name}' must be a UserItems, got {type(value).__name__}: pass "
-                    'val_items and train_items of an InteractionDataModule'
+                    'val_items or train_items of an InteractionDataModule'
                 )
             self._check_sizes(name, value)
         assert isinstance(label, UserItems)
         if label.item.numel() == 0:
-            raise ValueError("'label' must hold at least one interaction, got none")
+            raise ValueError("'label' must have at least one interaction, got none")
 
     def _check_sizes(self, name: str, items: UserItems) -> UserItems:
         if (items.num_users, items.num_items) != (self.num_users, self.num_items):

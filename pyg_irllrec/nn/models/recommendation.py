@@ -12,11 +12,12 @@ from pyg_irllrec.utils.checks import check_ids, check_matrix
 from pyg_irllrec.utils.user_items import UserItems
 
 Scorer = Callable[[Tensor], Tensor]
-"""Scores all items for a batch of users: ids of shape :math:`(B)` to :math:`(B, I)`."""
+"""Maps user ids of shape :math:`(B)` to the scores of all items, :math:`(B, I)`."""
 
 
 class Recommendation(NamedTuple):
-    r"""The best items of each user, best first, both of shape :math:`(B, k)`.
+    r"""The best items for each user, best first. Both tensors have shape :math:`(B,
+    k)`.
 
     Example:
         >>> import torch
@@ -30,9 +31,9 @@ class Recommendation(NamedTuple):
     """
 
     item: Tensor
-    """Item ids; -1 where fewer than :math:`k` items were left to recommend."""
+    """Item ids, padded with -1 if fewer than :math:`k` items were left to recommend."""
     score: Tensor
-    """Their scores; :math:`-\\infty` where the id is -1."""
+    """The scores of these items; :math:`-\\infty` for the id -1."""
 
 
 def recommend(
@@ -43,7 +44,7 @@ def recommend(
     exclude: Optional[UserItems],
     batch_size: int,
 ) -> Recommendation:
-    r"""The :obj:`k` items of highest score for each user."""
+    r"""Return the :obj:`k` items with the highest scores for each user."""
     exclude = None if exclude is None else exclude.to(users.device)
     items, scores = [], []
     for batch in users.split(min(batch_size, max(users.numel(), 1))):
@@ -59,46 +60,48 @@ def recommend(
 
 
 def check_scores(score: object, num_users: int, num_items: int) -> Tensor:
-    r"""The scores as they are.
+    r"""Return the scores unchanged.
 
     Raises:
-        ValueError: If they are not one per user and item.
+        ValueError: If the scores are not a floating-point tensor with one score per
+            user and item.
     """
     if not isinstance(score, Tensor) or score.shape != (num_users, num_items):
         got = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
         raise ValueError(
-            f"'score' must return a score per user and item, of shape ({num_users}, "
-            f'{num_items}), got {got}'
+            "'score' must return one score per user and item, of shape "
+            f'({num_users}, {num_items}), got {got}'
         )
     check_matrix('score', score, may_be_empty=True)
     return score
 
 
 def check_best(values: Tensor, user: Tensor) -> None:
-    r"""Raise a :class:`ValueError` where the scores of a user cannot be ranked: NaN
-    and infinity come first among the best."""
+    r"""Raise a :class:`ValueError` if the best score of a user is NaN or infinite,
+    which ranks before all other values."""
     best = values[:, 0]
     wrong = best.isnan() | best.isposinf()
     if bool(wrong.any()):
         place = int(wrong.nonzero()[0])
         raise ValueError(
             f'scores must be finite, got {best[place].item()} for user '
-            f'{int(user[place])}: the embeddings hold NaN or are too large (if they '
-            'are being trained, training has diverged: lower the learning rate)'
+            f'{int(user[place])}: the embeddings contain NaN or are too large (if this '
+            'happens in training, it has diverged: lower the learning rate)'
         )
 
 
 def mask(score: Tensor, pairs: tuple[Tensor, Tensor]) -> Tensor:
-    r"""Scores with :math:`-\infty` at these rows and items. A copy: a scorer may return
-    what it keeps."""
+    r"""Return a copy of the scores with :math:`-\infty` at the given rows and items. A
+    copy, because a scorer may return a tensor that it keeps."""
     return score.index_put(pairs, score.new_full((), -torch.inf))
 
 
 def check_pairs(name: str, pairs: object, num_users: int, num_items: int) -> Tensor:
-    r"""The user and item ids :obj:`pairs` as they are.
+    r"""Return the user and item ids unchanged.
 
     Raises:
-        ValueError: If they are no ids of users above ids of items.
+        ValueError: If :obj:`pairs` is not a row of valid user ids and a row of valid
+            item ids.
     """
     if not isinstance(pairs, Tensor) or pairs.dim() != 2 or pairs.size(0) != 2:
         got = tuple(pairs.shape) if isinstance(pairs, Tensor) else type(pairs).__name__
@@ -114,8 +117,8 @@ def check_pairs(name: str, pairs: object, num_users: int, num_items: int) -> Ten
 
 
 def check_queries(users: Tensor, k: int, num_users: int, num_items: int) -> None:
-    r"""Raise a :class:`ValueError` unless the ids are those of users and there are
-    :obj:`k` items."""
+    r"""Raise a :class:`ValueError` unless the user ids are valid and :obj:`k` is at
+    most the number of items."""
     if users.dim() != 1:
         raise ValueError(
             f"'users' must be a vector of ids, got shape {tuple(users.shape)}"

@@ -33,53 +33,52 @@ from pyg_irllrec.utils.user_items import UserItems
 
 
 class Recommender(Ranker):
-    r"""A backbone with its graph, that is trained and recommends:
+    r"""A backbone and its graph, as a model to train and to recommend with:
 
     .. math::
         \mathcal{L} = \mathcal{L}_{\text{ranking}} + \mathcal{L}_{\text{backbone}} +
         \lambda \sum_{\theta} \|\theta\|^2
 
-    It ranks by the inner products of embeddings. With :obj:`companions`, rankers in
-    closed form that make other errors, it ranks by a blend of all,
+    Scores are inner products of embeddings. With :obj:`companions`, which are
+    closed-form rankers that make different errors, scores are a blend of all rankers,
 
     .. math::
         s_{ui} = \sum_k w_k \frac{s^{(k)}_{ui} - \text{mean}_j\, s^{(k)}_{uj}}
         {\text{std}_j\, s^{(k)}_{uj}}
 
-    where the graph comes first and the weights :math:`w` (:obj:`blend_weight`) are
-    those that :meth:`calibrate` chooses, the graph alone until then. Companions take no
-    part in training.
+    where the first ranker is the graph and :meth:`calibrate` chooses the weights
+    :math:`w` (:obj:`blend_weight`). Before that, scores come from the graph only.
+    Companions are not used in training.
 
-    The graph belongs to the model: it moves with it but is not saved with it, nor is
-    what companions are computed from.
-    :class:`~pyg_irllrec.nn.IRLLRec` and :class:`~pyg_irllrec.nn.RLMRecGen` add text.
-    :class:`torch.nn.parallel.DistributedDataParallel` synchronises gradients of its own
-    call alone: those of :obj:`ddp.module.loss(triplets)` stay apart. Train with
-    :func:`~pyg_irllrec.training.fit`, or wrap a
+    The graph and the interactions of companions move with the model, but they are not
+    saved with it. :class:`~pyg_irllrec.nn.IRLLRec` and
+    :class:`~pyg_irllrec.nn.RLMRecGen` add text.
+    :class:`torch.nn.parallel.DistributedDataParallel` synchronises gradients only if it
+    is called itself, which :obj:`ddp.module.loss(triplets)` does not do. To train on
+    several GPUs, use :func:`~pyg_irllrec.training.fit`, or wrap a
     :class:`~pyg_irllrec.distributed.DistributedLoss`.
 
     Args:
-        backbone (Backbone): What embeds the graph.
+        backbone (Backbone): The backbone that embeds the graph.
         edge_index (torch.Tensor or SparseTensor): The undirected user-item graph
             of *training* interactions, users first, in any PyG format; see
             :func:`~pyg_irllrec.utils.bipartite_edge_index`.
-        edge_weight (torch.Tensor, optional): Its weights beside an
-            :obj:`edge_index`. Missing weights become the symmetric
-            normalisation, once. (default: :obj:`None`)
+        edge_weight (torch.Tensor, optional): The edge weights, if :obj:`edge_index` is
+            not a sparse matrix. Missing weights are computed once, by symmetric
+            normalisation. (default: :obj:`None`)
         l2_weight (float): :math:`\lambda`. (default: :obj:`1e-6`)
-        normalize (bool): Whether to score by cosines, that is, by embeddings of unit
-            length: what :class:`~pyg_irllrec.nn.SoftmaxLoss` trains, which leaves
-            lengths as they come. (default: :obj:`False`, inner products)
-        ranking (torch.nn.Module, optional): The ranking loss, a function of the
-            embeddings of all users :math:`(U, d)`, those of all items :math:`(I, d)`
-            and triplets :math:`(3, B)` that returns a scalar.
-            (default: :obj:`None`, :meth:`~pyg_irllrec.nn.Backbone.ranking_loss` of the
-            backbone)
+        normalize (bool): Whether to score by cosines, which
+            :class:`~pyg_irllrec.nn.SoftmaxLoss` optimises, instead of inner products.
+            (default: :obj:`False`)
+        ranking (torch.nn.Module, optional): The ranking loss. It takes the embeddings
+            of all users :math:`(U, d)`, of all items :math:`(I, d)` and triplets
+            :math:`(3, B)`, and returns a scalar. (default: :obj:`None`,
+            :meth:`~pyg_irllrec.nn.Backbone.ranking_loss` of the backbone)
         companions (sequence of Ranker): Rankers without parameters to blend with, such
             as :class:`~pyg_irllrec.nn.EASE`. (default: :obj:`()`)
 
     Raises:
-        ValueError: If the graph or an option does not fit.
+        ValueError: If the graph or an argument is invalid.
 
     Example:
         >>> import torch
@@ -114,8 +113,8 @@ class Recommender(Ranker):
     ) -> None:
         if not isinstance(backbone, Backbone):
             raise ValueError(
-                "'backbone' must be a Backbone, got "
-                f'{type(backbone).__name__}: wrap a module in ModuleBackbone'
+                f"'backbone' must be a Backbone, got {type(backbone).__name__}: wrap "
+                'any other module in ModuleBackbone'
             )
         super().__init__(backbone.num_users, backbone.num_items)
         check_not_negative('l2_weight', l2_weight)
@@ -127,7 +126,7 @@ class Recommender(Ranker):
         self.normalize = normalize
         self.ranking = ranking
         self.companions = ModuleList(companions)
-        weight = _graph_alone(len(companions)) if companions else None
+        weight = _graph_only(len(companions)) if companions else None
         self.register_buffer('blend_weight', weight)
         edge_index, edge_weight = normalised_graph(
             edge_index, edge_weight, backbone.num_users, backbone.num_items
@@ -136,34 +135,34 @@ class Recommender(Ranker):
         self.register_buffer('edge_weight', edge_weight, persistent=False)
         if any(is_lazy(weight) for weight in backbone.parameters()):
             with torch.no_grad(), evaluating(backbone):
-                self.get_embeddings()  # Lazy modules learn their sizes.
+                self.get_embeddings()  # Initialises lazy modules.
 
     def reset_parameters(self) -> None:
-        r"""Draw all parameters anew: under the same seed, those of a new model, with
-        the limit of :class:`~pyg_irllrec.nn.ModuleBackbone`. What :meth:`calibrate` has
-        chosen is forgotten."""
+        r"""Reset all learnable parameters, and all options that :meth:`calibrate` has
+        chosen. With the same seed, parameters equal those of a new model, except as
+        stated in :class:`~pyg_irllrec.nn.ModuleBackbone`."""
         self.backbone.reset_parameters()
         reset(self.ranking)
         reset(self.companions)
         if self.blend_weight is not None:
-            self.blend_weight = _graph_alone(len(self.companions)).to(self.device)
+            self.blend_weight = _graph_only(len(self.companions)).to(self.device)
 
     @property
     def device(self) -> torch.device:
-        r"""Where its graph lies."""
+        r"""The device of the graph."""
         return self.edge_index.device
 
     def forward(self, edge_label_index: Optional[Tensor] = None) -> Tensor:
-        r"""The scores of pairs of users and items, the inner products of their
-        embeddings, or those of the blend.
+        r"""Return the scores of pairs of users and items: the inner products of their
+        embeddings, or the scores of the blend.
 
         Args:
-            edge_label_index (torch.Tensor, optional): User and item ids, each from
-                zero, of shape :math:`(2, E)`. (default: :obj:`None`, all edges from
-                users to items of the graph, in its order)
+            edge_label_index (torch.Tensor, optional): User and item ids, which start at
+                0 for each side, of shape :math:`(2, E)`. (default: :obj:`None`, all
+                edges of the graph from users to items, in its order)
 
         Returns:
-            A score per pair, of shape :math:`(E)`.
+            One score per pair, of shape :math:`(E)`.
 
         Raises:
             ValueError: If an id is out of range.
@@ -175,7 +174,7 @@ class Recommender(Ranker):
     def score_pairs(
         self, user: Tensor, item: Tensor, scorer: Optional[Scorer] = None
     ) -> Tensor:
-        r"""The scores of checked pairs."""
+        r"""Return the scores of pairs, without checks."""
         if scorer is not None or self.blends:
             return super().score_pairs(user, item, scorer)
         users, items = self.get_embeddings()
@@ -183,29 +182,29 @@ class Recommender(Ranker):
 
     @property
     def blends(self) -> bool:
-        r"""Whether a companion has a weight."""
+        r"""Whether a companion has a weight other than 0."""
         return self.blend_weight is not None and bool(self.blend_weight[1:].any())
 
     def score(self, users: Tensor) -> Tensor:
-        r"""The scores of all items for a batch of users. To score several, take
-        :meth:`scorer`, which embeds the graph once.
+        r"""Return the scores of all items for a batch of users. For several batches,
+        use :meth:`scorer`, which embeds the graph only once.
 
         Args:
             users (torch.Tensor): User ids, of shape :math:`(B)`.
 
         Raises:
-            ValueError: If :obj:`users` holds no ids of users.
+            ValueError: If :obj:`users` contains an invalid id.
         """
         check_index('users', users, self.num_users, may_be_empty=True)
         return self.scorer()(users)
 
     def scorer(self, embeddings: Optional[tuple[Tensor, Tensor]] = None) -> Scorer:
-        r"""What scores one batch of users after another, by embeddings of the graph
-        that are computed once.
+        r"""Return a function that scores batches of users, for which the graph is
+        embedded once.
 
         Args:
-            embeddings (tuple, optional): Those of users :math:`(U, d)` and items
-                :math:`(I, d)`. (default: :obj:`None`, :meth:`get_embeddings`)
+            embeddings (tuple, optional): The embeddings of users :math:`(U, d)` and
+                items :math:`(I, d)`. (default: :obj:`None`, :meth:`get_embeddings`)
         """
         users, items = self.get_embeddings() if embeddings is None else embeddings
         graph = _inner_products(users, items)
@@ -225,8 +224,8 @@ class Recommender(Ranker):
         return score
 
     def get_embeddings(self) -> tuple[Tensor, Tensor]:
-        r"""The embeddings that score, of users :math:`(U, d)` and items
-        :math:`(I, d)`. Call :meth:`eval` first for those without dropout."""
+        r"""Return the final embeddings of users :math:`(U, d)` and items :math:`(I,
+        d)`. Call :meth:`eval` first to compute them without dropout."""
         x = self._node_features()
         given = {} if x is None else {'x': x}
         embedding = self.backbone.get_embedding(
@@ -236,11 +235,12 @@ class Recommender(Ranker):
         return self._sides(self._scored(widened(embedding)))
 
     def _node_features(self) -> Optional[Tensor]:
-        r"""What is propagated in place of the features of the backbone, if anything."""
+        r"""Return the features to propagate instead of those of the backbone, if
+        any."""
         return None
 
     def _scored(self, embedding: Tensor) -> Tensor:
-        r"""The embeddings whose inner products score."""
+        r"""Return the embeddings whose inner products are the scores."""
         return unit_norm(embedding) if self.normalize else embedding
 
     def loss(
@@ -250,23 +250,23 @@ class Recommender(Ranker):
         update_teacher: bool = True,
         generator: Optional[torch.Generator] = None,
     ) -> LossOutput:
-        r"""The loss of a batch of triplets.
+        r"""Return the loss of a batch of triplets.
 
         Args:
-            triplets (torch.Tensor): User, positive item and negative item ids,
-                each from zero, of shape :math:`(3, B)`.
-            update_teacher (bool): Whether a momentum teacher, if there is one,
-                takes its step first. It does so in training mode only; with gradient
-                accumulation, let it once an optimizer step.
+            triplets (torch.Tensor): User, positive item and negative item ids, which
+                start at 0 for each side, of shape :math:`(3, B)`.
+            update_teacher (bool): Whether to update the momentum teacher first, if
+                there is one. This happens in training mode only. With gradient
+                accumulation, set it for one batch per optimizer step.
                 (default: :obj:`True`)
-            generator (torch.Generator, optional): Where the draws of the text terms
-                come from. (default: :obj:`None`, torch's own)
+            generator (torch.Generator, optional): The random number generator of the
+                text terms. (default: :obj:`None`, torch's default generator)
 
         Returns:
-            The total and its weighted terms by name, :obj:`"ranking"` and so on.
+            The total loss, and its weighted terms by name, such as :obj:`"ranking"`.
         """
         check_triplets(triplets, self.num_users, self.num_items)
-        # Before a teacher's step: the authors' L2 term counts the earlier one.
+        # Computed before the teacher's update, as in the authors' code.
         trained = [weight for weight in self.parameters() if weight.requires_grad]
         l2 = self.edge_weight.new_zeros(())
         if trained:
@@ -279,13 +279,13 @@ class Recommender(Ranker):
         for name, term in terms.items():
             if term.dim() != 0:
                 raise ValueError(
-                    f"'backbone' must give losses without dimensions, got {name!r} of "
-                    f'shape {tuple(term.shape)}'
+                    f"'backbone' must return scalar losses, got {name!r} of shape "
+                    f'{tuple(term.shape)}'
                 )
         return LossOutput(torch.stack(list(terms.values())).sum(), terms)
 
     def prefetch(self, triplets: Tensor) -> Tensor:
-        r"""Start to send a batch to the device of the model: call it a batch ahead.
+        r"""Start to copy a batch to the device of the model. Call this one batch ahead.
 
         Args:
             triplets (torch.Tensor): The batch, :math:`(3, B)`.
@@ -295,16 +295,18 @@ class Recommender(Ranker):
         """
         check_triplets(triplets, self.num_users, self.num_items)
         if self.device.type == 'cuda' and triplets.is_cpu:
-            triplets = triplets.pin_memory()  # Others are waited for.
+            triplets = (
+                triplets.pin_memory()
+            )  # Only copies of pinned memory are asynchronous.
         return triplets.to(self.device, non_blocking=True)
 
     def update_teacher(self) -> None:
-        r"""The step of a momentum teacher, if there is one."""
+        r"""Update the momentum teacher, if there is one."""
 
     def _terms(
         self, triplets: Tensor, generator: Optional[torch.Generator]
     ) -> dict[str, Tensor]:
-        r"""All terms of the loss but L2."""
+        r"""Return all loss terms except L2."""
         return self._backbone_terms(self._embed_graph(), triplets)
 
     def _embed_graph(self, x: Optional[Tensor] = None) -> BackboneOutput:
@@ -340,8 +342,7 @@ class Recommender(Ranker):
             ranking = self.ranking(*self._sides(embedding), triplets)
             if not isinstance(ranking, Tensor) or ranking.dim() != 0:
                 raise ValueError(
-                    "'ranking' must return a tensor without dimensions, got "
-                    f'{_shape_of(ranking)}'
+                    f"'ranking' must return a scalar tensor, got {_shape_of(ranking)}"
                 )
         else:
             rows = embedding.index_select(0, batch_nodes(triplets, self.num_users))
@@ -349,18 +350,18 @@ class Recommender(Ranker):
         own = self.backbone.auxiliary_loss(output, triplets)
         if taken := own.keys() & set(self._own_terms):
             raise ValueError(
-                "'backbone' must name its losses unlike those of the model, "
+                "'backbone' must not use the names of the model's losses, "
                 f'{", ".join(self._own_terms)}, got {", ".join(sorted(taken))}'
             )
         return {'ranking': ranking, **own}
 
     def _frozen_in_l2(self) -> list[Tensor]:
-        r"""What L2 counts besides all that is trained."""
+        r"""Return the tensors that L2 includes in addition to trained parameters."""
         return []
 
     @property
     def needs_calibration(self) -> bool:
-        r"""Whether there are companions, whose weights follow the embeddings."""
+        r"""Whether there are companions: their weights depend on the embeddings."""
         return len(self.companions) > 0
 
     def _rankers(self) -> list[Ranker]:
@@ -375,31 +376,30 @@ class Recommender(Ranker):
         k: int = 20,
         progress: bool = False,
     ) -> None:
-        r"""Choose :obj:`blend_weight` by Recall@k and NDCG@k on validation alone, each
-        divided by its best value among single rankers. From the best single ranker it
-        moves towards others as long as that gains, so that what does not help has the
-        weight 0. Companions that are to be calibrated are so first. Without companions
-        there is nothing to choose.
+        r"""Choose :obj:`blend_weight` by Recall@k and NDCG@k on validation, each
+        divided by its best value among the single rankers. The search starts at the
+        best single ranker and moves towards others while the metrics improve, so that
+        rankers that do not help get weight 0. Companions with open options are
+        calibrated first. Without companions, this does nothing.
 
         Args:
             label (UserItems): The interactions held out for validation.
-            exclude (UserItems): The interactions to mask, those of training.
-            k (int): The cut-off; the number of items where that is smaller.
-                (default: :obj:`20`)
-            progress (bool): Whether to show what is tried: a bar on a terminal, else
-                one line on the standard error. (default: :obj:`False`)
+            exclude (UserItems): The interactions to mask, usually those of training.
+            k (int): The cut-off, at most the number of items. (default: :obj:`20`)
+            progress (bool): Whether to show progress: a bar on a terminal, otherwise
+                one line on standard error. (default: :obj:`False`)
 
         Raises:
-            ValueError: If the interactions are of other numbers of users or items, none
-                is held out, or a score is NaN or infinite.
+            ValueError: If the interactions have other numbers of users or items than
+                the model, :obj:`label` is empty, or a score is NaN or infinite.
         """
         self._check_validation(label, exclude, k, progress)
         if self.blend_weight is None:
             return
-        are_open = [each for each in self._rankers() if each.needs_calibration]
+        uncalibrated = [each for each in self._rankers() if each.needs_calibration]
         parts = [
             f'the options of {type(each).__name__} ({each.num_items} items)'
-            for each in are_open
+            for each in uncalibrated
         ]
         note_choosing(' and '.join([*parts, 'the blend']), progress)
         on_terminal = progress and sys.stderr.isatty()
@@ -429,21 +429,21 @@ def _inner_products(user: Tensor, item: Tensor) -> Scorer:
     user, item = at_least_float32(user), at_least_float32(item)
 
     def score(users: Tensor) -> Tensor:
-        # Rounded to eight bits of mantissa, scores tie.
+        # In bfloat16, many scores would tie.
         with torch.autocast(user.device.type, enabled=False):
             return user[users] @ item.t()
 
     return score
 
 
-def _graph_alone(num_companions: int) -> Tensor:
+def _graph_only(num_companions: int) -> Tensor:
     return torch.tensor([1.0] + [0.0] * num_companions)
 
 
 def _check_ranking(ranking: object) -> None:
     if ranking is not None and not isinstance(ranking, Module):
         raise ValueError(
-            "'ranking' must be a module, such as SoftmaxLoss(), or None, got "
+            "'ranking' must be a module such as SoftmaxLoss(), or None, got "
             f'{type(ranking).__name__}'
         )
 
@@ -451,7 +451,7 @@ def _check_ranking(ranking: object) -> None:
 def _check_companions(companions: object, backbone: Backbone) -> None:
     if not isinstance(companions, (list, tuple)):
         raise ValueError(
-            "'companions' must be a sequence of rankers, such as [EASE(...)], got "
+            "'companions' must be a list of rankers such as [EASE(...)], got "
             f'{type(companions).__name__}'
         )
     sizes = backbone.num_users, backbone.num_items
@@ -464,12 +464,12 @@ def _check_companions(companions: object, backbone: Backbone) -> None:
             )
         if (each.num_users, each.num_items) != sizes:
             raise ValueError(
-                f"'{name}' must have the users and items of 'backbone', {sizes[0]} and "
-                f'{sizes[1]}, got {each.num_users} and {each.num_items}'
+                f"'{name}' must have the {sizes[0]} users and {sizes[1]} items of "
+                f"'backbone', got {each.num_users} and {each.num_items}"
             )
 
 
 def _shape_of(value: object) -> str:
     if isinstance(value, Tensor):
-        return f'one of shape {tuple(value.shape)}'
+        return f'shape {tuple(value.shape)}'
     return type(value).__name__

@@ -25,12 +25,13 @@ from pyg_irllrec.utils.checks import (
 
 
 class RLMRecGen(Recommender):
-    r"""A graph recommender that has to reconstruct the texts of nodes whose
-    embeddings it was not shown, from the `"Representation Learning with Large Language
-    Models for Recommendation" <https://arxiv.org/abs/2310.15950>`_ paper (RLMRec-Gen,
-    generative alignment). In each step some nodes :math:`\mathcal{M}` enter the
-    backbone as one learned token; what their neighbours make of them is brought to the
-    width of the texts and placed with InfoNCE among the texts of all masked nodes:
+    r"""A graph recommender that is also trained to reconstruct the texts of masked
+    nodes, from the `"Representation Learning with Large Language Models for
+    Recommendation" <https://arxiv.org/abs/2310.15950>`_ paper (RLMRec-Gen, generative
+    alignment). In each step, a learned token replaces the features of some nodes
+    :math:`\mathcal{M}`. An MLP maps their embeddings, which come from their neighbours,
+    to the width of the texts, and InfoNCE contrasts them with the texts of all masked
+    nodes:
 
     .. math::
         \mathcal{L} = \mathcal{L}_{\text{ranking}} + \mathcal{L}_{\text{backbone}} +
@@ -39,34 +40,35 @@ class RLMRecGen(Recommender):
         {\sum_{c \in \mathcal{M}} \exp(\cos(\text{MLP}(\mathbf{z}_k), \mathbf{t}_c) /
         \tau)} + \lambda \sum_{\theta} \|\theta\|^2
 
-    In evaluation mode nothing is masked, and :meth:`loss` has no text term. The text
-    term is called :obj:`"reconstruction"`.
+    In evaluation mode, no node is masked and :meth:`loss` has no text term. The name of
+    the text term is :obj:`"reconstruction"`.
 
     Args:
-        backbone (Backbone): What embeds the graph, from features that can be masked.
+        backbone (Backbone): The backbone that embeds the graph. It must have node
+            features, which can be masked.
         edge_index (torch.Tensor or SparseTensor): The undirected user-item graph
             of *training* interactions, see :class:`~pyg_irllrec.nn.Recommender`.
-        edge_weight (torch.Tensor, optional): Its weights. (default: :obj:`None`)
+        edge_weight (torch.Tensor, optional): The edge weights. (default: :obj:`None`)
         profile (torch.Tensor): Text embeddings of profiles, users first,
             :math:`(|\mathcal{V}|, D_t)`.
-        mask_ratio (float): The share of nodes that are masked, at least one node.
+        mask_ratio (float): The share of nodes to mask; at least one node is masked.
             (default: :obj:`0.1`)
         weight (float): :math:`w`. (default: :obj:`0.1`)
         temperature (float): :math:`\tau`. (default: :obj:`0.2`)
-        max_rows (int, optional): The most masked nodes that the text term counts, drawn
-            anew in every step, as its cost grows with their square; :obj:`None` counts
-            all. (default: :obj:`4096`)
+        max_rows (int, optional): The maximum number of masked nodes in the text term,
+            sampled in each step, because its cost grows with their square; :obj:`None`
+            for all. (default: :obj:`4096`)
         impl (str): The implementation of the text term, see
             :func:`~pyg_irllrec.functional.info_nce`. (default: :obj:`"auto"`)
         l2_weight (float): :math:`\lambda`. (default: :obj:`1e-6`)
         ranking (torch.nn.Module, optional): The ranking loss, see
-            :class:`~pyg_irllrec.nn.Recommender`. (default: :obj:`None`, that of the
-            backbone)
-        companions (sequence of Ranker): Rankers to blend with, likewise.
-            (default: :obj:`()`)
+            :class:`~pyg_irllrec.nn.Recommender`. (default: :obj:`None`, the ranking
+            loss of the backbone)
+        companions (sequence of Ranker): Rankers to blend with, see
+            :class:`~pyg_irllrec.nn.Recommender`. (default: :obj:`()`)
 
     Raises:
-        ValueError: If the graph, the texts, the backbone or an option do not fit.
+        ValueError: If the graph, the texts, the backbone or an argument is invalid.
 
     Example:
         >>> import torch
@@ -119,8 +121,8 @@ class RLMRecGen(Recommender):
         features = backbone.node_features()
         if features is None:
             raise ValueError(
-                "'backbone' must have node features that can be masked, got a "
-                f'{type(backbone).__name__} whose node_features() is None'
+                "'backbone' must have node features that can be masked, got "
+                f'{type(backbone).__name__}, whose node_features() is None'
             )
         self.mask_ratio = mask_ratio
         self.weight = weight
@@ -133,7 +135,7 @@ class RLMRecGen(Recommender):
         self.reconstructor = TextProjector(backbone.embedding_dim, profile.size(1))
 
     def reset_parameters(self) -> None:
-        r"""Draw all parameters anew, those of the text term too."""
+        r"""Reset all learnable parameters, including those of the text term."""
         super().reset_parameters()
         xavier_uniform_(self.mask_token)
         self.reconstructor.reset_parameters()
@@ -152,7 +154,7 @@ class RLMRecGen(Recommender):
         masked = order[:count]
         token = self.mask_token.to(features.dtype).expand(count, -1)
         output = self._embed_graph(features.index_copy(0, masked, token))
-        counted = masked[: self.max_rows]  # They lie in random order.
+        counted = masked[: self.max_rows]  # They are in random order.
         loss = shared_info_nce(
             self.ranks,
             self.reconstructor(output.embedding[counted]),

@@ -110,6 +110,6 @@ def test_wrong_arguments(text, change, message):
         AlphaRec(6, 7, text, BackboneTests.interactions, **change)
 
 
-def test_users_that_are_not_there():
+def test_wrong_user_ids():
     with pytest.raises(ValueError, match=r'users.* must hold ids from 0 to 2'):
         AlphaRec(3, 7, TEXT, BackboneTests.interactions)

@@ -9,7 +9,7 @@ from pyg_irllrec.testing import BackboneTests
 
 
 class Mine(Backbone):
-    """The one of docs/backbones.md."""
+    """The example of docs/backbones.md."""
 
     def __init__(self, num_users, num_items, embedding_dim=4):
         super().__init__(num_users, num_items, embedding_dim, num_intents=2)
@@ -28,7 +28,7 @@ class Mine(Backbone):
 
 
 class TestMine(BackboneTests):
-    test_compile = None  # As all others.
+    test_compile = None  # The other backbones test it.
 
     def build(self, num_users, num_items, embedding_dim):
         return Mine(num_users, num_items, embedding_dim)
@@ -69,7 +69,7 @@ def test_no_prototypes_no_intents():
         backbone.intents(torch.randn(13, 4))
 
 
-def test_prototypes_are_to_stand_for_clusters():
+def test_the_prototype_loss_is_a_cross_entropy():
     backbone = Backbone(6, 7, 4, num_intents=3, intent_temperature=0.5)
     assert backbone.item_prototypes.temperature == 0.5
     x, cluster = torch.randn(13, 4), torch.arange(13) % 3
@@ -99,7 +99,7 @@ def test_wrong_clusters(cluster, message):
         backbone.prototype_loss(torch.randn(13, 4), cluster)
 
 
-def test_without_prototypes_none_stand_for_clusters():
+def test_the_prototype_loss_needs_prototypes():
     with pytest.raises(ValueError, match=r"'num_intents' .* got 0 for this Backbone"):
         Backbone(6, 7, 4).prototype_loss(torch.randn(13, 4), torch.zeros(13).long())
 

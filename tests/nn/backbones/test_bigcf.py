@@ -55,7 +55,7 @@ def test_a_batch_of_one_node_counted_once_has_nothing_to_spread():
     assert model.auxiliary_loss(output, triplets)['contrast'] > 0.05
 
 
-def test_intents_that_nobody_needs_are_not_computed():
+def test_unused_intents_are_not_computed():
     tests = TestBIGCF()
     model = BIGCF(6, 7, embedding_dim=4, num_intents=3, interaction_intents=False)
     assert model(tests.edge_index).interaction_intent is None

@@ -10,7 +10,7 @@ TRIPLETS = BackboneTests.triplets
 
 
 class Spread(ContrastiveBackbone):
-    """Contrast embeddings with themselves, once."""
+    """Contrast embeddings with themselves."""
 
     def contrast(self, output, triplets):
         return output.views[0].sum() / self.temperature

@@ -12,7 +12,7 @@ GRAPH = BackboneTests().edge_index
 
 
 class LastLayers(EmbeddingBackbone):
-    """Scores without the layer 0."""
+    """Leave layer 0 out of the sum."""
 
     def layers(self, x, edge_index, edge_weight):
         return super().layers(x, edge_index, edge_weight)[1:]
@@ -51,7 +51,7 @@ def test_wrong_arguments():
 
 
 class Shifted(LightGCN):
-    """Scores by something else than the sum of layers."""
+    """Compute embeddings that are not the sum of layers."""
 
     def encode(self, x, edge_index, edge_weight):
         output = super().encode(x, edge_index, edge_weight)
@@ -73,7 +73,9 @@ def test_hooks_on_it_run_where_the_embeddings_alone_are_read():
     calls = []
     model.user_prototypes.register_forward_hook(lambda *args: calls.append('intents'))
     expected = model.get_embedding(GRAPH)
-    assert not calls  # They cost the most, and evaluation does not read them.
+    assert (
+        not calls
+    )  # Interaction intents are expensive, and evaluation does not read them.
     model.register_forward_hook(lambda *args: calls.append('forward'))
     assert torch.equal(model.get_embedding(GRAPH), expected)
     assert calls[-1] == 'forward'

@@ -42,7 +42,7 @@ class TestLightGCN(BackboneTests):
 
 
 class TestSGL(BackboneTests):
-    test_compile = test_gradients = None  # As above.
+    test_compile = test_gradients = None  # Covered by TestLightGCN.
 
     def build(self, num_users, num_items, embedding_dim):
         return wrap(SGL(num_users, num_items + 2, embedding_dim, num_layers=2))
@@ -92,7 +92,7 @@ def test_the_formula(graph, impl):
     matrix[:13, 13:], matrix[13:, :13] = b, b.t()
     x = backbone.node_features()
     expected = (x + matrix @ x + matrix @ matrix @ x)[:13]
-    for _ in range(2):  # Sorted, then kept.
+    for _ in range(2):  # Sorted, then read from the cache.
         found = model.get_embedding(graph, weight)
         torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8)
         torch.testing.assert_close(model(graph, weight).embedding, found)
@@ -118,7 +118,7 @@ def test_the_graph_is_sorted_once_and_again_when_it_changes(graph, monkeypatch):
         model.get_embeddings()
     model.loss(BackboneTests.triplets).total.backward()
     assert len(calls) == 1
-    edges = EDGES % 2, ITEM_EDGES % 2  # Other ones, as many.
+    edges = EDGES % 2, ITEM_EDGES % 2  # Different edges, the same number.
     other = IntentNodeBackbone(lightgcn(), 7, *edges).double()
     expected = other.get_embedding(graph.clone())
     found = other.get_embedding(model.edge_index)
@@ -131,7 +131,7 @@ def test_the_graph_is_sorted_once_and_again_when_it_changes(graph, monkeypatch):
     assert not torch.allclose(other.get_embedding(both), before)
 
 
-def test_copies_and_files_start_without_what_is_kept(graph):
+def test_copies_and_files_do_not_contain_the_cache(graph):
     model = Recommender(wrap(lightgcn()).double(), graph)
     expected = model.get_embeddings()
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
@@ -151,7 +151,7 @@ def test_losses_are_those_of_the_backbone(graph):
     assert loss != lightgcn().ranking_loss(*rows)
 
 
-def test_hooks_are_heard(graph):
+def test_hooks_run(graph):
     model = wrap(lightgcn()).double()
     model.register_forward_hook(
         lambda module, given, out: out._replace(embedding=out.embedding * 2)
@@ -160,12 +160,14 @@ def test_hooks_are_heard(graph):
     torch.testing.assert_close(twice, 2 * wrap(lightgcn()).double()(graph).embedding)
 
 
-def test_intents_bring_items_to_users_whom_no_interaction_joins(graph):
+def test_intents_connect_users_and_items_without_interactions(graph):
     model = Recommender(wrap(lightgcn(num_layers=3)).double(), graph)
     user, _ = model.get_embeddings()
     user[4].sum().backward()
     grad = model.backbone.backbone.item_embedding.weight.grad
-    assert grad[6].any()  # The item has no interactions, but an intent of user 4.
+    assert grad[
+        6
+    ].any()  # The item has no interactions, but shares an intent with user 4.
     assert not grad[2].eq(0).all()
 
 

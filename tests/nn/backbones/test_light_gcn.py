@@ -25,7 +25,7 @@ class TestLightGCN(BackboneTests):
 
 
 class TestLightGCNWithoutIntents(BackboneTests):
-    test_compile = None  # As above, of less.
+    test_compile = None  # Covered by TestLightGCN.
 
     def build(self, num_users, num_items, embedding_dim):
         return LightGCN(num_users, num_items, embedding_dim)

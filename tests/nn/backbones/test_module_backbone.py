@@ -21,7 +21,7 @@ class TestGraphSAGE(BackboneTests):
 
 class TestPyGLightGCN(BackboneTests):
     resets = False
-    test_compile = None  # As TestGraphSAGE.
+    test_compile = None  # Covered by TestGraphSAGE.
 
     def build(self, num_users, num_items, embedding_dim):
         module = PyGLightGCN(num_users + num_items, embedding_dim, 2)
@@ -59,7 +59,7 @@ def test_weights_are_those_of_the_graph():
     torch.testing.assert_close(backbone(GRAPH).embedding, expected)
 
 
-def test_types_are_told_apart():
+def test_node_types_are_separated():
     sage = GraphSAGE(4, 4, 1, aggr='sum', root_weight=False, bias=False)
     module = to_hetero(sage, ModuleBackbone.metadata)
     for weight in module.parameters():
@@ -71,7 +71,7 @@ def test_types_are_told_apart():
     torch.testing.assert_close(backbone(GRAPH).embedding, expected)
 
 
-def test_the_wrong_width_is_said_clearly():
+def test_the_wrong_width():
     backbone = ModuleBackbone(GraphSAGE(4, 8, 1, 5), 6, 7, 4, num_intents=2)
     message = r"'backbone' must return embeddings of shape \(13, 4\).*got \(13, 5\)"
     with pytest.raises(ValueError, match=message):

@@ -25,12 +25,12 @@ class TestSGL(BackboneTests):
 
 class TestSGLWithNodeDropout(TestSGL):
     augmentation = 'node'
-    test_compile = None  # As TestSGL, see also test_views_that_lack_nodes_compile.
+    test_compile = None  # Covered by test_views_that_lack_nodes_compile.
 
 
 class TestSGLWithRandomWalks(TestSGL):
     augmentation = 'walk'
-    test_compile = None  # As TestSGL, with more draws.
+    test_compile = None  # Covered by TestSGL, with fewer draws.
 
 
 def build(**options) -> SGL:
@@ -53,7 +53,7 @@ def propagated(model: SGL, *matrices: torch.Tensor) -> torch.Tensor:
     return sum(layers)
 
 
-def test_views_lack_edges_the_scores_do_not():
+def test_views_lack_edges_but_scores_do_not():
     model = build(dropout=0.4)
     weight = symmetric_norm(GRAPH, NUM_NODES)
     draws = [torch.rand(GRAPH.size(1)) for _ in range(2)]

@@ -11,7 +11,7 @@ GRAPH, TRIPLETS = TESTS.edge_index, TESTS.triplets
 
 
 class Scaled(TwoViewBackbone):
-    """A view is the features, each time larger."""
+    """Each view is a multiple of the features."""
 
     calls = 0
 
@@ -38,7 +38,7 @@ def test_views_in_training_only_and_the_intact_graph_scores():
 def test_columns_of_the_triplets_are_contrasted(cls, columns):
     model = cls(6, 7, 4, contrast_weight=0.5)
     output = model(GRAPH)
-    # Rows of one direction: as like as they can be.
+    # All rows have the same direction.
     first, second = output.views
     sides = [(first[:6], second[:6]), *[(first[6:], second[6:])] * 2]
     expected = sum(
@@ -52,7 +52,7 @@ def test_columns_of_the_triplets_are_contrasted(cls, columns):
 @pytest.mark.parametrize(('cls', 'of_view'), [(Scaled, False), (Signed, True)])
 def test_whose_intents_are_aligned(cls, of_view):
     model = cls(6, 7, 4, num_layers=1, num_intents=2)
-    seen = [model.node_features()]  # The layers before the last one, in both cases.
+    seen = [model.node_features()]  # All layers except the last, in both cases.
     expected = model.interaction_intent(seen, GRAPH)
     layers = []
     model.interaction_intent = lambda given, _: layers.append(given) or expected

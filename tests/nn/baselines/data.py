@@ -1,4 +1,4 @@
-"""Interactions of few users, with one user and one item that have none."""
+"""Interactions of a few users; one user and one item have none."""
 
 from __future__ import annotations
 

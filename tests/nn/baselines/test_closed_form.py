@@ -17,7 +17,7 @@ TEXT = torch.randn(ITEMS, 3, generator=torch.Generator().manual_seed(0))
 
 
 def peak(monkeypatch, far):
-    """Validation that is the better, the less the options give here."""
+    """Validation metrics that decrease with the value of this function of options."""
     tried = []
 
     def trials(self, users):
@@ -86,7 +86,7 @@ def test_calibrates_what_is_open_beside_what_is_given(given, best, monkeypatch):
 
 
 def test_each_step_of_the_first_axis_has_the_best_of_the_others():
-    """A ridge along a diagonal, on which one axis alone gains nothing."""
+    """The gain has a ridge along a diagonal: a step along one axis improves nothing."""
     grids = {name: tuple(map(float, range(5))) for name in 'xy'}
     gain = lambda point: point['x'] - 9 * abs(point['x'] - point['y'])  # noqa: E731
     best = _closed_form._best_point({'x': 0.0, 'y': 0.0}, grids, gain)
@@ -159,7 +159,7 @@ def test_the_state_is_what_was_chosen(monkeypatch):
     assert other.options == model.options != EASE(USERS, ITEMS, KNOWN).options
     assert torch.equal(other.score(EVERYONE), model.score(EVERYONE))
     assert not torch.equal(other.score(EVERYONE), before)
-    with pytest.raises(ValueError, match="'state' must hold the 0 options of Popula"):
+    with pytest.raises(ValueError, match="'state' must be a tensor of the 0 options"):
         Popularity(USERS, ITEMS, KNOWN).load_state_dict(model.state_dict())
 
 
@@ -171,7 +171,7 @@ def test_it_shows_the_options_in_use(monkeypatch):
     assert 'l2_weight=3.0)' in repr(EASE(USERS, ITEMS, KNOWN, l2_weight=3.0))
 
 
-def test_a_copy_is_solved_anew():
+def test_a_copy_is_solved_again():
     model = EASE(USERS, ITEMS, KNOWN)
     score = model.score(EVERYONE)
     other = copy.deepcopy(model)
@@ -222,7 +222,7 @@ def test_wrong_interactions():
 
 
 @pytest.mark.parametrize('cls', [EASE, ItemKNN, Popularity])
-def test_scores_somebody_new_as_a_user_with_these_items(cls):
+def test_a_new_user_scores_like_a_user_with_the_same_items(cls):
     model = cls(USERS, ITEMS, PAIRS)
     for user in range(USERS):
         _, items = UserItems(PAIRS, USERS, ITEMS).lookup(torch.tensor([user]))

@@ -13,7 +13,7 @@ TEXT[2] = 0  # Without a text.
 
 
 def by_hand(l2_weight, text_weight=0.0, text_l2_weight=1.0):
-    """L3AE, and EASE where there is no text, as their papers write them."""
+    """L3AE, or EASE without texts, by the formulas of the papers."""
     eye = torch.eye(ITEMS, dtype=torch.float64)
     unit = torch.nn.functional.normalize(TEXT).double()
     of_text = torch.linalg.inv(unit @ unit.t() + text_l2_weight * eye)
@@ -33,7 +33,7 @@ def test_is_the_closed_form(l2_weight):
 
 
 def test_no_item_predicts_itself():
-    """Not even by rounding: each of these users has one item."""
+    """Not even by rounding errors: each of these users has one item."""
     alone = torch.stack([torch.arange(ITEMS) + USERS, torch.arange(ITEMS)])
     pairs = torch.cat([PAIRS, alone], dim=1)
     model = EASE(USERS + ITEMS, ITEMS, pairs, item_text=TEXT)
@@ -79,7 +79,7 @@ def test_what_is_tried_is_what_would_be_solved(text, few, monkeypatch):
     )
     users = EVERYONE[3::2].clone()
     trials = EASE(USERS, ITEMS, PAIRS, item_text=text)._trials(users)
-    # The sums are 20 with and without texts, 20 but for rounding, and 30.
+    # The sums are 20 with and without texts, 20 up to rounding, and 30.
     tried = [(10.0, 10.0, 1.0), (14.0, 6.0, 1.0), (14.0, 6.0, 5.0), (20.0, 0.0, 5.0)]
     tried += [(20 * 0.9, 20 - 20 * 0.9, 1.0), (10.0, 20.0, 1.0)]
     for l2_weight, text_weight, text_l2_weight in tried:
@@ -137,7 +137,9 @@ def test_does_not_choose_what_takes_too_much_memory(monkeypatch):
     assert 20 < largest < 200
     monkeypatch.setitem(EASE._grids, 'l2_weight', (1.0, 200.0))
     exclude = UserItems(PAIRS[:, :0], USERS, ITEMS)
-    seen = UserItems(PAIRS, USERS, ITEMS)  # The less l2_weight, the more it repeats.
+    seen = UserItems(
+        PAIRS, USERS, ITEMS
+    )  # A smaller l2_weight repeats seen items more.
     for max_bytes, expected in ((3456, 1.0), (1728, 200.0)):
         model = EASE(USERS, ITEMS, PAIRS, max_bytes=max_bytes)
         model.calibrate(seen, exclude, k=3)
@@ -156,7 +158,7 @@ def test_does_not_choose_what_takes_too_much_memory(monkeypatch):
         ),
         ({'item_text': TEXT, 'text_weight': -1.0}, "'text_weight' must be at least 0"),
         ({'item_text': TEXT[1:]}, "'item_text' must have a row per item, 12 rows"),
-        ({'max_bytes': 0}, "'max_bytes' must be an integer of 1"),
+        ({'max_bytes': 0}, "'max_bytes' must be an integer of at least 1"),
     ],
 )
 def test_wrong_options(options, message):

@@ -38,7 +38,7 @@ def test_more_neighbors_than_items():
     [
         ({'exponent': -1.0}, "'exponent' must be at least 0"),
         ({'shrinkage': -1.0}, "'shrinkage' must be at least 0"),
-        ({'num_neighbors': 0}, "'num_neighbors' must be an integer of 1"),
+        ({'num_neighbors': 0}, "'num_neighbors' must be an integer of at least 1"),
     ],
 )
 def test_wrong_options(options, message):

@@ -28,7 +28,7 @@ def nodes():
 
 @pytest.fixture
 def block():
-    """Features and intents of sources and targets, edges and their weights."""
+    """Features and intents of sources and targets, edges and edge weights."""
     x = torch.randn(NUM_SOURCES, 4).double(), torch.randn(NUM_TARGETS, 2).double()
     h = torch.randn(NUM_SOURCES, 3).double(), torch.randn(NUM_TARGETS, 3).double()
     index = torch.tensor([[0, 5, 2, 5, 1, 0, 4], [3, 0, 0, 1, 1, 0, 3]])
@@ -36,7 +36,7 @@ def block():
 
 
 def through_messages(conv, *arguments, **others):
-    """The same by way of propagate, to which a hook brings it."""
+    """The output by propagate(), which a hook enforces."""
     handle = conv.register_message_forward_hook(lambda *_: None)
     out = conv(*arguments, **others)
     handle.remove()
@@ -44,7 +44,7 @@ def through_messages(conv, *arguments, **others):
 
 
 def as_bipartite(name, index, weight):
-    """The edges of a block in a format of PyG."""
+    """The edges of a block in one format of PyG."""
     size = (NUM_TARGETS, NUM_SOURCES)
     coo = torch.sparse_coo_tensor(index.flip(0), weight, size).coalesce()
     return {
@@ -119,7 +119,7 @@ def test_every_format_of_a_bipartite_graph(name, block):
 
 
 def test_the_block_of_a_neighbour_loader(nodes):
-    """Targets are the first sources, as NeighborLoader and its trimming leave them."""
+    """Targets are the first sources, as in the batches of NeighborLoader."""
     x, _ = nodes
     index, _ = edges()
     seeds = index[:, index[1] < 3]
@@ -285,7 +285,7 @@ def test_a_method_of_one_layer_is_run_when_it_is_compiled(nodes):
     torch.testing.assert_close(compiled(x, index), 2 * IntentLGConv()(x, index))
 
 
-def test_a_message_that_the_class_got_later_is_run(nodes, monkeypatch):
+def test_a_message_set_on_the_class_later_is_run(nodes, monkeypatch):
     x, _ = nodes
     index, _ = edges()
     conv, expected = IntentLGConv(), IntentLGConv()(x, index)
@@ -391,7 +391,7 @@ def test_a_backbone_runs_the_hooks_of_its_layer():
         calls.clear()
 
 
-def test_goes_where_lg_conv_goes():
+def test_replaces_lg_conv():
     index, _ = edges()
     x = torch.randn(NUM_NODES, 4)
     assert IntentLGConv()(x, index).shape == LGConv()(x, index).shape

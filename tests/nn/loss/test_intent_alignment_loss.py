@@ -98,7 +98,7 @@ PARTS = (
 
 
 class Zero(torch.nn.Module):
-    """Knows nothing of what it replaces."""
+    """A part that accepts any arguments."""
 
     def forward(self, *inputs):
         return inputs[0].sum() * 0.0
@@ -118,7 +118,7 @@ def test_hooks_on_its_parts_run(inputs):
         part.register_forward_hook(lambda *args, name=name: calls.update([name]))
     out = loss(triplets=TRIPLETS, num_users=NUM_USERS, **inputs)
     torch.testing.assert_close(out, expected)
-    # Of items, positive and negative ones.
+    # Positive and negative items are two calls.
     assert calls == dict.fromkeys(PARTS, 1) | {'item_profile': 2, 'item_intent': 2}
 
 
@@ -130,7 +130,7 @@ def test_its_parts_can_be_replaced(inputs, cls):
     out = loss(triplets=TRIPLETS, num_users=NUM_USERS, **inputs)
     assert out.terms['profile'] == out.terms['intent'] == 0
     assert (out.total == 0) == (cls is Zero)
-    assert not loss.reads_batch_only()  # What it reads is not known.
+    assert not loss.reads_batch_only()  # A replaced part may read all texts.
 
 
 @pytest.mark.parametrize('duplicates', [False, True])
@@ -142,7 +142,7 @@ def test_calls_that_share_keys_equal_single_ones(inputs, negatives, duplicates):
     ).eval()
     triplets = torch.tensor([[0, 0, 1], [2, 1, 2], [0, 3, 3]])
     out = loss(triplets=triplets, num_users=NUM_USERS, **inputs)
-    for name in PARTS[:4]:  # A hook sees each column on its own.
+    for name in PARTS[:4]:  # With a hook, each column is a separate call.
         getattr(loss, name).register_forward_hook(lambda *args: None)
     single = loss(triplets=triplets, num_users=NUM_USERS, **inputs)
     torch.testing.assert_close(out, single)
@@ -156,7 +156,7 @@ def test_texts_of_the_batch_alone(inputs):
     given = {**inputs, **rows, 'teacher_intent': None}
     out = loss(triplets=TRIPLETS, num_users=NUM_USERS, **given)
     torch.testing.assert_close(out, expected)
-    # They do not do where a term reads more.
+    # They do not suffice if a term reads all texts.
     for other in (
         IntentAlignmentLoss(item_negatives='all', matching_weight=0),
         IntentAlignmentLoss(),

@@ -21,7 +21,7 @@ UNIQUE = torch.tensor([1, 3, 8])
 
 @pytest.mark.parametrize('negatives', ['batch', 'all'])
 @pytest.mark.parametrize('duplicates', [False, True])
-def test_who_stands_in_the_denominator(nodes, negatives, duplicates):
+def test_the_nodes_in_the_denominator(nodes, negatives, duplicates):
     embedding, text = nodes
     loss = PairwiseAlignmentLoss(0.2, negatives, duplicates)(embedding, text, INDEX)
     rows = INDEX if duplicates else UNIQUE
@@ -91,7 +91,7 @@ def test_half_precision_texts_do_not_weigh_in_half_precision():
 
 
 def test_the_implementation_is_the_one_that_was_chosen(nodes):
-    """This one has no second derivatives, which small inputs have by default."""
+    """The chunked one has no second derivatives; the default for small inputs has."""
     loss = PairwiseAlignmentLoss(impl='chunked')
     for index in (None, INDEX):
         x = nodes[0].clone().requires_grad_()

@@ -22,7 +22,7 @@ def test_blends_what_has_a_weight():
 
 
 def peaked(*best):
-    """Both metrics, which have one peak."""
+    """Two metrics with one common peak."""
 
     def measure(weights):
         distance = (torch.tensor(weights) - torch.tensor(best)).square().sum(dim=1)
@@ -56,8 +56,7 @@ def test_the_best_single_ranker_where_a_blend_gains_next_to_nothing():
 
 
 def test_each_metric_counts_alike():
-    """A gain of .01 in NDCG is worth more than one of .02 in a Recall ten times as
-    large."""
+    """A gain of 0.01 in NDCG counts more than 0.02 in a Recall ten times as large."""
 
     def measure(weights):
         graph = torch.tensor(weights)[:, 0]

@@ -10,7 +10,7 @@ from pyg_irllrec.utils import bipartite_edge_index, symmetric_norm
 
 
 def two_tastes(noise):
-    """20 users and 30 items of two tastes, who meet their like alone."""
+    """20 users and 30 items of two tastes; interactions are within a taste."""
     generator = torch.Generator().manual_seed(0)
     users, items = torch.arange(20) % 2, torch.arange(30) % 2
     pairs = (users[:, None] == items).nonzero().t()
@@ -27,7 +27,7 @@ def agreement(found, truth):
 
 def test_users_and_items_of_one_taste_share_a_cluster():
     text, graph, weight, truth = two_tastes(noise=0.1)
-    text[:20] += 5  # Users are written about in other words.
+    text[:20] += 5  # User texts use other words.
     found = cluster_texts([text, -text], 20, graph, weight, 2)
     assert found.dtype == torch.long and agreement(found, truth) == pytest.approx(1)
 

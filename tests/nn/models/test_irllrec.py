@@ -221,7 +221,7 @@ def test_parts_of_the_alignment_get_all_texts_that_they_may_read(edge_index):
     alignment = IntentAlignmentLoss(0.1, 0, 0, 0, user_negatives='all').eval()
     profile = texts()['profile']
     expected = build(edge_index, alignment=alignment, profile=profile).loss(TRIPLETS)
-    # With another module in its place, that reads all texts too.
+    # The same with another module, which also reads all texts.
     loss = alignment.user_profile
     alignment.user_profile = torch.nn.Module()
     alignment.user_profile.forward = loss.forward
@@ -260,7 +260,7 @@ def test_towers_over_needed_rows_equal_towers_over_all(
     )
     given = {'profile': texts()['profile']} if terms == 'profile' else texts()
     model = build(edge_index, alignment=alignment, **given).double()
-    # User 0 and item 1 stand in the batch twice, so that it could count them twice.
+    # User 0 and item 1 occur in the batch twice, so they could count twice.
     triplets = torch.tensor([[0, 0, 4], [1, 3, 2], [6, 1, 0]])
 
     def run():

@@ -1,5 +1,5 @@
-"""How many kernels a training step launches on CUDA, counted without one: small ones
-cost their launch, so that their number is the time of a step."""
+"""The number of kernels that a training step launches on CUDA, counted on the CPU. For
+small data, launches take most of the time of a step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.kernel_counts import count_kernels
 
 NUM_USERS, NUM_ITEMS, BATCH = 300, 280, 300
 
-# What was reached, and 5 % for other versions of torch.
+# The counts reached, plus 5 % for other versions of torch.
 BOUNDS = {LightGCN: 289, SGL: 396, SimGCL: 425, DCCF: 640, BIGCF: 396}
 
 
@@ -44,19 +44,19 @@ def test_kernels_of_a_step_of_the_full_method(backbone):
     assert 200 < counts.total() <= BOUNDS[backbone], counts.most_common(30)
 
 
-def test_what_counts():
+def test_which_operations_count():
     x = torch.randn(6, 4, requires_grad=True)
     weights = [torch.zeros(3), torch.zeros(2)]
 
     def work():
         assert x.is_cuda and not x.is_cpu and x.device.type == 'cuda'
-        y = x.t()[1:] * 2  # A view costs nothing.
+        y = x.t()[1:] * 2  # A view launches no kernel.
         y.exp().sum().backward()
         torch.empty(3, device=x.device)
         torch._foreach_add_(weights, 1)
 
     counts = count_kernels(work)
     assert counts['exp'] == 1 and counts['_foreach_add_'] == 1
-    # mul, exp, sum; of the slice zeros and a copy; two products; the gradients' sum.
+    # mul, exp, sum; zeros and a copy for the slice; two products; a sum of gradients.
     assert 7 <= counts.total() <= 10, counts
     assert x.device.type == 'cpu'

@@ -11,7 +11,7 @@ PAIRS = torch.tensor([[4, 0, 4, 2, 0], [1, 7, 0, 3, 7]])
 
 
 class Fixed(Ranker):
-    """Return rows of what it keeps."""
+    """Return rows of a stored tensor."""
 
     def __init__(self, scores=SCORES):
         super().__init__(5, 8)
@@ -25,7 +25,7 @@ class Fixed(Ranker):
 
 
 class Same(Ranker):
-    """Return the very tensor that it keeps."""
+    """Return the stored tensor itself."""
 
     def __init__(self):
         super().__init__(5, 8)
@@ -57,7 +57,7 @@ def test_recommends_in_batches():
     assert model.training and model.sizes == [2, 1]
 
 
-def test_masking_leaves_alone_what_a_ranker_keeps():
+def test_masking_does_not_change_the_tensor_of_a_ranker():
     model = Same()
     everything = torch.stack([torch.zeros(8).long(), torch.arange(8)])
     found = model.recommend([0, 1], 8, exclude=everything)
@@ -72,7 +72,7 @@ def test_masking_leaves_alone_what_a_ranker_keeps():
         (torch.ones(5, 8).long(), "'score' must hold floating-point numbers"),
     ],
 )
-def test_a_score_that_is_none(scores, message):
+def test_wrong_scores(scores, message):
     with pytest.raises(ValueError, match=message):
         Fixed(scores).recommend([0], 2)
 
@@ -97,7 +97,7 @@ def test_has_nothing_to_calibrate():
     for name, value, message in (
         ('label', PAIRS, 'must be a UserItems, got Tensor: pass val_items'),
         ('exclude', UserItems(PAIRS, 6, 8), 'must have the 5 users and 8 items'),
-        ('label', UserItems(PAIRS[:, :0], 5, 8), 'must hold at least one interaction'),
+        ('label', UserItems(PAIRS[:, :0], 5, 8), 'must have at least one interaction'),
     ):
         given = {'label': items, 'exclude': items, name: value}
         with pytest.raises(ValueError, match=f"'{name}' {message}"):
