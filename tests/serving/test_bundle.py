@@ -83,7 +83,7 @@ def fewer_edges():
         ({'data': more_users}, "'data' must have the users and items of 'model'"),
         (
             {'data': fewer_edges},
-            "the graph of 'model', 235, got 234",
+            "the 235 interactions in the graph of 'model', got 234",
         ),
     ],
 )

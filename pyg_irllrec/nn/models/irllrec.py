@@ -65,7 +65,7 @@ class IRLLRec(Recommender):
         edge_weight (torch.Tensor, optional): The edge weights. (default: :obj:`None`)
         profile (torch.Tensor, optional): Text embeddings of profiles, users
             first, :math:`(|\mathcal{V}|, D_t)`. (default: :obj:`None`)
-        intent (torch.Tensor, optional): Text embeddings of intents, likewise.
+        intent (torch.Tensor, optional): Text embeddings of intents, in the same form.
             (default: :obj:`None`)
         alignment (IntentAlignmentLoss, optional): The alignment losses and their
             weights. (default: :obj:`None`, the defaults of
@@ -83,7 +83,7 @@ class IRLLRec(Recommender):
             are saved with the model. Use it with a backbone that has an
             :obj:`intent_temperature`, such as 0.1. (default: :obj:`0.0`, no such term)
         features (torch.Tensor, optional): Text embeddings to propagate over the graph,
-            likewise. A trained linear map adds them to the node features of the
+            in the same form. A trained linear map adds them to the node features of the
             backbone. They work best whitened and with 64 to 128 dimensions, see
             :class:`~pyg_irllrec.transforms.ReduceText`. (default: :obj:`None`)
         normalize (bool): Whether to score by cosines, see

@@ -33,7 +33,8 @@ from pyg_irllrec.utils.user_items import UserItems
 
 
 class Recommender(Ranker):
-    r"""A backbone and its graph, as a model to train and to recommend with:
+    r"""The combination of a backbone and its graph, which is trained and recommends
+    items:
 
     .. math::
         \mathcal{L} = \mathcal{L}_{\text{ranking}} + \mathcal{L}_{\text{backbone}} +
@@ -51,8 +52,9 @@ class Recommender(Ranker):
     Companions are not used in training.
 
     The graph and the interactions of companions move with the model, but they are not
-    saved with it. :class:`~pyg_irllrec.nn.IRLLRec` and
-    :class:`~pyg_irllrec.nn.RLMRecGen` add text.
+    saved with it.
+    :class:`~pyg_irllrec.nn.IRLLRec` and :class:`~pyg_irllrec.nn.RLMRecGen` add texts.
+
     :class:`torch.nn.parallel.DistributedDataParallel` synchronises gradients only if it
     is called itself, which :obj:`ddp.module.loss(triplets)` does not do. To train on
     several GPUs, use :func:`~pyg_irllrec.training.fit`, or wrap a

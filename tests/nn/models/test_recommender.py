@@ -462,7 +462,7 @@ def test_calibrates_companions_that_are_open_once(monkeypatch):
         ([build()], r"'companions\[0\]' must be a Ranker without par.*Recommender"),
         (
             [EASE(6, 8, PAIRS)],
-            r"'companions\[0\]' must have the 6 users .*, got 6 and 8",
+            r"'companions\[0\]' must have the 6 .*, got 6 and 8",
         ),
     ],
 )
