@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Goodreads(RawDataset):
     r"""Readers and books of Goodreads. Each book has a description that GPT-3.5 wrote
     from its title alone, without any interaction. There is nothing to download: put
-    under :obj:`root/raw` or :obj:`root`
+    these files under :obj:`root/raw` or :obj:`root`:
 
     - :obj:`norm_interactions.tsv`, tab-separated, with the columns :obj:`user` and
       :obj:`item`;
@@ -29,19 +29,20 @@ class Goodreads(RawDataset):
 
     Args:
         root (str or Path): The folder of the dataset.
-        user_texts (bool): Whether users have texts: five interests that GPT-3.5 read
-            from their *whole* history. **They leak** held-out interactions: use them
-            as an upper bound, never as a result. (default: :obj:`False`)
+        user_texts (bool): Whether to add texts of users: five interests that GPT-3.5
+            inferred from their *whole* history. **They leak** held-out interactions:
+            use them as an upper bound, never as a result. (default: :obj:`False`)
         processed_root (str or Path, optional): Where to write :obj:`processed`.
             (default: :obj:`None`, under :obj:`root`)
-        transform (callable, optional): A transform that is applied at every access.
+        transform (callable, optional): A transform that is applied on every access.
             (default: :obj:`None`)
         force_reload (bool): Whether to build the dataset again.
             (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is damaged, or :obj:`processed` was built from others.
+        ValueError: If a file is damaged, or :obj:`processed` was built from other
+            files.
         ImportError: If pyarrow is not installed.
 
     Example:

@@ -23,61 +23,60 @@ class InteractionDataset(StoredDataset):
             'ratings.csv', 'my_data', user='user_id', item='asin', rating='stars',
             timestamp='when', items='products.csv', item_text=('title', 'brand'),
         )
-        dataset = InteractionDataset('my_data')  # from then on
+        dataset = InteractionDataset('my_data')  # from now on
         nodes = dataset.nodes_of('item', ['B00AE1', 'B00BX2'])
         list(dataset[0]['item'].text[nodes])
 
     The :class:`~torch_geometric.data.HeteroData` has
 
     - :obj:`data['user', 'rates', 'item']` with :obj:`edge_index` of shape
-      :math:`(2, |\mathcal{E}|)`, sorted by user, then item, and, where their columns
-      were named, :obj:`rating` (:obj:`float32`) and :obj:`time` (:obj:`int64`,
-      seconds), both of shape :math:`(|\mathcal{E}|)`;
+      :math:`(2, |\mathcal{E}|)`, sorted by user, then item, and, if their columns are
+      given, :obj:`rating` (:obj:`float32`) and :obj:`time` (:obj:`int64`, seconds),
+      both of shape :math:`(|\mathcal{E}|)`;
     - :obj:`data['user'].id` and :obj:`data['item'].id`, the original ids: a tensor
       of integers, or a list of strings;
-    - :obj:`data['user'].text` and :obj:`data['item'].text`, where texts were given:
-      one text per node, :obj:`""` where it is missing, read from disk at access
+    - :obj:`data['user'].text` and :obj:`data['item'].text`, if texts are given: one
+      text per node, :obj:`""` if it is missing, read from disk on access
       (:class:`~pyg_irllrec.utils.TextArray`);
-    - :obj:`data['item'].title`, likewise, where their column was named.
+    - :obj:`data['item'].title`, in the same form, if its column is given.
 
     PyG's subgraphs and neighbour samplers select only tensors: remove :obj:`text` and
-    :obj:`title`, and :obj:`id` where it is a list, before sampling, and join them again
+    :obj:`title`, and :obj:`id` if it is a list, before sampling, and join them again
     by :obj:`n_id`. The transforms of this package select all attributes.
 
     **Nodes** are numbered in the order of their sorted ids (integers by value,
     strings by code point). The node of an id depends only on the set of ids, not on
     the order of rows or files. Only ids that occur in interactions become nodes.
 
-    **Ids** are integers where all of a side are, however they are typed: :obj:`7`,
-    :obj:`"7"`, :obj:`7.0` and :obj:`"7.0"` are one id. Otherwise they are strings
-    (:obj:`"007"` is one), of which :obj:`"7.0"` is still :obj:`"7"`. Blanks at
-    the ends are removed, and composed and decomposed letters are the same. An id is
-    missing where it is null, empty, or a word such as :obj:`"NULL"`, :obj:`"NaN"` or
-    :obj:`"N/A"`; that is an error.
+    **Ids** are integers if all ids of a side are, however they are written: :obj:`7`,
+    :obj:`"7"`, :obj:`7.0` and :obj:`"7.0"` are one id. If one of them is not an
+    integer (such as :obj:`"007"`), all are strings; :obj:`"7.0"` still equals
+    :obj:`"7"`. Surrounding blanks are removed, and composed and decomposed letters are
+    the same. An id that is null, empty, or a word such as :obj:`"NULL"`, :obj:`"NaN"`
+    or :obj:`"N/A"` is missing, and raises an error.
 
-    **Memory** has to hold the distinct ids and some millions of rows, not all of them:
-    tables are read in batches, and rows are sorted in temporary files beside
-    :obj:`root`, which have no names and take about 70 bytes per row. The graph itself
-    is memory-mapped.
+    **Memory** has to hold the distinct ids and a few million rows, not all rows: tables
+    are read in batches, and rows are sorted in unnamed temporary files beside
+    :obj:`root`, which take about 70 bytes per row. The graph itself is memory-mapped.
 
     **Texts** are joined by id, never by the order of rows. Several columns are joined
-    to one text by :obj:`". "`, as in :obj:`"Toy Story (1995). Adventure"`. Surrounding
-    blanks are stripped, null and NaN are left out, lists are joined by :obj:`", "`,
-    numbers and the like are converted by :class:`str`, and records are refused.
-    Texts of ids without interactions are ignored, and counted in :attr:`counts`.
+    into one text by :obj:`". "`, as in :obj:`"Toy Story (1995). Adventure"`.
+    Surrounding blanks are removed, null and NaN are left out, lists are joined by
+    :obj:`", "`, numbers and similar values are converted by :class:`str`, and records
+    are refused. Texts of ids without interactions are ignored, and counted in
+    :attr:`counts`.
 
-    **Bad input** raises an error that names file, line and column. Lines of CSV files
-    are counted with the header, without empty lines and line breaks inside cells; rows
-    of Parquet files and tables in memory are counted from zero.
+    **Bad input** raises an error that names the file, line and column. Lines of CSV
+    files are counted from 1, with the header, but without empty lines and line breaks
+    inside cells; rows of Parquet files and tables in memory are counted from 0.
 
     Args:
-        root (str or Path): The folder that :meth:`from_csv` or another method of its
-            kind has written.
-        transform (callable, optional): A transform that is applied at every access.
+        root (str or Path): The folder that :meth:`from_csv` or a similar method wrote.
+        transform (callable, optional): A transform that is applied on every access.
             (default: :obj:`None`)
 
     Raises:
-        FileNotFoundError: If :obj:`root` holds no dataset.
+        FileNotFoundError: If there is no dataset in :obj:`root`.
         ValueError: If the dataset in :obj:`root` is incomplete.
         ImportError: If pyarrow is not installed.
 
@@ -131,64 +130,61 @@ class InteractionDataset(StoredDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> InteractionDataset:
-        r"""Read CSV files in batches and writes :obj:`root/processed`. Where
-        :obj:`root` already holds the same files, read with the same options, they are
-        not read again.
+        r"""Read CSV files in batches, and write :obj:`root/processed`. If the dataset
+        there was built from the same files with the same options, they are not read
+        again.
 
         Args:
-            path (str, Path or list): One file or several, which may be
-                compressed (:obj:`.gz`, :obj:`.bz2`, :obj:`.zst`).
+            path (str, Path or list): One or several files, which may be compressed
+                (:obj:`.gz`, :obj:`.bz2`, :obj:`.zst`).
             root (str or Path): The folder to write to.
             user (str): The column of user ids.
             item (str): The column of item ids.
             rating (str, optional): The column of ratings, or of other weights such as
                 play counts: finite numbers. (default: :obj:`None`)
             timestamp (str, optional): The column of times: numbers, or ISO 8601 dates,
-                in UTC where they name no time zone. (default: :obj:`None`)
-            time_unit (str): The unit of times that are numbers: :obj:`"s"`,
-                :obj:`"ms"`, :obj:`"us"`, :obj:`"ns"`, or :obj:`"auto"`, the one in
-                which all of them are times of 1973 to 2286, else seconds. A warning
-                names a unit that was found and is not seconds.
-                (default: :obj:`"auto"`)
+                in UTC unless they have a time zone. (default: :obj:`None`)
+            time_unit (str): The unit of numeric times: :obj:`"s"`, :obj:`"ms"`,
+                :obj:`"us"`, :obj:`"ns"`, or :obj:`"auto"`: the unit in which all of
+                them are in the years 1973 to 2286, else seconds. A warning names an
+                inferred unit other than seconds. (default: :obj:`"auto"`)
             sep (str): The separator of columns. (default: :obj:`","`)
             encoding (str): The encoding of the files. (default: :obj:`"utf-8"`)
-            quote (str, optional): The quote around cells that hold separators or line
-                breaks; :obj:`None` where the files use no quotes.
+            quote (str, optional): The quote around cells that contain separators or
+                line breaks; :obj:`None` if the files use no quotes.
                 (default: :obj:`'"'`)
             column_names (sequence of str, optional): The names of the columns, for
-                interaction files without a header; one with it is refused.
+                interaction files without a header; a file with this header is refused.
                 (default: :obj:`None`)
             users (str, Path or table, optional): The table of user texts: a Parquet
                 file (:obj:`.parquet`), JSON lines (:obj:`.jsonl`), a CSV file with a
                 header and the same separator, encoding and quote, or a table in memory,
-                as for :meth:`from_frame`. (default: :obj:`None`)
+                as in :meth:`from_frame`. (default: :obj:`None`)
             user_text (str or sequence of str, optional): The columns of :obj:`users`
                 that form the text. (default: :obj:`None`)
-            user_id (str, optional): The column of :obj:`users` that holds ids.
+            user_id (str, optional): The column of :obj:`users` with ids.
                 (default: :obj:`None`, the name in :obj:`user`)
-            items (str, Path or table, optional): The table of item texts,
-                likewise. (default: :obj:`None`)
+            items (str, Path or table, optional): The table of item texts, in one of
+                these forms. (default: :obj:`None`)
             item_text (str or sequence of str, optional): The columns of :obj:`items`
                 that form the text. (default: :obj:`None`)
-            item_id (str, optional): The column of :obj:`items` that holds ids.
+            item_id (str, optional): The column of :obj:`items` with ids.
                 (default: :obj:`None`, the name in :obj:`item`)
-            item_title (str, optional): The column of :obj:`items` that holds titles:
-                what people are shown. (default: :obj:`None`)
+            item_title (str, optional): The column of :obj:`items` with titles, to show
+                to people. (default: :obj:`None`)
             duplicates (str): How to treat repeated pairs of user and item:
                 :obj:`"last"` or :obj:`"first"` keeps the rating and time of one row,
-                by time, and by the order of rows where times are the same or missing;
-                :obj:`"sum"` sums their ratings and keeps the last time;
-                :obj:`"error"` raises. (default: :obj:`"last"`)
-            transform (callable, optional): A transform that is applied at every
+                by time, then by the order of rows; :obj:`"sum"` sums their ratings and
+                keeps the last time; :obj:`"error"` raises. (default: :obj:`"last"`)
+            transform (callable, optional): A transform that is applied on every
                 access. (default: :obj:`None`)
-            force_reload (bool): Whether to read the files again, and to replace a
-                dataset of other files or options in :obj:`root`.
-                (default: :obj:`False`)
+            force_reload (bool): Whether to read the files again, and replace a dataset
+                that was built from other files or options. (default: :obj:`False`)
 
         Raises:
             FileNotFoundError: If a file is missing.
-            ValueError: If a column is missing or named for users and items both, a
-                value cannot be read, a table of texts does not fit, or :obj:`root`
+            ValueError: If a column is missing or named for both users and items, a
+                value cannot be read, a table of texts does not match, or :obj:`root`
                 holds other data.
             ImportError: If pyarrow is not installed.
             OSError: If the disk is full. No partial files remain.
@@ -249,10 +245,10 @@ class InteractionDataset(StoredDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> InteractionDataset:
-        r"""Read Parquet files in batches. A folder stands for all Parquet files in it,
-        as Spark, Dask or polars write them; in Hive's layout (:obj:`day=1/0.parquet`)
-        :obj:`day` is a column, too. Times may also be timestamps or dates. The
-        arguments and errors are those of :meth:`from_csv`."""
+        r"""Read Parquet files in batches, and write :obj:`root/processed`. Of a folder,
+        all Parquet files are read, as Spark, Dask or polars write them; in Hive's
+        layout (:obj:`day=1/0.parquet`), :obj:`day` is a column, too. Times may also be
+        timestamps or dates. For the arguments and errors see :meth:`from_csv`."""
         import_optional('pyarrow', cls.__name__, 'data')
         check_options(root, transform, force_reload)
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
@@ -290,8 +286,8 @@ class InteractionDataset(StoredDataset):
         force_reload: bool = False,
     ) -> InteractionDataset:
         r"""Read files with one JSON object per line, which may be compressed, in
-        batches. A field that a line lacks is missing. The arguments and errors are
-        those of :meth:`from_csv`."""
+        batches, and write :obj:`root/processed`. A field that is absent from a line is
+        missing. For the arguments and errors see :meth:`from_csv`."""
         import_optional('pyarrow', cls.__name__, 'data')
         check_options(root, transform, force_reload)
         from pyg_irllrec.datasets._ingest.input_tables import InputTables
@@ -336,13 +332,13 @@ class InteractionDataset(StoredDataset):
         transform: Optional[DataTransform] = None,
         force_reload: bool = False,
     ) -> InteractionDataset:
-        r"""Read a table in memory, of pandas, polars or Arrow, a mapping from names to
-        columns, such as a dictionary of arrays, or a stream: a lazy frame of polars, a
-        dataset or a :class:`~pyarrow.RecordBatchReader` of pyarrow, a relation of
-        DuckDB, a dataset of Ray, and what else has Arrow's C stream. Streams are read
-        once, batch by batch, into a temporary file without a name beside :obj:`root`,
-        and nothing is written where one fails half-way. An index is ignored. The
-        arguments and errors are those of :meth:`from_parquet`."""
+        r"""Read a table in memory or a stream, and write :obj:`root/processed`. A table
+        is a pandas, polars or Arrow table, or a mapping from names to columns, such as
+        a dictionary of arrays; an index is ignored. A stream is a polars lazy frame, a
+        pyarrow dataset or :class:`~pyarrow.RecordBatchReader`, a DuckDB relation, a Ray
+        dataset, or any other object with Arrow's C stream. It is read once, batch by
+        batch, into an unnamed temporary file beside :obj:`root`; if it fails half-way,
+        nothing is written. For the arguments and errors see :meth:`from_parquet`."""
         import_optional('pyarrow', cls.__name__, 'data')
         check_options(root, transform, force_reload)
         from pyg_irllrec.datasets._ingest.input_tables import InputTables

@@ -33,25 +33,26 @@ class IRLLRecDataset(InMemoryDataset):
     - :obj:`data['user'].profile` and :obj:`data['item'].profile` from
       :obj:`usr_emb_np.pkl` and :obj:`itm_emb_np.pkl`, and
       :obj:`data['user'].intent` and :obj:`data['item'].intent` from
-      :obj:`user_intent_emb_3.pkl` and :obj:`item_intent_emb_3.pkl`, text
+      :obj:`user_intent_emb_3.pkl` and :obj:`item_intent_emb_3.pkl`: text
       embeddings of shape :math:`(U, D_t)` and :math:`(I, D_t)` in
-      :obj:`float32`, where both files of a kind exist.
+      :obj:`float32`, if both files of a kind exist.
 
     Args:
-        root (str or Path): The folder of all datasets.
+        root (str or Path): The folder that contains all datasets.
         name (str): :obj:`"amazon"`, :obj:`"yelp"`, :obj:`"steam"` (of RLMRec) or
             :obj:`"movie"`.
-        texts (sequence of str): The text embeddings that must exist, of
-            :obj:`"profile"` and :obj:`"intent"`. Others are read where they exist.
+        texts (sequence of str): The text embeddings that must exist:
+            :obj:`"profile"`, :obj:`"intent"` or both. Others are read if they exist.
             (default: :obj:`()`)
-        transform (callable, optional): A transform that is applied at every access.
+        transform (callable, optional): A transform that is applied on every access.
             (default: :obj:`None`)
 
     Raises:
-        FileNotFoundError: If a matrix, or an embedding of :obj:`texts`, is missing.
-        ValueError: If a file is damaged, asks to run code, or does not fit the others,
-            or all interactions of one matrix are in another. A warning counts those
-            that are in two.
+        FileNotFoundError: If the file of a matrix, or of an embedding in :obj:`texts`,
+            is missing.
+        ValueError: If a file is damaged, would run code when it is unpickled, or does
+            not match the others, or if all interactions of one matrix are in another. A
+            warning counts interactions that are in two matrices.
 
     Example:
         >>> from pyg_irllrec.datasets import IRLLRecDataset
@@ -93,11 +94,12 @@ class IRLLRecDataset(InMemoryDataset):
 
     @property
     def raw_dir(self) -> str:
-        r"""The folder of this dataset, where the authors' files lie."""
+        r"""The folder with the authors' files of this dataset."""
         return str(Path(self.root) / self.name)
 
     def missing_text_files(self, kind: str) -> list[str]:
-        r"""The files of :obj:`"profile"` or :obj:`"intent"` that are missing."""
+        r"""Return the missing files of a :obj:`kind`, :obj:`"profile"` or
+        :obj:`"intent"`."""
         folder = Path(self.raw_dir)
         return [file for file in self.text_files[kind] if not (folder / file).is_file()]
 
@@ -162,12 +164,12 @@ def _read_matrix(path: Path) -> scipy.sparse.coo_matrix:
     if not scipy.sparse.issparse(matrix):
         raise ValueError(f'{path} must hold a scipy.sparse matrix, got an array')
     matrix = matrix.tocoo()
-    # Weights above zero count as interactions. A sum with a negative one would not.
+    # Any positive weight is an interaction. A sum with a negative one might not be.
     wrong = ~(np.isfinite(matrix.data) & (matrix.data >= 0))
     if wrong.any():
         first = int(wrong.argmax())
         raise ValueError(
-            f'{path} must hold 1 for an interaction and nothing or 0 elsewhere, got '
+            f'{path} must hold 1 for each interaction and 0 elsewhere, got '
             f'{matrix.data[first]} at row {matrix.row[first]}, column '
             f'{matrix.col[first]} ({wrong.sum()} negative, infinite or NaN entries)'
         )
@@ -182,8 +184,8 @@ def _read_matrix(path: Path) -> scipy.sparse.coo_matrix:
 def _check_overlaps(
     files: dict[str, str], matrices: dict[str, scipy.sparse.coo_matrix]
 ) -> None:
-    r"""Warn of interactions in two matrices, and raises a :class:`ValueError` where
-    all of one are in another."""
+    r"""Warn of interactions in two matrices, and raise a :class:`ValueError` if all of
+    one are in another."""
     keys = {
         split: matrix.row.astype(np.int64) * matrix.shape[1] + matrix.col
         for split, matrix in matrices.items()
@@ -195,8 +197,8 @@ def _check_overlaps(
             continue
         if common == keys[small].size:
             raise ValueError(
-                f'{files[small]} must hold other interactions than {files[large]}, got '
-                f'{common}, all of which are in both'
+                f'{files[small]} and {files[large]} must hold different interactions, '
+                f'but all {common} of {files[small]} are in both'
             )
         warn_caller(
             f'{common} of {keys[held].size} interactions in {files[held]} are also in '

@@ -20,11 +20,10 @@ class LastFM(RawDataset):
     r"""Users and the artists that they listened to, with play counts, names and tags:
     the Last.fm 2K dataset of `HetRec 2011
     <https://grouplens.org/datasets/hetrec-2011>`_, whose terms apply. It has 1,892
-    users, 17,632 artists and 92,834 interactions. It is downloaded where there is a
-    network. Otherwise put :obj:`user_artists.dat`, :obj:`artists.dat` and, for
-    :obj:`tags`, :obj:`tags.dat` and :obj:`user_taggedartists.dat` under
-    :obj:`root/raw` or :obj:`root`. The dataset is built once, under
-    :obj:`processed/lastfm`.
+    users, 17,632 artists and 92,834 interactions. The files are downloaded unless
+    :obj:`user_artists.dat`, :obj:`artists.dat` and, for :obj:`tags`, :obj:`tags.dat`
+    and :obj:`user_taggedartists.dat` are in :obj:`root/raw` or :obj:`root`. The dataset
+    is built once, under :obj:`processed/lastfm`.
 
     Its :class:`~torch_geometric.data.HeteroData` has the layout of
     :class:`~pyg_irllrec.datasets.InteractionDataset`, with the number of plays as
@@ -32,20 +31,21 @@ class LastFM(RawDataset):
 
     Args:
         root (str or Path): The folder of the dataset.
-        tags (bool): Whether the text of an artist ends with its tags, at most ten,
+        tags (bool): Whether to append the tags of an artist to its text: at most ten,
             the most frequent first. **They may leak**: the same users wrote them, and
             many listen to what they tag, so the text of an artist that is held out
-            for a user can hold tags of this user. (default: :obj:`False`)
+            for a user can contain tags by this user. (default: :obj:`False`)
         processed_root (str or Path, optional): Where to write :obj:`processed`.
             (default: :obj:`None`, under :obj:`root`)
-        transform (callable, optional): A transform that is applied at every access.
+        transform (callable, optional): A transform that is applied on every access.
             (default: :obj:`None`)
         force_reload (bool): Whether to build the dataset again.
             (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is missing and cannot be downloaded.
-        ValueError: If a file is damaged, or :obj:`processed` was built from others.
+        ValueError: If a file is damaged, or :obj:`processed` was built from other
+            files.
         ImportError: If pyarrow is not installed.
 
     Example:
@@ -113,7 +113,7 @@ class LastFM(RawDataset):
         for _, artist, tag, *_ in assignments:
             if tag not in tag_text:
                 raise ValueError(
-                    f'{path} must hold tags of tags.dat, got tag {tag!r} of artist '
+                    f'{path} must refer to tags of tags.dat, got tag {tag!r} of artist '
                     f'{artist}'
                 )
         return frequent_tags(

@@ -24,9 +24,9 @@ _COLUMNS = ('userId', 'movieId', 'rating', 'timestamp')
 
 class MovieLens(RawDataset):
     r"""Ratings of films, with titles and genres, from `GroupLens
-    <https://grouplens.org/datasets/movielens>`_, whose terms apply. The dataset is
-    downloaded where there is a network. Otherwise put the files named below under
-    :obj:`root/raw` or :obj:`root`. It is built once, under :obj:`processed/name`.
+    <https://grouplens.org/datasets/movielens>`_, whose terms apply. The files
+    below are downloaded unless they are in :obj:`root/raw` or :obj:`root`. The dataset
+    is built once, under :obj:`processed/name`.
 
     .. list-table::
         :header-rows: 1
@@ -56,27 +56,28 @@ class MovieLens(RawDataset):
     Its :class:`~torch_geometric.data.HeteroData` has the layout of
     :class:`~pyg_irllrec.datasets.InteractionDataset`, with :obj:`rating` (up to five),
     :obj:`time` and texts of films such as :obj:`"Toy Story (1995). Adventure,
-    Animation"`. All ratings are kept, low ones too
-    (:class:`~pyg_irllrec.transforms.BinarizeRatings` drops them).
+    Animation"`. All ratings are kept, including low ones, which
+    :class:`~pyg_irllrec.transforms.BinarizeRatings` drops.
 
     Args:
         root (str or Path): The folder of the dataset.
         name (str): :obj:`"latest-small"`, :obj:`"100k"` or :obj:`"1m"`.
             (default: :obj:`"latest-small"`)
-        tags (bool): Whether the text of a film ends with its tags, at most ten, the
+        tags (bool): Whether to append the tags of a film to its text: at most ten, the
             most frequent first; only :obj:`"latest-small"` has tags. **They may
             leak**: users write them after they watch a film, so they can reveal
             interactions that are held out. (default: :obj:`False`)
         processed_root (str or Path, optional): Where to write :obj:`processed`.
             (default: :obj:`None`, under :obj:`root`)
-        transform (callable, optional): A transform that is applied at every access.
+        transform (callable, optional): A transform that is applied on every access.
             (default: :obj:`None`)
         force_reload (bool): Whether to build the dataset again.
             (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is missing and cannot be downloaded.
-        ValueError: If a file is damaged, or :obj:`processed` was built from others.
+        ValueError: If a file is damaged, or :obj:`processed` was built from other
+            files.
         ImportError: If pyarrow is not installed.
 
     Example:
@@ -160,7 +161,7 @@ class MovieLens(RawDataset):
         return FrameTable(frame, str(path))
 
     def _read_movies(self) -> list[tuple[str, str, str]]:
-        r"""The id, title and genres of each film."""
+        r"""Return the id, title and genres of each film."""
         path = self._raw_path(self.raw_file_names[1])
         if self.name == 'latest-small':
             return [

@@ -27,16 +27,16 @@ from pyg_irllrec.utils.checks import (
 
 
 class SyntheticIntents(InMemoryDataset):
-    r"""Users and items that are drawn from latent intents, with English texts made of
-    the same intents. It needs no file and no network, has any size, and keeps the
+    r"""Users and items drawn from latent intents, with English texts made of the same
+    intents. The dataset needs no file and no network, can have any size, and keeps the
     true intents, so that their recovery can be measured.
 
-    A user :math:`u` holds a few intents with shares :math:`\theta_u`, an item
-    :math:`i` with shares :math:`\phi_i` and a popularity :math:`\rho_i`. An
-    interaction draws an intent :math:`k \sim \theta_u`, then an item with
+    A user :math:`u` has a few intents with shares :math:`\theta_u`; an item :math:`i`
+    has intents with shares :math:`\phi_i`, and a popularity :math:`\rho_i`. For each
+    interaction, an intent :math:`k \sim \theta_u` is drawn, then an item with
     probability proportional to :math:`\rho_i \phi_{ik}`. A share :obj:`noise` of the
     interactions depends only on popularity, and the same share of the words in a
-    text belongs to another intent. Profiles describe *what* a node is about, intent
+    text comes from random intents. Profiles describe *what* a node is about, intent
     texts *why* people act.
 
     The :class:`~torch_geometric.data.HeteroData` has the layout of
@@ -64,7 +64,7 @@ class SyntheticIntents(InMemoryDataset):
             row per text; users and items are encoded in one call.
             (default: :obj:`None`, :class:`~pyg_irllrec.text.TfidfEncoder`)
         seed (int): The seed of all draws. (default: :obj:`0`)
-        transform (callable, optional): A transform that is applied at every access.
+        transform (callable, optional): A transform that is applied on every access.
             (default: :obj:`None`)
 
     Raises:
@@ -160,7 +160,7 @@ class SyntheticIntents(InMemoryDataset):
 def _draw_shares(
     rng: np.random.Generator, num_nodes: int, num_intents: int, most: int
 ) -> FloatArray:
-    r"""Shares of one to :obj:`most` intents per node, of shape :math:`(N, K)`."""
+    r"""Draw shares of one to :obj:`most` intents per node, of shape :math:`(N, K)`."""
     most = min(most, num_intents)
     count = rng.integers(1, most + 1, size=num_nodes)
     chosen = rng.random((num_nodes, num_intents)).argsort(axis=1)[:, :most]
@@ -177,7 +177,7 @@ def _draw_interactions(
     interactions_per_user: float,
     noise: float,
 ) -> tuple[IntArray, IntArray]:
-    r"""Distinct pairs of user and item, sorted."""
+    r"""Draw distinct pairs of user and item, and sort them."""
     num_users, num_intents = user_share.shape
     num_items = item_share.shape[0]
     count = 3 + rng.poisson(
@@ -193,13 +193,13 @@ def _draw_interactions(
     )
     popularity = 1 / (1 + rng.permutation(num_items)) ** 0.6
     weight = np.vstack([item_share.T, np.ones(num_items)]) * popularity
-    empty = weight.sum(axis=1) == 0  # No item holds this intent.
+    empty = weight.sum(axis=1) == 0  # No item has this intent.
     weight[empty] = popularity
     item = np.empty(user.size, dtype=np.int64)
     for k, row in enumerate(weight):
         drawn = intent == k
         item[drawn] = rng.choice(num_items, size=int(drawn.sum()), p=row / row.sum())
-    # Three distinct items at least, so that every split can get one.
+    # At least three distinct items, so that every split can get one.
     first = rng.random((num_users, 1)) * num_items
     extra = (first.astype(np.int64) + np.arange(3)) % num_items
     degree = np.bincount(
@@ -219,8 +219,8 @@ def _split(
     val_ratio: float,
     test_ratio: float,
 ) -> IntArray:
-    r"""0 for training, 1 for validation, 2 for test, at random for each user; the
-    first interaction of a user is for training."""
+    r"""Draw 0 (training), 1 (validation) or 2 (test) for each interaction of each user,
+    at least one of them for training."""
     order = np.lexsort((rng.random(user.size), user))
     degree = np.bincount(user, minlength=num_users)
     start = np.concatenate([[0], degree.cumsum()[:-1]])
@@ -236,7 +236,7 @@ def _split(
 def _draw_texts(
     rng: np.random.Generator, share: FloatArray, about: str, why: str, noise: float
 ) -> tuple[list[str], list[str]]:
-    r"""One profile text and one intent text per node."""
+    r"""Draw one profile text and one intent text per node."""
     num_nodes, num_intents = share.shape
     draws = (
         rng.random((num_nodes, 6))[:, :, None] > share.cumsum(axis=1)[:, None]

@@ -247,7 +247,9 @@ def test_from_ids_to_nodes_and_back(read):
         with pytest.raises(ValueError, match=message):
             dataset.nodes_of('user', ids)
     for nodes in (None, ['a'], 'a', [None], [[0], [1, 2]]):
-        with pytest.raises(ValueError, match="'nodes' must be a vector of numbers"):
+        with pytest.raises(
+            ValueError, match="'nodes' must be a vector of node indices"
+        ):
             dataset.ids_of('user', nodes)
     for nodes in (torch.tensor(0), 0, [[0, 1]], torch.tensor([0, 1]).to_sparse()):
         for side in ('user', 'item'):
@@ -578,8 +580,12 @@ def test_an_id_may_have_one_text_twice_but_not_two(texts, files, monkeypatch):
 @pytest.mark.parametrize(
     ('text', 'options', 'message'),
     [
-        ('what,title\nx,A\ny,B\n', {}, r't.csv must hold ids of items .*got 2 rows'),
-        ('what,title\n', {}, r't.csv must hold ids of items .*got 0 rows'),
+        (
+            'what,title\nx,A\ny,B\n',
+            {},
+            r't.csv must hold ids of items .*got none in 2 rows',
+        ),
+        ('what,title\n', {}, r't.csv must hold ids of items .*got none in 0 rows'),
         ('asin,title\na,A\n', {}, "t.csv must have one column 'what', got no"),
         (
             'what,name\na,A\n',
@@ -780,7 +786,9 @@ def test_bad_arguments(tmp_path, files):
         make.from_csv(path, root, **COLUMNS, time_unit='h')
     with pytest.raises(ValueError, match="'sep' must be one character, got '::'"):
         make.from_csv(path, root, **COLUMNS, sep='::')
-    with pytest.raises(ValueError, match="'encoding' must be an encoding of Python"):
+    with pytest.raises(
+        ValueError, match="'encoding' must be a text encoding of Python"
+    ):
         make.from_csv(path, root, **COLUMNS, encoding='klingon')
     with pytest.raises(ValueError, match=r"'frame' must be a table of .*list"):
         make.from_frame([1], root, **COLUMNS)
@@ -1012,7 +1020,9 @@ def test_replacing_deletes_no_file_of_others(tmp_path, read):
     mine = tmp_path / 'root' / 'processed' / 'mine.txt'
     mine.parent.mkdir(parents=True)
     mine.write_text('precious')
-    with pytest.raises(ValueError, match=r"holds 'mine\.txt', which is no file of"):
+    with pytest.raises(
+        ValueError, match=r"contains 'mine\.txt', which is not a file of"
+    ):
         read(force_reload=True)
     assert mine.read_text() == 'precious'
 

@@ -176,27 +176,27 @@ def test_the_real_matrices(amazon_root, name, shape, sizes):
         (
             [[0, 1], [0, 1]],
             [[2], [3]],
-            'val_mat.pkl must .* than trn_mat.pkl, got 2, all',
+            'val_mat.pkl and trn_mat.pkl must hold .* all 2 of val_mat.pkl',
         ),
         (
             [[2], [3]],
             [[0, 1], [0, 1]],
-            'tst_mat.pkl must .* than trn_mat.pkl, got 2, all',
+            'tst_mat.pkl and trn_mat.pkl must hold .* all 2 of tst_mat.pkl',
         ),
         (
             [[2, 3], [3, 3]],
             [[2, 3], [3, 3]],
-            'val_mat.pkl must .* than tst_mat.pkl, got 2',
+            'val_mat.pkl and tst_mat.pkl must hold .* all 2 of val_mat.pkl',
         ),
         (
             [[2], [3]],
             [[2, 3], [3, 3]],
-            'val_mat.pkl must .* than tst_mat.pkl, got 1, all',
+            'val_mat.pkl and tst_mat.pkl must hold .* all 1 of val_mat.pkl',
         ),
         (
             [[2], [3]],
             [[0, 1, 5], [0, 1, 5]],
-            'trn_mat.pkl must .* than tst_mat.pkl, got 2',
+            'trn_mat.pkl and tst_mat.pkl must hold .* all 2 of trn_mat.pkl',
         ),
     ],
 )

@@ -1,1 +1,1 @@
-"""From the files and frames of a caller to the folder that a dataset is opened from."""
+"""Read files and frames, and write the folder that a dataset is opened from."""

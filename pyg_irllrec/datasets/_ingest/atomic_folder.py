@@ -13,14 +13,14 @@ _STALE_SECONDS = 24 * 60 * 60
 
 @contextmanager
 def atomic_folder(path: Path, replace: bool) -> Iterator[Path]:
-    r"""Make a temporary folder beside :obj:`path`, and moves it there once it is
-    complete and on disk. If anything fails, :obj:`path` stays as it was. A folder that
-    a killed process left behind is removed after a day.
+    r"""Make a temporary folder beside :obj:`path`, and move it there once it is
+    complete and on disk. If anything fails, :obj:`path` stays as it was. Folders that
+    killed processes left behind are removed after a day.
 
     Args:
         path (Path): The folder.
-        replace (bool): Whether to replace a folder that exists by then. Otherwise
-            another process was faster, and its folder stays.
+        replace (bool): Whether to replace an existing folder. If not, the folder of
+            another process that was faster stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for stale in path.parent.glob(f'.{path.name}-*'):

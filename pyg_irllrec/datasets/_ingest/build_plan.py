@@ -33,46 +33,46 @@ _DUPLICATES = {
 
 
 class Fingerprint(NamedTuple):
-    r"""What a dataset is built from: two datasets with one fingerprint are the same."""
+    r"""The sources and options of a dataset. Equal fingerprints mean equal datasets."""
 
     sources: Sequence[Source]
     options: Mapping[str, Any]
-    """All options that the result depends on, as JSON represents them."""
+    """All options that the result depends on, as JSON values."""
 
 
 class BuildPlan(NamedTuple):
-    r"""How to build a dataset."""
+    r"""The tables, columns and options to build a dataset from."""
 
     tables: Sequence[Table]
     columns: InteractionColumns
     texts: Mapping[str, TextColumns]
-    """For :obj:`"user"` and :obj:`"item"`, where they have texts."""
+    """The texts of :obj:`"user"` and :obj:`"item"`, if they have any."""
     duplicates: str = 'last'
     time_unit: str = 'auto'
     titles: Mapping[str, TextColumns] = {}
-    """Likewise, of titles."""
+    """The titles, in the same form."""
 
 
 def check_duplicates(duplicates: str, rating: Optional[str]) -> None:
-    r"""Raise a :class:`ValueError` unless duplicates can be treated this way."""
+    r"""Raise a :class:`ValueError` unless :obj:`duplicates` is valid."""
     check_choice('duplicates', duplicates, tuple(_DUPLICATES))
     if duplicates == 'sum' and rating is None:
-        raise ValueError("'duplicates' = 'sum' needs a column to sum: give 'rating'")
+        raise ValueError("'duplicates' = 'sum' needs a column to sum: pass 'rating'")
 
 
 def build_if_missing(
     folder: Path, fingerprint: Fingerprint, plan: Callable[[], BuildPlan], rebuild: bool
 ) -> None:
-    r"""Build a dataset unless the folder already holds it.
+    r"""Build a dataset unless it is already in the folder.
 
     Args:
         folder (Path): The folder of the dataset.
-        fingerprint (Fingerprint): What the dataset is built from.
-        plan (callable): Returns how to build it; called where it is built.
-        rebuild (bool): Whether to build it again, and to replace what is there.
+        fingerprint (Fingerprint): The sources and options of the dataset.
+        plan (callable): Returns the build plan; called only if the dataset is built.
+        rebuild (bool): Whether to build it again, and replace the existing one.
 
     Raises:
-        ValueError: If the folder holds something else.
+        ValueError: If the folder contains something else.
     """
     exists = folder.exists() and any(folder.iterdir())
     if rebuild and exists:
@@ -85,14 +85,14 @@ def build_if_missing(
 
 
 def _check_replaceable(folder: Path) -> None:
-    r"""Raise a :class:`ValueError` where a folder holds files of others, which
-    replacing it would delete."""
+    r"""Raise a :class:`ValueError` if a folder contains foreign files, which replacing
+    it would delete."""
     names = {path.name for path in folder.iterdir()}
     foreign = sorted(name for name in names if not is_store_file(name))
     if foreign:
         raise ValueError(
-            f'{folder} is not replaced, because it holds {foreign[0]!r}, which is no '
-            "file of a dataset: choose another 'root'"
+            f'{folder} is not replaced, because it contains {foreign[0]!r}, which is '
+            "not a file of a dataset: choose another 'root'"
         )
 
 

@@ -8,7 +8,7 @@ from pyg_irllrec.datasets._ingest.table import Table
 
 
 class CellLocation(NamedTuple):
-    r"""The place of a batch of values in its table, for errors."""
+    r"""The position of a batch of values in its table, for error messages."""
 
     table: Table
     column: str

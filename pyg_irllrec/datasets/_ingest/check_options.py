@@ -6,8 +6,8 @@ from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_transfo
 
 
 def check_options(root: object, transform: object, force_reload: object) -> Path:
-    r"""The folder of a dataset, or a :class:`ValueError` where it is no path, or
-    another option that all datasets have is of the wrong type."""
+    r"""Return the folder of a dataset, or raise a :class:`ValueError` if it is not a
+    path, or another option common to all datasets has the wrong type."""
     check_transform(transform)
     check_flag('force_reload', force_reload)
     return as_path('root', root)

@@ -46,9 +46,9 @@ def to_ratings(values: Any, cell: CellLocation) -> npt.NDArray[np.float32]:
 
 def to_texts(values: Any, cell: CellLocation) -> Any:
     r"""Convert a column to an Arrow array of :obj:`large_string`. Missing values, NaN
-    and blank texts are null."""
+    and blank texts become null."""
     values = decode(values, cell)
-    if pa.types.is_map(values.type):  # Which Python has as a list of pairs.
+    if pa.types.is_map(values.type):  # Would become a list of pairs.
         cell.fail(f'must hold texts, numbers or lists of them, got {values.type}')
     if not pa.types.is_large_string(values.type):
         values = text_array(values.to_pylist(), cell)

@@ -15,8 +15,8 @@ Cast = Callable[[Any], npt.NDArray[Any]]
 
 
 def is_text_or_number(kind: Any) -> bool:
-    r"""Whether an Arrow type holds numbers, or strings that may be numbers. A Boolean,
-    which Arrow casts to a number without a word, is none."""
+    r"""Whether an Arrow type holds numbers, or strings that may be numbers. Booleans,
+    which Arrow would silently cast to numbers, do not count."""
     return bool(
         pa.types.is_large_string(kind)
         or pa.types.is_integer(kind)
@@ -26,7 +26,7 @@ def is_text_or_number(kind: Any) -> bool:
 
 
 def to_double(values: Any) -> FloatArray:
-    r"""Numbers, or strings that hold nothing else, as :obj:`float64`. Large integers
+    r"""Convert numbers, or strings of a number alone, to :obj:`float64`. Large integers
     are rounded."""
     safe = not pa.types.is_integer(values.type)
     cast = values.cast(pa.float64(), safe=safe)
@@ -35,7 +35,7 @@ def to_double(values: Any) -> FloatArray:
 
 
 def to_trimmed_double(values: Any) -> FloatArray:
-    r"""Strings that hold a number between blanks as :obj:`float64`."""
+    r"""Convert strings of a number, possibly between blanks, to :obj:`float64`."""
     return to_double(pc.utf8_trim_whitespace(values))
 
 
@@ -52,8 +52,8 @@ def try_casts(values: Any, casts: Sequence[Cast]) -> npt.NDArray[Any] | None:
 def convert(
     values: Any, casts: Sequence[Cast], cell: CellLocation, reason: str
 ) -> npt.NDArray[Any]:
-    r"""Convert each value by the first cast that accepts it. Where no cast accepts all
-    values, halves are tried, so that the error names the first wrong value."""
+    r"""Convert values by the first cast that accepts all of them. If there is none,
+    convert each half separately, so that the error names the first wrong value."""
     converted = try_casts(values, casts)
     if converted is not None:
         return converted

@@ -17,13 +17,13 @@ from pyg_irllrec.datasets._ingest.text_stream import (
 )
 
 _BLOCK_BYTES = 16 << 20
-_MOST_NAMES = 1 << 16
-_ERROR = 'a table of separated values'
+_MAX_HEADER = 1 << 16
+_KIND = 'a table of separated values'
 
 
 class CsvTable:
-    r"""A CSV file. Every column is read as strings, and an empty cell as null: a type
-    that is guessed from the first rows can fail in later ones."""
+    r"""A CSV file. Every column is read as strings, and empty cells as null: a type
+    guessed from the first rows can fail in later rows."""
 
     def __init__(
         self,
@@ -37,17 +37,17 @@ class CsvTable:
         check_encoding(encoding)
         self.path = check_file(path)
         self.name = str(path)
-        with read_errors(self.name, _ERROR, encoding):
+        with read_errors(self.name, _KIND, encoding):
             check_content(self.path, encoding)
             with open_text(self.path, encoding, 'replace') as text:
-                first_line = text.readline(_MOST_NAMES)
-                skipped = _names_separator(first_line, sep, self.name)
+                first_line = text.readline(_MAX_HEADER)
+                skipped = _num_separator_lines(first_line, sep, self.name)
                 if skipped:
-                    first_line = text.readline(_MOST_NAMES)
+                    first_line = text.readline(_MAX_HEADER)
         if column_names is None and first_line.lstrip().startswith(('{', '[')):
             raise ValueError(
-                f'{self.name} has no header but JSON: read JSON lines as such '
-                '(from_json_lines)'
+                f'{self.name} holds JSON instead of a header: read JSON lines with '
+                'from_json_lines'
             )
         if column_names is not None:
             _check_no_header(first_line, sep, quote, column_names, self.name)
@@ -60,18 +60,18 @@ class CsvTable:
             skip_rows=skipped,
             column_names=None if column_names is None else list(column_names),
         )
-        # Texts can hold line breaks.
+        # Texts can contain line breaks.
         self._parse = pa.csv.ParseOptions(
             delimiter=sep, quote_char=quote or False, newlines_in_values=True
         )
 
     def columns(self) -> list[str]:
-        with read_errors(self.name, _ERROR, self._read.encoding):
+        with read_errors(self.name, _KIND, self._read.encoding):
             names: list[str] = self._open().schema.names
         return names
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
-        with read_errors(self.name, _ERROR, self._read.encoding):
+        with read_errors(self.name, _KIND, self._read.encoding):
             self._check_quotes()
             yield from self._open(columns)
 
@@ -81,7 +81,7 @@ class CsvTable:
     def _check_quotes(self) -> None:
         r"""Raise a :class:`ValueError` for a quote that is never closed: Arrow would
         read the rest of the file as one cell. Only files with an odd number of quotes
-        have to be parsed."""
+        are parsed for this check."""
         quote = self._parse.quote_char
         if not quote:
             return
@@ -130,23 +130,22 @@ def _check_characters(sep: str, quote: Optional[str]) -> None:
             raise ValueError(f"'{argument}' must be one character, got {value!r}")
         if not value.isascii() or value in '\0\r\n':
             raise ValueError(
-                f"'{argument}' must be a character of ASCII that ends no line, got "
+                f"'{argument}' must be an ASCII character other than a line break, got "
                 f'{value!r}'
             )
     if sep == quote:
         raise ValueError(f"'sep' and 'quote' must differ, got {sep!r} for both")
 
 
-def _names_separator(line: str, sep: str, name: str) -> int:
-    r"""1 for a first line that names the separator, which spreadsheets write, else
+def _num_separator_lines(line: str, sep: str, name: str) -> int:
+    r"""Return 1 if the first line names the separator, as spreadsheets write it, else
     0."""
     named = re.fullmatch(r'"?sep=(.)"?\s*', line, re.IGNORECASE)
     if named is None:
         return 0
     if named[1] != sep:
         raise ValueError(
-            f'{name} names its separator {named[1]!r} in its first line, got sep='
-            f'{sep!r}: pass sep={named[1]!r}'
+            f"'sep' must be {named[1]!r}, as in the first line of {name}, got {sep!r}"
         )
     return 1
 
@@ -154,10 +153,10 @@ def _names_separator(line: str, sep: str, name: str) -> int:
 def _check_no_header(
     line: str, sep: str, quote: Optional[str], names: Sequence[str], name: str
 ) -> None:
-    r"""Raise a :class:`ValueError` where the names of columns that are given are in
-    the file, too, and would be read as an interaction."""
+    r"""Raise a :class:`ValueError` if the file has a header with the given names, which
+    would be read as an interaction."""
     cells = [cell.strip().strip(quote or '') for cell in line.split(sep)]
     if [*map(str.casefold, cells)] == [str(each).strip().casefold() for each in names]:
         raise ValueError(
-            f"{name} has a header, which is 'column_names': leave 'column_names' out"
+            f"{name} has a header that equals 'column_names': leave 'column_names' out"
         )

@@ -8,8 +8,8 @@ from pyg_irllrec.datasets._ingest.cell_location import CellLocation
 
 
 def decode(values: Any, cell: CellLocation) -> Any:
-    r"""A column without dictionaries, whose strings are all of one type,
-    :obj:`large_string`, and in UTF-8."""
+    r"""Decode a column: without dictionaries, and with all strings in UTF-8 and of one
+    type, :obj:`large_string`."""
     values = _decode(values)
     if pa.types.is_large_string(values.type) or pa.types.is_nested(values.type):
         try:

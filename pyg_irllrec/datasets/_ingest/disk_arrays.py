@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 class DiskArrays:
     r"""Vectors that are appended to a temporary file and read back one by one, so that
-    memory holds none of them. The file has no name: a process that is killed leaves
-    nothing behind.
+    memory holds none of them. The file has no name, so a killed process leaves nothing
+    behind.
 
     Args:
-        folder (Path, optional): A folder on the disk to use. (default: :obj:`None`, the
-            one of :mod:`tempfile`)
+        folder (Path, optional): A folder on the disk to use. (default: :obj:`None`,
+            the default of :mod:`tempfile`)
     """
 
     def __init__(self, folder: Optional[Path] = None) -> None:
@@ -30,13 +30,13 @@ class DiskArrays:
         self._bytes = 0
 
     def append(self, values: npt.NDArray[Any]) -> None:
-        r"""Write one more vector."""
+        r"""Append a vector."""
         values = np.ascontiguousarray(values)
         self._parts.append((self._bytes, len(values), values.dtype))
         try:
             self._file.seek(self._bytes)
             self._file.write(values.view(np.uint8).data)
-            self._file.flush()  # Here a full disk is noticed.
+            self._file.flush()  # A full disk raises here.
         except OSError as error:
             raise disk_error(error, self._folder) from error
         self._bytes += values.nbytes
@@ -51,13 +51,13 @@ class DiskArrays:
         return self._read(*self._parts[part])
 
     def joined(self) -> npt.NDArray[Any]:
-        r"""All vectors as one, where they are of one type."""
+        r"""Return all vectors as one; they must have the same type."""
         dtype = self._parts[0][2]
         return self._read(0, self._bytes // dtype.itemsize, dtype)
 
     def mapped(self, *others: DiskArrays) -> npt.NDArray[Any]:
-        r"""All vectors as one, memory-mapped; with others, which are as long, as the
-        rows of one matrix. Nothing can be appended afterwards."""
+        r"""Return all vectors as one, memory-mapped; with others of the same length, as
+        the rows of one matrix. Nothing can be appended afterwards."""
         dtype = self._parts[0][2]
         try:
             self._file.seek(self._bytes)
@@ -79,7 +79,7 @@ class DiskArrays:
 
 
 def disk_error(error: OSError, folder: Optional[Path]) -> OSError:
-    r"""The error about a temporary file that could not be written."""
+    r"""Return the error for a temporary file that could not be written."""
     return OSError(
         error.errno or errno.EIO,
         f'{folder or tempfile.gettempdir()} has no room for temporary files, and none '

@@ -4,17 +4,17 @@ from pathlib import Path
 
 from pyg_irllrec.typing import PathLike
 
-_PACKED = ('.gz', '.bz2', '.zst')
+_COMPRESSED = ('.gz', '.bz2', '.zst')
 _JSON_LINES = ('.jsonl', '.ndjson', '.json')
 
 
 def file_kind(path: PathLike) -> str:
-    r"""How to read a file, by its name: as :obj:`"parquet"`, as a folder is,
+    r"""Return the format of a file, by its name: :obj:`"parquet"` (also for a folder),
     :obj:`"json_lines"` or :obj:`"csv"`."""
     if Path(path).expanduser().is_dir():
         return 'parquet'
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    if suffixes and suffixes[-1] in _PACKED:
+    if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()
     last = suffixes[-1] if suffixes else ''
     if last in ('.parquet', '.pq'):

@@ -9,7 +9,7 @@ from pyg_irllrec.datasets._ingest.source import Record
 
 
 class FileSource:
-    r"""A file, which is identified by its content: a copy is the same source."""
+    r"""A file, identified by its content: a copy is the same source."""
 
     def __init__(self, path: Path) -> None:
         self.path = check_file(path)
@@ -22,14 +22,14 @@ class FileSource:
         }
 
     def matches(self, record: Record) -> bool:
-        # The size first: it costs nothing. Its time may be that of another file.
+        # Compare sizes first, which is cheap. Modification times are not reliable.
         if self.path.stat().st_size != record.get('bytes'):
             return False
         return self._sha256 == record.get('sha256')
 
     @cached_property
     def _sha256(self) -> str:
-        # Once per object, which lives as long as the call that opens a dataset.
+        # Computed once: an object lives only during the call that opens a dataset.
         sha256 = hashlib.sha256()
         with open(self.path, 'rb') as file:
             while block := file.read(1 << 20):

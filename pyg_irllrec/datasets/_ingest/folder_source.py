@@ -10,8 +10,8 @@ from pyg_irllrec.datasets._ingest.source import Record
 
 
 class FolderSource:
-    r"""Files of a folder, identified by their content and by their paths within it,
-    which may be columns."""
+    r"""The files of a folder, identified by their content and by their paths within it,
+    which may encode columns."""
 
     def __init__(self, folder: Path, paths: Sequence[Path]) -> None:
         self.folder = folder

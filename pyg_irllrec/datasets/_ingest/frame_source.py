@@ -8,7 +8,7 @@ from pyg_irllrec.datasets._ingest.table import Table
 
 
 class FrameSource:
-    r"""Some columns of a table in no file, identified by their content."""
+    r"""Some columns of a table that is not in a file, identified by their content."""
 
     def __init__(self, table: Table, columns: Sequence[str]) -> None:
         self.table = table
@@ -17,7 +17,7 @@ class FrameSource:
     def record(self) -> Record:
         sha256 = hashlib.sha256()
         for batch in self.table.batches(self.columns):
-            # The bytes do not hold their type.
+            # The bytes do not include the types.
             sha256.update(str(batch.schema).encode())
             sha256.update(batch.serialize())
         return {'name': self.table.name, 'sha256': sha256.hexdigest()}

@@ -14,11 +14,11 @@ _BATCH_ROWS = 1 << 18
 
 
 class FrameTable:
-    r"""A table in memory: of pandas or Arrow, or a mapping from names to columns.
+    r"""A table in memory: a pandas or Arrow table, or a mapping from names to columns.
 
     Args:
         frame: The table.
-        name (str): Its name in errors.
+        name (str): Its name in error messages.
         texts (sequence of str): The columns that hold texts. (default: :obj:`()`)
     """
 
@@ -35,12 +35,12 @@ class FrameTable:
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         check_columns(self, columns)
-        # Whole columns, so that the type of a column does not depend on batches.
+        # Convert whole columns, so that their types do not depend on batches.
         arrays = [self._array(name) for name in columns]
         lengths = {name: len(array) for name, array in zip(columns, arrays)}
         if len(set(lengths.values())) > 1:
             raise ValueError(
-                f'{self.name} must have columns of one length, got {lengths}'
+                f'{self.name} must have columns of the same length, got {lengths}'
             )
         table = pa.table(arrays, names=list(columns))
         yield from table.to_batches(max_chunksize=_BATCH_ROWS)

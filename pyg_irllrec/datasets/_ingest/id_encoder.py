@@ -17,12 +17,12 @@ _MOST_PENDING_ROWS = 1 << 24
 
 
 class EncodedIds(NamedTuple):
-    r"""Distinct ids, and the nodes of rows."""
+    r"""The distinct ids, and the nodes of all rows."""
 
     ids: Any
     """The distinct ids, sorted: an Arrow array of int64 or large_string."""
     codes: DiskArrays
-    """A number per row that stands for its id, batch by batch."""
+    """The code of each row's id, batch by batch."""
     node_of_code: npt.NDArray[np.int32]
 
     def nodes(self, batch: int) -> npt.NDArray[np.int32]:
@@ -33,9 +33,9 @@ class EncodedIds(NamedTuple):
 
 
 class IdEncoder:
-    r"""Maps a stream of ids to nodes. Memory holds the distinct ids, the disk four
-    bytes per row. The node of an id depends only on the set of ids. Strings are cleaned
-    and checked at the end, each once.
+    r"""A mapping of a stream of ids to nodes. Memory holds the distinct ids, and the
+    disk four bytes per row. The node of an id depends only on the set of ids. Strings
+    are cleaned and checked at the end, once each.
 
     Args:
         folder (Path, optional): The folder of temporary files. (default: :obj:`None`)
@@ -62,20 +62,20 @@ class IdEncoder:
         self._pending.append(batch)
         self._num_pending += len(batch.dictionary)
         self._num_rows += len(batch)
-        # Rarely, because all distinct ids are hashed again.
+        # Merge rarely: it hashes all distinct ids again.
         many = self._num_pending > max(_MIN_PENDING, len(self._distinct))
         if many or self._num_rows > max(_MOST_PENDING_ROWS, 4 * len(self._distinct)):
             self._merge_pending()
 
     def finish(self) -> EncodedIds:
-        r"""Return the ids and nodes of all rows: integers where all ids are, even if
-        written as strings."""
+        r"""Return the ids and nodes of all rows. The ids are integers if all of them
+        are, even if written as strings."""
         self._merge_pending()
         ids = self._distinct
         place = np.arange(len(ids), dtype=np.int32)
         if pa.types.is_large_string(ids.type):
             cleaned = self._clean(ids)
-            if not cleaned.equals(ids):  # What was written in two ways may be one id.
+            if not cleaned.equals(ids):  # Two spellings may be one id.
                 encoded = cleaned.dictionary_encode()
                 ids, place = encoded.dictionary, encoded.indices.to_numpy()
         order = pc.array_sort_indices(ids)
@@ -96,7 +96,7 @@ class IdEncoder:
         return cleaned if integers.null_count else integers
 
     def _merge_pending(self) -> None:
-        # The ids so far come first, so that they keep their numbers.
+        # The known ids come first, so that they keep their codes.
         first = pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), self._distinct)
         chunks = pa.chunked_array([first, *self._pending]).unify_dictionaries().chunks
         self._distinct = chunks[-1].dictionary

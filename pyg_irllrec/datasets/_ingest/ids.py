@@ -1,4 +1,4 @@
-"""The one rule of ids, for every table and for every look-up by id."""
+"""The rules for ids, shared by all tables and all look-ups by id."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from pyg_irllrec.utils.clean_id import (
 )
 
 _INTEGER = r'^(0|-?[1-9][0-9]{0,18})$'
-_NO_IDS = 'must hold ids that are integers or strings'
+_EXPECTED = 'must hold ids that are integers or strings'
 EXACT_BELOW = {'halffloat': 2**11, 'float': 2**24, 'double': 2**53}
-"""From here on, a float may stand for several integers."""
+"""From these values on, a float may represent several integers."""
 
 
 def to_ids(values: Any, cell: CellLocation) -> Any:
-    r"""Convert a column to an Arrow array of :obj:`int64` or of strings
-    (:obj:`large_string`) that are to be cleaned by :func:`clean_ids`."""
+    r"""Convert a column to an Arrow array of :obj:`int64`, or of strings
+    (:obj:`large_string`) that :func:`clean_ids` has yet to clean."""
     values = decode(values, cell)
     kind = values.type
     if values.null_count > 0 or pa.types.is_floating(kind):
@@ -41,7 +41,7 @@ def to_ids(values: Any, cell: CellLocation) -> Any:
         return _from_floats(values, cell)
     if pa.types.is_decimal(kind):
         return _from_decimals(values, cell)
-    cell.fail(f'{_NO_IDS}, got {kind}')
+    cell.fail(f'{_EXPECTED}, got {kind}')
 
 
 def _from_integers(values: Any) -> Any:
@@ -54,7 +54,7 @@ def _from_integers(values: Any) -> Any:
 def _from_floats(values: Any, cell: CellLocation) -> Any:
     numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
     fraction = ~np.isfinite(numbers) | (numbers != np.trunc(numbers))
-    cell.fail_where(pa.array(fraction), _NO_IDS, values)
+    cell.fail_where(pa.array(fraction), _EXPECTED, values)
     lossy = np.abs(numbers) >= EXACT_BELOW[str(values.type)]
     cell.fail_where(pa.array(lossy), LOST_DIGITS, values)
     return pa.array(numbers.astype(np.int64))
@@ -64,17 +64,17 @@ def _from_decimals(values: Any, cell: CellLocation) -> Any:
     for row in range(len(values)):
         number = values[row].as_py()
         if number != number.to_integral_value():
-            cell.fail(_NO_IDS, row, number)
+            cell.fail(_EXPECTED, row, number)
     return pa.array([f'{each.as_py():.0f}' for each in values], pa.large_string())
 
 
 def clean_ids(ids: Any, fail: Callable[[str, int], NoReturn]) -> Any:
-    r"""Strings as :func:`~pyg_irllrec.utils.clean_id.clean_id` cleans them.
+    r"""Clean all strings as :func:`~pyg_irllrec.utils.clean_id.clean_id` does.
 
     Args:
         ids (pyarrow.Array): Strings.
-        fail (callable): Raises an error, for the reason and the place of the first
-            string that is no id.
+        fail (callable): Raises an error, given the reason and the position of the first
+            string that is not an id.
     """
     if not pc.all(pc.string_is_ascii(ids)).as_py():
         ids = pc.utf8_normalize(ids, 'NFC')
@@ -88,7 +88,7 @@ def clean_ids(ids: Any, fail: Callable[[str, int], NoReturn]) -> Any:
 
 
 def parse_integers(ids: Any) -> Any:
-    r"""Parse clean strings as :obj:`int64`, null where they are no integers."""
+    r"""Parse clean strings as :obj:`int64`, null if they are not integers."""
     matches = pc.match_substring_regex(ids, _INTEGER)
     integers = pc.if_else(matches, ids, None)
     try:
@@ -102,8 +102,8 @@ def parse_integers(ids: Any) -> Any:
 
 
 def match_ids(values: Any, cell: CellLocation, integers: bool) -> Any:
-    r"""Convert a column to what it is compared with: integers, null for other ids, or
-    clean strings."""
+    r"""Convert a column to compare it with known ids: to integers, with null for other
+    ids, or to clean strings."""
     values = to_ids(values, cell)
     if not pa.types.is_large_string(values.type):
         return values if integers else values.cast(pa.large_string())

@@ -32,7 +32,7 @@ from pyg_irllrec.utils.time_units import UNITS
 
 class InputTables:
     r"""The tables of an :class:`~pyg_irllrec.datasets.InteractionDataset` in
-    :obj:`root`, and the columns that are read from them."""
+    :obj:`root`, and the columns to read from them."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class InputTables:
         self.sources.append(_source(table, names))
 
     def add_frame(self, frame: Any) -> None:
-        r"""Add interactions in no file."""
+        r"""Add a table of interactions that is not in a file."""
         names = [name for name in self.columns if name is not None]
         folder = nearest_folder(self.root)
         self.add(open_frame(frame, "'frame'", names, folder=folder))
@@ -93,11 +93,13 @@ class InputTables:
                 _check_name(f'{side}_{argument}', name)
         titles = [] if title_name is None else [title_name]
         if texts is None:
-            if names or titles or id_name is not None:
-                raise ValueError(
-                    f"'{side}s' must be a table where '{side}_text', '{side}_title' or "
-                    f"'{side}_id' name its columns, got None"
-                )
+            given = {'text': names, 'title': titles, 'id': id_name}
+            for argument, value in given.items():
+                if value not in ([], None):
+                    raise ValueError(
+                        f"'{side}s' must be a table if '{side}_{argument}' is given, "
+                        'got None'
+                    )
             return
         if not names and not titles:
             raise ValueError(
@@ -118,12 +120,12 @@ class InputTables:
         self.sources.append(_source(table, [id_name, *names, *titles]))
 
     def build(self, options: dict[str, Any], rebuild: bool) -> None:
-        r"""Write :obj:`root/processed` unless it already holds the same dataset.
+        r"""Write :obj:`root/processed` unless the same dataset is already there.
 
         Args:
-            options (dict): The options that the tables are read with.
-            rebuild (bool): Whether to read the tables again, and to replace what is
-                there.
+            options (dict): The options for reading the tables.
+            rebuild (bool): Whether to read the tables again, and replace an existing
+                dataset.
         """
         options = {
             **options,
@@ -161,11 +163,13 @@ def _source(table: Table, columns: Sequence[str]) -> Source:
 
 
 def as_names(argument: str, names: Union[str, Sequence[str], None]) -> list[str]:
-    r"""A list of the names of columns, which may be given as one name or none."""
+    r"""Return column names as a list, given a list, one name or none."""
     if names is None or isinstance(names, str):
         return [] if names is None else [names]
     if not is_iterable(names):
-        raise ValueError(f"'{argument}' must hold names of columns, got {names!r}")
+        raise ValueError(
+            f"'{argument}' must be a column name or a list of them, got {names!r}"
+        )
     names = list(names)
     for name in names:
         _check_name(argument, name)
@@ -173,7 +177,7 @@ def as_names(argument: str, names: Union[str, Sequence[str], None]) -> list[str]
 
 
 def _check_name(argument: str, name: object) -> None:
-    # The columns of a pandas.DataFrame may be numbered, which Arrow cannot read.
+    # A pandas.DataFrame may have numbered columns, which Arrow cannot read.
     if not isinstance(name, str):
         raise ValueError(
             f"'{argument}' must be the name of a column, a str, got {name!r}"

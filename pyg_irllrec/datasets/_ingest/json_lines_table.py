@@ -19,11 +19,11 @@ from pyg_irllrec.datasets._ingest.text_stream import (
 from pyg_irllrec.datasets._ingest.to_array import to_array
 
 _BATCH_ROWS = 1 << 16
-_ERROR = 'a file with one JSON object per line'
+_KIND = 'a file with one JSON object per line'
 
 
 class JsonLinesTable:
-    r"""A file with one JSON object per line. A field that a line lacks is null.
+    r"""A file with one JSON object per line. Missing fields are null.
 
     Args:
         path (Path): The file.
@@ -41,7 +41,7 @@ class JsonLinesTable:
         self._texts = texts
 
     def columns(self) -> list[str]:
-        r"""The names of all fields of the first lines."""
+        r"""The names of all fields in the first lines."""
         names: dict[str, None] = {}
         for row in islice(self._rows(), _BATCH_ROWS):
             names.update(dict.fromkeys(row))
@@ -64,10 +64,10 @@ class JsonLinesTable:
         return f'line {row + 1}'
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        r"""The objects, without empty lines."""
+        r"""The object of each line that is not empty."""
         decode = json.JSONDecoder(object_pairs_hook=_distinct).decode
         number = 0
-        with read_errors(self.name, _ERROR, self._encoding):
+        with read_errors(self.name, _KIND, self._encoding):
             check_content(self.path, self._encoding)
             with open_text(self.path, self._encoding) as text:
                 for line in text:
@@ -76,11 +76,11 @@ class JsonLinesTable:
                     number += 1
                     try:
                         row = decode(line)
-                        reason = '' if isinstance(row, dict) else 'no object'
+                        reason = '' if isinstance(row, dict) else 'not an object'
                     except (ValueError, RecursionError) as error:
                         row, reason = None, str(error)[:80]
                     if not isinstance(row, dict):
-                        advice = 'CSV files are read by from_csv'
+                        advice = 'read CSV files with from_csv'
                         if line.lstrip().startswith('['):
                             advice = 'write the objects of an array line by line'
                         raise ValueError(

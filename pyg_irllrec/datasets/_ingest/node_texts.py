@@ -17,7 +17,7 @@ _SEPARATOR = pa.scalar('. ', pa.large_string())
 
 
 class TextColumns(NamedTuple):
-    r"""The table and columns that hold the texts of users or items."""
+    r"""A table, and its columns with the ids and texts of users or items."""
 
     table: Table
     id: str
@@ -32,7 +32,7 @@ class NodeTexts(NamedTuple):
     num_texts: int
     """The number of nodes with a text."""
     num_unknown: int
-    """The number of rows with an id of no node."""
+    """The number of rows whose id is not that of a node."""
 
 
 def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:
@@ -41,7 +41,7 @@ def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:
     Args:
         columns (TextColumns): The table and columns of the texts.
         ids (pyarrow.Array): The ids of the nodes, sorted.
-        side (str): :obj:`"user"` or :obj:`"item"`, for errors.
+        side (str): :obj:`"user"` or :obj:`"item"`, for error messages.
 
     Raises:
         ValueError: If an id has two texts, or no id belongs to a node.
@@ -69,7 +69,7 @@ def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:
     if num_found == 0:
         raise ValueError(
             f'{table.name} must hold ids of {side}s with interactions in column '
-            f'{id_name!r}, got {row} rows with none: check the file and the column'
+            f'{id_name!r}, got none in {row} rows: check the file and the column'
         )
     all_texts = pa.chunked_array(texts).combine_chunks()
     ordered = _order_by_node(np.concatenate(nodes), all_texts, ids, table)
@@ -78,7 +78,7 @@ def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:
 
 
 def _join(parts: Sequence[Any]) -> Any:
-    r"""Join columns to 'Toy Story (1995). Adventure', without null values."""
+    r"""Join columns into texts like 'Toy Story (1995). Adventure', without nulls."""
     text, *rest = parts
     for part in rest:
         # Not null_handling='skip', which drops rows where all values are null.
@@ -88,7 +88,7 @@ def _join(parts: Sequence[Any]) -> Any:
 
 
 def _order_by_node(nodes: IntArray, texts: Any, ids: Any, table: Table) -> Any:
-    r"""The texts in the order of nodes. A node may have none, or the same text in
+    r"""Put texts in the order of nodes. A node may have no text, or the same text in
     several rows."""
     distinct, first, which = np.unique(nodes, return_index=True, return_inverse=True)
     if len(distinct) < len(nodes):

@@ -18,17 +18,17 @@ def open_frame(
     texts: Sequence[str] = (),
     folder: Optional[Path] = None,
 ) -> Table:
-    r"""A table that is in no file.
+    r"""Open a table that is not in a file.
 
     Args:
-        frame: A table in memory, or an object with a stream, which is read now.
-        name (str): Its name in errors.
-        columns (sequence of str, optional): The columns that are kept of a stream.
+        frame: A table in memory, or an object with a stream, which is read at once.
+        name (str): Its name in error messages.
+        columns (sequence of str, optional): The columns of a stream to keep.
             (default: :obj:`None`, all)
         texts (sequence of str): The columns that hold texts. (default: :obj:`()`)
         folder (Path, optional): The folder of temporary files. (default: :obj:`None`)
     """
-    has_names = hasattr(frame, 'keys') and hasattr(frame, 'columns')  # Of pandas.
+    has_names = hasattr(frame, 'keys') and hasattr(frame, 'columns')  # pandas
     if has_names or isinstance(frame, (Mapping, pa.Table)):
         return FrameTable(frame, name, texts)
     return StreamTable(frame, name, columns, folder)

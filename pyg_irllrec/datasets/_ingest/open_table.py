@@ -19,8 +19,7 @@ def open_table(
     quote: Optional[str] = '"',
     texts: Sequence[str] = (),
 ) -> Table:
-    r"""A table in a file, which is read as its name has it, or in a folder of Parquet
-    files.
+    r"""Open a file, in the format that its name implies, or a folder of Parquet files.
 
     Args:
         path (Path): The file or folder.
@@ -38,6 +37,6 @@ def open_table(
 
 
 def open_parquet(path: Path) -> Table:
-    r"""A Parquet file, or all of a folder."""
+    r"""Open a Parquet file, or all Parquet files of a folder."""
     is_folder = path.expanduser().is_dir()
     return ParquetFolder(path) if is_folder else ParquetTable(path)

@@ -16,13 +16,13 @@ from pyg_irllrec.datasets._ingest.table import check_columns
 class _Part(NamedTuple):
     path: Path
     partition: Mapping[str, Any]
-    """The columns that the names of its folders hold."""
+    """The columns and values that the names of its folders encode."""
 
 
 class ParquetFolder:
-    r"""The Parquet files of a folder and of those in it, as one table in the order of
-    their paths. Names of folders such as :obj:`day=1` (Hive's layout) are columns.
-    Files and folders whose names begin with :obj:`"."` or :obj:`"_"` are left out."""
+    r"""The Parquet files of a folder and its subfolders, as one table in the order of
+    their paths. Folder names such as :obj:`day=1` (Hive's layout) are columns. Files
+    and folders whose names begin with :obj:`"."` or :obj:`"_"` are left out."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser()
@@ -44,7 +44,7 @@ class ParquetFolder:
 
     @property
     def paths(self) -> list[Path]:
-        r"""The files."""
+        r"""The paths of the files."""
         return [part.path for part in self._parts]
 
     def columns(self) -> list[str]:

@@ -26,16 +26,16 @@ class Rows(NamedTuple):
 
 
 def partition_rows(rows: Rows, folder: Optional[Path]) -> list[DiskArrays]:
-    r"""Divide rows by user into buckets that fit into memory: those of each come
-    before those of the next, and are in the order in which they were read.
+    r"""Divide rows by user into buckets that fit into memory. The users of each bucket
+    come before those of the next; within a bucket, rows keep their order.
 
     Args:
         rows (Rows): The rows.
         folder (Path, optional): The folder of temporary files.
 
     Returns:
-        For each bucket records of :obj:`key`, the number of the pair of user and item,
-        and :obj:`rating` and :obj:`time` where rows have them.
+        For each bucket, records of :obj:`key`, the number of the pair of user and item,
+        and of :obj:`rating` and :obj:`time` if rows have them.
     """
     bounds = _bounds(rows)
     buckets = [DiskArrays(folder) for _ in range(len(bounds) + 1)]
@@ -65,7 +65,7 @@ def _records(rows: Rows, batch: int) -> npt.NDArray[Any]:
 
 
 def _bounds(rows: Rows) -> npt.NDArray[np.int32]:
-    r"""The first users of all buckets but the first, by a sample of rows."""
+    r"""Estimate the first users of all buckets but the first from a sample of rows."""
     num_buckets = min(-(-rows.num_rows // _BUCKET_ROWS), _MOST_BUCKETS)
     if num_buckets == 1:
         return np.empty(0, np.int32)

@@ -21,10 +21,10 @@ class RawDataset(StoredDataset):
 
     Args:
         root (str): The folder of the dataset.
-        variant (str): The folder under :obj:`processed` to write to.
-        processed_root (str, optional): The folder that holds :obj:`processed`;
+        variant (str): The name of the folder in :obj:`processed` to write to.
+        processed_root (str, optional): The folder that contains :obj:`processed`;
             :obj:`None` for :obj:`root`.
-        transform (callable, optional): A transform that is applied at every access.
+        transform (callable, optional): A transform that is applied on every access.
         force_reload (bool): Whether to build the dataset again.
     """
 
@@ -44,7 +44,7 @@ class RawDataset(StoredDataset):
         self._processed_root = folder.expanduser()
         super().__init__(str(root), transform, force_reload=force_reload)
         folder = Path(self.processed_dir)
-        # A dataset that is built needs its raw files no more.
+        # Once the dataset is built, its raw files are no longer needed.
         if force_reload or not folder.exists() or not self._missing_files():
             self._build_if_missing(folder)
         self._open(folder)
@@ -90,4 +90,4 @@ class RawDataset(StoredDataset):
 
     @abstractmethod
     def _build_plan(self) -> BuildPlan:
-        r"""How to build the dataset from its raw files."""
+        r"""Return the plan to build the dataset from its raw files."""

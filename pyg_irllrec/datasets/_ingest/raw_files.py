@@ -1,4 +1,4 @@
-"""Download and reads the raw files of published datasets."""
+"""Download and read the raw files of published datasets."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _MAX_TAGS = 10
 
 
 def find_folder(root: Path, files: Sequence[str]) -> Path:
-    r"""The folder with most of the files, :obj:`root/raw` or :obj:`root`."""
+    r"""Return the folder with most of the files, :obj:`root/raw` or :obj:`root`."""
     folders = (root / 'raw', root)
-    return max(folders, key=lambda at: sum((at / file).is_file() for file in files))
+    return max(folders, key=lambda path: sum((path / file).is_file() for file in files))
 
 
 def download_zip(url: str, folder: Path, files: Sequence[str]) -> None:
-    r"""Download an archive and puts some of its files into a folder.
+    r"""Download an archive, and put some of its files into a folder.
 
     Raises:
-        FileNotFoundError: If a file cannot be had.
+        FileNotFoundError: If the files cannot be downloaded.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def download_zip(url: str, folder: Path, files: Sequence[str]) -> None:
 
 
 def read_lines(path: Path) -> list[str]:
-    r"""The lines of a file, decoded as UTF-8 or, where that fails, as Latin-1."""
+    r"""Return the lines of a file, decoded as UTF-8 or, if that fails, as Latin-1."""
     raw = path.read_bytes()
     try:
         text = raw.decode('utf-8')
@@ -54,7 +54,7 @@ def read_fields(path: Path, sep: str, num_fields: int) -> Iterator[list[str]]:
     r"""The fields of each line that is not empty.
 
     Raises:
-        ValueError: If a line has another number of fields.
+        ValueError: If a line has a different number of fields.
     """
     for number, line in enumerate(read_lines(path), start=1):
         fields = line.split(sep)
@@ -84,7 +84,7 @@ def read_csv(path: Path, names: Sequence[str]) -> Iterator[list[str]]:
 
 
 def frequent_tags(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    r"""Join the tags of each item, of pairs of item and tag, to one text: at most
+    r"""Join the tags of each item, given pairs of item and tag, into one text: at most
     ten, the most frequent first, in lower case."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for item, tag in pairs:

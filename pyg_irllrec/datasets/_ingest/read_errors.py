@@ -11,7 +11,7 @@ import pyarrow as pa
 @contextmanager
 def read_errors(name: str, kind: str, encoding: Optional[str] = None) -> Iterator[None]:
     r"""Turn an error of Arrow into a :class:`ValueError` in one line that names the
-    file, and the encoding where it is the cause."""
+    file, and the encoding if it is the cause."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError, UnicodeError) as error:
@@ -19,14 +19,14 @@ def read_errors(name: str, kind: str, encoding: Optional[str] = None) -> Iterato
         wrong = isinstance(error, UnicodeError) or 'invalid UTF8' in reason
         if encoding is not None and wrong:
             raise ValueError(
-                f'{name} is not in {encoding}: {reason} (pass the '
-                "'encoding' that it is in)"
+                f'{name} is not in {encoding}: {reason} (pass its encoding as '
+                "'encoding')"
             ) from None
         raise ValueError(f'{name} is not {kind}, or it is damaged: {reason}') from None
 
 
 def check_file(path: Path) -> Path:
-    r"""Raise a :class:`FileNotFoundError` unless :obj:`path` is a file."""
+    r"""Expand a path, or raise an error if it is not a file."""
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f'{path} does not exist')

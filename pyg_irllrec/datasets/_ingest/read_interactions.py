@@ -31,7 +31,7 @@ class InteractionColumns(NamedTuple):
 
 
 class Interactions(NamedTuple):
-    r"""Interactions between nodes, sorted by user, then item, each pair once."""
+    r"""Interactions between nodes, sorted by user, then item; each pair occurs once."""
 
     user_ids: Any
     """The ids of nodes, sorted: Arrow arrays of int64 or large_string."""
@@ -40,7 +40,7 @@ class Interactions(NamedTuple):
     rating: Optional[Tensor]
     time: Optional[Tensor]
     time_unit: Optional[str]
-    """The unit that times were written in, where they were numbers."""
+    """The unit of the times, if they were numbers."""
     num_rows: int
     """The number of rows, repeated pairs included."""
 
@@ -52,16 +52,16 @@ def read_interactions(
     time_unit: str,
     folder: Optional[Path] = None,
 ) -> Interactions:
-    r"""Read the tables in their order. Memory holds the distinct ids and some millions
-    of rows; all others are on disk, and so are the interactions that are returned.
+    r"""Read the tables in order. Memory holds the distinct ids and a few million rows;
+    all other rows, and the returned interactions, are on disk.
 
     Args:
         tables (sequence of Table): The tables.
-        columns (InteractionColumns): The columns that are read.
-        duplicates (str): How repeated pairs are treated.
-        time_unit (str): The unit of times that are numbers.
+        columns (InteractionColumns): The columns to read.
+        duplicates (str): How to treat repeated pairs.
+        time_unit (str): The unit of numeric times.
         folder (Path, optional): The folder of temporary files, which have no names.
-            (default: :obj:`None`, the one of :mod:`tempfile`)
+            (default: :obj:`None`, the default of :mod:`tempfile`)
     """
     rows = _read_rows(tables, columns, time_unit, folder)
     unit = None if rows.times is None else rows.times.finish()
@@ -70,7 +70,7 @@ def read_interactions(
     num_rows = rows.num_rows
     del rows
     kept = _KeptRows(duplicates, len(item_ids), folder)
-    while buckets:  # Each is freed before the next.
+    while buckets:  # Frees each bucket before it reads the next.
         kept.add(buckets.pop(0).joined())
     if kept.num_repeated:
         _refuse_repeated(kept, user_ids, item_ids)
@@ -114,8 +114,8 @@ def _read_rows(
 
 
 class _KeptRows:
-    r"""The interactions that are left of repeated rows. They are added in the order of
-    users, all rows of a user at once."""
+    r"""The interactions that remain once repeated rows are merged. Rows are added in
+    the order of users, all rows of a user at once."""
 
     def __init__(self, duplicates: str, num_items: int, folder: Optional[Path]) -> None:
         self._duplicates = duplicates
@@ -142,7 +142,7 @@ class _KeptRows:
                 self._columns[name].append(column.numpy())
 
     def finish(self) -> tuple[Tensor, Optional[Tensor], Optional[Tensor]]:
-        r"""Their pairs, ratings and times, memory-mapped."""
+        r"""Return the pairs, ratings and times, memory-mapped."""
         user, item, rating, time = self._columns.values()
         edge_index = torch.from_numpy(user.mapped(item))
         return (
@@ -162,7 +162,7 @@ class _KeptRows:
 def _merge(
     key: Tensor, rating: Optional[Tensor], time: Optional[Tensor], duplicates: str
 ) -> tuple[Tensor, Optional[Tensor], Optional[Tensor]]:
-    r"""Sort by key, then time, and keeps one row per key."""
+    r"""Sort by key, then time, and keep one row per key."""
     if time is None:
         key, order = key.sort(stable=True)
     else:  # By time, then stably by key.
@@ -197,7 +197,7 @@ def _refuse_repeated(kept: _KeptRows, user_ids: Any, item_ids: Any) -> NoReturn:
     assert kept.first_repeated is not None
     user, item = divmod(kept.first_repeated, len(item_ids))
     raise ValueError(
-        "'duplicates' must be 'last', 'first' or 'sum' where pairs of user and item "
-        f'are repeated, got {kept.num_repeated} rows that repeat a pair (first: user '
+        "'duplicates' must be 'last', 'first' or 'sum' if pairs of user and item are "
+        f'repeated, got {kept.num_repeated} rows that repeat a pair (first: user '
         f'{user_ids[user].as_py()!r}, item {item_ids[item].as_py()!r})'
     )

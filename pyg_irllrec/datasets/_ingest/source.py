@@ -6,11 +6,11 @@ Record = dict[str, Any]
 
 
 class Source(Protocol):
-    r"""A file or frame that a dataset is built from. Datasets are not built again from
-    sources that match their records."""
+    r"""A file or frame that a dataset is built from. A dataset is not built again if
+    its sources match their records."""
 
     def record(self) -> Record:
-        r"""Its record, for a manifest."""
+        r"""Return a record of the source, for the manifest."""
 
     def matches(self, record: Record) -> bool:
-        r"""Whether the record is one of this source."""
+        r"""Whether a record is that of this source."""

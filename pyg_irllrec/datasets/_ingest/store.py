@@ -1,10 +1,10 @@
-"""Write and opens the folder of a dataset:
+"""Write and open the folder of a dataset:
 
 ===================  ====================================================
 ``manifest.json``    sources, options, counts, sizes and checksums; written last
-``edge_index.npy``   with ``rating.npy`` and ``time.npy`` where they exist
-``user.arrow``       ``id``, ``text`` and ``title``, as they exist: row k is node k
-``item.arrow``       likewise
+``edge_index.npy``   and, if they exist, ``rating.npy`` and ``time.npy``
+``user.arrow``       ``id`` and, if they exist, ``text`` and ``title``: row k is node k
+``item.arrow``       the same for items
 ===================  ====================================================
 """
 
@@ -59,14 +59,14 @@ def write_store(
 
     Args:
         folder (Path): The folder.
-        nodes (mapping): For users and items a pyarrow.RecordBatch of :obj:`id` and,
-            where they have them, :obj:`text` and :obj:`title`.
-        edges (mapping): :obj:`edge_index` and further attributes of edges.
+        nodes (mapping): For users and items, a pyarrow.RecordBatch of :obj:`id` and, if
+            they exist, :obj:`text` and :obj:`title`.
+        edges (mapping): :obj:`edge_index` and the attributes of edges.
         manifest (mapping): The manifest, without files, version and date.
         replace (bool): Whether to replace an existing folder.
 
     Raises:
-        OSError: If the disk is full, for example.
+        OSError: If the folder cannot be written, for example because the disk is full.
     """
     import pyarrow as pa
 
@@ -77,7 +77,7 @@ def write_store(
                     _write_array(file, value.numpy())
             for side, batch in nodes.items():
                 with atomic_write(part / f'{side}.arrow', 'wb') as file:
-                    # One batch, so that rows are found without a search.
+                    # In one batch, rows are found without a search.
                     batch = batch.replace_schema_metadata({'side': side})
                     with pa.ipc.new_file(file, batch.schema) as writer:
                         writer.write_batch(batch)
@@ -102,20 +102,20 @@ def write_store(
 
 
 def _write_array(file: IO[bytes], array: npt.NDArray[Any]) -> None:
-    r"""Write as :func:`numpy.save` does, but keeps the reason of a failure, such as a
-    full disk."""
+    r"""Write like :func:`numpy.save`, but keep the reason of a failure, such as a full
+    disk."""
     header = np.lib.format.header_data_from_array_1_0(array)
     np.lib.format.write_array_header_1_0(file, header)
     flat = array.reshape(-1)
-    for start in range(0, flat.size, _CHUNK):  # It may be on disk, not in memory.
+    for start in range(0, flat.size, _CHUNK):  # It may be memory-mapped.
         file.write(flat[start : start + _CHUNK].data)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    r"""The manifest of a folder, whose files have the sizes that it names.
+    r"""Return the manifest of a folder, after checking the sizes of the files.
 
     Raises:
-        FileNotFoundError: If the folder holds no dataset.
+        FileNotFoundError: If there is no dataset in the folder.
         ValueError: If it is incomplete, damaged, or of another version.
     """
     if not (folder / _MANIFEST).is_file():
@@ -141,8 +141,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
-    r"""Raise a :class:`ValueError` where a file is another than the manifest has it.
-    It reads all of them."""
+    r"""Raise a :class:`ValueError` if a file differs from its checksum in the manifest.
+    All files are read."""
     for name, digest in manifest['files'].items():
         if file_digest(folder / name) != digest:
             raise ValueError(
@@ -151,7 +151,7 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def file_digest(path: Path) -> list[int]:
-    r"""The size and the checksum of a file."""
+    r"""Return the size and the checksum of a file."""
     size, checksum = path.stat().st_size, 0
     with open(path, 'rb') as file:
         while chunk := file.read(_CHUNK):
@@ -179,21 +179,20 @@ def _check_manifest(manifest: dict[str, Any]) -> dict[str, list[int]]:
             )
     needed = {'edge_index.npy', *(f'{side}.arrow' for side in SIDES)}
     if not needed <= files.keys() or not all(map(is_store_file, files)):
-        raise ValueError(f"'files' must name those of a dataset, got {list(files)}")
+        raise ValueError(f"'files' must name the files of a dataset, got {list(files)}")
     return files
 
 
 def open_store(folder: Path, counts: Mapping[str, int]) -> HeteroData:
-    r"""The content of a folder, memory-mapped. Changes in memory do not change the
-    files.
+    r"""Open a folder, memory-mapped. Changes in memory do not change the files.
 
     Args:
         folder (Path): The folder.
-        counts (mapping): The numbers of :obj:`users`, :obj:`items` and
-            :obj:`interactions` that it must have.
+        counts (mapping): The expected numbers of :obj:`users`, :obj:`items` and
+            :obj:`interactions`.
 
     Raises:
-        ValueError: If a file is damaged, or does not fit the others.
+        ValueError: If a file is damaged, or does not match the others.
     """
     data = HeteroData()
     try:
@@ -214,7 +213,7 @@ def open_store(folder: Path, counts: Mapping[str, int]) -> HeteroData:
                 shape = (2,) * (name == 'edge_index') + (counts['interactions'],)
                 data[RATES][name] = _open_array(folder, name, dtype, shape)
         _check_edges(data[RATES].edge_index, (counts['users'], counts['items']))
-    except Exception as error:  # Damaged files raise almost anything.
+    except Exception as error:  # Damaged files can raise any error.
         reason = printable(error)[:300] or type(error).__name__
         raise ValueError(f'{folder} is damaged: {reason}: write it again') from None
     return data

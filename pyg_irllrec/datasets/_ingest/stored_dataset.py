@@ -18,48 +18,48 @@ from pyg_irllrec.utils.checks import check_choice, check_integer
 class StoredDataset(InMemoryDataset):
     r"""A dataset that is written to disk once and memory-mapped from there: one
     :class:`~torch_geometric.data.HeteroData`, and the mapping from ids to nodes and
-    back. Subclasses call :meth:`_open`."""
+    back. Subclasses must call :meth:`_open`."""
 
     def _open(self, folder: Path) -> None:
         self.manifest = read_manifest(folder)
         check_files(folder, self.manifest)
-        # Without a transform: ids are those of all nodes that were written.
+        # Without the transform, so that all nodes on disk have ids.
         self._stored = open_store(folder, self.counts)
         self.data, self.slices = self.collate([self._stored])
 
     @property
     def counts(self) -> dict[str, int]:
         r"""The numbers of rows, interactions, duplicates, users, items, texts, and
-        texts of unknown ids when the dataset was written."""
+        texts of unknown ids, from when the dataset was built."""
         counts: dict[str, int] = self.manifest['counts']
         return counts
 
     @property
     def user_ids(self) -> Ids:
-        r"""The original ids of users, sorted, one per node, in a tensor of integers of
-        shape :math:`(U)` or a list of strings."""
+        r"""The original ids of users, sorted, one per node: a tensor of integers of
+        shape :math:`(U)`, or a list of strings."""
         return self._ids('user')
 
     @property
     def item_ids(self) -> Ids:
-        r"""The original ids of items, sorted, one per node, in a tensor of integers of
-        shape :math:`(I)` or a list of strings."""
+        r"""The original ids of items, sorted, one per node: a tensor of integers of
+        shape :math:`(I)`, or a list of strings."""
         return self._ids('item')
 
     def nodes_of(self, side: str, ids: Union[Tensor, Sequence[Any]]) -> Tensor:
-        r"""Maps original ids to nodes, as numbered before any transform.
+        r"""Map original ids to nodes, as numbered before any transform.
 
         Args:
             side (str): :obj:`"user"` or :obj:`"item"`.
-            ids (torch.Tensor or sequence): Integers or strings, as in the raw data,
-                :math:`M` of them. They are read by the rule of ids in tables:
-                :obj:`7`, :obj:`"7"` and :obj:`" 7 "` are one id.
+            ids (torch.Tensor or sequence): :math:`M` integers or strings, as in the
+                raw data. The rules for ids in tables apply: :obj:`7`, :obj:`"7"` and
+                :obj:`" 7 "` are one id.
 
         Returns:
             The nodes, of shape :math:`(M)`.
 
         Raises:
-            ValueError: If an id is missing, of another type or unknown.
+            ValueError: If an id is missing, has another type or is unknown.
         """
         all_ids = self._ids(side)
         has_order = not isinstance(ids, (set, frozenset))
@@ -72,8 +72,8 @@ class StoredDataset(InMemoryDataset):
         if isinstance(all_ids, Tensor):
             tensor = torch.tensor(values.fill_null(0).to_numpy())
             nodes = torch.searchsorted(all_ids, tensor).clamp(max=last)
-            no_integer = torch.tensor(values.is_null().to_numpy(zero_copy_only=False))
-            unknown = (all_ids[nodes] != tensor) | no_integer
+            not_integer = torch.tensor(values.is_null().to_numpy(zero_copy_only=False))
+            unknown = (all_ids[nodes] != tensor) | not_integer
         else:
             names = values.to_pylist()
             rows = [min(bisect_left(all_ids, name), last) for name in names]
@@ -91,7 +91,7 @@ class StoredDataset(InMemoryDataset):
         return nodes
 
     def ids_of(self, side: str, nodes: Union[Tensor, Sequence[int]]) -> Ids:
-        r"""Maps nodes, as numbered before any transform, to original ids.
+        r"""Map nodes, as numbered before any transform, to original ids.
 
         Args:
             side (str): :obj:`"user"` or :obj:`"item"`.
@@ -108,7 +108,7 @@ class StoredDataset(InMemoryDataset):
             rows = torch.as_tensor(nodes)
         except (TypeError, ValueError, RuntimeError, OverflowError):
             raise ValueError(
-                f"'nodes' must be a vector of numbers of nodes, got {nodes!r}"
+                f"'nodes' must be a vector of node indices, got {nodes!r}"
             ) from None
         if rows.dim() != 1 or rows.layout is not torch.strided:
             raise ValueError(
@@ -135,8 +135,8 @@ class StoredDataset(InMemoryDataset):
 
     @property
     def time_unit(self) -> Optional[str]:
-        r"""The unit that times were read in, :obj:`"s"`, :obj:`"ms"`, :obj:`"us"` or
-        :obj:`"ns"`; :obj:`None` where they were dates, or where there are none."""
+        r"""The unit that times were read in: :obj:`"s"`, :obj:`"ms"`, :obj:`"us"` or
+        :obj:`"ns"`; :obj:`None` if they were dates, or if there are none."""
         unit: Optional[str] = self.manifest.get('time_unit')
         return unit
 
@@ -149,13 +149,13 @@ class StoredDataset(InMemoryDataset):
 
 
 def _match(ids: Iterable[Any], integers: bool) -> tuple[Any, Any]:
-    r"""The ids as an Arrow array, and what they are compared with."""
+    r"""Return the ids as an Arrow array, and in the form of the stored ids."""
     from pyg_irllrec.datasets._ingest.cell_location import CellLocation
     from pyg_irllrec.datasets._ingest.frame_table import FrameTable
     from pyg_irllrec.datasets._ingest.ids import match_ids
     from pyg_irllrec.datasets._ingest.to_array import to_array
 
-    # What has a type keeps it: it bounds how many digits an id can have.
+    # Typed ids keep their type, which limits the number of digits.
     is_typed = hasattr(ids, 'dtype') or hasattr(ids, 'type')
     ids = ids if is_typed else list(ids)
     cell = CellLocation(FrameTable({'ids': ids}, "'ids'"), 'ids', 0)

@@ -19,19 +19,20 @@ _BATCH_ROWS = 1 << 18
 
 
 class StreamTable:
-    r"""Columns of a stream, which may be read once, and need not fit into memory: they
-    go to a temporary file without a name, and are read from there as often as needed.
+    r"""Columns of a stream, which can be read only once and need not fit into memory:
+    they are written to an unnamed temporary file, and read from there as often as
+    needed.
 
     Args:
         frame: An object with a stream: see :func:`arrow_stream`.
-        name (str): Its name in errors.
-        columns (sequence of str, optional): The columns that are kept.
+        name (str): Its name in error messages.
+        columns (sequence of str, optional): The columns to keep.
             (default: :obj:`None`, all)
         folder (Path, optional): The folder of the temporary file.
-            (default: :obj:`None`, the one of :mod:`tempfile`)
+            (default: :obj:`None`, the default of :mod:`tempfile`)
 
     Raises:
-        ValueError: If it has no stream, the stream fails, or lacks a column.
+        ValueError: If there is no stream, the stream fails, or a column is missing.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class StreamTable:
         return f'row {row}'
 
     def _read(self, chunks: Iterable[Any]) -> Iterator[Any]:
-        r"""Its tables, with columns of the same types in all of them."""
+        r"""The tables of the stream, all with the same column types."""
         schema = None
         rest = iter(chunks)
         while True:
@@ -85,14 +86,14 @@ class StreamTable:
             arrays = [self._decoded(table, name) for name in self._kept]
             table = pa.table(arrays, names=self._kept)
             schema = schema or table.schema
-            yield self._as_before(table, schema)
+            yield self._cast(table, schema)
             self._num_rows += len(table)
 
     def _decoded(self, table: Any, name: str) -> Any:
         cell = CellLocation(self, name, self._num_rows)
         return decode(pa.concat_arrays(table[name].chunks), cell)
 
-    def _as_before(self, table: Any, schema: Any) -> Any:
+    def _cast(self, table: Any, schema: Any) -> Any:
         if table.schema == schema:
             return table
         try:
@@ -103,7 +104,7 @@ class StreamTable:
                 for each in (schema, table.schema)
             )
             raise ValueError(
-                f'{self.name} must have columns of one type, got ({other}) in row '
+                f'{self.name} must have one type per column, got ({other}) in row '
                 f'{self._num_rows} after ({one})'
             ) from None
 
@@ -133,8 +134,8 @@ def _open_stream(
         ) from error
     if stream is None:
         raise ValueError(
-            f'{name} must be a table of pandas, polars or Arrow, an object with a '
-            'stream of Arrow, or map names to columns, got '
+            f'{name} must be a table of pandas, polars or Arrow, an object with an '
+            'Arrow stream, or a mapping from names to columns, got '
             f'{type(frame).__name__}'
         )
     return stream
@@ -146,8 +147,8 @@ def _reason(error: Exception) -> str:
 
 
 def _even(tables: Iterable[Any]) -> Iterator[Any]:
-    r"""Batches of the same length, however long the tables are, so that the same rows
-    have the same bytes."""
+    r"""Split tables into batches of equal length, so that equal rows have equal
+    bytes."""
     pending: list[Any] = []
     num_rows = 0
     for table in tables:

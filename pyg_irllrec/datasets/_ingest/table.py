@@ -5,20 +5,19 @@ from typing import Any, Protocol
 
 
 class Table(Protocol):
-    r"""A table that is read in batches of rows, and of which only some columns are
-    read."""
+    r"""A table of which some columns are read, in batches of rows."""
 
     name: str
-    """Its name in errors."""
+    """Its name in error messages."""
 
     def columns(self) -> list[str]:
         r"""The names of all columns."""
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
-        r"""Record batches of these columns, in the order of rows."""
+        r"""Yield record batches of these columns, in the order of rows."""
 
     def location(self, row: int) -> str:
-        r"""The place of a row, which is counted from zero, in errors."""
+        r"""Describe the position of a row, counted from 0, for error messages."""
 
 
 def check_columns(table: Table, names: Sequence[str]) -> None:

@@ -16,9 +16,9 @@ from pyg_irllrec.datasets._ingest.to_array import (
 
 
 def text_column(column: Any, cell: CellLocation) -> Any:
-    r"""Convert a column of texts to an Arrow array. Python's values become texts one
-    by one: Arrow would give all of them one type, so that the text of a row depended on
-    the others."""
+    r"""Convert a column of texts to an Arrow array. Python values become texts one by
+    one: Arrow would give them one common type, so that the text of a row would depend
+    on other rows."""
     column = as_column(column, cell)
     is_arrow = isinstance(column, (pa.Array, pa.ChunkedArray))
     if is_arrow or has_type(column):
@@ -27,8 +27,8 @@ def text_column(column: Any, cell: CellLocation) -> Any:
 
 
 def text_array(values: Sequence[Any], cell: CellLocation) -> Any:
-    r"""Python's values as an Arrow array of :obj:`large_string`, null for missing
-    ones."""
+    r"""Convert Python values to an Arrow array of :obj:`large_string`, with null for
+    missing values."""
     texts = [_text_of(value, row, cell) for row, value in enumerate(values)]
     return pa.array(texts, pa.large_string())
 

@@ -1,4 +1,4 @@
-"""Open files of text, which may be compressed."""
+"""Open text files, which may be compressed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 import pyarrow as pa
 
 _NO_TEXT = ('idna', 'punycode', 'undefined')  # Encodings of names, not of files.
-_PACKED = (
+_COMPRESSED = (
     (rb'\x1f\x8b', 'gzip', '.gz'),
     (rb'BZh[1-9]1AY&SY', 'bzip2', '.bz2'),
     (rb'\x28\xb5\x2f\xfd', 'Zstandard', '.zst'),
 )
 _UNREAD = {
-    b'\xfd7zXZ': 'packed by xz: unpack it',
-    b'\x04\x22\x4d\x18': 'packed by LZ4: unpack it',
-    b'7z\xbc\xaf\x27\x1c': 'a 7z archive: unpack it',
-    b'PK\x03\x04': 'a ZIP archive or a spreadsheet (.xlsx): unpack it, or export it as '
-    'CSV',
+    b'\xfd7zXZ': 'compressed with xz: decompress it',
+    b'\x04\x22\x4d\x18': 'compressed with LZ4: decompress it',
+    b'7z\xbc\xaf\x27\x1c': 'a 7z archive: extract it',
+    b'PK\x03\x04': 'a ZIP archive or a spreadsheet (.xlsx): extract it, or export it '
+    'as CSV',
     b'\xd0\xcf\x11\xe0': 'a spreadsheet (.xls): export it as CSV',
 }
 _MARKS = (
@@ -40,7 +40,7 @@ def check_encoding(encoding: str) -> None:
         is_text = False
     if not is_text:
         raise ValueError(
-            f"'encoding' must be an encoding of Python, such as 'utf-8' or "
+            f"'encoding' must be a text encoding of Python, such as 'utf-8' or "
             f"'latin-1', got {encoding!r}"
         )
 
@@ -55,8 +55,8 @@ def open_text(path: Path, encoding: str, errors: str = 'strict') -> io.TextIOWra
 
 def check_content(path: Path, encoding: str) -> None:
     r"""Raise a :class:`ValueError` for a file that is not text, or whose first bytes
-    are of another encoding."""
-    _check_packing(path)
+    are in another encoding."""
+    _check_compression(path)
     with pa.input_stream(path, compression='detect') as stream:
         start = stream.read(64)
     if start[:4] == b'PAR1':
@@ -67,7 +67,7 @@ def check_content(path: Path, encoding: str) -> None:
             if width != name:
                 raise ValueError(f"{path} is in {name.upper()}: pass encoding='{name}'")
             return
-    # Half of the bytes of Latin letters.
+    # In UTF-16, half of the bytes of Latin letters are zero.
     if 3 * start.count(0) > len(start) and width not in ('utf-16', 'utf-32'):
         end = 'le' if start[1:2] == b'\0' else 'be'
         raise ValueError(
@@ -76,16 +76,16 @@ def check_content(path: Path, encoding: str) -> None:
         )
 
 
-def _check_packing(path: Path) -> None:
-    r"""Raise a :class:`ValueError` for a packed file that is not named like one."""
+def _check_compression(path: Path) -> None:
+    r"""Raise a :class:`ValueError` for a compressed file without the right suffix."""
     with open(path, 'rb') as file:
         start = file.read(16)
     for mark, kind in _UNREAD.items():
         if start.startswith(mark):
             raise ValueError(f'{path} is {kind}')
-    for pattern, name, suffix in _PACKED:
+    for pattern, name, suffix in _COMPRESSED:
         if re.match(pattern, start) and path.suffix != suffix:
             raise ValueError(
-                f'{path} is packed by {name}: unpack it, or let its name end in '
-                f'{suffix!r}'
+                f'{path} is compressed with {name}: decompress it, or rename it to end '
+                f'in {suffix!r}'
             )

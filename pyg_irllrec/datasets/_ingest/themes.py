@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Theme(NamedTuple):
-    r"""One intent: its name, why people act on it, and the things that they buy."""
+    r"""An intent: its name, the motive of people, and the things that they buy."""
 
     name: str
     motive: str

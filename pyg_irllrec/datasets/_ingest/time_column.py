@@ -30,19 +30,19 @@ from pyg_irllrec.utils.time_units import (
     unit_range,
 )
 
-_NAT = np.iinfo(np.int64).min  # What numpy and pandas write where a time is missing.
+_NAT = np.iinfo(np.int64).min  # How NumPy and pandas store a missing time.
 _YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799
 _REASON = 'must hold numbers or ISO 8601 dates'
 _NUMBER = r'^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$'
 
 
 class TimeColumn:
-    r"""Collect a column of times in batches, on disk, and converts it to seconds since
-    1970, rounded down.
+    r"""A column of times, added in batches, stored on disk, and converted to seconds
+    since 1970, rounded down.
 
     Args:
-        unit (str): The unit of numbers, one of :obj:`UNITS`, or :obj:`"auto"`: that in
-            which all of them are times of 1973 to 2286, else seconds.
+        unit (str): The unit of numbers, one of :obj:`UNITS`, or :obj:`"auto"`: the unit
+            in which all of them are in the years 1973 to 2286, else seconds.
         folder (Path, optional): The folder of temporary files. (default: :obj:`None`)
     """
 
@@ -73,13 +73,13 @@ class TimeColumn:
         self._cells.append(cell)
 
     def finish(self) -> Optional[str]:
-        r"""Return the unit of numbers, once all times are there."""
+        r"""Return the unit of numbers, once all times are added."""
         if self._kind == 'numbers':
             self._unit = self._infer() if self._given == 'auto' else self._given
         return self._unit
 
     def seconds(self, batch: int) -> IntArray:
-        r"""The seconds of the rows of a batch, once their unit is found."""
+        r"""The seconds of the rows of a batch; call :meth:`finish` before."""
         unit, values = self._unit, self._values[batch]
         scaled = values if unit in (None, 's') else values // UNITS[unit]
         if scaled.min() < _YEAR_1 or scaled.max() > _YEAR_9999:
@@ -115,7 +115,8 @@ class TimeColumn:
                 cell.fail_where(
                     pa.array((size > 0) & (size < unit_range(unit)[0])),
                     f'mixes units: its largest time, {most:.0f}, is in '
-                    f"{UNIT_NAMES[unit]}, another is not (pass 'time_unit' if it is)",
+                    f'{UNIT_NAMES[unit]}, but another is not (pass '
+                    "'time_unit' if it is)",
                     values,
                 )
         return unit
@@ -133,21 +134,21 @@ class TimeColumn:
             )
 
     def _check_fractions(self) -> None:
-        r"""Raise a :class:`ValueError` for fractions: these times are no seconds since
-        1970 but those of a start, or days, whose order is in the fractions, too."""
+        r"""Raise a :class:`ValueError` for fractions: these times are not seconds since
+        1970, but days or seconds of another origin, whose order needs the fractions."""
         for values, cell in self._parts():
             if values.dtype.kind == 'f':
                 cell.fail_where(
                     pa.array(values != np.floor(values)),
-                    'holds numbers with fractions that are no seconds since 1970, and '
+                    'holds numbers with fractions that are not seconds since 1970, and '
                     'fractions of a second are dropped: multiply them, or write dates '
-                    "(or pass 'time_unit' to drop them)",
+                    "(or pass 'time_unit' to drop the fractions)",
                     values,
                 )
 
 
 def _read(values: Any, cell: CellLocation) -> tuple[npt.NDArray[Any], str]:
-    r"""Numbers as they are, or dates in seconds, and which of the two they are."""
+    r"""Return numbers as they are, or dates in seconds, and which of the two it is."""
     numbers = try_casts(values, (_integer, to_double, to_trimmed_double))
     if numbers is not None:
         if numbers.dtype.kind == 'f':
@@ -167,7 +168,7 @@ def _read(values: Any, cell: CellLocation) -> tuple[npt.NDArray[Any], str]:
 
 def _check_digits(part: npt.NDArray[Any], values: Any, cell: CellLocation) -> None:
     r"""Raise a :class:`ValueError` for a missing time that became an integer, and for
-    floats that cannot hold seconds."""
+    floats that cannot represent seconds."""
     if part.dtype == np.int64 and part.min() == _NAT:
         cell.fail_where(pa.array(part == _NAT), 'lacks a timestamp', values)
     if pa.types.is_float16(values.type) or pa.types.is_float32(values.type):
@@ -181,11 +182,11 @@ def _integer(values: Any) -> IntArray:
 
 
 def _seconds(values: Any) -> IntArray:
-    r"""Timestamps and dates in seconds. Integers are divided: Arrow's own cast between
-    units wraps around."""
+    r"""Convert timestamps and dates to seconds. Integers are divided, because Arrow's
+    own cast between units overflows."""
     if pa.types.is_date32(values.type):
         return _integer(values.cast(pa.int32())) * 86_400
-    unit = getattr(values.type, 'unit', 'ms')  # Of date64.
+    unit = getattr(values.type, 'unit', 'ms')  # date64
     return _integer(values) // UNITS[unit]
 
 
@@ -193,7 +194,7 @@ def _parse_dates(unit: str, zone: Optional[str]) -> Cast:
     return lambda values: _seconds(values.cast(pa.timestamp(unit, zone)))
 
 
-# Nanoseconds are read where they are written, and reach from 1677 to 2262 alone.
+# Microseconds come first: nanoseconds cover only the years 1677 to 2262.
 _DATES = tuple(
     _parse_dates(unit, zone) for unit in ('us', 'ns') for zone in (None, 'UTC')
 )

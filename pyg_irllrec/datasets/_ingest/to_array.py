@@ -19,7 +19,7 @@ def to_array(column: Any, cell: CellLocation) -> Any:
     strings, as they would in a CSV file.
 
     Raises:
-        ValueError: If it holds other types side by side, or is no column.
+        ValueError: If it mixes other types, or is not a column.
     """
     column = as_column(column, cell)
     if isinstance(column, (pa.Array, pa.ChunkedArray)):
@@ -29,7 +29,7 @@ def to_array(column: Any, cell: CellLocation) -> Any:
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         pass  # Values of several types, or integers beyond int64.
     else:
-        # After a float, Arrow takes a Boolean for a number.
+        # After a float, Arrow reads a Boolean as a number.
         if has_type(column) or not pa.types.is_floating(values.type):
             return values
         if not {bool, np.bool_} & set(map(type, column)):
@@ -44,8 +44,8 @@ def has_type(column: Any) -> bool:
 
 
 def as_column(column: Any, cell: CellLocation) -> Any:
-    r"""A column as Arrow has it or takes it, or a :class:`ValueError` where it is
-    none."""
+    r"""Return a column in a form that Arrow accepts, or raise a :class:`ValueError` if
+    it is not a column."""
     if isinstance(column, (pa.Array, pa.ChunkedArray)):
         return column
     if isinstance(column, Tensor):
@@ -58,7 +58,7 @@ def as_column(column: Any, cell: CellLocation) -> Any:
     dtype = getattr(column, 'dtype', None)
     if not isinstance(dtype, np.dtype):
         return column
-    if dtype.kind == 'T':  # NumPy's StringDType, which Arrow lacks.
+    if dtype.kind == 'T':  # NumPy's StringDType, which Arrow does not read.
         return column.astype(object)
     if dtype.kind == 'f' and dtype.itemsize > 8:
         cell.fail(f'must hold numbers of 64 bits at most, got {dtype}')
@@ -71,22 +71,22 @@ def _from_tensor(column: Tensor, cell: CellLocation) -> Any:
     if column.layout is not torch.strided:
         cell.fail(f'must be dense, got {column.layout}: call .to_dense() on it')
     column = column.detach().cpu()
-    if column.dtype is torch.bfloat16:  # Which NumPy lacks.
+    if column.dtype is torch.bfloat16:  # NumPy has no bfloat16.
         column = column.float()
         if bool((column.abs() >= _BFLOAT16_EXACT_BELOW).any()):
             cell.fail(
                 f'must be below {_BFLOAT16_EXACT_BELOW} in torch.bfloat16, which '
-                'cannot hold all integers from there on: use a wider type'
+                'cannot represent all larger integers: use a wider type'
             )
     try:
         return column.resolve_conj().resolve_neg().numpy()
     except (TypeError, RuntimeError):
-        cell.fail(f'must hold numbers of NumPy, got {column.dtype}')
+        cell.fail(f'must have a type that NumPy supports, got {column.dtype}')
 
 
 def _to_seconds(column: Any, cell: CellLocation) -> Any:
-    r"""Dates of a unit that Arrow lacks in seconds."""
-    # All of the years 1 to 9999 in any of these units, and no more than seconds hold.
+    r"""Convert dates in a unit that Arrow does not support to seconds."""
+    # The bound covers the years 1 to 9999 in each of these units, and fits seconds.
     if bool((np.abs(column.astype(np.int64)) > 2**33).any()):
         cell.fail('must hold times of the years 1 to 9999')
     return column.astype('M8[s]')
@@ -116,8 +116,10 @@ def _to_text(value: Any, row: int, cell: CellLocation) -> str | None:
 
 
 def check_text(text: str, row: int, cell: CellLocation) -> None:
-    r"""Raise a :class:`ValueError` for a string that is no Unicode."""
+    r"""Raise a :class:`ValueError` for a string that is not valid Unicode."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        cell.fail('holds half a surrogate pair, which is no text', row, ascii(text))
+        cell.fail(
+            'holds half a surrogate pair, which is not valid text', row, ascii(text)
+        )

@@ -40,7 +40,7 @@ def test_encodings(read, encoding):
         ('utf-16-be', r"zero bytes: .*pass encoding='utf-16-be'"),
         (
             'latin-1',
-            r"t\.csv is not in utf-8: .*line 2: .*\(pass the 'encoding' that it",
+            r't\.csv is not in utf-8: .*line 2: .*\(pass its encoding as',
         ),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_wrong_encoding_is_named(read, tmp_path, encoding, message):
 @pytest.mark.parametrize('wrong', ['utf-16', 'utf-32', 'ascii'])
 def test_an_encoding_that_was_passed_and_is_wrong_is_named(read, wrong):
     with pytest.raises(
-        ValueError, match=rf"t\.csv is not in {wrong}: .*'encoding' that"
+        ValueError, match=rf't\.csv is not in {wrong}: .*pass its encoding'
     ):
         read(TEXT.encode(), encoding=wrong)
 
@@ -64,14 +64,18 @@ def test_an_encoding_that_was_passed_and_is_wrong_is_named(read, wrong):
     'encoding', ['hex', 'klingon', None, 'a\0', 'idna', 'Punycode', 'undefined']
 )
 def test_what_is_no_encoding_of_text(read, encoding):
-    with pytest.raises(ValueError, match="'encoding' must be an encoding of Python"):
+    with pytest.raises(
+        ValueError, match="'encoding' must be a text encoding of Python"
+    ):
         read(TEXT, encoding=encoding)
 
 
 @pytest.mark.parametrize('first', ['sep=;\n', '"sep=;"\r\n', '\ufeffSEP=;\n'])
 def test_a_first_line_that_names_the_separator(read, first):
     assert read(f'{first}who;what\na;1\n', sep=';').user_ids == ['a']
-    with pytest.raises(ValueError, match=r"names its separator ';' .*pass sep=';'"):
+    with pytest.raises(
+        ValueError, match=r"'sep' must be ';', as in the first line of .*, got"
+    ):
         read(f'{first}who;what\na;1\n')
     with pytest.raises(ValueError, match="line 4: column 'who' lacks an id"):
         read(f'{first}who;what\na;1\nNULL;1\n', sep=';', force_reload=True)
@@ -90,8 +94,8 @@ def test_a_first_line_that_names_the_separator(read, first):
         (r'\t', r"'sep' must be a tab, '\\t', got r'\\t'"),
         ('', "'sep' must be one character, got ''"),
         (None, "'sep' must be one character, got None"),
-        ('§', "'sep' must be a character of ASCII that ends no line, got '§'"),
-        ('\n', 'that ends no line'),
+        ('§', "'sep' must be an ASCII character other than a line break, got '§'"),
+        ('\n', 'other than a line break'),
         ('"', "'sep' and 'quote' must differ"),
     ],
 )
@@ -107,7 +111,9 @@ def test_a_decimal_comma_is_named(read):
 
 
 def test_other_kinds_of_files_are_named(read):
-    with pytest.raises(ValueError, match=r'has no header but JSON: .*from_json_lines'):
+    with pytest.raises(
+        ValueError, match=r'holds JSON instead of a header: .*from_json_lines'
+    ):
         read('{"who": "a", "what": 1}\n')
     with pytest.raises(ValueError, match=r'is a Parquet file: .*from_parquet'):
         read(b'PAR1' + bytes(40))
@@ -128,7 +134,7 @@ def test_line_ends(read, end):
 def test_a_header_beside_the_names_of_columns(read, header):
     text = f'{header}\na,1\n'
     with pytest.raises(
-        ValueError, match="has a header, which is 'column_names': leave"
+        ValueError, match="has a header that equals 'column_names': leave"
     ):
         read(text, column_names=['who', 'what'])
     dataset = read(text, column_names=['what', 'who'])
@@ -138,11 +144,11 @@ def test_a_header_beside_the_names_of_columns(read, header):
 @pytest.mark.parametrize(
     ('name', 'pack', 'message'),
     [
-        ('t.csv', gzip.compress, r"is packed by gzip: .*end in '\.gz'"),
-        ('t.CSV.GZ', gzip.compress, r"is packed by gzip: .*end in '\.gz'"),
-        ('t.csv.bz2', gzip.compress, r"is packed by gzip: .*end in '\.gz'"),
-        ('t.csv', bz2.compress, r"is packed by bzip2: .*end in '\.bz2'"),
-        ('t.csv.xz', lzma.compress, 'is packed by xz: unpack it'),
+        ('t.csv', gzip.compress, r"is compressed with gzip: .*end in '\.gz'"),
+        ('t.CSV.GZ', gzip.compress, r"is compressed with gzip: .*end in '\.gz'"),
+        ('t.csv.bz2', gzip.compress, r"is compressed with gzip: .*end in '\.gz'"),
+        ('t.csv', bz2.compress, r"is compressed with bzip2: .*end in '\.bz2'"),
+        ('t.csv.xz', lzma.compress, 'is compressed with xz: decompress it'),
         ('t.xlsx', lambda raw: b'PK\x03\x04' + raw, 'a ZIP archive or a spreadsheet'),
         ('t.csv', lambda raw: b'\xd0\xcf\x11\xe0' + raw, 'a spreadsheet'),
         ('t.csv.gz', bytes, 'or it is damaged'),

@@ -92,7 +92,10 @@ def test_integers_beyond_int64(read):
         (np.ma.masked_array([1.5, 2], dtype='>f8'), "row 0: .*strings, got '1.5'"),
         (np.ma.masked_array([1, 2], [0, 1], '>i8'), "row 1: column 'who' lacks"),
         (np.array([1.5, 2], np.longdouble), '64 bits at most, got (float|long)'),
-        (torch.ones(2).to(torch.float8_e5m2), 'numbers of NumPy, got torch.float8'),
+        (
+            torch.ones(2).to(torch.float8_e5m2),
+            'type that NumPy supports, got torch.float8',
+        ),
         ([1.0, True], 'row 1: .* got bool among them'),
         ([True, 1.0], 'row 0: .* got bool among them'),
         ([1, True], 'row 1: .* got bool among them'),
@@ -114,7 +117,7 @@ def test_integers_beyond_int64(read):
         ({'a': 1, 'b': 2}, 'must be a sequence of values, got dict'),
         (np.zeros((2, 2)), r'one value per row, got the shape \(2, 2\)'),
         (torch.tensor(1), r'one value per row, got the shape \(\)'),
-        ([1], r"columns of one length, got \{'who': 1, 'what': 2\}"),
+        ([1], r"columns of the same length, got \{'who': 1, 'what': 2\}"),
     ],
 )
 def test_what_is_no_column_of_ids_is_named(read, tmp_path, who, message):

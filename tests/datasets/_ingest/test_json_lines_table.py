@@ -70,7 +70,10 @@ def test_types_may_change_from_batch_to_batch(read, monkeypatch):
         ),
         ('PAR1', 'is a Parquet file'),
         ('[{"who": 1, "what": 2}]', 'write the objects of an array line by line'),
-        (gzip.compress(TEXT.encode(), mtime=0), r"is packed by gzip: .* end in '\.gz'"),
+        (
+            gzip.compress(TEXT.encode(), mtime=0),
+            r"is compressed with gzip: .* end in '\.gz'",
+        ),
         ('{"who": 1.5, "what": 1}\n{"who": true, "what": 1}', 'line 2: .*got bool'),
         ('{"who": 1.0, "what": 1}\n{"who": true, "what": 1}', 'line 2: .*got bool'),
     ],

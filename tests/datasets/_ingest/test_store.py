@@ -108,8 +108,8 @@ def test_tables_that_do_not_fit(folder, columns):
             {'files': dict.fromkeys(['edge_index.npy', 'user.arrow', 'item.arrow'], 1)},
             "'files' must hold sizes and checksums, got 1",
         ),
-        ({'files': {}}, "'files' must name those of a dataset"),
-        ({'files': {'../../x': [3, 3]}}, "'files' must name those of a dataset"),
+        ({'files': {}}, "'files' must name the files of a dataset"),
+        ({'files': {'../../x': [3, 3]}}, "'files' must name the files of a dataset"),
         ({'version': 9}, 'must be of version 2, got 9'),
     ],
 )

@@ -224,5 +224,7 @@ def test_blocks_of_several_types(tmp_path):
     dataset = read(RayDataset([TABLE, small]), tmp_path / '1', duplicates='last')
     assert dataset.item_ids.tolist() == [1, 2, 3] and dataset.counts['rows'] == 8
     lists = TABLE.set_column(1, 'what', pa.array([[1]] * 4))
-    with pytest.raises(ValueError, match=r'one type, got \(.*list.*\) in row 4 after'):
+    with pytest.raises(
+        ValueError, match=r'one type per column, got \(.*list.*\) in row 4 after'
+    ):
         read(RayDataset([TABLE, lists]), tmp_path / '2')
