@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Optional
 import torch
 from torch import Tensor
 
+from pyg_irllrec.nn.baselines._hill_climb import Options, best_point
 from pyg_irllrec.nn.models._measure import measure
 from pyg_irllrec.nn.models._trials import counting_trials, note_choosing
 from pyg_irllrec.nn.models.ranker import Ranker
@@ -19,9 +20,6 @@ _BLOCK = 1024  # Rows of the co-occurrence matrix that are computed at once.
 _OPEN = -1.0  # Marks an option that is neither given nor chosen.
 
 _MOST_USERS = 3000  # The most validation users that options are chosen on.
-
-Options = dict[str, float]
-Gain = Callable[[Options], float]
 
 _coo_matrix = partial(torch.sparse_coo_tensor, check_invariants=False)
 
@@ -140,7 +138,7 @@ class ClosedForm(Ranker):
                 return known[key]
 
             start = {name: self._starts[name] for name in axes}
-            best = _best_point(start, self._grids, gain)
+            best = best_point(start, self._grids, gain)
         self._choose(self._options_at(best))
 
     def _axes(self) -> list[str]:
@@ -293,43 +291,3 @@ def _sample(label: UserItems) -> UserItems:
     row, item = label.lookup(users)
     pairs = torch.stack([users[row], item])
     return UserItems(pairs, label.num_users, label.num_items)
-
-
-def _best_point(
-    start: Options, grids: dict[str, tuple[float, ...]], gain: Gain
-) -> Options:
-    r"""Climb along the first axis. At each of its values, climb along the other axes
-    until no step improves the gain."""
-    first, *others = start
-
-    def refine(point: Options) -> Options:
-        before: Options = {}
-        while point != before:
-            before = point
-            for name in others:
-                point = _climb(point, name, grids[name], gain)
-        return point
-
-    return _climb(start, first, grids[first], gain, refine)
-
-
-def _climb(
-    point: Options,
-    name: str,
-    grid: tuple[float, ...],
-    gain: Gain,
-    refine: Callable[[Options], Options] = lambda point: point,
-) -> Options:
-    r"""Climb along one axis, from a point whose neighbours are refined before they are
-    compared."""
-    place = grid.index(point[name])
-    start = best = refine(point)
-    for step in (1, -1):
-        while 0 <= place + step < len(grid):
-            other = refine({**best, name: grid[place + step]})
-            if gain(other) <= gain(best):
-                break
-            best, place = other, place + step
-        if best != start:
-            break
-    return best

@@ -48,5 +48,5 @@ def _factorise(matrix: Tensor) -> Tensor:
 def _not_invertible() -> ValueError:
     return ValueError(
         "'l2_weight' must be larger for these interactions: the matrix of "
-        'co-occurrences cannot be inverted, raise it'
+        'co-occurrences cannot be inverted'
     )

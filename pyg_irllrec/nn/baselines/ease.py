@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from pyg_irllrec.functional.unit_norm import unit_norm
-from pyg_irllrec.nn.baselines._closed_form import ClosedForm, Options
+from pyg_irllrec.nn.baselines._closed_form import ClosedForm
 from pyg_irllrec.nn.baselines._ease_algebra import invert, invert_by_users, text_model
 from pyg_irllrec.nn.baselines._ease_trials import EASETrials
+from pyg_irllrec.nn.baselines._hill_climb import Options
 from pyg_irllrec.nn.models.recommendation import Scorer
 from pyg_irllrec.utils.checks import check_count, check_positive, check_vectors
 from pyg_irllrec.utils.user_items import UserItems

@@ -85,14 +85,6 @@ def test_calibrates_what_is_open_beside_what_is_given(given, best, monkeypatch):
     assert model.options == given | best
 
 
-def test_each_step_of_the_first_axis_has_the_best_of_the_others():
-    """The gain has a ridge along a diagonal: a step along one axis improves nothing."""
-    grids = {name: tuple(map(float, range(5))) for name in 'xy'}
-    gain = lambda point: point['x'] - 9 * abs(point['x'] - point['y'])  # noqa: E731
-    best = _closed_form._best_point({'x': 0.0, 'y': 0.0}, grids, gain)
-    assert best == {'x': 4.0, 'y': 4.0}
-
-
 def test_chooses_on_a_part_of_many_users(monkeypatch):
     assert _closed_form._sample(VAL) is VAL
     monkeypatch.setattr(_closed_form, '_MOST_USERS', 5)
@@ -199,17 +191,6 @@ def test_it_is_solved_once(monkeypatch):
     model.recommend(EVERYONE, 2, batch_size=3)
     model.recommend(EVERYONE, 2)
     assert len(calls) == 1 and model.score(EVERYONE).dtype == torch.float32
-
-
-@pytest.mark.parametrize(
-    ('start', 'values', 'found'),
-    [(2, [0, 1, 2, 3], 3), (2, [9, 4, 2, 1], 0), (1, [1, 2, 1, 9], 1), (0, [1, 1], 0)],
-)
-def test_climbs(start, values, found):
-    grid = tuple(map(float, range(len(values))))
-    options = {'x': float(start), 'y': 1.0}
-    best = _closed_form._climb(options, 'x', grid, lambda o: values[int(o['x'])])
-    assert best == {'x': found, 'y': 1.0}
 
 
 def test_wrong_interactions():
