@@ -194,6 +194,10 @@ class IntentExplainer:
 
         Args:
             side (str): The node type of users or of items.
+
+        Raises:
+            ValueError: If :obj:`side` is not a node type of the data, or if its texts
+                have no words.
         """
         share = self.share(side)
         if share.size(1) == 0:

@@ -266,6 +266,10 @@ class Recommender(Ranker):
 
         Returns:
             The total loss, and its weighted terms by name, such as :obj:`"ranking"`.
+
+        Raises:
+            ValueError: If :obj:`triplets` has another shape or dtype, or an id that is
+                out of range.
         """
         check_triplets(triplets, self.num_users, self.num_items)
         # Computed before the teacher's update, as in the authors' code.
