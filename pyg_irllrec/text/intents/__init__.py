@@ -1,4 +1,4 @@
-r"""Evidence, prompts, and the intents that a language model finds in evidence."""
+r"""Choose evidence, prompt a language model, and store the intents that it finds."""
 
 from .evidence import Evidence, choose_evidence, evidence_sha256
 from .evidence_shards import EvidenceShards, save_evidence

@@ -1,5 +1,5 @@
-"""The schema of an answer. It is imported only to read answers, as pydantic is an
-extra."""
+"""The schema of answers. It is imported only to read answers, because pydantic is an
+optional dependency."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Strict(BaseModel):
 
 
 class AnsweredIntent(_Strict):
-    r"""An intent in an answer."""
+    r"""One intent in an answer."""
 
     name: _Name
     reason: _Text
@@ -27,14 +27,14 @@ class AnsweredIntent(_Strict):
 
 
 class AnsweredIntents(_Strict):
-    r"""An answer that holds intents. Its steps are reasoning, and are not kept."""
+    r"""An answer with intents. The steps are reasoning and are discarded."""
 
     steps: Optional[Annotated[list[_Step], Field(max_length=10)]] = None
     intents: Annotated[list[AnsweredIntent], Field(min_length=1)]
 
 
 class AnsweredProfile(_Strict):
-    r"""An answer that is a profile. Its reasoning is not kept."""
+    r"""An answer with a profile. The reasoning is discarded."""
 
     reasoning: Optional[_Step] = None
     profile: Annotated[str, StringConstraints(min_length=1, max_length=1000)]

@@ -16,10 +16,10 @@ _MAX_QUOTED = 100
 
 
 def ask(chat: RetryingChat, question: Question, wanted: Wanted) -> JournalEntry:
-    r"""Ask a question, and once more where the answer is invalid.
+    r"""Ask a question. Ask once more if the answer is invalid.
 
     Raises:
-        ChatError: If the model answers no question.
+        ChatError: If the model will not answer any question.
     """
     conversation = question.conversation
     replies: list[ChatReply] = []
@@ -31,7 +31,7 @@ def ask(chat: RetryingChat, question: Question, wanted: Wanted) -> JournalEntry:
             if error.kind == 'final':
                 raise
             entry = JournalEntry((), str(error))
-            if error.reply is not None:  # It was paid for.
+            if error.reply is not None:  # Its tokens were paid for.
                 replies.append(count_reply(error.reply, conversation))
             break
         replies.append(reply)
@@ -40,13 +40,13 @@ def ask(chat: RetryingChat, question: Question, wanted: Wanted) -> JournalEntry:
         except ValueError as error:
             entry = _invalid(reply, error)
             if isinstance(error, UnfinishedThoughts):
-                break  # A second answer would end within thoughts too.
+                break  # A second answer would end in the same way.
             conversation = [*conversation, *_repair_messages(reply, error)]
     return _add_counts(entry, replies)
 
 
 def judge(reply: ChatReply, num_texts: int, wanted: Wanted) -> JournalEntry:
-    r"""What a single answer is worth."""
+    r"""Return the entry of an answer that cannot be repaired by a second question."""
     try:
         entry = wanted.read(reply, num_texts)
     except ValueError as error:
@@ -55,7 +55,7 @@ def judge(reply: ChatReply, num_texts: int, wanted: Wanted) -> JournalEntry:
 
 
 def fail(error: ChatError) -> JournalEntry:
-    r"""The entry of a question without an answer."""
+    r"""Return the entry of a question without an answer."""
     replies = [] if error.reply is None else [error.reply]
     return _add_counts(JournalEntry((), str(error)), replies)
 
@@ -76,7 +76,7 @@ def _invalid(reply: str, error: ValueError) -> JournalEntry:
 
 
 def _quote(reply: str) -> str:
-    r"""The first words of an answer, which may be a refusal or an error."""
+    r"""Quote the first words of an answer, which may be a refusal or an error."""
     words = to_single_line(
         ((strip_thoughts(reply) or '').strip() or reply)[: 10 * _MAX_QUOTED]
     )
@@ -85,7 +85,7 @@ def _quote(reply: str) -> str:
 
 
 def _repair_messages(reply: str, error: ValueError) -> Conversation:
-    # Servers refuse halves of characters, which some models write.
+    # Servers reject lone surrogates, which some models write.
     answer = (strip_thoughts(reply) or '').strip()[:4000]
     answer = answer.encode('utf-8', 'replace').decode()
     return [

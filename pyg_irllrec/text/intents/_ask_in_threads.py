@@ -9,7 +9,7 @@ from typing import Optional, Union
 from pyg_irllrec.text.intents._journal import Journal, JournalEntry
 from pyg_irllrec.text.intents._question_maker import Question
 
-_SHUTDOWN_SECONDS = 5.0  # For answers that are on their way when a run ends early.
+_SHUTDOWN_SECONDS = 5.0  # To wait for pending answers when a run ends early.
 
 Answer = tuple[Question, JournalEntry]
 
@@ -21,17 +21,17 @@ def ask_in_threads(
     num_threads: int,
     cancelled: threading.Event,
 ) -> Generator[Answer, None, None]:
-    r"""Ask from several threads, and yields what is in the journal by then, in any
-    order. Errors of a thread are raised here.
+    r"""Ask questions from several threads. Yield each answer, in any order, after it is
+    stored in the journal. An error in a thread is raised by the generator.
 
     Args:
-        ask (callable): Answers a question.
-        questions (iterator of Question): The questions, which threads take one by one.
-        entries (Journal): Where answers are stored.
+        ask (callable): A function that takes a question and returns its entry.
+        questions (iterator of Question): The questions. Threads take them one by one.
+        entries (Journal): The journal that stores the answers.
         num_threads (int): The number of threads.
-        cancelled (threading.Event): Ends the threads.
+        cancelled (threading.Event): The event that stops the threads.
     """
-    # None for a thread that has ended.
+    # Each thread puts None when it ends.
     results: queue.SimpleQueue[Union[Answer, BaseException, None]] = queue.SimpleQueue()
     lock = threading.Lock()
 
@@ -43,11 +43,11 @@ def ask_in_threads(
         try:
             while not cancelled.is_set() and (question := take()) is not None:
                 entry = ask(question)
-                # In this thread, so that no paid answer is lost.
+                # Store it in this thread, so that no paid answer is lost.
                 entries.write(question.key, entry)
                 results.put((question, entry))
             results.put(None)
-        except BaseException as error:  # Raised by the main thread.
+        except BaseException as error:  # The main thread raises it.
             results.put(error)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(num_threads)]
@@ -69,7 +69,7 @@ def ask_in_threads(
 
 
 def _join(threads: list[threading.Thread], seconds: float) -> None:
-    r"""Wait for threads, at most so long for all together."""
+    r"""Wait for all threads, with one timeout for all of them."""
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))

@@ -25,7 +25,7 @@ _GROUP_ROWS = 10_000
 
 
 class Calls(NamedTuple):
-    r"""How a model is called, as in :class:`RetryingChat`."""
+    r"""The settings for calls of a model, as in :class:`RetryingChat`."""
 
     concurrency: int
     max_retries: int
@@ -34,12 +34,12 @@ class Calls(NamedTuple):
     tpm: Optional[float]
 
     def chat(self, model: ChatModel, cancelled: threading.Event) -> RetryingChat:
-        r"""The model with retries and limits."""
+        r"""Return the model with retries and rate limits."""
         return RetryingChat(model, *self, cancelled)
 
 
 class Workers(NamedTuple):
-    r"""The actors that call a model."""
+    r"""The settings of the actors that call a model."""
 
     num_workers: int
     batch_size: int
@@ -56,23 +56,24 @@ def ask_on_ray(
     calls: Calls,
     workers: Workers,
 ) -> Generator[Answer, None, None]:
-    r"""Ask from actors of Ray Data, and yields what is in the journal by then, in any
-    order. Actors write nothing: answers are stored here.
+    r"""Ask questions from actors of Ray Data. Yield each answer, in any order, after it
+    is stored in the journal. Only this process writes to the journal.
 
     Args:
         questions (iterator of Question): The questions.
-        entries (Journal): Where answers are stored.
-        folder (Path): Where questions lie meanwhile, for all machines to see.
+        entries (Journal): The journal that stores the answers.
+        folder (Path): The temporary folder for the questions. All machines must be able
+            to read it.
         model (ChatModel): The model, which is pickled.
-        wanted (Wanted): What answers must hold.
-        calls (Calls): How each actor calls it.
-        workers (Workers): The actors.
+        wanted (Wanted): The requirements for answers.
+        calls (Calls): The settings for the calls of each actor.
+        workers (Workers): The settings of the actors.
 
     Raises:
-        ChatError: If the model answers no question.
+        ChatError: If the model will not answer any question.
     """
     data = import_optional('ray.data', 'IntentExtractor.on_ray', 'ray')
-    shutil.rmtree(folder, ignore_errors=True)  # Of a run that was killed.
+    shutil.rmtree(folder, ignore_errors=True)  # Left by a killed run.
     try:
         if not _write_questions(questions, folder):
             return
@@ -91,7 +92,7 @@ def _answers(
     calls: Calls,
     workers: Workers,
 ) -> Iterator[Answer]:
-    # A task returns its answers when all of them are there: keep it small.
+    # A task returns all of its answers at once, so keep tasks small.
     asked = data.read_parquet(str(folder)).repartition(
         target_num_rows_per_block=workers.batch_size
     )
@@ -109,7 +110,7 @@ def _answers(
 
 
 def _write_questions(questions: Iterator[Question], folder: Path) -> bool:
-    r"""Write questions into Parquet; returns whether there are any."""
+    r"""Write questions to Parquet files. Return whether there are any questions."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -140,8 +141,8 @@ def _write_questions(questions: Iterator[Question], folder: Path) -> bool:
 
 
 class _Worker:
-    r"""An actor, which asks from several threads. An error that ends the run is
-    returned, as Ray would wrap it."""
+    r"""An actor that asks from several threads. It returns an error that ends the run,
+    because Ray would wrap a raised error."""
 
     def __init__(self, model: ChatModel, wanted: Wanted, calls: Calls) -> None:
         self._wanted = wanted
@@ -166,7 +167,7 @@ class _Worker:
 
 
 def _asked(row: dict[str, Any]) -> Question:
-    r"""The question of a row, without its texts."""
+    r"""Restore the question of a row, without its conversation."""
     key, num_texts = bytes.fromhex(row['key']), int(row['num_texts'])
     return Question(key, [], num_texts, bool(row['again']))
 

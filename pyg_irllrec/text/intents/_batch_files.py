@@ -1,4 +1,5 @@
-r"""Batch files of OpenAI-compatible providers: one request or answer per line."""
+r"""Read and write batch files of OpenAI-compatible providers, with one request or
+answer per line."""
 
 from __future__ import annotations
 
@@ -23,17 +24,17 @@ from pyg_irllrec.utils.json_object import parse_json_object
 from pyg_irllrec.utils.printable import printable
 
 URL = '/v1/chat/completions'
-_KEY = re.compile('[0-9a-f]{64}')  # As many characters as providers allow.
+_KEY = re.compile('[0-9a-f]{64}')  # Providers allow 64 characters.
 _MAX_SHOWN = 3
 
 
 def check_free(path: Path) -> None:
-    r"""Raise a :class:`ValueError` if requests lie there already."""
+    r"""Raise a :class:`ValueError` if there are request files with this name."""
     if path.suffix != '.jsonl':
         raise ValueError(f"'requests' must end in .jsonl, got {path}")
     for found in sorted(path.parent.glob(f'{path.stem}-*.jsonl'))[:1]:
         raise ValueError(
-            f"'requests' must be a new name, got {path}, and there is {found.name}: "
+            f"'requests' must be a new name, got {path}, but {found.name} exists: "
             'send it and read its answers, or remove it'
         )
 
@@ -45,7 +46,7 @@ def write_requests(
     max_requests: int,
     max_bytes: int,
 ) -> list[Path]:
-    r"""Write requests into :obj:`name-1.jsonl` and so on, and returns the paths."""
+    r"""Write requests to :obj:`name-1.jsonl` and so on. Return the paths."""
     lines = (_request(question, model) for question in questions)
     line = next(lines, None)
     paths: list[Path] = []
@@ -62,8 +63,8 @@ def write_requests(
                 line = next(lines, None)
             if count == 0:
                 raise ValueError(
-                    f"'max_bytes' must hold any request, got {max_bytes} and a "
-                    f'request of {size} bytes'
+                    f"'max_bytes' must be at least the size of a request, got "
+                    f'{max_bytes} and a request of {size} bytes'
                 )
     return paths
 
@@ -81,8 +82,7 @@ def _request(question: Question, model: OpenAIChat) -> bytes:
 def check_answers(
     paths: Sequence[Path], model: OpenAIChat, listed: QuestionList
 ) -> None:
-    r"""Raise a :class:`ValueError` unless each line is an answer to a question of the
-    list."""
+    r"""Raise a :class:`ValueError` unless each line answers a question of the list."""
     for path in paths:
         for number, line in _lines(path):
             try:
@@ -90,10 +90,10 @@ def check_answers(
                 known = isinstance(name, str) and _KEY.fullmatch(name) is not None
                 if not known or listed.num_texts(bytes.fromhex(str(name))) is None:
                     raise ValueError(
-                        f'custom_id {name!r:.80} is of no question about this '
-                        'evidence: its requests were written for other texts, '
-                        f'another prompt or option, or not for {model.model!r} at '
-                        f'{model.base_url}'
+                        f'custom_id {name!r:.80} does not belong to a question about '
+                        'this evidence: the requests were written for different texts, '
+                        'prompts or options, or for a model other than '
+                        f'{model.model!r} at {model.base_url}'
                     )
             except ValueError as error:
                 raise ValueError(
@@ -109,8 +109,8 @@ def read_answers(
     listed: QuestionList,
     entries: Journal,
 ) -> None:
-    r"""Store the answers of files that were checked, each once. Warns of those that
-    failed, and of those that a question has besides another one."""
+    r"""Store the answers in files that were checked, each once. Warn about failed
+    answers, and about answers to a question that has a different valid answer."""
     reasons: Counter[str] = Counter()
     others: Counter[str] = Counter()
     for path in paths:
@@ -120,7 +120,7 @@ def read_answers(
             found = _read_entry(answer, model, wanted, listed.num_texts(key) or 0)
             entry = _with_id(found, answer)
             known = entries.read([key]).get(key)
-            # A good answer stays. The same failure is the same line, read again.
+            # A valid answer is kept. An equal failure is the same line, read again.
             if known is None or (known.failed and known.reason != entry.reason):
                 entries.write(key, entry)
             if entry.failed and (known is None or known.failed):
@@ -128,7 +128,7 @@ def read_answers(
             elif known is not None and not known.failed and _differs(known, entry):
                 others[f'{path.name}, line {number}'] += 1
     _warn(reasons, 'answers that failed')
-    _warn(others, 'answers that differ from an earlier one, which stays')
+    _warn(others, 'answers that differ from an earlier answer, which is kept')
 
 
 def _warn(found: Counter[str], what: str) -> None:
@@ -162,7 +162,7 @@ def _with_id(entry: JournalEntry, answer: dict[str, Any]) -> JournalEntry:
 
 
 def _body(answer: dict[str, Any]) -> dict[str, Any]:
-    r"""The chat completion, or the error in its place."""
+    r"""Return the chat completion, or the error in its place."""
     response = answer.get('response')
     if not isinstance(response, dict):
         return {'error': answer.get('error') or 'the provider gave no answer'}
@@ -188,5 +188,5 @@ def _parse(line: bytes) -> dict[str, Any]:
         if line.endswith(b'\n'):
             raise
         raise ValueError(
-            f'the file is cut off within its last line: get it again ({error})'
+            f'the file is cut off within its last line: download it again ({error})'
         ) from None

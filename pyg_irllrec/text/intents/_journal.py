@@ -26,8 +26,8 @@ _TABLE = (
 
 
 class JournalEntry(NamedTuple):
-    r"""The answer to a question, in all runs: intents or a profile, or the reason of a
-    failure."""
+    r"""The answer to a question (intents or a profile) or the reason of the failure,
+    with the calls and tokens of all runs."""
 
     intents: tuple[Intent, ...]
     reason: str = ''
@@ -38,22 +38,22 @@ class JournalEntry(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        r"""Whether the question has to be asked again."""
+        r"""Whether the question must be asked again."""
         return not self.intents and not self.profile
 
 
 class Journal(SQLiteFile):
-    r"""Entries by the hash of their question, in a SQLite file, each with a checksum.
-    An entry is stored when :meth:`write` returns. The threads of one process may share
-    a journal. Of a damaged file, what can be read is put into a new one, with a
-    warning.
+    r"""A SQLite file that maps the hashes of questions to entries, each with a
+    checksum. An entry is stored when :meth:`write` returns. The threads of one process
+    may share a journal. A damaged file is replaced by a new file with all readable
+    entries, with a warning.
 
     Args:
-        path (Path): The file, which is created where it is missing.
+        path (Path): The file. It is created if it does not exist.
 
     Raises:
-        ValueError: If the file is no SQLite database.
-        OSError: If it cannot be read or written, or another run has locked it.
+        ValueError: If the file is not a SQLite database.
+        OSError: If the file cannot be read or written, or is locked by another run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,7 +65,7 @@ class Journal(SQLiteFile):
             self._open(path)
 
     def _open(self, path: Path) -> None:
-        # Two runs at once would pay for the same questions.
+        # Exclusive, because two runs at once would pay for the same questions.
         super().__init__(path, 'journal', _TABLE, exclusive=True)
         try:
             self.check_pages()
@@ -74,7 +74,7 @@ class Journal(SQLiteFile):
             raise
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, JournalEntry]:
-        r"""The stored entries by key, without damaged ones, of which it warns."""
+        r"""Return the stored entries by key. Skip damaged entries with a warning."""
         marks = ', '.join('?' * len(keys))
         with self._lock, self._named_errors():
             rows = self._db.execute(
@@ -84,13 +84,13 @@ class Journal(SQLiteFile):
         if len(sound) < len(rows):
             warnings.warn(
                 f'{len(rows) - len(sound)} of {len(rows)} entries in {self.path} are '
-                'damaged: they are asked for again',
+                'damaged: their questions are asked again',
                 stacklevel=2,
             )
         return {row[0]: _unpack(row) for row in sound}
 
     def write(self, key: bytes, entry: JournalEntry) -> None:
-        r"""Store an entry. It replaces an earlier one, and adds to its counts."""
+        r"""Store an entry. It replaces an earlier entry and adds up their counts."""
         with self._lock, self._named_errors(), self._db as db:
             old = db.execute('SELECT * FROM outcomes WHERE key = ?', (key,)).fetchone()
             counts: tuple[int, ...] = entry[2:5]
@@ -114,8 +114,8 @@ class Journal(SQLiteFile):
 
 
 def count_answers(path: Path) -> Optional[int]:
-    r"""The number of answers in a journal without failed ones, :obj:`None` where it
-    cannot be read: another run has it, say."""
+    r"""Return the number of valid answers in a journal, or :obj:`None` if the file
+    cannot be read, for example because another run has locked it."""
     query = "SELECT count(*) FROM outcomes WHERE content != '[]'"
     try:
         with closing(sqlite3.connect(path, timeout=0.2)) as db:

@@ -17,12 +17,13 @@ _TABLE = (
 
 
 class QuestionList:
-    r"""The hashes of the questions about some evidence, in a temporary file, so that
-    memory does not grow with their number. Threads may use it in turns.
+    r"""The hashes of all questions about some evidence. They are in a temporary file,
+    so that memory does not grow with their number. Threads may share it if they take
+    turns.
 
     Args:
-        evidence (sequence of Evidence): The evidence, which is read once.
-        maker (QuestionMaker): Puts it into questions.
+        evidence (sequence of Evidence): The evidence. It is read once.
+        maker (QuestionMaker): The maker of the questions.
 
     Raises:
         ValueError: If a node is repeated.
@@ -34,12 +35,12 @@ class QuestionList:
         def rows() -> Iterator[tuple[str, Optional[bytes], int]]:
             for each in each_of('evidence', evidence, Evidence):
                 sha256 = each.sha256
-                # As evidence_sha256() does.
+                # In the same way as evidence_sha256().
                 digest.update(json.dumps([each.side, each.id, sha256]).encode())
                 node = json.dumps([each.side, each.id])
                 yield node, maker.key(each, sha256), len(each.texts)
 
-        # SQLite removes it, even if the process is killed.
+        # SQLite removes the file, even if the process is killed.
         self._db = sqlite3.connect('', check_same_thread=False)
         try:
             with self._db as db:
@@ -54,38 +55,38 @@ class QuestionList:
         self.evidence_sha256 = digest.hexdigest()
 
     def counts(self) -> dict[str, int]:
-        r"""The numbers of nodes, and of those without texts."""
+        r"""Return the number of nodes, and of nodes without texts."""
         query = 'SELECT count(*), count(*) - count(key) FROM nodes'
         nodes, without = self._db.execute(query).fetchone()
         return {'nodes': nodes, 'no evidence': without}
 
     def num_questions(self) -> int:
-        r"""The number of distinct keys."""
+        r"""Return the number of distinct keys."""
         query = 'SELECT count(DISTINCT key) FROM nodes'
         return int(self._db.execute(query).fetchone()[0])
 
     def keys(self) -> Iterator[Optional[bytes]]:
-        r"""The key of each node, :obj:`None` for one without texts."""
+        r"""Yield the key of each node, or :obj:`None` if the node has no texts."""
         for (key,) in self._db.execute('SELECT key FROM nodes ORDER BY row'):
             yield key
 
     def questions(self) -> Iterator[tuple[bytes, int, int]]:
-        r"""The distinct keys, with the first row and the number of nodes of each, in
-        the order of rows."""
+        r"""Yield each distinct key with its first row and its number of nodes, in the
+        order of rows."""
         yield from self._db.execute(
             'SELECT key, min(row) - 1, count(*) FROM nodes WHERE key IS NOT NULL '
             'GROUP BY key ORDER BY min(row)'
         )
 
     def key(self, row: int) -> bytes:
-        r"""The key of a row with texts."""
+        r"""Return the key of a row with texts."""
         query = 'SELECT key FROM nodes WHERE row = ?'
         (key,) = self._db.execute(query, (row + 1,)).fetchone()
         return bytes(key)
 
     def num_texts(self, key: bytes) -> Optional[int]:
-        r"""The number of texts of a question, :obj:`None` where it is not in the
-        list."""
+        r"""Return the number of texts of a question, or :obj:`None` if the question is
+        not in the list."""
         query = 'SELECT num_texts FROM nodes WHERE key = ? LIMIT 1'
         found = self._db.execute(query, (key,)).fetchone()
         return None if found is None else int(found[0])
@@ -100,5 +101,5 @@ class QuestionList:
         if found is not None:
             side, name = json.loads(found[0])
             raise ValueError(
-                f"'evidence' must hold each node once, got {side} {name!r} twice"
+                f"'evidence' must have each node once, got {side} {name!r} twice"
             )

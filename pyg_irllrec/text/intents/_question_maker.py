@@ -14,24 +14,24 @@ _LIMITS = ('max_tokens', 'max_completion_tokens')
 
 
 class Question(NamedTuple):
-    r"""What is asked about a node."""
+    r"""A question about a node."""
 
     key: bytes
-    """The hash of all that the answer depends on."""
+    """The hash of everything that the answer depends on."""
     conversation: Conversation
     """The prompt with the node's texts."""
     num_texts: int
     """The number of texts."""
     again: bool = False
-    """Whether it failed in an earlier run."""
+    """Whether the question failed in an earlier run."""
 
 
 class QuestionMaker:
-    r"""Put evidence into questions.
+    r"""A maker of questions from evidence.
 
     Args:
         model (dict): The description of the model.
-        wanted (Wanted): What answers must hold.
+        wanted (Wanted): The requirements for answers.
         prompts (mapping, optional): The prompt of each node type.
     """
 
@@ -41,7 +41,7 @@ class QuestionMaker:
         wanted: Wanted,
         prompts: Optional[Mapping[str, Prompt]],
     ) -> None:
-        self.prompts: dict[str, Prompt] = {}  # Those in use, by node type.
+        self.prompts: dict[str, Prompt] = {}  # The prompts in use, by node type.
         self._model = _without_limits(model)
         self._wanted = wanted
         self._given = {} if prompts is None else prompts
@@ -49,11 +49,12 @@ class QuestionMaker:
         self._salts: dict[str, bytes] = {}
 
     def key(self, evidence: Evidence, sha256: str) -> Optional[bytes]:
-        r"""The hash of a node's question, :obj:`None` for a node without texts.
+        r"""Return the hash of a node's question, or :obj:`None` if the node has no
+        texts.
 
         Args:
             evidence (Evidence): The node's texts.
-            sha256 (str): Their hash.
+            sha256 (str): The hash of the texts.
 
         Raises:
             ValueError: If nodes of one type have several roles.
@@ -61,8 +62,8 @@ class QuestionMaker:
         side, prompt = evidence.side, self._prompt(evidence)
         if self.prompts.setdefault(side, prompt) is not prompt:
             raise ValueError(
-                "'evidence' must have one role for each node type, got nodes of "
-                f"'{side}' of several"
+                "'evidence' must have one role for each node type, got several roles "
+                f"for '{side}'"
             )
         if side not in self._salts:
             shared = [self._model, prompt.describe(), self._wanted.describe()]
@@ -73,7 +74,7 @@ class QuestionMaker:
         return hashlib.sha256(self._salts[side] + sha256.encode()).digest()
 
     def question(self, key: bytes, evidence: Evidence, again: bool) -> Question:
-        r"""The question of a node."""
+        r"""Make the question about a node."""
         prompt = self._prompt(evidence)
         conversation = prompt.messages(evidence.texts, self._wanted.max_intents)
         return Question(key, conversation, len(evidence.texts), again)
@@ -88,7 +89,7 @@ class QuestionMaker:
 
 
 def _without_limits(model: dict[str, Any]) -> dict[str, Any]:
-    r"""What a whole answer depends on."""
+    r"""Return the part of a description that complete answers depend on."""
     model = {k: v for k, v in model.items() if k not in ('library', *_LIMITS)}
     if isinstance(model.get('options'), dict):
         options = model['options'].items()

@@ -21,18 +21,18 @@ T = TypeVar('T')
 
 
 class Run(NamedTuple):
-    r"""The questions about some evidence, and the answers so far. It holds as much of
-    them as one query reads, and eight bytes per question without an answer."""
+    r"""The questions about some evidence, and the answers so far. In memory, there is
+    one batch of them at a time, and eight bytes per question without an answer."""
 
     evidence: Sequence[Evidence]
     maker: QuestionMaker
     listed: QuestionList
     entries: Optional[Journal]
-    """:obj:`None` where there is no journal yet."""
+    """The journal, or :obj:`None` if there is no journal yet."""
 
     def pending(self) -> tuple[array[int], array[int]]:
-        r"""One row per question that was never asked, and one per question that
-        failed."""
+        r"""Return a row for each question that was never asked, and for each question
+        that failed."""
         unasked, failed = array('q'), array('q')
         for batch in _batches(self.listed.questions()):
             found = self._read([key for key, _, _ in batch])
@@ -46,14 +46,15 @@ class Run(NamedTuple):
     def questions(
         self, unasked: Iterable[int], failed: Iterable[int]
     ) -> Iterator[Question]:
-        r"""The questions of some rows. Those that failed before come last."""
+        r"""Yield the questions of the given rows, failed questions last."""
         for again, rows in enumerate((unasked, failed)):
             for row in rows:
                 key = self.listed.key(row)
                 yield self.maker.question(key, self.evidence[row], bool(again))
 
     def counts(self) -> dict[str, int]:
-        r"""The numbers of nodes by status, and of calls and tokens in all runs."""
+        r"""Return the number of nodes by status, and of calls and tokens in all
+        runs."""
         names = ('calls', 'prompt_tokens', 'answer_tokens')
         counts = self.listed.counts() | dict.fromkeys(('ok', 'failed', *names), 0)
         for batch in _batches(self.listed.questions()):
@@ -67,7 +68,7 @@ class Run(NamedTuple):
         return counts
 
     def records(self) -> Iterator[IntentRecord]:
-        r"""The records, one per node, once all questions were asked."""
+        r"""Yield one record per node. All questions must have been asked."""
         row = 0
         for batch in _batches(self.listed.keys()):
             found = self._read([key for key in set(batch) if key is not None])
@@ -90,10 +91,10 @@ def follow(
     r"""Wait for answers, with a progress bar.
 
     Args:
-        answers (iterable): Questions with their entries, which are stored already.
+        answers (iterable): Pairs of a question and its stored entry.
         total (int): The number of questions.
-        pending (int): How many of them are asked.
-        what (str): What is asked for.
+        pending (int): The number of questions that are asked in this run.
+        what (str): The kind of answers, for the progress bar.
         progress (bool): Whether to show the bar.
 
     Raises:
@@ -109,12 +110,12 @@ def follow(
         for question, entry in answers:
             failed += entry.failed
             in_a_row = in_a_row + 1 if entry.failed else 0
-            # Nodes that failed in an earlier run may always fail: they must not end
+            # Nodes that failed in an earlier run may never succeed, so they do not end
             # the run.
             if in_a_row >= _MAX_FAILURES_IN_A_ROW and not question.again:
                 raise ChatError(
-                    f'{in_a_row} nodes failed in a row, so the run was stopped; the '
-                    f'last reason: {entry.reason}',
+                    f'{in_a_row} nodes failed in a row, so the run was stopped. The '
+                    f'last reason was: {entry.reason}',
                     'final',
                 )
             bar.set_postfix(failed=failed, refresh=False)

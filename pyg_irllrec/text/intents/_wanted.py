@@ -7,7 +7,7 @@ from pyg_irllrec.text.intents.intent_record import read_answer, read_profile
 
 
 class Wanted(NamedTuple):
-    r"""What answers must hold."""
+    r"""The requirements for answers."""
 
     what: str
     """:obj:`"intents"` or :obj:`"profiles"`."""
@@ -15,7 +15,7 @@ class Wanted(NamedTuple):
     """The largest number of intents."""
 
     def read(self, answer: str, num_texts: int) -> JournalEntry:
-        r"""Read the intents or the profile in an answer about so many texts.
+        r"""Read the intents or the profile in an answer.
 
         Raises:
             ValueError: If the answer is invalid.
@@ -25,7 +25,7 @@ class Wanted(NamedTuple):
         return JournalEntry(read_answer(answer, num_texts, self.max_intents))
 
     def describe(self) -> dict[str, Any]:
-        r"""What the answers depend on."""
+        r"""Return the settings that answers depend on."""
         if self.what == 'profiles':
             return {'what': self.what}
         return {'what': self.what, 'max_intents': self.max_intents}

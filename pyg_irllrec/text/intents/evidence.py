@@ -26,18 +26,18 @@ from pyg_irllrec.utils.order_interactions import order_interactions
 
 @dataclass(frozen=True)
 class Evidence:
-    r"""The texts that intents of a node are drawn from.
+    r"""The evidence of a node: texts from which a model infers intents.
 
     Args:
-        side (str): The type of the node, such as :obj:`"user"`.
-        id (int or str): Its original id.
-        texts (tuple of str): The texts, what matters most first. In prompts and
-            answers they are numbered from 1.
-        sources (tuple): The node that each text is of, as a pair of type and original
-            id. (default: :obj:`()`)
-        role (str, optional): Which packaged prompt asks about the node, that for users
-            (:obj:`"user"`) or that for items (:obj:`"item"`), whatever the node type is
-            called. (default: :obj:`None`, :obj:`side`)
+        side (str): The node type, such as :obj:`"user"`.
+        id (int or str): The original id of the node.
+        texts (tuple of str): The texts, most important first. Prompts and answers
+            number them from 1.
+        sources (tuple): For each text, the node that it belongs to, as a pair of node
+            type and original id. (default: :obj:`()`)
+        role (str, optional): The packaged prompt for the node, for users
+            (:obj:`"user"`) or for items (:obj:`"item"`).
+            (default: :obj:`None`, :obj:`side`)
 
     Example:
         >>> from pyg_irllrec.text import Evidence
@@ -55,7 +55,7 @@ class Evidence:
     @property
     def sha256(self) -> str:
         r"""A hash of the texts."""
-        # ASCII, as texts from the wild hold halves of characters.
+        # ASCII, because real texts may contain lone surrogates.
         return hashlib.sha256(json.dumps(self.texts).encode()).hexdigest()
 
 
@@ -71,51 +71,53 @@ def choose_evidence(
     edge_type: Optional[EdgeType] = None,
     rev_edge_type: Optional[EdgeType] = None,
 ) -> Sequence[Evidence]:
-    r"""The texts about each user and about each item, within a budget of tokens.
+    r"""Choose the texts about each user and each item, within a token budget.
 
-    - For a user: the user's own text, then, for each training interaction, the text
-      of the item, with the rating (where ratings differ) and the review.
-    - For an item: its own text, then the reviews of training interactions with their
-      ratings.
+    - For a user: the user's own text, then one text per training interaction, with the
+      text of the item, the rating (if ratings differ) and the review.
+    - For an item: its own text, then one text per training interaction, with the
+      rating and the review.
 
-    With users, items and interactions of these types, own texts are
-    :obj:`data['user'].text` and :obj:`data['item'].text`, reviews
-    :obj:`data['user', 'rates', 'item'].text`; any of them may be missing, and blank
-    ones are passed over. Only :obj:`edge_index` and what lies beside it is read, so
-    held-out interactions change nothing. Evidence is put together when it is asked
-    for: there is never more than that of one node in memory.
+    The texts of nodes are in :obj:`data['user'].text` and :obj:`data['item'].text`,
+    reviews in :obj:`data['user', 'rates', 'item'].text`. Each of them may be missing,
+    and blank texts are skipped. Only training interactions (:obj:`edge_index`) and
+    their attributes are read, so held-out interactions have no effect. The evidence of
+    a node is built on access; at most one node's evidence is in memory.
 
     Args:
-        data (HeteroData): Users, items and interactions, split. Of the three graphs
-            that :class:`~torch_geometric.transforms.RandomLinkSplit` makes, the first.
-        sides (str or sequence of str, optional): The types of nodes that evidence is
-            for, of those of :obj:`edge_type`. (default: :obj:`None`, both)
-        by (str): Which interactions come first: :obj:`"recent"` ones by :obj:`time`,
-            or :obj:`"rare"` ones, whose other node has the fewest and which are the
-            most specific, or in :obj:`"random"` order. Ties, and all interactions where
-            there is no :obj:`time`, are ordered by rarity, then by node.
+        data (HeteroData): Users, items and split interactions. If
+            :class:`~torch_geometric.transforms.RandomLinkSplit` made the split, pass
+            the first of its graphs.
+        sides (str or sequence of str, optional): The node types to choose evidence
+            for. (default: :obj:`None`, both)
+        by (str): The order of interactions: :obj:`"recent"` (by :obj:`time`, latest
+            first), :obj:`"rare"` (fewest interactions of the other node first, which
+            are the most specific) or :obj:`"random"`. Ties, and interactions without
+            :obj:`time`, are ordered by rarity, then by node.
             (default: :obj:`"recent"`)
-        max_evidence_tokens (int): The budget of a node, by
+        max_evidence_tokens (int): The token budget per node, counted by
             :func:`approximate_tokens`. (default: :obj:`1000`)
-        max_text_tokens (int): Where a single text is cut. (default: :obj:`200`)
+        max_text_tokens (int): The largest number of tokens per text. Longer texts are
+            cut. (default: :obj:`200`)
         seed (int): The seed of the random order. (default: :obj:`0`)
-        source (str): The name of texts, of nodes and interactions.
+        source (str): The attribute of nodes and interactions that holds the texts.
             (default: :obj:`"text"`)
-        unsplit (bool): Whether to take interactions that were not split, all of them.
-            (default: :obj:`False`)
+        unsplit (bool): Whether to accept interactions that are not split, and use all
+            of them. (default: :obj:`False`)
         edge_type (tuple, optional): The type of the interactions.
             (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
-        rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+        rev_edge_type (tuple, optional): The type of the reverse interactions.
+            (default: :obj:`None`, found by the same function)
 
     Returns:
-        For each node its evidence, side by side in the order of nodes. Its method
-        :obj:`describe()` returns the options, for a manifest: what was chosen with them
-        can be chosen again, as :class:`~pyg_irllrec.transforms.AddIntents` does.
+        A sequence with the evidence of each node, first all nodes of the first side,
+        then all of the second. Its method :obj:`describe()` returns the options. They
+        are saved in the manifest, so that
+        :class:`~pyg_irllrec.transforms.AddIntents` can choose the same evidence again.
 
     Raises:
-        ValueError: If an argument is out of range, interactions are not split, or
+        ValueError: If an argument is out of range, the interactions are not split, or
             there are no texts.
 
     Example:
@@ -159,8 +161,11 @@ def choose_evidence(
 
 
 def evidence_sha256(evidence: Iterable[Evidence]) -> str:
-    r"""A hash of all evidence, node by node: what
-    :class:`~pyg_irllrec.transforms.AddIntents` can expect.
+    r"""Hash all evidence, node by node, to check that intents were extracted from it
+    (:obj:`expect` of :class:`~pyg_irllrec.transforms.AddIntents`).
+
+    Args:
+        evidence (iterable of Evidence): The evidence.
 
     Example:
         >>> from pyg_irllrec.text import Evidence, evidence_sha256
@@ -176,7 +181,7 @@ def evidence_sha256(evidence: Iterable[Evidence]) -> str:
 
 
 class _ChosenEvidence(Sequence[Evidence]):
-    r"""Side by side, and how it was chosen."""
+    r"""The evidence of all sides, with the options that it was chosen with."""
 
     def __init__(self, parts: list[_SideEvidence], options: dict[str, Any]) -> None:
         self._parts = parts
@@ -282,7 +287,7 @@ class _SideEvidence:
             yield self._describe(node, edge), self._other, node
 
     def _describe(self, node: int, edge: int) -> str:
-        r"""An interaction in words; without a text or a review there are none."""
+        r"""Describe an interaction. It is blank without a text and a review."""
         title = '' if self._item_text is None else self._item_text[node].strip()
         review = '' if self._review is None else self._review[edge].strip()
         if not title and not review:
@@ -295,11 +300,14 @@ class _SideEvidence:
 def _read_reviews(rates: Any, source: str, num_edges: int) -> Any:
     if source not in rates:
         return None
-    if isinstance(rates[source], str) or len(rates[source]) != num_edges:
+    texts = rates[source]
+    if isinstance(texts, str) or len(texts) != num_edges:
+        got = 'a single text' if isinstance(texts, str) else len(texts)
         raise ValueError(
-            f"'{source}' of interactions must hold a text per interaction, {num_edges}"
+            f"'{source}' of interactions must have one text per interaction, "
+            f'{num_edges}, got {got}'
         )
-    return rates[source]
+    return texts
 
 
 def _read_ratings(rates: Any, num_edges: int) -> Optional[npt.NDArray[np.float32]]:
@@ -307,12 +315,12 @@ def _read_ratings(rates: Any, num_edges: int) -> Optional[npt.NDArray[np.float32
         return None
     check_length('rating', rates.rating, num_edges)
     if torch.equal(rates.rating.min(), rates.rating.max()):
-        return None  # It distinguishes nothing.
+        return None  # Equal ratings carry no information.
     return np.asarray(rates.rating.cpu())
 
 
 def _cut(text: str, max_tokens: int) -> str:
     if approximate_tokens(text) <= max_tokens:
         return text
-    # Cut between characters, although tokens count bytes.
+    # Tokens count bytes, but the cut must be between characters.
     return text.encode()[: 4 * max_tokens].decode(errors='ignore').rstrip()

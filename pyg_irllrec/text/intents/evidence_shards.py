@@ -16,7 +16,7 @@ from pyg_irllrec.utils.argument_checks import as_path, each_of
 from pyg_irllrec.utils.checks import check_count
 from pyg_irllrec.utils.optional import import_optional
 
-_OPTIONS = b'pyg_irllrec.evidence'  # In the metadata of the schema.
+_OPTIONS = b'pyg_irllrec.evidence'  # The key in the metadata of the schema.
 _REQUIRED = ('side', 'id', 'texts')
 _OPTIONAL = ('sources', 'role')
 _CONTENT = {
@@ -31,14 +31,14 @@ _CHUNK_ROWS = 500
 
 
 class EvidenceShards(Sequence[Evidence]):
-    r"""Evidence in a folder of Parquet files, in the order of their names, which
-    :func:`save_evidence`, Ray or Spark may have written. It is read when it is asked
-    for: there is never more than one row group in memory, so let row groups be small.
+    r"""A sequence of evidence in a folder of Parquet files, ordered by file name. The
+    files come from :func:`save_evidence`, Ray or Spark. Evidence is read on access,
+    and at most one row group is in memory, so row groups should be small.
 
-    Columns are :obj:`side` (string), :obj:`id` (integer or string), :obj:`texts` (list
-    of strings) and, optionally, :obj:`sources` (a string, JSON such as
+    The columns are :obj:`side` (string), :obj:`id` (integer or string), :obj:`texts`
+    (list of strings) and, optionally, :obj:`sources` (a JSON string such as
     :obj:`[["item", 3]]`) and :obj:`role` (string), as in
-    :class:`~pyg_irllrec.text.Evidence`. A row that is wrong, without an id for example,
+    :class:`~pyg_irllrec.text.Evidence`. An invalid row, for example one without an id,
     raises a :class:`ValueError` when it is read.
 
     Args:
@@ -46,8 +46,8 @@ class EvidenceShards(Sequence[Evidence]):
 
     Raises:
         ImportError: If pyarrow is not installed.
-        FileNotFoundError: If the folder holds no Parquet file.
-        ValueError: If a file is damaged, or has other columns.
+        FileNotFoundError: If the folder has no Parquet file.
+        ValueError: If a file is damaged, or lacks a column or has the wrong types.
 
     Example:
         >>> from pyg_irllrec.text import Evidence, EvidenceShards, save_evidence
@@ -64,21 +64,22 @@ class EvidenceShards(Sequence[Evidence]):
         paths = sorted(self.folder.glob('*.parquet'))
         if not paths:
             raise FileNotFoundError(
-                f'{self.folder} holds no Parquet file: write them with save_evidence'
+                f'{self.folder} has no Parquet file: create them with save_evidence'
             )
-        # A file, a row group of it, and the row of the file that it begins with.
+        # Each row group: the file, its number and its first row in the file.
         self._groups: list[tuple[Path, int, int]] = []
         sizes: list[int] = []
         self._options: Optional[dict[str, Any]] = None
         for path in paths:
             sizes += self._read_layout(path)
         self._end = list(accumulate(sizes))
-        # Replaced as a whole, because threads read them.
+        # Always replaced as a whole, because several threads read them.
         self._group: tuple[int, Any] = (-1, None)
         self._chunk: tuple[range, list[Evidence]] = (range(0), [])
 
     def describe(self) -> Optional[dict[str, Any]]:
-        r"""The options that the evidence was chosen with, where the files have them."""
+        r"""Return the options that the evidence was chosen with, or :obj:`None` if the
+        files do not have them."""
         return None if self._options is None else dict(self._options)
 
     def __len__(self) -> int:
@@ -100,7 +101,7 @@ class EvidenceShards(Sequence[Evidence]):
         return chunk[row - rows.start]
 
     def _read_layout(self, path: Path) -> Iterator[int]:
-        r"""The sizes of the row groups of a file, after a look at its columns."""
+        r"""Check the columns of a file and yield the sizes of its row groups."""
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -108,11 +109,11 @@ class EvidenceShards(Sequence[Evidence]):
             with parquet.ParquetFile(path) as file:
                 schema, metadata = file.schema_arrow, file.metadata
         except pa.ArrowInvalid as error:
-            raise ValueError(f'{path} is no Parquet file: {error}') from None
+            raise ValueError(f'{path} is not a Parquet file: {error}') from None
         missing = [name for name in _REQUIRED if name not in schema.names]
         if missing:
             raise ValueError(
-                f'{path} must have the columns {", ".join(_REQUIRED)}, got none named '
+                f'{path} must have the columns {", ".join(_REQUIRED)}, got no column '
                 f'{missing[0]!r}'
             )
         for field in schema:
@@ -167,19 +168,20 @@ class EvidenceShards(Sequence[Evidence]):
 def save_evidence(
     folder: PathLike, evidence: Iterable[Evidence], shard_size: int = 100_000
 ) -> None:
-    r"""Write evidence into a folder of Parquet files, for
-    :class:`EvidenceShards`, one node after the other. The folder appears when it is
-    whole.
+    r"""Write evidence to a folder of Parquet files, to be read with
+    :class:`EvidenceShards`. The evidence is streamed, and the folder appears only when
+    it is complete.
 
     Args:
-        folder (str or Path): The folder, which must not exist yet.
+        folder (str or Path): The folder, which must not exist.
         evidence (iterable of Evidence): The evidence, one per node.
-        shard_size (int): The largest number of nodes per file. A file holds nodes of
+        shard_size (int): The largest number of nodes per file. Each file has nodes of
             one type. (default: :obj:`100000`)
 
     Raises:
         ImportError: If pyarrow is not installed.
-        ValueError: If the folder exists, or ids of a node type are of several types.
+        ValueError: If the folder exists, or a node type has both integer and string
+            ids.
 
     Example:
         >>> from pathlib import Path
@@ -195,7 +197,7 @@ def save_evidence(
     folder = as_path('folder', folder)
     check_count('shard_size', shard_size)
     if folder.exists():
-        raise ValueError(f"'folder' must not exist yet, got {folder}")
+        raise ValueError(f"'folder' must not exist, got {folder}")
     part = folder.with_name(f'.{folder.name}.tmp')
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -220,7 +222,8 @@ def save_evidence(
 
 
 def _groups(evidence: Iterable[Evidence], size: int) -> Iterator[list[Evidence]]:
-    r"""Run of nodes of one type, each of so many at most."""
+    r"""Yield groups of consecutive nodes of one type, with at most :obj:`size`
+    nodes."""
     rows: list[Evidence] = []
     for each in each_of('evidence', evidence, Evidence):
         if len(rows) == size or (rows and rows[0].side != each.side):
@@ -238,7 +241,7 @@ def _to_table(rows: list[Evidence], options: Optional[dict[str, Any]]) -> Any:
     if len({type(each) for each in ids}) > 1:
         raise ValueError(
             f"'evidence' must have ids of one type for '{rows[0].side}', got integers "
-            'and texts'
+            'and strings'
         )
     columns = {
         'side': pa.array([each.side for each in rows], pa.string()),
@@ -254,9 +257,9 @@ def _to_table(rows: list[Evidence], options: Optional[dict[str, Any]]) -> Any:
 
 
 def _holds(content: Optional[str], kind: Any) -> bool:
-    r"""Whether a column of this type of pyarrow holds that content. One of nulls holds
-    any."""
-    outer = str(kind).split('<')[0]  # Such as 'large_list'.
+    r"""Return whether a column of this pyarrow type can have the content. A column of
+    nulls can have any content."""
+    outer = str(kind).split('<')[0]  # For example 'large_list'.
     if content == 'lists of strings' and 'list' in outer:
         content, kind = 'strings', kind.value_type
     if outer == 'dictionary':
@@ -285,8 +288,8 @@ def _to_evidence(
     known = [text for text in texts or () if text is not None]
     if len(known) < len(texts or ()):
         raise ValueError(
-            "must hold strings in the list in the column 'texts', got null: leave it "
-            'out, with its source'
+            "must hold strings in the list in the column 'texts', got null: remove it "
+            'and its source'
         )
     return Evidence(str(side), name, tuple(known), _parse_sources(sources), role)
 

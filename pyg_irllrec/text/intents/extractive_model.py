@@ -17,27 +17,27 @@ from pyg_irllrec.utils.argument_checks import each_of
 from pyg_irllrec.utils.checks import check_choice, check_count, check_fraction
 
 _WORD = re.compile(r'[^\W\d_](?:[^\W_]|[\'’-](?=[^\W_])){2,}')
-_EVIDENCE_WORDS = frozenset({'rating', 'review'})  # Written by choose_evidence.
+_EVIDENCE_WORDS = frozenset({'rating', 'review'})  # Added by choose_evidence.
 
 
 class ExtractiveModel:
-    r"""Intents or profiles without a language model, a network or a key. Each intent is
-    a term of the evidence that is salient by TF-IDF, and its reason the terms that
-    occur with it. It replaces a chat model in tests and demos, and :meth:`describe`
-    records that it is no language model.
+    r"""A stand-in for a chat model, for tests and demos. It needs no language model, no
+    network and no key. Each intent is a term of the evidence with a high TF-IDF weight,
+    and its reason lists the terms that occur with it. :meth:`describe` records that it
+    is not a language model.
 
-    Terms of few nodes, such as the names in a title, are left out, unless a node has
-    no others.
+    Rare terms, such as names in a title, are skipped unless a node has no other terms.
 
     Args:
-        evidence (iterable of Evidence): The evidence of all nodes, users and items,
-            for the frequencies of terms.
+        evidence (iterable of Evidence): The evidence of all users and items, for the
+            document frequencies of terms.
         num_intents (int): The largest number of intents per node.
             (default: :obj:`5`)
-        min_share (float): The smallest share of the users, and of the items, whose
-            evidence has a term; at least two nodes of each. (default: :obj:`0.005`)
-        what (str): What it answers, :obj:`"intents"` or :obj:`"profiles"`, each the
-            most salient terms, four for each intent that there could be.
+        min_share (float): A term is rare unless at least this share of the users, and
+            of the items, has it in the evidence, and at least two of each.
+            (default: :obj:`0.005`)
+        what (str): The kind of answers, :obj:`"intents"` or :obj:`"profiles"`. A
+            profile consists of the best terms, at most four per possible intent.
             (default: :obj:`"intents"`)
 
     Raises:
@@ -83,7 +83,7 @@ class ExtractiveModel:
         self._unseen_weight = math.log(1 + count) + 1
         self._shared = set(frequency)
         for side, of_side in found.items():
-            if not of_side:  # A side without texts.
+            if not of_side:  # The side has no texts.
                 continue
             minimum = max(2, min_share * nodes[side])
             self._shared &= {term for term, n in of_side.items() if n >= minimum}
@@ -95,7 +95,7 @@ class ExtractiveModel:
         return [self._answer(read_evidence(c[-1]['content'])) for c in conversations]
 
     def describe(self) -> dict[str, Any]:
-        r"""The model and its options, for a record beside its answers."""
+        r"""Return the model and its options, to be saved with its answers."""
         return {
             'model': type(self).__name__,
             'language_model': False,
@@ -127,7 +127,7 @@ class ExtractiveModel:
             }
             for term in best[: self.num_intents]
         ]
-        if not intents:  # No terms, such as in numbers.
+        if not intents:  # There are no terms, for example only numbers.
             intents = [{'name': texts[0][:80], 'reason': 'alone', 'evidence': [1]}]
         return json.dumps({'intents': intents})
 
@@ -148,8 +148,8 @@ def _terms(text: str) -> list[str]:
 
 
 def _cooccurring(term: str, texts: list[set[str]], score: dict[str, float]) -> str:
-    r"""The terms that occur with a term. The words around them are stop words, which
-    have no weight in TF-IDF vectors of the intents."""
+    r"""Return the terms that occur with a term, as a reason. The words 'beside' and
+    'alone' are stop words, which have no weight in TF-IDF vectors of the intents."""
     others = Counter(w for some in texts if term in some for w in some if w != term)
     best = sorted(others, key=lambda w: (-others[w] * score[w], w))[:4]
     return f'beside {", ".join(best)}' if best else 'alone'

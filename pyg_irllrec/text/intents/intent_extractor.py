@@ -46,64 +46,58 @@ from pyg_irllrec.utils.optional import import_optional
 
 
 class IntentExtractor:
-    r"""Ask a chat model for the intents in each node's evidence, or for a profile of
-    the node, and writes one :class:`~pyg_irllrec.text.IntentRecord` per node.
-
-    .. code-block:: python
-
-        evidence = choose_evidence(data)
-        extract = IntentExtractor(OpenAIChat('gpt-4o-mini'), concurrency=32)
-        extract.estimate(evidence, 'intents.jsonl')  # calls, tokens and cost
-        extract(evidence, 'intents.jsonl')
+    r"""Ask a chat model for the intents of each node, or for a profile, and write one
+    :class:`~pyg_irllrec.text.IntentRecord` per node.
 
     :class:`~pyg_irllrec.transforms.AddIntents` and
-    :class:`~pyg_irllrec.transforms.AddProfiles` put the texts on the graph.
+    :class:`~pyg_irllrec.transforms.AddProfiles` add the texts to the graph.
 
-    **Interruption.** A run can be stopped at any moment, by Ctrl-C or SIGKILL, and the
-    next call continues from there: each valid answer is stored at once in the journal,
-    a SQLite file. Its key is a hash of the model's description (without
-    :obj:`"library"` and :obj:`"max_tokens"`: a larger limit changes no answer that was
-    not cut off), the prompt and the texts. Nodes with the same texts are asked about
-    once.
+    **Interruption.** A run can be stopped at any time, with Ctrl-C or SIGKILL, and the
+    next call continues from there. Each valid answer is stored at once in the journal,
+    a SQLite file. Its key is a hash of the model's description, the prompt and the
+    texts. The key does not include :obj:`"library"` and :obj:`"max_tokens"`, because a
+    larger limit does not change complete answers. The model is asked only once about
+    nodes with the same texts.
 
-    **Retries.** Calls that fail for a passing reason are retried, after the time that
-    the server asks for, else after a time that doubles, with jitter. The run ends when
-    the key is wrong, or 25 nodes fail in a row.
+    **Retries.** A call that fails for a passing reason is retried after the time that
+    the server asks for, or else after a delay that doubles, with jitter. The run ends
+    if the key is wrong or 25 nodes fail in a row.
 
-    **Scale.** Evidence is read when it is asked for, and hashes of questions lie in a
-    temporary file: memory does not grow with the number of nodes where
-    :obj:`evidence` is an :class:`~pyg_irllrec.text.EvidenceShards`. A provider's batch
-    files (:meth:`write_batch`, :meth:`read_batch`) and the actors of a Ray cluster
-    (:meth:`on_ray`) fill the same journal, which one process at a time writes.
+    **Scale.** Evidence is read on access, and the hashes of questions are in a
+    temporary file. Memory therefore does not grow with the number of nodes if
+    :obj:`evidence` is an :class:`~pyg_irllrec.text.EvidenceShards`. Batch files of a
+    provider (:meth:`write_batch`, :meth:`read_batch`) and actors of a Ray cluster
+    (:meth:`on_ray`) fill the same journal. Only one process at a time can open it.
 
-    **Invalid answers** are sent back once, with the reason. If the second answer is
-    invalid too, the node is recorded as failed, and asked about again in the next run.
-    So is, without a second call, a node whose answer was cut off, filtered or declined:
-    it would be so again. Its reason names what to change. A conversation holds the
-    texts of one node, in a fence: no text can change the record of another node.
+    **Invalid answers.** An invalid answer is sent back once, with the reason. If the
+    second answer is invalid, too, the node is recorded as failed, and the next run asks
+    again. An answer that was cut off, filtered or declined fails without a second call,
+    because the result would be the same. The recorded reason states what to change.
+    Each conversation contains the texts of one node between fences, so no text can
+    change the record of another node.
 
     Args:
         model (ChatModel): The model, with a method :obj:`describe()`.
-        what (str): What to ask for: :obj:`"intents"`, why users act and items are
-            chosen, or :obj:`"profiles"`, what users like and items offer, in a short
-            text each. (default: :obj:`"intents"`)
+        what (str): The kind of texts: :obj:`"intents"` (why users act and items are
+            chosen) or :obj:`"profiles"` (what users like and items offer).
+            (default: :obj:`"intents"`)
         prompts (dict, optional): The prompt of each node type.
             (default: :obj:`None`, :meth:`~pyg_irllrec.text.Prompt.packaged` by
             :obj:`Evidence.role`)
-        max_intents (int): The largest number of intents per node, which profiles have
-            no use for. (default: :obj:`5`)
+        max_intents (int): The largest number of intents per node. Profiles ignore it.
+            (default: :obj:`5`)
         concurrency (int): The largest number of calls at once. (default: :obj:`8`)
         max_retries (int): The largest number of retries per call. (default: :obj:`6`)
-        backoff (float): The seconds before the first retry, unless the server asks for
-            a time. (default: :obj:`1.0`)
+        backoff (float): The number of seconds before the first retry, unless the server
+            asks for a time. (default: :obj:`1.0`)
         rpm (float, optional): The largest number of requests per minute.
             (default: :obj:`None`, no limit)
         tpm (float, optional): The largest number of tokens per minute, of prompts and
             answers. (default: :obj:`None`, no limit)
         prompt_price (float): The price of 1000 tokens of prompts.
             (default: :obj:`0.0`)
-        answer_price (float): The price of 1000 tokens of answers. Where both prices
-            are 0, the cost is :obj:`None`, unknown. (default: :obj:`0.0`)
+        answer_price (float): The price of 1000 tokens of answers. If both prices are
+            0, the cost is unknown (:obj:`None`). (default: :obj:`0.0`)
         progress (bool): Whether to show a progress bar. (default: :obj:`True`)
 
     Raises:
@@ -180,27 +174,27 @@ class IntentExtractor:
         path: PathLike,
         journal: Optional[PathLike] = None,
     ) -> dict[str, Any]:
-        r"""Ask about each node without an answer in the journal, and writes one record
-        per node, in the order of :obj:`evidence`, and a manifest beside the file.
+        r"""Ask about each node without an answer in the journal. Write one record per
+        node, in the order of :obj:`evidence`, and a manifest next to the file.
 
         Args:
-            evidence (sequence of Evidence): The evidence, one per node. Threads read it
-                in turns.
-            path (str or Path): The file to write, :obj:`.jsonl`.
-            journal (str or Path, optional): The SQLite file. Runs may share it, one
-                after the other. Where it is damaged, what can be read of it is put
-                into a new file, with a warning, and the damaged one is kept beside it.
-                (default: :obj:`None`, such as :obj:`intents.sqlite` for
-                :obj:`intents.jsonl`)
+            evidence (sequence of Evidence): The evidence, one per node. Threads take
+                turns reading it.
+            path (str or Path): The :obj:`.jsonl` file to write.
+            journal (str or Path, optional): The SQLite file with the answers. Runs may
+                share it, but not at the same time. A damaged journal is replaced by a
+                new file with all readable answers, with a warning, and is kept under
+                another name. (default: :obj:`None`, the path with the suffix
+                :obj:`.sqlite`)
 
         Returns:
             The manifest: model, prompts, evidence, counts, cost and date.
 
         Raises:
-            ValueError: If a path has another suffix, or a node is repeated.
+            ValueError: If a path has the wrong suffix, or a node is repeated.
             OSError: If another run has locked the journal.
-            ChatError: If the model answers no question. The journal keeps earlier
-                answers, and :obj:`path` stays as it was.
+            ChatError: If the model will not answer any question. The journal keeps all
+                answers so far, and :obj:`path` stays unchanged.
         """
         path = check_path(path)
         with self._open(evidence, _journal_path(path, journal)) as (run, entries):
@@ -231,33 +225,35 @@ class IntentExtractor:
         num_cpus: float = 0.0,
         num_gpus: float = 0.0,
     ) -> dict[str, Any]:
-        r"""As a call, but the model is called by actors of Ray Data (extra
-        :obj:`ray`), on the cluster that :obj:`ray.init` has joined, or on this machine.
-        Each actor has :obj:`concurrency` calls at once, and its share of :obj:`rpm` and
-        :obj:`tpm`; a :class:`~pyg_irllrec.text.RayVLLM` has engines of its own. Actors
-        write nothing: this process stores each answer that it gets, so that none is
-        stored twice, however many actors there are or break.
+        r"""Do the same as :meth:`__call__`, but call the model from actors of Ray Data
+        (extra :obj:`ray`), on the cluster that :obj:`ray.init` has joined or on this
+        machine. Each actor makes up to :obj:`concurrency` calls at once and gets an
+        equal share of :obj:`rpm` and :obj:`tpm`. A
+        :class:`~pyg_irllrec.text.RayVLLM` uses its engines instead of actors. Only this
+        process writes to the journal, so each answer is stored once, even if actors
+        fail.
 
-        The questions lie in a folder beside the journal meanwhile, such as
-        :obj:`intents.questions`, which all machines must see.
+        During the run, the questions are in a folder next to the journal, such as
+        :obj:`intents.questions`. All machines must be able to read it.
 
         Args:
-            evidence (sequence of Evidence): As in a call.
-            path (str or Path): As in a call.
-            journal (str or Path, optional): As in a call. (default: :obj:`None`)
+            evidence (sequence of Evidence): As in :meth:`__call__`.
+            path (str or Path): As in :meth:`__call__`.
+            journal (str or Path, optional): As in :meth:`__call__`.
+                (default: :obj:`None`)
             num_workers (int): The number of actors. (default: :obj:`2`)
             batch_size (int): The number of questions that an actor answers before it
-                hands the answers over. A run that is killed loses batches in work.
+                returns the answers. A killed run loses unfinished batches.
                 (default: :obj:`64`)
             num_cpus (float): The number of CPUs per actor. Reading the questions needs
-                one besides. (default: :obj:`0.0`, as actors wait for an endpoint)
+                one more. (default: :obj:`0.0`, because actors wait for an endpoint)
             num_gpus (float): The number of GPUs per actor. (default: :obj:`0.0`)
 
         Raises:
             ImportError: If Ray is not installed.
-            ValueError: If an argument is out of range, or as in a call.
-            OSError: As in a call.
-            ChatError: As in a call.
+            ValueError: If an argument is out of range, or as in :meth:`__call__`.
+            OSError: As in :meth:`__call__`.
+            ChatError: As in :meth:`__call__`.
         """
         path = check_path(path)
         check_count('num_workers', num_workers)
@@ -293,38 +289,40 @@ class IntentExtractor:
         max_requests: int = 50_000,
         max_bytes: int = 200_000_000,
     ) -> list[Path]:
-        r"""Write the questions without an answer in the journal into batch files of
-        OpenAI's form, which many providers and :obj:`vllm run-batch` take:
+        r"""Write all questions without an answer in the journal to batch files in
+        OpenAI's format, which many providers and :obj:`vllm run-batch` accept:
 
         .. code-block:: python
 
             extract = IntentExtractor(OpenAIChat('gpt-4o-mini'))
             extract.write_batch(evidence, 'intents.jsonl', 'requests.jsonl')
-            # Send requests-1.jsonl, wait, get answers.jsonl and errors.jsonl.
+            # Upload requests-1.jsonl, wait, download answers.jsonl and errors.jsonl.
             extract.read_batch(
                 evidence, 'intents.jsonl', ['answers.jsonl', 'errors.jsonl']
             )
 
-        No call is made and no key is needed. What was written and is not answered yet
-        is written again by the next call.
+        No call is made, and no key is needed. The next call writes questions again if
+        their answers have not been read.
 
         Args:
-            evidence (sequence of Evidence): As in a call.
-            path (str or Path): As in a call. It is not written.
-            requests (str or Path): The files to write, :obj:`.jsonl`, with numbers
-                before the suffix. Their folder is created where it is missing.
-            journal (str or Path, optional): As in a call. (default: :obj:`None`)
+            evidence (sequence of Evidence): As in :meth:`__call__`.
+            path (str or Path): As in :meth:`__call__`. It is not written.
+            requests (str or Path): The :obj:`.jsonl` files to write. A number is added
+                before the suffix. The folder is created if it does not exist.
+            journal (str or Path, optional): As in :meth:`__call__`.
+                (default: :obj:`None`)
             max_requests (int): The largest number of requests per file.
                 (default: :obj:`50000`)
             max_bytes (int): The largest number of bytes per file.
                 (default: :obj:`200000000`)
 
         Returns:
-            The paths of the files, none where each question has an answer.
+            The paths of the files. The list is empty if each question has an answer.
 
         Raises:
-            ValueError: If the model is no :class:`~pyg_irllrec.text.OpenAIChat`, there
-                are such files, a request is larger than a file, or as in a call.
+            ValueError: If the model is not an :class:`~pyg_irllrec.text.OpenAIChat`,
+                request files with this name exist, a request exceeds
+                :obj:`max_bytes`, or as in :meth:`__call__`.
             OSError: If another run has locked the journal.
         """
         path = check_path(path)
@@ -344,31 +342,32 @@ class IntentExtractor:
         answers: Sequence[PathLike],
         journal: Optional[PathLike] = None,
     ) -> dict[str, int]:
-        r"""Put the answers of batch files into the journal, in any order and in as
-        many calls as there are files. Where each question was answered then, it writes
-        the records and the manifest, as a call does; until then a call would ask for
-        the rest.
+        r"""Store the answers of batch files in the journal. The files may come in any
+        order and in several calls. Once each question has an answer, the records and
+        the manifest are written as in :meth:`__call__`. Before that, :meth:`__call__`
+        would ask the remaining questions.
 
-        An answer that is an error or invalid is recorded as failed: the next batch, or
-        a call, asks again. A question that has a valid answer keeps it. A warning has
-        the most frequent reasons, and where other valid answers to such a question are.
-        Files may be read twice.
+        An error or an invalid answer is recorded as failed, and the next batch or call
+        asks again. A valid answer is never replaced. Warnings list the most frequent
+        reasons of failures, and the lines with a different valid answer to the same
+        question. Reading a file twice has no effect.
 
         Args:
-            evidence (sequence of Evidence): As in a call.
-            path (str or Path): As in a call.
-            answers (sequence of str or Path): The files of a provider, of answers or
-                of errors.
-            journal (str or Path, optional): As in a call. (default: :obj:`None`)
+            evidence (sequence of Evidence): As in :meth:`__call__`.
+            path (str or Path): As in :meth:`__call__`.
+            answers (sequence of str or Path): The provider's files of answers or
+                errors.
+            journal (str or Path, optional): As in :meth:`__call__`.
+                (default: :obj:`None`)
 
         Returns:
-            The counts of the manifest, and the number of questions without an answer,
-            :obj:`"missing"`.
+            The counts of the manifest, and as :obj:`"missing"` the number of questions
+            without an answer.
 
         Raises:
-            ValueError: If the model is no :class:`~pyg_irllrec.text.OpenAIChat`, a path
-                is a folder, a line is damaged or answers no question about this
-                evidence, or as in a call. Nothing is written then.
+            ValueError: If the model is not an :class:`~pyg_irllrec.text.OpenAIChat`, a
+                path is a folder, a line is damaged or answers no question about this
+                evidence, or as in :meth:`__call__`. In these cases, nothing is written.
             FileNotFoundError: If a file does not exist.
             OSError: If another run has locked the journal.
         """
@@ -390,17 +389,18 @@ class IntentExtractor:
         path: PathLike,
         journal: Optional[PathLike] = None,
     ) -> dict[str, Any]:
-        r"""Estimates a run without a call and without a key: calls (without retries),
-        tokens by :func:`~pyg_irllrec.text.approximate_tokens`, with 250 per answer,
-        and cost. Nothing is written.
+        r"""Estimate the calls (without retries), tokens and cost of a run. Tokens are
+        counted by :func:`~pyg_irllrec.text.approximate_tokens`, with 250 per answer.
+        No call is made, no key is needed, and nothing is written.
 
         Args:
-            evidence (sequence of Evidence): As in a call.
-            path (str or Path): As in a call.
-            journal (str or Path, optional): As in a call. (default: :obj:`None`)
+            evidence (sequence of Evidence): As in :meth:`__call__`.
+            path (str or Path): As in :meth:`__call__`.
+            journal (str or Path, optional): As in :meth:`__call__`.
+                (default: :obj:`None`)
 
         Raises:
-            ValueError: If a path has another suffix, or a node is repeated.
+            ValueError: If a path has the wrong suffix, or a node is repeated.
             OSError: If another run has locked the journal.
         """
         path = check_path(path)
@@ -424,8 +424,8 @@ class IntentExtractor:
         create: bool = True,
         check: Optional[Callable[[QuestionList], None]] = None,
     ) -> Iterator[tuple[Run, Any]]:
-        r"""The questions, and the journal if there is one or it may be created, once
-        the questions are checked."""
+        r"""Open the questions and the journal. The journal is :obj:`None` if it does
+        not exist and must not be created. The questions are checked first."""
         maker = QuestionMaker(self._describe_model(), self._wanted(), self.prompts)
         with closing(QuestionList(evidence, maker)) as listed:
             if check is not None:
@@ -435,7 +435,7 @@ class IntentExtractor:
                 yield Run(evidence, maker, listed, entries), entries
 
     def _save(self, run: Run, path: Path) -> dict[str, Any]:
-        r"""Write the records and the manifest, which it returns."""
+        r"""Write the records and the manifest, and return the manifest."""
         counts = run.counts()
         prompts = sorted(run.maker.prompts.items())
         manifest = {
@@ -455,7 +455,7 @@ class IntentExtractor:
         return Wanted(self.what, self.max_intents)
 
     def _calls(self, num_workers: int = 1) -> Calls:
-        r"""How each of several workers calls the model."""
+        r"""Return the settings for the calls of each worker."""
         limits = (
             None if each is None else each / num_workers
             for each in (self.rpm, self.tpm)
@@ -465,8 +465,8 @@ class IntentExtractor:
     def _batch_model(self, method: str) -> OpenAIChat:
         if not isinstance(self.model, OpenAIChat):
             raise ValueError(
-                f"'model' must be an OpenAIChat for {method}, whose requests the files "
-                f'hold, got {self.model!r}'
+                f"'model' must be an OpenAIChat for {method}, because batch files "
+                f'contain its requests, got {self.model!r}'
             )
         return self.model
 
@@ -481,7 +481,7 @@ class IntentExtractor:
 
     def _cost(self, counts: Mapping[str, int]) -> Optional[float]:
         if self.prompt_price == self.answer_price == 0:
-            return None  # Unknown, not free.
+            return None  # Unknown rather than free.
         prompts = counts['prompt_tokens'] * self.prompt_price
         answers = counts['answer_tokens'] * self.answer_price
         return round((prompts + answers) / 1000, 6)
@@ -494,7 +494,7 @@ class IntentExtractor:
 
 
 def _describe_evidence(evidence: Sequence[Evidence]) -> Optional[dict[str, Any]]:
-    r"""The options that the evidence was chosen with, if it has a description."""
+    r"""Return the options that the evidence was chosen with, or :obj:`None`."""
     describe = getattr(evidence, 'describe', None)
     options = None if describe is None else describe()
     return None if options is None else as_json('evidence.describe()', options)
@@ -507,10 +507,12 @@ def _existing_paths(answers: Sequence[PathLike]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             raise ValueError(
-                f"'answers' must be files, got the folder {path}: name the files in it"
+                f"'answers' must be files, got the folder {path}: list the files in it"
             )
         if not path.is_file():
-            raise FileNotFoundError(f'{path} does not exist: it must hold answers')
+            raise FileNotFoundError(
+                f"{path} does not exist: 'answers' must be existing files"
+            )
     return paths
 
 

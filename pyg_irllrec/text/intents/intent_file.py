@@ -16,7 +16,7 @@ from pyg_irllrec.utils.printable import printable
 
 
 class IntentFile(NamedTuple):
-    r"""The content of a file, as :func:`load_intents` reads it.
+    r"""The content of an intent file, as read by :func:`load_intents`.
 
     Example:
         >>> from pyg_irllrec.text import Intent, IntentRecord
@@ -38,14 +38,14 @@ class IntentFile(NamedTuple):
 def save_intents(
     path: PathLike, records: Iterable[IntentRecord], manifest: dict[str, Any]
 ) -> None:
-    r"""Write one record per line, in their order, and a manifest beside the file, such
-    as :obj:`intents.manifest.json` for :obj:`intents.jsonl`. Records hold no dates, so
-    that equal records give the same file, byte by byte.
+    r"""Write one record per line, in order, and a manifest next to the file, for
+    example :obj:`intents.manifest.json` for :obj:`intents.jsonl`. Records contain no
+    dates, so equal records give identical files.
 
     Args:
-        path (str or Path): The file, :obj:`.jsonl`.
+        path (str or Path): The :obj:`.jsonl` file.
         records (iterable of IntentRecord): The records, one per node.
-        manifest (dict): How the records were made, as JSON can represent it.
+        manifest (dict): How the records were made, as JSON values.
 
     Raises:
         ValueError: If :obj:`path` does not end in :obj:`.jsonl`, or JSON cannot
@@ -73,18 +73,19 @@ def save_intents(
 
 
 def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> IntentFile:
-    r"""Read a file of :func:`save_intents`, and compares it with its manifest.
+    r"""Read a file written by :func:`save_intents` and check it against its manifest.
 
     Args:
-        path (str or Path): The file, :obj:`.jsonl`.
+        path (str or Path): The :obj:`.jsonl` file.
         expect (dict, optional): Fields that the manifest must have, such as
-            :obj:`{'evidence_sha256': evidence_sha256(evidence)}`; it may have more.
-            (default: :obj:`None`)
+            :obj:`{'evidence_sha256': evidence_sha256(evidence)}`. Other fields are
+            ignored. (default: :obj:`None`)
 
     Raises:
         FileNotFoundError: If the file or its manifest does not exist.
-        ValueError: If they are damaged or do not belong together, a line is no record
-            or a second one of its node, or the manifest differs from :obj:`expect`.
+        ValueError: If a file is damaged, the two do not belong together, a line is not
+            a record, a node has two records, or the manifest differs from
+            :obj:`expect`.
 
     Example:
         >>> from pyg_irllrec.text import Intent, IntentRecord
@@ -99,14 +100,14 @@ def load_intents(path: PathLike, expect: Optional[dict[str, Any]] = None) -> Int
     for each in (path, manifest_path(path)):
         if not each.is_file():
             raise FileNotFoundError(
-                f'{each} does not exist: write it with IntentExtractor'
+                f'{each} does not exist: create it with IntentExtractor'
             )
     content = path.read_bytes()
     manifest = read_manifest(path)
     if manifest.get('intents_sha256') != hashlib.sha256(content).hexdigest():
         raise ValueError(
             f'{path} does not match {manifest_path(path).name}: one of them was '
-            'changed, or a run was stopped between the two: run it again'
+            'changed, or a run was stopped before both were written: run it again'
         )
     for name, value in as_json('expect', {} if expect is None else expect).items():
         if manifest.get(name) != value:
@@ -123,32 +124,32 @@ def _read_records(path: Path, content: bytes) -> list[IntentRecord]:
         try:
             record = IntentRecord.from_dict(parse_json_object(line))
             if (record.side, record.id) in records:
-                raise ValueError(f'the {record.side} {record.id!r:.80} is there twice')
+                raise ValueError(f'the {record.side} {record.id!r:.80} has two records')
         except (ValueError, RecursionError) as error:
             raise ValueError(
-                f'{printable(path)}, line {number}, is no record: {printable(error)}'
+                f'{printable(path)}, line {number}, is not a record: {printable(error)}'
             ) from None
         records[record.side, record.id] = record
     return list(records.values())
 
 
 def manifest_path(path: Path) -> Path:
-    r"""The path of the manifest."""
+    r"""Return the path of the manifest."""
     return path.with_suffix('.manifest.json')
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    r"""The manifest of a file of intents.
+    r"""Read the manifest of an intent file.
 
     Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If it is damaged.
+        FileNotFoundError: If there is no manifest.
+        ValueError: If the manifest is damaged.
     """
     manifest = manifest_path(path)
     if not manifest.is_file():
         raise FileNotFoundError(
-            f'{printable(manifest)} must lie beside {printable(path.name)}, got no '
-            'such file'
+            f'{printable(manifest)} does not exist: keep the manifest next to '
+            f'{printable(path.name)}'
         )
     try:
         return parse_json_object(manifest.read_bytes())
@@ -159,8 +160,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def check_path(path: PathLike) -> Path:
-    r"""Return the path, or raises a :class:`ValueError` unless it ends in
-    :obj:`.jsonl`."""
+    r"""Return the path. Raise a :class:`ValueError` unless it ends in :obj:`.jsonl`."""
     path = as_path('path', path)
     if path.suffix != '.jsonl':
         raise ValueError(f"'path' must end in .jsonl, got {path}")
@@ -168,6 +168,6 @@ def check_path(path: PathLike) -> Path:
 
 
 def _lines(records: Iterable[IntentRecord]) -> Iterator[bytes]:
-    # ASCII, because some readers take other characters for line breaks.
+    # ASCII, because some readers treat other characters as line breaks.
     for record in each_of('records', records, IntentRecord):
         yield json.dumps(record.to_dict()).encode() + b'\n'

@@ -15,22 +15,22 @@ _TERM = r'(?u)\b(?!\d+\b)\w\w+\b'
 def intent_keywords(
     texts: Sequence[str], assignment: Tensor, num_words: int = 4
 ) -> list[list[str]]:
-    r"""Describe latent intents in words: the terms with a higher TF-IDF weight in the
-    texts of the nodes of an intent than in all texts. Numbers, such as years, are no
-    terms.
+    r"""Describe latent intents in words. The terms of an intent have a higher mean
+    TF-IDF weight in the texts of its nodes than in all texts. Numbers, such as years,
+    do not count as terms.
 
     Args:
-        texts (sequence of str): One text per node, :math:`N` of them.
-        assignment (torch.Tensor): The share of each intent in each node, such as the
-            result of :meth:`~pyg_irllrec.nn.IntentPrototypes.assign`, of shape
-            :math:`(N, K)`.
+        texts (sequence of str): One text per node, :math:`N` in total.
+        assignment (torch.Tensor): The share of each intent in each node, of shape
+            :math:`(N, K)`, such as the result of
+            :meth:`~pyg_irllrec.nn.IntentPrototypes.assign`.
         num_words (int): The number of terms per intent. (default: :obj:`4`)
 
     Returns:
-        For each of the :math:`K` intents its terms, the most specific first.
+        The terms of each of the :math:`K` intents, the most specific term first.
 
     Raises:
-        ValueError: If shapes do not fit or no text holds a word.
+        ValueError: If the shapes do not match, or no text contains a word.
 
     Example:
         >>> import torch

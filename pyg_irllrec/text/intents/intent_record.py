@@ -20,7 +20,7 @@ from pyg_irllrec.typing import NodeId
 from pyg_irllrec.utils.optional import import_optional
 
 STATUSES = ('ok', 'no evidence', 'failed')
-_KINDS = {int: 'an integer', str: 'a text', list: 'a list'}
+_KINDS = {int: 'an integer', str: 'a string', list: 'a list'}
 _INTENT: dict[str, type] = {'name': str, 'reason': str, 'evidence': list}
 _RECORD: dict[str, type] = {
     'side': str,
@@ -39,7 +39,7 @@ _PLACEHOLDERS = (
 
 
 class Intent(NamedTuple):
-    r"""Why a user acts, or why an item is chosen.
+    r"""An intent: why a user acts, or why an item is chosen.
 
     Example:
         >>> from pyg_irllrec.text import Intent
@@ -48,28 +48,28 @@ class Intent(NamedTuple):
     """
 
     name: str
-    """A few words."""
+    """The name, in a few words."""
     reason: str
-    """One sentence."""
+    """The reason, in one sentence."""
     evidence: tuple[int, ...]
-    """The numbers, from 1, of the texts that support it."""
+    """The numbers (from 1) of the texts that support it."""
 
 
 @dataclass(frozen=True)
 class IntentRecord:
-    r"""What was written about a node: its intents, or its profile.
+    r"""The intents or the profile that a model wrote about a node.
 
     Args:
-        side (str): The type of the node, such as :obj:`"user"`.
-        id (int or str): Its original id.
-        status (str): :obj:`"ok"`; :obj:`"no evidence"` where the node has no texts and
-            no model was asked; or :obj:`"failed"`.
-        intents (tuple of Intent): The intents. Where the status is :obj:`"ok"`, there
-            is at least one, or a profile.
+        side (str): The node type, such as :obj:`"user"`.
+        id (int or str): The original id of the node.
+        status (str): :obj:`"ok"`, :obj:`"failed"`, or :obj:`"no evidence"` if the node
+            has no texts and no model was asked.
+        intents (tuple of Intent): The intents. If the status is :obj:`"ok"`, there is
+            at least one intent, or a profile.
         reason (str): The reason of a failure. (default: :obj:`""`)
-        sources (tuple): The node of each text of the evidence, as a pair of type and
-            original id. (default: :obj:`()`)
-        evidence_sha256 (str): A hash of the texts. (default: :obj:`""`)
+        sources (tuple): For each text of the evidence, the node that it belongs to, as
+            a pair of node type and original id. (default: :obj:`()`)
+        evidence_sha256 (str): The hash of the evidence. (default: :obj:`""`)
         profile (str): The profile. (default: :obj:`""`)
 
     Example:
@@ -90,7 +90,7 @@ class IntentRecord:
     profile: str = ''
 
     def to_dict(self) -> dict[str, Any]:
-        r"""The record as a dictionary for JSON."""
+        r"""Return the record as a dictionary for JSON."""
         return {
             'side': self.side,
             'id': self.id,
@@ -107,7 +107,7 @@ class IntentRecord:
         r"""Make a record from the dictionary of :meth:`to_dict`.
 
         Raises:
-            ValueError: If it has other names, or values of other types.
+            ValueError: If a field is missing, unknown or invalid.
         """
         _check_names('a record', value, _RECORD, ('reason', 'profile'))
         _check_type('id', value['id'], (int, str))
@@ -120,8 +120,8 @@ class IntentRecord:
         written = bool(intents) + bool(value.get('profile'))
         if value['status'] == 'ok' and written != 1:
             raise ValueError(
-                "'intents' must hold an intent where 'status' is 'ok', or 'profile' a "
-                f'text, got {"both" if written else "neither"}'
+                "either 'intents' or 'profile' must be filled in if 'status' is 'ok', "
+                f'got {"both" if written else "neither"}'
             )
         if value['status'] != 'ok' and written:
             raise ValueError(
@@ -176,7 +176,7 @@ def _check_type(name: str, value: Any, kinds: tuple[type, ...]) -> None:
         expected = ' or '.join(_KINDS[kind] for kind in kinds if kind in _KINDS)
         raise ValueError(f"'{name}' must be {expected}, got {value!r:.80}")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError(f"'{name}' must lie within 64 bits, got more digits")
+        raise ValueError(f"'{name}' must fit into 64 bits, got {value!r:.80}")
 
 
 def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, ...]:
@@ -187,11 +187,11 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
         {"steps": ["..."], "intents":
          [{"name": "...", "reason": "...", "evidence": [1, 2]}]}
 
-    with or without text around it. Thoughts of the model are passed over, whatever
-    marks them (:obj:`<think>`, channels, a heading, ...), and so are the form of the
-    answer, where it is repeated, and other objects without :obj:`"intents"`. Objects
-    with the same intents count once; one may lie in another under a key such as
-    :obj:`"result"`.
+    with or without text around it. Thoughts of the model are ignored, no matter how
+    they are marked (:obj:`<think>`, channels, a heading, ...). Repetitions of the
+    template and objects without :obj:`"intents"` are ignored, too. Objects with the
+    same intents count once. The object may be nested in another object under a key such
+    as :obj:`"result"`.
 
     Args:
         answer (str): The answer.
@@ -199,10 +199,10 @@ def read_answer(answer: str, num_texts: int, max_intents: int) -> tuple[Intent, 
         max_intents (int): The largest number of intents.
 
     Raises:
-        ValueError: If the answer is anything else, holds several objects with
-            different intents, or one that is cut off or malformed behind them, which
-            makes them a draft, or ends within thoughts. The model can correct its
-            answer by the message.
+        ValueError: If the answer has no such object, has several objects with different
+            intents, has a later object that is cut off or malformed (which makes the
+            earlier objects a draft), or ends within thoughts. The message is sent to
+            the model, which can then correct its answer.
         ImportError: If pydantic is not installed.
     """
     intents = tuple(
@@ -225,17 +225,17 @@ def read_profile(answer: str) -> str:
         answer (str): The answer.
 
     Raises:
-        ValueError: If the answer is anything else.
+        ValueError: If the answer has no such object.
         ImportError: If pydantic is not installed.
     """
     profile = to_single_line(_parse(answer, 'profile').profile)
     if not profile or _is_placeholder(profile):
-        raise ValueError('profile must be filled in, got the words of the form')
+        raise ValueError('profile must be filled in, got the words of the template')
     return profile
 
 
 def _parse(answer: str, key: str) -> Any:
-    r"""The object with :obj:`key` in an answer, in its schema."""
+    r"""Parse and validate the object with :obj:`key` in an answer."""
     import_optional('pydantic', 'read_answer', 'llm')
     from pydantic import ValidationError
 
@@ -252,7 +252,7 @@ def _parse(answer: str, key: str) -> Any:
             raise ValueError(_explain_absence(answer, text))
         return schema.model_validate(_choose_object(found, key))
     except ValidationError as error:
-        # Without the input, which may be long.
+        # Leave out the input, which may be long.
         reasons = [
             f'{".".join(map(str, each["loc"])) or "the JSON"}: {each["msg"]}'
             for each in error.errors(include_input=False, include_url=False)[:3]
@@ -261,7 +261,7 @@ def _parse(answer: str, key: str) -> Any:
 
 
 def _unquote(text: str) -> str:
-    r"""The text, which may be a JSON string as a whole."""
+    r"""Decode a text that is a JSON string as a whole."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -270,13 +270,13 @@ def _unquote(text: str) -> str:
 
 
 def _explain_absence(answer: str, text: str) -> str:
-    r"""Why an answer without an object outside of thoughts is none."""
+    r"""Explain why no object was found outside thoughts."""
     wanted = 'the answer must hold a JSON object'
     if not answer.strip():
         return f'{wanted}, got no text'
     if not text.strip():
         got = 'one' if find_objects(answer) else 'none'
-        where = f'{got} within thoughts or tags and nothing behind them'
+        where = f'{got} within thoughts or tags and nothing after them'
         return f'{wanted}, got {where}: {END_THOUGHTS}'
     if find_objects(answer):
         return f'{wanted}, got none outside thoughts and tags'
@@ -284,7 +284,7 @@ def _explain_absence(answer: str, text: str) -> str:
 
 
 def _choose_object(found: list[FoundObject], key: str) -> dict[str, Any]:
-    r"""The object with :obj:`key`."""
+    r"""Return the object with :obj:`key`, or the last other object."""
     answers: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     is_cut = False
@@ -293,7 +293,7 @@ def _choose_object(found: list[FoundObject], key: str) -> dict[str, Any]:
             is_cut = True
         elif not _is_draft_label(each.label):
             value = _unwrap(each.value, key)
-            if key in value and not _is_form(value[key]):
+            if key in value and not _is_template(value[key]):
                 answers.append(value)
                 is_cut = False
             else:
@@ -316,7 +316,8 @@ def _choose_object(found: list[FoundObject], key: str) -> dict[str, Any]:
 
 
 def _unwrap(value: dict[str, Any], key: str) -> dict[str, Any]:
-    r"""The object under a key such as :obj:`"result"`, if it is the one."""
+    r"""Return the object nested under a key such as :obj:`"result"`, if there is
+    exactly one."""
     while key not in value:
         inner = [
             each
@@ -330,15 +331,17 @@ def _unwrap(value: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _is_draft_label(label: str) -> bool:
-    r"""Whether words before an object, or its key, make it a draft."""
+    r"""Return whether the label of an object marks it as a draft."""
     words = label.split()
-    if label.endswith(('"', "'")):  # A key, so that it lies in a malformed object.
+    if label.endswith(
+        ('"', "'")
+    ):  # A key, so the object is part of a malformed object.
         return not means_answer(words[-1])
     return 0 < len(words) <= _MAX_LABEL_WORDS and means_thought(words[-1])
 
 
-def _is_form(written: Any) -> bool:
-    r"""Whether this is what the form in the prompt holds."""
+def _is_template(written: Any) -> bool:
+    r"""Return whether this is the unfilled template from the prompt."""
     if not isinstance(written, list):
         return _is_placeholder(written)
     return written != [] and all(
@@ -358,7 +361,7 @@ def _check_intents(
     intents: tuple[Intent, ...], num_texts: int, max_intents: int
 ) -> None:
     if len(intents) > max_intents:
-        raise ValueError(f'intents must be {max_intents} at most, got {len(intents)}')
+        raise ValueError(f'intents must be at most {max_intents}, got {len(intents)}')
     names = _repeated(
         unicodedata.normalize('NFC', intent.name.casefold()) for intent in intents
     )
@@ -369,7 +372,7 @@ def _check_intents(
             raise ValueError(f'intents.{number} must have a name and a reason')
         if _is_placeholder(intent.name) or _is_placeholder(intent.reason):
             raise ValueError(
-                f'intents.{number} must be filled in, got the words of the form'
+                f'intents.{number} must be filled in, got the words of the template'
             )
         if intent.evidence[-1] > num_texts:
             raise ValueError(

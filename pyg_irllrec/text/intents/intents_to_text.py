@@ -7,15 +7,15 @@ from pyg_irllrec.utils.argument_checks import each_of
 
 
 def intents_to_text(records: Iterable[IntentRecord]) -> list[str]:
-    r"""Join the intents of each node to one text for :obj:`data[side].intent_text`.
-    It reads :obj:`"Calm evenings: picks quiet films. Nostalgia: ..."`, and is
-    :obj:`""` for a node without intents.
+    r"""Join the intents of each node to one text, for :obj:`data[side].intent_text`. An
+    example is :obj:`"Calm evenings: picks quiet films. Nostalgia: ..."`. The text of a
+    node without intents is empty.
 
     Args:
         records (iterable of IntentRecord): The intents, one record per node.
 
     Raises:
-        ValueError: If there is anything else among them.
+        ValueError: If a value is not an :class:`~pyg_irllrec.text.IntentRecord`.
 
     Example:
         >>> from pyg_irllrec.text import Intent, IntentRecord, intents_to_text

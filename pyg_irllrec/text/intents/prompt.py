@@ -14,7 +14,7 @@ from pyg_irllrec.utils.argument_checks import as_path, each_of
 from pyg_irllrec.utils.checks import check_choice, check_count
 
 WRITTEN = ('intents', 'profiles')
-"""What a model can be asked to write about a node."""
+"""The kinds of texts that a model can write about a node."""
 
 _FENCE = ('<evidence>', '</evidence>')
 _FOLDER = Path(__file__).parent / 'prompts'
@@ -26,7 +26,7 @@ _FORM = re.compile(
 
 
 class Prompt:
-    r"""A prompt from a file of the form
+    r"""A prompt, read from a file of the form
 
     .. code-block:: none
 
@@ -43,19 +43,19 @@ class Prompt:
 
         Find up to {max_intents} intents ...
 
-    :obj:`{evidence}` must occur once. It is replaced by numbered texts between
-    :obj:`<evidence>` and :obj:`</evidence>`, one per line, each a JSON string in which
-    :obj:`<` and :obj:`>` are escaped, so that no text can end the fence. The prompt
-    must ask for answers like those of the packaged prompts. A prompt for profiles holds
-    no :obj:`{max_intents}`.
+    :obj:`{evidence}` must occur once. It is replaced by the numbered texts, one per
+    line, between the fences :obj:`<evidence>` and :obj:`</evidence>`. Each text is a
+    JSON string in which :obj:`<` and :obj:`>` are escaped, so that no text can close
+    the fence. The prompt must ask for answers in the format of the packaged prompts.
+    Prompts for profiles do not need :obj:`{max_intents}`.
 
     Args:
-        path (str or Path): The file. :meth:`packaged` opens the prompts of this
+        path (str or Path): The file. Use :meth:`packaged` for the prompts of this
             package.
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file is not of this form.
+        ValueError: If the file does not have this form.
 
     Example:
         >>> from pyg_irllrec.text import Prompt
@@ -68,7 +68,7 @@ class Prompt:
     def __init__(self, path: PathLike) -> None:
         path = as_path('path', path)
         if not path.is_file():
-            raise FileNotFoundError(f'{path} does not exist: it must hold a prompt')
+            raise FileNotFoundError(f'{path} does not exist: pass the file of a prompt')
         try:
             text = path.read_text(encoding='utf-8')
         except UnicodeDecodeError as error:
@@ -76,16 +76,16 @@ class Prompt:
         form = _FORM.fullmatch(text)
         if form is None:
             raise ValueError(
-                f"{path} must begin with lines 'name: ...' and 'version: ...', then "
-                "have parts '# system' and '# user'"
+                f"{path} must begin with the lines 'name: ...' and 'version: ...', "
+                "followed by the sections '# system' and '# user'"
             )
         parts = {key: value.strip() for key, value in form.groupdict().items()}
         if parts['user'].count('{evidence}') != 1 or '{evidence}' in parts['system']:
-            raise ValueError(f"{path} must hold {{evidence}} once, under '# user'")
+            raise ValueError(f"{path} must contain {{evidence}} once, under '# user'")
         if any(mark in parts['user'] for mark in _FENCE):
             raise ValueError(
-                f"{path} must not hold {_FENCE[0]} under '# user': it is added around "
-                '{evidence}'
+                f"{path} must not contain {_FENCE[0]} under '# user': fences are added "
+                'around {evidence}'
             )
         self.name = parts['name']
         self.version = parts['version']
@@ -95,13 +95,13 @@ class Prompt:
 
     @classmethod
     def packaged(cls, side: str, what: str = 'intents') -> Prompt:
-        r"""A prompt of this package.
+        r"""Open a prompt of this package.
 
         Args:
-            side (str): Whom it asks about, users (:obj:`"user"`) or items
+            side (str): The nodes that it asks about: users (:obj:`"user"`) or items
                 (:obj:`"item"`).
-            what (str): What it asks for, :obj:`"intents"` or :obj:`"profiles"`.
-                (default: :obj:`"intents"`)
+            what (str): The texts that it asks for: :obj:`"intents"` or
+                :obj:`"profiles"`. (default: :obj:`"intents"`)
 
         Raises:
             ValueError: If this package has no such prompt.
@@ -110,8 +110,8 @@ class Prompt:
         names = sorted(path.stem for path in (_FOLDER / what).glob('*.md'))
         if side not in names:
             raise ValueError(
-                f"'prompts' must hold a prompt for {side!r}: the package has prompts "
-                f'for {", ".join(names)}'
+                f"'prompts' must have a prompt for {side!r}: the package only has "
+                f'prompts for {", ".join(names)}'
             )
         return cls(_FOLDER / what / f'{side}.md')
 
@@ -123,7 +123,7 @@ class Prompt:
             max_intents (int): The largest number of intents.
 
         Raises:
-            ValueError: If an argument is of another type.
+            ValueError: If an argument has the wrong type.
         """
         texts = list(each_of('texts', texts, str))
         check_count('max_intents', max_intents)
@@ -136,7 +136,8 @@ class Prompt:
         ]
 
     def describe(self) -> dict[str, Any]:
-        r"""The name, version and hash of the prompt, for a record of its answers."""
+        r"""Return the name, version and hash of the prompt, to be saved with its
+        answers."""
         return {'name': self.name, 'version': self.version, 'sha256': self.sha256}
 
     def __repr__(self) -> str:
@@ -144,15 +145,15 @@ class Prompt:
 
 
 def read_evidence(message: str) -> list[str]:
-    r"""The texts in a message of :meth:`Prompt.messages`.
+    r"""Read the texts from a message of :meth:`Prompt.messages`.
 
     Raises:
-        ValueError: If the message holds no evidence.
+        ValueError: If the message contains no evidence.
     """
     _, opened, rest = message.partition(f'{_FENCE[0]}\n')
     inside, closed, _ = rest.partition(_FENCE[1])
     if not opened or not closed:
-        raise ValueError("'message' must hold evidence between fences, got none")
+        raise ValueError("'message' must have evidence between fences, got none")
     return [json.loads(line.split(' ', 1)[1]) for line in inside.splitlines()]
 
 

@@ -90,7 +90,7 @@ def test_files_are_split_by_bytes(out, requests):
         paths = extractor().write_batch(NODES, out, parts, max_bytes=bound)
         assert len(paths) == count and read(paths) == read([whole])
         assert max(path.stat().st_size for path in paths) <= bound
-    with pytest.raises(ValueError, match=r"'max_bytes' must hold any request, got 99"):
+    with pytest.raises(ValueError, match=r"'max_bytes' must be at least .* got 99 and"):
         extractor().write_batch(NODES, out, requests.with_name('x.jsonl'), max_bytes=99)
     assert not list(out.parent.glob('x-*'))
 
@@ -170,7 +170,7 @@ def test_a_good_answer_stays(out, requests, tmp_path):
     other = good(line['body']).replace('2 texts say so', 'another one')
     answers = [answered(line), answered(line, other), answered(line, 'broken')]
     path = write(tmp_path / 'a.jsonl', answers)
-    with pytest.warns(UserWarning, match=r'differ .* stays: 1 \(a\.jsonl, line 2\)$'):
+    with pytest.warns(UserWarning, match=r'differ .* kept: 1 \(a\.jsonl, line 2\)$'):
         assert extract.read_batch(NODES[:1], out, [path])['calls'] == 1
     assert load_intents(out).records[0].intents[0].reason == '2 texts say so'
 
@@ -191,10 +191,13 @@ def test_profiles_and_bare_responses(out, requests, tmp_path):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (lambda line: line.replace('"custom_id": "', '"custom_id": "x'), 'no question'),
+        (
+            lambda line: line.replace('"custom_id": "', '"custom_id": "x'),
+            'does not belong',
+        ),
         (
             lambda line: line.replace('custom_id', 'name'),
-            'custom_id None is of no',
+            'custom_id None does not belong',
         ),
         (lambda line: line[:-30], 'cannot be read'),
         (lambda line: '[]', 'must hold a JSON object'),
@@ -217,9 +220,11 @@ def test_foreign_and_damaged_lines_store_nothing(
 def test_answers_of_another_model_or_text_are_foreign(out, requests, tmp_path):
     lines = read(extractor().write_batch(NODES, out, requests))
     path = write(tmp_path / 'a.jsonl', map(answered, lines))
-    with pytest.raises(ValueError, match=r"not for 'small' at http://127.0.0.1:9/v1$"):
+    with pytest.raises(
+        ValueError, match=r"other than 'small' at http://127.0.0.1:9/v1$"
+    ):
         extractor(options={'seed': 1}).read_batch(NODES, out, [path])
-    with pytest.raises(ValueError, match='written for other texts'):
+    with pytest.raises(ValueError, match='written for different texts'):
         extractor().read_batch(NODES[1:], out, [path])
     assert not out.with_suffix('.sqlite').exists()
 
@@ -248,7 +253,7 @@ def test_the_most_frequent_reasons_are_named(out, requests, tmp_path):
 def test_wrong_arguments(out, requests, tmp_path):
     extract = extractor()
     extract.write_batch(NODES, out, requests)
-    with pytest.raises(ValueError, match=r'new name, got .*, and there is requests-1'):
+    with pytest.raises(ValueError, match=r'new name, got .*, but requests-1'):
         extract.write_batch(NODES, out, requests)
     with pytest.raises(ValueError, match=r"'requests' must end in \.jsonl"):
         extract.write_batch(NODES, out, tmp_path / 'x.csv')
@@ -256,7 +261,7 @@ def test_wrong_arguments(out, requests, tmp_path):
         extract.read_batch(NODES, out, str(requests))
     with pytest.raises(ValueError, match="'answers' must be files, got the folder"):
         extract.read_batch(NODES, out, [tmp_path])
-    with pytest.raises(FileNotFoundError, match='it must hold answers'):
+    with pytest.raises(FileNotFoundError, match="'answers' must be existing"):
         extract.read_batch(NODES, out, [tmp_path / 'none.jsonl'])
     with pytest.raises(ValueError, match="'model' must be an OpenAIChat for write_bat"):
         IntentExtractor(honest()).write_batch(NODES, out, requests)

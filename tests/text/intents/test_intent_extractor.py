@@ -284,7 +284,7 @@ CUT_OFF = ChatError('cut off', 'refused', reply=ChatReply('{"intents', 70, 9))
         (ChatReply('no ' * 10**5, 5, 5), f"'{'no ' * 33}n...')", 2, 20),
         (
             ChatReply(f'{answer("draft")}</think>\n', 5, 5),
-            "nothing behind them: raise 'max_tokens'",
+            "nothing after them: raise 'max_tokens'",
             2,
             20,
         ),
@@ -417,7 +417,9 @@ def test_a_server_that_asks_for_a_day_fails_a_node_and_then_the_run(openai, out)
         assert extract(some_evidence(3), out)['counts']['failed'] == 1
         assert 'asks to wait 86400 sec' in load_intents(out).records[0].reason
         server.script = [lambda r: later] * 60
-        with pytest.raises(ChatError, match=r'in a row.* \(24\.0 hours\), run again'):
+        with pytest.raises(
+            ChatError, match=r'in a row.* \(24\.0 hours\), so run again'
+        ):
             extract(some_evidence(60), out)
     assert len(server.requests) <= 3 + 30
 

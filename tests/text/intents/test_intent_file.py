@@ -80,13 +80,13 @@ def without(value, name):
         ({}, 'must have the fields side, id, status'),
         (without(RECORD, 'sources'), 'must have the fields side, id, status'),
         (RECORD | {'more': 1}, 'must have the fields .* evidence_sha256, profile, got'),
-        (RECORD | {'id': 1.5}, "'id' must be an integer or a text, got 1.5"),
-        (RECORD | {'id': True}, "'id' must be an integer or a text, got True"),
-        (RECORD | {'id': None}, "'id' must be an integer or a text, got None"),
-        (RECORD | {'id': 2**63}, "'id' must lie within 64 bits"),
-        (RECORD | {'side': 3}, "'side' must be a text, got 3"),
+        (RECORD | {'id': 1.5}, "'id' must be an integer or a string, got 1.5"),
+        (RECORD | {'id': True}, "'id' must be an integer or a string, got True"),
+        (RECORD | {'id': None}, "'id' must be an integer or a string, got None"),
+        (RECORD | {'id': 2**63}, "'id' must fit into 64 bits"),
+        (RECORD | {'side': 3}, "'side' must be a string, got 3"),
         (RECORD | {'status': 'OK'}, "'status' must be one of 'ok', .* got 'OK'"),
-        (RECORD | {'intents': []}, "'intents' must hold an intent"),
+        (RECORD | {'intents': []}, "either 'intents' or 'profile' must be filled in"),
         (RECORD | {'intents': {}}, "'intents' must be a list"),
         (RECORD | {'intents': ['calm']}, "'intents' must be an object, got 'calm'"),
         (RECORD | {'intents': [without(INTENT, 'name')]}, 'must have the fields name'),
@@ -98,15 +98,17 @@ def without(value, name):
             'from 1 to 1, one per source, got 99',
         ),
         (RECORD | {'sources': [['item']]}, "'sources' must hold pairs"),
-        (RECORD | {'sources': [[1, 'item']]}, "'sources' must be a text"),
-        (RECORD | {'evidence_sha256': 1}, "'evidence_sha256' must be a text"),
+        (RECORD | {'sources': [[1, 'item']]}, "'sources' must be a string"),
+        (RECORD | {'evidence_sha256': 1}, "'evidence_sha256' must be a string"),
         (RECORD | {'reason': float('nan')}, 'holds NaN'),
     ],
 )
 def test_lines_that_are_no_records(path, line, message):
     other = json.dumps(RECORDS[1].to_dict()).encode()
     rewrite(path, other, json.dumps(line).encode())
-    with pytest.raises(ValueError, match=rf'jsonl, line 2, is no record: .*{message}'):
+    with pytest.raises(
+        ValueError, match=rf'jsonl, line 2, is not a record: .*{message}'
+    ):
         load_intents(path)
 
 
@@ -115,13 +117,13 @@ def test_lines_that_are_no_records(path, line, message):
 )
 def test_lines_that_are_no_json(path, line):
     rewrite(path, json.dumps(RECORD).encode(), line)
-    with pytest.raises(ValueError, match='jsonl, line 2, is no record'):
+    with pytest.raises(ValueError, match='jsonl, line 2, is not a record'):
         load_intents(path)
 
 
 def test_a_node_that_is_there_twice(path):
     rewrite(path, *[json.dumps(RECORD).encode()] * 2)
-    with pytest.raises(ValueError, match=r'line 2, .* the user 1 is there twice'):
+    with pytest.raises(ValueError, match=r'line 2, .* the user 1 has two records'):
         load_intents(path)
 
 

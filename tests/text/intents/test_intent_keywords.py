@@ -31,5 +31,7 @@ def test_wrong_arguments():
         intent_keywords(TEXTS, torch.ones(3, 2))
     with pytest.raises(ValueError, match="'texts' must hold words"):
         intent_keywords(['', ''], torch.ones(2, 2))
-    with pytest.raises(ValueError, match="'num_words' must be an integer of 1 or abov"):
+    with pytest.raises(
+        ValueError, match="'num_words' must be an integer of at least 1"
+    ):
         intent_keywords(TEXTS, torch.ones(4, 2), num_words=0)

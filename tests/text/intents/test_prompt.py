@@ -53,12 +53,12 @@ def test_a_prompt_of_ones_own(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('no prompt', "must begin with lines 'name: ...'"),
-        (FORM.replace('version', 'edition'), "must begin with lines 'name: ...'"),
+        ('no prompt', "must begin with the lines 'name: ...'"),
+        (FORM.replace('version', 'edition'), "must begin with the lines 'name: ...'"),
         (FORM.replace('# user', '# you'), "'# system' and '# user'"),
-        (FORM.replace('{evidence}', ''), 'must hold {evidence} once'),
-        (FORM + '{evidence}', 'must hold {evidence} once'),
-        (FORM + '<evidence>', 'must not hold <evidence>'),
+        (FORM.replace('{evidence}', ''), 'must contain {evidence} once'),
+        (FORM + '{evidence}', 'must contain {evidence} once'),
+        (FORM + '<evidence>', 'must not contain <evidence>'),
     ],
 )
 def test_wrong_files(tmp_path, text, message):
@@ -69,9 +69,9 @@ def test_wrong_files(tmp_path, text, message):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match='must hold a prompt'):
+    with pytest.raises(FileNotFoundError, match='pass the file of a prompt'):
         Prompt(tmp_path / 'none.md')
-    with pytest.raises(ValueError, match="'prompts' must hold a prompt for 'shop'"):
+    with pytest.raises(ValueError, match="'prompts' must have a prompt for 'shop'"):
         Prompt.packaged('shop')
 
 
