@@ -1,4 +1,4 @@
-"""What runs in processes of its own, to be killed. They fork from a server that has
+"""Functions for child processes that are killed. The processes fork from a server that
 imported torch once."""
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def start(function: Callable[..., None], *arguments: object) -> BaseProcess:
 
 
 def extract_intents(url: str, path: Path, num_nodes: int, errors: Path) -> None:
-    """Its exit code is 3 where a node failed."""
-    # Ignored where the tests run in the background of a shell.
+    """Extract intents. The exit code is 3 if a node failed."""
+    # The signal is ignored if the tests run in the background of a shell.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
     os.environ |= {'OPENAI_API_KEY': KEY, 'NO_PROXY': '127.0.0.1'}
-    # Long: on a busy machine, what is answered too late is asked again.
+    # A long timeout: on a busy machine, late answers would be asked again.
     extract = IntentExtractor(
         OpenAIChat('small', url, timeout=3),
         concurrency=4,

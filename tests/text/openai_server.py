@@ -1,4 +1,4 @@
-"""An embeddings endpoint of our own, on this machine, with scripted answers."""
+"""A local embeddings endpoint with scripted answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def vector(text: str, width: int = WIDTH) -> list[float]:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """What a server in order answers, the last embedding first."""
+    """The answer of a working server, with the last embedding first."""
     width = request.get('dimensions', WIDTH)
     data = [
         {'object': 'embedding', 'index': row, 'embedding': vector(text, width)}
@@ -27,7 +27,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 class OpenAIServer:
-    """Answers requests in turn with :obj:`script`, then in order.
+    """Answer requests from :obj:`script` in turn, then as a working server.
 
     An entry is a function of the request that returns the answer, or a tuple of
     status, headers and answer.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 
 class RawServer:
-    """Read one request per connection, then sends by a function of it."""
+    """Read one request per connection, then call a function that sends the answer."""
 
     def __init__(self, send: Callable[[socket.socket], object]) -> None:
         self._send = send

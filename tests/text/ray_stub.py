@@ -1,4 +1,4 @@
-"""What of Ray Data this package calls, in this process: `ray.data` and
+"""A stub of the parts of Ray Data that this package calls: `ray.data` and
 `ray.data.llm`."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 class Dataset:
-    """Rows that come one by one."""
+    """A stream of rows."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self.rows = rows
@@ -43,7 +43,7 @@ class Dataset:
 
 
 def ray_data(generate: Callable[[Row], Row] | None = None) -> dict[str, ModuleType]:
-    """The modules, with an engine that answers rows by :obj:`generate`."""
+    """The modules, with an engine that answers each row with :obj:`generate`."""
     ray, data, llm = map(ModuleType, ('ray', 'ray.data', 'ray.data.llm'))
     ray.data = data
 
@@ -62,7 +62,7 @@ def ray_data(generate: Callable[[Row], Row] | None = None) -> dict[str, ModuleTy
                 for row in dataset.rows:
                     asked = preprocess(row)
                     found = asked | generate(asked)
-                    # As Ray does with what has failed.
+                    # As Ray returns failed rows.
                     failed = '__inference_error__' in found
                     yield found if failed else postprocess(found)
 

@@ -66,7 +66,7 @@ def values(text):
         f'```thinking\n```json\n{DRAFT}\n```\n```\n```json\n{OK}\n```',
     ],
 )
-def test_what_was_answered(answer):
+def test_thoughts_are_removed_from_answers(answer):
     text = strip_thoughts(answer)
     assert text is not None and values(text) == [json.loads(OK)]
 
@@ -106,7 +106,7 @@ def test_what_was_answered(answer):
         '**Reasoning:** maybe {}\n{}',
     ],
 )
-def test_what_was_thought(around):
+def test_drafts_in_thoughts_are_not_answers(around):
     text = strip_thoughts(around.replace('{}', DRAFT))
     assert text is not None and values(text) == []
 
@@ -131,12 +131,12 @@ def test_what_was_thought(around):
         f'{OK}\nI kept <think> off. <|channel|>analysis<|message|>So this is it.',
     ],
 )
-def test_thoughts_that_do_not_end_are_no_answer(answer):
+def test_unfinished_thoughts_are_not_an_answer(answer):
     assert strip_thoughts(answer) is None
 
 
 @pytest.mark.parametrize('answer', ['', 'a < b', 'Analysis: x', f'An {DRAFT}'])
-def test_without_thoughts_an_answer_stays(answer):
+def test_an_answer_without_thoughts_stays_unchanged(answer):
     assert strip_thoughts(answer) == answer
 
 
@@ -189,7 +189,7 @@ def test_hostile_answers_take_linear_time(piece):
     assert time.monotonic() - start < 5
 
 
-def test_a_name_that_is_repeated_behind_many_takes_linear_time():
+def test_a_repeated_name_after_many_others_takes_linear_time():
     names = ', '.join(f'"{k}": 1' for k in range(100_000))
     start = time.monotonic()
     assert 'x (given twice)' in values(f'{{{names}, "x": 1, "x": 2}}')[0]

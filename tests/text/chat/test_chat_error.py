@@ -3,7 +3,7 @@ from __future__ import annotations
 from pyg_irllrec.text import ChatError
 
 
-def test_passes_unless_told_otherwise():
+def test_the_default_kind_is_passing():
     error = ChatError('the server is busy')
     assert (str(error), error.kind, error.retry_after) == (
         'the server is busy',

@@ -4,7 +4,7 @@ from pyg_irllrec.text import IntentExtractor, Message
 from tests.text.chat_data import honest, some_evidence
 
 
-def test_a_function_is_a_chat_model_once_it_describes_itself(tmp_path):
+def test_a_function_with_a_description_is_a_chat_model(tmp_path):
     inner = honest()
 
     def model(conversations):

@@ -14,7 +14,7 @@ def test_a_string_with_counts():
 
 
 @pytest.mark.parametrize('count', [-1, 10**30, 1.5, '3', True, [], float('nan')])
-def test_what_is_no_count_is_unknown(count):
+def test_invalid_counts_are_unknown(count):
     reply = ChatReply('x', count, count)
     assert (reply.prompt_tokens, reply.answer_tokens) == (None, None)
     assert ChatReply('x', 0, 10**8).answer_tokens == 10**8

@@ -19,12 +19,12 @@ END, PAD = 1, 0
 
 
 class FakeTokenizer:
-    """A character a token."""
+    """A tokenizer with one token per character."""
 
     chat_template = 'a template'
     pad_token_id = PAD
     eos_token_id = END
-    system = 'own'  # A role of its own; or none; or passed over.
+    system = 'own'  # Supported, an error, or ignored.
 
     def apply_chat_template(self, messages, tokenize, add_generation_prompt, **rest):
         assert not tokenize and add_generation_prompt
@@ -47,7 +47,7 @@ class FakeTokenizer:
 
 
 class FakeModel:
-    """Answers a prompt by a function of it."""
+    """Answer each prompt with a function."""
 
     dtype = torch.float32
 
@@ -63,7 +63,7 @@ class FakeModel:
         assert config.do_sample is False and not hasattr(config, 'num_beams')
         assert config.eos_token_id == [END, 2]
         assert input_ids[attention_mask == 0].eq(PAD).all()
-        # What is padded is padded on the left: the answer follows the prompt.
+        # Padding is on the left, so that the answer follows the prompt.
         assert attention_mask[:, -1].all()
         prompts = [
             ''.join(map(chr, row[mask == 1].tolist()))
@@ -99,9 +99,13 @@ def test_answers_in_order_with_their_tokens():
     replies = chat([user(text) for text in asked])
     assert replies == ['U:ONE|A:', 'U:TWENTY|A:', 'U:THREE|A:']
     assert [reply.prompt_tokens for reply in replies] == [8, 11, 10]
-    assert [reply.answer_tokens for reply in replies] == [9, 12, 11]  # With the end.
+    assert [reply.answer_tokens for reply in replies] == [
+        9,
+        12,
+        11,
+    ]  # Including the end token.
     assert list(map(len, chat.llm.llm.batches)) == [2, 1]
-    # The model's own settings are put back.
+    # The model's own settings are restored.
     assert chat.llm.llm.generation_config.num_beams == 3
 
 
@@ -153,10 +157,12 @@ def test_twice_as_many_threads_fill_each_batch():
     for thread in threads:
         thread.join(10)
     sizes = list(map(len, chat.llm.llm.batches))
-    assert sum(sizes) == 24 and sizes.count(3) >= 6  # Not so the first and the last.
+    assert (
+        sum(sizes) == 24 and sizes.count(3) >= 6
+    )  # The first and the last may be smaller.
 
 
-def test_an_error_reaches_all_of_its_batch_and_no_other():
+def test_an_error_reaches_its_whole_batch_and_no_other():
     chat = build(batch_size=2)
     working = chat.llm.llm.reply
     chat.llm.llm.reply = lambda prompt: 1 / 0
@@ -174,7 +180,7 @@ def test_an_error_reaches_all_of_its_batch_and_no_other():
     for thread in threads:
         thread.join(10)
     assert len(errors) == 3
-    # Of a list, what comes after the error is not asked.
+    # In a list, nothing after the error is asked.
     with pytest.raises(ZeroDivisionError):
         chat([user(text) for text in 'abcdef'])
     assert chat.llm.llm.batches[-1] == ['u:a|a:', 'u:b|a:'] and not chat._waiting
@@ -182,7 +188,7 @@ def test_an_error_reaches_all_of_its_batch_and_no_other():
     assert chat([user('x')]) == ['U:X|A:']
 
 
-def test_stopped_it_stops_at_once():
+def test_an_interrupt_stops_at_once():
     def stop(prompt):
         raise KeyboardInterrupt
 
@@ -204,37 +210,37 @@ def test_templates_without_a_system_role(system):
     ('written', 'expected'),
     [
         ('<think>\nhm\n</think>\n\nyes', 'yes'),
-        ('hm {}\n</think>\n\nyes', 'yes'),  # The template has opened them.
+        ('hm {}\n</think>\n\nyes', 'yes'),  # The template opened the thoughts.
         ('<|channel|>analysis<|message|>no<|channel|>final<|message|>yes', 'yes'),
         ('<THINKING>hm</THINKING>yes', 'yes'),
     ],
 )
-def test_thoughts_are_cut_off(written, expected):
+def test_thoughts_are_removed(written, expected):
     assert build(lambda prompt: written)([user('?')]) == [expected]
 
 
-def test_thoughts_without_an_end_are_no_answer():
+def test_unfinished_thoughts_are_not_an_answer():
     with pytest.raises(ChatError, match='thoughts do not end: raise max') as caught:
         build(lambda prompt: '<think> {"a": 1}')([user('?')])
     assert caught.value.kind == 'refused' and caught.value.reply.answer_tokens == 17
 
 
 @pytest.mark.parametrize('written', ['{"a": 1}</think>\n', '<think>hm</think>'])
-def test_thoughts_with_nothing_behind_them_are_no_answer(written):
+def test_thoughts_alone_are_not_an_answer(written):
     with pytest.raises(ChatError, match='thoughts and no answer: raise') as caught:
         build(lambda prompt: written)([user('?')])
     assert caught.value.kind == 'refused' and caught.value.reply == ''
 
 
-def test_an_answer_that_is_cut_off_is_no_answer():
+def test_a_cut_off_answer_is_not_an_answer():
     with pytest.raises(ChatError, match="cut off at 4 tokens: raise 'max_") as caught:
         build(max_tokens=4)([user('one')])
     assert caught.value.kind == 'refused' and caught.value.reply == 'U:ON'
-    # The end is all that is missing.
+    # Only the end token is missing.
     assert build(lambda prompt: '{ }', max_tokens=3)([user('?')]) == ['{ }']
 
 
-def test_the_precision_is_that_of_the_language_model():
+def test_generation_uses_the_precision_of_the_language_model():
     chat = build(lambda prompt: str(torch.is_autocast_enabled('cpu')), batch_size=2)
     assert chat([user('x')]) == ['False']
     chat.llm.autocast_context = torch.amp.autocast('cpu', dtype=torch.bfloat16)
@@ -248,7 +254,7 @@ def test_too_long_for_the_model():
     with pytest.raises(ChatError, match=r'11 tokens of .* and 10 of .* 20') as caught:
         chat([user('123456')])
     assert caught.value.kind == 'refused' and len(chat.llm.llm.batches) == 1
-    # As models that see, too, have it.
+    # Multimodal models have it here.
     chat.llm.llm.config = SimpleNamespace(text_config=chat.llm.llm.config)
     with pytest.raises(ChatError, match='11 tokens'):
         chat([user('123456')])
@@ -272,7 +278,7 @@ def test_too_long_for_the_memory(error):
         return generate(input_ids, **options)
 
     chat.llm.llm.generate = small
-    # Smaller batches are tried before one is refused.
+    # Smaller batches are tried before a conversation is refused.
     assert chat([user(text) for text in '1234']) == [f'U:{n}|A:' for n in range(1, 5)]
     assert list(map(len, chat.llm.llm.batches)) == [2, 2]
     with pytest.raises(ChatError, match='too long for the memory') as caught:
@@ -283,7 +289,7 @@ def test_too_long_for_the_memory(error):
     assert chat([user('5')]) == ['U:5|A:']
 
 
-def test_it_says_what_it_is():
+def test_description():
     chat = build(max_tokens=7)
     shown = chat.describe()
     json.dumps(shown)
@@ -295,7 +301,7 @@ def test_it_says_what_it_is():
     assert repr(chat) == 'LocalChat(tiny, max_tokens=7, batch_size=1)'
 
 
-def test_weights_and_folders_are_told_apart(tmp_path):
+def test_weights_and_folders_are_distinguished(tmp_path):
     def describe(weights, name='tiny'):
         llm = build().llm
         llm.llm, llm.model_name = weights, name
@@ -308,7 +314,7 @@ def test_weights_and_folders_are_told_apart(tmp_path):
     with torch.no_grad():
         layer.bias += 1
     assert shown['weights_sha256'] != describe(layer)['weights_sha256']
-    # The path of a folder is no part of the model.
+    # The path of a folder does not identify the model.
     assert describe(layer, str(tmp_path))['model'] == tmp_path.name
     describe(torch.nn.Linear(3, 2, device='meta'))
 
@@ -332,7 +338,7 @@ def test_wrong_arguments():
         LocalChat(llm)
 
 
-def test_intents_by_it(tmp_path):
+def test_intents_from_a_local_chat(tmp_path):
     pytest.importorskip('pydantic')
     chat = build(lambda prompt: answer('calm'), batch_size=4)
     out = tmp_path / 'intents.jsonl'
@@ -345,7 +351,7 @@ def test_intents_by_it(tmp_path):
 
 @pytest.fixture(scope='module')
 def llama():
-    """A small one with random weights, and a tokenizer of a letter a token."""
+    """A small Llama with random weights, and a tokenizer with one token per letter."""
     transformers = pytest.importorskip('transformers')
     tokenizers = pytest.importorskip('tokenizers')
     letters = [chr(code) for code in range(32, 127)]
@@ -380,12 +386,12 @@ def llama():
 
 
 def written(chat, asked):
-    """What a real model writes, whether it comes to an end or not."""
+    """The text that a real model writes, complete or not."""
     tokens = chat._generate([chat._encode(each) for each in asked])
     return [chat.llm.tokenizer.decode(row, skip_special_tokens=True) for row in tokens]
 
 
-def test_a_batch_of_a_real_model_answers_as_one_by_one(llama):
+def test_a_real_model_answers_a_batch_as_one_by_one(llama):
     asked = [user(text) for text in ('Hello', 'A longer question, is it not?', 'Why')]
     chat = LocalChat(llama, max_tokens=24)
     single = [written(chat, [each])[0] for each in asked]
@@ -407,7 +413,7 @@ def test_a_batch_of_a_real_model_answers_as_one_by_one(llama):
         {'min_length': 60, 'max_length': 20},
     ],
 )
-def test_a_real_model_is_asked_for_the_likeliest_tokens(llama, own):
+def test_a_real_model_decodes_greedily(llama, own):
     asked = [user('Hello'), user('A longer question')]
     expected = []
     for (message,) in asked:
@@ -433,7 +439,7 @@ class WithState(torch.nn.Module):
         return 1
 
 
-def test_a_hash_sees_the_weights_behind_other_state():
+def test_the_hash_covers_weights_after_other_state():
     model = torch.nn.Sequential(WithState(), torch.nn.Linear(2, 2))
     before = _hash_weights(model)
     with torch.no_grad():
@@ -441,7 +447,7 @@ def test_a_hash_sees_the_weights_behind_other_state():
     assert _hash_weights(model) != before
 
 
-def test_a_real_model_that_makes_no_sense(llama, tmp_path):
+def test_a_real_model_that_answers_nonsense(llama, tmp_path):
     pytest.importorskip('pydantic')
     out = tmp_path / 'intents.jsonl'
     chat = LocalChat(llama, max_tokens=8, batch_size=2)

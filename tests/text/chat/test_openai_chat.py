@@ -85,7 +85,7 @@ def test_the_key_is_read_at_the_first_call(server, monkeypatch):
 
 
 @pytest.mark.parametrize('given', [None, KEY])
-def test_the_key_is_nowhere(server, given):
+def test_the_key_is_never_shown(server, given):
     chat = OpenAIChat('small', server.url, api_key=given)
     chat([ASK])
     server.script = [lambda r: (401, {}, {'error': {'message': f'no such key {KEY}'}})]
@@ -107,7 +107,7 @@ def test_the_key_is_nowhere(server, given):
 
 
 @pytest.mark.parametrize('key', ['', 'sk abc', 'sk-abc\u20acdef'])
-def test_a_key_that_cannot_be_sent_is_refused_unseen(server, key):
+def test_an_invalid_key_is_refused_without_showing_it(server, key):
     with pytest.raises(ValueError, match='must be printable ASCII') as caught:
         OpenAIChat('small', server.url, api_key=key)
     assert not key or key not in str(caught.value)
@@ -118,7 +118,7 @@ def test_a_key_that_cannot_be_sent_is_refused_unseen(server, key):
     [
         (400, 'refused'),
         (401, 'final'),
-        (403, 'refused'),  # Of one text: moderation, or a firewall.
+        (403, 'refused'),  # A single text may cause it: moderation, or a firewall.
         (404, 'refused'),
         (408, 'passing'),
         (422, 'refused'),
@@ -128,21 +128,21 @@ def test_a_key_that_cannot_be_sent_is_refused_unseen(server, key):
         (529, 'passing'),
     ],
 )
-def test_what_a_refusal_means(server, status, kind):
+def test_the_kind_of_a_refusal(server, status, kind):
     error = failure(server, status, {}, {'error': {'message': f'see {KEY}'}})
     assert error.kind == kind and str(status) in str(error)
     assert KEY not in str(error) and '***' in str(error)
     assert len(server.requests) == 1
 
 
-def test_an_empty_purse_is_final(server):
+def test_an_exhausted_quota_is_final(server):
     body = {'error': {'message': 'pay', 'code': 'insufficient_quota'}}
     assert failure(server, 429, {}, body).kind == 'final'
     body = {'error': {'message': 'pay', 'code': 429, 'type': 'insufficient_quota'}}
     assert failure(server, 429, {}, body).kind == 'final'
 
 
-def test_a_model_that_is_not_there_is_final(server):
+def test_an_unknown_model_is_final(server):
     body = {'error': {'message': 'no', 'code': 'model_not_found'}}
     assert failure(server, 404, {}, body).kind == 'final'
 
@@ -161,7 +161,7 @@ def test_retry_after(server):
 @pytest.mark.parametrize(
     'body', [b'', b'<html>', b'[]', b'{"choices": []}', b'{"choices": [{}]}', b'3']
 )
-def test_what_is_no_completion_may_pass(server, body):
+def test_an_invalid_completion_is_passing(server, body):
     error = failure(server, 200, {}, body)
     assert error.kind == 'passing'
     assert re.search('must be a (JSON object|chat completion), got', str(error))
@@ -210,7 +210,7 @@ def chosen(content='{"a": 1', reason='stop', usage=None, **message):
         (chosen([{'type': 'thinking', 'thinking': '{}'}]), 'thoughts and no answer'),
     ],
 )
-def test_what_is_no_answer_has_a_cause(server, body, message):
+def test_the_cause_of_a_missing_answer(server, body, message):
     error = failure(server, 200, {}, body)
     assert error.kind == 'refused' and re.search(message, str(error))
     assert (error.reply.prompt_tokens, error.reply.answer_tokens) == (100, 20)
@@ -241,7 +241,7 @@ def test_what_is_no_answer_has_a_cause(server, body, message):
             chosen(None, tool_calls=[{'function': {'arguments': '{"a": 1}'}}]),
             '{"a": 1}',
         ),
-        (chosen('{"a": 1}  \n\n', 'length'), '{"a": 1}  \n\n'),  # It is whole.
+        (chosen('{"a": 1}  \n\n', 'length'), '{"a": 1}  \n\n'),  # It is complete.
         (chosen('x', 'tool_calls', tool_calls=[None, {'function': 3}]), 'x'),
         *((chosen('x', role=role), 'x') for role in (None, '', 'Assistant', 'model')),
         (chosen('x', 3, refusal='', reasoning=7), 'x'),
@@ -311,7 +311,7 @@ def test_an_error_inside_an_answer(server, error, kind, message):
         ),
     ],
 )
-def test_an_error_in_the_place_of_an_answer(server, body, kind, message):
+def test_an_error_instead_of_an_answer(server, body, kind, message):
     caught = failure(server, 200, {}, body)
     assert caught.kind == kind
     assert str(caught).startswith(f'{server.url}: {message}')
@@ -326,7 +326,7 @@ def test_an_error_within_a_choice(server, code, kind):
     assert caught.reply.answer_tokens == 20
 
 
-def test_a_count_of_thousands_of_digits_costs_no_answer(server):
+def test_a_count_of_thousands_of_digits_loses_no_answer(server):
     body = json.dumps(chosen('x', usage={'prompt_tokens': 7})).replace('7', '9' * 5000)
     server.script = [lambda request: (200, {}, body.encode())]
     (reply,) = OpenAIChat('small', server.url)([ASK])
@@ -361,7 +361,7 @@ def answered_by(server, asked, answering):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         assert chat([ASK, ASK]) == ['x', 'x']
-    # Not of sockets that are collected meanwhile.
+    # Without warnings about sockets that are collected meanwhile.
     return [str(w.message) for w in caught if w.category is UserWarning]
 
 
@@ -381,7 +381,7 @@ def answered_by(server, asked, answering):
         ('small', ' '),
     ],
 )
-def test_a_version_of_the_model_is_the_model(server, asked, answering):
+def test_a_version_of_the_model_is_the_same_model(server, asked, answering):
     assert answered_by(server, asked, answering) == []
 
 
@@ -396,7 +396,7 @@ def test_a_version_of_the_model_is_the_model(server, asked, answering):
         ('o1', 'o1-preview'),
     ],
 )
-def test_another_model_is_named_once(server, asked, answering):
+def test_a_different_model_is_reported_once(server, asked, answering):
     (message,) = answered_by(server, asked, answering)
     assert message.endswith(
         f'the model {asked!r}, but the response names {answering!r}'
@@ -414,7 +414,7 @@ def test_a_redirect_is_not_followed(server):
     assert 'redirects to http://other.example/v1: pass that URL' in str(error)
 
 
-def test_a_good_answer_that_repeats_the_key(server):
+def test_a_valid_answer_that_repeats_the_key(server):
     server.script = [lambda request: f'Bearer {KEY}']
     assert OpenAIChat('small', server.url)([ASK]) == ['Bearer ***']
 
@@ -422,7 +422,7 @@ def test_a_good_answer_that_repeats_the_key(server):
 @pytest.mark.parametrize(
     'count', [10**30, -1, '7', 1.5, True, None, float('nan'), float('inf'), [], {}]
 )
-def test_counts_that_are_none_are_unknown(server, count):
+def test_invalid_counts_are_unknown(server, count):
     usage = {'prompt_tokens': count, 'completion_tokens': 20}
     server.script = [lambda request: (200, {}, chosen('x', usage=usage))]
     (reply,) = OpenAIChat('small', server.url)([ASK])
@@ -501,7 +501,7 @@ def test_a_response_without_an_end(environment, head, packed):
     assert caught.value.kind == 'refused' and sum(sent) < 30_000_000
 
 
-def test_a_packed_answer(environment):
+def test_a_compressed_answer(environment):
     body = gzip.compress(json.dumps(completion('x')).encode())
     head = HEAD + f'Content-Encoding: gzip\r\nContent-Length: {len(body)}\r\n'.encode()
     with RawServer(lambda connection: connection.sendall(head + b'\r\n' + body)) as url:
@@ -524,7 +524,7 @@ def test_a_damaged_answer(environment, head, reason):
     assert caught.value.kind == 'passing'
 
 
-def test_a_server_that_is_not_there(server):
+def test_no_server(server):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         url = f'http://127.0.0.1:{free.getsockname()[1]}/v1'

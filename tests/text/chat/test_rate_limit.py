@@ -13,7 +13,10 @@ def test_evenly(monkeypatch):
     limit.correct(-4)
     assert limit.reserve(1) == 5
     monkeypatch.setattr(time, 'monotonic', lambda: 1000.0)
-    assert [limit.reserve(1) for _ in range(2)] == [0, 1]  # Nothing is saved up.
+    assert [limit.reserve(1) for _ in range(2)] == [
+        0,
+        1,
+    ]  # Unused time is not saved up.
 
 
 def test_any_amount():

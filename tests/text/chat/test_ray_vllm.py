@@ -15,7 +15,7 @@ ROW = {
 }
 
 
-def test_its_description_names_all_that_answers_depend_on():
+def test_the_description_has_all_that_answers_depend_on():
     model = RayVLLM('m', options={'top_k': 1}, engine_kwargs={'dtype': 'half'})
     assert model.describe() == {
         'model': 'm',
@@ -32,7 +32,7 @@ def test_answers():
     assert RayVLLM.read(ROW | {'num_generated_tokens': 50}) == '{"a": 1}'
 
 
-def test_what_is_no_answer():
+def test_failed_and_cut_off_answers():
     with pytest.raises(ChatError, match="raise 'max_tokens'") as caught:
         RayVLLM.read(ROW | {'generated_text': '{"a', 'num_generated_tokens': 50})
     assert caught.value.reply.answer_tokens == 50 and caught.value.kind == 'refused'

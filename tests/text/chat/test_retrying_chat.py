@@ -13,7 +13,7 @@ ASK = [{'role': 'user', 'content': 'why?'}]
 
 
 class Cancelled(threading.Event):
-    """Keep how long was to be waited for, without waiting."""
+    """An event that records waits without waiting."""
 
     def __init__(self):
         super().__init__()
@@ -26,7 +26,7 @@ class Cancelled(threading.Event):
 
 
 def retrying(*answers, **options):
-    """A chat that answers in turn, or raises; and its calls and waits."""
+    """A chat that answers or raises in turn, with its calls and waits."""
     calls, left = [], list(answers)
 
     def model(conversations):
@@ -42,7 +42,7 @@ def retrying(*answers, **options):
     return chat, calls, cancelled.waits
 
 
-def test_as_many_retries_as_asked_for():
+def test_the_number_of_retries():
     busy = [ChatError(f'busy {k}') for k in range(9)]
     chat, calls, _ = retrying(*busy[:3], 'x')
     assert chat.ask(ASK) == 'x' and len(calls) == 4
@@ -57,14 +57,14 @@ def test_as_many_retries_as_asked_for():
 
 
 @pytest.mark.parametrize('kind', ['refused', 'final'])
-def test_what_must_fail_again_is_not_asked_again(kind):
+def test_permanent_errors_are_not_retried(kind):
     chat, calls, waits = retrying(ChatError('no', kind))
     with pytest.raises(ChatError, match='no'):
         chat.ask(ASK)
     assert len(calls) == 1 and waits == []
 
 
-def test_the_time_between_retries_doubles_up_to_a_minute():
+def test_the_delay_between_retries_doubles_up_to_a_minute():
     chat, _, waits = retrying(*[ChatError('busy')] * 9, 'x', max_retries=9)
     chat.ask(ASK)
     for attempt, seconds in enumerate(waits):
@@ -75,7 +75,7 @@ def test_the_time_between_retries_doubles_up_to_a_minute():
     assert chat._retry_delay(5000, ChatError('busy')) == 60
 
 
-def test_the_time_that_a_server_asks_for():
+def test_retry_after_sets_the_delay():
     chat, _, waits = retrying(ChatError('busy', retry_after=7), 'x', backoff=0.5)
     chat.ask(ASK)
     assert 7 <= waits[0] <= 7.5
@@ -89,7 +89,7 @@ def test_the_time_that_a_server_asks_for():
 
 @pytest.mark.parametrize('used', [30, 3000])
 @pytest.mark.parametrize('fails', [False, True])
-def test_the_budget_of_tokens_is_corrected_by_what_was_used(used, fails):
+def test_the_token_budget_is_corrected_by_the_used_tokens(used, fails):
     reply = ChatReply('x', used - 10, 10)
     error = ChatError('cut off', 'refused', reply=reply)
     chat, _, waits = retrying(error if fails else reply, 'x', tpm=60)
@@ -100,7 +100,7 @@ def test_the_budget_of_tokens_is_corrected_by_what_was_used(used, fails):
         chat.ask(ASK)
     chat.ask(ASK)
     (seconds,) = waits
-    assert used - 2 <= seconds <= used  # At a token a second.
+    assert used - 2 <= seconds <= used  # At one token per second.
 
 
 def test_a_call_is_one_request():
@@ -112,7 +112,7 @@ def test_a_call_is_one_request():
 
 
 @pytest.mark.parametrize('count', [10**30, 10**15, -5, '7', float('nan')])
-def test_a_count_that_is_none_is_approximated(count):
+def test_an_invalid_count_is_estimated(count):
     chat, _, _ = retrying(ChatReply('x' * 8, count, count), tpm=1)
     reply = chat.ask(ASK)
     assert (reply.prompt_tokens, reply.answer_tokens) == (5, 2)
@@ -126,14 +126,14 @@ def test_a_wait_of_any_length(monkeypatch):
     assert waits == [threading.TIMEOUT_MAX]
 
 
-def test_no_text_is_no_answer():
+def test_none_is_not_an_answer():
     chat, _, _ = retrying(None)
     with pytest.raises(ChatError, match='returned no text') as caught:
         chat.ask(ASK)
     assert caught.value.kind == 'refused'
 
 
-def test_cancelled_it_asks_nobody():
+def test_a_cancelled_run_makes_no_call():
     chat, calls, _ = retrying('x')
     chat._cancelled.set()
     start = time.monotonic()

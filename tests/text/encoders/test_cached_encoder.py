@@ -66,7 +66,7 @@ def test_no_text(encoder, path):
     assert encoder.batches == []
 
 
-def test_texts_that_are_no_proper_unicode(encoder, path):
+def test_texts_with_lone_surrogates(encoder, path):
     texts = ['half \ud800', 'zero \0', 'zero ', '\u00e9', 'e\u0301']
     encoder.vector = lambda text: np.full(2, texts.index(text))
     vectors = cached(encoder, path)(texts)
@@ -84,7 +84,7 @@ def test_encoders_in_one_file_do_not_mix(path):
     assert count(path) == 4
 
 
-def test_a_new_version_of_a_library_is_no_other_encoder(encoder, path):
+def test_a_new_version_of_a_library_keeps_the_cache(encoder, path):
     cached(encoder, path)(['a'])
     later = HashEncoder()
     later.describe = lambda: encoder.describe() | {'library': 'none 2.0'}
@@ -125,7 +125,7 @@ def test_describes_its_encoder(encoder, path):
         ("vector = ''", None),
         ('vector = 7', None),
         ('checksum = checksum + 1', None),
-        # Another's vector, whole in itself.
+        # The undamaged vector of another text.
         (
             '(vector, checksum) = (SELECT vector, checksum FROM text_vectors '
             'WHERE key != ?)',
@@ -151,7 +151,7 @@ def test_a_damaged_vector_is_encoded_again(encoder, path, statement, value):
         cached(later, path)(texts)
 
 
-def test_a_vector_that_is_not_finite_is_neither_kept_nor_read(encoder, path):
+def test_a_vector_that_is_not_finite_is_neither_stored_nor_read(encoder, path):
     def broken(texts):
         return np.full((len(texts), 8), np.nan)
 
@@ -201,7 +201,7 @@ def test_keeps_the_batches_before_an_error(encoder, path):
     assert later.batches == [['c', 'd']]
 
 
-def test_texts_that_are_refused_are_named_and_the_others_kept(encoder, path):
+def test_refused_texts_are_named_and_the_others_stored(encoder, path):
     def refuses(texts):
         if any(len(text) > 100 for text in texts):
             raise ValueError('too long')
@@ -244,7 +244,7 @@ def test_one_of_two_texts_is_refused(encoder, path, bad):
     assert count(path) == 1
 
 
-def test_what_refuses_every_text_is_asked_four_times(encoder, path):
+def test_an_encoder_that_refuses_every_text_is_called_four_times(encoder, path):
     calls = []
 
     def refuses(texts):
@@ -272,14 +272,14 @@ def test_a_damaged_file_is_rescued(encoder, path):
 
 
 @pytest.mark.parametrize('pages', [6, 9])
-def test_a_file_that_was_cut_off_is_rescued(encoder, path, pages):
+def test_a_truncated_file_is_rescued(encoder, path, pages):
     texts = [f'text {row}' for row in range(300)]
     cached(encoder, path)(texts)
     path.write_bytes(path.read_bytes()[: 4096 * pages])
     later = HashEncoder()
     with pytest.warns(UserWarning, match=r'cache\.db was damaged\. .* read') as seen:
         again = cached(later, path)
-    # Others may be of what is collected meanwhile, from other tests.
+    # Other warnings may be about objects of other tests that are collected meanwhile.
     own = [each.filename for each in seen if each.category is UserWarning]
     assert own == [__file__]
     np.testing.assert_array_equal(again(texts), encoder.expected(texts))
@@ -301,7 +301,7 @@ def test_goes_on_after_sigkill(encoder, path):
         except EOFError:
             break
     kept = count(path)
-    # All batches before the one that it was in.
+    # All batches before the interrupted one.
     assert kept >= 4 * (read + rest - 1) and kept % 4 == 0 and kept < number
     texts = [f'text {row}' for row in range(number)]
     with warnings.catch_warnings():
@@ -344,7 +344,7 @@ def test_a_full_disk(path, monkeypatch):
 
 
 @pytest.mark.parametrize('content', [b'no database', b'x' * 5000, b'SQLite format 3\0'])
-def test_a_file_that_is_no_database(encoder, path, content):
+def test_a_file_that_is_not_a_database(encoder, path, content):
     path.write_bytes(content)
     with pytest.raises(
         ValueError, match="'path' must be a SQLite database or a new file"
@@ -358,7 +358,7 @@ def test_a_folder(encoder, tmp_path):
         cached(encoder, tmp_path)
 
 
-def test_makes_folders(encoder, tmp_path):
+def test_creates_folders(encoder, tmp_path):
     cached(encoder, str(tmp_path / 'new' / 'cache.db'))(['a'])
     assert [file.name for file in (tmp_path / 'new').iterdir()] == ['cache.db']
 

@@ -33,7 +33,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def waits(monkeypatch):
-    """How long was waited for, without waiting."""
+    """The requested waits, without waiting."""
     seconds = []
     monkeypatch.setattr(time, 'sleep', seconds.append)
     return seconds
@@ -53,13 +53,13 @@ def test_vectors_in_the_order_of_the_texts(server):
     assert server.authorizations == [f'Bearer {KEY}'] * 3
 
 
-def test_empty_texts_become_a_blank_and_no_text_is_no_request(server):
+def test_empty_texts_become_a_space_and_no_texts_need_no_request(server):
     np.testing.assert_allclose(encoder(server)(['', 'a']), [vector(' '), vector('a')])
     assert server.requests[0]['input'] == [' ', 'a']
     assert encoder(server)([]).shape == (0, 0) and len(server.requests) == 1
 
 
-def test_dimensions_are_asked_for_and_described(server):
+def test_dimensions_are_requested_and_described(server):
     narrow = encoder(server, dimensions=2)
     assert narrow(['a']).shape == (1, 2)
     assert server.requests[0]['dimensions'] == 2
@@ -84,7 +84,7 @@ def test_the_key_is_read_when_texts_are_encoded(server, monkeypatch):
     assert server.authorizations == ['Bearer another', 'Bearer given']
 
 
-def test_waits_as_long_as_the_server_says(server, waits):
+def test_waits_as_long_as_the_server_asks(server, waits):
     server.script = [lambda request: (429, {'Retry-After': '7'}, {'error': {}})]
     np.testing.assert_allclose(encoder(server)(['a']), [vector('a')])
     assert waits == [7] and len(server.requests) == 2
@@ -97,7 +97,7 @@ def test_gives_up_after_some_retries(server, waits):
     assert len(waits) == 2 and len(server.requests) == 3
 
 
-def test_a_wrong_request_is_not_repeated(server):
+def test_a_wrong_request_is_not_retried(server):
     server.script = [lambda request: (400, {}, {'error': {'message': 'too long'}})]
     with pytest.raises(EncodingError, match=r"row 0, 'a' .1 characters.:.*too long"):
         encoder(server)(['a'])
@@ -111,7 +111,7 @@ def with_a_limit(request):
 
 
 @pytest.mark.parametrize('cached', [False, True])
-def test_a_text_that_is_too_long_is_named_and_the_others_are_kept(
+def test_a_text_that_is_too_long_is_named_and_the_others_encoded(
     server, cached, tmp_path
 ):
     server.script = [with_a_limit] * 99
@@ -155,14 +155,14 @@ def test_a_server_that_answers_500_to_a_long_text(server, waits):
     assert set(caught.value.reasons) == {1}
 
 
-def test_settings_that_every_text_fails_with(server):
+def test_settings_that_fail_for_every_text(server):
     server.script = [lambda request: (400, {}, {'error': {'message': 'no width'}})] * 99
     with pytest.raises(RuntimeError, match=r"did not encode texts with 'small'.*no wi"):
         encoder(server)([f'text {row}' for row in range(100)])
     assert len(server.requests) == 4
 
 
-def test_an_error_inside_of_an_answer(server, waits):
+def test_an_error_inside_an_answer(server, waits):
     limited = {'error': {'message': 'rate limited', 'code': 429}}
     server.script = [lambda request: limited]
     np.testing.assert_allclose(encoder(server)(['a']), [vector('a')])
@@ -185,7 +185,7 @@ def test_a_response_without_an_end(monkeypatch):
             OpenAIEncoder('small', url, api_key=KEY, batch_size=3)(['a'])
 
 
-def test_one_deadline_for_all_of_a_request(monkeypatch):
+def test_one_deadline_for_the_whole_request(monkeypatch):
     pytest.importorskip('openai')
     monkeypatch.setenv('NO_PROXY', '127.0.0.1')
 
@@ -278,20 +278,20 @@ def test_batches_of_several_widths(server):
         encoder(server, batch_size=1)(['a', 'b'])
 
 
-def test_an_answer_that_is_no_json(server):
+def test_an_answer_that_is_not_json(server):
     server.script = [lambda request: b'<html>']
     with pytest.raises(RuntimeError, match=r'did not encode .* JSON object, got: <htm'):
         encoder(server, max_retries=0)(['a'])
 
 
-def test_the_key_is_nowhere(server, tmp_path, caplog, capfd, waits):
+def test_the_key_is_never_shown(server, tmp_path, caplog, capfd, waits):
     caplog.set_level(logging.DEBUG)
     for given in (None, KEY):
         mine = encoder(server, api_key=given, max_retries=1)
         cached = CachedEncoder(mine, tmp_path / 'cache.db', progress=False)
         vectors = cached(['a', 'b', 'c'])
         save_vectors(tmp_path / 'vectors.npz', vectors, [1, 2, 3], cached.describe())
-        # Endpoints that repeat it, in an error that is final and in one that is not.
+        # Endpoints that repeat the key, in a final and in a passing error.
         server.script = [
             lambda request: (500, {}, {'error': {'message': f'got {KEY}'}}),
             lambda request: (401, {}, {'error': {'message': f'no such key: {KEY}'}}),
@@ -316,7 +316,7 @@ def test_the_key_is_nowhere(server, tmp_path, caplog, capfd, waits):
 
 
 @pytest.mark.parametrize('key', ['', ' ', 'sk-abc\u20acdef', 'sk-abc\ndef', 'sk abc'])
-def test_a_key_that_cannot_be_sent_is_refused_unseen(server, key, monkeypatch):
+def test_an_invalid_key_is_refused_without_showing_it(server, key, monkeypatch):
     with pytest.raises(ValueError, match='must be printable ASCII') as caught:
         encoder(server, api_key=key)
     assert not key.strip() or key not in str(caught.value)
@@ -350,7 +350,7 @@ def test_wrong_texts(server):
         encoder(server)(['a', float('nan')])
 
 
-def test_says_what_to_install(monkeypatch):
+def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'openai', None)
     with pytest.raises(ImportError, match=r"pip install 'pyg_irllrec\[llm\]'"):
         OpenAIEncoder('small')

@@ -9,7 +9,7 @@ import pytest
 from pyg_irllrec.text import SentenceEncoder
 
 
-def test_says_what_to_install(monkeypatch):
+def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'sentence_transformers', None)
     with pytest.raises(ImportError, match=r"pip install 'pyg_irllrec\[text\]'"):
         SentenceEncoder('any')
@@ -58,13 +58,13 @@ def test_describes_itself(library):
         'library': 'sentence-transformers 5.0',
     }
     assert encoder.describe() == described
-    # As newer versions have it.
+    # The name in newer versions.
     library.SentenceTransformer.get_embedding_dimension = lambda self: 4
     library.SentenceTransformer.max_seq_length = 256
     assert encoder.describe() == described | {'dimension': 4, 'max_seq_length': 256}
 
 
-def test_a_model_in_a_folder_is_known_by_its_content(library, tmp_path):
+def test_a_model_in_a_folder_is_identified_by_its_content(library, tmp_path):
     described = []
     for parent, weights in (('a', b'1'), ('b', b'1'), ('c', b'2')):
         folder = tmp_path / parent / 'model'

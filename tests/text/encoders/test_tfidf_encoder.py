@@ -13,7 +13,7 @@ TEXTS = [
 ]
 
 
-def test_unit_rows_in_which_like_is_near_like():
+def test_similar_texts_have_similar_unit_vectors():
     vectors = TfidfEncoder(dim=3)(TEXTS)
     assert vectors.shape == (4, 3) and vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
@@ -27,7 +27,7 @@ def test_the_same_seed_gives_the_same_vectors():
     assert (encoder(TEXTS) == TfidfEncoder(dim=2, seed=1)(TEXTS)).all()
 
 
-def test_is_as_wide_as_the_vocabulary_at_most():
+def test_the_width_is_at_most_the_vocabulary():
     assert TfidfEncoder(dim=64)(['tea', 'tea coffee']).shape == (2, 2)
     assert TfidfEncoder()(['tea', '']).tolist() == [[1.0], [0.0]]
 
@@ -51,7 +51,7 @@ def test_describes_itself():
     assert described == {'encoder': 'TfidfEncoder', 'dim': 3, 'seed': 1}
 
 
-def test_once_fitted_it_encodes_new_texts_in_one_space():
+def test_a_fitted_encoder_maps_new_texts_to_the_same_space():
     encoder = TfidfEncoder(dim=3).fit(TEXTS)
     vectors = encoder(TEXTS)
     np.testing.assert_allclose(encoder(TEXTS[:1]), vectors[:1], atol=1e-6)
@@ -61,7 +61,7 @@ def test_once_fitted_it_encodes_new_texts_in_one_space():
     assert (encoder.fit(TEXTS[2:])(TEXTS[:2]) == 0).all(), 'fitted anew'
 
 
-def test_what_was_learned_moves_to_another_encoder():
+def test_the_state_moves_to_another_encoder():
     first, second = TfidfEncoder(dim=2).fit(TEXTS), TfidfEncoder(dim=2)
     assert first.describe() != second.describe()
     second.state = first.state
@@ -71,12 +71,12 @@ def test_what_was_learned_moves_to_another_encoder():
     assert first.describe() != TfidfEncoder(dim=2).fit(TEXTS[1:]).describe()
 
 
-def test_a_call_of_one_that_is_not_fitted_is_forgotten():
+def test_a_call_without_fit_keeps_no_state():
     encoder = TfidfEncoder(dim=2)
     encoder(TEXTS)
     assert encoder.state is None
 
 
-def test_fits_on_texts_with_words_alone():
+def test_fit_needs_words():
     with pytest.raises(ValueError, match='must hold words'):
         TfidfEncoder().fit(['', 'the'])

@@ -111,13 +111,13 @@ def test_half_precision_stays_on_disk(tmp_path, vectors):
     np.testing.assert_array_equal(found, vectors.astype(np.float16))
 
 
-def test_a_matrix_that_lies_column_by_column(tmp_path, vectors):
+def test_a_matrix_in_column_order(tmp_path, vectors):
     path = tmp_path / 'vectors.npz'
     save_vectors(path, np.asfortranarray(vectors), IDS, {})
     np.testing.assert_array_equal(load_vectors(path).vectors, vectors)
 
 
-def test_a_file_that_lies_column_by_column(path, vectors):
+def test_a_file_in_column_order(path, vectors):
     rewrite(path, embedding=np.asfortranarray(vectors), record=None)
     np.testing.assert_array_equal(load_vectors(path).vectors, vectors)
     found = load_vectors(path, [7, 8, 30, 7], missing='zeros').vectors
@@ -137,19 +137,19 @@ def test_bfloat16_becomes_float32(path):
     np.testing.assert_array_equal(load_vectors(path).vectors, vectors.float().numpy())
 
 
-def test_no_ids_are_asked_for(path):
+def test_no_requested_ids(path):
     found = load_vectors(path, [])
     assert found.vectors.shape == (0, 3) and found.ids.tolist() == []
 
 
 @pytest.mark.parametrize('expect', [['a'], 'a', 5])
-def test_what_is_no_record_is_not_expected(path, expect):
+def test_wrong_types_of_expect(path, expect):
     with pytest.raises(ValueError, match="'expect' must be a dict, got"):
         load_vectors(path, expect=expect)
 
 
 @pytest.mark.parametrize('wrong', [None, 5, ''])
-def test_what_is_no_path(wrong, vectors):
+def test_wrong_paths(wrong, vectors):
     with pytest.raises(ValueError, match="'path' must be a path"):
         save_vectors(wrong, vectors, IDS, {})
     with pytest.raises(ValueError, match="'path' must be a path"):
@@ -161,14 +161,14 @@ def test_the_record(path):
     assert record['encoder'] == 'mine' and record['sizes'] == [1, 2]
     assert record['dimension'] == 3 and record['count'] == 4
     assert record['date'].startswith('20') and len(record['ids_sha256']) == 64
-    with np.load(path) as archive:  # Plain numpy reads all of it.
+    with np.load(path) as archive:  # Plain NumPy can read the file.
         assert json.loads(str(archive['record'])) == record
     save_vectors(path, np.ones((1, 3), np.float32), ['a'], record)
     again = load_vectors(path).record
     assert again['count'] == 1 and again['ids_sha256'] != record['ids_sha256']
 
 
-def test_what_an_encoder_says_of_itself(path, vectors):
+def test_the_description_of_an_encoder(path, vectors):
     described = TfidfEncoder(3).describe()
     save_vectors(path, vectors, IDS, described)
     load_vectors(path, expect=described | {'dimension': 3})
@@ -184,7 +184,7 @@ def test_what_an_encoder_says_of_itself(path, vectors):
         ({'model': {1, 2}}, "'expect' must hold JSON values"),
     ],
 )
-def test_what_is_expected(path, expect, message):
+def test_expected_fields(path, expect, message):
     if message is None:
         load_vectors(path, expect=expect)
     else:
@@ -256,7 +256,7 @@ def test_missing_ids(path, vectors):
         ({'description': {'loss': np.nan}}, "'description' must hold JSON values"),
     ],
 )
-def test_what_cannot_be_saved(tmp_path, vectors, change, message):
+def test_invalid_input_is_not_saved(tmp_path, vectors, change, message):
     path = tmp_path / change.pop('path', 'vectors.npz')
     arguments = {'vectors': vectors, 'ids': IDS, 'description': {}} | change
     with pytest.raises(ValueError, match=message):
@@ -281,7 +281,7 @@ def test_a_disk_that_fills_up(path, vectors, monkeypatch):
     np.testing.assert_array_equal(load_vectors(path).vectors, vectors)
 
 
-def test_no_part_of_a_file_is_taken_for_it(path):
+def test_a_truncated_file_is_detected(path):
     content = path.read_bytes()
     for size in range(0, len(content), 7):
         path.write_bytes(content[:size])
@@ -289,7 +289,7 @@ def test_no_part_of_a_file_is_taken_for_it(path):
             load_vectors(path)
 
 
-def test_a_changed_vector_is_noticed(path, vectors):
+def test_a_changed_vector_is_detected(path, vectors):
     content, row = path.read_bytes(), vectors[1].tobytes()
     assert content.count(row) == 1
     path.write_bytes(content.replace(row, vectors[0].tobytes()))
@@ -329,13 +329,13 @@ def rewrite(path, **arrays):
         ({'record': np.array('{"a":' * 10**5)}, r'or it is damaged: .* too deeply'),
     ],
 )
-def test_a_file_that_holds_something_else(path, arrays, message):
+def test_a_file_with_other_content(path, arrays, message):
     rewrite(path, **arrays)
     with pytest.raises(ValueError, match=message):
         load_vectors(path)
 
 
-def test_files_of_others(path, vectors):
+def test_files_from_other_tools(path, vectors):
     rewrite(path, record=None, embedding=vectors.astype(np.float64))
     found = load_vectors(path, [7], expect={'dimension': 3})
     np.testing.assert_array_equal(found.vectors, vectors[[2]])
@@ -373,7 +373,7 @@ def test_the_vectors_of_movielens():
     np.testing.assert_array_equal(found.vectors, embedding[::-1])
 
 
-def test_ids_of_a_table_find_those_with_blanks(tmp_path):
+def test_ids_of_a_table_match_ids_with_blanks(tmp_path):
     path = tmp_path / 'vectors.npz'
     np.savez(path, ids=np.array(['a ', '\tb']), embedding=np.eye(2))
     found = load_vectors(path, ['b', ' a'])
@@ -401,7 +401,7 @@ CLAIMS = {
 @pytest.mark.parametrize('name', CLAIMS)
 @pytest.mark.parametrize('array', ['ids', 'embedding'])
 @pytest.mark.parametrize('method', [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_what_a_header_claims_is_compared_with_the_bytes(tmp_path, name, array, method):
+def test_a_header_is_compared_with_the_bytes(tmp_path, name, array, method):
     path = tmp_path / 'vectors.npz'
     np.savez(path, ids=np.arange(4), embedding=np.ones((4, 3), np.float32))
     with zipfile.ZipFile(path) as archive:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import sys
 
 import pytest
@@ -16,7 +15,6 @@ from tests.text.chat_data import (
     answer,
     first_text,
     honest,
-    profile_answer,
     recorded,
     some_evidence,
 )
@@ -38,7 +36,7 @@ def stub(monkeypatch):
 
 
 def generate(row):
-    """An engine, of which one answer is cut off and one fails."""
+    """An engine with one answer that is cut off and one that fails."""
     name = first_text(row['messages'])
     assert row['sampling_params'] == {'temperature': 0, 'max_tokens': 50}
     if name == 'user text 1':
@@ -56,7 +54,7 @@ def extractor(model, **options):
     return IntentExtractor(model, progress=False, backoff=0.01, **options)
 
 
-def test_the_file_is_that_of_a_call(stub, out, tmp_path):
+def test_the_file_equals_that_of_a_call(stub, out, tmp_path):
     evidence = [*some_evidence(9), Evidence('user', 'none', ())]
     evidence += [*some_evidence(4, 'item'), Evidence('item', 9, ('user text 3', 'x'))]
     save_evidence(tmp_path / 'shards', evidence[10:], shard_size=2)
@@ -69,7 +67,7 @@ def test_the_file_is_that_of_a_call(stub, out, tmp_path):
     assert not list(tmp_path.glob('*.questions'))
 
 
-def test_what_is_in_the_journal_is_not_asked_again(stub, out):
+def test_answers_in_the_journal_are_not_asked_again(stub, out):
     def stopping(conversation):
         if first_text(conversation) == 'user text 7':
             raise KeyboardInterrupt
@@ -142,28 +140,3 @@ def test_without_ray(monkeypatch, out):
 def test_wrong_arguments(out, name):
     with pytest.raises(ValueError, match=f"'{name}' must be"):
         extractor(honest()).on_ray(some_evidence(1), out, **{name: -1})
-
-
-class Profiles:
-    """It is pickled, so that it holds nothing."""
-
-    def __call__(self, conversations):
-        return [profile_answer(f'Likes {first_text(c)}.') for c in conversations]
-
-    def describe(self):
-        return {'model': 'profiles'}
-
-
-def test_ray_itself(tmp_path):
-    ray = pytest.importorskip('ray')
-    pytest.importorskip('ray.data')
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        out = tmp_path / 'profiles.jsonl'
-        extract = extractor(Profiles(), what='profiles')
-        counts = extract.on_ray(some_evidence(100), out, batch_size=16)['counts']
-    finally:
-        ray.shutdown()
-    assert (counts['ok'], counts['calls']) == (100, 100)
-    profiles = [json.loads(line)['profile'] for line in out.open()]
-    assert profiles == [f'Likes user text {k}.' for k in range(100)]

@@ -44,7 +44,7 @@ def read(paths):
 
 
 def answered(request, content=None, **changes):
-    """A line of a provider's file, as OpenAI writes it."""
+    """A line of a provider's file in OpenAI's format."""
     message = {'role': 'assistant', 'refusal': None}
     message['content'] = good(request['body']) if content is None else content
     body = {
@@ -66,7 +66,7 @@ def write(path, answers):
     return path
 
 
-def test_requests_are_those_of_a_call_within_bounds(out, requests):
+def test_requests_equal_those_of_a_call_within_bounds(out, requests):
     evidence = [*NODES, Evidence('user', 'none', ()), Evidence('user', 'again', ('x',))]
     evidence += [Evidence('user', 'twin', ('x',))]
     paths = extractor(max_tokens=9).write_batch(evidence, out, requests, max_requests=4)
@@ -105,7 +105,7 @@ def test_answers_in_pieces_and_in_any_order(out, requests, tmp_path):
         warnings.simplefilter('error')
         counts = extract.read_batch(NODES, out, pieces[:1])
         assert (counts['ok'], counts['missing']) == (4, 6) and not out.exists()
-        counts = extract.read_batch(NODES, out, pieces)  # The first one again.
+        counts = extract.read_batch(NODES, out, pieces)  # The first file again.
     assert (counts['ok'], counts['missing'], counts['calls']) == (10, 0, 10)
     assert (counts['prompt_tokens'], counts['answer_tokens']) == (1000, 200)
     records, manifest = load_intents(out)
@@ -116,7 +116,7 @@ def test_answers_in_pieces_and_in_any_order(out, requests, tmp_path):
     assert extract(NODES, out)['counts']['calls'] == 10  # No call to a dead server.
 
 
-def test_the_file_is_that_of_a_call(out, requests, tmp_path):
+def test_the_file_equals_that_of_a_call(out, requests, tmp_path):
     def reply(conversation):
         return good({'messages': conversation})
 
@@ -129,7 +129,7 @@ def test_the_file_is_that_of_a_call(out, requests, tmp_path):
     assert out.read_bytes() == (tmp_path / 'called.jsonl').read_bytes()
 
 
-def test_what_failed_is_kept_for_another_try(out, requests, tmp_path):
+def test_failures_are_kept_for_another_try(out, requests, tmp_path):
     extract = extractor()
     lines = read(extract.write_batch(NODES[:7], out, requests))
     expired = {'code': 'batch_expired', 'message': 'not in time'}
@@ -164,7 +164,7 @@ def test_what_failed_is_kept_for_another_try(out, requests, tmp_path):
     assert (counts['ok'], counts['failed'], counts['calls']) == (7, 0, 9)
 
 
-def test_a_good_answer_stays(out, requests, tmp_path):
+def test_a_valid_answer_is_kept(out, requests, tmp_path):
     extract = extractor()
     (line,) = read(extract.write_batch(NODES[:1], out, requests))
     other = good(line['body']).replace('2 texts say so', 'another one')
@@ -181,7 +181,7 @@ def test_profiles_and_bare_responses(out, requests, tmp_path):
     lines = read(extract.write_batch(NODES, out, requests))
     assert 'profile' in lines[0]['body']['messages'][1]['content']
     answers = [answered(line, profile_answer('Likes tea.')) for line in lines]
-    for each in answers:  # As vllm run-batch had it.
+    for each in answers:  # The format of vllm run-batch.
         each['response'] = each['response']['body']
     path = write(tmp_path / 'a.jsonl', answers)
     assert extract.read_batch(NODES, out, [path])['ok'] == 10
@@ -229,7 +229,7 @@ def test_answers_of_another_model_or_text_are_foreign(out, requests, tmp_path):
     assert not out.with_suffix('.sqlite').exists()
 
 
-def test_a_file_with_a_mark_of_its_encoding_or_without_its_end(out, requests, tmp_path):
+def test_a_file_with_a_byte_order_mark_or_without_its_end(out, requests, tmp_path):
     extract = extractor()
     answers = map(answered, read(extract.write_batch(NODES, out, requests)))
     path = write(tmp_path / 'a.jsonl', answers)

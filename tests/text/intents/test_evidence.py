@@ -27,7 +27,7 @@ from tests.layouts import (
 
 
 def shop(reviews=False):
-    """Two users and four items; user 0 knows items 0, 1, 2, user 1 items 2, 3."""
+    """Two users and four items. User 0 chose items 0, 1, 2, and user 1 items 2, 3."""
     data = HeteroData()
     data['user'].num_nodes, data['item'].num_nodes = 2, 4
     data['user'].id, data['item'].id = torch.tensor([7, 8]), ['a', 'b', 'c', 'd']
@@ -47,7 +47,7 @@ def texts(data, side, **options):
     return [each.texts for each in choose_evidence(data, side, **options)]
 
 
-def test_a_user_is_what_was_chosen_newest_first():
+def test_evidence_of_a_user_is_newest_first():
     evidence = choose_evidence(shop(), 'user')
     assert len(evidence) == 2
     assert evidence[0] == Evidence(
@@ -57,11 +57,11 @@ def test_a_user_is_what_was_chosen_newest_first():
     assert evidence[0:1] == [evidence[0]]
 
 
-def test_an_item_is_what_it_says_of_itself():
+def test_evidence_of_an_item_is_its_own_text():
     assert texts(shop(), 'item') == [('apple',), ('bread',), (), ('date',)]
 
 
-def test_reviews_and_ratings_stand_beside_titles():
+def test_reviews_and_ratings_follow_titles():
     data = shop(reviews=True)
     assert texts(data, 'user')[0] == (
         'bread | rating: 1 | review: stale',
@@ -71,10 +71,12 @@ def test_reviews_and_ratings_stand_beside_titles():
     evidence = choose_evidence(data, 'item')
     assert evidence[3].texts == ('date', 'rating: 4.5 | review: sweet thing')
     assert evidence[3].sources == (('item', 'd'), ('user', 8))
-    assert evidence[2].texts == ('rating: 3 | review: cold',)  # A blank one is none.
+    assert evidence[2].texts == (
+        'rating: 3 | review: cold',
+    )  # Blank texts are skipped.
 
 
-def test_ratings_that_are_all_the_same_say_nothing():
+def test_equal_ratings_are_left_out():
     data = shop()
     data['user', 'rates', 'item'].rating = torch.ones(5)
     assert texts(data, 'user')[0] == ('bread', 'apple')
@@ -86,7 +88,7 @@ def test_users_have_texts_of_their_own():
     assert texts(data, 'user')[0] == ('likes food', 'bread', 'apple')
 
 
-def test_held_out_interactions_change_nothing():
+def test_held_out_interactions_have_no_effect():
     data = shop(reviews=True)
     other = copy.copy(data)
     rates = other['user', 'rates', 'item']
@@ -96,7 +98,7 @@ def test_held_out_interactions_change_nothing():
         assert texts(data, side) == texts(other, side)
 
 
-def test_it_works_on_what_splitting_leaves():
+def test_evidence_after_a_split():
     data = shop(reviews=True)
     rates = data['user', 'rates', 'item']
     del rates.val_edge_label_index, rates.test_edge_label_index
@@ -147,7 +149,7 @@ def test_budget():
     assert texts(data, 'user', max_evidence_tokens=7)[0] == ('b' * 28,)
 
 
-def test_hashes_are_of_what_is_said():
+def test_hashes_cover_the_texts():
     first = choose_evidence(shop(), 'user')
     assert evidence_sha256(first) == evidence_sha256(list(first))
     assert evidence_sha256(first) != evidence_sha256(first[:1])
@@ -172,7 +174,7 @@ def test_both_sides_and_how_they_were_chosen():
         choose_evidence(data, ('user', 'user'))
 
 
-def test_lazy_texts_are_asked_for_one_by_one():
+def test_lazy_texts_are_read_one_by_one():
     class Texts:
         asked = 0
 
@@ -224,7 +226,7 @@ def test_wrong_data():
         choose_evidence(data, 'user')
 
 
-def test_node_numbers_stand_for_ids_and_nobody_is_left_out():
+def test_node_numbers_replace_missing_ids_for_all_nodes():
     data = shop()
     del data['user'].id
     data['user'].num_nodes = 3
@@ -250,7 +252,7 @@ def test_the_layouts_of_pyg(layout):
     assert evidence.describe()['sides'] == ['user', item]
 
 
-def test_types_that_are_given():
+def test_given_edge_types():
     data = with_texts(amazon_book())
     data['book', 'has', 'genre'].edge_index = torch.zeros(2, 1).long()
     with pytest.raises(ValueError, match="'edge_type' must name the interactions"):
@@ -268,7 +270,7 @@ def test_types_that_are_given():
             choose_evidence(data, edge_type=types[0], rev_edge_type=wrong)
 
 
-def test_attributes_of_interactions_that_are_no_tensors():
+def test_attributes_of_interactions_that_are_not_tensors():
     data = with_texts(amazon_book())
     rates = data['user', 'rates', 'book']
     for name, value, message in (

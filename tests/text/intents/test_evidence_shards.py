@@ -22,7 +22,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / 'shards'
 
 
-def test_what_is_saved_is_read(folder):
+def test_saved_evidence_is_read(folder):
     evidence = [
         *some_evidence(10),
         Evidence('user', 10, ()),
@@ -44,7 +44,7 @@ def test_what_is_saved_is_read(folder):
     assert shards.describe() is None and 'nodes=12' in repr(shards)
 
 
-def test_how_evidence_was_chosen_is_kept(folder):
+def test_the_options_of_evidence_are_stored(folder):
     data = SyntheticIntents(num_users=9, num_items=12)[0]
     evidence = choose_evidence(data, by='rare', source='profile_text', unsplit=True)
     save_evidence(folder, evidence)
@@ -65,7 +65,7 @@ def test_one_group_is_in_memory(folder, monkeypatch):
     assert len(shards._chunk[1]) <= 3
 
 
-def test_files_of_others(folder):
+def test_files_from_other_tools(folder):
     folder.mkdir()
     table = pa.table(
         {'n': [1, 2], 'texts': [['a'], None], 'side': ['user'] * 2, 'id': ['x', 'y']}
@@ -101,7 +101,7 @@ def test_wrong_folders(folder):
     with pytest.raises(ValueError, match="ids of one type for 'user'"):
         save_evidence(folder, mixed)
     assert not folder.exists()
-    save_evidence(folder, some_evidence(2))  # In spite of what was left.
+    save_evidence(folder, some_evidence(2))  # Despite leftover files.
     with pytest.raises(ValueError, match="'folder' must not exist"):
         save_evidence(folder, some_evidence(2))
     parquet.write_table(pa.table({'id': [1], 'side': ['user']}), folder / 'b.parquet')

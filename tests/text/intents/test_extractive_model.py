@@ -50,11 +50,11 @@ def test_an_intent_is_shared():
     titles = ('Mary at war', 'Comedy at war', 'Comedy at sea')
     corpus += [Evidence('item', k, (title,)) for k, title in enumerate(titles)]
     model = ExtractiveModel(corpus)
-    # Every user has met Mary, in one item; the same goes for the sea.
+    # Every user has Mary and the sea, each in one item.
     names = [intent['name'] for intent in ask(model, ['Mary at war', 'Comedy at sea'])]
     assert sorted(names) == ['comedy', 'war']
     assert ask(model, ['Mary at war'])[0]['reason'] == 'alone'
-    # They remain where a node has no others.
+    # They remain if a node has no other terms.
     assert [intent['name'] for intent in ask(model, ['Mary, the sea'])] == [
         'mary',
         'sea',
@@ -66,7 +66,7 @@ def test_an_intent_is_shared():
     ]
 
 
-def test_a_side_without_texts_has_no_say():
+def test_a_side_without_texts_does_not_count():
     corpus = [Evidence('user', k, (f'Mary{"abc"[k]} at war',)) for k in range(3)]
     model = ExtractiveModel([*corpus, Evidence('item', 0, ('12',))])
     assert [intent['name'] for intent in ask(model, corpus[0].texts)] == ['war']
@@ -83,7 +83,7 @@ def test_every_node_with_a_text_ends_with_valid_intents(tmp_path):
     assert (tmp_path / 'again.jsonl').read_bytes() == content
 
 
-def test_it_says_that_it_is_no_language_model():
+def test_the_description_names_no_language_model():
     described = ExtractiveModel(CORPUS).describe()
     assert described['language_model'] is False
     assert 'not a language model' in described['note']

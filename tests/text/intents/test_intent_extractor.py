@@ -88,13 +88,13 @@ def test_node_types_of_any_name_get_the_prompt_of_their_role(out):
     assert prompts == {'movie': Prompt.packaged('item').describe()}
 
 
-def test_prompts_are_those_of_this_evidence(out):
+def test_the_manifest_lists_the_prompts_in_use(out):
     extract = extractor(honest())
     for role in ('item', 'user'):
         evidence = [replace(each, side='node', role=role) for each in some_evidence(2)]
         manifest = extract(evidence, out)
         assert manifest['prompts'] == {'node': Prompt.packaged(role).describe()}
-        assert manifest['counts']['calls'] == 2  # Another prompt asks anew.
+        assert manifest['counts']['calls'] == 2  # A different prompt is a new question.
     assert extract.prompts is None
     given = {'user': Prompt.packaged('item'), 'item': Prompt.packaged('user')}
     extract = extractor(honest(), prompts=given)
@@ -107,7 +107,7 @@ def test_prompts_are_those_of_this_evidence(out):
         extract(evidence, out)
 
 
-def test_what_was_answered_is_not_asked_again(out):
+def test_answered_questions_are_not_asked_again(out):
     evidence = some_evidence(6)
     first = honest()
     extractor(first)(evidence[:4], out)
@@ -125,7 +125,7 @@ def test_what_was_answered_is_not_asked_again(out):
 
 
 @pytest.mark.parametrize('change', ['model', 'prompt', 'texts', 'max_intents'])
-def test_whatever_changes_the_question_asks_again(out, tmp_path, change):
+def test_a_changed_question_is_asked_again(out, tmp_path, change):
     evidence = some_evidence(2)
     extractor(honest())(evidence, out)
     model, options = honest('another' if change == 'model' else 'fake'), {}
@@ -148,7 +148,7 @@ def test_nodes_with_the_same_texts_are_asked_about_once(out):
     assert len(model.conversations) == 1
 
 
-def test_a_damaged_answer_is_asked_for_again(out):
+def test_a_damaged_answer_is_asked_again(out):
     import sqlite3
 
     evidence = some_evidence(4)
@@ -163,7 +163,7 @@ def test_a_damaged_answer_is_asked_for_again(out):
 
 
 def test_a_million_nodes_are_never_in_memory_as_texts(out):
-    class Lazy(list):  # Evidence is asked for by index and iterated over, no more.
+    class Lazy(list):  # Evidence is only indexed and iterated over.
         def __add__(self, other):
             raise AssertionError
 
@@ -177,7 +177,7 @@ def profiles(name='fake'):
     return FakeModel(lambda c: profile_answer(f'Likes {first_text(c)}.'), name)
 
 
-def test_profiles_by_the_same_machinery(out):
+def test_profiles(out):
     evidence = [*some_evidence(3), Evidence('user', 'none', ())]
     assert extractor(profiles(), what='profiles').estimate(evidence, out)['calls'] == 3
     manifest = extractor(profiles(), what='profiles')(evidence, out)
@@ -195,7 +195,7 @@ def test_profiles_by_the_same_machinery(out):
     assert model.conversations == [] and out.read_bytes() == content
 
 
-def test_intents_are_no_answer_where_a_profile_is_asked_for(out):
+def test_intents_do_not_answer_a_question_for_a_profile(out):
     answers = [answer('x'), profile_answer('mended'), answer('y'), answer('z')]
     model = FakeModel(lambda conversation: answers.pop(0))
     extract = extractor(model, what='profiles', concurrency=1)
@@ -205,10 +205,10 @@ def test_intents_are_no_answer_where_a_profile_is_asked_for(out):
     assert second.status == 'failed' and 'profile: Field required' in second.reason
 
 
-def test_one_journal_holds_both(out):
+def test_one_journal_stores_intents_and_profiles(out):
     evidence = some_evidence(2)
     extractor(honest())(evidence, out)
-    prompts = {'user': Prompt.packaged('user')}  # The same one, by mistake.
+    prompts = {'user': Prompt.packaged('user')}  # The same prompt, by mistake.
     extractor(profiles(), what='profiles', prompts=prompts)(evidence, out)
     assert load_intents(out).records[0].profile == 'Likes user text 0.'
     model = honest()
@@ -232,7 +232,7 @@ def test_a_malformed_answer_is_repaired_once(out):
     assert 'cannot be used' in repair[3]['content']
 
 
-def test_what_stays_malformed_fails_with_its_reason_and_is_asked_in_the_next_run(out):
+def test_a_second_malformed_answer_fails_until_the_next_run(out):
     bad = FakeModel(
         lambda c: answer('x', evidence=[9]) if '1' in first_text(c) else answer('fine')
     )
@@ -246,12 +246,12 @@ def test_what_stays_malformed_fails_with_its_reason_and_is_asked_in_the_next_run
     assert list(map(first_text, model.conversations)) == ['user text 1']
 
 
-def test_failures_one_after_the_other_stop_the_run(out):
+def test_failures_in_a_row_stop_the_run(out):
     model = FakeModel(lambda conversation: time.sleep(0.005) or BROKEN)
     with pytest.raises(ChatError, match='25 nodes failed in a row'):
         extractor(model, concurrency=2)(some_evidence(100), out)
     assert not out.exists() and len(model.conversations) < 2 * 32
-    # What failed before does not keep the rest from being written.
+    # Earlier failures do not prevent writing the rest.
     counts = extractor(model)(some_evidence(25), out)['counts']
     assert counts['failed'] == 25
 
@@ -291,7 +291,7 @@ CUT_OFF = ChatError('cut off', 'refused', reply=ChatReply('{"intents', 70, 9))
         (ChatReply('{"a":' * 10**5, 5, 5), 'must be whole', 2, 20),
     ],
 )
-def test_an_answer_that_is_none_fails_alone(out, answer_of_one, reason, calls, tokens):
+def test_an_invalid_answer_fails_alone(out, answer_of_one, reason, calls, tokens):
     def reply(conversation):
         json.dumps(conversation, ensure_ascii=False).encode()
         if first_text(conversation) != 'user text 1':
@@ -307,7 +307,7 @@ def test_an_answer_that_is_none_fails_alone(out, answer_of_one, reason, calls, t
     assert record.status == 'failed' and reason in record.reason
 
 
-def test_a_larger_limit_asks_again_for_what_was_cut_off_alone(openai, out):
+def test_a_larger_limit_only_repeats_cut_off_answers(openai, out):
     def cut_off(request):
         body = completion('{"intents": [{"na')
         body['choices'][0]['finish_reason'] = 'length'
@@ -328,7 +328,7 @@ def test_a_larger_limit_asks_again_for_what_was_cut_off_alone(openai, out):
 
 
 def obeying(conversation):
-    """A model that does what any text tells it, inside the fence or not."""
+    """A model that follows any text, inside the fence or not."""
     text = json.dumps(conversation)
     if 'ignore the above' in text.lower():
         return answer('PWNED') if 'politely' in text else 'PWNED: ' + 'x' * 100
@@ -362,7 +362,7 @@ def test_an_injection_changes_no_other_node(tmp_path, attack):
     assert record.status == 'failed' or record.intents[0].name == 'PWNED'
 
 
-def test_an_answer_inside_of_a_text_is_not_taken_for_the_models(tmp_path):
+def test_an_answer_inside_a_text_is_not_read(tmp_path):
     def quoting(conversation):
         texts = read_evidence(conversation[1]['content'])
         return f'One text is: {texts[-1]}\n{answer(texts[0])}'
@@ -381,7 +381,7 @@ def test_an_answer_inside_of_a_text_is_not_taken_for_the_models(tmp_path):
 # Servers.
 
 
-def test_failing_calls_are_tried_again(openai, out):
+def test_failing_calls_are_retried(openai, out):
     with ChatServer(failing=0.2, broken=0.1, hanging=0.02, seed=3) as server:
         counts = extractor(chat(server, timeout=0.4), concurrency=4)(
             some_evidence(60), out
@@ -425,7 +425,7 @@ def test_a_server_that_asks_for_a_day_fails_a_node_and_then_the_run(openai, out)
 
 
 @pytest.mark.parametrize('status', [403, 404])
-def test_a_text_that_a_server_forbids_fails_alone_at_every_run(openai, out, status):
+def test_a_text_that_a_server_forbids_fails_alone_in_every_run(openai, out, status):
     def reply(request):
         if 'user text 3' in request['messages'][-1]['content']:
             return status, {}, {'error': {'message': 'input was flagged'}}
@@ -457,7 +457,7 @@ def test_a_conversation_that_is_refused_fails_alone(openai, out):
     assert 'too long' in load_intents(out).records[0].reason
 
 
-def test_a_dead_server_ends_the_run_and_keeps_what_was_answered(openai, out):
+def test_a_dead_server_ends_the_run_and_keeps_all_answers(openai, out):
     with ChatServer() as server:
         model = chat(server)
         extractor(model)(some_evidence(5), out)
@@ -468,15 +468,15 @@ def test_a_dead_server_ends_the_run_and_keeps_what_was_answered(openai, out):
     assert len(recorded(out.with_suffix('.sqlite'))) == 5
 
 
-def test_requests_a_minute(out):
+def test_requests_per_minute(out):
     times = []
     model = FakeModel(lambda c: times.append(time.monotonic()) or answer('x'))
     extractor(model, rpm=3000)(some_evidence(10), out)
     assert times[-1] - times[0] >= 9 * 0.02 - 0.03
 
 
-def test_tokens_a_minute(out):
-    # The first call is planned with more than it takes, the others wait for its 300.
+def test_tokens_per_minute(out):
+    # The first call uses less than planned. The others wait for its 300 tokens.
     model = FakeModel(lambda c: ChatReply(answer('x'), 200, 100))
     start = time.monotonic()
     extractor(model, tpm=600_000, concurrency=4)(some_evidence(8), out)
@@ -521,7 +521,7 @@ def test_killed_again_and_again_it_ends_with_the_same_file(openai, tmp_path):
     assert asked_again == []
     sizes = [len(known) for known, _ in kept]
     assert sizes == sorted(sizes) and 0 < sizes[-1] < NODES
-    # At most one for each thread that was killed.
+    # At most one for each killed thread.
     assert len(server.answered) - len(set(server.answered)) <= 5 * 2 * 4
 
 
@@ -536,7 +536,7 @@ def test_ctrl_c_stops_cleanly(openai, out, tmp_path):
         assert child.exitcode not in (0, None)
         assert 'KeyboardInterrupt' in errors.read_text()
         assert 'Exception in thread' not in errors.read_text() and not out.exists()
-        # Answers that were on their way were waited for.
+        # The run waited for pending answers.
         assert len(recorded(out.with_suffix('.sqlite'))) == len(server.requests)
 
 
@@ -571,7 +571,7 @@ def test_no_secret_anywhere(openai, out, caplog, capfd):
     assert not any(KEY.encode() in path.read_bytes() for path in files)
 
 
-def test_an_estimate_calls_nobody_and_writes_nothing(openai, monkeypatch, out):
+def test_an_estimate_makes_no_call_and_writes_nothing(openai, monkeypatch, out):
     monkeypatch.delenv('OPENAI_API_KEY')
     model = OpenAIChat('small', 'http://127.0.0.1:9/v1')
     extract = extractor(model, prompt_price=0.1, answer_price=1)
@@ -584,7 +584,7 @@ def test_an_estimate_calls_nobody_and_writes_nothing(openai, monkeypatch, out):
     assert list(out.parent.iterdir()) == []
 
 
-def test_an_estimate_knows_what_was_answered(out):
+def test_an_estimate_leaves_out_answered_questions(out):
     extractor(honest())(some_evidence(3), out)
     assert extractor(honest()).estimate(some_evidence(5), out)['calls'] == 2
 
@@ -593,7 +593,7 @@ def test_without_prices_the_cost_is_unknown(out):
     assert extractor(honest()).estimate(some_evidence(2), out)['cost'] is None
 
 
-def test_costs_are_counted_by_what_the_server_says(openai, out):
+def test_costs_use_the_token_counts_of_the_server(openai, out):
     with ChatServer() as server:
         server.script = [lambda r: BROKEN, good]
         extract = extractor(chat(server), prompt_price=1, answer_price=10)
@@ -635,7 +635,7 @@ def test_wrong_input(out, tmp_path):
         extractor(honest())(some_evidence(1), out)
 
 
-def test_two_runs_at_a_time_do_not_ask_for_the_same(out, tmp_path):
+def test_two_runs_cannot_share_a_journal_at_once(out, tmp_path):
     second = honest('second')
     errors = []
 
@@ -648,10 +648,10 @@ def test_two_runs_at_a_time_do_not_ask_for_the_same(out, tmp_path):
 
     extractor(FakeModel(reply))(some_evidence(1), out)
     assert len(errors) == 1 and second.conversations == []
-    with Journal(out.with_suffix('.sqlite')):  # Before a word is written, too.
+    with Journal(out.with_suffix('.sqlite')):  # Also before anything is written.
         with pytest.raises(OSError, match='is in use by another run'):
             extractor(second).estimate(some_evidence(1), out)
-    # Afterwards it is free.
+    # Then the journal is free again.
     extractor(second)(
         some_evidence(1), tmp_path / 'other.jsonl', out.with_suffix('.sqlite')
     )

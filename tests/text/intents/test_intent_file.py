@@ -22,14 +22,14 @@ def path(tmp_path):
     return tmp_path / 'intents.jsonl'
 
 
-def test_records_come_back(path):
+def test_saved_records_are_loaded(path):
     records, manifest = load_intents(path, expect={'model': {'model': 'm'}})
     assert records == RECORDS and set(manifest) == {'model', 'intents_sha256'}
     assert path.read_bytes().isascii() and path.read_bytes().count(b'\n') == 2
     assert path.with_suffix('.manifest.json').read_text().endswith('\n}\n')
 
 
-def test_what_does_not_belong_together(path):
+def test_files_that_do_not_belong_together(path):
     with pytest.raises(ValueError, match=r"'expect' must agree .* which has model"):
         load_intents(path, expect={'model': 'n'})
     path.write_bytes(path.read_bytes().replace(b'why', b'not'))
@@ -44,7 +44,7 @@ def test_what_does_not_belong_together(path):
         load_intents(path)
 
 
-def test_nothing_is_left_of_what_fails(tmp_path):
+def test_a_failed_save_leaves_nothing(tmp_path):
     def broken():
         yield RECORDS[0]
         raise RuntimeError
@@ -103,7 +103,7 @@ def without(value, name):
         (RECORD | {'reason': float('nan')}, 'holds NaN'),
     ],
 )
-def test_lines_that_are_no_records(path, line, message):
+def test_lines_that_are_not_records(path, line, message):
     other = json.dumps(RECORDS[1].to_dict()).encode()
     rewrite(path, other, json.dumps(line).encode())
     with pytest.raises(
@@ -115,26 +115,26 @@ def test_lines_that_are_no_records(path, line, message):
 @pytest.mark.parametrize(
     'line', [b'', b'{"side": "us', b'{"a":' * 10**5, b'\xff', b'9' * 10**5]
 )
-def test_lines_that_are_no_json(path, line):
+def test_lines_that_are_not_json(path, line):
     rewrite(path, json.dumps(RECORD).encode(), line)
     with pytest.raises(ValueError, match='jsonl, line 2, is not a record'):
         load_intents(path)
 
 
-def test_a_node_that_is_there_twice(path):
+def test_a_node_with_two_records(path):
     rewrite(path, *[json.dumps(RECORD).encode()] * 2)
     with pytest.raises(ValueError, match=r'line 2, .* the user 1 has two records'):
         load_intents(path)
 
 
 @pytest.mark.parametrize('text', ['null', '[1]', '3', '{"a": NaN}', '{"a":' * 10**5])
-def test_manifests_that_are_none(path, text):
+def test_invalid_manifests(path, text):
     path.with_suffix('.manifest.json').write_text(text)
     with pytest.raises(ValueError, match=r'manifest\.json is damaged'):
         load_intents(path)
 
 
-def test_a_manifest_that_json_lacks(tmp_path):
+def test_a_manifest_that_json_cannot_represent(tmp_path):
     with pytest.raises(ValueError, match="'manifest' must hold JSON values"):
         save_intents(tmp_path / 'intents.jsonl', RECORDS, {'a': float('inf')})
     assert list(tmp_path.iterdir()) == []

@@ -35,7 +35,7 @@ def test_intents():
 @pytest.mark.parametrize(
     'around', ['{}', '```json\n{}\n```', 'Sure:\n{}', '<think>hm</think> {}\nDone.']
 )
-def test_words_around_the_object_are_passed_over(around):
+def test_words_around_the_object_are_ignored(around):
     answer = around.replace('{}', json.dumps({'intents': [given()]}))
     assert read_answer(answer, 3, 2)[0].name == 'calm'
 
@@ -63,7 +63,7 @@ def test_words_around_the_object_are_passed_over(around):
         ('calm', 'intents'),
     ],
 )
-def test_what_does_not_fit_is_refused(intents, message):
+def test_invalid_intents_are_refused(intents, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_answer(json.dumps({'intents': intents}), 3, 2)
     assert len(str(caught.value)) <= 500 and '\n' not in str(caught.value)
@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_refused(intents, message):
         '{' * 9999 + '}' * 9999,
     ],
 )
-def test_what_is_no_json_is_refused(answer):
+def test_invalid_json_is_refused(answer):
     with pytest.raises(ValueError, match=r'JSON|intents|steps'):
         read_answer(answer, 3, 2)
 
@@ -102,7 +102,7 @@ FORM = json.dumps({'intents': [given(name='a few words', reason='...')]})
         f'{OK}\n{OK.replace(": ", ":")}',
         f'{OK}\n{TURNED}',
         f'I have read {{1}} and {{"a": 2}}:\n{OK}',
-        f'{{{OK}}}',  # As templates of Python escape it.
+        f'{{{OK}}}',  # Escaped as in Python format strings.
         f'{{"intents": [{{"name": "cut\n{OK}',
         f'<think>{DRAFT}</think>{OK}',
         f'[{OK}]',
@@ -116,7 +116,7 @@ FORM = json.dumps({'intents': [given(name='a few words', reason='...')]})
         f'The reasons lead to this answer: {OK}',
     ],
 )
-def test_a_good_answer_is_not_refused(answer):
+def test_a_valid_answer_is_not_refused(answer):
     (intent,) = read_answer(answer, 3, 2)
     assert intent.name == '<think> {'
 
@@ -159,13 +159,13 @@ def test_a_good_answer_is_not_refused(answer):
         ('\ud800\0', 'must hold a JSON object, got none'),
     ],
 )
-def test_what_has_no_one_meaning_is_refused(answer, message):
+def test_an_ambiguous_answer_is_refused(answer, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_answer(answer, 3, 2)
     str(caught.value).encode()
 
 
-def test_a_record_is_itself_again():
+def test_a_record_survives_a_round_trip():
     record = IntentRecord(
         'user', 'ü', 'ok', read(given()), '', (('item', 3), ('item', 'b')), 'ab12'
     )
@@ -174,7 +174,7 @@ def test_a_record_is_itself_again():
     assert IntentRecord.from_dict(failed.to_dict()) == failed
 
 
-def test_a_record_cites_texts_that_it_has():
+def test_a_record_only_cites_its_texts():
     record = IntentRecord('user', 1, 'ok', read(given()), '', (('item', 3),) * 2)
     value = json.loads(json.dumps(record.to_dict()))
     value['intents'][0]['evidence'] = [1, 3]
@@ -198,7 +198,7 @@ def test_without_pydantic(monkeypatch):
         '{"result": {"profile": "Likes tea."}}',
     ],
 )
-def test_profiles_around_which_there_are_other_things(answer):
+def test_profiles_with_other_text_around_them(answer):
     assert read_profile(answer) == 'Likes tea.'
 
 
@@ -221,7 +221,7 @@ def test_profiles_around_which_there_are_other_things(answer):
         ('no', 'must hold a JSON object, got none'),
     ],
 )
-def test_answers_that_hold_no_profile(answer, message):
+def test_answers_without_a_profile(answer, message):
     with pytest.raises(ValueError, match=message):
         read_profile(answer)
 

@@ -46,7 +46,7 @@ def test_counts_of_a_question_add_up(path):
         }
 
 
-def test_answers_are_counted_where_nobody_writes(path):
+def test_answers_are_counted_unless_locked(path):
     assert count_answers(path.with_name('none.sqlite')) is None
     with Journal(path) as journal:
         for key, entry in zip(KEYS, (ENTRY, JournalEntry((), 'no'), ENTRY)):
@@ -83,7 +83,7 @@ def test_profiles(path):
         "content = x'00'",
     ],
 )
-def test_a_damaged_entry_is_named_and_asked_for_again(path, change_of):
+def test_a_damaged_entry_is_reported_and_asked_again(path, change_of):
     fill(path)
     change(path, f'UPDATE outcomes SET {change_of} WHERE key = ?')
     with pytest.warns(UserWarning, match=r'1 of 3 entries in .*intents\.sqlite are'):
@@ -119,7 +119,7 @@ def test_a_damaged_file_is_rescued(path, seed):
 
 
 @pytest.mark.parametrize('place', [20, 28, 100, 105, 110, 4096, 4100])
-def test_one_damaged_byte_costs_no_entry(path, place):
+def test_one_damaged_byte_loses_no_entry(path, place):
     fill(path, 300)
     content = bytearray(path.read_bytes())
     content[place] ^= 0xFF
@@ -139,7 +139,7 @@ def test_damaged_entries_of_a_damaged_file_are_counted(path):
         assert len(read(path, KEYS)) == 299
 
 
-def test_a_file_of_which_nothing_can_be_read_stays_as_it_is(path):
+def test_an_unreadable_file_stays_unchanged(path):
     fill(path, 300)
     content = path.read_bytes()[:4096]
     path.write_bytes(content)
@@ -149,7 +149,7 @@ def test_a_file_of_which_nothing_can_be_read_stays_as_it_is(path):
     assert not list(path.parent.glob('*rescued*'))
 
 
-def test_a_file_that_was_cut_off_is_rescued(path):
+def test_a_truncated_file_is_rescued(path):
     fill(path, 300)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
@@ -164,14 +164,14 @@ def test_a_file_that_was_cut_off_is_rescued(path):
 @pytest.mark.parametrize(
     'content', [b'no database' * 99, b'SQLite format 3\0' + b'x' * 99]
 )
-def test_a_file_that_never_was_a_journal_stays_as_it_is(path, content):
+def test_a_file_that_is_not_a_journal_stays_unchanged(path, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="'journal' must be a SQLite database"):
         read(path)
     assert path.read_bytes() == content and len(list(path.parent.iterdir())) == 1
 
 
-def test_a_count_below_zero_is_damaged_whatever_its_checksum(path):
+def test_a_negative_count_is_damaged_despite_its_checksum(path):
     with Journal(path) as journal:
         for key, place in zip(KEYS, (2, 3, 4)):
             journal.write(key, ENTRY._make([*ENTRY[:place], -1, *ENTRY[place + 1 :]]))

@@ -39,7 +39,7 @@ def test_packaged_prompts_for_profiles(side):
         Prompt.packaged(side, 'poems')
 
 
-def test_a_prompt_of_ones_own(tmp_path):
+def test_a_custom_prompt(tmp_path):
     path = tmp_path / 'mine.md'
     path.write_text(FORM)
     prompt = Prompt(path)
@@ -83,7 +83,7 @@ TEXTS = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(TEXTS)
-def test_no_text_ends_the_fence(texts):
+def test_no_text_closes_the_fence(texts):
     content = Prompt.packaged('user').messages(texts, 5)[1]['content']
     empty = Prompt.packaged('user').messages([], 5)[1]['content']
     assert content.count('<evidence>') == content.count('</evidence>') == 1

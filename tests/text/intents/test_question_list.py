@@ -34,7 +34,7 @@ def test_questions_in_the_order_of_nodes():
         assert found.evidence_sha256 == evidence_sha256(evidence)
 
 
-def test_a_node_of_two_types_is_two_nodes():
+def test_the_same_id_in_two_node_types_is_two_nodes():
     with listed([*some_evidence(1), *some_evidence(1, 'item')]) as found:
         assert found.counts()['nodes'] == 2
     evidence = [Evidence('user', 1, ()), Evidence('user', '1', ())]
