@@ -1,5 +1,4 @@
-r"""Pure functions on tensors: no state, and no randomness but from the generator that
-is passed in or torch's own."""
+r"""Pure functions on tensors: losses, propagation, dropout and ranking."""
 
 from .alignment_uniformity_loss import alignment_uniformity_loss
 from .approximation_error import ApproximationError, approximation_error

@@ -80,8 +80,9 @@ def approximation_error(
         >>> import torch
         >>> from pyg_irllrec.functional import approximation_error
         >>> query, keys = torch.randn(50, 16), torch.randn(80, 16)
-        >>> error = approximation_error(query, keys, temperature=0.2)
-        >>> bool(error.loss < 0.2)
+        >>> low = approximation_error(query, keys, temperature=0.2)
+        >>> high = approximation_error(query, keys, temperature=1.0)
+        >>> bool(low.loss > high.loss)
         True
     """
     check_matrix('query', query)

@@ -32,7 +32,7 @@ def edge_dropout(
         >>> from pyg_irllrec.functional import edge_dropout
         >>> generator = torch.Generator().manual_seed(0)
         >>> edge_dropout(torch.ones(6), p=0.5, generator=generator)
-        tensor([...])
+        tensor([0., 1., 0., 0., 0., 1.])
     """
     check_vector('edge_weight', edge_weight)
     check_fraction('p', p)

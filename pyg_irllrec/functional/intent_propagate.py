@@ -51,7 +51,7 @@ def intent_propagate(
 
             - :obj:`"eager"` gathers :math:`|\mathcal{E}| \times F` values, and has
               derivatives of every order. The others have first derivatives only, and
-              raise an error for second ones.
+              raise an error for second derivatives.
             - :obj:`"csr"` uses sparse products, on every device, in
               :math:`O(|\mathcal{E}| + |\mathcal{V}| F)` memory. They need edges sorted
               by target: the first call with an adjacency sorts them, and the result is

@@ -43,8 +43,9 @@ def node_dropout(
         >>> from pyg_irllrec.functional import node_dropout
         >>> edge_index = torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]])
         >>> generator = torch.Generator().manual_seed(0)
+        >>> # Drops the nodes 2 and 3.
         >>> node_dropout(edge_index, torch.ones(4), 4, p=0.3, generator=generator)
-        tensor([...])
+        tensor([1., 0., 0., 0.])
     """
     check_vector('edge_weight', edge_weight)
     check_edge_index(edge_index, edge_weight)

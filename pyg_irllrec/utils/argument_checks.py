@@ -80,7 +80,7 @@ def is_iterable(value: object) -> TypeGuard[Iterable[Any]]:
 def each_of(name: str, values: Iterable[Any], cls: type[T]) -> Iterator[T]:
     r"""Yield the values. Raise a :class:`ValueError` at the first that is not a
     :obj:`cls`, or if :obj:`values` is not an iterable."""
-    kind = 'texts' if cls is str else f'objects of {cls.__name__}'
+    kind = 'texts' if cls is str else f'{cls.__name__} objects'
     if not is_iterable(values):
         got = 'a single text' if isinstance(values, str) else type(values).__name__
         raise ValueError(f"'{name}' must be a list of {kind}, got {got}")

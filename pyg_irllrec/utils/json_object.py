@@ -38,7 +38,7 @@ def _to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f'its JSON holds {constant}, which is not a number of JSON')
+    raise ValueError(f'its JSON holds {constant}, which JSON does not allow')
 
 
 def _float(digits: str) -> float:

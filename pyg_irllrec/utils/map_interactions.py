@@ -55,7 +55,7 @@ def map_interactions(
         ...     user={'id': ['eve', 'ann'], 'num_nodes': 2},
         ...     item={'id': ['book', 'film'], 'num_nodes': 2},
         ... )
-        >>> map_interactions(source, target)  # Without those of Bob.
+        >>> map_interactions(source, target)  # 'bob' is not in it.
         tensor([[1, 0],
                 [0, 1]])
     """

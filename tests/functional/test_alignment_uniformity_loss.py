@@ -15,7 +15,7 @@ def rows(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize('weight', [0.0, 0.5])
-def test_equals_the_paper_for_nodes_that_differ(weight):
+def test_equals_the_paper_for_distinct_nodes(weight):
     user, item = rows(4, 3), rows(5, 3, seed=1)
     left, right = F.normalize(user), F.normalize(item)
     align = (left[PAIRS[0]] - right[PAIRS[1]]).norm(dim=1).square().mean()
@@ -46,7 +46,7 @@ def test_gradients_and_a_single_user():
 @pytest.mark.parametrize('max_users', [3, 4, 9])
 @pytest.mark.parametrize('pairs', [PAIRS, PAIRS[:, :1], PAIRS[:, [1, 3]]], ids=str)
 def test_a_fixed_number_of_users_changes_nothing(pairs, max_users):
-    """Nor do pairs that stand there again and count nothing."""
+    """Repeated pairs of weight 0 change nothing either."""
     user, item = rows(4, 3).requires_grad_(), rows(5, 3, seed=1).requires_grad_()
     weight = torch.linspace(1, 2, pairs.size(1))
     loss = alignment_uniformity_loss(user, item, pairs, weight=weight)
@@ -62,7 +62,7 @@ def test_a_fixed_number_of_users_changes_nothing(pairs, max_users):
     )
 
 
-def test_weights_are_those_of_a_mean():
+def test_weights_give_a_weighted_mean():
     user, item, count = rows(4, 3), rows(5, 3, seed=1), torch.tensor([2, 1, 0, 1])
     loss = alignment_uniformity_loss(user, item, PAIRS, weight=count)
     repeated = PAIRS.repeat_interleave(count, dim=1)

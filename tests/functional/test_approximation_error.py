@@ -26,7 +26,7 @@ def gradient(query: Tensor, key: Tensor, **options: Any) -> Tensor:
 @pytest.mark.parametrize('impl', IMPLS)
 @pytest.mark.parametrize('temperature', [0.5, 1.0, 10.0])
 @pytest.mark.parametrize('common', [0.0, 2.0])
-def test_both_are_close_to_exact(common, temperature, impl):
+def test_approximations_are_close_to_exact(common, temperature, impl):
     query, key = rows(2, 2000, 32, seed=0) + common * rows(32, seed=1)
     close = info_nce(query, key, temperature=temperature, impl=impl)
     exact = info_nce(query, key, temperature=temperature)
@@ -40,7 +40,7 @@ def test_both_are_close_to_exact(common, temperature, impl):
 @pytest.mark.parametrize('eps', [0.0, 1e-2])
 @pytest.mark.parametrize('other_keys', [False, True])
 @pytest.mark.parametrize('weighted', [False, True])
-def test_passes_over_blocks_equal_the_formula(
+def test_block_passes_equal_the_formula(
     weighted, other_keys, eps, reduction, monkeypatch
 ):
     monkeypatch.setattr(info_nce_moments_sum, 'ROWS', 7)
@@ -70,7 +70,7 @@ def test_passes_over_blocks_equal_the_formula(
     )
 
 
-def test_clusters_tell_keys_that_lie_in_clusters():
+def test_clusters_fit_clustered_keys():
     centre = rows(30, 32, seed=0).repeat_interleave(40, 0)
     query, key = (centre + 0.6 * rows(1200, 32, seed=seed) for seed in (1, 2))
     expected = gradient(query, key, temperature=0.2)
@@ -87,7 +87,7 @@ def test_clusters_tell_keys_that_lie_in_clusters():
 
 
 @pytest.mark.parametrize('impl', IMPLS)
-def test_keys_that_are_all_the_same_are_exact(impl):
+def test_identical_keys_are_exact(impl):
     query, key = rows(20, 4, seed=0), rows(1, 4, seed=1).expand(20, 4)
     weight = rows(20, seed=2).abs()
     for key_weight in (None, weight):
@@ -97,7 +97,7 @@ def test_keys_that_are_all_the_same_are_exact(impl):
         )
 
 
-def test_moments_weigh_keys_and_rows_and_take_other_keys():
+def test_moments_support_weights_and_other_keys():
     query, key = rows(30, 16, seed=0), rows(30, 16, seed=1)
     keys, twice = rows(40, 16, seed=2), torch.ones(40)
     twice[:15] = 2
@@ -111,7 +111,7 @@ def test_moments_weigh_keys_and_rows_and_take_other_keys():
 
 
 @pytest.mark.parametrize(('impl', 'least'), [('moments', 0.2), ('clusters', 0.1)])
-def test_low_temperatures_are_refused(impl, least):
+def test_low_temperatures_are_rejected(impl, least):
     query, key = rows(2, 5, 3, seed=0)
     info_nce(query, key, temperature=least, impl=impl)
     message = f"'temperature' with impl='{impl}' must be at least {least}, got 0.09"
@@ -130,7 +130,7 @@ def test_the_estimate_is_the_error(weighted, temperature, impl):
     torch.manual_seed(0)
     everything = approximation_error(query, keys, impl=impl, num_samples=900, **options)
 
-    # A positive at a right angle to its query leaves the denominator alone.
+    # A positive at a right angle to its query leaves only the denominator.
     unit = query / query.norm(dim=1, keepdim=True)
     right = rows(900, 8, seed=3)
     right = right - (right * unit).sum(dim=1, keepdim=True) * unit
@@ -160,7 +160,7 @@ def test_the_estimate_is_the_error(weighted, temperature, impl):
     assert everything.loss < lower.loss
 
 
-def test_it_can_be_read_anywhere():
+def test_it_works_in_inference_mode_and_under_autocast():
     query, keys = rows(2, 50, 8, seed=0)
     expected = approximation_error(query, keys)
     for context in (
@@ -185,15 +185,15 @@ def test_wrong_arguments():
             approximation_error(**{'query': query, 'keys': keys, **change})
 
 
-def test_vectors_of_one_number():
-    """A column of zeros beside it changes nothing."""
+def test_vectors_of_width_one():
+    """An additional column of zeros changes nothing."""
     query, keys = rows(6, 1, seed=0), rows(9, 1, seed=1)
     wide = [torch.cat([x, torch.zeros_like(x)], dim=1) for x in (query, keys)]
     expected = approximation_error(*wide)
     torch.testing.assert_close(approximation_error(query, keys), expected)
 
 
-def test_a_sample_is_drawn_where_there_are_more_rows():
+def test_rows_are_sampled_if_there_are_more():
     query, keys = rows(2, 40, 3, seed=0)
 
     def estimate(num_samples: int, seed: int) -> Any:
@@ -206,7 +206,7 @@ def test_a_sample_is_drawn_where_there_are_more_rows():
 
 
 @pytest.mark.parametrize('impl', IMPLS)
-def test_keys_that_count_little_count_alike(impl):
+def test_small_key_weights_are_exact(impl):
     """A factor on all weights adds its logarithm."""
     query, key = rows(2, 300, 8, seed=0)
     weight = torch.ones(300, dtype=torch.float64)

@@ -6,7 +6,7 @@ import torch
 from pyg_irllrec.functional import edge_dropout
 
 
-def test_leaves_out_about_a_share_and_keeps_the_weights_of_others(generator):
+def test_drops_the_expected_share_and_keeps_other_weights(generator):
     weight = torch.rand(2000) + 0.1
     out = edge_dropout(weight, 0.3, generator)
     kept = out != 0

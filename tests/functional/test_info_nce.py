@@ -67,7 +67,7 @@ def test_reductions():
     torch.testing.assert_close(info_nce(query, key), loss.mean())
 
 
-def test_weights_count_rows_and_keys():
+def test_weights_of_rows_and_keys():
     query, key = rows(4, 3), rows(4, 3, seed=1)
     mask = torch.tensor([1.0, 0.0, 1.0, 1.0])
     loss = info_nce(query, key, weight=mask, key_weight=mask)
@@ -86,7 +86,7 @@ def test_eps_bounds_the_loss():
     torch.testing.assert_close(loss, -torch.log(p + 0.3))
 
 
-def test_identical_rows_give_log_of_their_number():
+def test_identical_rows_give_the_log_of_their_number():
     x = torch.ones(5, 3)
     torch.testing.assert_close(info_nce(x, x).item(), math.log(5))
 
@@ -180,7 +180,7 @@ def test_half_precision_weights_are_summed_in_full(impl):
     query, key = torch.randn(2, 66_000, 2)
 
     def loss(weight):
-        torch.manual_seed(0)  # Clusters are drawn.
+        torch.manual_seed(0)  # Clusters are random.
         return info_nce(query, key, key[:9], weight=weight, impl=impl)
 
     expected = loss(torch.ones(66_000))
@@ -193,14 +193,14 @@ EVERY = ['eager', 'chunked', 'torch', 'moments', 'clusters']
 
 @pytest.mark.parametrize('impl', EVERY)
 @pytest.mark.parametrize('name', ['weight', 'key_weight'])
-def test_weights_whose_sum_is_no_float(impl, name):
+def test_weights_whose_sum_overflows(impl, name):
     if impl == 'torch' and not hasattr(F, 'linear_cross_entropy'):
         pytest.skip('needs torch 2.13')
     query, key = torch.randn(2, 40, 3).requires_grad_()
     weight = torch.rand(40) + 0.1
     found = []
     for size in 1.0, 1e38:
-        torch.manual_seed(0)  # Clusters are drawn.
+        torch.manual_seed(0)  # Clusters are random.
         loss = info_nce(query, key, impl=impl, **{name: size * weight})
         log = math.log(size) if name == 'key_weight' else 0.0
         found.append((loss - log, *torch.autograd.grad(loss, (query, key))))
@@ -220,7 +220,7 @@ def test_boolean_weights_of_keys(impl):
 
 
 @pytest.mark.parametrize('impl', ['eager', 'chunked', 'torch'])
-def test_a_floor_where_the_keys_lack_the_positive(impl):
+def test_eps_without_the_positive_among_the_keys(impl):
     if impl == 'torch' and not hasattr(F, 'linear_cross_entropy'):
         pytest.skip('needs torch 2.13')
     query = torch.tensor([[1.0, 0.0]], requires_grad=True)
@@ -235,7 +235,7 @@ def test_a_floor_where_the_keys_lack_the_positive(impl):
     torch.testing.assert_close(grad.double(), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_weights_of_keys_keep_the_precision_of_rows():
+def test_key_weights_keep_the_precision_of_rows():
     query, key = torch.randn(2, 5, 3, dtype=torch.float64)
     weight = torch.rand(5) + 0.1
     exact = info_nce(query, key, key_weight=weight.double(), impl='eager')
@@ -244,7 +244,7 @@ def test_weights_of_keys_keep_the_precision_of_rows():
 
 
 class Operators(TorchDispatchMode):
-    r"""The names of all operators that are called."""
+    r"""Record the names of all operators that are called."""
 
     def __init__(self):
         super().__init__()
@@ -256,7 +256,7 @@ class Operators(TorchDispatchMode):
 
 
 def triton_calls(monkeypatch, has_triton=True, dtype=torch.float32, dim=8, **options):
-    r"""On a CUDA device that is not there."""
+    r"""The operators of a call on a CUDA device that does not exist."""
     monkeypatch.setattr(_load_triton, '_find', lambda: has_triton)
     device = options.pop('device', 'cuda')
     with FakeTensorMode(), Operators() as operators, torch.no_grad():
@@ -267,7 +267,7 @@ def triton_calls(monkeypatch, has_triton=True, dtype=torch.float32, dim=8, **opt
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16])
-def test_auto_takes_the_kernel_where_it_runs(monkeypatch, dtype):
+def test_auto_uses_the_kernel_if_available(monkeypatch, dtype):
     assert triton_calls(monkeypatch, dtype=dtype) == 1
     assert triton_calls(monkeypatch, dtype=dtype, dim=256) == 1
     assert triton_calls(monkeypatch, dtype=dtype, dim=257) == 0
@@ -276,17 +276,17 @@ def test_auto_takes_the_kernel_where_it_runs(monkeypatch, dtype):
     assert triton_calls(monkeypatch, dtype=dtype, has_triton=False) == 0
 
 
-def test_auto_takes_no_kernel_that_would_refuse(monkeypatch):
+def test_auto_avoids_the_kernel_for_unsupported_input(monkeypatch):
     assert triton_calls(monkeypatch, dtype=torch.float64) == 0
     assert triton_calls(monkeypatch, temperature=1e-4) == 0
 
 
 @pytest.mark.parametrize(
     ('options', 'least', 'most'),
-    # One more is the gradient of the loss, one more half of a mean on a CPU.
+    # One more for the gradient of the loss, and one more for half of a mean on a CPU.
     [({}, 8, 10), ({'eps': 1e-8}, 8, 10), ({'symmetric': True}, 9, 11)],
 )
-def test_the_kernel_is_launched_a_few_times(options, least, most):
+def test_few_kernels_are_launched(options, least, most):
     query, key = rows(300, 8), rows(300, 8, seed=1)
     inputs = query.float().requires_grad_(), key.float().requires_grad_()
     counts = count_kernels(

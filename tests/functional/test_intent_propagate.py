@@ -33,7 +33,7 @@ def test_every_format_equals_the_dense_matrix(name, x, intent):
     torch.testing.assert_close(out, by_dense_matrix(x, intent, weight))
 
 
-def test_without_weights_all_edges_count_one(x, intent):
+def test_without_weights_all_edges_have_weight_one(x, intent):
     index, _ = edges()
     out = intent_propagate(x, intent, index)
     torch.testing.assert_close(out, by_dense_matrix(x, intent, None))
@@ -62,7 +62,7 @@ def test_opposite_intents_do_not_count():
 @pytest.mark.parametrize('impl', ['eager', 'csr'])
 @pytest.mark.parametrize('weighted', [False, True])
 def test_opposite_intents_leave_a_mean_of_neighbours_or_zeros(impl, weighted):
-    """Rounding makes their attention noise of both signs."""
+    """By rounding, their attention is noise of either sign."""
     for seed in range(30):
         generator = torch.Generator().manual_seed(seed)
         x = torch.rand(6, 2, generator=generator)
@@ -93,7 +93,7 @@ def test_repeated_edges_count_twice(x, intent):
 
 
 @pytest.mark.parametrize('impl', ['eager', 'csr'])
-def test_edge_weights_whose_sum_is_no_float(x, intent, impl):
+def test_edge_weights_whose_sum_overflows(x, intent, impl):
     index, weight = edges()
     given = x.float(), intent.float(), index
     out = intent_propagate(*given, weight.float() * 1e38, impl=impl)
@@ -158,7 +158,7 @@ def test_wrong_arguments(change, message):
         intent_propagate(**arguments)
 
 
-def test_weights_beside_a_sparse_matrix_are_refused(x, intent):
+def test_weights_with_a_sparse_matrix_are_rejected(x, intent):
     index, weight = edges()
     adj, _ = FORMATS['torch_csr'](index, weight)
     with pytest.raises(ValueError, match="'edge_weight' must be None with a sparse"):

@@ -15,7 +15,7 @@ def test_equals_soft_cross_entropy():
     torch.testing.assert_close(matching_loss(student, teacher), expected.mean())
 
 
-def test_is_least_where_student_and_teacher_agree():
+def test_is_smallest_if_student_and_teacher_agree():
     student = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
     matching_loss(student, student).backward()
     torch.testing.assert_close(student.grad, torch.zeros(5, 4, dtype=torch.float64))

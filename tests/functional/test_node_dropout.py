@@ -7,7 +7,7 @@ from pyg_irllrec.functional import node_dropout
 from tests.adjacency import NUM_NODES, edges
 
 
-def test_leaves_out_all_edges_of_a_node(generator):
+def test_drops_all_edges_of_a_node(generator):
     index, weight = edges()
     out = node_dropout(index, weight, NUM_NODES, 0.4, generator)
     draw = torch.rand(NUM_NODES, generator=torch.Generator().manual_seed(0))

@@ -52,7 +52,7 @@ def test_known_items_do_not_compete(known, impl):
 
 
 @pytest.mark.parametrize('impl', ['eager', 'chunked'])
-def test_weights_whose_sum_is_no_float(impl):
+def test_weights_whose_sum_overflows(impl):
     user, item = rows(3, 2).float().requires_grad_(), rows(5, 2, seed=1).float()
     found = []
     for size in 1.0, 1e38:
@@ -62,7 +62,7 @@ def test_weights_whose_sum_is_no_float(impl):
     torch.testing.assert_close(found[1], found[0])
 
 
-def test_a_user_who_knows_everything_loses_nothing():
+def test_a_user_who_knows_all_items_has_no_loss():
     user, item = rows(1, 2).requires_grad_(), rows(2, 2, seed=1)
     loss = softmax_loss(user, item, torch.tensor([[0, 0], [0, 1]]), known='batch')
     loss.backward()
@@ -71,7 +71,7 @@ def test_a_user_who_knows_everything_loses_nothing():
 
 @pytest.mark.parametrize('weight', [None, torch.tensor([4.0, 1.0, 3.0, 2.0, 1.0])])
 @pytest.mark.parametrize('known', ['batch', UserItems(torch.tensor([[0], [4]]), 3, 5)])
-def test_drawn_items_stand_for_all(known, weight, generator):
+def test_sampled_items_estimate_the_full_loss(known, weight, generator):
     user, item, _ = scores()
     user, item = user.requires_grad_(), item.requires_grad_()
     options = {'temperature': 0.5, 'known': known, 'item_bias': rows(5, seed=2)}
@@ -89,7 +89,7 @@ def test_drawn_items_stand_for_all(known, weight, generator):
         assert (value - other).norm() < 1e-2 * other.norm()
 
 
-def test_few_items_are_drawn_without_bias(generator):
+def test_sampling_is_unbiased(generator):
     user, item, logits = scores()
     pairs = torch.tensor([[0], [1]])
     options = {'temperature': 0.5, 'known': 'batch', 'num_samples': 2}

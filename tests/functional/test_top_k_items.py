@@ -6,7 +6,7 @@ import torch
 from pyg_irllrec.functional import top_k_items
 
 
-def test_best_first_and_without_the_excluded():
+def test_best_items_first_without_excluded_items():
     user = torch.tensor([[1.0], [-1.0]])
     item = torch.tensor([[1.0], [2.0], [3.0]])
     assert top_k_items(user, item, 2).indices.tolist() == [[2, 1], [0, 1]]

@@ -40,7 +40,7 @@ def test_values_of_a_coo_matrix_keep_their_gradient(coalesced):
     torch.testing.assert_close(grad, index[0].double())
 
 
-def test_values_that_are_no_number_per_edge_are_refused():
+def test_values_other_than_one_number_per_edge_are_rejected():
     index, weight = edges()
     for value in (weight.unsqueeze(1), weight.to(torch.complex64)):
         size = (NUM_NODES, NUM_NODES, *value.shape[1:])
@@ -71,7 +71,7 @@ def test_a_repeated_interaction_is_one_edge(interactions):
     assert torch.equal(out.as_tensor(), graph.as_tensor())
 
 
-def test_weights_follow_the_edges_and_those_of_repeats_add_up():
+def test_weights_follow_the_edges_and_add_up_for_repeats():
     pairs = torch.tensor([[1, 0, 0, 1], [0, 1, 0, 0]])
     weight = torch.tensor([1.0, 2.0, 4.0, 8.0], requires_grad=True)
     graph, out = bipartite_edge_index(pairs, 2, 2, weight)
@@ -83,7 +83,7 @@ def test_weights_follow_the_edges_and_those_of_repeats_add_up():
     assert grad.tolist() == [2.0] * 4
 
 
-def test_wrong_weights_are_refused(interactions):
+def test_wrong_weights_are_rejected(interactions):
     for weight, message in (
         (torch.ones(8), r"'edge_weight' must have shape \(9,\)"),
         ([1.0] * 9, "'edge_weight' must be a tensor of real numbers, got list"),
@@ -93,8 +93,8 @@ def test_wrong_weights_are_refused(interactions):
             bipartite_edge_index(interactions, 5, 7, weight)
 
 
-def test_ids_of_eight_bits_are_refused(interactions):
-    with pytest.raises(ValueError, match=r"'edge_index' must hold .*int64"):
+def test_ids_of_eight_bits_are_rejected(interactions):
+    with pytest.raises(ValueError, match=r"'edge_index' must have dtype .*int64"):
         to_edge_index(interactions.to(torch.uint8))
 
 

@@ -50,7 +50,7 @@ def test_several_values():
     assert list(each_of('texts', ('a', 'b'), str)) == ['a', 'b']
     with pytest.raises(ValueError, match=r"^'texts' must be a list of texts, got a"):
         list(each_of('texts', 'a', str))
-    with pytest.raises(ValueError, match=r"^'x' must be a list of objects of int"):
+    with pytest.raises(ValueError, match=r"^'x' must be a list of int objects"):
         list(each_of('x', None, int))
     with pytest.raises(ValueError, match=r"^'texts' must hold texts, got 3 in row 1"):
         list(each_of('texts', ['a', 3], str))

@@ -11,6 +11,6 @@ def test_a_name_or_a_device():
 
 
 @pytest.mark.parametrize('device', ['tpu', 'cuda:99', 'meta', 3.5, [], ''])
-def test_what_is_none_of_this_machine(device):
+def test_unavailable_devices(device):
     with pytest.raises(ValueError, match=r"^'device' must be a"):
         as_device(device)

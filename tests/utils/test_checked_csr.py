@@ -15,13 +15,13 @@ def graph(interactions):
 
 
 @pytest.mark.parametrize('narrow', [True, False])
-def test_are_the_arrays_that_pyg_keeps(graph, narrow):
+def test_are_the_cached_arrays_of_pyg(graph, narrow):
     graph = narrow_ids(graph) if narrow else graph
     for ours, right in zip(checked_csr(graph), csr(graph), strict=True):
         assert torch.equal(ours, right) and ours.dtype == right.dtype
 
 
-def test_the_neighbours_of_a_node_may_stand_in_any_order():
+def test_the_neighbours_of_a_node_may_have_any_order():
     index = torch.tensor([[2, 1, 0, 0], [0, 0, 1, 2]])
     graph = EdgeIndex(
         index, sparse_size=(3, 3), sort_order='col', is_undirected=True
@@ -43,7 +43,7 @@ def test_a_graph_without_edges():
 @pytest.mark.parametrize(
     ('row', 'place', 'value'), [(0, 0, 11), (1, -1, 0), (0, 3, 99)]
 )
-def test_ids_that_have_changed_are_refused(graph, undirected, row, place, value):
+def test_changed_ids_are_rejected(graph, undirected, row, place, value):
     graph._is_undirected = undirected
     graph.as_tensor()[row, place] = value
     with pytest.raises(ValueError, match="'edge_index' must not change after it was"):

@@ -121,12 +121,12 @@ NAN = float('nan')
         ),
     ],
 )
-def test_what_is_wrong_is_named(check, arguments, message):
+def test_wrong_values(check, arguments, message):
     with pytest.raises(ValueError, match=message):
         getattr(checks, f'check_{check}')(*arguments)
 
 
-def test_what_is_right_passes():
+def test_valid_values_pass():
     checks.check_triplets(torch.tensor([[0, 2], [1, 0], [3, 3]]), 3, 4)
     checks.check_triplets(torch.tensor([[0], [1], [3]]).int(), 3, 4)
     checks.check_index('i', torch.tensor([0, 2]).int(), 3)
@@ -147,7 +147,7 @@ def test_counts():
             checks.check_count('k', value)
 
 
-def test_seeds_are_what_every_generator_takes():
+def test_seeds_fit_every_generator():
     for seed in (0, 2**63 - 1, np.int64(3)):
         checks.check_seed(seed)
         torch.Generator().manual_seed(int(seed))
@@ -166,7 +166,7 @@ def test_seeds_are_what_every_generator_takes():
         lambda seed: SplitInteractions(seed=seed),
     ],
 )
-def test_who_takes_a_seed(build):
+def test_classes_with_a_seed(build):
     build(1)
     with pytest.raises(ValueError, match=r"'seed' must be an integer .*, got -1"):
         build(-1)

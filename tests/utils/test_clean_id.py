@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pyg_irllrec.utils.clean_id import BLANKS, clean_id, id_fault
 
 
-def test_an_id_is_the_same_however_it_is_written():
+def test_an_id_is_the_same_in_any_notation():
     assert clean_id(f'{BLANKS}e\u0301 x{BLANKS}') == 'é x'
     assert clean_id('\xa07\u200b') == '7'
     assert clean_id('007') == '007' and clean_id('７') == '７'
@@ -22,7 +22,7 @@ def test_an_id_is_the_same_however_it_is_written():
         (f'{2**53 - 1}.0', f'{2**53 - 1}'), (f'{2**53}.0', f'{2**53}.0'),
     ],
 )  # fmt: skip
-def test_an_integer_that_became_a_float(text, cleaned):
+def test_an_integer_written_as_a_float(text, cleaned):
     assert clean_id(text) == cleaned
 
 
@@ -38,7 +38,7 @@ def test_an_integer_that_became_a_float(text, cleaned):
         ('9' * 5000 + '.0', 'lost digits'),
     ],
 )
-def test_what_is_no_id(text, fault):
+def test_invalid_ids(text, fault):
     assert fault in id_fault(text)
     assert id_fault('null and void') is id_fault('1e3') is id_fault('7') is None
 

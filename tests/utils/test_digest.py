@@ -37,7 +37,7 @@ def test_interactions_are_a_set():
     others[-1][1, 0] = 1
     assert expected not in map(hashed, others)
     assert hashed(PAIRS, num_items=5) != expected
-    # The same items, of other users.
+    # The same items of different users.
     one = torch.tensor([[0, 0, 1], [0, 1, 2]])
     assert hashed(one) != hashed(torch.tensor([[0, 1, 1], [0, 1, 2]]))
 
@@ -73,7 +73,7 @@ def test_vectors_that_differ():
     assert not same_sketch(expected, None) and not same_sketch(expected, [1, 'x'])
 
 
-def test_a_tensor_of_several_pieces(monkeypatch):
+def test_a_tensor_of_several_chunks(monkeypatch):
     x = torch.randn(5000)
     whole = sketch(x)
     monkeypatch.setattr('pyg_irllrec.utils.digest._CHUNK', 2)
@@ -138,7 +138,7 @@ def scaled(factor):
         ({'k': {'n': 1}}, {'k': {'n': 2}}),
     ],
 )
-def test_settings_of_any_kind_are_seen(one, other):
+def test_settings_of_any_kind_are_described(one, other):
     found = []
     for value in (one, copy.deepcopy(one), other):
         module = Dropout()
@@ -147,7 +147,7 @@ def test_settings_of_any_kind_are_seen(one, other):
     assert found[0] == found[1] != found[2]
 
 
-def test_a_setting_that_holds_itself():
+def test_a_setting_that_contains_itself():
     module = Dropout()
     module.value = [1]
     module.value.append(module.value)
@@ -175,20 +175,20 @@ def test_tensors_of_any_kind(value):
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16, torch.float64])
-def test_vectors_of_another_precision(dtype):
+def test_vectors_of_different_precision(dtype):
     x = torch.nn.functional.normalize(torch.randn(700, 64))
     rounded = sketch(x.to(dtype))
     assert same_sketch(rounded, sketch(x))
     assert not same_sketch(rounded, sketch(-x.to(dtype)))
-    # Of the same type, by no more than rounding of sums.
+    # With the same dtype, only the rounding of sums is allowed.
     assert same_sketch(rounded, sketch(x.to(dtype)))
     other = x.to(dtype)
     other[3] = other[4]
     assert not same_sketch(rounded, sketch(other))
 
 
-def test_the_code_of_a_function_is_shown_alike_in_every_process():
-    """The order of a set of texts is another in each."""
+def test_the_code_of_a_function_is_shown_equally_in_every_process():
+    """The order of a set of texts differs between processes."""
     functions = [
         eval(f'lambda x: x in {{{names}}}')
         for names in ("'a', 'b', 'c', 'd', 'e', 'f'", "'f', 'e', 'd', 'c', 'b', 'a'")
@@ -201,7 +201,7 @@ def test_the_code_of_a_function_is_shown_alike_in_every_process():
     assert found[0] == found[1]
 
 
-def test_pyg_layers_are_described_and_left_as_they_are():
+def test_pyg_layers_are_described_without_a_change():
     before = vars(MessagePassing).copy()
     conv = GCNConv(3, 2, add_self_loops=False)
     found = describe_module(conv)

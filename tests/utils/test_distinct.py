@@ -10,7 +10,7 @@ from pyg_irllrec.utils.distinct import distinct
 @pytest.mark.parametrize(
     'index', [[5, 2, 5, 0, 9, 2], [3], [1, 1, 1], [0, 7, 0]], ids=str
 )
-def test_is_unique_of_a_fixed_size(index, most):
+def test_equals_unique_with_a_fixed_size(index, most):
     index = torch.tensor(index)
     value, place = index.unique(return_inverse=True)
     found = distinct(index, most)

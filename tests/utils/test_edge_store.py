@@ -54,7 +54,7 @@ def test_the_same_edges(rows, other, data):
     assert same_edges(tensor(rows), tensor(other)) == expected
 
 
-def test_a_negative_id_is_another_edge():
+def test_a_negative_id_is_a_different_edge():
     assert not same_edges(torch.tensor([[-1], [0]]), torch.tensor([[0], [0]]))
     assert not same_edges(torch.tensor([[0], [0]]), torch.tensor([[-1], [0]]))
 

@@ -26,7 +26,7 @@ def test_writes_whole_or_not_at_all(tmp_path):
 def test_the_file_and_the_cause_are_named(tmp_path, monkeypatch):
     path = tmp_path / 'file.txt'
     path.write_text('one')
-    # Of a full disk, torch makes an error about positions in an archive.
+    # For a full disk, torch raises an error about positions in an archive.
     monkeypatch.setattr(
         files, 'open', lambda path, *args, **_: open('/dev/full', *args), raising=False
     )
@@ -53,7 +53,7 @@ def test_the_file_and_the_cause_are_named(tmp_path, monkeypatch):
             pass
 
 
-def test_of_two_writers_the_last_one_stays(tmp_path):
+def test_the_last_of_two_writers_wins(tmp_path):
     path = tmp_path / 'file.txt'
     with atomic_write(path) as one:
         one.write('one' * 9999)
@@ -68,7 +68,7 @@ def test_of_two_writers_the_last_one_stays(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_killed_writers_leave_is_removed_after_a_day(tmp_path):
+def test_files_of_killed_writers_are_removed_after_a_day(tmp_path):
     path = tmp_path / 'file[1].txt'
     old, new = (tmp_path / f'.file[1].txt.{k}.tmp' for k in (1, 2))
     other = tmp_path / '.file1.txt.3.tmp'
@@ -88,7 +88,7 @@ def test_other_errors_pass(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_free_path_is_the_first_that_is_not_there(tmp_path):
+def test_a_free_path_is_the_first_missing_one(tmp_path):
     path = tmp_path / 'run'
     assert free_path(path) == tmp_path / 'run.1'
     for name in ('run.1', 'run.2', 'run.4', 'run.damaged-1'):

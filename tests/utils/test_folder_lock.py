@@ -38,7 +38,7 @@ def test_one_writer_at_a_time(tmp_path):
         thread.start()
         thread.join()
         assert len(errors) == 1
-    assert not folder.exists()  # It was created for the lock, and nothing came in.
+    assert not folder.exists()  # It was created for the lock and stayed empty.
     (folder / 'mine').mkdir(parents=True)
     lock = FolderLock(folder)
     lock.close()
@@ -46,7 +46,7 @@ def test_one_writer_at_a_time(tmp_path):
     assert [path.name for path in folder.iterdir()] == ['mine']
 
 
-def test_a_process_that_dies_lets_go(tmp_path):
+def test_a_killed_process_releases_the_lock(tmp_path):
     process = subprocess.Popen(
         [sys.executable, '-c', HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -77,8 +77,8 @@ def test_the_folder_moves_and_its_place_stays_locked(tmp_path):
             lock.move_folder(tmp_path / 'full')
 
 
-def test_a_lock_that_its_writer_removed_is_none(tmp_path, monkeypatch):
-    """Opened before it was removed, it would lock nothing."""
+def test_a_removed_lock_file_is_not_a_lock(tmp_path, monkeypatch):
+    """A lock on a file that was removed after open() would have no effect."""
     first = FolderLock(tmp_path)
     lock = folder_lock._lock
     tries = []
@@ -93,7 +93,7 @@ def test_a_lock_that_its_writer_removed_is_none(tmp_path, monkeypatch):
         assert second.path.exists() and len(tries) == 2
 
 
-def test_where_nothing_can_be_written_or_locked(tmp_path, monkeypatch):
+def test_folders_that_cannot_be_written_or_locked(tmp_path, monkeypatch):
     (tmp_path / 'file').touch()
     with pytest.raises(OSError, match='file cannot be created: File exists'):
         FolderLock(tmp_path / 'file')

@@ -12,7 +12,7 @@ class Derived(Base):
     pass
 
 
-def test_what_differs_from_the_default():
+def test_arguments_that_differ_from_the_default():
     assert given_arguments(Derived(3)) == 'size=3'
     assert given_arguments(Base('x', 'b', rate=(1, 2))) == (
         "size='x', kind='b', rate=(1, 2)"

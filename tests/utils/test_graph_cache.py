@@ -24,7 +24,7 @@ def as_dense(graph, weight):
 
 @pytest.fixture
 def sorted_graphs(monkeypatch):
-    """The graphs that were sorted, one entry each time."""
+    """The graphs that were sorted, one entry per call."""
     seen, sort = [], graph_cache.sort_by_target
 
     def counted(edge_index, num_nodes):
@@ -36,7 +36,7 @@ def sorted_graphs(monkeypatch):
 
 
 @pytest.mark.parametrize('name', FORMATS)
-def test_every_format_is_sorted_once_for_all_that_read_it(name, sorted_graphs):
+def test_every_format_is_sorted_once_for_all_readers(name, sorted_graphs):
     index, weight = edges()
     adj, edge_weight = FORMATS[name](index, weight)
     x = torch.randn(NUM_NODES, 3, dtype=torch.float64)
@@ -51,7 +51,7 @@ def test_every_format_is_sorted_once_for_all_that_read_it(name, sorted_graphs):
     assert len(sorted_graphs) == 1
 
 
-def test_a_graph_of_this_package_is_taken_as_it_is(sorted_graphs):
+def test_a_graph_of_this_package_is_used_directly(sorted_graphs):
     index, weight = edges()
     own, _ = sorted_graph(index, NUM_NODES)
     sorted_graphs.clear()
@@ -60,7 +60,8 @@ def test_a_graph_of_this_package_is_taken_as_it_is(sorted_graphs):
     for wrong in (weight[:-1], weight.tolist()):
         with pytest.raises(ValueError, match="'edge_weight' must"):
             prepare_graph(own, wrong, NUM_NODES)
-    for other in (own.clone(), own.long(), copy.deepcopy(own)):  # As a model moves.
+    # Copies, as when a model moves to another device.
+    for other in (own.clone(), own.long(), copy.deepcopy(own)):
         for _ in range(2):
             graph, values = prepare_graph(other, weight, NUM_NODES)
             torch.testing.assert_close(as_dense(graph, values), dense(weight))
@@ -147,7 +148,7 @@ def reverse(index):
 @pytest.mark.parametrize('change', [change_source, change_target, reverse])
 @pytest.mark.parametrize('narrow', [True, False])
 @pytest.mark.parametrize('called_before', [True, False])
-def test_an_edge_index_that_was_changed_is_not_believed(change, narrow, called_before):
+def test_a_changed_edge_index_is_not_trusted(change, narrow, called_before):
     pairs = torch.tensor([[0, 0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 0]])
     adj = bipartite_edge_index(pairs, 5, 5)
     adj = adj.int() if narrow else adj
@@ -171,7 +172,7 @@ def test_an_edge_index_that_was_changed_is_not_believed(change, narrow, called_b
 
 
 @pytest.mark.usefixtures('fresh_compiler')
-def test_a_compiled_call_refuses_an_edge_index_that_was_changed():
+def test_a_compiled_call_rejects_a_changed_edge_index():
     pairs = torch.tensor([[0, 0, 1, 2], [0, 1, 2, 0]])
     x = torch.randn(6, 3, requires_grad=True)
     compiled = torch.compile(propagate, fullgraph=True, backend='aot_eager')
@@ -211,7 +212,7 @@ def test_repeated_edges_of_a_matrix_are_not_added_up_in_every_call(monkeypatch):
         torch.testing.assert_close(propagate(x, adj), expected)
 
 
-def test_versions_stand_for_values_on_other_devices():
+def test_versions_replace_values_on_other_devices():
     index, _ = edges()
 
     class OnDevice(torch.Tensor):
@@ -256,7 +257,7 @@ def test_an_adjacency_is_freed_copied_and_saved_without_its_graph(name):
     torch.save(adj, file)
     file.seek(0)
     others = [torch.load(file, weights_only=not isinstance(adj, EdgeIndex))]
-    if name != 'torch_csr':  # Torch cannot copy it.
+    if name != 'torch_csr':  # torch cannot copy CSR matrices.
         others.append(copy.deepcopy(adj))
     for other in others:
         assert not isinstance(other.__dict__.get(NAME), graph_cache.CachedGraph)
@@ -307,8 +308,8 @@ def test_gradients_reach_the_values_of_a_matrix(name):
         torch.testing.assert_close(grad, gradient)
 
 
-def test_a_ready_graph_is_read_as_it_is_where_nothing_is_cached():
-    """As in a compiled call."""
+def test_a_sorted_graph_is_used_directly_without_a_cache():
+    """Like in a compiled call."""
     ready, _ = sorted_graph(edges()[0], NUM_NODES)
 
     def read(adj, num_nodes=NUM_NODES, impl='auto'):

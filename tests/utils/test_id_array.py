@@ -29,7 +29,7 @@ from pyg_irllrec.utils.id_array import as_id_array, to_strings
         (each for each in (7, -1)),
     ],
 )
-def test_integers_however_they_are_written(ids):
+def test_integers_in_any_notation(ids):
     found = as_id_array(ids)
     assert found.dtype == np.int64 and found.tolist() == [7, -1]
     assert to_strings(found).tolist() == ['7', '-1']
@@ -53,7 +53,7 @@ def test_one_text_makes_all_ids_texts(ids, texts):
     assert found.tolist() == texts and to_strings(found) is found
 
 
-def test_none_at_all():
+def test_no_ids():
     assert as_id_array([]).shape == (0,)
     assert as_id_array(torch.tensor([])).dtype == np.int64
 
@@ -78,6 +78,6 @@ def test_none_at_all():
         (['\ud800'], 'row 0: holds half a surrogate pair'),
     ],
 )
-def test_what_is_no_id_is_named(ids, message):
+def test_invalid_ids(ids, message):
     with pytest.raises(ValueError, match=message):
         as_id_array(ids)

@@ -52,13 +52,13 @@ def test_the_parts_of_random_link_split(options):
         assert find_interaction_types(part) == (RATES, None)
 
 
-def test_no_node_type_is_special():
+def test_any_node_type_works():
     assert find_interaction_types(graph(a__r__b=EDGES)) == (('a', 'r', 'b'), None)
     both = graph(b__rev_r__a=EDGES.flip(0), a__r__b=EDGES)
     assert find_interaction_types(both) == (('a', 'r', 'b'), ('b', 'rev_r', 'a'))
     both = graph(item__by__user=EDGES.flip(0), user__of__item=EDGES)
     assert find_interaction_types(both).edge_type == ('user', 'of', 'item')
-    # Users come first, whichever relation was there first.
+    # Edges from users come first, regardless of the order of relations.
     both = graph(item__by__user=EDGES.flip(0), user__rev_by__item=EDGES)
     assert find_interaction_types(both).edge_type == ('user', 'rev_by', 'item')
     with pytest.raises(
@@ -67,13 +67,13 @@ def test_no_node_type_is_special():
         find_interaction_types(graph(item__by__user=EDGES))
     alone = graph(item__by__user=EDGES)
     assert find_interaction_types(alone, ('item', 'by', 'user')).rev_edge_type is None
-    # Edges among nodes of one type are no interactions.
+    # Edges between nodes of the same type are not interactions.
     social = graph(a__r__b=EDGES, a__trusts__a=EDGES)
     assert find_interaction_types(social).edge_type == ('a', 'r', 'b')
 
 
 @pytest.mark.parametrize('key', ['edge_label_index', 'val_edge_label_index', 'rating'])
-def test_the_direction_is_that_of_what_is_stored(key):
+def test_stored_attributes_decide_the_direction(key):
     data = graph(b__s__a=EDGES.flip(0), a__r__b=EDGES)
     message = r"'edge_type' must name the direction .*\('b', 's', 'a'\) or \('a', 'r'"
     with pytest.raises(ValueError, match=message):
@@ -108,13 +108,13 @@ def test_several_reverses():
         find_interaction_types(data, ('a', 'r', 'b'))
     types = find_interaction_types(data, ('a', 'r', 'b'), ['b', 's', 'a'])
     assert types.rev_edge_type == ('b', 's', 'a')
-    # An unrelated one is no reverse.
+    # An unrelated edge type is not a reverse.
     data['b', 't', 'a'].edge_index = EDGES
     types = find_interaction_types(data, ('a', 'r', 'b'))
     assert types.rev_edge_type == ('b', 's', 'a')
     data['b', 's', 'a'].edge_index = EDGES.flip(0)[:, 1:]
     assert find_interaction_types(data, ('a', 'r', 'b')).rev_edge_type is None
-    # One that holds more is a reverse that was left behind.
+    # An edge type with more edges is a reverse that a transform has missed.
     data['b', 's', 'a'].edge_index = torch.tensor([[2, 1, 2, 5], [0, 0, 1, 5]])
     with pytest.raises(ValueError, match=r"'s', 'a'\) must hold the 3 interactions of"):
         find_interaction_types(data, ('a', 'r', 'b'))

@@ -32,7 +32,7 @@ def test_objects():
         (b'{"a": "\xff"}', "can't decode"),
     ],
 )
-def test_what_is_no_object(text, message):
+def test_invalid_objects(text, message):
     with pytest.raises(ValueError, match=message):
         parse_json_object(text)
 

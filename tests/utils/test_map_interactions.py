@@ -8,7 +8,7 @@ from pyg_irllrec.transforms import KCore
 from pyg_irllrec.utils.map_interactions import map_interactions
 
 
-def test_interactions_between_the_nodes_that_are_left():
+def test_interactions_between_the_remaining_nodes():
     data = HeteroData()
     data['user'].num_nodes, data['item'].num_nodes = 4, 3
     data['user'].id, data['item'].id = list('abcd'), torch.tensor([7, 8, 9])

@@ -51,7 +51,7 @@ def test_reading():
         read_ids(data, 'user')
 
 
-def test_what_counts_as_split():
+def test_splits_are_recognised():
     data = movie_lens_1m()
     check_split(data, RATES, unsplit=True)
     with pytest.raises(ValueError, match=r'must hold a split of .*unsplit=True'):

@@ -48,13 +48,13 @@ def test_wrong_graphs(pairs, message):
         normalised_graph(torch.tensor(pairs, dtype=torch.long), None, 5, 7)
 
 
-def test_edges_within_a_side_are_counted():
+def test_edges_within_a_side_cause_a_warning():
     pairs = torch.tensor([[0, 1, 2, 2, 3, 4], [2, 3, 4, 0, 1, 2]])
     with pytest.warns(UserWarning, match='2 of 6 edges connect two users or two items'):
-        normalised_graph(pairs, None, 2, 3)  # Of three users and two items.
+        normalised_graph(pairs, None, 2, 3)  # The graph has three users and two items.
 
 
-def test_a_matrix_of_another_size_is_refused():
+def test_a_matrix_of_the_wrong_size_is_rejected():
     for size in (6, 20):
         adj = torch.eye(size).to_sparse_csr()
         with pytest.raises(ValueError, match=rf'\(12, 12\) .*, got \({size}, {size}\)'):
@@ -62,7 +62,7 @@ def test_a_matrix_of_another_size_is_refused():
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
-def test_weights_that_are_not_finite_are_refused(edge_index, value):
+def test_weights_that_are_not_finite_are_rejected(edge_index, value):
     weight = torch.ones(edge_index.size(1))
     weight[3] = value
     with pytest.raises(ValueError, match=r'for 1 of 18 edges \(first: edge 3\)'):
@@ -80,10 +80,10 @@ def test_a_model_does_not_share_the_edges_that_it_was_given(edge_index):
     assert torch.equal(graph.as_tensor(), before)
 
 
-def test_claims_of_an_edge_index_are_not_believed(edge_index):
+def test_the_metadata_of_an_edge_index_is_not_trusted(edge_index):
     expected, _ = normalised_graph(edge_index, None, 5, 7)
     wrong = edge_index.clone()
-    wrong.as_tensor().copy_(wrong.as_tensor().flip(1))  # It still claims to be sorted.
+    wrong.as_tensor().copy_(wrong.as_tensor().flip(1))  # Still marked as sorted.
     graph, _ = normalised_graph(wrong, None, 5, 7)
     for ours, right in zip(csr(graph), csr(expected), strict=True):
         assert torch.equal(ours, right)

@@ -11,7 +11,7 @@ def test_returns_the_module():
     assert import_optional('json', 'Something', 'data') is json
 
 
-def test_the_error_names_who_needs_it_and_the_command():
+def test_the_error_names_the_caller_and_the_command():
     with pytest.raises(
         ImportError,
         match=r"Something needs no-such-module, .*`pip install 'pyg_irllrec\[data\]'`",

@@ -27,7 +27,7 @@ class Code:
 
 
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
-def test_plain_values_are_themselves(protocol):
+def test_plain_values_are_returned(protocol):
     value = [1, -(2**70), 1.5, 'ü\n', (), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4), None]
     assert read(pickle.dumps([value, True, False], protocol)) == [value, True, False]
     found = read(pickle.dumps({'a': {1: 2}}, protocol))
@@ -35,7 +35,7 @@ def test_plain_values_are_themselves(protocol):
 
 
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
-def test_objects_are_described_and_not_made(protocol, tmp_path):
+def test_objects_are_described_and_not_created(protocol, tmp_path):
     path = str(tmp_path / 'made')
     found = read(pickle.dumps(Code(path), protocol))
     assert isinstance(found, PickledObject) and found.args == (path,)
@@ -43,7 +43,7 @@ def test_objects_are_described_and_not_made(protocol, tmp_path):
     assert not os.path.exists(path)
 
 
-def test_names_are_asked_for():
+def test_names_are_checked():
     content = b'cos\nsystem\n.'
     assert read(content) == PickledName('os', 'system')
     with pytest.raises(ValueError, match=r'it refers to os\.system'):

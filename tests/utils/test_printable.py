@@ -18,6 +18,6 @@ from pyg_irllrec.utils.printable import printable
         (-2, '-2'),
     ],
 )
-def test_nothing_that_a_terminal_acts_on(text, shown):
+def test_nothing_controls_the_terminal(text, shown):
     assert printable(text) == shown
     printable(text).encode()

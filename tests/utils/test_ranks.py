@@ -52,7 +52,7 @@ def measured(mesh: DeviceMesh, num_users: int) -> dict[str, float]:
     metrics = RankingMetrics((2,), ('recall', 'coverage', 'popularity'), exclude)
     for batch in RankingLoader(label, exclude, 2)._share(ranks.rank, ranks.size):
         metrics.rank(user, item, batch)
-    metrics.compute()  # That of a rank is forgotten.
+    metrics.compute()  # The cached value of the rank is discarded.
     metrics.reduce(ranks)
     return {name: float(value) for name, value in metrics.compute().items()}
 
@@ -71,7 +71,7 @@ def draw(num_users: int):
 
 
 @pytest.mark.parametrize('num_users', [11, 2])
-def test_metrics_of_shares_are_those_of_all_users(ranks, num_users):
+def test_metrics_of_ranks_equal_those_of_all_users(ranks, num_users):
     expected = evaluate(
         *draw(num_users), (2,), metrics=('recall', 'coverage', 'popularity')
     )

@@ -48,7 +48,7 @@ def test_reads_matrices_without_rows_or_columns(tmp_path, layout, shape):
 
 
 def old_dok(keys, values, shape):
-    """A pickle of a dok_matrix that is a dictionary, as scipy wrote it until 1.11."""
+    """A pickle of a dok_matrix as a dictionary, as written by scipy up to 1.11."""
     entries = b''.join(
         b'(I%d\nI%d\ntF%r\ns' % (*key, value) for key, value in zip(keys, values)
     )
@@ -99,7 +99,7 @@ def sparse_list(value):
     return matrix
 
 
-def test_code_is_refused_and_does_not_run(tmp_path):
+def test_code_is_rejected_and_does_not_run(tmp_path):
     witness, path = tmp_path / 'ran', tmp_path / 'bad.pkl'
     for payload in (
         sparse_list(Malicious(f'touch {witness}')),
@@ -133,7 +133,7 @@ def test_code_is_refused_and_does_not_run(tmp_path):
         'numpy.f2py run',
     ],
 )
-def test_no_other_name_is_found(tmp_path, name):
+def test_other_names_are_rejected(tmp_path, name):
     module, function = name.split()
     path = tmp_path / 'bad.pkl'
     path.write_bytes(f'c{module}\n{function}\n.'.encode())
@@ -152,7 +152,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize('name', ATTACKS)
-def test_forged_instructions_change_and_build_nothing(tmp_path, name):
+def test_forged_instructions_have_no_effect(tmp_path, name):
     path = tmp_path / 'forged.pkl'
     path.write_bytes(ATTACKS[name])
     tocoo = scipy.sparse.csr_matrix.tocoo
@@ -204,7 +204,7 @@ CLAIMS = {
 
 
 @pytest.mark.parametrize('name', CLAIMS)
-def test_what_the_file_cannot_hold_is_refused(tmp_path, name):
+def test_sizes_beyond_the_file_are_rejected(tmp_path, name):
     path = tmp_path / 'claim.pkl'
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         path.write_bytes(pickle.dumps(CLAIMS[name], protocol))
@@ -212,7 +212,7 @@ def test_what_the_file_cannot_hold_is_refused(tmp_path, name):
             load_pickled_array(path)
 
 
-def test_blocks_that_nothing_bounds_are_not_made(tmp_path):
+def test_blocks_of_unbounded_size_are_not_created(tmp_path):
     size = 10**7
     matrix = scipy.sparse.bsr_matrix((3, 3), dtype=float)
     vars(matrix).update(
@@ -222,7 +222,7 @@ def test_blocks_that_nothing_bounds_are_not_made(tmp_path):
     assert load_pickled_array(tmp_path / 'a.pkl').blocksize == (1, 1)
 
 
-def test_a_row_that_is_referred_to_many_times_is_not_copied(tmp_path):
+def test_a_row_with_many_references_is_not_copied(tmp_path):
     size = 1000
     row, ones = list(range(size)), [1.0] * size
     matrix = scipy.sparse.lil_matrix((size, size))
@@ -238,7 +238,7 @@ def test_a_row_that_is_referred_to_many_times_is_not_copied(tmp_path):
 
 
 def test_many_rows_without_entries(tmp_path):
-    """Ten million users, of whom three have held-out interactions."""
+    """Ten million users, three of them with held-out interactions."""
     path = tmp_path / 'tst_mat.pkl'
     path.write_bytes(pickle.dumps(sparse('coo', (10**7, 10**6))))
     assert load_pickled_array(path).shape == (10**7, 10**6)

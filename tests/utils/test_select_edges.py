@@ -21,10 +21,10 @@ def test_the_reverse_follows_in_any_order(pairs, data):
     kept = torch.tensor(
         sorted(data.draw(st.sets(st.sampled_from(range(len(pairs)))))), dtype=torch.long
     )
-    # What is the exact flip matches by position.
+    # An exact flip is matched by position.
     assume([pairs[k] for k in order.tolist()] != pairs)
     graph = hetero(pairs)
-    # Repeats of a pair are matched by what both stores hold: the number.
+    # Repeats of a pair are matched by the attribute of both stores, the number.
     reverse = graph[REVERSE]
     reverse.edge_index = edges(pairs).flip(0)[:, order]
     reverse.number, reverse.note = order.clone(), [f'of {k}' for k in order.tolist()]
@@ -41,17 +41,17 @@ def test_the_reverse_follows_in_any_order(pairs, data):
 def test_attributes_of_edges():
     data = hetero([(0, 0), (1, 1)])
     rates = data[RATES]
-    rates.val_edge_label_index = torch.zeros(2, 2).long()  # As many, but held out.
+    rates.val_edge_label_index = torch.zeros(2, 2).long()  # Equally many, but held out.
     rates.edge_label_index, rates.edge_label = torch.zeros(2, 2), torch.zeros(2)
     rates.scalar, rates.three = torch.tensor(1.0), torch.zeros(3)
     names = ['number', 'rating', 'time', 'words', 'other_index']
     assert edge_attributes(data, rates) == names
-    # Without edges of their own, labels are of these.
+    # Without labelled edges, labels belong to these edges.
     del rates.edge_label_index
     assert edge_attributes(data, rates) == [*names, 'edge_label']
 
 
-def test_repeats_are_matched_by_all_columns_of_what_is_stored():
+def test_repeats_are_matched_by_all_columns():
     data = hetero([(0, 0), (0, 0), (0, 0), (1, 1)])
     rates, reverse = data[RATES], data[REVERSE]
     order = torch.tensor([3, 1, 2, 0])

@@ -7,7 +7,7 @@ from pyg_irllrec.utils.select_nodes import select_nodes
 from tests.transforms.graphs import RATES, check_rows, edges, hetero, pairs_of
 
 
-def test_edges_of_all_types_are_numbered_anew():
+def test_edges_of_all_types_are_renumbered():
     data = hetero([(0, 0), (1, 5), (4, 5), (4, 2)])
     data['item', 'rev_rates', 'user'].edge_index = data[RATES].edge_index.flip(0)
     data['user', 'trusts', 'user'].edge_index = edges([(0, 4), (4, 1)])
@@ -23,7 +23,7 @@ def test_edges_of_all_types_are_numbered_anew():
 
 
 @pytest.mark.parametrize('key', ['adj_t', 'adj', 'edge_label_index'])
-def test_what_would_keep_old_numbers_is_named(key):
+def test_attributes_with_old_numbers_are_rejected(key):
     data = hetero([(0, 0), (1, 5)])
     data['user', 'trusts', 'user'][key] = torch.zeros(2, 1).long()
     before = data['user'].id

@@ -69,7 +69,7 @@ def test_wrong_index(kind, index, message):
     'value',
     [{'a': 1}, 'text', 3, None, torch.tensor(1), np.float64(1), np.str_('text')],
 )
-def test_what_has_no_rows(value):
+def test_values_without_rows(value):
     assert num_rows(value) is None
     with pytest.raises(ValueError, match=f'got {type(value).__name__} without rows'):
         select_rows(value, torch.tensor([0]))

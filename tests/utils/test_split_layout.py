@@ -31,7 +31,7 @@ def test_the_layouts_of_pyg(name):
 @pytest.mark.parametrize('options', LINK_SPLIT.values(), ids=LINK_SPLIT)
 def test_the_parts_of_random_link_split(options):
     training, *others = link_split(**options)
-    # What is disjoint is held out from message passing: labels do not decide.
+    # Disjoint edges are held out from message passing, regardless of their labels.
     disjoint = 'disjoint_train_ratio' in options
     assert layout(training) is (
         SplitLayout.TEST_SET if disjoint else SplitLayout.TRAINING_PART
@@ -68,7 +68,7 @@ def test_positive_edges_by_their_labels(label, expected):
     assert positive_edges(store)[0].tolist() == expected
 
 
-def test_an_empty_test_set_is_one():
+def test_an_empty_test_set_is_a_test_set():
     data = movie_lens_1m()
     data[RATES].edge_label_index = torch.empty(2, 0).long()
     assert layout(data) is SplitLayout.TEST_SET

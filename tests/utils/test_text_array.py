@@ -47,7 +47,7 @@ def test_reads_rows(mapped):
 @pytest.mark.parametrize(
     'values', [TEXTS, pa.array(TEXTS), pa.chunked_array([TEXTS[:1], TEXTS[1:]])]
 )
-def test_takes_lists_and_arrow(values):
+def test_accepts_lists_and_arrow(values):
     assert list(TextArray(values)) == TEXTS
     assert list(TextArray(['a', None])) == ['a', ''] and TextArray([None])[0] == ''
     assert list(TextArray([])) == []
@@ -62,12 +62,12 @@ def test_take_selects_again_and_again(mapped):
     assert list(select_rows(mapped, torch.tensor([2]))) == ['Hæk']
 
 
-def test_take_copies_no_text():
+def test_take_does_not_copy_texts():
     texts = TextArray(['x' * 1000] * 10_000)
     before = pa.total_allocated_bytes()
     part = texts.take(np.arange(9_999))
     assert pa.total_allocated_bytes() == before and len(part) == 9_999
-    # And what is pickled is what was taken.
+    # Only the selected rows are pickled.
     assert len(pickle.dumps(texts.take([5, 6]))) < 5_000
 
 
@@ -85,7 +85,7 @@ def test_pickle_and_copies(mapped):
         assert copy.copy(array) is array and copy.deepcopy(array) is array
 
 
-def test_pyg_moves_and_copies_it_whole(mapped):
+def test_pyg_moves_and_copies_it_as_a_whole(mapped):
     data = HeteroData()
     data['item'].num_nodes, data['item'].x = 4, torch.zeros(4, 2)
     data['item'].text = mapped
@@ -103,7 +103,7 @@ def test_pyg_moves_and_copies_it_whole(mapped):
         (7, "'values' must hold texts"),
     ],
 )
-def test_refuses_what_are_no_texts(values, message):
+def test_rejects_other_values(values, message):
     with pytest.raises(ValueError, match=message):
         TextArray(values)
 
@@ -117,7 +117,7 @@ def test_refuses_what_are_no_texts(values, message):
         ([True, False, True, True], 'must be a vector of integers, got bool'),
     ],
 )
-def test_take_refuses_wrong_rows(mapped, index, message):
+def test_take_rejects_wrong_rows(mapped, index, message):
     with pytest.raises(ValueError, match=message):
         mapped.take(index)
 

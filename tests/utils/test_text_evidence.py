@@ -13,7 +13,7 @@ def data():
 
 
 @pytest.mark.parametrize('side', ['user', 'item'])
-def test_texts_of_the_nodes_and_of_others(data, side):
+def test_texts_of_the_nodes_and_of_other_nodes(data, side):
     user, item = data['user', 'rates', 'item'].edge_index
     pairs = (user, item) if side == 'user' else (item, user)
     texts = data[side].profile
@@ -38,11 +38,11 @@ def test_is_the_same_in_any_order(data):
     assert text_evidence(texts, *edges) == text_evidence(texts, *other)
 
 
-def test_rows_of_zeros_are_no_texts():
+def test_rows_of_zeros_are_not_texts():
     torch.manual_seed(0)
     texts = torch.randn(40, 8)
     texts[20:] = texts[:20]
-    # Twins have a neighbour in common; as many nodes without a text do, too.
+    # Twins have a common neighbour, and so do equally many nodes without texts.
     node = torch.arange(80)
     group = torch.cat([torch.arange(20), torch.arange(20), torch.arange(40) + 20])
     padded = torch.cat([texts, torch.zeros(40, 8)])

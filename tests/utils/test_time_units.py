@@ -14,7 +14,7 @@ from pyg_irllrec.utils.time_units import (
 
 
 @pytest.mark.parametrize('unit', UNITS)
-def test_no_number_is_of_two_units(unit):
+def test_no_number_has_two_units(unit):
     low, high = unit_range(unit)
     assert find_unit(low) == find_unit(high - 1024 * UNITS[unit]) == unit
     assert find_unit(high) is None
@@ -22,7 +22,7 @@ def test_no_number_is_of_two_units(unit):
     assert low == 10**8 * UNITS[unit]
 
 
-def test_what_is_small_is_in_seconds():
+def test_small_numbers_are_seconds():
     assert find_unit(0) == find_unit(1) == find_unit(10**8 - 1) == 's'
 
 
@@ -31,8 +31,8 @@ def test_what_is_small_is_in_seconds():
     ('values', 'form'),
     [
         ([20240102], 'YYYYMMDD'),
-        ([20240102, 0, 0], 'YYYYMMDD'),  # Zeros stand for missing ones.
-        ([20240100, 20240000], 'YYYYMMDD'),  # And so do days and months.
+        ([20240102, 0, 0], 'YYYYMMDD'),  # Zeros are missing times.
+        ([20240100, 20240000], 'YYYYMMDD'),  # Days and months may be unknown.
         ([20240102.0, 20231230.0], 'YYYYMMDD'),
         ([20240102, 20231231, 1], 'YYYYMMDD'),
         ([202401, 202312, 10**15], 'YYYYMM'),
@@ -82,7 +82,7 @@ def test_many_written_dates_are_counted_exactly():
         ([-(2**63), 5], "'time' must hold no missing times, got NaT"),
     ],
 )
-def test_times_of_two_units_are_in_no_order(time, message):
+def test_times_of_two_units_are_rejected(time, message):
     with pytest.raises(ValueError, match=message):
         check_one_unit(torch.tensor(time))
 

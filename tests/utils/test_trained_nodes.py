@@ -41,7 +41,7 @@ def test_the_same_in_any_container():
     assert hash_nodes(make(id=['0', '1', '2']), SIDES) != ids
 
 
-def test_what_is_known_is_compared():
+def test_known_hashes_are_compared():
     model, data = Linear(1, 1), make(id=[1, 2], text=['a', 'b'])
     check_trained_nodes(model, data, SIDES)
     remember_nodes(model, hash_nodes(data, SIDES))

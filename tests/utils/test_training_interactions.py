@@ -19,19 +19,19 @@ from tests.layouts import (
 
 
 @pytest.mark.parametrize('layout', UNSPLIT | TEST_SET)
-def test_those_of_edge_index(layout):
+def test_uses_edge_index(layout):
     edge_index = training_interactions((UNSPLIT | TEST_SET)[layout]())
     assert pairs(edge_index) == PAIRS and edge_index.dtype == torch.long
 
 
-def test_those_that_are_not_held_out():
+def test_omits_held_out_interactions():
     data = SplitInteractions(val=0.25, test=0.25)(movie_lens_1m())
     expected = data[RATES].edge_index
     assert torch.equal(training_interactions(data, RATES, RATED_BY), expected)
 
 
 @pytest.mark.parametrize('options', LINK_SPLIT.values(), ids=LINK_SPLIT)
-def test_labelled_edges_are_no_edges_of_the_graph(options):
+def test_omits_labelled_edges(options):
     for part in link_split(**options):
         assert training_interactions(part).equal(part[RATES].edge_index)
 

@@ -63,7 +63,7 @@ def test_negatives_are_uniform():
 
 
 def test_negatives_are_uniform_by_a_chi_square():
-    """Over all that is missing, for users with few, many and all but one item."""
+    """For users with few items, with many, and with all but one."""
     degree = torch.tensor([0, 1, 9, 25, 39])
     num_items, num_draws = 40, 20_000
     rows = torch.rand(5, num_items, generator=torch.Generator().manual_seed(1))
@@ -106,7 +106,7 @@ def test_wrong_ids_and_repr():
     assert repr(items) == 'UserItems(num_users=2, num_items=2, num_interactions=1)'
 
 
-def test_sizes_whose_pairs_have_no_number():
+def test_sizes_whose_pairs_do_not_fit_into_64_bits():
     with pytest.raises(ValueError, match=r'must be below 2\*\*63, got 4294967296 and'):
         UserItems(torch.zeros(2, 1).long(), 2**32, 2**31)
 

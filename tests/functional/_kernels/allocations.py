@@ -1,4 +1,4 @@
-"""The largest tensor that a computation makes."""
+"""The largest tensor that a computation creates."""
 
 from __future__ import annotations
 

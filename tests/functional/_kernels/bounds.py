@@ -14,8 +14,8 @@ from triton.runtime import interpreter
 
 @contextmanager
 def within_bounds() -> Iterator[None]:
-    r"""Fail where a kernel reads or writes beyond the tensors that it was given: a
-    GPU may stop there, the interpreter does not."""
+    r"""Fail if a kernel reads or writes beyond its tensors. A GPU may crash then, but
+    the interpreter does not."""
     executor, builder = interpreter.GridExecutor, interpreter.InterpreterBuilder
     prepare = executor._init_args_hst
     load, store = builder.create_masked_load, builder.create_masked_store

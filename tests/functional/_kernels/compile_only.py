@@ -1,4 +1,4 @@
-"""Compile Triton kernels for devices that are not there."""
+"""Compile Triton kernels for devices that do not exist here."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from typing import Any, NamedTuple
 import triton
 from triton.backends.compiler import GPUTarget
 
-# Bytes of shared memory that a program may have.
+# The maximum bytes of shared memory per program.
 SHARED = {80: 163 * 2**10, 90: 227 * 2**10}
 
 
 class Compiled(NamedTuple):
-    r"""What a kernel takes of a processor."""
+    r"""The resources that a kernel uses."""
 
     name: str
     registers: int
-    # Bytes of registers that are spilled.
+    # The bytes of spilled registers.
     stack: int
     shared: int
-    # How often an instruction comes up, by the beginning of its name in PTX.
+    # The number of instructions by the start of their names in PTX.
     count: Callable[[str], int]
 
 
 class Kernels:
-    r"""The kernels of a module: a launch compiles one, as a real one does, and keeps
-    the result."""
+    r"""The kernels of a module. A launch compiles a kernel, like a real launch, and
+    stores the result."""
 
     def __init__(self, module: ModuleType):
         self.module = module
@@ -70,14 +70,14 @@ def resources(cubin: bytes) -> tuple[int, int]:
 
 @contextmanager
 def device(arch: int) -> Iterator[None]:
-    r"""Triton believes that it is on such a device."""
+    r"""Make Triton compile for this architecture."""
     target = GPUTarget('cuda', arch, 32)
     config = triton.runtime.driver
     before = config._active
     config.set_active(
         SimpleNamespace(
             get_current_target=lambda: target,
-            # Kernels are kept by device.
+            # Triton caches kernels by device.
             get_current_device=lambda: arch,
             get_current_stream=lambda device: 0,
         )

@@ -1,4 +1,4 @@
-"""Needs Triton, no device, and TRITON_INTERPRET unset before it is imported."""
+"""Needs Triton without TRITON_INTERPRET, but no device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPILLED = {80: 208, 90: 0}
 
 
 def compile_all(monkeypatch, arch, dim, pieces, *, dtype=torch.float32, **options):
-    r"""The kernels of one call, forward and backward. Nothing runs."""
+    r"""The kernels of one call, forward and backward. They are not run."""
     kernels = Kernels(_triton_info_nce)
     monkeypatch.setattr(file, 'load_triton', lambda *_: kernels)
     monkeypatch.setattr(file, '_pieces', lambda _: pieces)
@@ -42,7 +42,7 @@ def compile_all(monkeypatch, arch, dim, pieces, *, dtype=torch.float32, **option
         (80, 17, 1, {'dtype': torch.bfloat16, 'temperature': 0.01}),
     ],
 )
-def test_fits_a_processor(monkeypatch, arch, dim, pieces, options):
+def test_fits_a_multiprocessor(monkeypatch, arch, dim, pieces, options):
     compiled = compile_all(monkeypatch, arch, dim, pieces, **options)
     names = [kernel.name for kernel in compiled]
     assert names.count('grad_kernel') == 2

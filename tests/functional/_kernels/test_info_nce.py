@@ -25,7 +25,7 @@ def rows(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def assert_same_as_eager(impl: str, inputs: dict[str, Any], **options: Any) -> None:
-    """Values and all gradients, in norm."""
+    """Compare the values and the norms of all gradients."""
     outcome = {}
     for name in ('eager', impl):
         leaves = {
@@ -37,8 +37,8 @@ def assert_same_as_eager(impl: str, inputs: dict[str, Any], **options: Any) -> N
         upstream = torch.linspace(0.5, 1.5, loss.numel()).to(loss).view_as(loss)
         grads = torch.autograd.grad(loss, list(leaves.values()), upstream)
         outcome[name] = [loss.detach(), *grads]
-    # Where a positive has all the probability, or nothing can turn, gradients cancel:
-    # what is left is the rounding of terms of this size.
+    # If a positive has all the probability, or rows cannot turn, gradients cancel, and
+    # only rounding of terms of this size is left.
     floor = 0.1 / options['temperature']
     for value, expected in zip(outcome[impl], outcome['eager'], strict=True):
         gap = (value - expected).norm() / expected.norm().clamp(min=floor)
@@ -142,7 +142,7 @@ def test_symmetric_is_the_mean_of_both_directions():
 @pytest.mark.parametrize('eps', [0.0, 1e-2])
 @pytest.mark.parametrize('num_keys', [None, 7])
 @pytest.mark.parametrize('impl', EXACT)
-def test_keys_that_count_nothing(impl, num_keys, eps):
+def test_keys_of_weight_zero(impl, num_keys, eps):
     mask = torch.ones(num_keys or 11, dtype=torch.float64)
     mask[[0, 3]] = 0
     inputs = {
@@ -161,7 +161,7 @@ def test_keys_that_count_nothing(impl, num_keys, eps):
 
 @pytest.mark.parametrize('num_keys', [None, 13])
 @pytest.mark.parametrize('learned', [False, True])
-def test_what_counts_nothing_costs_nothing_on_a_cpu(num_keys, learned, monkeypatch):
+def test_rows_of_weight_zero_are_dropped_on_a_cpu(num_keys, learned, monkeypatch):
     sizes = []
 
     def blocks(num_rows: int, num_keys: int, *_: object) -> tuple[int, int]:
@@ -179,7 +179,7 @@ def test_what_counts_nothing_costs_nothing_on_a_cpu(num_keys, learned, monkeypat
         key_weight=key_mask,
         impl='chunked',
     )
-    # A weight that is learned has a gradient at zero too.
+    # A learned weight has a gradient at zero too.
     assert set(sizes) == {(11 if learned else 8, 8 if num_keys is None else 9)}
 
 
@@ -197,8 +197,8 @@ def test_key_weights_of_any_scale(symmetric, scale, temperature):
 
 
 @pytest.mark.parametrize('symmetric', [False, True])
-def test_opposite_rows_at_the_least_temperature_without_a_shift(symmetric):
-    """All logits of a row are then as low, or as high, as they can be."""
+def test_opposite_rows_at_the_lowest_temperature_without_a_shift(symmetric):
+    """All logits of a row then have the lowest or the highest possible value."""
     query = rows(1, 8, seed=0, dtype=torch.float32).expand(3000, 8)
     for key in (query, -query):
         loss = info_nce(
@@ -231,7 +231,7 @@ def test_backward_inside_autocast(reduction):
 
 
 @pytest.mark.parametrize('impl', ['chunked', 'torch', 'moments'])
-def test_gradients_of_what_needs_them_alone(impl):
+def test_only_required_gradients_are_computed(impl):
     if impl == 'torch' and impl not in EXACT:
         pytest.skip('torch has no linear_cross_entropy')
     query, key = rows(6, 3, seed=0), rows(6, 3, seed=1)
@@ -317,8 +317,8 @@ def test_blocks_are_small_and_cover_many_keys():
 
 
 @pytest.mark.parametrize('symmetric', [False, True])
-def test_no_square_matrix_is_held(symmetric):
-    # Without the dispatcher in between, which hides what a custom operator makes.
+def test_no_square_matrix_is_stored(symmetric):
+    # Bypass the dispatcher, which hides tensors inside custom operators.
     size, dim = 4000, 4
     query, key = rows(2, size, dim, seed=0, dtype=torch.float32)
     scale = torch.ones(size)
@@ -341,7 +341,7 @@ def test_auto_is_exact_and_small_inputs_have_second_derivatives():
     assert torch.equal(info_nce(query, key), info_nce(query, key, impl='eager'))
 
 
-def test_torch_says_which_version_it_needs(monkeypatch):
+def test_impl_torch_names_the_version_that_it_needs(monkeypatch):
     monkeypatch.delattr(F, 'linear_cross_entropy', raising=False)
     with pytest.raises(ValueError, match=r"impl='torch' needs torch 2\.13"):
         info_nce(rows(3, 2, seed=0), rows(3, 2, seed=1), impl='torch')
@@ -360,7 +360,7 @@ def test_the_list_of_implementations():
 
 
 def test_many_rows_in_float32():
-    """Blocks of the real size, as exact as the plain formula."""
+    """Blocks of the real size are as exact as the plain formula."""
     inputs = rows(2, 1001, 16, seed=0, dtype=torch.float32)
     for temperature in (0.01, 1 / 40, 0.2):
         outcome = {}

@@ -22,7 +22,7 @@ def test_few_kernels_for_any_number_of_rows(options: dict[str, Any]):
     assert counts.total() <= (50 if options else 38), counts
 
 
-def test_blocks_are_larger_where_launches_take_longer_than_work():
+def test_blocks_are_larger_on_a_gpu():
     sizes = {
         device: file._parts(torch.empty(2**21, 64, device=device))[0].stop
         for device in ('cpu', 'meta')

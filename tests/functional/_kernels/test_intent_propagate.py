@@ -25,7 +25,7 @@ def draw(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def graph(num_nodes: int, num_edges: int, undirected: bool, seed: int = 0) -> EdgeIndex:
-    """Sorted; with loops, repeated edges and isolated nodes."""
+    """A sorted graph with self-loops, repeated edges and isolated nodes."""
     generator = torch.Generator().manual_seed(seed)
     edges = torch.randint(num_nodes, (2, num_edges), generator=generator)
     if undirected:
@@ -47,7 +47,7 @@ def assert_same_as_eager(
         out = intent_propagate(*leaves[:2], edge_index, *leaves[2:], impl=impl)
         upstream = draw(*out.shape, seed=9, dtype=out.dtype)
         outcome[impl] = [out.detach(), *torch.autograd.grad(out, leaves, upstream)]
-    # With one neighbour or one intent all gradients by intents cancel.
+    # With one neighbour or one intent, all gradients of intents cancel.
     scale = x.norm().detach() * 0.1
     for value, expected in zip(outcome['csr'], outcome['eager'], strict=True):
         gap = (value - expected).norm() / expected.norm().clamp(min=scale + 1e-30)
@@ -75,7 +75,7 @@ def test_sparse_products_equal_eager(
     assert_same_as_eager(
         edge_index,
         draw(num_nodes, dim, seed=1, dtype=dtype),
-        # Opposite intents leave a sum near zero, whose inverse magnifies rounding.
+        # The sum for opposite intents is near zero, so its inverse magnifies rounding.
         draw(num_nodes, intent_dim, seed=2, dtype=dtype) + 3,
         weight if weighted else None,
     )
@@ -84,7 +84,7 @@ def test_sparse_products_equal_eager(
 def test_a_symmetric_graph_is_recognised():
     assert graph(9, 20, undirected=True).is_undirected
     assert not graph(9, 20, undirected=False).is_undirected
-    # As many edges there and back, but not between the same nodes.
+    # Equally many edges in both directions, but not between the same nodes.
     edges = torch.tensor([[0, 1, 2], [1, 2, 0]])
     assert not sort_by_target(edges, 3)[0].is_undirected
 
@@ -114,7 +114,7 @@ def test_gradcheck(impl):
     )
 
 
-def test_second_derivatives_are_those_of_eager_alone():
+def test_only_eager_has_second_derivatives():
     edge_index = graph(7, 12, undirected=True)
     x, intent = draw(7, 3, seed=0).requires_grad_(), draw(7, 2, seed=1)
     for out in (
@@ -130,7 +130,7 @@ def test_second_derivatives_are_those_of_eager_alone():
 
 
 @pytest.mark.parametrize('undirected', [True, False])
-def test_nothing_as_large_as_edges_times_features_is_made(undirected):
+def test_no_tensor_of_edges_times_features_is_created(undirected):
     dim, num_nodes = 32, 100
     edge_index = graph(num_nodes, 4000, undirected)
     index = csr(edge_index)
@@ -142,7 +142,7 @@ def test_nothing_as_large_as_edges_times_features_is_made(undirected):
             intent_propagate_csr.backward_symmetric(x, x, h, *saved, *index[:2])
         else:
             intent_propagate_csr.backward(x, x, h, *saved, *index, None)
-    # Counted in units of four bytes: edges hold float64.
+    # In units of four bytes: edges have float64 values.
     assert edge_index.size(1) * 2 <= largest.numel <= edge_index.size(1) * 2 + 4
 
 
@@ -211,7 +211,7 @@ def test_any_strides():
             )
 
 
-def test_ids_out_of_range_are_refused_before_memory_is_read():
+def test_ids_out_of_range_are_rejected_before_memory_is_read():
     edges = torch.tensor([[0, 1], [1, 7]])
     for wrong in (edges, edges - 8):
         with pytest.raises(ValueError, match="'edge_index' must hold ids from 0 to 2"):
@@ -220,7 +220,7 @@ def test_ids_out_of_range_are_refused_before_memory_is_read():
 
 @pytest.mark.parametrize('runs', [True, False])
 @pytest.mark.parametrize(('dim', 'intent_dim'), [(512, 8), (8, 513)])
-def test_auto_takes_fused_kernels_where_they_run(monkeypatch, runs, dim, intent_dim):
+def test_auto_uses_fused_kernels_if_available(monkeypatch, runs, dim, intent_dim):
     def forward(*_: object) -> None:
         raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""Needs Triton, no device, and TRITON_INTERPRET unset before it is imported."""
+"""Needs Triton without TRITON_INTERPRET, but no device."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pyg_irllrec.functional._kernels import _triton_intent_propagate
 from tests.functional._kernels.compile_only import SHARED, Kernels, device
 
 EACH = 'unit_kernel', 'forward_kernel', 'forward_sum_kernel', 'upstream_kernel'
-# 64 K registers are those of 12 warps, or of 8 at double precision.
+# 64 K registers suffice for 12 warps, or for 8 in double precision.
 MOST = {torch.float32: 168, torch.float64: 255}
 
 
@@ -32,7 +32,7 @@ MOST = {torch.float32: 168, torch.float64: 255}
         (90, 512, 512, torch.float32, 'undirected'),
     ],
 )
-def test_fits_a_processor(monkeypatch, arch, dim, h_dim, dtype, kind):
+def test_fits_a_multiprocessor(monkeypatch, arch, dim, h_dim, dtype, kind):
     kernels = Kernels(_triton_intent_propagate)
     monkeypatch.setattr(file, 'load_triton', lambda *_: kernels)
     graph = torch.randint(90, (2, 2000))

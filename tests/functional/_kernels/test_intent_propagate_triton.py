@@ -27,8 +27,8 @@ def rows(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def random_graph(num_nodes: int, num_edges: int) -> Tensor:
-    r"""Two hubs side by side, one of targets and one of sources, self loops, and
-    repeated edges; the last node has none, and the one before has only itself."""
+    r"""A graph with two hubs, one of targets and one of sources, self-loops and
+    repeated edges. The last node is isolated, the one before has only a self-loop."""
     generator = torch.Generator().manual_seed(num_edges)
     source, target = torch.randint(num_nodes - 2, (2, num_edges), generator=generator)
     target[: num_edges // 3] = 1
@@ -52,7 +52,7 @@ def outcome(
 
 def assert_same_as_eager(graph: Tensor, inputs: tuple[Tensor, ...]) -> None:
     actual, expected = (outcome(impl, graph, inputs) for impl in ('triton', 'eager'))
-    # With one neighbour or one intent all gradients by intents cancel.
+    # With one neighbour or one intent, all gradients of intents cancel.
     least = inputs[0].norm() * 0.1
     for value, wanted in zip(actual, expected, strict=True):
         assert value.dtype == wanted.dtype and value.shape == wanted.shape
@@ -83,20 +83,20 @@ def test_equals_eager(
     inputs = [rows(num_nodes, each, seed=each, dtype=dtype) for each in (dim, h_dim)]
     if kind == 'weighted':
         weight = rows(graph.size(1), seed=3, dtype=dtype).abs()
-        weight[graph[1] == 0] = 0.0  # There is nothing to divide by.
+        weight[graph[1] == 0] = 0.0  # The sum of weights of a target is 0.
         inputs.append(weight)
     assert_same_as_eager(graph, tuple(inputs))
 
 
 @pytest.mark.parametrize('tile', [(64, 1), (4096, 4)])
-def test_any_tile_will_do(tile, monkeypatch):
+def test_any_tile_is_correct(tile, monkeypatch):
     monkeypatch.setattr(file, 'LEAST_SPLIT', 16)
     monkeypatch.setattr(file, 'TILES', dict.fromkeys(file.TILES, tile))
     assert_same_as_eager(random_graph(5, 40), (rows(5, 20, seed=0), rows(5, 6, seed=1)))
 
 
 @pytest.mark.parametrize('sizes', [(8, 9, 7), (3, 17, 4), (16, 8, 0), (1, 7, 24)])
-def test_rows_of_the_bound_and_around_it(sizes, monkeypatch):
+def test_rows_around_the_split_size(sizes, monkeypatch):
     monkeypatch.setattr(file, 'LEAST_SPLIT', 8)
     target = torch.arange(3).repeat_interleave(torch.tensor(sizes))
     source = torch.arange(target.numel()) % 4
@@ -141,7 +141,7 @@ def test_opposite_intents_do_not_count():
     assert (out == 0).all() and (grad_x == 0).all() and (grad_intent == 0).all()
 
 
-def test_every_run_gives_the_same(monkeypatch):
+def test_every_run_gives_the_same_result(monkeypatch):
     monkeypatch.setattr(file, 'LEAST_SPLIT', 16)
     inputs = random_graph(9, 60), (rows(9, 17, seed=0), rows(9, 8, seed=1))
     first, second = (outcome('triton', *inputs) for _ in range(2))
@@ -170,7 +170,7 @@ def test_rows_that_are_too_wide():
         intent_propagate(x, x, graph, impl='triton')
 
 
-def test_a_cpu_tensor_is_refused(monkeypatch):
+def test_a_cpu_tensor_is_rejected(monkeypatch):
     monkeypatch.delenv('TRITON_INTERPRET', raising=False)
     x, graph = torch.ones(3, 4), torch.zeros(2, 1, dtype=torch.long)
     with pytest.raises(ValueError, match="impl='triton' needs a CUDA tensor"):

@@ -23,7 +23,7 @@ def embeddings(dtype: torch.dtype = torch.float64) -> list[Tensor]:
 
 
 def some_pairs() -> Tensor:
-    """Some twice, and a user with all items."""
+    """Pairs of which some are repeated, and a user with all items."""
     generator = torch.Generator().manual_seed(1)
     user = torch.randint(NUM_USERS, (50,), generator=generator)
     item = torch.randint(NUM_ITEMS, (50,), generator=generator)
@@ -32,7 +32,7 @@ def some_pairs() -> Tensor:
 
 
 def some_interactions() -> Tensor:
-    """Pairs of the batch, others of its users, and some of other users."""
+    """Pairs of the batch, other pairs of its users, and pairs of other users."""
     user, item = some_pairs()[:, ::2]
     user = torch.stack([user, user, (user + 1) % NUM_USERS])
     item = torch.stack([item, (item + 5) % NUM_ITEMS, item])
@@ -96,7 +96,7 @@ def test_a_fixed_number_of_users_and_of_draws(sample_weight, known, max_users):
 
 
 def assert_fixed(max_users: int, **options: Any) -> None:
-    """It changes nothing, nor do pairs that stand there again and count nothing."""
+    """A fixed number changes nothing, and nor do repeated pairs of weight 0."""
     inputs = embeddings()
     weight = torch.rand(84, generator=torch.Generator().manual_seed(2)).double()
     results = []
@@ -114,13 +114,13 @@ def assert_fixed(max_users: int, **options: Any) -> None:
 
 
 @pytest.mark.parametrize('impl', ['eager', 'chunked'])
-def test_weights_are_those_of_a_mean(impl):
+def test_weights_give_a_weighted_mean(impl):
     inputs, pairs = embeddings(), some_pairs()
     count = torch.arange(pairs.size(1)) % 3
     options = {'known': 'batch', 'impl': impl}
     loss = softmax_loss(*inputs, pairs, weight=count, **options)
     weighted = [loss.detach(), *torch.autograd.grad(loss, inputs)]
-    # What counts nothing still competes with nothing.
+    # Pairs of weight 0 are left out of the denominators too.
     known = UserItems(pairs, NUM_USERS, NUM_ITEMS)
     repeated = pairs.repeat_interleave(count, dim=1)
     loss = softmax_loss(*inputs, repeated, known=known, impl=impl)
@@ -141,7 +141,7 @@ def test_no_temperature_overflows(temperature, known):
 
 @pytest.mark.parametrize('options', [{'normalize': False}, {'normalize': True}])
 def test_no_score_overflows(options):
-    """Inner products, or biases, beyond what exp takes."""
+    """Inner products or biases for which exp() overflows."""
     if options['normalize']:
         options = options | {'item_bias': torch.linspace(-300, 300, NUM_ITEMS)}
     inputs = [(100 * x).detach().requires_grad_() for x in embeddings()]
@@ -152,7 +152,7 @@ def test_no_score_overflows(options):
         assert (value - other).norm() <= 1e-4 * other.norm()
 
 
-def test_nothing_as_large_as_all_logits():
+def test_no_tensor_of_all_logits_is_created():
     generator = torch.Generator().manual_seed(0)
     user = torch.randn(1000, 4, generator=generator, requires_grad=True)
     item = torch.randn(3000, 4, generator=generator, requires_grad=True)

@@ -41,7 +41,7 @@ def assert_near(actual: Tensor, expected: Tensor, floor: float) -> None:
 
 
 def values_and_grads(kernel, matrices, *rest, dtype=torch.float32):
-    r"""Of some losses the gradient is positive, of others negative."""
+    r"""The values and gradients, with upstream gradients of both signs."""
     inputs = [
         None if x is None else x.detach().to(dtype, copy=True).requires_grad_()
         for x in matrices
@@ -58,12 +58,12 @@ def symmetric_eager(query, key, keys, *rest):
 
 
 def compare(matrices, *options):
-    r"""Unit rows are rounded once more here than in float32."""
+    r"""Compare with eager. Unit rows are rounded once more than in float32."""
     *rest, symmetric = options if len(options) == 6 else (*options, False)
     eager = symmetric_eager if symmetric else info_nce_eager
     actual = values_and_grads(info_nce_triton, matrices, *rest, symmetric)
     expected = values_and_grads(eager, matrices, *rest, dtype=torch.float64)
-    # What is far below the size of a logit, or of its gradient, is rounding.
+    # Values far below the size of a logit or of its gradient are rounding errors.
     temperature, reduction = rest[2], rest[4]
     size = 1 / temperature / (len(matrices[0]) if reduction == 'mean' else 1)
     sizes = (size, *(size / x.norm(dim=1) for x in matrices if x is not None))
@@ -120,7 +120,7 @@ def test_info_nce_options(reduction, eps, temperature, has_keys, weighted, symme
 
 
 @pytest.mark.parametrize('temperature', [0.01, 1.0])
-def test_keys_that_do_not_count(temperature):
+def test_keys_of_weight_zero(temperature):
     query, key, keys = rows(5, 8), rows(5, 8, seed=1), rows(300, 8, seed=2)
     key_weight = torch.zeros(300, device=DEVICE)
     key_weight[137] = 2.0
@@ -179,7 +179,7 @@ def test_nothing_is_read_out_of_bounds(num_rows, num_keys, symmetric):
 
 
 @pytest.mark.parametrize('precision', ['high', 'medium'])
-def test_tf32_where_torch_takes_it(precision):
+def test_tf32_if_torch_allows_it(precision):
     matrices = rows(40, 8), rows(40, 8, seed=1), None
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(precision)
@@ -206,7 +206,7 @@ def test_a_gradient_has_the_precision_of_its_loss():
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-def test_half_precision_is_read_as_it_is(dtype):
+def test_half_precision_is_read_directly(dtype):
     query, key = (rows(40, 8, seed=seed).to(dtype) for seed in (0, 1))
     matrices = query.requires_grad_(), key, None
     loss = info_nce_triton(*matrices, *PLAIN)
@@ -230,14 +230,14 @@ def test_weights_have_gradients():
     torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-6)
 
 
-def test_a_temperature_that_is_too_low_is_refused():
+def test_a_temperature_that_is_too_low_is_rejected():
     x = rows(3, 4)
     with pytest.raises(ValueError, match=r"'temperature' of at least 0\.001, got"):
         info_nce_triton(x, x, None, None, None, 5e-4, 0.0, 'mean')
 
 
 @pytest.mark.parametrize('learned', [0, 1, 2])
-def test_only_what_needs_gradients_has_them(learned):
+def test_only_required_gradients_are_computed(learned):
     matrices = [rows(7, 5, seed=seed) for seed in range(3)]
     full = values_and_grads(info_nce_triton, matrices, None, None, 0.2, 0.0, 'sum')
     matrices[learned].requires_grad_()
@@ -248,7 +248,7 @@ def test_only_what_needs_gradients_has_them(learned):
     torch.testing.assert_close(matrices[learned].grad * scale, full[1 + learned])
 
 
-def test_every_run_gives_the_same():
+def test_every_run_gives_the_same_result():
     matrices = rows(130, 32), rows(130, 32, seed=1), rows(150, 32, seed=2)
     first, second = (
         values_and_grads(info_nce_triton, matrices, None, None, 0.1, 0.0, 'mean')
@@ -282,7 +282,7 @@ def test_compiles_without_graph_breaks():
         torch.testing.assert_close(a, b)
 
 
-def test_second_order_is_refused():
+def test_second_derivatives_are_rejected():
     query = rows(3, 4).requires_grad_()
     loss = info_nce_triton(query, rows(3, 4), None, None, None, 0.2, 0.0, 'mean')
     with pytest.raises(RuntimeError, match="impl='triton' has first derivatives only"):
@@ -299,13 +299,13 @@ def test_second_order_is_refused():
         ),
     ],
 )
-def test_what_info_nce_refuses(query, message):
+def test_unsupported_input(query, message):
     query = query.to(DEVICE)
     with pytest.raises(ValueError, match=message):
         info_nce_triton(query, query, None, None, None, 0.2, 0.0, 'mean')
 
 
-def test_a_cpu_tensor_is_refused(monkeypatch):
+def test_a_cpu_tensor_is_rejected(monkeypatch):
     monkeypatch.delenv('TRITON_INTERPRET', raising=False)
     x = torch.randn(3, 4)
     with pytest.raises(ValueError, match="impl='triton' needs a CUDA tensor"):
