@@ -26,7 +26,7 @@ def read_by(
     items: Columns | None = None,
     **options: Any,
 ) -> InteractionDataset:
-    """The dataset of a table, and of a table of items, written and read in one way."""
+    """Write a table, and a table of items, in one way, and read the dataset."""
     folder = folder / door
     folder.mkdir(parents=True)
     options = {'user': 'who', 'item': 'what', **options}
@@ -85,7 +85,7 @@ def _plain(row: Any) -> list[Any]:
 
 
 def content(dataset: InteractionDataset) -> dict[str, Any]:
-    """All that a dataset holds, to be compared."""
+    """The content of a dataset, in a form to compare."""
     data = dataset[0]
     rates = data['user', 'rates', 'item']
     return {

@@ -1,4 +1,4 @@
-"""Small files: raw ones by their text, and the layout of the authors."""
+"""Small files: raw files with a given text, and the layout of the authors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def matrix(pairs: Any, shape: tuple[int, int] = (NUM_USERS, NUM_ITEMS)) -> Any:
 
 
 def write_dataset(root: Path, name: str = 'amazon', text: bool = True) -> Path:
-    """A whole dataset, from synthetic interactions."""
+    """Write a complete dataset of synthetic interactions."""
     data = SyntheticIntents(NUM_USERS, NUM_ITEMS, num_intents=3)[0]
     rates = data['user', 'rates', 'item']
     folder = root / name

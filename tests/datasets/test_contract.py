@@ -1,4 +1,4 @@
-"""Ids, times and repeated rows mean the same by every door: docs/data.md."""
+"""Ids, times and repeated rows mean the same in every format: docs/data.md."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TEXT = st.one_of(st.none(), st.text('ab ,"\n', max_size=4))
 
 @pytest.fixture(autouse=True, scope='module')
 def no_flush():
-    """Hundreds of small datasets need not survive a power cut."""
+    """Skip fsync: hundreds of small datasets need not survive a power cut."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, 'fsync', lambda descriptor: None)
         yield
@@ -105,7 +105,7 @@ def test_missing_ids_are_named_with_their_row(tmp_path, door):
 
 
 @pytest.mark.parametrize('door', DOORS)
-def test_two_ids_are_never_one_and_one_is_never_two(tmp_path, door):
+def test_distinct_ids_stay_distinct_and_equal_ids_equal(tmp_path, door):
     who = ['7', ' 7', '7\u00a0', '7\t', '\ufeff7', '07', '+7', '-7', '７', '7e0', '7_0']
     dataset = read_by(door, tmp_path / '1', {'who': who, 'what': list(range(11))})
     assert dataset.user_ids == sorted(['7', '07', '+7', '-7', '７', '7e0', '7_0'])
@@ -121,7 +121,7 @@ def test_two_ids_are_never_one_and_one_is_never_two(tmp_path, door):
 
 
 @pytest.mark.parametrize('door', DOORS)
-def test_a_blank_costs_no_text(tmp_path, door):
+def test_an_id_with_blanks_finds_its_text(tmp_path, door):
     table = {'who': ['1', '2 '], 'what': ['10', '11 ']}
     items = {'what': [' 10', '11'], 'title': ['Red', 'Blue']}
     dataset = read_by(door, tmp_path, table, items, item_text='title')
@@ -130,7 +130,7 @@ def test_a_blank_costs_no_text(tmp_path, door):
 
 
 @pytest.mark.parametrize('door', DOORS)
-def test_a_float_costs_no_text(tmp_path, door):
+def test_a_float_id_finds_its_text(tmp_path, door):
     items = {'what': [7.0, 8.0], 'title': ['seven', 'eight']}
     for what, texts in (([7, 8], ['seven', 'eight']), (['7', 'x'], ['seven', ''])):
         table = {'who': [1, 2], 'what': what}
@@ -180,7 +180,7 @@ def test_an_id_with_a_line_break_is_refused(tmp_path, door, broken):
         (['True', 'x', '1'], ['1', 'True', 'x']),
     ],
 )  # fmt: skip
-def test_integers_however_they_are_written(tmp_path, door, who, ids):
+def test_integers_in_any_spelling(tmp_path, door, who, ids):
     dataset = read_by(door, tmp_path, {'who': who, 'what': [0, 1, 2]})
     assert list(dataset.user_ids) == ids
     found = dataset.ids_of('user', dataset.nodes_of('user', who))
@@ -226,7 +226,7 @@ SAME = [1577934245, 1577934246]  # 2020-01-02 03:04:05
     ],
 )
 @pytest.mark.filterwarnings('ignore:the times in column')
-def test_the_unit_of_times_is_found(tmp_path, door, unit, when):
+def test_the_unit_of_times_is_inferred(tmp_path, door, unit, when):
     table = {'who': ['u', 'v'], 'what': [1, 2], 'when': when}
     dataset = read_by(door, tmp_path / 'found', table, timestamp='when')
     assert content(dataset)['time'] == SAME
@@ -238,7 +238,7 @@ def test_the_unit_of_times_is_found(tmp_path, door, unit, when):
         assert content(given)['time'] == SAME
 
 
-def test_a_unit_that_was_found_is_reported(tmp_path):
+def test_an_inferred_unit_is_reported(tmp_path):
     table = {'who': ['u'], 'what': [1], 'when': [SAME[0] * 1000]}
     with pytest.warns(UserWarning, match="column 'when' are read as milliseconds"):
         read_by('pandas', tmp_path / '1', table, timestamp='when')
@@ -281,25 +281,25 @@ def test_a_unit_that_was_found_is_reported(tmp_path):
         ([1.5, float('inf')], {}, 'must hold numbers or ISO 8601 dates'),
     ],
 )  # fmt: skip
-def test_times_without_one_meaning_are_refused(tmp_path, door, when, options, message):
+def test_ambiguous_times_are_refused(tmp_path, door, when, options, message):
     table = {'who': ['u', 'v'], 'what': [1, 2], 'when': when}
     with pytest.raises(ValueError, match=message):
         read_by(door, tmp_path, table, timestamp='when', **options)
 
 
 @pytest.mark.parametrize('odd', [0, 1, 20249999, 1577934245, -1, 10**12])
-def test_most_times_are_written_dates(tmp_path, odd):
+def test_written_dates_among_other_times_are_refused(tmp_path, odd):
     table = {'who': [1, 2, 3], 'what': [1, 2, 3], 'when': [odd, 20240102, 20231231]}
     with pytest.raises(ValueError, match=r"row 1: column 'when' holds dates written"):
         read_by('pandas', tmp_path, table, timestamp='when')
 
 
 @pytest.mark.parametrize('door', DOORS)
-def test_times_that_are_odd_and_right(tmp_path, door):
+def test_unusual_but_valid_times(tmp_path, door):
     for number, (when, unit) in enumerate(
         [
             ([0, -86400], 's'),
-            ([20240102, 20249999], 's'),  # No dates.
+            ([20240102, 20249999], 's'),  # Not dates.
             ([0, 1577934245], 's'),
             ([20240102, 20240103], 's'),
             ([45293.0, 1.0], 'auto'),
@@ -330,8 +330,8 @@ def test_times_that_are_odd_and_right(tmp_path, door):
     ],
 )
 @pytest.mark.filterwarnings('ignore:.*repeat a pair')
-def test_which_of_repeated_rows_counts(tmp_path, door, duplicates, with_time, without):
-    # Ids that are one only after cleaning, and a tie in time.
+def test_which_repeated_row_counts(tmp_path, door, duplicates, with_time, without):
+    # Ids that are equal only after cleaning, and a tie in time.
     table = {
         'who': ['u', ' u', 'u '],
         'what': ['7', '7.0', '7'],

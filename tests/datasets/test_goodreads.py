@@ -35,7 +35,7 @@ def test_books_have_texts_and_readers_have_none(tmp_path):
     assert repr(dataset) == 'Goodreads(num_users=2, num_items=2, num_interactions=3)'
 
 
-def test_interests_are_asked_for(tmp_path):
+def test_user_texts_on_request(tmp_path):
     write_files(tmp_path / 'raw', FILES)
     made = str(tmp_path / 'made')
     data = Goodreads(str(tmp_path), user_texts=True, processed_root=made)[0]

@@ -51,7 +51,7 @@ ALL = {**COLUMNS, 'rating': 'stars', 'timestamp': 'when'}
 
 @pytest.fixture
 def files(tmp_path):
-    """Write a file under its name, and returns its path."""
+    """Write a file of this name, and return its path."""
 
     def write(name, text, encoding='utf-8'):
         path = tmp_path / name
@@ -152,7 +152,7 @@ def test_without_ratings_and_times(read):
     assert set(rates.keys()) == {'edge_index'}
 
 
-def test_opens_what_was_written(read, tmp_path):
+def test_reopens_a_written_dataset(read, tmp_path):
     first = read(**ALL)
 
     def mark(data):
@@ -165,7 +165,7 @@ def test_opens_what_was_written(read, tmp_path):
     assert edges(copy.deepcopy(first)) == edges(first)
 
 
-def test_what_changes_in_memory_does_not_change_the_files(read, tmp_path):
+def test_changes_in_memory_do_not_change_the_files(read, tmp_path):
     dataset = read(**ALL)
     data = dataset[0]
     data['user', 'rates', 'item'].edge_index += 7
@@ -191,7 +191,7 @@ def test_ids_that_are_not_all_integers_stay_as_they_are(read, odd):
     assert read(f'who,what\n1,3\n{odd},4\n').user_ids == sorted(['1', odd])
 
 
-def test_seven_is_one_id_however_it_is_typed(tmp_path):
+def test_seven_is_one_id_in_any_type(tmp_path):
     frame = pd.DataFrame({'who': ['2', '10'], 'what': np.array([7, 3], np.uint8)})
     dataset = InteractionDataset.from_frame(frame, tmp_path, **COLUMNS)
     assert dataset.user_ids.tolist() == [2, 10] and dataset.item_ids.tolist() == [3, 7]
@@ -210,7 +210,7 @@ def test_seven_is_one_id_however_it_is_typed(tmp_path):
         (pd.Series(['b', 'a'], dtype=pd.ArrowDtype(pa.string())), ['a', 'b']),
     ],
 )
-def test_every_type_of_ids_of_pandas(tmp_path, column, ids):
+def test_every_pandas_type_of_ids(tmp_path, column, ids):
     frame = pd.DataFrame({'who': column, 'what': [0, 1]})
     dataset = InteractionDataset.from_frame(frame, tmp_path, **COLUMNS)
     assert list(dataset.user_ids) == ids
@@ -282,7 +282,7 @@ def test_from_ids_to_nodes_and_back(read):
 
 
 def as_pandas(frame, duplicates):
-    """What is to come out, by pandas."""
+    """The expected interactions, computed by pandas."""
     frame = frame.sort_values('when', kind='stable')
     if duplicates == 'sum':
         total = frame.groupby(['who', 'what'], as_index=False).agg(
@@ -309,7 +309,7 @@ def as_pandas(frame, duplicates):
     ),
     duplicates=st.sampled_from(['last', 'first', 'sum']),
 )
-def test_is_what_pandas_makes_of_it(tmp_path_factory, rows, duplicates):
+def test_equals_pandas(tmp_path_factory, rows, duplicates):
     folder = tmp_path_factory.mktemp('pandas')
     frame = pd.DataFrame(rows, columns=['who', 'what', 'stars', 'when'])
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
@@ -319,7 +319,7 @@ def test_is_what_pandas_makes_of_it(tmp_path_factory, rows, duplicates):
         dataset = InteractionDataset.from_frame(
             frame, folder, **ALL, duplicates=duplicates
         )
-    # Users are integers where all of them are.
+    # User ids are integers if all of them are.
     found = sorted((str(user), *rest) for user, *rest in edges(dataset))
     assert found == as_pandas(frame, duplicates)
 
@@ -543,13 +543,13 @@ def test_texts_of_parquet(tmp_path, texts):
 
 
 @pytest.mark.parametrize('ids', [[3, 1], ['3', '1'], [3.0, 1.0]])
-def test_integer_ids_find_their_texts_however_typed(read, ids):
+def test_integer_ids_of_any_type_find_their_texts(read, ids):
     frame = pd.DataFrame({'what': ids, 'title': ['three', 'one']})
     dataset = read('who,what\nu,1\nu,2\nu,3\n', items=frame, item_text='title')
     assert list(dataset[0]['item'].text) == ['one', '', 'three']
 
 
-def test_string_ids_find_their_texts_however_typed(read):
+def test_string_ids_of_any_type_find_their_texts(read):
     frame = pd.DataFrame({'what': [3, 7], 'title': ['three', 'seven']})
     dataset = read('who,what\nu,x\nu,3\n', items=frame, item_text='title')
     assert list(dataset[0]['item'].text) == ['three', '']
@@ -569,7 +569,7 @@ def test_an_id_may_have_one_text_twice_but_not_two(texts, files, monkeypatch):
     two = files('two.csv', 'what,title\nb,B\na,A one\nb,B\na,A two\n')
     with pytest.raises(ValueError, match=r"two.csv .*two for 'a': 'A one' and 'A two'"):
         texts(two, name='2.csv', force_reload=True)
-    # Of an item that nobody has chosen, it does not matter.
+    # It does not matter for an item without interactions.
     unknown = files('unknown.csv', 'what,title\na,A\nz,1\nz,2\n')
     assert (
         texts(unknown, name='3.csv', force_reload=True).counts['unknown_item_texts']
@@ -600,7 +600,7 @@ def test_an_id_may_have_one_text_twice_but_not_two(texts, files, monkeypatch):
         ),
     ],
 )
-def test_text_files_that_do_not_fit(texts, files, tmp_path, text, options, message):
+def test_text_files_that_do_not_match(texts, files, tmp_path, text, options, message):
     with pytest.raises(ValueError, match=message):
         texts(files('t.csv', text), **options)
     assert not (tmp_path / 'root').exists()
@@ -739,7 +739,7 @@ def test_bad_parquet(tmp_path, many, files):
         )
 
 
-def test_tables_may_type_their_ids_in_different_ways(tmp_path):
+def test_tables_may_store_ids_in_different_types(tmp_path):
     for name, who in {'1': [1, 2], '2': [2.0, 3.0], '3': ['3', '4']}.items():
         table = pa.table({'who': who, 'what': ['a', 'b']})
         pa.parquet.write_table(table, tmp_path / f'{name}.parquet')
@@ -805,13 +805,13 @@ def test_needs_pyarrow(tmp_path, monkeypatch):
         InteractionDataset(tmp_path)
 
 
-# --- What lies under the root ---
+# --- Files in the root ---
 
 
-def test_the_same_is_not_read_again(read, tmp_path, monkeypatch):
+def test_the_same_files_are_not_read_again(read, tmp_path, monkeypatch):
     first = read(**ALL)
     monkeypatch.setattr(build_plan, 'read_interactions', None)
-    assert edges(read(**ALL)) == edges(first)  # Written anew, with the same content.
+    assert edges(read(**ALL)) == edges(first)  # Written again, with the same content.
     os.utime(tmp_path / 'given.csv', (0, 0))
     assert edges(read(**ALL)) == edges(first)
     assert edges(read(name='other_name.csv', **ALL)) == edges(first)
@@ -843,7 +843,7 @@ def test_a_changed_file_of_the_same_size_and_time_is_other_data(read, tmp_path):
         InteractionDataset.from_csv(path, tmp_path / 'root', **ALL)
 
 
-def test_frames_are_told_by_their_content(tmp_path):
+def test_frames_are_identified_by_their_content(tmp_path):
     frame = pd.DataFrame({'who': ['u', 'v'], 'what': [1, 2], 'other': [1, 2]})
     first = InteractionDataset.from_frame(frame, tmp_path, **COLUMNS)
     same = frame.assign(other=0).set_index('other')
@@ -854,7 +854,7 @@ def test_frames_are_told_by_their_content(tmp_path):
         InteractionDataset.from_frame(frame.assign(what=3), tmp_path, **COLUMNS)
 
 
-def test_what_is_not_a_whole_dataset_is_refused(read, tmp_path):
+def test_incomplete_datasets_are_refused(read, tmp_path):
     root = tmp_path / 'root'
     with pytest.raises(FileNotFoundError, match='holds no dataset: it has no manifest'):
         InteractionDataset(root)
@@ -945,7 +945,7 @@ class FullDisk:
         pass
 
 
-def test_what_a_killed_process_has_left_is_no_dataset(read, tmp_path):
+def test_leftovers_of_a_killed_process_are_not_a_dataset(read, tmp_path):
     root = tmp_path / 'root'
     for name in ('.processed-0123abcd', '.processed-4567cdef'):
         (root / name).mkdir(parents=True)
@@ -955,7 +955,7 @@ def test_what_a_killed_process_has_left_is_no_dataset(read, tmp_path):
     days_ago = time.time() - 2 * 24 * 60 * 60
     os.utime(root / '.processed-0123abcd', (days_ago, days_ago))
     read()
-    # The other one may be of a process that is still at it.
+    # The other folder may belong to a running process.
     assert names_in(root) == ['.processed-4567cdef', 'processed']
 
 
@@ -993,7 +993,7 @@ def test_a_quote_that_is_never_closed(read, text):
         read(text)
 
 
-def test_quotes_within_cells_are_no_mistake(read):
+def test_quotes_within_cells_are_valid(read):
     text = 'who,what,note\n1,1,5" tape\n2,2,"two\nlines"\n'
     assert len(read(text).user_ids) == 2
 
@@ -1007,7 +1007,7 @@ def test_columns_of_other_types_are_other_data(tmp_path):
         InteractionDataset.from_frame(frame, tmp_path, **options)
 
 
-def test_an_option_that_is_left_out_is_another(tmp_path, files):
+def test_an_omitted_option_is_a_change(tmp_path, files):
     first, root = tmp_path / 'ratings.csv', tmp_path / 'root'
     more = files('more.csv', 'who,what,title\nu1,b,B\n')
     options = {'items': more, 'item_text': 'title'}
@@ -1016,7 +1016,7 @@ def test_an_option_that_is_left_out_is_another(tmp_path, files):
         InteractionDataset.from_csv([first, more], root, **COLUMNS)
 
 
-def test_replacing_deletes_no_file_of_others(tmp_path, read):
+def test_replacing_deletes_no_foreign_file(tmp_path, read):
     mine = tmp_path / 'root' / 'processed' / 'mine.txt'
     mine.parent.mkdir(parents=True)
     mine.write_text('precious')
@@ -1034,7 +1034,7 @@ def test_dictionaries_of_tensors(tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['csv', 'parquet', 'frame'])
-def test_columns_and_folders_that_are_none(tmp_path, kind):
+def test_wrong_columns_and_folders(tmp_path, kind):
     frame = pd.DataFrame({'u': [1, 2], 'i': [3, 4]})
     source = frame if kind == 'frame' else tmp_path / f'table.{kind}'
     if kind != 'frame':
@@ -1056,7 +1056,7 @@ def test_columns_and_folders_that_are_none(tmp_path, kind):
         InteractionDataset(None)
 
 
-def test_nodes_of_floats_that_may_stand_for_two_ids(tmp_path):
+def test_nodes_of_ambiguous_floats(tmp_path):
     who = [2**24, 2**24 + 1]
     frame = {'who': who, 'what': who}
     dataset = InteractionDataset.from_frame(frame, tmp_path, user='who', item='what')

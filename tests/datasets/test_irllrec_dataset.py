@@ -52,7 +52,7 @@ def test_repeated_and_zero_entries_count_once_and_never(tmp_path):
 
 @pytest.mark.parametrize('entry', [-1, np.nan, np.inf, -np.inf, -0.5])
 @pytest.mark.parametrize('name', ['trn_mat', 'val_mat', 'tst_mat'])
-def test_entries_that_are_no_interactions_are_named(tmp_path, name, entry):
+def test_entries_that_are_not_interactions_are_named(tmp_path, name, entry):
     folder = write_dataset(tmp_path)
     pairs = matrix([[0, 0, 1], [2, 2, 3]])
     pairs.data[1] = entry
@@ -70,7 +70,7 @@ def test_weights_above_zero_are_interactions(tmp_path):
     assert data['user', 'rates', 'item'].edge_index.tolist() == [[0, 1], [2, 3]]
 
 
-def test_missing_texts_are_named_with_a_way_out(tmp_path):
+def test_missing_texts_are_named_with_advice(tmp_path):
     folder = write_dataset(tmp_path)
     (folder / 'itm_emb_np.pkl').unlink()
     dataset = IRLLRecDataset(str(tmp_path), 'amazon')

@@ -56,7 +56,7 @@ def test_only_the_most_frequent_tags(tmp_path):
     assert text.endswith('. ' + ', '.join(f't{tag}' for tag in range(29, 19, -1)))
 
 
-def test_downloads_what_is_not_there(tmp_path, monkeypatch):
+def test_downloads_missing_files(tmp_path, monkeypatch):
     def download(url, folder):
         assert url.endswith('hetrec2011/hetrec2011-lastfm-2k.zip')
         path = Path(folder) / 'x.zip'

@@ -62,7 +62,7 @@ def test_latest_small(tmp_path, raw):
     assert (tmp_path / 'processed' / 'latest-small' / 'manifest.json').is_file()
 
 
-def test_tags_are_asked_for(tmp_path):
+def test_tags_on_request(tmp_path):
     write_files(tmp_path, LATEST)
     text = MovieLens(str(tmp_path), tags=True)[0]['item'].text
     assert text[0] == 'Toy Story (1995). Adventure, Animation. fun, pixar'
@@ -86,7 +86,7 @@ def test_100k(tmp_path, encoding):
 def test_1m(tmp_path):
     write_files(tmp_path, MILLION, 'latin-1')
     dataset = MovieLens(str(tmp_path), '1m')
-    assert dataset.item_ids.tolist() == [9, 10]  # Integers, so that 10 is behind.
+    assert dataset.item_ids.tolist() == [9, 10]  # As integers, 10 comes after 9.
     assert list(dataset[0]['item'].text) == [
         'Sudden Death (1995). Action',
         'Été: 2 (1996). Drama, War',
@@ -94,7 +94,7 @@ def test_1m(tmp_path):
     assert dataset[0]['user', 'rates', 'item'].rating.tolist() == [5, 3]
 
 
-def test_is_made_once(tmp_path, monkeypatch):
+def test_is_built_once(tmp_path, monkeypatch):
     raw, made = write_files(tmp_path / 'raw', LATEST), tmp_path / 'made'
     root, options = str(raw), {'processed_root': str(made)}
     before = {path: path.stat() for path in raw.iterdir()}
@@ -103,7 +103,7 @@ def test_is_made_once(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(build_plan, 'read_interactions', None)
         MovieLens(root, **options)
-        for name in LATEST:  # What is made needs no raw files.
+        for name in LATEST:  # A built dataset needs no raw files.
             (raw / name).rename(tmp_path / name)
         MovieLens(root, **options)
         with pytest.raises(FileNotFoundError, match=r'lacks ratings.csv'):
@@ -114,7 +114,7 @@ def test_is_made_once(tmp_path, monkeypatch):
     assert MovieLens(root, **options, force_reload=True).counts['rows'] == 2
 
 
-def test_downloads_what_is_not_there(tmp_path, monkeypatch):
+def test_downloads_missing_files(tmp_path, monkeypatch):
     def download(url, folder):
         assert url == 'https://files.grouplens.org/datasets/movielens/ml-100k.zip'
         path = Path(folder) / 'ml-100k.zip'
@@ -143,7 +143,7 @@ def other_zip(url, folder):
 
 
 @pytest.mark.parametrize('download', [None, broken_zip, other_zip])
-def test_says_what_to_put_where_without_a_network(tmp_path, monkeypatch, download):
+def test_names_the_files_to_provide_without_a_network(tmp_path, monkeypatch, download):
     if download is not None:
         monkeypatch.setattr(raw_files, 'download_url', download)
     with pytest.raises(

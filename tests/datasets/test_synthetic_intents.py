@@ -56,7 +56,7 @@ def test_interactions_and_texts_follow_the_intents():
     agreement = (theta[user] * phi[item]).sum(dim=1).mean()
     shuffled = (theta[user] * phi[item[torch.randperm(item.numel())]]).sum(dim=1).mean()
     assert agreement > 3 * shuffled
-    # Texts of nodes with the same main intent are nearer to each other.
+    # Texts of nodes with the same main intent are more similar.
     vectors, main = data['item'].intent, phi.argmax(dim=1)
     same = main[:, None] == main
     cosine = vectors @ vectors.t()

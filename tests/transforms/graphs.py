@@ -1,4 +1,4 @@
-"""Graphs of users and items with everything that can be stored of them."""
+"""Graphs of users and items with attributes of every kind."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def hetero(
     num_items: int = NUM_ITEMS,
     dtype: torch.dtype = torch.long,
 ) -> HeteroData:
-    """Every node and edge holds its own number, whatever the kind of storage."""
+    """Each attribute of a node or edge is its index, whatever the kind of storage."""
     data = HeteroData(source='somewhere')
     for side, size in (('user', num_users), ('item', num_items)):
         store = data[side]
@@ -69,7 +69,7 @@ def hetero(
 
 
 def check_rows(data: HeteroData) -> None:
-    """All that is stored of nodes and edges is of the same nodes and edges."""
+    """Assert that all attributes belong to the same nodes and edges."""
     for side in ('user', 'item'):
         store = data[side]
         node = (store.id // 10).tolist()
@@ -97,13 +97,13 @@ def pairs_of(edge_index: Tensor) -> list[tuple[int, int]]:
 
 
 def undirected(pairs: list[tuple[int, int]], num_nodes: int) -> Data:
-    """Both directions of each, one behind the other."""
+    """Both directions of each edge, one after the other."""
     both = [edge for a, b in pairs for edge in ((a, b), (b, a))]
     return Data(edge_index=edges(both), num_nodes=num_nodes)
 
 
 def assert_same(one: Any, other: Any) -> None:
-    """Equal to the last attribute."""
+    """Assert that two graphs have equal attributes."""
     if isinstance(one, (Data, HeteroData)):
         assert type(one) is type(other)
         one, other = one.to_dict(), other.to_dict()

@@ -1,4 +1,4 @@
-"""Interactions with texts, split, and what may be held out of them."""
+"""Split interactions with texts, and pairs to hold out."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PAIRS = st.lists(
 
 @st.composite
 def same_training(draw):
-    """Two graphs that differ in what is held out, and in nothing else."""
+    """Two graphs that differ only in the held-out interactions."""
     train = draw(PAIRS)
     size = len(train)
     numbers = st.lists(st.integers(0, 3), min_size=size, max_size=size)

@@ -50,7 +50,7 @@ def test_texts_by_original_id(path):
     assert 'intent_text' not in before['user']
 
 
-def test_vectors_of_them(path):
+def test_vectors_of_intents(path):
     def encode(texts):
         return [[len(text), 1.0] for text in texts]
 
@@ -119,7 +119,7 @@ def test_intents_of_all_interactions_do_not_fit_a_split(tmp_path):
     path = extracted(tmp_path / 'all.jsonl', whole, unsplit=True)
     with pytest.raises(ValueError, match='Extract intents from this split'):
         AddIntents(path)(split_data())
-    # Nor one that is made of the same graph later.
+    # Nor a split that is made of the same graph later.
     del rates.val_edge_label_index
     with pytest.raises(ValueError, match='apply SplitInteractions or'):
         AddIntents(path)(whole)
@@ -155,7 +155,7 @@ def test_intents_of_texts_that_a_node_does_not_have(tmp_path):
         AddIntents(tmp_path / 'a.jsonl')(split_data())
 
 
-def test_some_nodes_of_what_was_extracted(tmp_path):
+def test_a_subset_of_the_extracted_nodes(tmp_path):
     path = extracted(tmp_path / 'a.jsonl', split_data(), sides=('item',))
     some = split_data()
     some['item'].id = ['a', 'b', 'z']
@@ -197,7 +197,7 @@ def test_the_layouts_of_pyg(tmp_path, layout):
     item = next(side for side in split.node_types if side != 'user')
     assert len(out['user'].intent_text) == 6 and len(out[item].intent_text) == 8
     assert any(out['user'].intent_text)
-    # The manifest names the edge type, where there are several.
+    # The manifest names the edge type if there are several.
     split[item, 'has', 'genre'].edge_index = torch.zeros(2, 1).long()
     assert AddIntents(path)(split)['user'].intent_text == out['user'].intent_text
     types = ('user', 'rates', item), (item, 'rated_by', 'user')
@@ -217,7 +217,7 @@ def test_intents_of_interactions_of_another_name(tmp_path):
     assert out['user'].intent_text[1].startswith('bread')
 
 
-def test_sides_are_those_of_the_manifest(tmp_path):
+def test_sides_come_from_the_manifest(tmp_path):
     path = extracted(tmp_path / 'a.jsonl', split_data(), sides='user')
     out = AddIntents(path)(split_data())
     assert out['user'].intent_text[1] and 'intent_text' not in out['item']
@@ -225,7 +225,7 @@ def test_sides_are_those_of_the_manifest(tmp_path):
         AddIntents(path, sides='item')(split_data())
 
 
-def test_the_reverse_is_that_of_the_manifest(tmp_path):
+def test_the_reverse_comes_from_the_manifest(tmp_path):
     split = split_data()
     reverse = [('item', relation, 'user') for relation in ('rated_by', 'seen_by')]
     for each in reverse:

@@ -28,7 +28,7 @@ from tests.transforms.graphs import (
 
 @given(pairs=PAIRS, min_rating=st.floats(-1, 6))
 @settings(deadline=None)
-def test_leaves_what_is_rated_high_enough(pairs, min_rating):
+def test_keeps_high_ratings(pairs, min_rating):
     data = hetero(pairs, dtype=torch.int32)
     before = copy.deepcopy(data)
     time = data[RATES].time.tolist()
@@ -54,7 +54,7 @@ def test_leaves_what_is_rated_high_enough(pairs, min_rating):
     assert out['user'].num_nodes == data['user'].num_nodes
 
 
-def test_of_repeated_ratings_the_last_counts():
+def test_the_last_of_repeated_ratings_counts():
     data = hetero([(0, 0), (1, 1), (0, 0), (1, 1)])
     data[RATES].rating = torch.tensor([5, 1, 1, 5])
     del data[RATES].time
@@ -132,7 +132,7 @@ def test_errors():
 
 def test_ratings_of_another_name():
     data = hetero([(0, 0), (1, 1), (2, 2), (3, 3)])
-    data[RATES].edge_label = data[RATES].rating  # As PyG's MovieLens has it.
+    data[RATES].edge_label = data[RATES].rating  # As in PyG's MovieLens.
     del data[RATES].rating
     with pytest.raises(
         ValueError, match=r"got .*'edge_label' beside 'edge_index': pass"
@@ -140,7 +140,7 @@ def test_ratings_of_another_name():
         BinarizeRatings(3)(data)
     out = BinarizeRatings(3, rating='edge_label')(data)
     assert out[RATES].number.tolist() == [2, 3] and 'edge_label' not in out[RATES]
-    # With edges of their own, labels are not those of 'edge_index'.
+    # Labels of 'edge_label_index' are not labels of 'edge_index'.
     data[RATES].edge_label_index = edges([(0, 1), (1, 2)])
     data[RATES].edge_label = torch.tensor([3, 4])
     with pytest.raises(ValueError, match=r"must hold one 'edge_label' per interaction"):
@@ -148,7 +148,7 @@ def test_ratings_of_another_name():
 
 
 @pytest.mark.parametrize('pair', [(0, -1), (-1, 0), (5, 0), (0, 6)])
-def test_ids_of_no_node_are_refused(pair):
+def test_ids_out_of_range_are_refused(pair):
     data = hetero([(0, 1), (1, 2), pair])
     with pytest.raises(ValueError, match="'edge_index' must hold ids from 0 to"):
         BinarizeRatings(1)(data)
@@ -184,7 +184,7 @@ def test_times_and_ratings_of_another_kind_are_refused(name, value, message):
         BinarizeRatings(1)(data)
 
 
-def test_a_time_of_nodes_is_none_of_interactions():
+def test_times_of_nodes_are_not_times_of_interactions():
     data = Data(edge_index=torch.tensor([[0, 0], [1, 1]]), num_nodes=3)
     data.edge_rating, data.time = torch.tensor([1, 5]), torch.tensor([3.5, 2, 1])
     out = BinarizeRatings(4, rating='edge_rating')(data)

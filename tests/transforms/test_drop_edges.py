@@ -28,7 +28,7 @@ from tests.transforms.graphs import (
 
 @given(pairs=PAIRS, p=st.floats(0, 0.9), seed=st.integers(0, 99))
 @settings(deadline=None)
-def test_leaves_some_edges_with_all_that_is_stored_of_them(pairs, p, seed):
+def test_keeps_some_edges_with_their_attributes(pairs, p, seed):
     data = hetero(pairs, dtype=torch.int32)
     data[RATES].val_edge_label_index = torch.zeros(2, len(pairs)).long()
     before = copy.deepcopy(data)
@@ -49,7 +49,7 @@ def test_leaves_some_edges_with_all_that_is_stored_of_them(pairs, p, seed):
     seed=st.integers(0, 99),
 )
 @settings(deadline=None)
-def test_both_directions_go_together(pairs, seed):
+def test_both_directions_are_dropped_together(pairs, seed):
     data = undirected(pairs, num_nodes=6)
     data.rating = torch.arange(2 * len(pairs))
     order = torch.randperm(
@@ -78,7 +78,7 @@ def test_shares():
     assert out.is_undirected()
 
 
-def test_one_direction_alone_may_go_from_a_directed_graph():
+def test_a_directed_graph_may_lose_one_direction():
     edge_index = edges([(0, 1), (1, 0), (0, 2)])
     transform = DropEdges(0.5, torch.Generator().manual_seed(0))
     left = {
@@ -111,7 +111,7 @@ def test_draws_come_from_torch_or_from_the_generator():
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_none_and_nothing():
+def test_no_probability_and_no_edges():
     data = hetero([(0, 1), (2, 3)])
     assert_same(DropEdges(0)(data), data)
     assert DropEdges(0.5)(hetero([]))[RATES].edge_index.shape == (2, 0)
@@ -162,7 +162,7 @@ def test_wrong_probability(p):
 
 
 @pytest.mark.sparse_tensor
-def test_what_would_keep_the_dropped_edges_is_refused():
+def test_graphs_that_would_keep_dropped_edges_are_refused():
     data = hetero([(0, 1), (2, 3)])
     del data[RATES]['words']  # ToSparseTensor cannot sort lists.
     for made, found in (

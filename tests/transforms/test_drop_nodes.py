@@ -28,7 +28,7 @@ from tests.transforms.graphs import (
 
 @given(pairs=PAIRS, p=st.floats(0, 0.9), seed=st.integers(0, 99))
 @settings(deadline=None)
-def test_leaves_out_all_edges_of_some_nodes(pairs, p, seed):
+def test_drops_all_edges_of_some_nodes(pairs, p, seed):
     data = hetero(pairs, dtype=torch.int32)
     data[RATES].test_edge_label_index = torch.zeros(2, len(pairs)).long()
     before = copy.deepcopy(data)

@@ -31,7 +31,7 @@ def test_both_sides_in_one_call(data, encoder):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         out = EncodeText(encoder)(data)
-    assert encoder.batches == [['a', 'b', 'a']]  # Blank ones are not shown.
+    assert encoder.batches == [['a', 'b', 'a']]  # Blank texts are left out.
     a, b = torch.from_numpy(encoder.expected(['a', 'b']))
     zero = torch.zeros(3)
     for side, expected in (('user', [a, zero]), ('item', [b, zero, a])):
@@ -46,7 +46,7 @@ def test_one_side_and_other_names(data, encoder):
     assert out['item'].vector.shape == (3, 3) and 'vector' not in out['user']
 
 
-def test_as_the_synthetic_data_has_it():
+def test_equals_the_synthetic_data():
     data = SyntheticIntents(40, 30)[0]
     out = EncodeText(TfidfEncoder(), target='again')(data)
     for side in ('user', 'item'):
@@ -72,7 +72,7 @@ def test_transforms_that_share_an_encoder_share_a_space():
     texts = data['item'].profile_text
     assert torch.equal(data['item'].profile, torch.from_numpy(encoder(texts)))
     before = encoder.state
-    profiles(SyntheticIntents(30, 40)[0])  # Of other texts it learns anew.
+    profiles(SyntheticIntents(30, 40)[0])  # It is fitted again on other texts.
     assert encoder.state is not before
 
 
@@ -98,7 +98,7 @@ def test_on_the_device_of_the_data(data, encoder):
     assert EncodeText(encoder)(data)['user'].profile.device.type == 'meta'
 
 
-def test_says_once_that_most_texts_are_blank(data, encoder):
+def test_warns_once_that_most_texts_are_blank(data, encoder):
     data['item'].profile_text = ['', '', 'a']
     with pytest.warns(UserWarning) as said:
         EncodeText(encoder)(data)
@@ -120,7 +120,7 @@ def test_half_of_the_texts_is_enough(data, encoder):
 
 
 @pytest.mark.parametrize('wrong', [None, float('nan'), 3, b'bytes'])
-def test_what_is_no_text(data, encoder, wrong):
+def test_wrong_texts(data, encoder, wrong):
     data['item'].profile_text[1] = wrong
     with pytest.raises(ValueError, match=r"'item'.*must hold texts, got .* in row 1"):
         EncodeText(encoder)(data)

@@ -28,7 +28,7 @@ from tests.transforms.graphs import (
 
 
 def dense_core(pairs, k, k_item):
-    """One node at a time, in no clever order, from the dense matrix."""
+    """Remove one node at a time from the dense matrix."""
     matrix = np.zeros((NUM_USERS, NUM_ITEMS), dtype=int)
     for user, item in pairs:
         matrix[user, item] = 1
@@ -69,7 +69,7 @@ def test_equals_the_dense_core(pairs, k, k_item):
 
 
 def test_peels_in_rounds():
-    # A path falls apart from its ends, a square hangs on it.
+    # A path, which is peeled from its ends, attached to a square.
     pairs = [(0, 0), (0, 1), (1, 1), (1, 2), (2, 2), (2, 3), (3, 3), (3, 2)]
     out = KCore(2)(hetero(pairs))
     assert out['user'].id.tolist() == [20, 30] and out['item'].id.tolist() == [20, 30]

@@ -1,4 +1,4 @@
-"""Every transform of interactions over every layout that PyG has."""
+"""Every transform of interactions on every layout of PyG."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ every_split = pytest.mark.parametrize('layout', SPLIT)
 
 @pytest.mark.parametrize('layout', UNSPLIT)
 @pytest.mark.parametrize('transform', CHANGES.values(), ids=CHANGES)
-def test_what_changes_interactions_keeps_the_reverse_in_step(layout, transform):
+def test_the_reverse_changes_with_the_interactions(layout, transform):
     data = UNSPLIT[layout]()
     before = copy.deepcopy(data)
     out = transform(data)
@@ -67,7 +67,7 @@ def test_what_changes_interactions_keeps_the_reverse_in_step(layout, transform):
     check_in_step(out)
     forward, _ = interactions(out)
     assert out['user'].x.size(0) == out['user'].num_nodes
-    # Nodes are known by their rows, whatever their numbers are by now.
+    # Rows identify the nodes, even if they are renumbered.
     user, movie = forward.edge_index
     left = torch.stack([out['user'].x.argmax(1)[user], out['movie'].x.argmax(1)[movie]])
     if isinstance(transform, SplitInteractions):
@@ -146,9 +146,9 @@ def test_texts(layout):
 
 @every_split
 @pytest.mark.parametrize('transform', CHANGES.values(), ids=CHANGES)
-def test_what_is_split_already_is_named(layout, transform):
+def test_data_that_is_already_split_is_named(layout, transform):
     if layout == 'MovieLens100K' and isinstance(transform, BinarizeRatings):
-        return  # It takes these: see below.
+        return  # Accepted: see below.
     data = SPLIT[layout]()
     test_set = 'disjoint_train_ratio' in LINK_SPLIT.get(layout, TEST_SET)
     test_set = test_set or layout in TEST_SET
@@ -179,7 +179,7 @@ def test_a_part_of_random_link_split_as_a_test_set(options):
         BinarizeRatings(3)(part)
     out = SplitInteractions(val=0.25, test=0)(part)
     forward, _ = interactions(out)
-    # Negative edges are no test interactions.
+    # Negative edges are not test interactions.
     label = part[RATES].get('edge_label', torch.empty(0))
     expected = part[RATES].get('edge_label_index')
     expected = (
@@ -193,7 +193,7 @@ def test_a_part_of_random_link_split_as_a_test_set(options):
 
 
 @pytest.mark.parametrize('layout', TEST_SET)
-def test_a_test_set_that_is_given_is_kept(layout):
+def test_a_given_test_set_is_kept(layout):
     data = TEST_SET[layout]()
     out = SplitInteractions(val=0.25, test=0)(data)
     check_in_step(out)
@@ -208,7 +208,7 @@ def test_a_test_set_that_is_given_is_kept(layout):
     assert interactions(last)[0].val_edge_label_index[0].tolist() == list(range(6))
 
 
-def test_cold_items_of_a_test_set_that_is_given():
+def test_cold_items_of_a_given_test_set():
     data = movie_lens_100k()
     data['movie'].x = torch.zeros(9, 1)
     data[RATES].edge_label_index = edges([*TEST[:5], (5, 8)])
@@ -304,7 +304,7 @@ def test_other_data():
 
 
 @pytest.mark.sparse_tensor
-def test_what_was_made_of_interactions_is_refused():
+def test_derived_graphs_are_refused():
     data = movie_lens_1m()
     for made in (SymmetricAdjacency(), SymmetricAdjacency('csr')):
         for transform in CHANGES.values():
@@ -318,7 +318,7 @@ def test_what_was_made_of_interactions_is_refused():
 
 
 @pytest.mark.parametrize('transform', [EncodeText, ReduceText])
-def test_sides_by_types_that_are_given(transform):
+def test_sides_by_given_types(transform):
     data = with_texts(movie_lens_1m())
     data['movie', 'has', 'genre'].edge_index = torch.zeros(2, 1).long()
     args = (lambda texts: [[len(text)] for text in texts], 'text')
@@ -352,7 +352,7 @@ def test_sides_by_types_that_are_given(transform):
         SymmetricAdjacency,
     ],
 )
-def test_types_that_are_given(transform):
+def test_given_types(transform):
     args = {BinarizeRatings: (3,), DropEdges: (0.5,), DropNodes: (0.3,), KCore: (1,)}
     data = with_texts(movie_lens_1m())
     data['movie', 'has', 'genre'].edge_index = torch.zeros(2, 1).long()

@@ -46,13 +46,13 @@ def test_the_order_of_edges_does_not_matter():
         assert user_texts(data) == expected
 
 
-def test_a_repeated_item_counts_once_and_when_it_was_last():
+def test_a_repeated_item_counts_once_at_its_last_time():
     data = split_data([(0, 0), (0, 1), (0, 0), (0, 2)], [1, 2, 3, 0])
     assert user_texts(data)[0] == 'tea; coffee; bicycle'
     assert user_texts(data, max_items=2)[0] == 'tea; coffee'
 
 
-def test_items_without_a_text_take_no_place():
+def test_items_without_a_text_are_skipped():
     data = split_data([(0, 4), (0, 0)], [2, 1])
     assert user_texts(data, max_items=1)[0] == 'tea'
 
@@ -63,7 +63,7 @@ def test_limits():
     assert user_texts(data, max_chars=10)[0] == 'bicycle; c'
 
 
-def test_every_user_has_an_own_limit():
+def test_every_user_has_its_own_limit():
     data = split_data([(0, 0), (0, 1), (0, 2), (1, 2), (1, 0)], [3, 2, 1, 2, 1])
     assert user_texts(data, max_items=2)[:2] == ['tea; coffee', 'bicycle; tea']
     assert user_texts(data, max_items=1)[:2] == ['tea', 'bicycle']

@@ -26,7 +26,7 @@ def with_vectors(train, **options):
 
 
 def by_hand(data, weigh):
-    """User by user, with the weight of each interaction."""
+    """The profiles user by user, given the weight of each interaction."""
     out = torch.zeros(5, 3)
     for edge, (user, item) in enumerate(data[RATES].edge_index.t().tolist()):
         out[user] += weigh(edge, item) * data['item'].profile[item]

@@ -11,7 +11,7 @@ from tests.transforms.profile_data import split_data
 
 @pytest.fixture
 def data():
-    """Vectors in a plane, and some noise about it."""
+    """Vectors in a plane, with some noise around it."""
     generator = torch.Generator().manual_seed(0)
     plane = torch.randn(2, 10, generator=generator)
     data = split_data([(0, 0)], text=['x'] * 20, num_users=30)
@@ -69,7 +69,7 @@ def test_one_side_and_another_name(data):
     assert out.vector_explained_variance > 0.99
 
 
-def test_says_that_little_is_kept(data):
+def test_warns_that_little_is_kept(data):
     data['user'].profile = torch.randn(30, 10)
     data['item'].profile = torch.randn(20, 10)
     with pytest.warns(UserWarning, match=r'2 dimensions keep \d+% of the variance of'):
@@ -77,7 +77,7 @@ def test_says_that_little_is_kept(data):
     assert 0 < out.profile_explained_variance < 0.5
 
 
-def test_vectors_that_are_all_one(data):
+def test_equal_vectors(data):
     for side in ('user', 'item'):
         data[side].profile = torch.ones_like(data[side].profile)
     with warnings.catch_warnings():
@@ -99,7 +99,7 @@ def test_whitened_components_have_unit_variance_and_no_correlation(data):
     assert out.profile_explained_variance == pytest.approx(1)
 
 
-def test_whitening_that_is_fitted_on_one_side(data):
+def test_whitening_fitted_on_one_side(data):
     alone = ReduceText(2, whiten=True, sides='item')(data)
     expected = alone['item'].profile
     data['user'].profile = data['item'].profile[:3].repeat(10, 1) * 5

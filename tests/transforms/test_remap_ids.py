@@ -57,7 +57,7 @@ def test_raw_ids(pairs):
 @settings(deadline=None)
 def test_with_ids_it_removes_nodes_without_interactions(pairs):
     data = hetero(pairs)
-    data['user'].num_nodes = 99  # Wrong, and set anew.
+    data['user'].num_nodes = 99  # Wrong: it is set again.
     before = copy.deepcopy(data)
     out = RemapIds()(data)
     assert_same(data, before)

@@ -47,7 +47,7 @@ def split(data, **options):
 
 
 def sides(data):
-    """The pairs of each side, in their order."""
+    """The pairs of each part, in order."""
     rates = data[RATES]
     names = ('edge_index', 'val_edge_label_index', 'test_edge_label_index')
     return [pairs_of(rates[name]) if name in rates else [] for name in names]
@@ -65,8 +65,8 @@ def rounded(number):
 )
 @settings(deadline=None, max_examples=150)
 def test_against_plain_python(pairs, times, with_time, options):
-    """No leak: the sides are disjoint and together what was there; each has the size
-    that the formula gives, and holds what is newest."""
+    """No leak: the parts are disjoint, and together are all pairs. Each has the size
+    that the formula gives, and the newest pairs are held out."""
     data = hetero(pairs, dtype=torch.int32)
     data[RATES].time = torch.tensor(times[: len(pairs)])
     if not with_time:
@@ -81,7 +81,7 @@ def test_against_plain_python(pairs, times, with_time, options):
     assert len(train) + len(val) + len(test) == len(set(pairs))
     assert set(train) | set(val) | set(test) == set(pairs)
 
-    # What stays of repeated interactions is the last one, and the order stays.
+    # The last of repeated interactions is kept, and so is the order.
     when = times if with_time else [0] * len(pairs)
     last = {}
     for k, pair in enumerate(pairs):
@@ -179,7 +179,7 @@ def test_every_interaction_is_as_likely_to_be_held_out():
 
 @pytest.mark.parametrize('unit', [1, 10**9, 2**56])
 @pytest.mark.parametrize('per_user', [True, False])
-def test_newest_are_held_out_whatever_the_unit_of_time(unit, per_user):
+def test_newest_are_held_out_in_any_unit_of_time(unit, per_user):
     data = hetero(ALL)
     time = torch.randperm(len(ALL), generator=torch.Generator().manual_seed(0)) - 15
     data[RATES].time = time * unit
@@ -242,14 +242,14 @@ def test_cold_items(cold):
 
 
 @pytest.mark.filterwarnings('error')
-def test_no_warning_where_no_item_is_cold():
+def test_no_warning_if_no_item_is_cold():
     data = hetero([(0, 0), (0, 1), (0, 2), (1, 2), (1, 1), (1, 0), (2, 2)])
     out = SplitInteractions(val=0, test=0)(data)
     assert not out['item'].cold.any() and out['item'].cold.shape == (NUM_ITEMS,)
     assert sides(out)[1:] == [[], []]
 
 
-def test_is_what_training_reads():
+def test_training_reads_the_split():
     pytest.importorskip('lightning')
     from pyg_irllrec.training import InteractionDataModule
 

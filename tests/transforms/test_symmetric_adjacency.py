@@ -135,7 +135,7 @@ def test_another_type_of_edges():
     assert out.edge_index.as_tensor().tolist() == [[3, 0], [0, 3]]
 
 
-def test_what_is_stored_of_edges_is_sorted_alike():
+def test_edge_attributes_are_sorted_with_the_edges():
     data = Data(edge_index=edges([(2, 0), (0, 1), (1, 0), (0, 2), (0, 2)]), num_nodes=3)
     data.rating = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
     data.x = torch.arange(3)

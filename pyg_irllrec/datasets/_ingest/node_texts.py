@@ -32,7 +32,7 @@ class NodeTexts(NamedTuple):
     num_texts: int
     """The number of nodes with a text."""
     num_unknown: int
-    """The number of rows whose id is not that of a node."""
+    """The number of rows whose id belongs to no node."""
 
 
 def read_node_texts(columns: TextColumns, ids: Any, side: str) -> NodeTexts:

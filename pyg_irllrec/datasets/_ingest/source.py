@@ -13,4 +13,4 @@ class Source(Protocol):
         r"""Return a record of the source, for the manifest."""
 
     def matches(self, record: Record) -> bool:
-        r"""Whether a record is that of this source."""
+        r"""Whether a record belongs to this source."""

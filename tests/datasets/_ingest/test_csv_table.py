@@ -53,7 +53,7 @@ def test_a_wrong_encoding_is_named(read, tmp_path, encoding, message):
 
 
 @pytest.mark.parametrize('wrong', ['utf-16', 'utf-32', 'ascii'])
-def test_an_encoding_that_was_passed_and_is_wrong_is_named(read, wrong):
+def test_a_wrong_given_encoding_is_named(read, wrong):
     with pytest.raises(
         ValueError, match=rf't\.csv is not in {wrong}: .*pass its encoding'
     ):
@@ -63,7 +63,7 @@ def test_an_encoding_that_was_passed_and_is_wrong_is_named(read, wrong):
 @pytest.mark.parametrize(
     'encoding', ['hex', 'klingon', None, 'a\0', 'idna', 'Punycode', 'undefined']
 )
-def test_what_is_no_encoding_of_text(read, encoding):
+def test_encodings_that_are_not_of_text(read, encoding):
     with pytest.raises(
         ValueError, match="'encoding' must be a text encoding of Python"
     ):
@@ -99,7 +99,7 @@ def test_a_first_line_that_names_the_separator(read, first):
         ('"', "'sep' and 'quote' must differ"),
     ],
 )
-def test_what_is_no_separator(read, sep, message):
+def test_wrong_separators(read, sep, message):
     with pytest.raises(ValueError, match=message):
         read(TEXT, sep=sep)
 
@@ -131,7 +131,7 @@ def test_line_ends(read, end):
     'header',
     ['who,what', '"who","what"', ' who, What ', '\ufeffwho,what', 'sep=,\nwho,what'],
 )
-def test_a_header_beside_the_names_of_columns(read, header):
+def test_a_header_beside_column_names(read, header):
     text = f'{header}\na,1\n'
     with pytest.raises(
         ValueError, match="has a header that equals 'column_names': leave"
@@ -154,7 +154,7 @@ def test_a_header_beside_the_names_of_columns(read, header):
         ('t.csv.gz', bytes, 'or it is damaged'),
     ],
 )
-def test_packed_files_of_other_names(read, tmp_path, name, pack, message):
+def test_compressed_files_with_other_suffixes(read, tmp_path, name, pack, message):
     with pytest.raises(ValueError, match=message):
         read(pack(TEXT.encode()), name)
     assert not (tmp_path / 'root').exists()
@@ -163,6 +163,6 @@ def test_packed_files_of_other_names(read, tmp_path, name, pack, message):
 @pytest.mark.parametrize(
     ('name', 'pack'), [('t.gz', gzip.compress), ('t.bz2', bz2.compress)]
 )
-def test_packed_files(read, name, pack):
+def test_compressed_files(read, name, pack):
     assert read(pack(TEXT.encode()), name).user_ids == ['b', 'é']
     assert read('BZh,who,what\n1,a,1\n', force_reload=True).user_ids == ['a']

@@ -120,7 +120,7 @@ def test_integers_beyond_int64(read):
         ([1], r"columns of the same length, got \{'who': 1, 'what': 2\}"),
     ],
 )
-def test_what_is_no_column_of_ids_is_named(read, tmp_path, who, message):
+def test_wrong_columns_of_ids_are_named(read, tmp_path, who, message):
     with pytest.raises(ValueError, match=message):
         read({'who': who, 'what': [1, 2]})
     assert not (tmp_path / 'root').exists()
@@ -130,7 +130,7 @@ def test_what_is_no_column_of_ids_is_named(read, tmp_path, who, message):
     'frame',
     [[1], None, 'x.csv', HeteroData(), FRAME['who'], np.zeros(2), pd.Series([1])],
 )
-def test_what_is_no_table(read, frame):
+def test_wrong_tables(read, frame):
     with pytest.raises(ValueError, match="'frame' must be a table"):
         read(frame)
 
@@ -153,7 +153,7 @@ def test_missing_columns_are_named(read, frame):
         (np.array([0, 2**64 - 1], np.uint64), 'numbers or ISO 8601 dates|no unit'),
     ],
 )
-def test_what_is_no_column_of_times_is_named(read, when, message):
+def test_wrong_columns_of_times_are_named(read, when, message):
     with pytest.raises(ValueError, match=message):
         read({'who': [1, 2], 'what': [1, 2], 'when': when}, timestamp='when')
 
@@ -191,7 +191,7 @@ def test_dates_of_units_that_arrow_lacks(read, unit):
             read(frame, timestamp='when', force_reload=True)
 
 
-def test_large_numbers_of_64_bits_stay_what_they_are(read):
+def test_large_numbers_of_64_bits_stay_exact(read):
     who = torch.tensor([10**9, 10**9 + 1], dtype=torch.double)
     when = torch.tensor([1_577_934_245.0, 1_577_934_246.0], dtype=torch.double)
     dataset = read({'who': who, 'what': [1, 2], 'when': when}, timestamp='when')
@@ -202,7 +202,7 @@ def test_large_numbers_of_64_bits_stay_what_they_are(read):
 
 @pytest.mark.parametrize('name', ['stars', 'when'])
 @pytest.mark.parametrize('values', [[2.5, True], [True, 2.5], [2, True]])
-def test_a_boolean_is_no_number(read, name, values):
+def test_a_boolean_is_not_a_number(read, name, values):
     frame = {'who': [1, 2], 'what': [1, 2], name: values}
     option = {'stars': 'rating', 'when': 'timestamp'}[name]
     with pytest.raises(ValueError, match=f"column '{name}' .*bool"):
@@ -218,7 +218,7 @@ def not_utf8():
 
 @pytest.mark.parametrize('name', ['who', 'stars', 'when', 'title'])
 @pytest.mark.parametrize('kind', ['plain', 'dictionary', 'list'])
-def test_what_is_not_utf8_is_named(read, tmp_path, name, kind):
+def test_texts_not_in_utf8_are_named(read, tmp_path, name, kind):
     wrong = not_utf8()
     if kind == 'dictionary':
         wrong = pa.DictionaryArray.from_arrays([0, 1], wrong)
@@ -275,7 +275,7 @@ def test_each_text_depends_on_its_row_alone(read):
 
 
 @pytest.mark.parametrize('values', [[1999, 7.5], pd.Series([1999, 7.5], dtype=object)])
-def test_an_integer_stays_one_beside_a_float(read, values):
+def test_an_integer_stays_an_integer_beside_a_float(read, values):
     assert read_texts(read, values) == ['1999', '7.5']
 
 
@@ -293,7 +293,7 @@ def test_an_integer_stays_one_beside_a_float(read, values):
         (5, 'must be a sequence of values, got int'),
     ],
 )
-def test_what_is_no_text_is_named(read, values, message):
+def test_wrong_texts_are_named(read, values, message):
     items = {'what': [1, 2], 'title': values}
     with pytest.raises(ValueError, match=rf"'items', .*{message}"):
         read({'who': [1, 2], 'what': [1, 2]}, items=items, item_text='title')

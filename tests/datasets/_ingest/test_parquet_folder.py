@@ -71,7 +71,7 @@ def test_moved_files_are_other_data(folder, tmp_path):
     first = read(folder, tmp_path / 'root', timestamp='day')
     again = read(folder, tmp_path / 'root', timestamp='day')
     assert content(again) == content(first)
-    (folder / 'day=2').rename(folder / 'day=20')  # In the same place.
+    (folder / 'day=2').rename(folder / 'day=20')  # In the same position.
     with pytest.raises(ValueError, match=r'built from other data \(plays\)'):
         read(folder, tmp_path / 'root', timestamp='day')
 
@@ -83,7 +83,7 @@ def test_bad_values_are_named_with_file_and_row(folder, tmp_path):
         ValueError, match=r"plays, day=2.part-1.parquet, row 1: column 'who' lacks"
     ):
         read(folder, tmp_path / 'root')
-    write(wrong, {'who': ['a', ' '], 'what': [3, 4]})  # Found once all are read.
+    write(wrong, {'who': ['a', ' '], 'what': [3, 4]})  # Found only after all are read.
     with pytest.raises(ValueError, match=r'part-1.parquet, row 1: .* lacks'):
         read(folder, tmp_path / 'root')
     write(wrong, {'who': ['a'], 'item': [3]})

@@ -19,7 +19,7 @@ def folder(tmp_path):
 
 
 def seal(folder):
-    """Give the manifest the sizes and checksums of the files as they are."""
+    """Update the sizes and checksums of the files in the manifest."""
     path = folder / 'manifest.json'
     manifest = json.loads(path.read_text())
     manifest['files'] = {name: file_digest(folder / name) for name in manifest['files']}
@@ -38,7 +38,7 @@ def seal(folder):
         ('rating', np.array([None] * 3), 'Python objects'),
     ],
 )
-def test_arrays_that_do_not_fit(folder, name, array, message):
+def test_wrong_arrays(folder, name, array, message):
     np.save(folder / f'{name}.npy', array)
     seal(folder)
     with pytest.raises(ValueError, match=rf'processed is damaged: .*{message}'):
@@ -48,7 +48,7 @@ def test_arrays_that_do_not_fit(folder, name, array, message):
 @pytest.mark.parametrize(
     'name', ['edge_index.npy', 'rating.npy', 'user.arrow', 'item.arrow']
 )
-def test_one_bit_that_flipped(folder, name):
+def test_a_flipped_bit(folder, name):
     path = folder / name
     content = path.read_bytes()
     for place in range(0, len(content), 7):
@@ -66,7 +66,7 @@ def test_an_array_that_claims_more_than_it_holds(folder):
         InteractionDataset(folder.parent)
 
 
-def test_tables_that_were_swapped(folder):
+def test_swapped_tables(folder):
     (folder / 'user.arrow').rename(folder / 'other')
     (folder / 'item.arrow').rename(folder / 'user.arrow')
     (folder / 'other').rename(folder / 'item.arrow')
@@ -88,7 +88,7 @@ def test_tables_that_were_swapped(folder):
         },
     ],
 )
-def test_tables_that_do_not_fit(folder, columns):
+def test_wrong_tables(folder, columns):
     batch = pa.record_batch(columns).replace_schema_metadata({'side': 'user'})
     with pa.ipc.new_file(str(folder / 'user.arrow'), batch.schema) as writer:
         writer.write_batch(batch)
@@ -123,7 +123,7 @@ def test_manifests_of_other_values(folder, change, message):
 @pytest.mark.parametrize(
     'text', ['null', '[1]', '', '{"a": NaN}', '{"a": 1, "a": 2}', '{"a":' * 10**5]
 )
-def test_manifests_that_are_none(folder, text):
+def test_invalid_manifests(folder, text):
     (folder / 'manifest.json').write_text(text)
     with pytest.raises(ValueError, match=r'manifest\.json is damaged'):
         InteractionDataset(folder.parent)

@@ -25,7 +25,7 @@ COLUMNS = {'user': 'who', 'item': 'what', 'rating': 'stars', 'timestamp': 'when'
 
 
 class Capsule:
-    """Any object with Arrow's C stream, which can be read once."""
+    """An object with Arrow's C stream, which can be read only once."""
 
     def __init__(self, table):
         self.reader = table.to_reader(max_chunksize=3)
@@ -35,7 +35,7 @@ class Capsule:
 
 
 class RayDataset:
-    """As Ray Data has it: blocks, of which some are empty."""
+    """A dataset like that of Ray Data: blocks, some of them empty."""
 
     def __init__(self, blocks):
         self.blocks = blocks
@@ -79,7 +79,7 @@ def expected(tmp_path):
 
 
 @pytest.mark.parametrize('kind', STREAMS)
-def test_every_stream_is_the_table_that_it_holds(tmp_path, expected, kind):
+def test_every_stream_equals_its_table(tmp_path, expected, kind):
     make = STREAMS[kind]
     root = tmp_path / 'root'
     dataset = read(make(TABLE), root, items=make(ITEMS), **TEXTS)
@@ -102,7 +102,7 @@ def test_two_streams_of_one_connection(tmp_path, expected):
     assert content(read(frame, tmp_path / '1', items=items, **TEXTS)) == expected
 
 
-def test_only_columns_that_are_wanted_are_read(tmp_path):
+def test_only_requested_columns_are_read(tmp_path):
     def fail(series):
         raise AssertionError
 
