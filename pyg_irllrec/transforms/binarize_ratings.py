@@ -9,7 +9,7 @@ from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.transforms._check_order import check_copies, check_unsplit
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
-from pyg_irllrec.transforms._last_of_pairs import last_of_pairs
+from pyg_irllrec.transforms._last_of_pairs import is_increasing, last_of_pairs
 from pyg_irllrec.typing import EdgeType, GraphData
 from pyg_irllrec.utils.adjacency import check_node_ids
 from pyg_irllrec.utils.argument_checks import check_name
@@ -144,7 +144,7 @@ class BinarizeRatings(InteractionTransform):
         if pairs.numel() > 0:
             user, item = pairs.long()
             pair = user * (item.max() + 1) + item
-            if bool((pair[1:] <= pair[:-1]).any()):  # Otherwise sorted and distinct.
+            if not is_increasing(pair):  # Otherwise sorted and distinct.
                 counts = torch.zeros_like(liked)
                 counts[last_of_pairs(pair, time)[1]] = True
                 liked &= counts

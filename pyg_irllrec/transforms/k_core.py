@@ -9,6 +9,7 @@ from torch_geometric.data.datapipes import functional_transform
 
 from pyg_irllrec.transforms._check_order import check_unsplit
 from pyg_irllrec.transforms._interaction_transform import InteractionTransform
+from pyg_irllrec.transforms._last_of_pairs import is_increasing
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.checks import check_count
 from pyg_irllrec.utils.edge_store import num_nodes, read_edges
@@ -76,14 +77,19 @@ class KCore(InteractionTransform):
         check_unsplit(data, store, reverse, type(self).__name__)
         num_users, num_items = num_nodes(data, edge_type)
         user, item = read_edges(store)
-        key = (user * num_items + item).unique()
-        user, item = key // max(num_items, 1), key % max(num_items, 1)
+        pair = user * num_items + item
+        if not is_increasing(pair):
+            pair = pair.unique()
+            user, item = pair // max(num_items, 1), pair % max(num_items, 1)
+        num_pairs = pair.numel()
+        del pair  # As large as a row of edges.
         least = (self.k, self.k if self.k_item is None else self.k_item)
         users, items = _peel(user, item, (num_users, num_items), least)
+        del user, item
         if users.numel() == 0:
             raise ValueError(
                 f"'k' = {least[0]} and 'k_item' = {least[1]} leave nothing of "
-                f'{num_users} users and {num_items} items with {key.numel()} distinct '
+                f'{num_users} users and {num_items} items with {num_pairs} distinct '
                 'interactions'
             )
         select_nodes(data, {edge_type[0]: users, edge_type[2]: items})

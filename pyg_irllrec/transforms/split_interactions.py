@@ -162,8 +162,11 @@ class SplitInteractions(InteractionTransform):
         pair, last = last_of_pairs(user * num_items + item, time)
         if time is not None:
             time = time[last]
+        users = pair // num_items
+        del pair  # As large as a row of edges.
         split = torch.full_like(user, LEFT_OUT, dtype=torch.uint8)
-        split[last] = self._split(pair // num_items, time, num_users, given is None)
+        split[last] = self._split(users, time, num_users, given is None)
+        del users, last, time
         if given is not None:  # Items of a given test set may be cold, too.
             item = torch.cat([item, given[1]])
             split = torch.cat([split, split.new_full(given[1].shape, TEST)])
@@ -201,7 +204,7 @@ class SplitInteractions(InteractionTransform):
     ) -> Tensor:
         r"""The part of each interaction, of shape :math:`(|\mathcal{E}|)`. Interactions
         are sorted by user, so that memory is read in order."""
-        group = user if self.per_user else torch.zeros_like(user)
+        group = user if self.per_user else user.new_zeros(1).expand_as(user)
         order = self._order(group, time)
         count = torch.bincount(group, minlength=num_users)
         if self.by == 'leave_one_out':
@@ -211,12 +214,13 @@ class SplitInteractions(InteractionTransform):
         if not with_test:
             num_test = torch.zeros_like(num_val)
         # How many of its group follow. `order` moves interactions only within a group.
-        place = torch.arange(group.numel(), device=group.device)
-        behind = count.cumsum(0)[group] - 1 - place
-        test = behind < num_test[group]
-        held = behind < (num_test + num_val)[group]
-        split = torch.empty_like(user, dtype=torch.uint8)
-        split[order] = torch.where(test, TEST, torch.where(held, VAL, TRAIN)).byte()
+        behind = count.cumsum(0)[group].sub_(1)
+        behind -= torch.arange(group.numel(), device=group.device)
+        part = torch.full_like(user, TRAIN, dtype=torch.uint8)
+        part[behind < (num_test + num_val)[group]] = VAL
+        part[behind < num_test[group]] = TEST
+        split = torch.empty_like(part)
+        split[order] = part
         trained = torch.bincount(user[split == TRAIN], minlength=num_users)
         least = int(self.per_user) if self.min_train is None else self.min_train
         split[(trained < least)[user]] = TRAIN
@@ -227,14 +231,16 @@ class SplitInteractions(InteractionTransform):
         held out: at random, or by time with ties at random."""
         generator = torch.Generator().manual_seed(self.seed)
         draw = torch.randint(2**32, group.shape, generator=generator)
-        order = (group << 32 | draw.to(group.device)).argsort(stable=True)
+        key = draw.to(group.device).bitwise_or_(group << 32)
+        del draw
+        order = key.argsort(stable=True)
         if time is None or self.by == 'random':
             return order
         if (int(group.max()) + 1) * (int(time.max()) - int(time.min()) + 1) >= 2**63:
             time = time.unique(return_inverse=True)[1]  # Only their order matters.
         low, high = time.aminmax()
-        key = group * (high - low + 1) + time - low
-        return order[key[order].argsort(stable=True)]
+        key = (group * (high - low + 1)).add_(time).sub_(low)[order]
+        return order[key.argsort(stable=True)]
 
     def _treat_cold(self, cold: Tensor, item: Tensor, split: Tensor) -> None:
         is_cold = cold[item] & (split != LEFT_OUT)

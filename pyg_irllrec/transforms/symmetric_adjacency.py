@@ -107,6 +107,7 @@ class SymmetricAdjacency(InteractionTransform):
         graph, order, _ = build_sorted(
             edge_index, size, unique=True, is_undirected=True
         )
+        del edge_index  # Half of what the sorted graph takes.
         weight = symmetric_norm(graph, size)
         if self.layout != 'edge_index':
             data.adj_t = _matrix(graph, weight, self.layout)

@@ -140,8 +140,10 @@ def build_sorted(
         is_undirected (bool, optional): Whether every edge has its reverse.
             (default: :obj:`None`, check)
     """
-    source, target = source_and_target(edge_index)
-    source, target = source.long(), target.long()
+    if isinstance(edge_index, EdgeIndex):
+        edge_index = edge_index.as_tensor()
+    edge_index = edge_index.long()
+    source, target = edge_index
     key, order = (target * num_nodes + source).sort(stable=True)
     if is_undirected is None:
         reverse = (source * num_nodes + target).sort().values
@@ -156,12 +158,14 @@ def build_sorted(
             place = first.cumsum(0) - 1
             total = edge_weight.new_zeros(order.size(0))
             edge_weight = total.index_add(0, place, edge_weight)
+    del key, source, target  # As large as a row of edges each, or views of both.
     out = EdgeIndex(
-        torch.stack([source[order], target[order]]),
+        edge_index.index_select(1, order),
         sparse_size=(num_nodes, num_nodes),
         sort_order='col',
         is_undirected=is_undirected,
     )
+    del edge_index
     return SortedEdges(out.fill_cache_(), order, edge_weight)
 
 
@@ -315,7 +319,7 @@ def symmetric_norm(
     out_degree = torch.bincount(source, minlength=num_nodes)
     in_degree = torch.bincount(target, minlength=num_nodes)
     # Every edge counts at both ends, so no degree used here is zero.
-    product = out_degree[source] * in_degree[target]
+    product = out_degree[source].mul_(in_degree[target])
     return product.to(dtype).rsqrt()
 
 

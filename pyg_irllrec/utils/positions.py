@@ -17,5 +17,6 @@ def positions(index: Tensor, ids: Tensor) -> Tensor:
     # Dense ids fit into a table, which is ten times as fast.
     table = torch.full((last - first + 1,), -1, device=ids.device)
     table[ids - first] = torch.arange(ids.numel(), device=ids.device)
-    inside = index.clamp(first, last)
-    return table[inside - first].where(inside == index, -1)
+    outside = (index < first) | (index > last)
+    at = (index - first).clamp_(0, last - first)
+    return table[at].masked_fill_(outside, -1)

@@ -299,7 +299,7 @@ def test_other_data():
     with pytest.raises(ValueError, match='got list: pass its graphs one by one'):
         EncodeText(list, 'text')([movie_lens_1m()])
     sparse = T.ToSparseTensor()(movie_lens_1m())
-    with pytest.raises(ValueError, match='apply it before ToSparseTensor'):
+    with pytest.raises(ValueError, match='apply ToSparseTensor last'):
         KCore(2)(sparse)
 
 
@@ -334,7 +334,7 @@ def test_sides_by_given_types(transform):
         transform(*args, sides=['film'])(data)
     with pytest.raises(ValueError, match="'rev_edge_type' must be from 'movie'"):
         transform(*args, edge_type=RATES, rev_edge_type=RATES)(data)
-    with pytest.raises(ValueError, match=r"'edge_type' must be .* two types of"):
+    with pytest.raises(ValueError, match=r"'edge_type' must be .* two node types"):
         transform(*args, edge_type='rates')
 
 
@@ -364,7 +364,7 @@ def test_given_types(transform):
         transform(*args)(data)
     transform(*args, edge_type=RATES)(data)
     transform(*args, edge_type=list(RATES), rev_edge_type=list(RATED_BY))(data)
-    with pytest.raises(ValueError, match=r"'edge_type' must be .* two types of"):
+    with pytest.raises(ValueError, match=r"'edge_type' must be .* two node types"):
         transform(*args, edge_type=('a', 'b', 'a'))
     with pytest.raises(ValueError, match=r"'rev_edge_type' must be .* two types"):
         transform(*args, rev_edge_type=('a', 'b'))
