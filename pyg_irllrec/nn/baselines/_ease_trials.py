@@ -86,9 +86,8 @@ class EASETrials:
 
     def _get_ridge_terms(self, ridge: float) -> tuple[Tensor, Tensor, Optional[Tensor]]:
         if self._ridge_terms is None or self._ridge_terms.ridge != ridge:
-            self._ridge_terms = self._text_terms = (
-                None  # Two of them may not fit in memory.
-            )
+            # Two of them may not fit in memory.
+            self._ridge_terms = self._text_terms = None
             inverse = self._invert(ridge)
             row, item = self._items.lookup(self._users)
             counts = torch.bincount(row, minlength=self._users.numel())

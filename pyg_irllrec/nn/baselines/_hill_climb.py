@@ -33,8 +33,7 @@ def climb(
     gain: Gain,
     refine: Callable[[Options], Options] = lambda point: point,
 ) -> Options:
-    r"""Climb along one axis, from a point whose neighbours are refined before they are
-    compared."""
+    r"""Climb along one axis. Each point is refined before it is compared."""
     place = grid.index(point[name])
     start = best = refine(point)
     for step in (1, -1):
