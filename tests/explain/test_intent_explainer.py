@@ -121,7 +121,7 @@ def test_a_model_without_intents():
 @pytest.mark.parametrize(
     ('edges', 'message'),
     [
-        (TRAIN[:, :3], r'graph of .model., 4, got 3, of which 3 are the same'),
+        (TRAIN[:, :3], r'graph of .model., got 3, of which 3 are the same'),
         (torch.cat([TRAIN, torch.tensor([[3], [4]])], 1), 'got 5, of which 4 are the'),
         (torch.tensor([[0, 0, 1, 3], [0, 1, 2, 1]]), 'got 4, of which 3 are the same'),
     ],

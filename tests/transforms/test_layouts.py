@@ -366,7 +366,7 @@ def test_given_types(transform):
     transform(*args, edge_type=list(RATES), rev_edge_type=list(RATED_BY))(data)
     with pytest.raises(ValueError, match=r"'edge_type' must be .* two node types"):
         transform(*args, edge_type=('a', 'b', 'a'))
-    with pytest.raises(ValueError, match=r"'rev_edge_type' must be .* two types"):
+    with pytest.raises(ValueError, match=r"'rev_edge_type' must be .* two node types"):
         transform(*args, rev_edge_type=('a', 'b'))
     with pytest.raises(ValueError, match=r"must hold 'edge_index' of .*'buys'"):
         transform(*args, edge_type=('user', 'buys', 'movie'))(data)
