@@ -70,8 +70,8 @@ class ClosedForm(Ranker):
 
     @property
     def options(self) -> Options:
-        r"""The values in use: those given, those that :meth:`calibrate` has chosen, and
-        the defaults of open options."""
+        r"""The values in use, which are given, chosen by :meth:`calibrate`, or the
+        defaults of open options."""
         return {
             name: self._defaults[name] if value == _OPEN else value
             for name, value in zip(self._given, self._chosen.tolist())

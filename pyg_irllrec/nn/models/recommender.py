@@ -367,7 +367,7 @@ class Recommender(Ranker):
 
     @property
     def needs_calibration(self) -> bool:
-        r"""Whether there are companions: their weights depend on the embeddings."""
+        r"""Whether there are companions, whose weights depend on the embeddings."""
         return len(self.companions) > 0
 
     def _rankers(self) -> list[Ranker]:
