@@ -9,6 +9,7 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pyg_irllrec
 
 PROCESSES = tests/distributed tests/examples/test_sharded_tables.py \
 	tests/examples/test_several_devices.py
+RAY = tests/text/test_ray_itself.py
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
@@ -21,19 +22,23 @@ WHEELS = $(CACHE)/wheels/$(shell $(PYTHON) -c 'import hashlib, platform; \
 
 # Two rules must not install into one environment at once.
 .NOTPARALLEL:
-.PHONY: demo docs test lint types wheel-check test-sparse test-triton \
-	test-distributed gpu-dry quality mutants clean
+.PHONY: demo dist docs notebooks test lint types wheel-check extras-check test-sparse test-triton \
+	test-distributed test-ray gpu-dry quality mutants clean
 
 demo: $(VENV)/.installed-train-plot
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) \
-		$(PROCESSES:%=--ignore=%) $(PYTEST)
+		$(PROCESSES:%=--ignore=%) --ignore=$(RAY) $(PYTEST)
 
 # What starts processes that train together, one test at a time: they fill the machine.
 test-distributed: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES)
+
+# With an installed Ray; the other tests have a stub.
+test-ray: $(VENV)/.installed-test-ray
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(RAY)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -58,17 +63,34 @@ gpu-dry: $(VENV)/.installed-test-triton
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -q -W --keep-going -n -b html docs docs/_build
 
+# Runs the notebooks of the docs again; one whose texts change is written, and fails.
+# NOTEBOOKS='--write docs/notebooks/quick_start.ipynb' for one, with its pictures.
+notebooks: $(VENV)/.installed-docs
+	OMP_NUM_THREADS=1 $(BIN)/python .ci/notebooks.py $(NOTEBOOKS)
+
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-# The wheel in an environment of its own, and the commands of docs/start.md on it.
-wheel-check: $(VENV)/.torch
-	rm -rf dist .venv-wheel
-	$(PIP) 'flit_core>=3.7,<4'
+# The wheel and the sdist, and what PyPI and pip would refuse.
+dist: $(VENV)/.torch
+	rm -rf dist
+	$(PIP) flit_core twine check-wheel-contents
 	$(BIN)/python -c 'from flit_core import buildapi; \
 		buildapi.build_sdist("dist"), buildapi.build_wheel("dist")'
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+# Both in an environment of their own: the commands of docs/start.md, and tests.
+wheel-check: dist
+	rm -rf .venv-wheel
 	$(MAKE) VENV=.venv-wheel .venv-wheel/.torch
 	$(BIN)/python .ci/wheel_check.py .venv-wheel dist constraints.txt
+
+# Each extra alone.
+extras-check: dist
+	rm -rf .venv-wheel
+	$(MAKE) VENV=.venv-wheel .venv-wheel/.torch
+	$(BIN)/python .ci/extras_check.py .venv-wheel dist/*.whl constraints.txt
 
 # With torch-scatter and torch-sparse, in an environment of its own: what can take a
 # SparseTensor, or make one.
