@@ -26,7 +26,7 @@ class RecommendationExplanation(NamedTuple):
     item: NodeExplanation
     """The item."""
     score: float
-    """The score that items are ranked by: an inner product, or the score of a blend."""
+    """The ranking score, which is an inner product or the score of a blend."""
     rank: int
     """The rank of the item among all items that may be recommended to the user, from 1.
     It is 0 if the item is excluded, for example as a training item."""

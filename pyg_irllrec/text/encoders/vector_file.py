@@ -49,7 +49,7 @@ class VectorFile(NamedTuple):
     vectors: npt.NDArray[np.float32]
     """One row per id, of shape :math:`(N, D_t)`."""
     ids: npt.NDArray[Any]
-    """The ids of the rows, of shape :math:`(N)`: integers if all ids are integers, else
+    """The ids of the rows, of shape :math:`(N)`, as integers if all are integers, else
     strings."""
     record: dict[str, Any]
     """The description of the vectors, with :obj:`dimension` and :obj:`count`."""
