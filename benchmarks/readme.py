@@ -41,6 +41,7 @@ from benchmarks.precision import table as precision_table
 from benchmarks.prototypes import table as prototypes_table
 from benchmarks.serving_load import table as serving_load_table
 from benchmarks.steering import table as steering_table
+from benchmarks.transforms_memory import table as transforms_memory_table
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')))
@@ -507,6 +508,11 @@ def out_of_core() -> str:
     return f'{command("out_of_core")}:\n\n{out_of_core_table(rows)}'
 
 
+def transforms_memory() -> str:
+    rows = rows_of('transforms_memory')
+    return f'{command("transforms_memory")}:\n\n{transforms_memory_table(rows)}'
+
+
 def extraction() -> str:
     rows = rows_of('extraction')
     (chaos,) = by(rows, case='chaos')
@@ -685,6 +691,7 @@ FIGURES: dict[str, Callable[[], str]] = {
         scale,
         data_pipeline,
         out_of_core,
+        transforms_memory,
         sampled_quality,
         sampled_bias,
         sampled_cost,
