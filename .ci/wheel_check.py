@@ -2,11 +2,12 @@ r"""From the wheel to a served recommendation, in an environment of its own.
 
     python .ci/wheel_check.py .venv-wheel dist constraints.txt
 
-What git tracks of the package must be in the wheel and in the sdist. The first
-environment holds torch and the bare wheel: what needs an extra must name it. Then the
-extra `serve` is installed, and the commands of docs/start.md run as they are printed
-there, on two small files, from an empty folder, until curl has got a recommendation and
-the service has stopped.
+What git tracks of the package must be in the wheel and in the sdist, and the sdist must
+build the same wheel. The environment has torch; the bare wheel is installed into it:
+what needs an extra must name it. Then the extra `serve` is installed, and the commands
+of docs/start.md run as they are printed there, on two small files, from an empty
+folder, until curl has got a recommendation and the service has stopped. Last, the
+sdist replaces the wheel, and tests of the unpacked sdist run on it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import random
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,6 +35,15 @@ SECTION = '## From two CSVs to a recommender'
 # What needs an extra that is not installed, and the extra that its error names.
 BARE = {
     'import pyg_irllrec.training': 'train',
+    'import pyg_irllrec.serving.http': 'serve',
+    'from pyg_irllrec.datasets import InteractionDataset; InteractionDataset("x")': (
+        'data'
+    ),
+    'from pyg_irllrec.text import OpenAIChat; OpenAIChat("m")': 'llm',
+    'from pyg_irllrec.plot import learning_curves; '
+    'learning_curves([{"epoch": 1, "loss": 2.0}], "x.png")': 'plot',
+    'from pyg_irllrec.transforms import SymmetricAdjacency; '
+    'SymmetricAdjacency("sparse_tensor")': 'sparse',
     'from pyg_irllrec.cli.main import main; main([])': 'cli',
 }
 SERVE = {
@@ -56,6 +67,9 @@ for code, extra in json.loads(sys.argv[1]).items():
     else:
         raise AssertionError(f"{code} works without the extra {extra!r}")
 """
+# Of the unpacked sdist: quick, and over every floor.
+TESTS = ('test_package.py', 'test_doctor.py', 'test_presets.py', 'functional/test_*.py')
+TESTS += ('utils', 'transforms', 'serving/test_save.py', 'cli/commands/test_info.py')
 TOPICS = {
     'Mystery': 'rainy foggy silent crooked hidden locked'.split(),
     'Space': 'distant orbital frozen red endless solar'.split(),
@@ -74,6 +88,7 @@ def main(venv: str, dist: str, constraints: str) -> None:
         install(python, constraints, f'{wheel}[serve]')
         run_commands(python.parent, Path(folder))
         check_extras(python, SERVE, Path(folder))
+        check_sdist(python, constraints, wheel, sdist, Path(folder))
     print(f'the wheel works ({time.monotonic() - started:.0f} s)')
 
 
@@ -92,13 +107,36 @@ def check_contents(wheel: Path, sdist: Path) -> None:
         assert not missing, f'{path} lacks {missing}'
 
 
-def install(python: Path, constraints: str, what: str) -> None:
-    run(python, '-m', 'pip', 'install', '--quiet', '--constraint', constraints, what)
+def install(python: Path, constraints: str, *what: str) -> None:
+    run(python, '-m', 'pip', 'install', '--quiet', '--constraint', constraints, *what)
 
 
 def check_extras(python: Path, calls: dict[str, str], folder: Path) -> None:
     r"""What lacks an extra names it, and serving/ lacks none."""
     run(python, '-c', TRY_ALL, json.dumps(calls), cwd=folder)
+
+
+def check_sdist(
+    python: Path, constraints: str, wheel: Path, sdist: Path, folder: Path
+) -> None:
+    r"""It builds the wheel again, and its tests pass once it is installed."""
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter='data')
+    source = folder / sdist.name.removesuffix('.tar.gz')
+    build = 'from flit_core import buildapi; buildapi.build_wheel("built")'
+    run(sys.executable, '-c', build, cwd=source)
+    assert contents(source / 'built' / wheel.name) == contents(wheel)
+    install(python, constraints, '--force-reinstall', '--no-deps', str(sdist))
+    install(python, constraints, 'pytest', 'hypothesis', 'httpx', 'polars')
+    shutil.rmtree(source / 'pyg_irllrec')  # Else it would be tested.
+    tests = source / 'tests'
+    paths = [path for name in TESTS for path in sorted(tests.glob(name))]
+    run(python, '-m', 'pytest', '-q', '-x', '-W', 'ignore', *paths, cwd=source)
+
+
+def contents(wheel: Path) -> dict[str, int]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {each.filename: each.CRC for each in archive.infolist()}
 
 
 def run_commands(bin: Path, folder: Path) -> None:
