@@ -266,7 +266,7 @@ def bias_table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
             f'{100 * row["deviation"]:.2f} %',
         ]
         for row in rows
-        if row['part'] == 'bias'
+        if row['part'] == 'bias' and row['deviation'] > 1e-6  # Others are exact.
     ]
     head = ['data', 'term', 'neighbours', 'drawn nodes', 'mean off by', 'deviation']
     return head, lines
