@@ -46,8 +46,8 @@ from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.training import tune
 data = SyntheticIntents(30, 20)[0]
 preset = presets.get_preset('lightgcn')
-tune(lambda preset: build_model(data, preset), {'backbone.num_layers': [1, 2]}, data,
-     'tuned', preset=preset, trials=1, epochs=1)
+tune(lambda preset: build_model(data, preset=preset),
+     {'backbone.num_layers': [1, 2]}, data, 'tuned', preset=preset, trials=1, epochs=1)
 """,
     'plot': """
 from pyg_irllrec.plot import learning_curves
@@ -87,7 +87,10 @@ def check_extra(
     if extra in RUN:
         code = ['-W', 'ignore', '-c', RUN[extra]]
         subprocess.run(
-            [own / 'bin' / 'python', *code], check=True, cwd=own, capture_output=True
+            [own / 'bin' / 'python', *code],
+            check=True,
+            cwd=own,
+            stdout=subprocess.DEVNULL,
         )
     else:
         new = json.loads(report.read_text())['install']

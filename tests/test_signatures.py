@@ -91,6 +91,22 @@ def test_arguments_are_explicit():
     assert not wrong, '\n'.join(sorted(wrong))
 
 
+def test_documented_arguments_are_those_of_the_signature():
+    compared = 0
+    for each, value in OBJECTS.items():
+        for name, function in callables(each, value):
+            doc = inspect.cleandoc(vars(function).get('__doc__') or '')
+            section = re.search(r'^Args:\n((?: .*\n|\n)*)', f'{doc}\n', re.M)
+            if section:
+                documented = re.findall(r'^    (\w+) \(', section[1], re.M)
+                parameters = [*inspect.signature(function).parameters]
+                if parameters[:1] in (['self'], ['cls']):
+                    del parameters[0]
+                assert documented == parameters, name
+                compared += 1
+    assert compared > 200
+
+
 def test_exceptions_to_the_rule_exist():
     names = {name for each in OBJECTS.items() for name, _ in callables(*each)}
     assert FORWARDS <= names
