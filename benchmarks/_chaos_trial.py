@@ -85,7 +85,7 @@ class Process:
         self._begun = 0.0
 
     def end(self, kill_after: float | None = None) -> Attempt:
-        """Wait for its end, or kills it so long after its first change."""
+        """Wait for its end, or kill it so long after its first change."""
         deadline = time.monotonic() + _MOST_SECONDS
         content = b''
         status = 'done'

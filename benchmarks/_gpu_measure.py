@@ -115,7 +115,7 @@ def measure(
 
 
 def start_memory(device: torch.device) -> int:
-    """Forget the peak so far, and returns what is held now."""
+    """Forget the peak so far, and return what is held now."""
     if device.type != 'cuda':
         return 0
     torch.cuda.synchronize(device)

@@ -250,7 +250,7 @@ def kill_savers(trials: int, seed: int) -> dict[str, Any]:
 
 
 def _save_apart(bundle: Bundle, folder: Path, kill_after: float | None) -> float:
-    """Save in a process of its own, and returns the seconds until its end."""
+    """Save in a process of its own, and return the seconds until its end."""
     start = time.perf_counter()
     child = os.fork()
     if child == 0:

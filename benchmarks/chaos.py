@@ -1,4 +1,4 @@
-r"""Kill, fills the disk, takes the right to write, starts twice, tears and flips: each
+r"""Kill, fill the disk, take away write permission, start twice, tear and flip: each
 job ends like an undisturbed run, or with one line that names the file and the cause.
 
     python -m benchmarks.chaos --json FILE

@@ -17,7 +17,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Optional
 
@@ -60,7 +59,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         write_csv(path, num_rows)
         if args.check:
             return check(path)
-        rows = run_apart(path)
+        rows = harness.run_apart(measure, path)
     print(table(rows))
     seconds = sum(row['seconds'] for row in rows)
     peak = max(row['peak_mb'] for row in rows) / 2**10
@@ -99,24 +98,9 @@ def _ids(prefix: str, count: int) -> Any:
     return pa.array([f'{prefix}{key:08x}' for key in keys.tolist()])
 
 
-def run_apart(path: Path) -> list[dict[str, Any]]:
-    """The rows of the table, from a fresh process."""
-    context = get_context('spawn')
-    here, there = context.Pipe()
-    process = context.Process(target=_work, args=(there, path), daemon=True)
-    process.start()
-    there.close()
-    try:
-        rows: list[dict[str, Any]] = here.recv()
-    except EOFError:
-        raise RuntimeError('the process died (out of memory?)') from None
-    process.join()
-    return rows
-
-
-def _work(connection: Any, path: Path) -> None:
-    warnings.simplefilter('ignore')
-    connection.send(pipeline(path)[1])
+def measure(path: Path) -> list[dict[str, Any]]:
+    """The rows of the table."""
+    return pipeline(path)[1]
 
 
 def pipeline(path: Path) -> tuple[HeteroData, list[dict[str, Any]]]:

@@ -86,7 +86,7 @@ def main(
     args: argparse.Namespace,
     targets: Callable[[list[dict[str, Any]]], list[str]] = lambda rows: [],
 ) -> int:
-    """Run all cases, prints a table and writes the JSON; 1 if peers disagree."""
+    """Run all cases, print a table and write the JSON; 1 if peers disagree."""
     if args.device == 'cuda' and not torch.cuda.is_available():
         print('error: --device cuda needs a CUDA device, there is none')
         return 2
@@ -163,6 +163,26 @@ def run_case(
         connection.send('end')
         process.join()
     return rows
+
+
+def run_apart(work: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns, from a fresh process."""
+    context = get_context('spawn')
+    here, there = context.Pipe()
+    process = context.Process(target=_send, args=(there, work, arguments), daemon=True)
+    process.start()
+    there.close()
+    try:
+        found = here.recv()
+    except EOFError:
+        raise RuntimeError('the process died (out of memory?)') from None
+    process.join()
+    return found
+
+
+def _send(connection: Connection, work: Any, arguments: tuple[Any, ...]) -> None:
+    warnings.simplefilter('ignore')
+    connection.send(work(*arguments))
 
 
 def _ask(connection: Connection, what: str) -> dict[str, Any]:

@@ -20,7 +20,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Optional
 
@@ -64,7 +63,8 @@ def main(argv: Optional[list[str]] = None) -> int:
             print(f'writing {num_rows} interactions ...', file=sys.stderr, flush=True)
             write_parquet(folder / 'plays', num_rows)
             for step in (prepare, open_and_filter):
-                rows.append({'rows': num_rows, **run_apart(step, folder)})
+                row = harness.run_apart(measure, step, folder)
+                rows.append({'rows': num_rows, **row})
                 print(rows[-1], file=sys.stderr, flush=True)
                 if args.json is not None:  # Each size may take minutes.
                     harness.write(args.json, 'out_of_core', rows)
@@ -99,39 +99,22 @@ def _ids(prefix: str, count: int) -> Any:
     return pc.binary_join_element_wise(prefix, keys, '')
 
 
-def run_apart(step: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, Any]:
-    """What a step took, in a fresh process."""
-    context = get_context('spawn')
-    here, there = context.Pipe()
-    process = context.Process(target=_work, args=(there, step, folder), daemon=True)
-    process.start()
-    there.close()
-    try:
-        row: dict[str, Any] = here.recv()
-    except EOFError:
-        raise RuntimeError('the process died (out of memory?)') from None
-    process.join()
-    return row
-
-
-def _work(connection: Any, step: Callable[[Path], Any], folder: Path) -> None:
-    warnings.simplefilter('ignore')
+def measure(step: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """What a step took."""
     memory = harness.Memory(torch.device('cpu'))
     memory.start()
     start, cpu = time.perf_counter(), time.process_time()
     with Watch(folder) as watch:
         found = step(folder)
-    connection.send(
-        {
-            'step': step.__name__,
-            'seconds': round(time.perf_counter() - start, 1),
-            'cpu_seconds': round(time.process_time() - cpu, 1),
-            **memory.peak(),
-            'private_mb': round(watch.private / 2**20, 1),
-            'disk_mb': round(watch.disk / 2**20, 1),
-            **found,
-        }
-    )
+    return {
+        'step': step.__name__,
+        'seconds': round(time.perf_counter() - start, 1),
+        'cpu_seconds': round(time.process_time() - cpu, 1),
+        **memory.peak(),
+        'private_mb': round(watch.private / 2**20, 1),
+        'disk_mb': round(watch.disk / 2**20, 1),
+        **found,
+    }
 
 
 class Watch:

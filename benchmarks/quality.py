@@ -181,7 +181,7 @@ def run_cells(
 
 
 def run_cell(store: Store, seeds: Sequence[int], cell: Cell) -> str:
-    """Tune an arm and runs it for all seeds."""
+    """Tune an arm and run it for all seeds."""
     case, arm = cell
     shown = f'{case.name}, {arm.name}'
     try:

@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 import warnings
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Optional
 
@@ -69,7 +68,7 @@ def main(argv: Optional[list[str]] = None) -> int:
 
     for size in [1000] if args.dry else args.nodes:
         for sampled in (False, True):
-            add(run_apart(size, sampled))
+            add(harness.run_apart(measure_step, size, sampled))
     for name in names:
         data = real_data.load(name, args.root, intents=True)
         for setting in (FULL, *SETTINGS):
@@ -181,22 +180,6 @@ def measure_bias(model: IRLLRec, data: HeteroData) -> list[Row]:
             )
     model.train()
     return sorted(rows, key=lambda row: str(row['term']))
-
-
-def run_apart(num_nodes: int, sampled: bool) -> Row:
-    """What a training step costs, in a fresh process."""
-    context = get_context('spawn')
-    here, there = context.Pipe()
-    process = context.Process(target=_work, args=(there, num_nodes, sampled))
-    process.start()
-    there.close()
-    row: Row = here.recv()
-    process.join()
-    return row
-
-
-def _work(connection: Any, num_nodes: int, sampled: bool) -> None:
-    connection.send(measure_step(num_nodes, sampled))
 
 
 def measure_step(num_nodes: int, sampled: bool) -> Row:

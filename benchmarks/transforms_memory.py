@@ -13,10 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-import warnings
 from collections.abc import Callable
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Optional
 
@@ -64,7 +61,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     for num_edges in args.edges:
         for name in TRANSFORMS:
             if any(part in name for part in args.only):
-                rows.append(run_apart(name, num_edges))
+                rows.append(harness.run_apart(measure, name, num_edges))
                 print(rows[-1], file=sys.stderr, flush=True)
     print(table(rows))
     if args.json is not None:
@@ -89,23 +86,8 @@ def make_graph(num_edges: int) -> HeteroData:
     return data
 
 
-def run_apart(name: str, num_edges: int) -> dict[str, Any]:
-    """What a transform took, in a fresh process."""
-    context = get_context('spawn')
-    here, there = context.Pipe()
-    process = context.Process(target=_work, args=(there, name, num_edges), daemon=True)
-    process.start()
-    there.close()
-    try:
-        row: dict[str, Any] = here.recv()
-    except EOFError:
-        raise RuntimeError('the process died (out of memory?)') from None
-    process.join()
-    return row
-
-
-def _work(connection: Connection, name: str, num_edges: int) -> None:
-    warnings.simplefilter('ignore')
+def measure(name: str, num_edges: int) -> dict[str, Any]:
+    """What a transform took."""
     data, transform = make_graph(num_edges), TRANSFORMS[name]()
     edge_index = data['user', 'rates', 'item'].edge_index
     memory = harness.Memory(torch.device('cpu'))
@@ -114,16 +96,14 @@ def _work(connection: Connection, name: str, num_edges: int) -> None:
     transform(data)
     seconds, peak = time.process_time() - cpu, memory.peak()
     size = edge_index.numel() * edge_index.element_size() / 2**20
-    connection.send(
-        {
-            'edges': edge_index.size(1),
-            'transform': name,
-            'cpu_seconds': round(seconds, 1),
-            'edge_index_mb': round(size, 1),
-            **peak,
-            'multiple': round(peak['extra_mb'] / size, 2),
-        }
-    )
+    return {
+        'edges': edge_index.size(1),
+        'transform': name,
+        'cpu_seconds': round(seconds, 1),
+        'edge_index_mb': round(size, 1),
+        **peak,
+        'multiple': round(peak['extra_mb'] / size, 2),
+    }
 
 
 def table(rows: list[dict[str, Any]]) -> str:

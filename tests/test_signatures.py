@@ -95,7 +95,7 @@ def test_documented_arguments_are_those_of_the_signature():
     compared = 0
     for each, value in OBJECTS.items():
         for name, function in callables(each, value):
-            doc = inspect.cleandoc(vars(function).get('__doc__') or '')
+            doc = inspect.cleandoc(function.__doc__ or '')
             section = re.search(r'^Args:\n((?: .*\n|\n)*)', f'{doc}\n', re.M)
             if section:
                 documented = re.findall(r'^    (\w+) \(', section[1], re.M)

@@ -17,7 +17,7 @@ def run_command(
     hint: str = '',
     options: Optional[Mapping[str, str]] = None,
 ) -> int:
-    r"""Run the work of a command and prints what is wrong with its input in one line,
+    r"""Run the work of a command and print what is wrong with its input in one line,
     without a traceback.
 
     Args:

@@ -97,7 +97,7 @@ def from_pretrained(
     model: Optional[Recommender],
     encoder: Optional[TextEncoder],
 ) -> Bundle:
-    r"""Read or downloads a bundle, see :meth:`Bundle.from_pretrained`."""
+    r"""Read or download a bundle, see :meth:`Bundle.from_pretrained`."""
     as_path('name_or_path', name_or_path)
     check_flag('local_files_only', local_files_only)
     as_device(device)

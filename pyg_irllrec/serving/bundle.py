@@ -271,7 +271,7 @@ class Bundle:
         model: Optional[Recommender] = None,
         encoder: Optional[TextEncoder] = None,
     ) -> Bundle:
-        r"""Read a bundle from a folder, or downloads it from the Hugging Face Hub
+        r"""Read a bundle from a folder, or download it from the Hugging Face Hub
         (extra :obj:`hub`).
 
         Args:

@@ -20,7 +20,7 @@ class CaptureError(RuntimeError):
 
 
 class CudaGraphs:
-    r"""Run steps on a side stream and records them, on one device.
+    r"""Run steps on a side stream and record them, on one device.
 
     Args:
         device (torch.device): The device.

@@ -100,7 +100,7 @@ class CapturedStep:
         return self._graphs is not None
 
     def __call__(self, triplets: Tensor) -> LossOutput:
-        r"""Train on a batch and returns its loss, without a gradient.
+        r"""Train on a batch and return its loss, without a gradient.
 
         Args:
             triplets (torch.Tensor): User, positive item and negative item ids, each

@@ -89,7 +89,7 @@ def fit(
     resume: bool = False,
     progress: bool = True,
 ) -> FitResult:
-    r"""Train a model by the authors' protocol and tests its best checkpoint:
+    r"""Train a model by the authors' protocol and test its best checkpoint:
     validate every :obj:`check_every` epochs, stop after :obj:`patience` checks
     without a better Recall at the largest cut-off. The model ends with the best
     weights, on the device it was trained on, and torch's generator as it was. Where it

@@ -250,7 +250,7 @@ class LitRecommender(LightningModule):
             self.metrics.rank(*self._embeddings, batch)
 
     def on_validation_epoch_end(self) -> None:
-        r"""Log the metrics and adds a row to the history."""
+        r"""Log the metrics and add a row to the history."""
         values = self._measured()
         self.log_dict({f'val/{name}': value for name, value in values.items()})
         self.log(
@@ -265,7 +265,7 @@ class LitRecommender(LightningModule):
         self._forget()
 
     def on_train_epoch_end(self) -> None:
-        r"""Read the clock, and adds a row to the history where there is no validation
+        r"""Read the clock, and add a row to the history where there is no validation
         to do so."""
         self.step_seconds += self._clock.read()
         epoch, every = self.current_epoch + 1, self.trainer.check_val_every_n_epoch

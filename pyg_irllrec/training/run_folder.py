@@ -61,7 +61,7 @@ class RunFolder:
         resume: bool = False,
         places: Collection[str] = (),
     ) -> Optional[Path]:
-        r"""Begin a run, or resumes the one that is there.
+        r"""Begin a run, or resume the one that is there.
 
         A run that was killed before it wrote its configuration left nothing to resume:
         there, :obj:`resume=True` begins a new one.

@@ -221,7 +221,7 @@ class _Search:
         self.model(with_params(self.preset, values))
 
     def open(self) -> None:
-        r"""Begin the search, or checks that the one on file is the same."""
+        r"""Begin the search, or check that the one on file is the same."""
         path = self.out / 'study.json'
         now = {
             'space': describe_space(self.space),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import out_of_core
+from benchmarks import harness, out_of_core
 from pyg_irllrec.datasets._ingest import partition_rows
 
 
@@ -19,13 +19,7 @@ def test_buckets_agree(capsys):
 
 
 def test_steps_are_measured_and_written(tmp_path, capsys, monkeypatch):
-    def here(step, folder):
-        sent = []
-        sender = type('Sender', (), {'send': lambda self, row: sent.append(row)})()
-        out_of_core._work(sender, step, folder)
-        return sent[0]
-
-    monkeypatch.setattr(out_of_core, 'run_apart', here)
+    monkeypatch.setattr(harness, 'run_apart', lambda work, *of: work(*of))
     monkeypatch.setattr(out_of_core, 'SECONDS_BETWEEN_LOOKS', 0.001)
     out = tmp_path / 'rows.json'
     words = ['--rows', '3000', '--root', str(tmp_path), '--json', str(out)]

@@ -2,17 +2,11 @@ from __future__ import annotations
 
 import json
 
-from benchmarks import transforms_memory
+from benchmarks import harness, transforms_memory
 
 
 def test_transforms_are_measured_and_written(tmp_path, capsys, monkeypatch):
-    def here(name, num_edges):
-        sent = []
-        sender = type('Sender', (), {'send': lambda self, row: sent.append(row)})()
-        transforms_memory._work(sender, name, num_edges)
-        return sent[0]
-
-    monkeypatch.setattr(transforms_memory, 'run_apart', here)
+    monkeypatch.setattr(harness, 'run_apart', lambda work, *of: work(*of))
     out = tmp_path / 'rows.json'
     assert transforms_memory.main(['--edges', '3000', '--json', str(out)]) == 0
     rows = json.loads(out.read_text())['rows']

@@ -119,7 +119,7 @@ class _Recorder(TorchDispatchMode):
 def pretend_graphs(
     monkeypatch: pytest.MonkeyPatch, cls: type[Graphs] = Graphs, **options: Any
 ) -> list[Graphs]:
-    r"""Let a CPU capture steps, and returns what captures those of each
+    r"""Let a CPU capture steps, and return what captures those of each
     :class:`CapturedStep` from now on."""
     made = []
 

@@ -103,7 +103,7 @@ def prepare(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Read interactions, and texts of items, and holds a part out.
+    r"""Read interactions, and texts of items, and hold a part out.
 
     Columns that are not named are found by names such as user_id, item, timestamp,
     title or description, and printed.

@@ -146,7 +146,7 @@ def train(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Train a model and saves it as a bundle, RUN/bundle.
+    r"""Train a model and save it as a bundle, RUN/bundle.
 
     The model is a graph recommender that reads texts and intents where there are any,
     blended with EASE as validation shows. An earlier run in RUN is moved aside. One

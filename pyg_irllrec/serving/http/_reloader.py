@@ -47,7 +47,7 @@ class Reloader:
                 self.reload()
 
     def reload(self) -> None:
-        r"""Read the bundle of the folder and serves it, if it can be read."""
+        r"""Read the bundle of the folder and serve it, if it can be read."""
         try:
             bundle, version = self._folder.load()
             self._service.replace(bundle, version)
