@@ -114,7 +114,10 @@ def test_without_the_library(tmp_path, monkeypatch):
         (lambda b, path: b.push_to_hub('a/b', private='no'), "'private' must be True"),
         (lambda b, path: b.save_pretrained(3), "'path' must be a path"),
         (lambda b, path: b.from_pretrained(3), "'name_or_path' must be a path"),
-        (lambda b, path: b.from_pretrained(path, device='x'), "'device' must be one"),
+        (
+            lambda b, path: b.from_pretrained(path, device='x'),
+            "'device' must be available",
+        ),
         (
             lambda b, path: b.from_pretrained(path, local_files_only=3),
             "'local_files_only' must be True or False",

@@ -44,7 +44,7 @@ def test_edges_between_users_or_between_items_are_no_interactions():
     social = torch.tensor([[0, 1, 2, 3], [1, 0, 3, 2]])
     edge_index = bipartite_edge_index(data[RATES].edge_index, 2, 4)
     edge_index = torch.cat([edge_index, social], dim=1)
-    with pytest.warns(UserWarning, match='4 of 8 edges join two'):
+    with pytest.warns(UserWarning, match='4 of 8 edges connect two'):
         model = Recommender(LightGCN(2, 4, 2), edge_index)
     check_graph(model, InteractionDataModule(data))
 

@@ -13,7 +13,9 @@ def test_a_small_catalogue_has_fewer_cutoffs():
     assert fitting_cutoffs(19) == (5, 10)
     assert fitting_cutoffs(3) == (3,)
     assert fitting_cutoffs(3, ks=(1, 2)) == (1, 2)
-    with pytest.raises(ValueError, match="'num_items' must be an integer of 1"):
+    with pytest.raises(
+        ValueError, match="'num_items' must be an integer of at least 1"
+    ):
         fitting_cutoffs(0)
 
 

@@ -142,13 +142,13 @@ def test_wrong_arguments():
         RankingMetrics(())
     for ks, message in (
         (20, r'such as \(20,\), got 20'),
-        ((2.5,), 'integer of 1 or ab'),
+        ((2.5,), 'integer of at least 1'),
     ):
         with pytest.raises(ValueError, match=f"'ks' must .*{message}"):
             RankingMetrics(ks)
     items = UserItems(torch.tensor([[0], [0]]), 1, 4)
     with pytest.raises(
-        ValueError, match="'batch_size' must be an integer of 1 or abov"
+        ValueError, match="'batch_size' must be an integer of at least 1"
     ):
         RankingLoader(items, none, 2.5)
     with pytest.raises(ValueError, match='from 1 to the number of items, 4'):

@@ -100,7 +100,7 @@ def test_wrong_interactions():
     with pytest.raises(ValueError, match="'batch_by' must be one of 'interaction', '"):
         TripletLoader(UserItems(torch.tensor([[0], [0]]), 1, 2), batch_by='users')
     with pytest.raises(
-        ValueError, match="'batch_size' must be an integer of 1 or abov"
+        ValueError, match="'batch_size' must be an integer of at least 1"
     ):
         TripletLoader(UserItems(torch.tensor([[0], [0]]), 1, 2), batch_size=2.5)
 

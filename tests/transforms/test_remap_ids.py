@@ -37,7 +37,8 @@ def raw(pairs, dtype=torch.long):
 
 @given(pairs=RAW)
 @settings(deadline=None)
-@pytest.mark.filterwarnings('error')
+# Sockets that earlier tests left are closed whenever memory is collected.
+@pytest.mark.filterwarnings('error', 'ignore::ResourceWarning')
 def test_raw_ids(pairs):
     data = raw(pairs)
     before = copy.deepcopy(data)
