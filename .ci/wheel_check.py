@@ -123,6 +123,7 @@ def check_sdist(
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter='data')
     source = folder / sdist.name.removesuffix('.tar.gz')
+    (source / 'built').mkdir()
     build = 'from flit_core import buildapi; buildapi.build_wheel("built")'
     run(sys.executable, '-c', build, cwd=source)
     assert contents(source / 'built' / wheel.name) == contents(wheel)
