@@ -168,7 +168,7 @@ class InteractionDataModule(LightningDataModule):
 
     @property
     def sampling(self) -> dict[str, Any]:
-        r"""How the graph of a batch is sampled: not at all, hence empty."""
+        r"""How the graph of a batch is sampled. Empty, as it is not."""
         return {}
 
     def setup(self, stage: str) -> None:

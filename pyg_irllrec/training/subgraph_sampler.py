@@ -53,8 +53,8 @@ class SampledBatch(NamedTuple):
     triplets: Tensor
     """The triplets, :math:`(3, B)`, as places among the seeds of each side."""
     nodes: Tensor
-    """The numbers of all sampled nodes: the seeds, users first, then new nodes hop by
-    hop."""
+    """The numbers of all sampled nodes. The seeds come first, users before items, and
+    then the new nodes of each hop."""
     num_users: int
     """The number of seeds that are users."""
     hops: tuple[Hop, ...]

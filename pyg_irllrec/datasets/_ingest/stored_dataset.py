@@ -36,13 +36,13 @@ class StoredDataset(InMemoryDataset):
 
     @property
     def user_ids(self) -> Ids:
-        r"""The original ids of users, sorted, one per node: a tensor of integers of
+        r"""The original ids of users, sorted, one per node, as a tensor of integers of
         shape :math:`(U)`, or a list of strings."""
         return self._ids('user')
 
     @property
     def item_ids(self) -> Ids:
-        r"""The original ids of items, sorted, one per node: a tensor of integers of
+        r"""The original ids of items, sorted, one per node, as a tensor of integers of
         shape :math:`(I)`, or a list of strings."""
         return self._ids('item')
 
@@ -135,8 +135,8 @@ class StoredDataset(InMemoryDataset):
 
     @property
     def time_unit(self) -> Optional[str]:
-        r"""The unit that times were read in: :obj:`"s"`, :obj:`"ms"`, :obj:`"us"` or
-        :obj:`"ns"`; :obj:`None` if they were dates, or if there are none."""
+        r"""The unit that times were read in, :obj:`"s"`, :obj:`"ms"`, :obj:`"us"` or
+        :obj:`"ns"`. It is :obj:`None` if they were dates, or if there are none."""
         unit: Optional[str] = self.manifest.get('time_unit')
         return unit
 

@@ -232,7 +232,10 @@ def test_weights_have_gradients():
 
 def test_a_temperature_that_is_too_low_is_rejected():
     x = rows(3, 4)
-    with pytest.raises(ValueError, match=r"'temperature' of at least 0\.001, got"):
+    with pytest.raises(
+        ValueError,
+        match=r"'temperature' must be at least 0\.001 with impl='triton', got",
+    ):
         info_nce_triton(x, x, None, None, None, 5e-4, 0.0, 'mean')
 
 
