@@ -1,4 +1,4 @@
-"""One rank of a model that every rank holds, and whose loss ranks share."""
+"""Data-parallel training: every rank has the whole model and a share of the loss."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EQUAL = 1e-5
 
 
 class Size(NamedTuple):
-    """A model with profiles and intents, and a batch of all processes."""
+    """The size of the model and of the batch of all processes together."""
 
     nodes: int
     text_width: int
@@ -36,8 +36,8 @@ class Size(NamedTuple):
 
 
 def train(quick: bool) -> list[Row]:
-    """The loss and the gradients of several processes beside those of one; a step of
-    one batch on more processes, and of a batch that grows with them."""
+    """Compare loss and gradients of several processes with those of one. Measure
+    strong scaling (the same batch) and weak scaling (a batch that grows)."""
     numbers = (1, 2) if quick else (1, 2, 3, 4)
     nodes, width, batch = (300, 24, 64) if quick else (3_000, 768, 1_024)
     repeats = 1 if quick else 3
@@ -45,7 +45,7 @@ def train(quick: bool) -> list[Row]:
     for impl in ('auto', 'moments'):
         alone: Row = {}
         for number in numbers:
-            # An odd batch: ranks differ in rows.
+            # An odd batch, so that ranks have different numbers of rows.
             size = Size(nodes, width, batch - 1, impl)
             found = _shards.run(number, measure, size, repeats)
             alone = alone or found[0]
@@ -64,7 +64,7 @@ def train(quick: bool) -> list[Row]:
 
 
 def summary(found: list[Row]) -> Row:
-    """Means over ranks, and the time of the first one."""
+    """The means over ranks, and the time of the first rank."""
     return {
         'seconds': statistics.median(found[0]['seconds']),
         'cpu_seconds': statistics.fmean(
@@ -76,7 +76,7 @@ def summary(found: list[Row]) -> Row:
 
 
 def errors(found: Row, alone: Row) -> Row:
-    """How far the loss is off, and how far gradients are, both relative."""
+    """The relative errors of loss and gradients against a single process."""
     loss = abs(found['loss'] / alone['loss'] - 1)
     gradient = found['gradient'] - alone['gradient']
     off = float(gradient.norm() / alone['gradient'].norm())
@@ -88,7 +88,7 @@ def errors(found: Row, alone: Row) -> Row:
 
 
 def build(size: Size) -> IRLLRec:
-    """The same in all processes."""
+    """The model, which is the same in all processes."""
     torch.manual_seed(0)
     num_users = int(size.nodes * 0.6)
     sides = num_users, size.nodes - num_users
@@ -104,7 +104,7 @@ def build(size: Size) -> IRLLRec:
 
 
 def measure(mesh: DeviceMesh, size: Size, repeats: int) -> Row:
-    """The mean loss and gradient of a first step, and what further ones take."""
+    """The mean loss and gradient of the first step, and the time of further steps."""
     model = build(size)
     step = DistributedDataParallel(DistributedLoss(model))
     weights = list(model.parameters())
@@ -148,7 +148,7 @@ def measure(mesh: DeviceMesh, size: Size, repeats: int) -> Row:
 
 @contextmanager
 def counted_bytes(mesh: DeviceMesh) -> Iterator[dict[str, float]]:
-    """Bytes that the loss sends to other ranks, as rings do."""
+    """Count the bytes that the loss sends to other ranks, if sent in rings."""
     sent: dict[str, float] = defaultdict(float)
     share = 1 - 1 / mesh.size()
     gather, scatter, reduce = ranks._all_gather, ranks._reduce_scatter, dist.all_reduce
@@ -175,13 +175,13 @@ def counted_bytes(mesh: DeviceMesh) -> Iterator[dict[str, float]]:
 
 
 def table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
-    """What a process computes and sends, beside one that is alone."""
+    """The work and traffic of a process, compared with a single process."""
     head = [
         'scaling',
         'translation',
         'processes',
         'triplets',
-        'CPU of a process in a step',
+        'CPU time per process and step',
         'x one process',
         'products of towers and prototypes',
         'x one process',

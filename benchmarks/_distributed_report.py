@@ -1,4 +1,4 @@
-"""The figures of benchmarks.distributed as text."""
+"""The tables of benchmarks.distributed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Row = dict[str, Any]
 
 UNITS = {'memory': 'B', 'sent': 'B', 'flops': 'FLOP'}
 LARGEST = Setting(1e8, 5e8, 32, 3, 4096, 1536, 64)
-"""What the model is asked for: 10^8 nodes on 64 GPUs."""
+"""The size of the prediction: 10^8 nodes on 64 GPUs."""
 
 
 def model_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """What a rank counts at each size, and how far the model is off at most."""
-    head = ['nodes', 'processes', 'contrast', *UNITS, 'model off by at most']
+    """The counts of a rank at each size, and the largest error of the model."""
+    head = ['nodes', 'processes', 'contrast', *UNITS, 'largest error of the model']
     lines = []
     for setting in dict.fromkeys(map(_setting, rows)):
         own = [row for row in rows if _setting(row) == setting]
@@ -35,18 +35,18 @@ def _setting(row: Row) -> tuple[str, ...]:
 
 
 def large_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Time and memory of few processes on many nodes."""
+    """The time and memory of a few processes on many nodes."""
     head = [
         'nodes',
         'interactions',
-        'building',
-        'a step',
-        'CPU of a process in it',
-        'peak of a process in it',
-        'the model, without imports',
-        'peak of all processes, building too',
-        'sent by a process in a step',
-        'the model',
+        'time to build',
+        'time per step',
+        'CPU time per process and step',
+        'peak memory of a process in a step',
+        'predicted, without imports',
+        'peak memory of all processes, building included',
+        'sent per process and step',
+        'predicted',
     ]
     lines = [
         [
@@ -67,14 +67,14 @@ def large_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 
 
 def scaling_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """CPU seconds and bytes of a process, beside those of one process."""
+    """The CPU seconds and bytes of a process, compared with a single process."""
     head = [
         'scaling',
         'processes',
         'nodes',
-        'CPU of a process in a step',
+        'CPU time per process and step',
         'x one process',
-        'sent by a process',
+        'sent per process',
         'halo rows per own row',
     ]
     first: dict[str, float] = {}
@@ -97,7 +97,7 @@ def scaling_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 
 def prediction_table() -> tuple[list[str], list[list[str]]]:
     """Every term of the model at the largest size."""
-    owners = {'owners by chance': None, 'a fifth of interactions cross': 0.2}
+    owners = {'random owners': None, 'a fifth of interactions cross': 0.2}
     costs = [cost(LARGEST._replace(crossing=share)) for share in owners.values()]
     lines = []
     for kind, unit in UNITS.items():
@@ -108,11 +108,11 @@ def prediction_table() -> tuple[list[str], list[list[str]]]:
             )
         sums = (f'**{_amount(sum(each.values()), unit)}**' for each in terms)
         lines.append([f'**{kind}**', *sums])
-    return ['of a GPU, per step', *owners], lines
+    return ['per GPU and step', *owners], lines
 
 
 def _amount(value: float, unit: str) -> str:
-    """A number with the prefix that suits it."""
+    """A value with a suitable SI prefix."""
     for prefix, size in (('G', 1e9), ('M', 1e6), ('k', 1e3)):
         if value >= size:
             return f'{value / size:.3g} {prefix}{unit}'

@@ -1,4 +1,4 @@
-"""One rank of a ShardedLightGCN on a graph that every rank draws its part of."""
+"""Sharded training: each rank draws its part of the graph for a ShardedLightGCN."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pyg_irllrec.distributed._row_ranges import RowRanges
 
 
 def run(num_ranks: int, function: Callable[..., Any], *args: Any) -> list[Any]:
-    """What ``function(mesh, *args)`` returns in each of so many gloo processes."""
+    """The results of ``function(mesh, *args)`` in :obj:`num_ranks` gloo processes."""
     context = get_context('forkserver')
     context.set_forkserver_preload(['benchmarks._shards'])
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -66,7 +66,7 @@ def sizes(s: Setting) -> tuple[int, int]:
 
 
 def draw_pairs(s: Setting, rank: int) -> Tensor:
-    """Interactions of the rank's users, with its own items, or those of others."""
+    """Interactions of the rank's users with items of this and of other ranks."""
     users, items = (RowRanges(size, s.processes) for size in sizes(s))
     count = int(s.edges / s.processes)
     crossing = 1 - 1 / s.processes if s.crossing is None else s.crossing
@@ -104,7 +104,8 @@ def draw_triplets(s: Setting) -> Tensor:
 
 
 def measure(mesh: DeviceMesh, s: Setting, repeats: int, count: bool) -> dict[str, Any]:
-    """Build and steps; the first step makes the state of Adam."""
+    """Measure building the model, and its steps after a first one that initialises
+    Adam."""
     start = time.perf_counter()
     memory = Memory(torch.device('cpu'))
     memory.start()
@@ -130,7 +131,7 @@ def measure(mesh: DeviceMesh, s: Setting, repeats: int, count: bool) -> dict[str
             'sent': dict(sent),
             'flops': dict(counter.flops),
         }
-    memory.start()  # Forgets the peak of building.
+    memory.start()  # Resets the peak of building.
     seconds, processor = [], []
     for _ in range(repeats):
         dist.barrier()
@@ -153,7 +154,7 @@ def measure(mesh: DeviceMesh, s: Setting, repeats: int, count: bool) -> dict[str
 
 
 def held(model: ShardedLightGCN, optimizer: torch.optim.Optimizer) -> dict[str, int]:
-    """Bytes that stay between steps, by term."""
+    """The bytes that stay in memory between steps, by term."""
     graph, text = model.graph, model.text
     assert text is not None
     states = [

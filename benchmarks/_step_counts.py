@@ -1,5 +1,5 @@
-"""Counts what a step of this process does: bytes sent, operations of matrix products,
-and bytes of tensors that live at once."""
+"""Count the cost of a step in this process: bytes sent, operations of matrix products,
+and the peak of bytes in live tensors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 Sent = dict[str, float]
 
-# Whose call it is, by the file of the innermost of these callers.
+# A call is counted for the innermost caller in one of these files.
 CALLERS = {
     'sharded_graph.py': 'halo',
     'sharded_info_nce.py': 'contrast',
@@ -28,7 +28,7 @@ CALLERS = {
 
 @contextmanager
 def counted_bytes() -> Iterator[Sent]:
-    """Bytes sent to other ranks, by caller; an all_reduce counts as a ring."""
+    """Count the bytes sent to other ranks by caller. An all_reduce counts as a ring."""
     sent: Sent = defaultdict(float)
     exchange, reduce = dist.all_to_all_single, dist.all_reduce
 
@@ -66,8 +66,8 @@ def _caller() -> str:
 
 
 class StepCounter(TorchDispatchMode):
-    """Counts operations of matrix products by term, and the peak of bytes of tensors
-    that are made while it is on."""
+    """Count the operations of matrix products by term, and the peak of bytes in the
+    tensors that are created while it is active."""
 
     def __init__(self, text_width: int) -> None:
         super().__init__()

@@ -1,10 +1,12 @@
-r"""Compare ways around the N x N logits of InfoNCE: accuracy against cost.
+r"""Compare approximations of InfoNCE without N x N logits: accuracy against cost.
 
     python -m benchmarks.approximation --json FILE --png FILE
 
-The denominator, a log-sum-exp over all keys, is what they approximate; the error is
-that of the gradient of the whole loss by queries and keys, relative and in norm,
-against float64. Both are medians of three turns, each with its own random draws.
+All methods approximate the denominator, a log-sum-exp over all keys. The error is the
+relative error (in norm) of the gradient of the loss with respect to queries and keys,
+against the exact gradient in float64. Time and error are medians of three turns, each
+with its own random draws. Writes the rows (--json) and a picture (--png). Takes about
+5 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from pyg_irllrec.functional import info_nce, unit_norm
 from pyg_irllrec.utils.optional import import_optional
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
-# By what a method may spend: clusters, keys, features.
+# The losses of a method by its budget: the number of clusters, keys or features.
 Sizes = dict[Optional[int], Loss]
 
 DIM = 32
@@ -34,7 +36,7 @@ TURNS = 3
 EXACT, MOMENTS = 'exact', 'moments'
 
 
-# Datasets: queries and keys.
+# The datasets, each a pair of queries and keys.
 
 
 def isotropic(n: int) -> tuple[Tensor, Tensor]:
@@ -42,7 +44,7 @@ def isotropic(n: int) -> tuple[Tensor, Tensor]:
 
 
 def one_direction(n: int) -> tuple[Tensor, Tensor]:
-    """A mean cosine of 0.3."""
+    """Vectors with a common direction: their mean cosine is 0.3."""
     shift = 0.65 * math.sqrt(DIM) * unit_norm(torch.randn(DIM))
     query, key = isotropic(n)
     return query + shift, key + shift
@@ -55,8 +57,8 @@ def anisotropic(n: int) -> tuple[Tensor, Tensor]:
 
 
 def clustered(n: int) -> tuple[Tensor, Tensor]:
-    """Text-like: 30 clusters with a cosine of 0.7 within; a query and its key share
-    theirs."""
+    """Like texts: 30 clusters with a cosine of 0.7 inside. A query and its key are in
+    the same cluster."""
     centre = math.sqrt(DIM) * unit_norm(torch.randn(30, DIM))[torch.randint(30, (n,))]
     query, key = isotropic(n)
     return centre + 0.65 * query, centre + 0.65 * key
@@ -69,7 +71,7 @@ DATASETS = {
     'clustered': clustered,
 }
 
-# The log-sum-exp over unit keys y of the logits x y^T.
+# Approximations of the log-sum-exp of the logits x y^T over the unit keys y.
 
 
 def covariance(x: Tensor, deviation: Tensor) -> Tensor:
@@ -101,7 +103,7 @@ class Clusters(NamedTuple):
 
 
 def clusters(y: Tensor, number: int) -> Clusters:
-    """Two steps of Lloyd's, from keys picked at random."""
+    """Two steps of Lloyd's algorithm, from random keys as centres."""
 
     def means(assignment: Tensor, count: Tensor) -> Tensor:
         total = y.new_zeros(number, DIM).index_add(0, assignment, y)
@@ -135,14 +137,14 @@ def own_covariances(x: Tensor, y: Tensor, number: int) -> Tensor:
 
 
 def sampled_keys(x: Tensor, y: Tensor, number: int) -> Tensor:
-    """The same uniform sample for all queries, corrected by its probability."""
+    """One uniform sample of keys for all queries, corrected for its probability."""
     sample = y[torch.randint(y.size(0), (number,), device=y.device)]
     return torch.logsumexp(x @ sample.t(), dim=1) + math.log(y.size(0) / number)
 
 
 def random_features(x: Tensor, y: Tensor, number: int) -> Tensor:
-    """Positive and orthogonal ones, of "Rethinking Attention with Performers"."""
-    # The logit stays what it is where both sides are equally long.
+    """Positive orthogonal features of "Rethinking Attention with Performers"."""
+    # Scale both sides to the same length; the logits do not change.
     root = x.detach().norm(dim=1).mean().sqrt()
     x, y = x / root, y * root
     draws = torch.randn(2, -(-number // DIM), DIM, DIM, device=x.device)
@@ -186,8 +188,7 @@ def main() -> int:
     parser = harness.parser(__doc__)
     parser.add_argument('--png', type=Path, metavar='FILE', help='draw the errors')
     args = parser.parse_args()
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        print('error: --device cuda needs a CUDA device, there is none')
+    if not harness.has_device(args.device):
         return 2
     num_rows = 2_000 if args.quick else 20_000
     rows: list[dict[str, Any]] = []
@@ -250,7 +251,7 @@ def label(row: dict[str, Any]) -> str:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """A Markdown table: the errors of a method on all datasets, and its median time."""
+    """A Markdown table: each method's errors on all datasets and its median time."""
     lines = [
         '| temperature | method | seconds |' + ''.join(f' {d} |' for d in DATASETS),
         '|---' * (3 + len(DATASETS)) + '|',
@@ -289,7 +290,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def panel(axes: Any, rows: list[dict[str, Any]]) -> None:
-    """One dataset at one temperature; marks grow with what a method may spend."""
+    """Draw one dataset at one temperature. Marks grow with the budget of a method."""
     for number, (name, marker) in enumerate(zip(METHODS, 'DvP^so*')):
         points = [row for row in rows if row['impl'] == name]
         seconds, errors = ([row[key] for row in points] for key in ('seconds', 'error'))

@@ -1,10 +1,10 @@
-r"""Draw what a step of sharded tables costs a process: lines of the cost model, points
-that were measured.
+r"""Draw the cost of a step with sharded tables for one process.
 
     python -m benchmarks.cost_picture --png benchmarks/results/distributed.png
 
-The points are those of ``python -m benchmarks.distributed large``; their memory holds
-what imports take, which the model leaves out.
+The lines are from benchmarks.cost_model. The points were measured by
+``python -m benchmarks.distributed large``; their memory includes the imports, which the
+model leaves out.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ LINES = [
 
 
 def main() -> int:
-    args = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    args.add_argument('--png', type=Path, required=True, metavar='FILE')
-    draw(args.parse_args().png)
+    parser.add_argument('--png', type=Path, required=True, metavar='FILE')
+    draw(parser.parse_args().png)
     return 0
 
 
@@ -74,11 +74,11 @@ def draw(path: Path) -> None:
 def setting(
     row: dict[str, float], nodes: float, processes: int, crossing: float | None
 ) -> Setting:
-    """The setting of a measured row, at another size."""
-    same = {
+    """The setting of a measured row, with another size."""
+    kept = {
         name: row[name] for name in ('dim', 'layers', 'batch', 'text_width', 'slices')
     }
-    return Setting(nodes, 5 * nodes, processes=processes, crossing=crossing, **same)  # type: ignore[arg-type]
+    return Setting(nodes, 5 * nodes, processes=processes, crossing=crossing, **kept)  # type: ignore[arg-type]
 
 
 if __name__ == '__main__':

@@ -1,12 +1,12 @@
-r"""Times the way from a CSV file with string ids to a normalised graph, and measures
-its memory, in a process of its own.
+r"""Measure the time and memory from a CSV file with string ids to a normalised graph.
 
     python -m benchmarks.data_pipeline --json FILE
     python -m benchmarks.data_pipeline --check
 
-Interactions are made up: there are ten a user and fifty an item on average, a few have
-very many, ids are strings in no order. With --check, 200 000 of them are read, split
-and normalised, and compared with what pandas and scipy make of the same file.
+Interactions are random: ten per user and fifty per item on average, with a few very
+active users and popular items, and string ids in random order. The steps run in their
+own process. With --check, 200 000 interactions are read, split and normalised, and
+compared with what pandas and scipy compute from the same file.
 """
 
 from __future__ import annotations
@@ -48,9 +48,13 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--rows', type=int, metavar='N', help='(default: 10 million)')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
-    parser.add_argument('--check', action='store_true', help='compare, time nothing')
+    parser.add_argument(
+        '--rows', type=int, metavar='N', help='interactions (default: 10 million)'
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
+    parser.add_argument(
+        '--check', action='store_true', help='only compare the results, time nothing'
+    )
     args = parser.parse_args(argv)
     num_rows = args.rows or (CHECKED_ROWS if args.check else 10_000_000)
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +68,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     seconds = sum(row['seconds'] for row in rows)
     peak = max(row['peak_mb'] for row in rows) / 2**10
     for what, value, most, unit in (
-        ('all of it', seconds, MOST_SECONDS, 's'),
+        ('all steps', seconds, MOST_SECONDS, 's'),
         ('peak memory', peak, MOST_GB, 'GB'),
     ):
         verdict = 'yes' if value <= most else 'NO'
@@ -75,7 +79,7 @@ def main(argv: Optional[list[str]] = None) -> int:
 
 
 def write_csv(path: Path, num_rows: int) -> None:
-    """Interactions with string ids, skewed as such things are."""
+    """Write skewed random interactions with string ids."""
     rng = np.random.default_rng(0)
     users, items = _ids('u', num_rows // 10 + 1), _ids('i', num_rows // 50 + 1)
     names = list(COLUMNS.values())
@@ -93,18 +97,18 @@ def write_csv(path: Path, num_rows: int) -> None:
 
 
 def _ids(prefix: str, count: int) -> Any:
-    """Distinct ids in an order without meaning."""
+    """Distinct string ids in a scrambled order."""
     keys = np.arange(count) * 2654435761 % 2**32
     return pa.array([f'{prefix}{key:08x}' for key in keys.tolist()])
 
 
 def measure(path: Path) -> list[dict[str, Any]]:
-    """The rows of the table."""
+    """The rows of the table, for a process of its own."""
     return pipeline(path)[1]
 
 
 def pipeline(path: Path) -> tuple[HeteroData, list[dict[str, Any]]]:
-    """The graph, and what each step took."""
+    """The graph, and the time and memory of each step."""
     rows = []
     memory = harness.Memory(torch.device('cpu'))
 
@@ -129,7 +133,7 @@ def pipeline(path: Path) -> tuple[HeteroData, list[dict[str, Any]]]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    lines = ['| step | seconds | peak MB | of which new |', '|---|---|---|---|']
+    lines = ['| step | seconds | peak MB | extra MB |', '|---|---|---|---|']
     lines += [
         f'| {row["step"]} | {row["seconds"]:.2f} | {row["peak_mb"]:.0f} '
         f'| {row["extra_mb"]:.0f} |'
@@ -139,7 +143,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def check(path: Path) -> int:
-    """1 if it is not what pandas and scipy make of the same file."""
+    """Compare with pandas and scipy on the same file. Return 1 if they differ."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         data, _ = pipeline(path)
@@ -153,7 +157,7 @@ def check(path: Path) -> int:
 
 
 def differences(whole: HeteroData, split: HeteroData, frame: pd.DataFrame) -> list[str]:
-    """What is not as it should be."""
+    """Describe each difference from the expected ids, interactions and matrix."""
     frame = frame.sort_values('when', kind='stable')
     frame = frame.drop_duplicates(['user_id', 'item_id'], keep='last')
     frame = frame.sort_values(['user_id', 'item_id'])
@@ -180,7 +184,7 @@ def differences(whole: HeteroData, split: HeteroData, frame: pd.DataFrame) -> li
         torch.cat(keys).sort().values,
         torch.from_numpy(np.sort(user * len(items) + item)),
     ):
-        wrong.append('the splits are not all interactions, each once')
+        wrong.append('the splits do not contain each interaction exactly once')
     gap = abs(_found_matrix(split) - _normalised(parts.edge_index.numpy(), split)).max()
     if not gap < 1e-6:
         wrong.append(f'the normalised matrix is off by {gap:.1e}')

@@ -1,15 +1,15 @@
-"""What sharing and sharding over gloo processes costs on this machine.
+"""Measure data-parallel and sharded training on several gloo processes.
 
     python -m benchmarks.distributed train --json FILE
     python -m benchmarks.distributed shards --json FILE
     python -m benchmarks.distributed model --json FILE
     python -m benchmarks.distributed large --json FILE
 
-``train``: the loss and the gradients of 1 to 4 processes that hold the whole model, and
-how a step scales. ``shards``: the same of processes that hold a share of its rows.
-``model``: every term of benchmarks.cost_model against what is counted. ``large``: 10^7
-nodes on four processes. Processes share the cores of the machine: of scaling, CPU
-seconds count.
+``train``: each of 1 to 4 processes has the whole model; compares loss and gradients
+with those of one process, and measures how a step scales. ``shards``: the same, but
+each process has a share of the rows. ``model``: compares every term of
+benchmarks.cost_model with a count. ``large``: 10^7 nodes on four processes. The
+processes share the cores of one machine, so compare CPU seconds, not wall time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pyg_irllrec.distributed import ShardedGraph, ShardedLightGCN
 Row = dict[str, Any]
 
 WITHIN = 0.1
-"""How far the model may be off."""
+"""The largest allowed relative error of the cost model."""
 EQUAL = 1e-5
 
 
@@ -51,7 +51,7 @@ def main() -> int:
         harness.write(args.json, f'distributed_{args.section}', rows)
     wrong = [row for row in rows if row.get('agrees') is False]
     for row in wrong:
-        print(f'error: off by too much: {row}', file=sys.stderr)
+        print(f'error: this row is off by too much: {row}', file=sys.stderr)
     return 1 if wrong else 0
 
 
@@ -60,8 +60,10 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('section', choices=('train', 'shards', 'model', 'large'))
-    parser.add_argument('--quick', action='store_true', help='toy sizes')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
+    parser.add_argument(
+        '--quick', action='store_true', help='small sizes: only check that it runs'
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
     return parser.parse_args()
 
 
@@ -69,8 +71,8 @@ def parse() -> argparse.Namespace:
 
 
 def shards(quick: bool) -> list[Row]:
-    """Losses of several processes beside those of one; one graph on more processes,
-    and a graph that grows with them."""
+    """Compare the losses of several processes with those of one. Then measure strong
+    scaling (the same graph) and weak scaling (a graph that grows)."""
     numbers = (1, 2) if quick else (1, 2, 3, 4)
     rows = [row for negatives in ('all', 'batch') for row in equal(numbers, negatives)]
     nodes = 2_000 if quick else 100_000
@@ -99,8 +101,8 @@ def equal(numbers: tuple[int, ...], negatives: str) -> list[Row]:
 
 
 def few_losses(mesh: DeviceMesh, s: Setting) -> Tensor:
-    """A rank's shares of the losses of three steps from weights, texts and triplets
-    that do not depend on the number of ranks."""
+    """A rank's shares of the losses of three steps. Weights, texts and triplets do not
+    depend on the number of ranks."""
     torch.manual_seed(0)
     rank, num_ranks = mesh.get_rank(), s.processes
     pairs = _shards.draw_pairs(s._replace(processes=1), 0)[:, rank::num_ranks]
@@ -136,7 +138,7 @@ def few_losses(mesh: DeviceMesh, s: Setting) -> Tensor:
 
 
 def step(setting: Setting, repeats: int) -> Row:
-    """Time and bytes of a step, the mean of all ranks."""
+    """The time and bytes of a step, as means over ranks."""
     found = _shards.run(setting.processes, _shards.measure, setting, repeats, False)
     return {
         **setting._asdict(),
@@ -167,8 +169,8 @@ SETTINGS = (
 
 
 def model(quick: bool) -> list[Row]:
-    """Each term at four sizes: what the model gives, and the mean of what all ranks
-    count."""
+    """Compare each term of the model with its count, the mean over ranks, at four
+    sizes."""
     rows = []
     for setting in SETTINGS[:1] if quick else SETTINGS:
         found = _shards.run(setting.processes, _shards.measure, setting, 1, True)
@@ -194,8 +196,7 @@ def model(quick: bool) -> list[Row]:
 
 
 def large(quick: bool) -> list[Row]:
-    """Two tenths of the interactions cross from one owner to another; 10^6 nodes, then
-    10^7."""
+    """Measure 10^6 and 10^7 nodes. A fifth of the interactions crosses owners."""
     rows = []
     for nodes in [10_000] if quick else [10**6, 10**7]:
         setting = Setting(nodes, 5 * nodes, 32, 3, 4096, 32, 4, crossing=0.2, slices=4)

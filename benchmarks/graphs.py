@@ -1,4 +1,4 @@
-r"""Graphs that the benchmarks of speed run on."""
+r"""The graphs of the speed benchmarks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyg_irllrec.datasets import IRLLRecDataset
 
 
 class Interactions(NamedTuple):
-    """User and item ids of shape (2, E), and how many of each there are."""
+    """User and item ids of shape (2, E), and the numbers of users and items."""
 
     pairs: Tensor
     num_users: int
@@ -24,8 +24,8 @@ class Interactions(NamedTuple):
 
 
 def amazon(root: Optional[Path], scale: float = 1.0) -> Interactions:
-    """The authors' amazon training graph where its folder is given, else one of its
-    size (times scale) with a long tail."""
+    """The authors' amazon training graph if their folder is given, else a random
+    graph of its size (times scale) with a long tail."""
     if root is not None:
         data = IRLLRecDataset(str(root), 'amazon')[0]
         pairs = data['user', 'rates', 'item'].edge_index
@@ -37,14 +37,14 @@ def amazon(root: Optional[Path], scale: float = 1.0) -> Interactions:
 def long_tailed(
     num_users: int, num_items: int, num_pairs: int, seed: int = 0
 ) -> Interactions:
-    """Random distinct pairs; low ids are popular, as a power of a uniform draw."""
+    """Distinct random pairs. Ids are powers of uniform draws: low ids are popular."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(number: int, high: int, power: float) -> Tensor:
         uniform = torch.rand(number, generator=generator, dtype=torch.float64)
         return (uniform.pow(power) * high).long().clamp_(max=high - 1)
 
-    number = int(num_pairs * 1.3)  # Repeated ones go.
+    number = int(num_pairs * 1.3)  # Some for the duplicates, which are removed.
     key = draw(number, num_users, 1.5) * num_items + draw(number, num_items, 2.0)
     key = key.unique()
     key = (

@@ -1,6 +1,9 @@
-r"""What the benchmarks of speed share: every peer of a case in a process of its own,
-so that its peak memory is its own; all take turns, so that a machine whose speed drifts
-drifts for all of them; and all must agree before one is timed."""
+r"""The shared runner of the speed benchmarks.
+
+Each peer of a case runs in its own process, so that its peak memory is measured alone.
+The peers take turns, so that a machine whose speed drifts affects all of them alike.
+Their results must agree before any of them is timed.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +34,14 @@ Values = dict[str, Tensor]
 
 
 class Job(NamedTuple):
-    """What one peer does in one turn."""
+    """The work of one peer in one turn."""
 
     step: Callable[[], Values]
-    """Returns what the peers must agree in."""
+    """Return the values that are compared between peers."""
     flops: float = 0.0
-    """Counted floating-point operations of a turn, for the bound on a GPU."""
+    """Floating-point operations of one turn, for the lower bound on a GPU."""
     bytes: float = 0.0
-    """Counted traffic of a turn, likewise."""
+    """Memory traffic of one turn in bytes, for the lower bound on a GPU."""
 
 
 class Peer(NamedTuple):
@@ -46,12 +49,12 @@ class Peer(NamedTuple):
 
     impl: str
     tolerance: Optional[float] = 1e-5
-    """The largest relative error against the first peer; None for a peer that
-    computes something else and is here for its cost alone."""
+    """The largest allowed relative error against the first peer. None for a peer that
+    computes something else, of which only the cost matters."""
 
 
 class Case(NamedTuple):
-    """What is computed, and by whom: the first peer is what ratios refer to."""
+    """One computation and its peers. Ratios are relative to the first peer."""
 
     name: str
     peers: Sequence[Peer]
@@ -65,16 +68,21 @@ BOUNDS = {'H100': (67e12, 3.35e12), 'H200': (67e12, 4.8e12)}
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
+    """The options that all speed benchmarks share."""
     out = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     out.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
-    out.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
+    out.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
     out.add_argument(
-        '--cases', nargs='+', default=[''], metavar='PART', help='of names of cases'
+        '--cases',
+        nargs='+',
+        default=[''],
+        metavar='PART',
+        help='run only cases whose names contain one of these',
     )
     out.add_argument(
-        '--quick', action='store_true', help='small sizes: does it run at all?'
+        '--quick', action='store_true', help='small sizes: only check that it runs'
     )
     return out
 
@@ -86,9 +94,8 @@ def main(
     args: argparse.Namespace,
     targets: Callable[[list[dict[str, Any]]], list[str]] = lambda rows: [],
 ) -> int:
-    """Run all cases, print a table and write the JSON; 1 if peers disagree."""
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        print('error: --device cuda needs a CUDA device, there is none')
+    """Run all cases, print a table and write the JSON. Return 1 if peers disagree."""
+    if not has_device(args.device):
         return 2
     rows: list[dict[str, Any]] = []
     for case in cases:
@@ -108,9 +115,18 @@ def main(
     return 1 if wrong else 0
 
 
+def has_device(device: str) -> bool:
+    """Whether torch can use a device; print an error if it cannot."""
+    if device == 'cuda' and not torch.cuda.is_available():
+        print("error: '--device cuda' needs a GPU, but torch finds none")
+        return False
+    return True
+
+
 def run_case(
     case: Case, prepare: Prepare, args: argparse.Namespace
 ) -> list[dict[str, Any]]:
+    """Compare and time the peers of a case. Return one row per peer that runs."""
     print(f'{case.name} ...', file=sys.stderr, flush=True)
     context = get_context('spawn')
     workers: dict[str, tuple[Any, Connection]] = {}
@@ -123,8 +139,8 @@ def run_case(
         )
         process.start()
         there.close()
-        # The first turn warms caches up and is compared.
-        answer = _ask(here, 'check')
+        # The first turn warms up the caches. Its values are compared.
+        answer = _request(here, 'check')
         if 'failed' in answer:
             print(f'  {peer.impl}: left out, {answer["failed"]}', file=sys.stderr)
             process.join()
@@ -150,7 +166,7 @@ def run_case(
     turns: dict[str, list[float]] = {impl: [] for impl in workers}
     for _ in range(case.repeats):
         for impl, (_, connection) in workers.items():
-            answer = _ask(connection, 'time')
+            answer = _request(connection, 'time')
             if 'failed' in answer:
                 raise RuntimeError(f'{case.name}, {impl}: {answer["failed"]}')
             turns[impl].append(answer['seconds'])
@@ -159,14 +175,14 @@ def run_case(
         seconds = turns[row['impl']]
         row['seconds'] = statistics.median(seconds)
         row['all_seconds'] = [round(value, 6) for value in seconds]
-        row |= _ask(connection, 'memory')
+        row |= _request(connection, 'memory')
         connection.send('end')
         process.join()
     return rows
 
 
 def run_apart(work: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns, from a fresh process."""
+    """Call a function in a fresh process and return its result."""
     context = get_context('spawn')
     here, there = context.Pipe()
     process = context.Process(target=_send, args=(there, work, arguments), daemon=True)
@@ -175,7 +191,7 @@ def run_apart(work: Callable[..., Any], *arguments: Any) -> Any:
     try:
         found = here.recv()
     except EOFError:
-        raise RuntimeError('the process died (out of memory?)') from None
+        raise RuntimeError('the process died, perhaps out of memory') from None
     process.join()
     return found
 
@@ -185,12 +201,12 @@ def _send(connection: Connection, work: Any, arguments: tuple[Any, ...]) -> None
     connection.send(work(*arguments))
 
 
-def _ask(connection: Connection, what: str) -> dict[str, Any]:
-    connection.send(what)
+def _request(connection: Connection, request: str) -> dict[str, Any]:
+    connection.send(request)
     try:
         answer: dict[str, Any] = connection.recv()
     except EOFError:
-        return {'failed': 'its process died (out of memory?)'}
+        return {'failed': 'its process died, perhaps out of memory'}
     return answer
 
 
@@ -201,8 +217,8 @@ def _work(
     impl: str,
     args: argparse.Namespace,
 ) -> None:
-    """One peer in its process."""
-    warnings.filterwarnings('ignore', message='Sparse')  # Torch's, that it is beta.
+    """Serve the requests for one peer in its own process."""
+    warnings.filterwarnings('ignore', message='Sparse')  # Sparse CSR is in beta.
     device = torch.device(args.device)
     memory = Memory(device)
     try:
@@ -210,16 +226,16 @@ def _work(
         job = prepare(case, impl, device, args)
         memory.start()
         values = {name: value.detach().cpu() for name, value in job.step().items()}
-    except Exception as error:  # Said in one line; the other peers go on.
+    except Exception as error:  # Reported in one line; the other peers continue.
         connection.recv()
         last = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
         connection.send({'failed': last})
         return
-    while (what := connection.recv()) != 'end':
-        if what == 'check':
+    while (request := connection.recv()) != 'end':
+        if request == 'check':
             answer = {'values': values, 'bound_seconds': _bound(job, device)}
             del values
-        elif what == 'time':
+        elif request == 'time':
             answer = {'seconds': _time(job.step, device)}
         else:
             answer = memory.peak()
@@ -240,7 +256,8 @@ def _time(step: Callable[[], Values], device: torch.device) -> float:
     once = time.perf_counter() - start_time
     if once > 0.1:
         return once
-    # Another process has had the caches: the first of several short steps warms up.
+    # Other processes used the caches in between: repeat a short step and take the
+    # median, so that the first, cold step does not count.
     times = []
     for _ in range(min(50, int(0.3 / once))):
         start_time = time.perf_counter()
@@ -250,7 +267,7 @@ def _time(step: Callable[[], Values], device: torch.device) -> float:
 
 
 def _bound(job: Job, device: torch.device) -> Optional[float]:
-    """The time that counted operations and traffic need at the peak of the GPU."""
+    """The least time that the operations and traffic need at the GPU's peak rates."""
     if device.type != 'cuda':
         return None
     for name, (flops, bandwidth) in BOUNDS.items():
@@ -260,7 +277,7 @@ def _bound(job: Job, device: torch.device) -> Optional[float]:
 
 
 class Memory:
-    """The peak memory of this process, and how much of it is above its inputs."""
+    """The peak memory of this process, in total and above its inputs."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -273,7 +290,7 @@ class Memory:
             self.before = torch.cuda.memory_allocated() / 2**20
             return
         _return_freed_memory()
-        try:  # Forget the peak of imports and inputs.
+        try:  # Reset the peak, which includes imports and inputs.
             Path('/proc/self/clear_refs').write_text('5')
         except OSError:
             pass
@@ -289,7 +306,7 @@ class Memory:
 
 
 def _return_freed_memory() -> None:
-    """What inputs have left free would hide what a step takes."""
+    """Return freed memory to the system, or a step could reuse it unmeasured."""
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
@@ -307,20 +324,20 @@ def _status(name: str) -> float:
 
 
 def max_relative_error(values: Values, expected: Values) -> float:
-    """The largest error of a value, in norm, relative to the norm expected."""
+    """The largest error in norm of any value, relative to its expected norm."""
     errors = []
     for name, want in expected.items():
         if name in values:
             gap = (values[name].double() - want.double()).norm()
             errors.append(float(gap / want.double().norm().clamp(min=1e-30)))
-    # NaN compares with nothing: it has to be looked for.
+    # max() can miss a NaN, because all comparisons with it are false.
     if any(error != error for error in errors):
         return float('nan')
     return max(errors, default=float('nan'))
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """A Markdown table; ratios are to the first peer of a case."""
+    """A Markdown table. Ratios are relative to the first peer of a case."""
     lines = [
         '| case | impl | seconds | x the first | peak MB | extra MB | max error |',
         '|---|---|---|---|---|---|---|',
@@ -340,7 +357,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def ratio(
     rows: list[dict[str, Any]], case: str, slow: str, fast: str
 ) -> Optional[float]:
-    """How many times as long one peer takes as another."""
+    """The time of a slow peer divided by the time of a fast one."""
     seconds = {row['impl']: row['seconds'] for row in rows if row['case'] == case}
     if slow not in seconds or fast not in seconds:
         return None
@@ -348,7 +365,7 @@ def ratio(
 
 
 def target(what: str, value: Optional[float], least: float) -> str:
-    """A line with the verdict whether a number is reached."""
+    """One line that shows whether a value reaches its target."""
     if value is None:
         return f'{what}: not measured'
     verdict = 'yes' if value >= least else 'NO'
@@ -361,6 +378,7 @@ def write(
     rows: list[dict[str, Any]],
     more: Optional[dict[str, Any]] = None,
 ) -> None:
+    """Write the report of a benchmark: command, environment and rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     report = {
         'benchmark': name,
@@ -375,7 +393,7 @@ def write(
 
 
 def command() -> str:
-    """What was called, without the folders of this machine."""
+    """The command line of this process, without paths of this machine."""
     words = ['-m', f'benchmarks.{Path(sys.argv[0]).stem}', *sys.argv[1:]]
     places = {'--root': 'DIR', '--out': 'RUNS', '--json': 'FILE', '--png': 'FILE'}
     for option, shown in places.items():

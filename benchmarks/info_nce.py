@@ -1,14 +1,15 @@
-r"""Times info_nce, forward and backward, by all implementations.
+r"""Time all implementations of info_nce, forward and backward.
 
     python -m benchmarks.info_nce --json FILE
     python -m benchmarks.info_nce --device cuda --json FILE
 
-Peers: the formula written plainly (see plain.py) and the same under torch.compile, the
-package's eager form, which is its oracle, F.linear_cross_entropy as it comes, in one
-piece and in several sizes of chunks, and on CUDA liger-kernel, cut-cross-entropy (in
-bfloat16: its backward takes no float32) and Inf-CL (in TF32) where they are installed.
-All start from raw rows and normalise them. On a CPU also the floor: the products and
-the exponentials alone. About 20 minutes on two cores.
+Peers: the plain formula (see plain.py), with and without torch.compile; the eager
+implementation of the package, which is its oracle; F.linear_cross_entropy with its
+defaults, in one piece and in chunks of several sizes; and, on a GPU and if installed,
+liger-kernel, cut-cross-entropy (in bfloat16, because its backward does not support
+float32) and Inf-CL (in TF32). All get raw rows and normalise them. On a CPU, the floor
+is timed too: only the matrix products and exponentials. Takes about 20 minutes on two
+cores.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pyg_irllrec.functional import info_nce, unit_norm
 
 MOMENTS = Peer('moments', 3e-2)
 CHUNKS = (64, 256, 1024)
-# Rows, keys (0: the batch), width, temperature.
+# Numbers of rows and of keys (0: the keys are the batch), width, temperature.
 SIZES = {
     'n=20332 d=32 t=1': (20332, 0, 32, 1.0),
     'b=4096 c=11000 d=32 t=0.2': (4096, 11000, 32, 0.2),
@@ -42,12 +43,11 @@ def cases(args: argparse.Namespace) -> list[Case]:
     own = [Peer('chunked'), Peer('chunked, symmetric', None)]
     torch_peers = [Peer('torch, one piece'), Peer('torch')]
     chunks = [Peer(f'torch, chunks of {rows}') for rows in CHUNKS]
-    # In bfloat16, in TF32.
     gpu = [
         Peer('triton'),
         Peer('liger'),
-        Peer('cut-cross-entropy', 2e-2),
-        Peer('Inf-CL', 2e-3),
+        Peer('cut-cross-entropy', 2e-2),  # In bfloat16.
+        Peer('Inf-CL', 2e-3),  # In TF32.
     ]
     gpu = gpu if args.device == 'cuda' else []
     quick, small, pairs, large, huge = (
@@ -73,7 +73,7 @@ def cases(args: argparse.Namespace) -> list[Case]:
         return [Case(quick, everything, repeats=2)]
     return [
         Case(small, everything, repeats=7),
-        # Torch's own chunks lose a digit here.
+        # Torch loses a digit here when it chunks by itself.
         Case(pairs, [Peer('plain'), own[0], Peer('torch', 2e-4), *gpu[:1]], repeats=7),
         Case(large, [torch_peers[1], chunks[2], own[0], *gpu, MOMENTS], repeats=3),
         Case(huge, [*gpu[:1], Peer('moments', None)], repeats=5),
@@ -93,7 +93,7 @@ def prepare(
     query, key = rows(num_rows), rows(num_rows)
     keys = rows(num_keys) if num_keys else None
     inputs = {'query': query, 'key': key} | ({} if keys is None else {'keys': keys})
-    # Three products of rows and keys, forward and backward.
+    # Three products of rows and keys in forward and backward together.
     flops = 6.0 * num_rows * (num_keys or num_rows) * dim
     if impl == 'floor':
         return Job(floor(flops, num_rows * (num_keys or num_rows)))
@@ -108,8 +108,8 @@ def prepare(
 
 
 def floor(flops: float, num_logits: int) -> Callable[[], Values]:
-    """What no exact form in float32 avoids: as many multiplications, in square products
-    at the speed of the machine, and as many exponentials, in its caches."""
+    """The work that no exact implementation in float32 avoids: the multiplications, as
+    square matrix products at full speed, and the exponentials, in the caches."""
     side, cached = 1024, 2**17
     a, b, out = torch.randn(3, side, side).unbind()
     logits = torch.randn(cached)
@@ -128,7 +128,7 @@ def floor(flops: float, num_logits: int) -> Callable[[], Values]:
 def loss_of(
     impl: str, temperature: float, backend: str = 'inductor'
 ) -> Callable[..., Tensor]:
-    """The loss of (query, key, keys) by one peer; :obj:`backend` compiles."""
+    """The loss function of one peer, with arguments (query, key, keys)."""
     if impl.startswith('torch, '):
         rows = impl.removeprefix('torch, chunks of ')
         options: Any = None
@@ -146,7 +146,7 @@ def loss_of(
     if impl == 'cut-cross-entropy':
         from cut_cross_entropy import linear_cross_entropy
 
-        # Without a filter of small gradients. Its backward takes no float32.
+        # Small gradients are not filtered out. Its backward does not support float32.
         def cut(x: Tensor, y: Tensor, t: Tensor) -> Tensor:
             x, y = x.bfloat16(), y.bfloat16()
             loss: Tensor = linear_cross_entropy(x, y, t, impl='cce', filter_eps=None)
@@ -156,7 +156,7 @@ def loss_of(
     if impl == 'Inf-CL':
         from inf_cl import cal_flash_loss
 
-        # The losses of rows. One head as wide as a row.
+        # It returns a loss per row. One head is as wide as a row.
         return lambda q, k, c: by_target(
             lambda x, y, t: cal_flash_loss(x, y, t, head_dim=x.size(1)).mean(),
             *(q, k, c, temperature),
@@ -191,8 +191,8 @@ def by_target(
     keys: Tensor | None,
     temperature: float,
 ) -> Tensor:
-    """InfoNCE by a cross entropy with one target per row."""
-    assert keys is None, 'targets name rows of the keys'
+    """InfoNCE as a cross entropy with one target per row."""
+    assert keys is None, 'targets are row numbers of the keys'
     x, y = unit_norm(query) / temperature, unit_norm(key)
     return loss(x, y, torch.arange(x.size(0), device=x.device))
 

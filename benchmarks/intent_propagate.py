@@ -1,12 +1,13 @@
-r"""Times the intent-aware mean over neighbours, forward and backward.
+r"""Time the intent-aware mean over neighbours, forward and backward.
 
     python -m benchmarks.intent_propagate --root DIR --json FILE
 
-The graph is the authors' amazon (with --root, the folder of their datasets) or one of
-its size. Peers of the same function: the formula written plainly (index_select,
-index_add: see plain.py), and the same under torch.compile. Peers that do less, for
-scale: a product of a CSR matrix through autograd, PyG's LGConv, EdgeIndex and
-torch_sparse, and this package's propagate. About 5 minutes on two cores.
+The graph is the authors' amazon (with --root, the folder of their datasets) or a random
+one of its size. Peers that compute the same: the plain formula (index_select and
+index_add, see plain.py), with and without torch.compile. Peers that compute less, for
+comparison: a product with a CSR matrix through autograd, PyG's LGConv and EdgeIndex,
+torch_sparse, and the propagate function of this package. Takes about 5 minutes on two
+cores.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ def prepare(
         gradients = torch.autograd.grad(out, list(inputs.values()), upstream)
         return {'out': out, **dict(zip(inputs, gradients))}
 
-    # Of the other end of each edge, forward reads the rows of x and of intents,
-    # backward those and that of the upstream gradient.
+    # For each edge, forward reads a row of x and of the intents. Backward reads both
+    # again and a row of the upstream gradient.
     traffic = 5.0 * edge_index.size(1) * dim * 4
     return Job(step, bytes=traffic if impl == 'triton' else 0.0)
 
@@ -89,7 +90,7 @@ def prepare(
 def same(
     impl: str, edge_index: Tensor, backend: str = 'inductor'
 ) -> Callable[..., Tensor]:
-    """The same function by another way; :obj:`backend` compiles."""
+    """The forward function of a peer that computes the same as the plain formula."""
     if impl == 'IntentLGConv, edge_index':
         conv, index = IntentLGConv(), torch.stack(source_and_target(edge_index))
         return lambda x, intent: conv(x, index, intent=intent)
@@ -107,7 +108,8 @@ def same(
 
 
 def less(impl: str, edge_index: Tensor, num_nodes: int) -> Callable[[Tensor], Tensor]:
-    """A product with the normalised adjacency matrix."""
+    """The forward function of a peer that only multiplies by the normalised adjacency
+    matrix."""
     weight = symmetric_norm(edge_index, num_nodes)
     source, target = source_and_target(edge_index)
     size = (num_nodes, num_nodes)
@@ -141,7 +143,9 @@ def targets(rows: list[dict[str, Any]]) -> list[str]:
 
 if __name__ == '__main__':
     parser = harness.parser(__doc__)
-    parser.add_argument('--root', type=Path, metavar='DIR')
+    parser.add_argument(
+        '--root', type=Path, metavar='DIR', help="folder of the authors' datasets"
+    )
     arguments = parser.parse_args()
     sys.exit(
         harness.main('intent_propagate', prepare, cases(arguments), arguments, targets)

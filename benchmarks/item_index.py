@@ -1,12 +1,12 @@
-r"""Compare the index of items with the exact search: recall, time and memory.
+r"""Compare the item index with the exact search: recall, time and memory.
 
     python -m benchmarks.item_index --items 100000 1000000 --json FILE
 
-Embeddings are 64 wide and of unit length, as those that a softmax trains: items
-mix two of 200 directions, and users three. Of the 100 nearest items of each user every
-fifth is excluded, as the items that users have seen are. Recall is the share of the
-exact 20 best that the index finds. Both answer batches of 128 users, and users one by
-one, in the same process. About five minutes on two cores.
+Embeddings are 64 wide and have unit length, like those of a model trained with a
+softmax. Items mix two of 200 directions, users mix three. Every fifth of a user's 100
+nearest items is excluded, as if the user had seen it. Recall is the share of the exact
+20 best items that the index finds. Both searches answer batches of 128 users, and users
+one by one, in the same process. Takes about five minutes on two cores.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Row = dict[str, Any]
 Pairs = tuple[Tensor, Tensor]
 DIM, DIRECTIONS, SPREAD = 64, 200, 0.5
 K, BATCH, NUM_BATCHES, NUM_SINGLE = 20, 128, 8, 100
-SHARES = (0.02, 0.05, 0.1, 0.2)  # Of the cells that are visited; 0.1 is the default.
+SHARES = (0.02, 0.05, 0.1, 0.2)  # Shares of the cells to visit. The default is 0.1.
 
 
 def main() -> int:
@@ -38,11 +38,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--items', type=int, nargs='+', default=[100_000, 1_000_000])
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
     args = parser.parse_args()
     rows: list[Row] = []
     for num_items in args.items:
-        with get_context('spawn').Pool(1) as pool:  # Its peak of memory is its own.
+        # A process per size, so that its peak memory is measured alone.
+        with get_context('spawn').Pool(1) as pool:
             rows += pool.apply(measure, (num_items,))
     print(table(rows))
     if args.json is not None:
@@ -89,7 +90,7 @@ def measure(num_items: int) -> list[Row]:
                 **{'build_seconds': round(built, 2), 'memory_mb': used},
             }
         )
-    # In batches all users are searched for, one by one a hundred are.
+    # Times per user: the batches have all users, the single searches only a few.
     for row in rows:
         row['batch_ms'] = round(row['batch_ms'] / len(users), 4)
         row['single_ms'] = round(row['single_ms'] / NUM_SINGLE, 4)
@@ -121,7 +122,7 @@ def singles(users: Tensor) -> tuple[Tensor, ...]:
 
 
 def clock(work: Any) -> tuple[float, Any]:
-    """Milliseconds, the least of three turns, and what the work returned."""
+    """The least milliseconds of three turns, and the result of the work."""
     times, result = [], None
     for _ in range(3):
         start = time.perf_counter()
@@ -131,7 +132,7 @@ def clock(work: Any) -> tuple[float, Any]:
 
 
 def check(found: list[Tensor], excluded: list[Pairs]) -> None:
-    """Everybody has K items, and none that is excluded."""
+    """Check that each user gets K items and no excluded one."""
     for item, (row, left_out) in zip(found, excluded):
         assert bool((item >= 0).all())
         assert not bool((item[row] == left_out.unsqueeze(1)).any())
@@ -148,7 +149,7 @@ def recall(found: list[Tensor], exact: list[Tensor]) -> float:
 def table(rows: list[Row]) -> str:
     lines = [
         '| items | search | cells visited | recall@20 | in batches | one by one '
-        '| users a second | build | memory |',
+        '| users per second | build | memory |',
         '|---|---|---|---|---|---|---|---|---|',
     ]
     for row in rows:

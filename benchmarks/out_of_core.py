@@ -1,12 +1,12 @@
-r"""Prepare interactions that do not fit into memory: time, peak memory and disk.
+r"""Measure the time, memory and disk to prepare interactions that exceed the memory.
 
     python -m benchmarks.out_of_core --rows 1000000 10000000 100000000 --json FILE
     python -m benchmarks.out_of_core --dry
 
-Interactions are made up: ten per user and fifty per item on average, with string ids in
-no order, a rating and a time, in a folder of Parquet files in Hive's layout. Each step
-runs in a process of its own. With --dry a toy is read in buckets of some thousand rows,
-and compared with one that is sorted in memory.
+Interactions are random: ten per user and fifty per item on average, with string ids in
+random order, a rating and a time. They are in a folder of Parquet files in Hive's
+layout. Each step runs in its own process. With --dry, a small dataset is read in
+buckets of a few thousand rows and compared with the same dataset sorted in memory.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COLUMNS = {
 }
 AT_ONCE = 1 << 20
 DAYS = 20
-SECONDS_BETWEEN_LOOKS = 0.05
+POLL_SECONDS = 0.05
 
 
 def main(argv: Optional[list[str]] = None) -> int:
@@ -50,9 +50,13 @@ def main(argv: Optional[list[str]] = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--rows', type=int, nargs='+', default=[10**6, 10**7])
-    parser.add_argument('--root', type=Path, metavar='DIR', help='on the disk to use')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
-    parser.add_argument('--dry', action='store_true', help='compare, time nothing')
+    parser.add_argument(
+        '--root', type=Path, metavar='DIR', help='folder on the disk to measure'
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
+    parser.add_argument(
+        '--dry', action='store_true', help='only compare the results, time nothing'
+    )
     args = parser.parse_args(argv)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=args.root) as name:
@@ -66,7 +70,7 @@ def main(argv: Optional[list[str]] = None) -> int:
                 row = harness.run_apart(measure, step, folder)
                 rows.append({'rows': num_rows, **row})
                 print(rows[-1], file=sys.stderr, flush=True)
-                if args.json is not None:  # Each size may take minutes.
+                if args.json is not None:  # A run that is stopped keeps its rows.
                     harness.write(args.json, 'out_of_core', rows)
             shutil.rmtree(folder / 'plays')
             shutil.rmtree(folder / 'root')
@@ -75,7 +79,7 @@ def main(argv: Optional[list[str]] = None) -> int:
 
 
 def write_parquet(folder: Path, num_rows: int) -> None:
-    """Interactions with string ids, skewed as such things are."""
+    """Write skewed random interactions with string ids."""
     rng = np.random.default_rng(0)
     users, items = _ids('u', num_rows // 10 + 1), _ids('i', num_rows // 50 + 1)
     for part, start in enumerate(range(0, num_rows, AT_ONCE)):
@@ -94,13 +98,13 @@ def write_parquet(folder: Path, num_rows: int) -> None:
 
 
 def _ids(prefix: str, count: int) -> Any:
-    """Distinct ids in an order without meaning."""
+    """Distinct string ids in a scrambled order."""
     keys = pa.array(np.arange(count) * 2654435761 % 2**32).cast(pa.string())
     return pc.binary_join_element_wise(prefix, keys, '')
 
 
 def measure(step: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, Any]:
-    """What a step took."""
+    """The time, memory and disk of a step."""
     memory = harness.Memory(torch.device('cpu'))
     memory.start()
     start, cpu = time.perf_counter(), time.process_time()
@@ -118,14 +122,14 @@ def measure(step: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, A
 
 
 class Watch:
-    """Look at the memory that a process has for itself, without files that it maps
-    (the kernel takes their pages back at will), and at the disk that it takes."""
+    """Record the peaks of private memory and of disk use in a thread. Private memory
+    excludes mapped files, whose pages the kernel can take back at any time."""
 
     def __init__(self, folder: Path) -> None:
         self.private = self.disk = 0
         self._folder = folder
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._poll, daemon=True)
 
     def __enter__(self) -> Watch:
         self._free = shutil.disk_usage(self._folder).free
@@ -136,8 +140,8 @@ class Watch:
         self._done.set()
         self._thread.join()
 
-    def _look(self) -> None:
-        while not self._done.wait(SECONDS_BETWEEN_LOOKS):
+    def _poll(self) -> None:
+        while not self._done.wait(POLL_SECONDS):
             resident, shared = map(
                 int, Path('/proc/self/statm').read_text().split()[1:3]
             )
@@ -161,7 +165,7 @@ def open_and_filter(folder: Path) -> dict[str, Any]:
 
 
 def dry(folder: Path) -> int:
-    """1 if buckets change what is read."""
+    """Compare reading in buckets with reading at once. Return 1 if they differ."""
     write_parquet(folder / 'plays', 50_000)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
@@ -176,7 +180,7 @@ def dry(folder: Path) -> int:
     same = all(
         torch.equal(one[name], other[name]) for name in ('edge_index', 'rating', 'time')
     )
-    print('buckets agree' if same else 'error: buckets differ')
+    print('results agree' if same else 'error: buckets change the result')
     return 0 if same else 1
 
 

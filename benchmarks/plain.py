@@ -1,6 +1,8 @@
-r"""What the fast forms are measured against: the formulas as a reader of the paper
-writes them in PyTorch, with nothing stored that they do not need. They are safe at the
-temperatures of the benchmarks; the package's eager forms, its oracles, are safe at all.
+r"""Plain PyTorch versions that the fast kernels are measured against.
+
+They are the formulas as a reader of the paper would write them, and store nothing that
+is not needed. They do not overflow at the temperatures of the benchmarks. The package's
+own eager versions, the oracles of its tests, do not overflow at any temperature.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ def info_nce(
     eps: float = 0.0,
     reduction: str = 'mean',
 ) -> Tensor:
-    """Normalise, exp of all products, row sums, log."""
-    assert eps == 0 and reduction != 'none', 'the benchmarks ask for nothing else'
+    """Normalise, exponentiate all products, sum rows and take the log."""
+    assert eps == 0 and reduction != 'none', 'not needed by any benchmark'
     query, key = unit(query) / temperature, unit(key)
     keys = key if keys is None else unit(keys)
     share = (query @ keys.t()).exp()
@@ -47,7 +49,7 @@ def info_nce(
 def intent_propagate(
     x: Tensor, intent: Tensor, source: Tensor, target: Tensor
 ) -> Tensor:
-    """Gather both ends of every edge, weigh, add up, divide by the sum of weights."""
+    """Gather both ends of every edge, weight the messages and average them."""
     h = unit(intent)
     cosine = (h.index_select(0, source) * h.index_select(0, target)).sum(dim=1)
     alpha = (cosine + 1) / 2
@@ -58,7 +60,7 @@ def intent_propagate(
 
 
 class PlainLightGCN(LightGCN):
-    """Products with one sparse matrix, and intents by :func:`intent_propagate`."""
+    """LightGCN by products with one sparse matrix and by :func:`intent_propagate`."""
 
     adjacency: Optional[Tensor] = None
 
@@ -81,7 +83,7 @@ class PlainLightGCN(LightGCN):
 
 
 class PlainIRLLRec(IRLLRec):
-    """Text towers over all nodes in every step."""
+    """IRLLRec whose text towers project all nodes in every step."""
 
     def _project(self, name: str, triplets: Tensor, sent: object) -> Tensor:
         projected: Tensor = getattr(self, f'{name}_projector')(getattr(self, name))
@@ -90,6 +92,6 @@ class PlainIRLLRec(IRLLRec):
 
 @contextmanager
 def plain_losses() -> Iterator[None]:
-    """Let losses with impl='eager' take :func:`info_nce` of this module."""
+    """Make losses with impl='eager' use :func:`info_nce` of this module."""
     with patch.dict(IMPLEMENTATIONS, eager=info_nce):
         yield

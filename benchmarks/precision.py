@@ -1,12 +1,12 @@
-r"""What lower precisions cost in Recall.
+r"""Measure how much Recall and NDCG lower precisions cost.
 
     python -m benchmarks.precision --seeds 0 1 2 3 4
 
-LightGCN with full alignment on the embedded dataset, from the same weights and through
-the same batches in each precision, and with texts in bfloat16. What a precision costs
-is the mean difference to float32 of runs with one seed; the noise beside it is the
-standard deviation of Recall over the seeds. TensorFloat-32 is added on a GPU, which
-alone has it. Ten minutes on a core.
+Trains LightGCN with full alignment on the embedded dataset in each precision, and with
+texts stored in bfloat16. With the same seed, all runs start from the same weights and
+see the same batches. The cost of a precision is the mean difference to float32 over
+the seeds; compare it with the standard deviation over the seeds. TensorFloat-32 runs
+on a GPU only. Takes ten minutes on one core.
 """
 
 from __future__ import annotations
@@ -90,8 +90,11 @@ def run(arm: str, data: HeteroData, seed: int, args: argparse.Namespace) -> Row:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Recall and NDCG of each arm, and what it costs beside the noise of seeds."""
-    lines = ['| | Recall@20 | to 32-true | NDCG@20 | to 32-true |', '|---' * 5 + '|']
+    """Recall and NDCG of each arm with deviations, and differences to float32."""
+    lines = [
+        '| | Recall@20 | minus 32-true | NDCG@20 | minus 32-true |',
+        '|---' * 5 + '|',
+    ]
     exact = {row['seed']: row for row in rows if row['arm'] == EXACT}
     for arm in dict.fromkeys(row['arm'] for row in rows):
         mine = [row for row in rows if row['arm'] == arm]
@@ -112,10 +115,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add('--seeds', nargs='+', type=int, default=[0, 1, 2, 3, 4])
-    add('--epochs', type=positive_int, default=40, help='at most (default: 40)')
+    add('--epochs', type=positive_int, default=40, help='most epochs (default: 40)')
     add('--lr', type=float, default=5e-3)
     add('--device', choices=('cpu', 'cuda'), default='cpu')
-    add('--json', type=Path, metavar='FILE', help='write the rows')
+    add('--json', type=Path, metavar='FILE', help='write the rows here')
     return parser.parse_args(argv)
 
 

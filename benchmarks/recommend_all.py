@@ -1,12 +1,12 @@
-r"""Times writing the best items of all users into a file, and measures its memory.
+r"""Measure the time and memory to write the best items of all users into a file.
 
     python -m benchmarks.recommend_all --json FILE
     python -m benchmarks.recommend_all --users 10000 100000 1000000 --json FILE
 
-A bundle of random embeddings, 64 wide, with 10 interactions per user, which are left
-out, and 100 000 items with titles; each number of users in a process of its own. Memory
-is what writing takes above the bundle. A million users take about ten minutes on two
-cores.
+The bundle has random embeddings, 64 wide, 100 000 items with titles, and 10
+interactions per user, whose items are not recommended. Each case runs in its own
+process. Memory is what writing needs on top of the bundle. A million users take about
+ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def main() -> int:
     parser.add_argument(
         '--index', nargs='+', default=['exact'], choices=('exact', 'faiss')
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
     args = parser.parse_args()
     rows = []
     for num_users in args.users:
         for index in args.index:
             for ending in args.format:
                 case = (num_users, args.items, args.k, ending, index)
-                # Its peak of memory is its own.
+                # A process per case, so that its peak memory is measured alone.
                 with get_context('spawn').Pool(1) as pool:
                     rows.append(pool.apply(measure, case))
                 print(rows[-1], file=sys.stderr, flush=True)
@@ -64,7 +64,7 @@ def main() -> int:
 
 def measure(num_users: int, num_items: int, k: int, ending: str, index: str) -> Row:
     bundle = random_bundle(num_users, num_items)
-    bundle.recommend([0], k, index=index)  # What is built once is.
+    bundle.recommend([0], k, index=index)  # Builds what is built only once.
     memory = Memory(torch.device('cpu'))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f'best.{ending}'
@@ -100,7 +100,7 @@ def random_bundle(num_users: int, num_items: int) -> Bundle:
 
 def table(rows: list[Row]) -> str:
     lines = [
-        '| users | items | k | format | index | time | users a second | memory '
+        '| users | items | k | format | index | time | users per second | memory '
         '| file |',
         '|---|---|---|---|---|---|---|---|---|',
     ]

@@ -1,12 +1,13 @@
-r"""Run every benchmark of speed, one after the other, and keeps their results.
+r"""Run all speed benchmarks one after the other and write their results.
 
     python -m benchmarks.run_all --root DIR
     python -m benchmarks.run_all --quick --out /tmp/results
 
-With --root, the folder of the authors' datasets, the graphs are real. The rows lie
-under benchmarks/results (or --out) as NAME.json, with a suffix for CUDA. About an hour
-on two cores: info_nce 20 minutes, scale 20, approximation, intent_propagate and
-train_step 5 each, sampling_eval 1. --quick only tries whether all run.
+With --root, the folder of the authors' datasets, the graphs are real; without it they
+are random. Each benchmark writes NAME.json (NAME_cuda.json on a GPU) under
+benchmarks/results or --out. Takes about an hour on two cores: info_nce and scale
+20 minutes each, approximation, intent_propagate and train_step 5 each, and
+sampling_eval 1. --quick only checks that all of them run.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# What each takes beside --device and --json: whether a folder of data, a picture.
+# The options of each besides --device and --json.
 BENCHMARKS = {
     'intent_propagate': ('root',),
     'sampling_eval': ('root',),
@@ -33,10 +34,14 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
-    parser.add_argument('--root', type=Path, metavar='DIR')
+    parser.add_argument(
+        '--root', type=Path, metavar='DIR', help="folder of the authors' datasets"
+    )
     parser.add_argument('--out', type=Path, default=HERE / 'results', metavar='DIR')
     parser.add_argument('--only', nargs='+', choices=tuple(BENCHMARKS), metavar='NAME')
-    parser.add_argument('--quick', action='store_true')
+    parser.add_argument(
+        '--quick', action='store_true', help='small sizes: only check that they run'
+    )
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     failed = []
@@ -45,7 +50,7 @@ def main() -> int:
         if subprocess.run(command(name, args)).returncode != 0:
             failed.append(name)
     if failed:
-        print(f'error: failed: {", ".join(failed)}', file=sys.stderr)
+        print(f'error: these benchmarks failed: {", ".join(failed)}', file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -53,10 +58,10 @@ def command(name: str, args: argparse.Namespace) -> list[str]:
     stem = name if args.device == 'cpu' else f'{name}_{args.device}'
     words = [sys.executable, '-m', f'benchmarks.{name}', '--device', args.device]
     words += ['--json', str(args.out / f'{stem}.json')]
-    takes = BENCHMARKS[name]
-    if 'root' in takes and args.root is not None:
+    options = BENCHMARKS[name]
+    if 'root' in options and args.root is not None:
         words += ['--root', str(args.root)]
-    if 'png' in takes:
+    if 'png' in options:
         words += ['--png', str(args.out / f'{stem}.png')]
     if args.quick:
         words.append('--quick')

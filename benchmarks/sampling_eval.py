@@ -1,12 +1,12 @@
-r"""Times an epoch of negative sampling and an evaluation that ranks all items.
+r"""Time an epoch of negative sampling, and an evaluation that ranks all items.
 
     python -m benchmarks.sampling_eval --json FILE
     python -m benchmarks.sampling_eval --root DIR --json FILE
 
-Peers: the Python loops of most public code, as lean as they get (draws of all negatives
-at once, those that are interactions again; scores of 1024 users at once), and the
-package. The graph is the authors' amazon where --root holds it, else one drawn with its
-size and a long tail. About a minute on two cores.
+Peers: the package, and the Python loops of most public code in a lean form. The loops
+draw all negatives at once and redraw those that are interactions, and score 1024 users
+at once. The graph is the authors' amazon (with --root, the folder of their datasets) or
+a random one of its size with a long tail. Takes about a minute on two cores.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pyg_irllrec.utils import UserItems
 LOOP = 'python loop'
 SAMPLE = 'UserItems.sample_negatives'
 KS = (5, 10, 20)
-# Users, items, interactions to train on and to test with.
+# Numbers of users, items, training interactions and test interactions.
 AMAZON = (11_000, 9_332, 120_464, 40_106)
 QUICK = (300, 200, 3_000, 1_000)
 
@@ -42,7 +42,7 @@ class Split(NamedTuple):
 
 def cases(args: argparse.Namespace) -> list[Case]:
     repeats = 2 if args.quick else 5
-    # Negatives are random: what must be equal is checked when the peers get ready.
+    # Negatives are random, so peers are checked when they are prepared, not compared.
     samplers = [Peer(name, None) for name in (LOOP, SAMPLE, 'TripletLoader')]
     return [
         Case('sampling', samplers, repeats),
@@ -73,7 +73,7 @@ def authors(root: str) -> Split:
 
 
 def drawn(num_users: int, num_items: int, num_train: int, num_test: int) -> Split:
-    """Distinct interactions of users and items with long tails, split at random."""
+    """Distinct random interactions with long tails, split at random."""
     generator = torch.Generator().manual_seed(0)
     number = num_train + num_test
 
@@ -99,7 +99,7 @@ def sampling(impl: str, split: Split) -> Callable[[], Values]:
         check_ranks(train, users[:: max(1, users.numel() // 200)])
         sample = partial(train.sample_negatives, users)
     else:
-        # A set: faster than the dok_matrix that many take.
+        # A set is faster than the dok_matrix that many projects use.
         known = set(zip(users.tolist(), train.item.tolist()))
         sample = partial(loop_negatives, users.tolist(), known, train.num_items)
     check_true(sample(), users, train)
@@ -118,8 +118,8 @@ def loop_negatives(
 
 
 def check_ranks(train: UserItems, users: Tensor) -> None:
-    """From the same draws, a plain loop over each user's missing items must find the
-    very same negatives."""
+    """Check that a plain loop over each user's missing items finds the same negatives
+    from the same random draws."""
     device = users.device
     one, other = (torch.Generator(device).manual_seed(1) for _ in range(2))
     negatives = train.sample_negatives(users, one).tolist()
@@ -129,7 +129,9 @@ def check_ranks(train: UserItems, users: Tensor) -> None:
         missing = [item for item in range(train.num_items) if item not in own]
         expected = missing[min(int(draw * len(missing)), len(missing) - 1)]
         if negative != expected:
-            raise AssertionError(f'user {user} got item {negative}, not {expected}')
+            raise AssertionError(
+                f'user {user} must get item {expected}, got {negative}'
+            )
 
 
 def check_true(negatives: Tensor, users: Tensor, train: UserItems) -> None:
@@ -155,8 +157,8 @@ def evaluation(impl: str, split: Split) -> Callable[[], Values]:
 
 
 def embeddings(test: UserItems) -> tuple[Tensor, Tensor]:
-    """Random ones that know some of the answers: without hits, nothing would be
-    compared."""
+    """Random embeddings that contain some of the answers. Without hits, all metrics
+    would be 0 and nothing would be compared."""
     generator = torch.Generator().manual_seed(0)
     device = test.degree.device
     user, item = (
@@ -215,7 +217,7 @@ def targets(rows: list[dict[str, Any]]) -> list[str]:
 
 if __name__ == '__main__':
     parser = harness.parser(__doc__)
-    parser.add_argument('--root', metavar='DIR', help="the authors' matrices")
+    parser.add_argument('--root', metavar='DIR', help="folder of the authors' datasets")
     arguments = parser.parse_args()
     sys.exit(
         harness.main('sampling_eval', prepare, cases(arguments), arguments, targets)

@@ -1,11 +1,12 @@
-r"""Times the package, and measures its memory, against the number of nodes.
+r"""Measure the time and memory of the package against the number of nodes.
 
     python -m benchmarks.scale --json FILE --png FILE
     python -m benchmarks.scale --device cuda --json FILE --png FILE
 
-The operations compute different things: no ratios here, but the exponent of N by which
-each grows over the largest decade and a half. Users are 60 % of the nodes, and there
-are 20 interactions per node. About 20 minutes on two cores.
+The operations compute different things, so no ratios are shown. For each operation the
+table has the exponent of N with which time and memory grow, fitted over the largest
+decade and a half. Users are 60 % of the nodes, and there are 20 interactions per node.
+Writes the rows (--json) and the curves (--png). Takes about 20 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks import harness
+from benchmarks.graphs import Interactions
 from benchmarks.harness import Case, Job, Peer
 from pyg_irllrec.functional import info_nce, intent_propagate, propagate
 from pyg_irllrec.nn import IntentAlignmentLoss, IRLLRec, LightGCN
@@ -34,20 +36,14 @@ Points = list[tuple[int, float]]
 
 EXACT = 'info_nce, exact'
 BATCH = 4096
-# What is measured, its name in a row, and how it is written.
+# Each measure with its key in a row and its unit.
 MEASURES = {'time': ('seconds', 's'), 'extra memory': ('extra_mb', 'MB')}
-# Below it, the extra memory is the allocator's noise.
+# Less extra memory than this is noise of the allocator.
 LEAST_MB = 1.0
 
 
-class Interactions(NamedTuple):
-    pairs: Tensor
-    num_users: int
-    num_items: int
-
-
 def interactions(num_nodes: int, device: torch.device) -> Interactions:
-    """Users are uniform, items have a long tail; a few pairs come twice."""
+    """Random pairs of uniform users and long-tailed items, with a few duplicates."""
     generator = torch.Generator().manual_seed(0)
     num_users = num_nodes * 6 // 10
     num_items = num_nodes - num_users
@@ -118,7 +114,7 @@ def training_step(num_nodes: int, device: torch.device) -> Step:
     ).to(device)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(weights, fused=True)
-    # Interactions come in random order: the first ones are a batch.
+    # Interactions are in random order, so the first are a random batch.
     user, item = data.pairs[:, :BATCH]
     triplets = torch.stack([user, item, item.flip(0)])
 
@@ -145,7 +141,7 @@ def prepare(
     case: str, impl: str, device: torch.device, args: argparse.Namespace
 ) -> Job:
     ready = OPERATIONS[impl]
-    # The first call of all loads libraries, whose memory is not the operation's.
+    # The first call loads libraries, whose memory must not count.
     ready(1000, device)()
     step = ready(int(case.rpartition('n=')[2]), device)
 
@@ -158,20 +154,20 @@ def prepare(
 
 def main() -> int:
     args = arguments()
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        print('error: --device cuda needs a CUDA device, there is none')
+    if not harness.has_device(args.device):
         return 2
     measured: list[dict[str, Any]] = []
     for num_nodes in sizes(args.largest, args.steps):
         for name in OPERATIONS:
             if name == EXACT and num_nodes > args.largest_exact:
                 continue
-            # A case each: nobody is compared, and one graph at a time is in memory.
+            # One case per operation: nothing is compared, and only one graph is in
+            # memory at a time.
             peers = [Peer(name, None)]
             case = Case(f'{name}, n={num_nodes}', peers, repeats(name, num_nodes))
             for row in harness.run_case(case, prepare, args):
                 measured.append(row | {'nodes': num_nodes})
-            if args.json is not None:  # So that a run that is stopped leaves its rows.
+            if args.json is not None:  # A run that is stopped keeps its rows.
                 harness.write(args.json, 'scale', measured)
     print(table(measured))
     if args.png is not None:
@@ -182,9 +178,17 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     parser = harness.parser(__doc__)
     parser.add_argument('--png', type=Path, metavar='FILE', help='draw the curves')
-    parser.add_argument('--steps', type=int, default=2, help='sizes a decade')
-    parser.add_argument('--largest', type=int, default=1_000_000, metavar='N')
-    parser.add_argument('--largest-exact', type=int, default=100_000, metavar='N')
+    parser.add_argument('--steps', type=int, default=2, help='sizes per decade')
+    parser.add_argument(
+        '--largest', type=int, default=1_000_000, metavar='N', help='most nodes'
+    )
+    parser.add_argument(
+        '--largest-exact',
+        type=int,
+        default=100_000,
+        metavar='N',
+        help='most nodes for the exact InfoNCE, whose time grows with N^2',
+    )
     args = parser.parse_args()
     if args.quick:
         args.largest = min(args.largest, 10_000)
@@ -193,7 +197,7 @@ def arguments() -> argparse.Namespace:
 
 
 def sizes(largest: int, steps: int) -> list[int]:
-    """So many a decade, from a thousand nodes on."""
+    """Numbers of nodes from 1000 on, :obj:`steps` per decade."""
     powers = (3 + step / steps for step in range(8 * steps))
     return [size for power in powers if (size := round(10**power)) <= largest]
 
@@ -215,7 +219,7 @@ def points(measured: list[dict[str, Any]], name: str, measure: str) -> Points:
 
 
 def exponent(curve: Points) -> Optional[float]:
-    """Least squares in log-log over the largest decade and a half."""
+    """The slope of log(value) over log(N) in the largest decade and a half."""
     largest = max((size for size, _ in curve), default=0)
     part = [(size, value) for size, value in curve if size > 0.99 * largest / 10**1.5]
     if len(part) < 2:
@@ -276,7 +280,7 @@ def panel(axes: Any, measured: list[dict[str, Any]], measure: str) -> None:
 
 
 def slopes(axes: Any) -> None:
-    """What grows as N and as N^2, from the lower left corner on."""
+    """Draw lines that grow with N and N^2 from the lower left corner."""
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     for slope, name in ((1, 'N'), (2, 'N²')):
         end = min(right, left * (high / low) ** (1 / slope))

@@ -1,13 +1,13 @@
-r"""Times a whole training step of the full method: loss, gradients and Adam.
+r"""Time a whole training step of the full method: loss, gradients and Adam.
 
     python -m benchmarks.train_step --root DIR --json FILE
 
-The graph is the authors' amazon (with --root, the folder of their datasets) or one of
-its size; the texts are random, 1536 or 384 wide; 4096 triplets. Peers: the step written
-plainly (all logits, gathered edges, towers over all nodes, as in the authors' code: see
-plain.py), ours exact, ours with the translation term by moments, both with bfloat16
-towers, and the matrix products of the three text towers alone, forward and backward:
-their floor. About 5 minutes on two cores.
+The graph is the authors' amazon (with --root, the folder of their datasets) or a random
+one of its size. A step has 4096 triplets; text vectors are random, 1536 or 384 wide.
+Peers: the plain step (all logits, gathered edges and towers over all nodes, as in the
+authors' code, see plain.py); ours, exact; ours with the translation term by moments;
+both in bfloat16; and, as a lower bound, the text towers alone. Takes about 5 minutes on
+two cores.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def prepare(
         return {'loss': loss.detach()}
 
     def first_step() -> Values:
-        """Also the gradients, before the weights move."""
+        """Return the gradients, too, before the weights change."""
         torch.manual_seed(0)
         model.zero_grad()
         loss = model.loss(triplets, update_teacher=False).total
@@ -101,13 +101,13 @@ def prepare(
 def once(
     first: Callable[[], Values], then: Callable[[], Values]
 ) -> Callable[[], Values]:
-    """The first turn is compared, the following ones are timed."""
+    """A step whose first turn, which is compared, differs from the timed ones."""
     turns = iter([first])
     return lambda: next(turns, then)()
 
 
 def towers(model: IRLLRec) -> Callable[[], Values]:
-    """Two text towers, forward and backward, and the teacher's forward."""
+    """Forward and backward of both text towers, and forward of the teacher."""
     assert model.profile_projector is not None and model.intent_projector is not None
 
     def step() -> Values:
@@ -147,6 +147,8 @@ def targets(rows: list[dict[str, Any]]) -> list[str]:
 
 if __name__ == '__main__':
     parser = harness.parser(__doc__)
-    parser.add_argument('--root', type=Path, metavar='DIR')
+    parser.add_argument(
+        '--root', type=Path, metavar='DIR', help="folder of the authors' datasets"
+    )
     arguments = parser.parse_args()
     sys.exit(harness.main('train_step', prepare, cases(arguments), arguments, targets))

@@ -1,11 +1,10 @@
-r"""The peak memory of transforms of interactions, as a multiple of edge_index.
+r"""Measure the peak memory of transforms as a multiple of the size of edge_index.
 
     python -m benchmarks.transforms_memory --edges 1000000 10000000 --json FILE
 
-Interactions are made up: ten per user and fifty per item on average, sorted by user and
-item, each pair once, with a rating and a time. Each transform runs in a process of its
-own and takes the graph as it is: its memory is what it needs beside its input, the
-result included.
+Interactions are random: ten per user and fifty per item on average, distinct, sorted by
+user and item, with a rating and a time. Each transform runs in its own process. Its
+memory is what it needs on top of its input, including the result.
 """
 
 from __future__ import annotations
@@ -53,9 +52,13 @@ def main(argv: Optional[list[str]] = None) -> int:
     )
     parser.add_argument('--edges', type=int, nargs='+', default=[10**6, 10**7])
     parser.add_argument(
-        '--only', nargs='+', default=[''], metavar='PART', help='of names'
+        '--only',
+        nargs='+',
+        default=[''],
+        metavar='PART',
+        help='run only transforms whose names contain one of these',
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
     args = parser.parse_args(argv)
     rows: list[dict[str, Any]] = []
     for num_edges in args.edges:
@@ -70,7 +73,7 @@ def main(argv: Optional[list[str]] = None) -> int:
 
 
 def make_graph(num_edges: int) -> HeteroData:
-    """A graph with at most this many interactions, skewed as such things are."""
+    """A random graph with at most this many interactions, which are skewed."""
     num_users, num_items = num_edges // 10 + 1, num_edges // 50 + 1
     generator = torch.Generator().manual_seed(0)
     user, item = torch.rand(2, num_edges, generator=generator)
@@ -87,7 +90,7 @@ def make_graph(num_edges: int) -> HeteroData:
 
 
 def measure(name: str, num_edges: int) -> dict[str, Any]:
-    """What a transform took."""
+    """The time and memory of a transform."""
     data, transform = make_graph(num_edges), TRANSFORMS[name]()
     edge_index = data['user', 'rates', 'item'].edge_index
     memory = harness.Memory(torch.device('cpu'))
@@ -109,7 +112,7 @@ def measure(name: str, num_edges: int) -> dict[str, Any]:
 def table(rows: list[dict[str, Any]]) -> str:
     lines = [
         '| interactions | transform | CPU seconds | edge_index '
-        '| memory beside the graph | x edge_index |',
+        '| extra memory | x edge_index |',
         '|---|---|---|---|---|---|',
     ]
     lines += [

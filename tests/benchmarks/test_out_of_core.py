@@ -15,12 +15,12 @@ def bucket_rows(monkeypatch):
 
 def test_buckets_agree(capsys):
     assert out_of_core.main(['--dry']) == 0
-    assert capsys.readouterr().out == 'buckets agree\n'
+    assert capsys.readouterr().out == 'results agree\n'
 
 
 def test_steps_are_measured_and_written(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(harness, 'run_apart', lambda work, *of: work(*of))
-    monkeypatch.setattr(out_of_core, 'SECONDS_BETWEEN_LOOKS', 0.001)
+    monkeypatch.setattr(out_of_core, 'POLL_SECONDS', 0.001)
     out = tmp_path / 'rows.json'
     words = ['--rows', '3000', '--root', str(tmp_path), '--json', str(out)]
     assert out_of_core.main(words) == 0
