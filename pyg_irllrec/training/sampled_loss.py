@@ -25,7 +25,13 @@ from pyg_irllrec.nn import (
     TranslationAlignmentLoss,
 )
 from pyg_irllrec.nn.backbones.backbone_output import BackboneOutput
-from pyg_irllrec.training.subgraph_sampler import Hop, SampledBatch
+from pyg_irllrec.training.subgraph_sampler import (
+    Hop,
+    SampledBatch,
+    check_model,
+    reads_all_items,
+    reads_all_nodes,
+)
 from pyg_irllrec.utils.argument_checks import check_flag, check_instance
 from pyg_irllrec.utils.checks import check_generator
 
@@ -69,7 +75,8 @@ def sampled_loss(
         The total and its weighted terms by name.
 
     Raises:
-        ValueError: If an argument is of another type.
+        ValueError: If an argument has another type, a part of the model needs the full
+            graph, or the batch does not fit the model.
 
     Example:
         >>> import torch
@@ -82,13 +89,29 @@ def sampled_loss(
         >>> sorted(sampled_loss(model, batch).terms)
         ['l2', 'ranking']
     """
-    check_instance('model', model, Recommender)
-    check_instance('batch', batch, SampledBatch)
+    check_model(model)
+    _check_batch(model, batch)
     check_flag('update_teacher', update_teacher)
     check_generator(generator)
     return _restrict(model, batch).loss(
         batch.triplets, update_teacher=update_teacher, generator=generator
     )
+
+
+def _check_batch(model: Recommender, batch: object) -> None:
+    r"""Raise a :class:`ValueError` unless a batch fits a model."""
+    check_instance('batch', batch, SampledBatch)
+    assert isinstance(batch, SampledBatch)
+    if (
+        len(batch.hops) != model.backbone.num_layers
+        or int(batch.nodes.max()) >= model.num_users + model.num_items
+        or (len(batch.drawn_nodes) > 0) != reads_all_nodes(model)
+        or (len(batch.drawn_items) > 0) != reads_all_items(model)
+    ):
+        raise ValueError(
+            "'batch' must be sampled for 'model', got one for another model: use "
+            'SubgraphSampler(model, num_neighbors).sample(triplets)'
+        )
 
 
 def _restrict(model: Recommender, batch: SampledBatch) -> Recommender:
@@ -280,9 +303,11 @@ class _DrawnTranslation(Module):
             reduction='none',
             impl=loss.impl,
         )
-        if is_exact and size > 1:
-            # From exp(row) - 1, the share of the others beside the positive.
-            row = torch.log1p((self.total - 1) / (size - 1) * torch.expm1(row))
+        if is_exact:
+            # With o = exp(row) - 1, the others relative to the positive, this is
+            # log(1 + c o) for c others per drawn one, without computing exp(row).
+            more = (self.total - 1) / (size - 1) - 1
+            row = row + torch.log1p(-more * torch.expm1(-row))
         return floor_probability(row, loss.eps).mean()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import NamedTuple, Optional
 
 import torch
@@ -107,12 +108,7 @@ class SubgraphSampler:
     def __init__(
         self, model: Recommender, num_neighbors: Sequence[int], num_samples: int = 4096
     ) -> None:
-        check_instance('model', model, Recommender)
-        if cause := find_unsampled(model):
-            raise ValueError(
-                f"'model' must be one whose loss can be sampled, but {cause}: train it "
-                'on the full graph, with InteractionDataModule'
-            )
+        check_model(model)
         self.num_neighbors = read_num_neighbors(num_neighbors)
         if len(self.num_neighbors) != model.backbone.num_layers:
             raise ValueError(
@@ -120,6 +116,11 @@ class SubgraphSampler:
                 f'{model.backbone.num_layers}, got {len(self.num_neighbors)}'
             )
         check_count('num_samples', num_samples)
+        if num_samples == 1 and _contrasts_all_nodes(model):
+            raise ValueError(
+                "'num_samples' must be at least 2 for a translation term, which "
+                'contrasts a node with others, got 1'
+            )
         self.model = model
         self.num_samples = num_samples
         source, target = source_and_target(model.edge_index)
@@ -151,8 +152,8 @@ class SubgraphSampler:
         triplets = triplets.to(self._degree.device).long()
         given = [
             batch_nodes(triplets, num_users),
-            self._draw(_reads_all_nodes(self.model), num_users + num_items, generator),
-            self._draw(_reads_all_items(self.model), num_items, generator) + num_users,
+            self._draw(reads_all_nodes(self.model), num_users + num_items, generator),
+            self._draw(reads_all_items(self.model), num_items, generator) + num_users,
         ]
         nodes, place = torch.cat(given).unique(return_inverse=True)
         batch, drawn_nodes, drawn_items = place.split([len(each) for each in given])
@@ -231,9 +232,24 @@ def read_num_neighbors(value: object) -> list[int]:
         )
     numbers = list(value)
     for number in numbers:
-        if not (isinstance(number, int) and number == -1):
+        if isinstance(number, Integral) and number == -1:
+            continue
+        try:
             check_count('num_neighbors', number)
+        except ValueError as error:
+            raise ValueError(f'{error}; -1 stands for all neighbours') from None
     return [int(number) for number in numbers]
+
+
+def check_model(model: object) -> None:
+    r"""Raise a :class:`ValueError` unless the loss of a model can be sampled."""
+    check_instance('model', model, Recommender)
+    assert isinstance(model, Recommender)
+    if cause := find_unsampled(model):
+        raise ValueError(
+            f"'model' must be one whose loss can be sampled, but {cause}: train it on "
+            'the full graph, with InteractionDataModule'
+        )
 
 
 def find_unsampled(model: Recommender) -> Optional[str]:
@@ -268,12 +284,22 @@ def find_unsampled(model: Recommender) -> Optional[str]:
     return None
 
 
-def _reads_all_nodes(model: Recommender) -> bool:
+def reads_all_nodes(model: Recommender) -> bool:
+    r"""Whether a term of the loss reads nodes that represent all."""
     if not isinstance(model, IRLLRec):
         return False
     has_intents = model.intent is not None and model.alignment.needs_all_intents()
     return has_intents or model.cluster is not None
 
 
-def _reads_all_items(model: Recommender) -> bool:
+def _contrasts_all_nodes(model: Recommender) -> bool:
+    return (
+        isinstance(model, IRLLRec)
+        and model.intent is not None
+        and model.alignment.weights['translation'] > 0
+    )
+
+
+def reads_all_items(model: Recommender) -> bool:
+    r"""Whether the ranking loss reads items that represent all."""
     return isinstance(model.ranking, SoftmaxLoss)

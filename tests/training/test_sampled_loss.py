@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyg_irllrec.datasets import SyntheticIntents
 from pyg_irllrec.nn import (
+    SGL,
     DirectAULoss,
     IntentAlignmentLoss,
     IRLLRec,
@@ -138,6 +139,32 @@ def test_estimates_from_drawn_nodes_approach_the_full_loss() -> None:
     # The logarithm of a sum is too low, by less the more nodes are drawn.
     gaps = [float(full['translation'] - means[size]['translation']) for size in (3, 6)]
     assert gaps[0] > 3 * gaps[1] > 0
+
+
+def test_low_temperatures_leave_gradients_finite() -> None:
+    model = irllrec()
+    model.alignment.translation.temperature = 1e-3  # exp(1 / temperature) overflows.
+    full = model.loss(TRIPLETS, update_teacher=False).terms['translation']
+    every = sampled_loss(
+        model,
+        SubgraphSampler(model, [-1, -1], 40).sample(TRIPLETS),
+        update_teacher=False,
+    )
+    torch.testing.assert_close(every.terms['translation'], full)
+    some = sampled_loss(model, SubgraphSampler(model, [-1, -1], 20).sample(TRIPLETS))
+    assert all(each.isfinite().all() for each in gradients(model, some).values())
+
+
+def test_refuses_a_batch_of_another_model() -> None:
+    batch = SubgraphSampler(bpr(), [2, 2, 2]).sample(TRIPLETS)
+    backbone = LightGCN(2, 2, 8, num_layers=3)
+    small = Recommender(backbone, bipartite_edge_index(torch.tensor([[0], [1]]), 2, 2))
+    for other in (softmax(), irllrec(), small):
+        with pytest.raises(ValueError, match="'batch' must be sampled for 'model'"):
+            sampled_loss(other, batch)
+    sgl = Recommender(SGL(24, 16, 8, num_layers=3), GRAPH)
+    with pytest.raises(ValueError, match='its backbone, SGL, is not a plain LightGCN'):
+        sampled_loss(sgl, batch)
 
 
 @torch.no_grad()

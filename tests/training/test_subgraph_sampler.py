@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -148,8 +149,14 @@ def test_refuses_bad_numbers() -> None:
     for bad in ([2, 0], [2, -2], [2, 1.5], [True, 2]):
         with pytest.raises(ValueError, match="'num_neighbors'"):
             SubgraphSampler(model, bad)
+    with pytest.raises(ValueError, match='got -2; -1 stands for all neighbours'):
+        SubgraphSampler(model, [2, -2])
+    assert SubgraphSampler(model, np.array([2, -1])).num_neighbors == [2, -1]
     with pytest.raises(ValueError, match="'num_samples' must be"):
         SubgraphSampler(model, [2, 2], num_samples=0)
+    backbone, intent = LightGCN(24, 16, 4, num_intents=2), torch.randn(40, 3)
+    with pytest.raises(ValueError, match="'num_samples' must be at least 2 for a tran"):
+        SubgraphSampler(IRLLRec(backbone, GRAPH, intent=intent), [2, 2, 2], 1)
     with pytest.raises(ValueError, match="'triplets"):
         SubgraphSampler(model, [2, 2]).sample(TRIPLETS + 24)
 
