@@ -1,4 +1,4 @@
-r"""The kernels by the size of their blocks, for :mod:`benchmarks.gpu`."""
+r"""The section of :mod:`benchmarks.gpu` that compares block sizes of the kernels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pyg_irllrec.functional._kernels import info_nce_triton, intent_propagate_tr
 from pyg_irllrec.functional._kernels.info_nce_triton import Block
 
 SECTION = 'blocks'
-# Rows, width.
+# Number of rows and width.
 CASES = {'n=20332 d=32': (20_332, 32), 'n=65536 d=64': (65_536, 64)}
 PRECISIONS = {'highest': '', 'high': ', tf32'}
 CANDIDATES = (
@@ -29,9 +29,9 @@ CANDIDATES = (
     Block(128, 128, 8, 2),
 )
 
-# Values that are gathered at once, and warps.
+# Values to gather at once, and warps.
 TILES = ((512, 1), (1024, 1), (1024, 2), (2048, 2), (4096, 4))
-# Edges of one program, at least: a large graph has more of them in any case.
+# The least number of edges per program. In a large graph, programs have more anyway.
 SPLITS = (64, 128, 256, 512, 1024)
 
 
@@ -55,7 +55,8 @@ def name_of(block: Block) -> str:
 
 
 def _time(setting: Setting, size: int, dim: int, precision: str, block: Block) -> Row:
-    """Forward and backward, and forward alone, with one block for both kernels."""
+    """Time forward and backward, and forward alone, with the same block in both
+    kernels."""
     need('triton')
     table = {key: (block, block) for key in info_nce_triton.BLOCKS}
     loss = make_loss('triton')
@@ -69,7 +70,7 @@ def _time(setting: Setting, size: int, dim: int, precision: str, block: Block) -
                 forward = measure(
                     partial(loss, query, key), setting.device, seconds=0.1
                 )
-        except Exception as error:  # More registers or memory than there are.
+        except Exception as error:  # The block needs too many registers or memory.
             if 'out of resource' not in str(error):
                 raise
             raise LeftOut(str(error)) from error

@@ -1,5 +1,4 @@
-r"""Whether the package is right on the device: the first section of
-:mod:`benchmarks.gpu`."""
+r"""The sections of :mod:`benchmarks.gpu` that check the results on the device."""
 
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ from pyg_irllrec.training import InteractionDataModule, TripletLoader, evaluate,
 from pyg_irllrec.utils import UserItems, bipartite_edge_index, symmetric_norm
 
 SECTION = 'checks'
-# A sample of the tests: what has paths of its own on a GPU.
+# The tests of code that has its own path on a GPU.
 TESTS = (
     'tests/training/test_captured_step.py',
     'tests/training/test_fit.py',
@@ -50,7 +49,7 @@ TEST_NAMES = (
 )
 TEST_SECONDS = 180
 ROOT = Path(__file__).parents[1]
-# The largest relative errors.
+# The largest allowed relative errors.
 FLOAT32, TF32, BFLOAT16 = 1e-5, 5e-3, 5e-2
 
 
@@ -74,18 +73,18 @@ def entries(setting: Setting) -> Iterator[Entry]:
         yield entry('loss, CPU and GPU', backbone, _check_loss, backbone)
     yield entry('captured step', 'losses', _check_captured)
     yield entry('captured step', 'replays differ', _check_draws)
-    yield entry('captured step', 'the same again', _check_repeated)
+    yield entry('captured step', 'repeatable', _check_repeated)
     yield entry('fit', 'resumed', _check_resume)
     yield entry('torch.compile', 'no graph breaks', _check_compiled)
     yield entry('autocast', 'bfloat16', _check_autocast)
     yield entry('evaluation', 'CPU and GPU', _check_evaluation)
-    yield entry('triplets', 'drawn there', _check_triplets)
+    yield entry('triplets', 'drawn on the device', _check_triplets)
     for text_storage in ('half', 'host'):
         yield entry('text_storage', text_storage, _check_texts, text_storage)
 
 
 def verdict(error: float, bound: float) -> Row:
-    # NaN is no agreement.
+    # A NaN does not agree.
     return {'max_error': error, 'bound': bound, 'agrees': bool(error <= bound)}
 
 
@@ -99,12 +98,12 @@ def _grads(function: Callable[..., Tensor], inputs: list[Tensor]) -> harness.Val
 
 
 def _check_contrast(setting: Setting, impl: str, precision: str, bound: float) -> Row:
-    """Forms of every kind on odd shapes, against the formula in double precision."""
+    """Compare all variants of the loss, on odd shapes, with the formula in float64."""
     if impl == 'triton':
         need('triton')
     errors = [
-        _contrast_error(setting, impl, precision, *form)
-        for form in _contrasts(setting, impl)
+        _contrast_error(setting, impl, precision, *variant)
+        for variant in _contrasts(setting, impl)
     ]
     return verdict(_worst(errors), bound)
 
@@ -126,10 +125,10 @@ def _contrast_error(
     options = _with_weights(options, size, keys or size, setting.device)
     with matmul_precision(precision):
         values = _grads(partial(info_nce, impl=impl, **options), rows)
-    # The moments are compared with themselves: they approximate.
-    form = 'moments' if impl == 'moments' else 'eager'
+    # Moments are an approximation, so they are compared with moments in float64.
+    oracle = 'moments' if impl == 'moments' else 'eager'
     doubles = [row.double() for row in rows]
-    wanted = _grads(partial(info_nce, impl=form, **options), doubles)
+    wanted = _grads(partial(info_nce, impl=oracle, **options), doubles)
     return harness.max_relative_error(values, wanted)
 
 
@@ -156,12 +155,12 @@ def _with_weights(
 
 
 def _worst(errors: list[float]) -> float:
-    """The largest, or NaN where one is."""
+    """The largest error, or NaN if any error is NaN."""
     return next((error for error in errors if error != error), max(errors))
 
 
 def _check_propagation(setting: Setting, impl: str) -> Row:
-    """The interaction graph, one with directions, and one with weights."""
+    """Check an undirected, a directed and a weighted graph."""
     if impl == 'triton':
         need('triton')
     graph = amazon_graph(setting.dry)
@@ -207,7 +206,7 @@ def _call(
 
 
 class HostDraws(TorchDispatchMode):
-    """Draw on the CPU whatever is drawn, so that devices can be compared."""
+    """Draw all random numbers on the CPU, so that devices can be compared."""
 
     def __torch_dispatch__(
         self,
@@ -243,7 +242,8 @@ def _device_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device:
 
 
 def _check_loss(setting: Setting, backbone: str) -> Row:
-    """Loss and gradients of a step, with the same weights, batch and draws."""
+    """Compare loss and gradients on the CPU and the GPU, with the same weights, batch
+    and random numbers."""
     width = setting.pick(384, 12)
     values = []
     for device in (torch.device('cpu'), setting.device):
@@ -263,8 +263,8 @@ def _check_loss(setting: Setting, backbone: str) -> Row:
 
 
 def _check_captured(setting: Setting) -> Row:
-    """The losses of steps without noise, eager twice and captured: sums of atomic
-    additions differ from run to run."""
+    """Compare the losses of eager and captured steps without noise. Two eager runs show
+    how much atomic additions differ from run to run."""
     batches = draw_triplets(setting, 8)
     losses = []
     for captured in (False, False, True):
@@ -278,7 +278,7 @@ def _check_captured(setting: Setting) -> Row:
 
 
 def _check_draws(setting: Setting) -> Row:
-    """Where weights stand still, losses of one batch differ by their noise alone."""
+    """Check that replays draw new noise: with fixed weights, losses must differ."""
     (triplets,) = draw_triplets(setting)
     step = make_step(draw_model(setting, setting.pick(384, 12)), True, lr=0.0)
     losses = [float(step(triplets)) for _ in range(10)]
@@ -286,8 +286,8 @@ def _check_draws(setting: Setting) -> Row:
 
 
 def _check_repeated(setting: Setting) -> Row:
-    """The losses of steps with noise, twice from one seed, where torch adds in a fixed
-    order."""
+    """Check that two runs with one seed have the same losses, with deterministic
+    algorithms."""
     batches = draw_triplets(setting, 4)
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
@@ -301,7 +301,7 @@ def _check_repeated(setting: Setting) -> Row:
 
 
 def _check_resume(setting: Setting) -> Row:
-    """Two epochs and two more, and four in one go."""
+    """Compare four epochs with two epochs that are resumed for two more."""
     data = SyntheticIntents(num_users=60, num_items=40)[0]
     weights = []
     for parts in ((4,), (2, 4)):
@@ -324,7 +324,7 @@ def _check_resume(setting: Setting) -> Row:
 
 
 def _check_compiled(setting: Setting) -> Row:
-    """The loss in one graph, with its gradients; one function by the compiler."""
+    """Check that the loss compiles into one graph, forward and backward."""
     torch.compiler.reset()
     model = draw_model(setting, setting.pick(384, 12), noise=0.0)
     (triplets,) = draw_triplets(setting)
@@ -340,7 +340,7 @@ def _check_compiled(setting: Setting) -> Row:
 
 
 def _check_autocast(setting: Setting) -> Row:
-    """A step of towers in bfloat16."""
+    """Compare the loss in bfloat16 with that in float32."""
     model = draw_model(setting, setting.pick(384, 12), noise=0.0)
     (triplets,) = draw_triplets(setting)
     wide = model.loss(triplets, update_teacher=False).total
@@ -359,11 +359,12 @@ def _check_evaluation(setting: Setting) -> Row:
         test, train = split.test.to(device), split.train.to(device)
         metrics.append(evaluate(user.to(device), item.to(device), test, train))
     gap = max(abs(metrics[0][name] - metrics[1][name]) for name in metrics[0])
-    return verdict(gap, 1e-4)  # A score may fall on the other side of a tie.
+    return verdict(gap, 1e-4)  # Devices may break a near tie of scores differently.
 
 
 def _check_triplets(setting: Setting) -> Row:
-    """Each interaction once, and no negative that is one; the same again by seed."""
+    """Check that each interaction is drawn once, that no negative is an interaction,
+    and that the same seed draws the same triplets."""
     graph = amazon_graph(setting.dry)
     items = UserItems(graph.pairs.to(setting.device), *graph[1:])
     batch_size = setting.pick(4096, 32)
@@ -381,7 +382,8 @@ def _check_triplets(setting: Setting) -> Row:
 
 
 def _check_texts(setting: Setting, text_storage: str) -> Row:
-    """A step by texts that are stored otherwise, sent ahead, and a run by them."""
+    """Compare a step whose texts are stored elsewhere with one whose texts are on the
+    device. Then train an epoch."""
     (triplets,) = draw_triplets(setting)
     found = []
     for storage in ('device', text_storage):
@@ -414,9 +416,9 @@ def test_entries(setting: Setting) -> Iterator[Entry]:
 
 
 def _run_tests(setting: Setting) -> Row:
-    """In a process of its own, which may die: some make a capture fail."""
+    """Run pytest in its own process, because a failing capture can break CUDA."""
     words = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider']
-    # The suite runs them on a CPU.
+    # On a CPU, the suite runs these tests anyway.
     paths = [*TESTS[:1], '--collect-only'] if setting.dry else TESTS
     done = subprocess.run(
         [*words, '-k', TEST_NAMES, *paths],
@@ -428,7 +430,7 @@ def _run_tests(setting: Setting) -> Row:
     lines = done.stdout.strip().splitlines() or [done.stderr.strip()]
     failed = [line for line in lines if line.startswith(('FAILED', 'ERROR'))]
     row: Row = {'outcome': lines[-1], 'tests': failed}
-    if setting.dry and done.returncode == 0:  # They are collected, not run.
+    if setting.dry and done.returncode == 0:  # The tests are collected, not run.
         return row
-    # Where all are skipped, nothing is checked.
+    # If all tests are skipped, nothing is checked.
     return row | {'agrees': done.returncode == 0 and 'passed' in lines[-1]}

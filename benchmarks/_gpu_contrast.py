@@ -1,5 +1,5 @@
-r"""The contrast of :mod:`benchmarks.gpu`: info_nce by all its forms and its peers,
-forward and backward."""
+r"""The section of :mod:`benchmarks.gpu` that times info_nce and its peers, forward and
+backward."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Form(NamedTuple):
     """A way to compute the loss."""
 
     impl: str
-    """What :func:`benchmarks.info_nce.loss_of` calls it."""
+    """Its name in :func:`benchmarks.info_nce.loss_of`."""
     precision: str = 'float32'
-    """How it multiplies, which its floor is counted for."""
+    """The precision of its products, which determines the lower bound on its time."""
     package: Optional[str] = None
     linear: bool = False
-    """Whether its time grows with N alone: it has no floor here."""
+    """Whether its time is linear in N. It has no lower bound here."""
 
 
 FORMS = {
@@ -50,7 +50,7 @@ FORMS = {
     ),
     'Inf-CL, tf32': Form('Inf-CL', 'tf32', 'inf_cl'),
 }
-# Rows, width, and at toy size; who is timed.
+# Number of rows, width, number of rows of a dry run, and names of the timed forms.
 CASES = {
     'n=20332 d=32': (20_332, 32, 150, tuple(FORMS)),
     'n=100000 d=64': (
@@ -61,7 +61,7 @@ CASES = {
     ),
     'n=1000000 d=64': (1_000_000, 64, 140, ('moments', 'triton, tf32', 'triton')),
 }
-# Above it no reference is computed: it would take longer than all peers.
+# For more rows no reference is computed, which would take longer than all peers.
 MOST_CHECKED = 200_000
 
 
@@ -80,15 +80,15 @@ def _time_form(setting: Setting, size: int, dim: int, name: str) -> Row:
     if form.impl == 'torch' and not hasattr(F, 'linear_cross_entropy'):
         raise LeftOut(f'torch {torch.__version__} has no F.linear_cross_entropy')
     if setting.dry and form.impl in ('liger', 'cut-cross-entropy', 'Inf-CL'):
-        raise LeftOut('it needs CUDA')
+        raise LeftOut('it needs a GPU')
     loss = make_loss(form.impl, 'eager' if setting.dry else 'inductor')
     with matmul_precision('high' if name.endswith('tf32') else 'highest'):
         warm = size > MOST_CHECKED
-        if warm:  # Compiled at a size that costs little.
+        if warm:  # Compile with a small size, which costs little.
             take_step(loss, *draw_inputs(setting.device, 65_536, dim))
         query, key = draw_inputs(setting.device, size, dim)
         if setting.dry and name.endswith('compiled'):
-            take_step(loss, query, key)  # A dry run times the first call.
+            take_step(loss, query, key)  # Compile first: a dry run times one call.
         row = measure(
             lambda: take_step(loss, query, key),
             setting.device,
@@ -108,8 +108,8 @@ def make_loss(impl: str, backend: str = 'inductor') -> Loss:
 
 
 def count_work(size: int, dim: int, precision: str) -> Work:
-    """Forward and backward in the memory of the inputs: logits twice, and both
-    gradients, are four products; exps are taken twice."""
+    """The least work of forward and backward without N x N memory: four products
+    (the logits twice and both gradients), and all exponentials twice."""
     return Work(
         flops=4 * 2.0 * size * size * dim,
         exps=2.0 * size * size,
@@ -134,7 +134,7 @@ def take_step(loss: Loss, query: Tensor, key: Tensor) -> harness.Values:
 
 @cache
 def _reference(device: torch.device, size: int, dim: int) -> harness.Values:
-    """In double precision, by blocks of rows."""
+    """The loss and gradients in float64, by blocks of rows."""
     query, key = (
         x.detach().double().requires_grad_() for x in draw_inputs(device, size, dim)
     )

@@ -1,4 +1,5 @@
-r"""Propagation, evaluation and sampling of :mod:`benchmarks.gpu`."""
+r"""The sections of :mod:`benchmarks.gpu` that time propagation, evaluation and
+sampling."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from pyg_irllrec.training import TripletLoader, evaluate
 from pyg_irllrec.utils import UserItems, bipartite_edge_index, symmetric_norm
 
 PROPAGATION, DATA = 'propagation', 'data'
-# Whose function is that of intent_propagate, and whose is a plain product.
+# Peers that compute intent_propagate, and peers that only multiply by the matrix.
 INTENTS = ('triton', 'csr', 'plain', 'plain, compiled', 'IntentLGConv, edge_index')
 PRODUCTS = (
     'propagate',
@@ -30,7 +31,7 @@ PRODUCTS = (
     'LGConv, edge_index',
     'torch_sparse',
 )
-# Width, and what a graph of 10^7 interactions leaves out: it would take 30 GB.
+# Width, and peers to leave out. On 10^7 interactions the plain ones would need 30 GB.
 CASES: dict[str, tuple[int, tuple[str, ...]]] = {
     'amazon d=32': (32, ()),
     'E=20000000 d=64': (64, ('plain', 'plain, compiled')),
@@ -81,10 +82,10 @@ def time_layer(setting: Setting, case: str, dim: int, impl: str) -> Row:
     else:
         forward = less(impl, edge_index, num_nodes)
     if setting.dry and impl.endswith('compiled'):
-        _step(forward, inputs, upstream)  # A dry run times the first call.
+        _step(forward, inputs, upstream)  # Compile first: a dry run times one call.
         with torch.no_grad():
             forward(*inputs)
-    # At least one row for every edge, forward and backward.
+    # At least one row per edge, forward and backward.
     work = Work(bytes=2 * 4.0 * edge_index.size(1) * dim)
     row = measure(
         lambda: _step(forward, inputs, upstream), setting.device, work=work, most=30
@@ -120,7 +121,7 @@ def _double(setting: Setting, case: str, dim: int) -> harness.Values:
 
 
 def _time_backbone(setting: Setting, impl: str) -> Row:
-    """The embeddings of all nodes, forward and backward."""
+    """Time the embeddings of all nodes, forward and backward."""
     graph = _interactions(False, setting.dry)
     edge_index = _graph(False, setting)
     upstream = draw_rows(graph.num_nodes, 32, setting.device, 0, torch.float32)

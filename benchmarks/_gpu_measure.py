@@ -1,5 +1,5 @@
-r"""How :mod:`benchmarks.gpu` measures: CUDA events where there is a GPU, the clock of
-the host where there is none, and what the device could do at best."""
+r"""The measurements of :mod:`benchmarks.gpu`: times by CUDA events (on a CPU by the
+clock of the host), memory, kernels, and the lower bound that the device allows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WARM_UP = 2
 
 
 class Peaks(NamedTuple):
-    """What a device does in a second, from its data sheet."""
+    """The operations and bytes per second of a device, from its data sheet."""
 
     float32: float
     tf32: float
@@ -32,13 +32,13 @@ class Peaks(NamedTuple):
     bytes: float
 
 
-# Dense products; an SM takes 16 exponentials a clock, at the boost clock.
+# Dense products. An SM computes 16 exponentials per cycle of the boost clock.
 PEAKS = {
     'H200': Peaks(67e12, 494.7e12, 989.4e12, 132 * 16 * 1.98e9, 4.8e12),
     'H100': Peaks(67e12, 494.7e12, 989.4e12, 132 * 16 * 1.98e9, 3.35e12),
     'A100': Peaks(19.5e12, 156e12, 312e12, 108 * 16 * 1.41e9, 2.04e12),
 }
-# Rows that are kept as two halves of 16 bits are multiplied by three products.
+# Unit and number of products. Rows split into two halves of 16 bits need three.
 PRODUCTS = {
     'float32': ('float32', 1),
     'tf32': ('tf32', 1),
@@ -48,7 +48,7 @@ PRODUCTS = {
 
 
 class Work(NamedTuple):
-    """What a call needs at least."""
+    """The least operations and bytes of a call."""
 
     flops: float = 0.0
     exps: float = 0.0
@@ -57,7 +57,7 @@ class Work(NamedTuple):
 
 
 def find_peaks(device: torch.device) -> Optional[Peaks]:
-    """Those of the device, if they are known."""
+    """The peaks of the device, if they are known."""
     if device.type != 'cuda':
         return None
     name = torch.cuda.get_device_name(device)
@@ -65,7 +65,7 @@ def find_peaks(device: torch.device) -> Optional[Peaks]:
 
 
 def find_floor(work: Work, peaks: Peaks) -> tuple[float, str]:
-    """The seconds that the work takes at best, and what bounds them."""
+    """The least seconds that the work needs, and which part bounds them."""
     unit, times = PRODUCTS[work.precision]
     parts = {
         'products': times * work.flops / getattr(peaks, unit),
@@ -85,14 +85,14 @@ def measure(
     most: int = 50,
     warm: bool = False,
 ) -> Row:
-    """Times calls: the first ones warm up, the median of as many as fit in
-    :obj:`seconds` counts. A call of several seconds counts alone, and is the first one
-    where the device is :obj:`warm`."""
+    """Time a call: the median of as many calls as fit in :obj:`seconds`, after a few
+    that warm up. A call of several seconds is timed once, without warm-up if the device
+    is :obj:`warm`."""
     if device.type != 'cuda':  # A dry run, whose figures mean nothing.
         return {'seconds': _time_once(step, device), 'calls': 1}
     before = start_memory(device)
     if not warm:
-        step()  # Kernels are compiled.
+        step()  # Compiles the kernels.
     taken = _time_once(step, device)
     if taken > 4 * seconds:
         times = [taken]
@@ -115,7 +115,7 @@ def measure(
 
 
 def start_memory(device: torch.device) -> int:
-    """Forget the peak so far, and return what is held now."""
+    """Reset the peak memory, and return the bytes allocated now."""
     if device.type != 'cuda':
         return 0
     torch.cuda.synchronize(device)
@@ -124,7 +124,7 @@ def start_memory(device: torch.device) -> int:
 
 
 def extra_memory(device: torch.device, before: int) -> float:
-    """The megabytes at the peak since :func:`start_memory` that were not held then."""
+    """The peak since :func:`start_memory` above :obj:`before`, in megabytes."""
     if device.type != 'cuda':
         return 0.0
     peak = torch.cuda.max_memory_allocated(device)
@@ -132,7 +132,7 @@ def extra_memory(device: torch.device, before: int) -> float:
 
 
 def _time_once(step: Step, device: torch.device) -> float:
-    """By the clock of the host."""
+    """The seconds of a call by the clock of the host."""
     on_gpu = device.type == 'cuda'
     if on_gpu:
         torch.cuda.synchronize(device)
@@ -154,8 +154,8 @@ def _time_many(step: Step, device: torch.device, number: int) -> list[float]:
 
 
 def count_kernels(step: Step, device: torch.device) -> Row:
-    """How many kernels a call launches, and how long the device is busy with them. On
-    a CPU these are torch's operators, and the time is that of all of them."""
+    """The number of kernels that a call launches, and the seconds that they run. On a
+    CPU, torch's operators are counted instead."""
     on_gpu = device.type == 'cuda'
     calls = 3 if on_gpu else 1
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
@@ -176,7 +176,8 @@ def count_kernels(step: Step, device: torch.device) -> Row:
 
 
 def measure_ceilings(device: torch.device, size: int) -> Row:
-    """What a copy and products of matrices reach here, in bytes and FLOP a second."""
+    """The bytes per second of a copy and the FLOP/s of matrix products on this
+    device."""
     a, b = (torch.randn(4 * size * size, device=device) for _ in range(2))
     copy = measure(partial(a.copy_, b), device, seconds=0.1)['seconds']
     row: Row = {'copy_bytes_per_second': 2 * a.nbytes / copy}
@@ -196,7 +197,7 @@ def measure_ceilings(device: torch.device, size: int) -> Row:
 
 @contextmanager
 def matmul_precision(name: str) -> Iterator[None]:
-    """Torch's precision of float32 products, restored afterwards."""
+    """Set torch's precision of float32 products, and restore it afterwards."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(name)
     try:
@@ -208,6 +209,6 @@ def matmul_precision(name: str) -> Iterator[None]:
 def draw_rows(
     number: int, dim: int, device: torch.device, seed: int, dtype: torch.dtype
 ) -> Tensor:
-    """Standard normal rows, drawn where they are used."""
+    """Standard normal rows, drawn on the device."""
     generator = torch.Generator(device).manual_seed(seed)
     return torch.randn(number, dim, device=device, dtype=dtype, generator=generator)

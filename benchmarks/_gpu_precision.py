@@ -1,5 +1,5 @@
-r"""What lower precisions cost in :mod:`benchmarks.gpu`: Recall@20 of short runs, by
-:mod:`benchmarks.precision`."""
+r"""The section of :mod:`benchmarks.gpu` that compares Recall@20 of short runs in lower
+precisions, by :mod:`benchmarks.precision`."""
 
 from __future__ import annotations
 

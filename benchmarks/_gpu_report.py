@@ -1,4 +1,4 @@
-r"""The table of :mod:`benchmarks.gpu`."""
+r"""The tables and goals of :mod:`benchmarks.gpu`."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ GOALS = {
     ('evaluation, 11 000 x 9 332', 'evaluate'): 20e-3,
 }
 MOST_KERNELS = 400
-"""That a training step should launch."""
-
+"""The most kernels that a training step should launch."""
 
 DRY = (
-    'Dry run at toy size: a case has the name of the real one that it stands in for. '
+    'Dry run at toy size. Each case has the name of the real case that it replaces. '
     'Its figures mean nothing and are left out.'
 )
 
 
 def table(rows: Iterable[Row], dry: bool = False) -> str:
-    """All sections, each under its name."""
+    """The tables of all sections, each under its name."""
     sections: dict[str, list[Row]] = {}
     for row in rows:
         sections.setdefault(row['section'], []).append(row)
@@ -45,7 +44,7 @@ def table(rows: Iterable[Row], dry: bool = False) -> str:
 
 
 def missed(rows: Iterable[Row]) -> list[str]:
-    """The goals that are not reached, each in a line."""
+    """One line per goal that is not reached."""
     out = []
     for row in rows:
         goal, seconds = find_goal(row), row.get('seconds')
@@ -58,7 +57,7 @@ def missed(rows: Iterable[Row]) -> list[str]:
 
 
 def winners(rows: Iterable[Row]) -> list[str]:
-    """The best block of each case, for the forward and for the backward kernel."""
+    """The best block of each case, for the forward and the backward kernel."""
     cases: dict[str, list[Row]] = {}
     for row in rows:
         if row['section'] == 'blocks' and row['state'] == 'done':
@@ -156,7 +155,7 @@ COLUMNS: Columns = {
     'goal': lambda row: _ms(find_goal(row)),
     'forward': lambda row: _ms(row.get('forward_seconds')),
     'floor': _floor,
-    'of it': lambda row: _share(row.get('of_floor')),
+    'floor / time': lambda row: _share(row.get('of_floor')),
     'kernels': lambda row: str(row.get('kernels', '')),
     'busy': lambda row: _ms(row.get('busy_seconds')),
     'extra memory': _memory,
@@ -165,7 +164,7 @@ COLUMNS: Columns = {
     'notes': _notes,
 }
 DRY_COLUMNS: Columns = {
-    'stands in for': lambda row: row['case'],
+    'case': lambda row: row['case'],
     'implementation': lambda row: row['impl'],
     'state': lambda row: row['state'],
     'agrees': _agrees,

@@ -1,4 +1,4 @@
-r"""What the sections of :mod:`benchmarks.gpu` share: sizes, graphs, models."""
+r"""The sizes, graphs and models that the sections of :mod:`benchmarks.gpu` share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     'dccf': DCCF,
     'bigcf': BIGCF,
 }
-# How the contrast of the alignment, and that of the translation term, are computed.
+# The implementations of the alignment's InfoNCE and of the translation term's.
 KERNELS = {
     'plain': ('eager', 'eager'),
     'exact': ('auto', 'auto'),
@@ -43,11 +43,11 @@ KERNELS = {
 
 
 class LeftOut(Exception):
-    """A peer that is not here: no failure."""
+    """A peer cannot run here, which is not a failure."""
 
 
 class Setting(NamedTuple):
-    """Where it runs, and whether at toy size."""
+    """The device, and whether this is a dry run at toy size."""
 
     device: torch.device
     dry: bool
@@ -57,20 +57,20 @@ class Setting(NamedTuple):
 
 
 def need(package: str) -> None:
-    """Leave a peer out whose package is not installed."""
+    """Leave the peer out if its package is not installed."""
     if find_spec(package) is None:
         raise LeftOut(f'{package} is not installed')
 
 
 @cache
 def amazon_graph(dry: bool) -> Interactions:
-    """A drawn graph of amazon's size: no file is needed."""
+    """A random graph of amazon's size, which needs no file."""
     return amazon(None, 0.003 if dry else 1.0)
 
 
 @cache
 def _draw_text(setting: Setting, width: int, seed: int) -> Tensor:
-    """On the CPU, so that models on any device have the same."""
+    """Random texts, drawn on the CPU so that all devices get the same."""
     num_nodes = amazon_graph(setting.dry).num_nodes
     return draw_rows(num_nodes, width, torch.device('cpu'), seed, torch.float32)
 
@@ -85,7 +85,7 @@ def draw_model(
     noise: float = 1.0,
     text_storage: str = 'device',
 ) -> IRLLRec:
-    """The full method on the graph of amazon's size, with random texts."""
+    """The full method on a graph of amazon's size, with random texts."""
     graph = amazon_graph(setting.dry)
     device = setting.device if device is None else device
     sizes = graph.num_users, graph.num_items
@@ -111,7 +111,7 @@ def draw_model(
 
 
 def draw_triplets(setting: Setting, number: int = 1) -> list[Tensor]:
-    """Batches as training draws them."""
+    """The first batches of an epoch."""
     items = UserItems(*amazon_graph(setting.dry))
     loader = TripletLoader(items, setting.pick(4096, 32))
     batches = list(loader)[:number]

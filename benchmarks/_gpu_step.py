@@ -1,4 +1,4 @@
-r"""The training step of :mod:`benchmarks.gpu`: the full method at amazon's size."""
+r"""The section of :mod:`benchmarks.gpu` that times training steps at amazon's size."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from pyg_irllrec.utils import UserItems
 SECTION = 'step'
 PRECISIONS = ('32', 'tf32', 'bf16')
 WARM_UP = 4
-"""Three eager steps and the capture."""
+"""Three eager steps, then the capture."""
 
 
 def entries(setting: Setting) -> Iterator[Entry]:
@@ -69,7 +69,7 @@ def entries(setting: Setting) -> Iterator[Entry]:
     yield entry(1536, 'moments', 'moments', False)
     yield entry(1536, 'chunked, captured', 'chunked', True)
     yield entry(1536, 'exact, captured, half texts', 'exact', True, text_storage='half')
-    # What is sent from the host is not captured.
+    # A step that copies texts from the host cannot be captured.
     yield entry(1536, 'exact, texts on the host', 'exact', False, text_storage='host')
     for name in BACKBONES:
         if name != 'lightgcn':
@@ -85,10 +85,10 @@ def entries(setting: Setting) -> Iterator[Entry]:
 
 
 def _time_default(setting: Setting, captured: bool) -> Row:
-    """Batches of whole users against all items."""
+    """Time the default recipe: batches of whole users against all items."""
     data = _amazon_data(setting)
     preset = choose_preset(data)
-    preset['companions'] = {}  # They are not trained by steps.
+    preset['companions'] = {}  # Companions are not trained by steps.
     model = build_model(data, preset=preset).to(setting.device)
     items = UserItems(*amazon_graph(setting.dry)).to(setting.device)
     loader = TripletLoader(items, **preset['data'])
@@ -119,7 +119,7 @@ def _time(setting: Setting, step: Callable[[], Tensor]) -> Row:
     before = start_memory(setting.device)
     for _ in range(WARM_UP):
         step()
-    # A replay allocates nothing: what it needs is taken at the capture.
+    # A replay allocates nothing. The capture allocates the memory of all replays.
     first = extra_memory(setting.device, before)
     row = measure(step, setting.device)
     row['extra_mb'] = max(first, row.get('extra_mb', 0.0))
@@ -132,7 +132,7 @@ def make_step(
     lr: float = 1e-3,
     loader: TripletLoader | None = None,
 ) -> Callable[[Tensor], Tensor]:
-    """One step of training on a batch, which returns the loss."""
+    """A function that trains on one batch and returns the loss."""
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     if captured:
         captured_step = CapturedStep(model, optimizer, loader)
@@ -150,7 +150,7 @@ def make_step(
 
 @contextmanager
 def precise(name: str, device: torch.device) -> Iterator[None]:
-    """What :func:`fit` does for a precision."""
+    """Run steps in a precision, as :func:`fit` does."""
     with ExitStack() as stack:
         if name == 'tf32':
             stack.enter_context(matmul_precision('high'))
@@ -165,7 +165,7 @@ def _time_towers(setting: Setting, width: int) -> Row:
 
 
 def _time_fit(setting: Setting, width: int, captured: bool) -> Row:
-    """By Lightning, batches drawn and all."""
+    """Time a step of :func:`fit`, with Lightning and the drawing of batches."""
     model = draw_model(setting, width)
     data = _amazon_data(setting)
     batches = InteractionDataModule(

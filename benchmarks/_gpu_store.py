@@ -1,5 +1,5 @@
-r"""The results of :mod:`benchmarks.gpu`: a row per measurement, each on disk as soon as
-it is there, so that a run that is cut off goes on where it was."""
+r"""The results of :mod:`benchmarks.gpu`, one row per measurement. Each is written to
+disk as soon as it is measured, so that an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from benchmarks import harness
 from benchmarks._gpu_measure import Row
 from benchmarks._gpu_report import table
 
-# What must be the same for results to belong together.
+# Results may share a file only if these are the same.
 SAME = ('gpu', 'torch', 'torch_geometric')
 
 
 class Entry(NamedTuple):
-    """One measurement: its section, what is computed, by whom."""
+    """One measurement: its section, case and implementation."""
 
     section: str
     case: str
@@ -30,11 +30,12 @@ class Entry(NamedTuple):
 
 
 class Store:
-    """Rows by their key, in a JSON that is written whole or not at all.
+    """Rows by their key, in a JSON file that is replaced atomically.
 
     Raises:
-        ValueError: If the file holds no results of this benchmark, or those of another
-            machine, of other versions, or of a dry run where this is none.
+        ValueError: If the file has no results of this benchmark, or has results of
+            another machine, of other versions, or of the other kind of run (dry or
+            real).
     """
 
     def __init__(self, path: Path, dry: bool) -> None:
@@ -51,12 +52,12 @@ class Store:
         mine = {name: here[name] for name in SAME}
         if kept != mine or report['dry'] != self.dry:
             raise ValueError(
-                f'{self.path} holds results of {kept}, dry={report["dry"]}, this is '
-                f'{mine}, dry={self.dry}: take another --out'
+                f'{self.path} has results of {kept} with dry={report["dry"]}, but this '
+                f"run is {mine} with dry={self.dry}: use another '--out'"
             )
         for row in report['rows']:
             key = row['section'], row['case'], row['impl']
-            if row['state'] == 'started':  # It took the process with it.
+            if row['state'] == 'started':  # It killed the process.
                 row |= {'state': 'failed', 'why': 'the process died'}
             self.rows[key] = row
 
@@ -72,7 +73,7 @@ class Store:
         self._write()
 
     def forget(self, state: str) -> None:
-        """Drop rows of a state, to try them again."""
+        """Drop all rows in a state, so that they are measured again."""
         self.rows = {
             key: row for key, row in self.rows.items() if row['state'] != state
         }
@@ -87,14 +88,14 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         report: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
         if report['benchmark'] != 'gpu' or not isinstance(report['rows'], list):
-            raise ValueError('it is of another benchmark')
+            raise ValueError('it is a report of another benchmark')
         report['dry'], report['environment'].get('gpu')
         for row in report['rows']:
             ' '.join((row['section'], row['case'], row['impl'], row['state']))
         table(report['rows'])
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise ValueError(
-            f'{path} is damaged, or holds no results of benchmarks.gpu '
-            f"({type(error).__name__}: {error}): move it away, or take another '--out'"
+            f'{path} is damaged or has no results of benchmarks.gpu '
+            f"({type(error).__name__}: {error}): move it away or use another '--out'"
         ) from error
     return report

@@ -1,22 +1,29 @@
-r"""Everything that a GPU is needed for, in one process and about four minutes.
+r"""Run all checks and measurements that need a GPU, in about four minutes.
 
     python -m benchmarks.gpu --out benchmarks/results/gpu
     python -m benchmarks.gpu --dry
 
-Sections, in order of worth: `environment`, what copies and products reach here;
-`checks`, whether the package is right; `step`, the training step; `info_nce`;
-`propagation`; `data`, evaluation and sampling; `tests`, a sample of them; `precision`,
-Recall@20 of short runs in lower precisions; `blocks`, the kernels by the size of their
-blocks. No file of data is needed. Each row is on disk, in OUT.json, as soon as it is
-measured: a run that is cut off, or whose budget ends, goes on where it was when it is
-called again, and one that fails is recorded with its error while the others go on.
-OUT.md is the table. The exit code is 0 where all asked for is measured, 1 where some of
-it failed or is wrong, 2 for wrong arguments, 3 where the budget left rows, and 130
-after Ctrl-C or SIGTERM.
+Sections, the most important first:
 
---dry runs all of it on a CPU at toy size, in two minutes, with the Triton kernels where
-TRITON_INTERPRET=1 is set and Triton is installed: figures mean nothing, but a GPU comes
-by only sometimes.
+    environment  the speed of copies and matrix products on this machine
+    checks       whether the package computes the right results
+    step         training steps
+    info_nce     InfoNCE and its peers
+    propagation  propagation and its peers
+    data         evaluation and sampling
+    tests        the tests of code that has its own path on a GPU
+    precision    Recall@20 of short runs in lower precisions
+    blocks       block sizes of the kernels
+
+No data files are needed. Each row is written to OUT.json as soon as it is measured. Run
+the same command again to continue after an interruption or when the budget has ended. A
+measurement that fails is recorded with its error, and the others continue. OUT.md has
+the table. Exit codes: 0 if everything was measured, 1 if some rows failed or are wrong,
+2 for wrong arguments, 3 if the budget left rows out, 130 after Ctrl-C or SIGTERM.
+
+--dry runs everything on a CPU at toy size in two minutes, to test this script without a
+GPU. Its figures mean nothing. The Triton kernels run if Triton is installed and
+TRITON_INTERPRET=1 is set.
 """
 
 from __future__ import annotations
@@ -75,7 +82,7 @@ SECTIONS: dict[str, Callable[[Setting], Iterator[Entry]]] = {
 def main(words: Optional[Sequence[str]] = None) -> int:
     args = parse(words)
     if not args.dry and not torch.cuda.is_available():
-        print('error: there is no CUDA device; --dry runs on a CPU', file=sys.stderr)
+        print('error: torch finds no GPU; --dry runs on a CPU', file=sys.stderr)
         return 2
     if args.out is None:
         args.out = Path(tempfile.mkdtemp()) / 'gpu' if args.dry else OUT
@@ -93,7 +100,10 @@ def main(words: Optional[Sequence[str]] = None) -> int:
     except KeyboardInterrupt:
         store.forget('started')
         write_table(store, args.out)
-        print(f'stopped: the same command, --out {args.out}, goes on', file=sys.stderr)
+        print(
+            f'stopped; to continue, run the same command with --out {args.out}',
+            file=sys.stderr,
+        )
         return 130
     print(write_table(store, args.out))
     bad = [row for row in store.rows.values() if is_bad(row, args.sections)]
@@ -103,8 +113,8 @@ def main(words: Optional[Sequence[str]] = None) -> int:
         print(f'error: {where}: {why}', file=sys.stderr)
     if left:
         print(
-            f'{left} rows are not measured, as the budget ended: the same command, '
-            f'--out {args.out}, goes on',
+            f'{left} rows are not measured because the budget ended; to continue, run '
+            f'the same command with --out {args.out}',
             file=sys.stderr,
         )
         return 3
@@ -113,7 +123,7 @@ def main(words: Optional[Sequence[str]] = None) -> int:
 
 @contextmanager
 def interrupted_by_sigterm() -> Iterator[None]:
-    """What a batch system sends ends the run as Ctrl-C does."""
+    """Make SIGTERM, which batch systems send, stop the run like Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -122,35 +132,36 @@ def interrupted_by_sigterm() -> Iterator[None]:
 
 
 def open_store(out: Path, dry: bool) -> Store:
-    """
-    Raise:
-        ValueError: If OUT.json or OUT.md cannot be written, or is of something else.
+    """Open the results to continue, or start new ones.
+
+    Raises:
+        ValueError: If OUT.json or OUT.md cannot be written, or has other content.
     """
     path, page = beside(out, '.json'), beside(out, '.md')
     try:
         if out.is_dir():
             raise ValueError(
-                f"'--out' is the folder {str(out)!r}: give a name in it, as in "
-                f'{str(out / "gpu")!r}'
+                f"'--out' must be a file name without suffix, got the folder "
+                f'{str(out)!r}: use a name in it, for example {str(out / "gpu")!r}'
             )
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out.parent):
             is_written = path.exists()
     except OSError as error:
         raise ValueError(
-            f"'--out': no file {str(path)!r} can be written ({error.strerror}): take "
-            'another'
+            f"'--out': the file {str(path)!r} cannot be written ({error.strerror}): "
+            'use another'
         ) from error
     if page.exists() and not (is_written and page.is_file()):
         raise ValueError(
-            f'{page} is there without {path.name}, and would be overwritten: remove '
-            "it, or take another '--out'"
+            f'{page} exists without {path.name} and would be overwritten: remove it or '
+            "use another '--out'"
         )
     return Store(path, dry)
 
 
 def beside(out: Path, suffix: str) -> Path:
-    # Not with_suffix(): a version in the name, as in torch-2.11, is none.
+    # Not with_suffix(), which would drop the .11 of a name like torch-2.11.
     return out.with_name(out.name + suffix)
 
 
@@ -160,7 +171,7 @@ def parse(words: Optional[Sequence[str]]) -> argparse.Namespace:
     )
     parser.add_argument('--dry', action='store_true', help='on a CPU, at toy size')
     parser.add_argument(
-        '--out', type=parse_out, metavar='OUT', help='writes OUT.json and OUT.md'
+        '--out', type=parse_out, metavar='OUT', help='write OUT.json and OUT.md'
     )
     parser.add_argument(
         '--sections',
@@ -173,17 +184,18 @@ def parse(words: Optional[Sequence[str]]) -> argparse.Namespace:
         '--budget',
         type=parse_budget,
         metavar='SECONDS',
-        help='nothing is started after it (default: 240, and none where it is dry)',
+        help='start nothing after this time (default: 240, unlimited with --dry)',
     )
-    parser.add_argument('--retry', action='store_true', help='try anew what has failed')
+    parser.add_argument(
+        '--retry', action='store_true', help='measure rows again that failed'
+    )
     return parser.parse_args(words)
 
 
 def parse_out(text: str) -> Path:
     if not text or text.endswith(('/', os.sep)):
         raise argparse.ArgumentTypeError(
-            f'{text!r} is no name of a file: give OUT, as in '
-            f'{text + "gpu"!r}, for OUT.json and OUT.md'
+            f'{text!r} is not a file name: use, for example, {text + "gpu"!r}'
         )
     out = Path(text)
     return out.with_suffix('') if out.suffix in ('.json', '.md') else out
@@ -195,12 +207,12 @@ def parse_budget(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not seconds > 0:
-        raise argparse.ArgumentTypeError(f'{text!r} is no number of seconds above 0')
+        raise argparse.ArgumentTypeError(f'{text!r} is not a positive number')
     return seconds
 
 
 def run(setting: Setting, store: Store, args: argparse.Namespace) -> int:
-    """Measures what is missing; returns how many rows the budget left."""
+    """Measure the missing rows, and return how many the budget left out."""
     budget = args.budget
     if budget is None:
         budget = math.inf if args.dry else 240.0
@@ -238,7 +250,7 @@ def run_entry(entry: Entry, setting: Setting, store: Store) -> None:
             values = entry.run()
         except LeftOut as reason:
             state, values = 'left out', {'why': str(reason)}
-        except Exception as error:  # One line in the table; the others go on.
+        except Exception as error:  # One line in the table; the others continue.
             state, values = 'failed', {'why': last_line(error)}
             print(traceback.format_exc(), file=sys.stderr)
     own = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
@@ -267,7 +279,7 @@ def is_lost(setting: Setting) -> bool:
 
 
 def restart(args: argparse.Namespace, seconds: float) -> NoReturn:
-    """Go on in a fresh process, which takes this one's place."""
+    """Replace this process by a fresh one that continues."""
     words = ['--out', str(args.out), '--sections', *args.sections]
     words += ['--budget', str(max(1e-9, seconds))] + ['--dry'] * args.dry
     sys.stdout.flush()

@@ -35,7 +35,7 @@ CUDA = torch.device('cuda')
 
 
 class Bench:
-    """A section whose rows are counted, and fail on demand."""
+    """A section that records its calls and fails on demand."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -76,7 +76,7 @@ def rows_of(out):
     return {row['impl']: row for row in report['rows']}
 
 
-def test_a_row_that_fails_is_recorded_and_the_others_go_on(tmp_path, bench, capsys):
+def test_a_row_that_fails_is_recorded_and_the_others_continue(tmp_path, bench, capsys):
     assert run(tmp_path / 'gpu') == 1
     rows = rows_of(tmp_path / 'gpu')
     assert [row['state'] for row in rows.values()] == [
@@ -95,7 +95,7 @@ def test_a_row_that_fails_is_recorded_and_the_others_go_on(tmp_path, bench, caps
     assert 'error: toy | sum | wrong: off by 0.5' in errors
 
 
-def test_a_second_call_goes_on_with_what_is_missing(tmp_path, bench, capsys):
+def test_a_second_call_measures_the_missing_rows(tmp_path, bench, capsys):
     assert run(tmp_path / 'gpu', '--budget', '1e-9') == 3
     assert bench.calls == [] and '4 rows are not measured' in capsys.readouterr().err
     assert run(tmp_path / 'gpu') == 1 and len(bench.calls) == 4
@@ -106,7 +106,7 @@ def test_a_second_call_goes_on_with_what_is_missing(tmp_path, bench, capsys):
     assert rows_of(tmp_path / 'gpu')['bad']['state'] == 'done'
 
 
-def test_what_killed_the_process_is_not_started_again(tmp_path, bench):
+def test_a_row_that_killed_the_process_is_not_started_again(tmp_path, bench):
     with patch.object(bench, 'run', side_effect=SystemExit):  # Nothing is cleaned up.
         with pytest.raises(SystemExit):
             run(tmp_path / 'gpu')
@@ -117,7 +117,9 @@ def test_what_killed_the_process_is_not_started_again(tmp_path, bench):
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_what_was_stopped_is_measured_by_the_next_call(tmp_path, bench, capsys, number):
+def test_an_interrupted_row_is_measured_by_the_next_call(
+    tmp_path, bench, capsys, number
+):
     def stop(impl):
         if impl == 'bad':
             signal.raise_signal(number)
@@ -129,7 +131,7 @@ def test_what_was_stopped_is_measured_by_the_next_call(tmp_path, bench, capsys, 
     assert signal.getsignal(signal.SIGTERM) == before
     assert list(rows_of(tmp_path / 'gpu')) == ['good']
     last = capsys.readouterr().err.splitlines()[-1]
-    assert f'--out {tmp_path / "gpu"}, goes on' in last
+    assert f'run the same command with --out {tmp_path / "gpu"}' in last
     assert run(tmp_path / 'gpu') == 1
     assert bench.calls == ['bad', 'absent', 'wrong']
 
@@ -161,7 +163,7 @@ REPORT = {
         json.dumps({**REPORT, 'environment': None}),
     ],
 )
-def test_what_is_no_report_is_kept(tmp_path, bench, capsys, text):
+def test_a_file_that_is_not_a_report_is_kept(tmp_path, bench, capsys, text):
     path = tmp_path / 'gpu.json'
     path.write_text(text)
     assert run(tmp_path / 'gpu') == 2 and bench.calls == []
@@ -170,11 +172,11 @@ def test_what_is_no_report_is_kept(tmp_path, bench, capsys, text):
     assert path.read_text() == text and list(tmp_path.iterdir()) == [path]
 
 
-def test_a_page_of_another_is_kept(tmp_path, bench, capsys):
+def test_a_page_without_results_is_kept(tmp_path, bench, capsys):
     page = tmp_path / 'README.md'
     page.write_text('mine')
     assert run(tmp_path / 'README') == 2 and bench.calls == []
-    assert "take another '--out'" in capsys.readouterr().err
+    assert "use another '--out'" in capsys.readouterr().err
     assert page.read_text() == 'mine'
 
 
@@ -197,11 +199,11 @@ def test_a_place_that_cannot_be_written_is_refused(
         *(('--out', value) for value in ('', 'folder/')),
     ],
 )
-def test_wrong_words_are_refused(capsys, option, value):
+def test_wrong_arguments_are_refused(capsys, option, value):
     with pytest.raises(SystemExit) as stopped:
         gpu.main(['--dry', f'{option}={value}'])
     assert stopped.value.code == 2
-    assert f'argument {option}: {value!r} is no' in capsys.readouterr().err
+    assert f'argument {option}: {value!r} is not' in capsys.readouterr().err
 
 
 def test_names_of_results():
@@ -221,7 +223,7 @@ def test_results_of_another_machine_are_refused(tmp_path, bench, capsys):
     assert 'NVIDIA X' in capsys.readouterr().err
 
 
-def test_a_lost_device_takes_a_fresh_process(tmp_path, bench, monkeypatch):
+def test_after_a_lost_device_a_fresh_process_continues(tmp_path, bench, monkeypatch):
     words = []
 
     def execv(path, argv):
@@ -256,7 +258,7 @@ def test_sections_run_at_toy_size(tmp_path):
 
 
 @pytest.mark.parametrize('name', gpu.SECTIONS)
-def test_rows_have_names_of_their_own(name):
+def test_keys_of_rows_are_unique(name):
     keys = [
         entry.key
         for dry in (True, False)
@@ -267,7 +269,7 @@ def test_rows_have_names_of_their_own(name):
     assert {key[0] for key in keys} == {name}
 
 
-def test_the_tests_of_the_sample_are_there():
+def test_the_sampled_tests_exist():
     paths = [_gpu_checks.ROOT / name for name in _gpu_checks.TESTS]
     files = [file for path in paths for file in (path, *path.glob('test_*.py'))]
     found = ' '.join(dir(BackboneTests)) + ' '.join(
@@ -289,14 +291,14 @@ def test_the_tests_of_the_sample_are_there():
         (False, 1, '1 failed, 48 passed', False),
     ],
 )
-def test_tests_agree_where_some_pass(monkeypatch, dry, code, outcome, agrees):
+def test_tests_agree_only_if_some_pass(monkeypatch, dry, code, outcome, agrees):
     done = subprocess.CompletedProcess([], code, outcome, '')
     monkeypatch.setattr(_gpu_checks.subprocess, 'run', lambda *args, **kwargs: done)
     row = _gpu_checks._run_tests(Setting(torch.device('cpu'), dry))
     assert row.get('agrees') is agrees and row['outcome'] == outcome
 
 
-def test_goals_are_of_rows_that_there_are():
+def test_goals_belong_to_existing_rows():
     setting = Setting(CUDA, False)
     keys = {
         entry.key[1:] for entries in gpu.SECTIONS.values() for entry in entries(setting)
@@ -306,7 +308,7 @@ def test_goals_are_of_rows_that_there_are():
 
 @pytest.fixture
 def stub(monkeypatch):
-    """torch.cuda without a GPU: calls must fit its signatures."""
+    """A torch.cuda without a GPU, whose calls must match the real signatures."""
     event = create_autospec(torch.cuda.Event, instance=True)
     event.elapsed_time.return_value = 2.0
     values = {
@@ -343,7 +345,7 @@ def test_a_gpu_is_timed_by_its_events(stub):
 def test_a_long_call_is_not_repeated(stub, monkeypatch):
     monkeypatch.setattr(_gpu_measure, '_time_once', lambda step, device: step() or 9.0)
     calls = []
-    for warm in (True, False):  # The first call may compile: it does not count.
+    for warm in (True, False):  # The first call may compile, so it does not count.
         row = _gpu_measure.measure(lambda: calls.append(1), CUDA, warm=warm)
         assert row['seconds'] == 9 and row['calls'] == 1
     assert len(calls) == 1 + 2
@@ -421,7 +423,7 @@ def test_draws_come_from_the_cpu_in_order():
 
 
 def test_draws_reach_the_device():
-    """The meta device stands for a GPU, with which torch's own generator stays."""
+    """The meta device replaces a GPU: its draws use the generator of the CPU."""
     torch.manual_seed(3)
     with _gpu_checks.HostDraws():
         assert torch.rand(3, device='meta').device.type == 'meta'
@@ -431,7 +433,7 @@ def test_draws_reach_the_device():
     assert torch.equal(after, torch.rand(2))
 
 
-def test_nan_is_no_agreement():
+def test_nan_does_not_agree():
     assert _gpu_checks.verdict(float('nan'), 1.0)['agrees'] is False
     assert _gpu_checks._worst([0.1, float('nan'), 0.2]) != 0.2
     assert _gpu_checks._worst([0.1, 0.3, 0.2]) == 0.3
