@@ -18,8 +18,16 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    r"""Checkpoints that are on disk whole or not at all, whenever the process dies,
-    and that are read without running code."""
+    r"""Write checkpoints atomically: a process that dies leaves the whole file or none.
+    Reading one runs no code. :func:`~pyg_irllrec.training.fit` always uses it.
+
+    Example:
+        >>> from lightning.pytorch import Trainer
+        >>> from pyg_irllrec.training import AtomicCheckpointIO
+        >>> trainer = Trainer(plugins=[AtomicCheckpointIO()], logger=False)
+        >>> type(trainer.strategy.checkpoint_io).__name__
+        'AtomicCheckpointIO'
+    """
 
     def save_checkpoint(
         self,

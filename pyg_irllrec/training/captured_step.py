@@ -28,43 +28,52 @@ _MOST_CHANGES = 4
 
 
 class CapturedStep:
-    r"""A training step, forward, backward and optimizer, which a GPU replays as one
-    CUDA graph: a step is hundreds of small kernels, and launching them one by one takes
-    longer than running them.
+    r"""A training step (forward, backward and optimizer) that a GPU replays as one
+    CUDA graph. A step runs hundreds of small kernels, and launching them one by one
+    takes longer than running them.
 
-    .. code-block:: python
+    The step computes the same as the plain loop of :obj:`zero_grad`, :obj:`loss`,
+    :obj:`backward` and :obj:`optimizer.step`. It draws the same random numbers, from
+    torch's generator of the device, and updates the momentum teacher. It keeps no
+    gradients.
 
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-        step = CapturedStep(model, optimizer)
-        for triplets in loader:
-            loss = step(triplets)
+    For each batch shape, the first three steps run eagerly, and then the step is
+    captured. It is captured again when the model, the optimizer or one of their
+    settings has changed, such as the learning rate of an epoch. Make a setting that
+    changes at every step a tensor on the device.
 
-    It trains as the plain loop does, :obj:`zero_grad`, :obj:`loss`, :obj:`backward` and
-    :obj:`optimizer.step`: with the same draws, which follow torch's generator of the
-    device, and a step of the momentum teacher. The first three steps of each shape of
-    batches run eagerly, then it is captured. It is captured anew where the model, the
-    optimizer or a setting of it has changed, such as the learning rate of an epoch; one
-    that changes at every step should be a tensor on the device. Gradients are not kept.
+    Batches of whole users differ in size. Given their :obj:`loader`, the step pads them
+    to one size with triplets of weight zero. A loss that ranks all items, such as
+    :class:`~pyg_irllrec.nn.SoftmaxLoss`, then reads a fixed number of users.
 
-    Batches of whole users differ in size. With their :obj:`loader` they are filled up
-    to one size by triplets that count nothing, and a loss that ranks all items, as
-    :class:`~pyg_irllrec.nn.SoftmaxLoss`, takes their users in a matrix of one height.
-
-    What cannot be captured runs eagerly, after one warning with the cause: a model that
-    waits for the device or computes on the CPU, or an earlier loss of which is still
-    referenced; an optimizer that counts its steps on the CPU; batches of more than four
-    shapes. On a CPU it is the plain loop.
+    A step that cannot be captured runs eagerly, after one warning with the cause. These
+    are a model that waits for the device or computes on the CPU, a loss of an earlier
+    step that is still referenced, an optimizer that counts its steps on the CPU, and
+    more than four batch shapes. On a CPU, all steps run eagerly.
 
     Args:
         model (Recommender): The model.
         optimizer (torch.optim.Optimizer): The optimizer of its weights, fused or
-            capturable, as :obj:`torch.optim.Adam(weights, fused=True)`.
-        loader (TripletLoader, optional): What batches are drawn from, needed where they
-            are of whole users. It is the very one that is iterated over, not a copy.
-            (default: :obj:`None`)
+            capturable, such as :obj:`torch.optim.Adam(weights, fused=True)`.
+        loader (TripletLoader, optional): The loader that you iterate over, not a copy
+            of it. It is needed for batches of whole users. (default: :obj:`None`)
 
     Raises:
-        ValueError: If the optimizer holds no weight of the model.
+        ValueError: If the optimizer has no weight of the model.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.training import CapturedStep, InteractionDataModule
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> model = build_model(data)
+        >>> optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+        >>> step = CapturedStep(model, optimizer)
+        >>> for triplets in InteractionDataModule(data).train_dataloader():
+        ...     loss = step(triplets)
+        >>> sorted(loss.terms)
+        ['l2', 'ranking']
     """
 
     def __init__(

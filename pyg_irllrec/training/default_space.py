@@ -10,8 +10,8 @@ Choices = Union[
     tuple[float, float, str],
     list[Union[float, str, bool, None]],
 ]
-"""What an argument may be: from a low to a high number, on a logarithmic scale with
-:obj:`"log"`, or one of a list."""
+"""The values that an argument may have. They are a range from a low to a high number,
+on a logarithmic scale if it ends with :obj:`"log"`, or a list."""
 
 Space = dict[str, Choices]
 
@@ -21,40 +21,41 @@ GRAPH_SPACE: Space = {
     'backbone.num_layers': (1, 3),
     'data.batch_size': [1024, 4096],
 }
-"""Of every backbone."""
+"""The space of every backbone."""
 
 SOFTMAX_SPACE: Space = {'ranking.temperature': (0.05, 0.3, 'log')}
-"""Of the softmax as ranking loss."""
+"""The space of :class:`~pyg_irllrec.nn.SoftmaxLoss`."""
 
 CONTRAST_SPACE: Space = {'backbone.contrast_weight': (1e-3, 0.5, 'log')}
-"""Of backbones with a contrastive loss."""
+"""The space of backbones with a contrastive loss."""
 
 PROFILE_SPACE: Space = {
     'loss.profile_weight': (1e-3, 1.0, 'log'),
     'loss.profile_temperature': (0.1, 1.0, 'log'),
 }
-"""Of every alignment with profiles."""
+"""The space of alignments with profiles."""
 
 INTENT_SPACE: Space = {'loss.intent_weight': (1e-4, 1.0, 'log')}
-"""Of every alignment with intents."""
+"""The space of alignments with intents."""
 
 FULL_SPACE: Space = {
     'loss.translation_weight': (1e-5, 1e-1, 'log'),
     'loss.matching_weight': (1e-5, 1e-1, 'log'),
 }
-"""Of the alignment of IRLLRec."""
+"""The space of the alignment of IRLLRec."""
 
 RECONSTRUCTION_SPACE: Space = {
     'model.weight': (1e-3, 1.0, 'log'),
     'model.temperature': (0.1, 1.0, 'log'),
 }
-"""Of the reconstruction of masked texts."""
+"""The space of the reconstruction of masked texts."""
 
 
 def default_space(backbone: str = 'lightgcn', alignment: str = 'auto') -> Space:
-    r"""What is worth tuning of a backbone and an alignment, with ranges that hold the
-    presets: a space for :func:`~pyg_irllrec.training.tune`. Of :obj:`"auto"`, the size
-    of batches follows from that of the data and is left alone.
+    r"""Return the hyper-parameters of a backbone and an alignment that are worth
+    tuning, as a space for :func:`~pyg_irllrec.training.tune`. The ranges include the
+    values of the presets. The space of :obj:`"auto"` has no batch size, because the
+    preset derives it from the size of the data.
 
     Args:
         backbone (str): A key of :obj:`~pyg_irllrec.presets.BACKBONES`.
@@ -64,6 +65,12 @@ def default_space(backbone: str = 'lightgcn', alignment: str = 'auto') -> Space:
 
     Raises:
         ValueError: If a name is unknown.
+
+    Example:
+        >>> from pyg_irllrec.training import default_space
+        >>> space = default_space('lightgcn', 'auto')
+        >>> space['fit.lr'], space['backbone.num_layers']
+        ((0.0005, 0.01, 'log'), (1, 3))
     """
     check_choice('backbone', backbone, tuple(BACKBONES))
     check_choice('alignment', alignment, ALIGNMENTS)

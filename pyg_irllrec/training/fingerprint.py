@@ -46,22 +46,37 @@ _SETTINGS = {
 def fingerprint(
     model: Recommender, data: Optional[InteractionDataModule] = None
 ) -> dict[str, Any]:
-    r"""What a run is made from, in values that are short and that JSON has:
-    :obj:`train`, :obj:`val` and :obj:`test` (hashes of the interactions, in any order),
-    :obj:`nodes` (hashes of the ids and the texts of nodes), :obj:`batch_size`,
-    :obj:`batch_by` and :obj:`data_seed`; :obj:`graph` (a hash of the edges that the
-    model propagates on), :obj:`edge_weight` and the texts of the model by name, such as
-    :obj:`profile` and :obj:`intent` (numbers that stay alike under rounding);
-    :obj:`dtype`, :obj:`model` (the class and the settings of every part), and
-    :obj:`version` (of this package). It takes one pass over each.
+    r"""Return a short description of the model and the data of a run, in JSON types.
+    It identifies a run when it is resumed, and a model when weights are loaded. One
+    pass over the data and the model computes it.
+
+    - :obj:`train`, :obj:`val` and :obj:`test` are hashes of the interactions, which do
+      not depend on their order. :obj:`nodes` has hashes of the ids and the texts of
+      nodes.
+    - :obj:`batch_size`, :obj:`batch_by` and :obj:`data_seed` are those of the data
+      module, with the sampling of :class:`~pyg_irllrec.training.SampledDataModule`.
+    - :obj:`graph` is a hash of the edges that the model propagates on.
+    - :obj:`edge_weight` and the texts of the model by name, such as :obj:`profile` and
+      :obj:`intent`, are a few numbers each, which are compared up to rounding.
+    - :obj:`model` has the class and the settings of every part of the model,
+      :obj:`dtype` the types of its weights, and :obj:`version` is that of this package.
 
     Args:
         model (Recommender): The model.
-        data (InteractionDataModule, optional): What it is trained and tested on.
+        data (InteractionDataModule, optional): The interactions to train and test on.
             (default: :obj:`None`)
 
     Raises:
-        ValueError: If they are something else.
+        ValueError: If an argument has another type.
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.training import InteractionDataModule, fingerprint
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> found = fingerprint(build_model(data), InteractionDataModule(data))
+        >>> found['batch_size'], found['model']['backbone.num_layers']
+        (4096, '2')
     """
     check_instance('model', model, Recommender)
     package = sys.modules[__name__.partition('.')[0]]

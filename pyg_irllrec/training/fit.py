@@ -58,13 +58,13 @@ from pyg_irllrec.utils.trained_nodes import remember_nodes
 from pyg_irllrec.utils.warn_caller import warn_caller
 
 PRECISIONS = ('32-true', 'tf32', 'bf16-mixed', '64-true')
-"""Those of Lightning that are tested here, and TensorFloat-32."""
+"""TensorFloat-32 and the precisions of Lightning that are tested here."""
 
 _ONE_AT_A_TIME = threading.RLock()
-"""Training seeds torch's generator, of which a process has one."""
+"""Training seeds torch's generator, which all threads of a process share."""
 
 _TRAINED: WeakKeyDictionary[Recommender, int] = WeakKeyDictionary()
-"""The models that were trained here, with the changes of their weights until then."""
+"""The models that :func:`fit` has trained, with :func:`_count_changes` after that."""
 
 
 def fit(
@@ -89,98 +89,111 @@ def fit(
     resume: bool = False,
     progress: bool = True,
 ) -> FitResult:
-    r"""Train a model by the authors' protocol and test its best checkpoint:
-    validate every :obj:`check_every` epochs, stop after :obj:`patience` checks
-    without a better Recall at the largest cut-off. The model ends with the best
-    weights, on the device it was trained on, and torch's generator as it was. Where it
-    has companions, their weights are then chosen on validation
+    r"""Train a model by the authors' protocol and test its best checkpoint. Validate
+    every :obj:`check_every` epochs, and stop after :obj:`patience` checks without a
+    better Recall at the largest cut-off.
+
+    Afterwards, the model has the best weights and is on the device of the training, and
+    torch's generator is in its earlier state. If the model has companions, their
+    weights are then chosen on validation
     (:meth:`~pyg_irllrec.nn.Recommender.calibrate`) and saved in :obj:`best.ckpt`, and
-    the test is one of the blend; without validation they stay as they are, and a
-    warning states it where companions have none.
+    the test measures the blend. Without validation, the weights of companions do not
+    change; if there are none yet, a warning is issued.
 
-    Where nothing is held out for validation, it trains for all :obj:`epochs`, and the
-    last weights are the best: choose them by a run with validation.
+    Without validation interactions, the model is trained for all :obj:`epochs`, and the
+    last weights are the best ones. Find the right number in a run with validation.
 
-    Files under :obj:`out`: :obj:`best.ckpt`, :obj:`last.ckpt` (after every epoch),
-    :obj:`history.csv` and :obj:`metrics.json`, each written whole or not at all. They
-    hold the :func:`~pyg_irllrec.training.fingerprint` of the model and the data, with
-    which alone the run is resumed. A second run, in whatever process or thread, is
-    refused while this one is using :obj:`out`. Runs in several threads are trained one
-    after the other, as torch's generator is one for all.
+    The files under :obj:`out` are :obj:`best.ckpt`, :obj:`last.ckpt` (written after
+    every epoch), :obj:`history.csv` and :obj:`metrics.json`. Each is written whole or
+    not at all. They contain the :func:`~pyg_irllrec.training.fingerprint` of the model
+    and the data, and a run is resumed only with equal ones. While a run is using
+    :obj:`out`, a second run in any process or thread raises an error. Several threads
+    train one after the other, because they share torch's generator.
 
-    It goes on from the weights that the model has. Where they are those of an earlier
-    call, a warning states it.
+    Training starts from the current weights of the model. If they are those of an
+    earlier call, a warning is issued.
 
     Args:
         model (Recommender): The model.
         data (InteractionDataModule): The interactions.
         out (str or pathlib.Path): The folder of the run. It need not exist.
-        epochs (int): The most epochs. (default: :obj:`1000`)
+        epochs (int): The maximum number of epochs. (default: :obj:`1000`)
         lr (float): The learning rate. (default: :obj:`1e-3`)
-        check_every (int): Epochs between validations. (default: :obj:`3`)
-        patience (int): Checks without a gain before it stops.
-            (default: :obj:`5`)
+        check_every (int): The number of epochs between validations.
+            (default: :obj:`3`)
+        patience (int): The number of validations without improvement after which
+            training stops. (default: :obj:`5`)
         average (float): The decay of an exponential moving average of the weights, such
-            as 0.99, taken after every step. It is validated, saved and tested in place
-            of the weights, beside which it takes the memory of a second model with its
-            graph and texts; 0 takes none. It needs Lightning 2.6.
+            as 0.99, updated after every step, or 0 for no average. The average is
+            validated, saved and tested instead of the weights. It takes the memory of a
+            second model, with its graph and texts, and needs Lightning 2.6.
             (default: :obj:`0.0`)
         ks (sequence of int, optional): The cut-offs. (default: :obj:`None`, those of
             :func:`~pyg_irllrec.training.fitting_cutoffs`)
-        seed (int): The seed of the draws that the model makes in training. Those of
-            batches and negatives have that of
+        seed (int): The seed of the random numbers that the model draws in training.
+            Batches and negatives have the seed of
             :class:`~pyg_irllrec.training.InteractionDataModule`.
             (default: :obj:`0`)
         device (str or torch.device): :obj:`"auto"`, :obj:`"cpu"`, :obj:`"cuda"` or
             :obj:`"cuda:N"`. (default: :obj:`"auto"`)
-        devices (int): The number of devices of this machine, with a process for each.
-            Any number of processes trains alike, up to the order of sums: all draw the
-            same batches, and each computes a share of the loss, see
-            :class:`~pyg_irllrec.distributed.DistributedLoss`. A run goes on with
+        devices (int): The number of devices of this machine, with one process per
+            device. Results do not depend on it, up to the order of sums: all processes
+            draw the same batches, and each computes a share of the loss, see
+            :class:`~pyg_irllrec.distributed.DistributedLoss`. A run can be resumed with
             another number. (default: :obj:`1`)
         strategy (str or DDPStrategy): How several processes are started and
-            synchronised. :obj:`"ddp"` runs the script once more for each, unless
-            :obj:`torchrun` has started them; a strategy of Lightning may choose its
-            backend or timeout. The files of the run are written by the first one; what
-            follows in the script runs in all of them. (default: :obj:`"ddp"`)
-        precision (str): Weights are :obj:`float32` but for :obj:`"64-true"`.
-            (default: :obj:`"32-true"`)
+            synchronised. :obj:`"ddp"` runs the script again for each of them, unless
+            :obj:`torchrun` has started them. Pass a strategy of Lightning to choose a
+            backend or a timeout. The first process writes the files of the run. All of
+            them run the rest of the script. (default: :obj:`"ddp"`)
+        precision (str): The precision of the training. Weights are :obj:`float32`,
+            except for :obj:`"64-true"`. (default: :obj:`"32-true"`)
 
-            - :obj:`"32-true"` computes in :obj:`float32`, products of matrices with
-              the precision that torch is set to.
-            - :obj:`"tf32"` lets products of matrices round their factors to
-              TensorFloat-32 (10 bits of mantissa) on a GPU, while it trains, by torch's
-              matmul precision :obj:`"high"`. On most CPUs it changes nothing.
-            - :obj:`"bf16-mixed"` runs text towers in :obj:`bfloat16` (7 bits); losses
-              and propagation stay in :obj:`float32`.
+            - :obj:`"32-true"` computes in :obj:`float32`, with torch's current
+              precision of matrix products.
+            - :obj:`"tf32"` rounds the factors of matrix products on a GPU to
+              TensorFloat-32 (10 bits of mantissa) during training, by torch's matmul
+              precision :obj:`"high"`. On most CPUs it has no effect.
+            - :obj:`"bf16-mixed"` runs text towers in :obj:`bfloat16` (7 bits of
+              mantissa). Losses and propagation stay in :obj:`float32`.
             - :obj:`"64-true"` computes in :obj:`float64`.
-        capture (bool): Whether a step on a GPU is one CUDA graph, see
-            :class:`~pyg_irllrec.training.CapturedStep`: the same losses, sooner. What
-            cannot be captured runs as it would without, after a warning with the cause.
-            A run with it can resume one without, and the other way round.
-            (default: :obj:`True`)
-        callbacks (sequence of Callback, optional): Callbacks of Lightning that run
-            beside those of the protocol. The state of each is saved in
-            :obj:`last.ckpt`, in tensors and plain values, and restored by
-            :obj:`resume=True`, which takes callbacks of the same kinds. One that saves
+        capture (bool): Whether to run a step on a GPU as one CUDA graph, which is
+            faster and gives the same losses, see
+            :class:`~pyg_irllrec.training.CapturedStep`. A step that cannot be captured
+            runs eagerly, after a warning with the cause. A run can be resumed with or
+            without it. (default: :obj:`True`)
+        callbacks (sequence of Callback, optional): Callbacks of Lightning to run in
+            addition to those of the protocol. Their states are saved in
+            :obj:`last.ckpt`, as tensors and plain values. :obj:`resume=True` restores
+            them and needs callbacks of the same types. A callback that saves
             checkpoints needs a folder of its own. (default: :obj:`None`)
         logger (str or Logger, optional): :obj:`"csv"` or :obj:`"tensorboard"`, which
-            write to folders of these names under :obj:`out`, or a logger of Lightning.
-            It gets the loss of steps, the means of the loss terms (:obj:`train/`), the
-            validation metrics (:obj:`val/`) and those of the test.
+            write to a folder of that name under :obj:`out`, or a logger of Lightning.
+            It logs the loss of each step, the mean loss terms (:obj:`train/`), the
+            validation metrics (:obj:`val/`) and the test metrics (:obj:`test/`).
             (default: :obj:`None`)
-        resume (bool): Whether to go on from :obj:`last.ckpt`.
+        resume (bool): Whether to continue from :obj:`last.ckpt`.
             (default: :obj:`False`)
         progress (bool): Whether to show progress bars. (default: :obj:`True`)
 
     Raises:
         FileNotFoundError: If there is nothing to resume.
-        ValueError: If an argument is out of range, :obj:`out` holds a run that is not
-            to be resumed, the checkpoint is damaged, or of another model, other data or
-            other settings, or the model's graph holds all that is held out. Where it
-            holds a part, a warning counts it.
-        OSError: If another run is using :obj:`out`, or a file cannot be written. What
-            was written before is whole: go on with :obj:`resume=True`.
+        ValueError: If an argument is out of range, if :obj:`out` holds a run and
+            :obj:`resume` is :obj:`False`, if the checkpoint is damaged or has another
+            model, other data or other settings, or if the graph of the model has all
+            held-out interactions. If it has some of them, a warning gives their number.
+        OSError: If another run is using :obj:`out`, or a file cannot be written. Files
+            that were written before are intact: continue with :obj:`resume=True`.
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.training import InteractionDataModule, fit
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> model, module = build_model(data), InteractionDataModule(data)
+        >>> result = fit(model, module, 'runs/first', epochs=2, progress=False)
+        >>> sorted(result.test)
+        ['ndcg@10', 'ndcg@5', 'recall@10', 'recall@5']
     """
     check_model(model)
     check_data(data)
@@ -190,7 +203,7 @@ def fit(
     check_count('epochs', epochs)
     check_count('check_every', check_every)
     check_count('patience', patience)
-    # Checkpoints hold plain types, no numbers of NumPy.
+    # A checkpoint must not have numbers of NumPy: it is read back as plain types.
     epochs, check_every, patience = int(epochs), int(check_every), int(patience)
     check_fraction('average', average)
     check_choice('precision', precision, PRECISIONS)
@@ -208,8 +221,8 @@ def fit(
         data.check_model(model, devices)
     check_graph(model, data)
     if ks is not None and data.val_items is None and data.test_items is None:
-        ks = fitting_cutoffs(model.num_items, ks)  # There is nothing to rank.
-    capture = capture and devices == 1  # Several exchange gradients in a step.
+        ks = fitting_cutoffs(model.num_items, ks)  # Nothing is ranked.
+    capture = capture and devices == 1  # Several devices exchange gradients in a step.
     lit = LitRecommender(model, lr=lr, ks=ks, seed=seed, capture=capture)
     lit.settings |= {
         'check_every': check_every,
@@ -239,7 +252,7 @@ def fit(
                 callbacks=callbacks,
                 plugins=[AtomicCheckpointIO()],
                 logger=log or False,
-                default_root_dir=out,  # Where a user's ModelCheckpoint writes.
+                default_root_dir=out,  # A user's ModelCheckpoint writes there.
                 enable_progress_bar=progress,
                 enable_model_summary=False,
             )
@@ -255,7 +268,7 @@ def _place(
     strategy: Union[str, DDPStrategy],
     precision: str,
 ) -> dict[str, Any]:
-    r"""Where a trainer computes, and how exactly."""
+    r"""Return the arguments of a trainer for its devices and its precision."""
     on_gpu = target.type == 'cuda'
     place: dict[str, Any] = {
         'accelerator': 'gpu' if on_gpu else 'cpu',
@@ -274,7 +287,7 @@ def _train(
     resume: bool,
     progress: bool,
 ) -> FitResult:
-    r"""The run, in a folder that is checked and kept to it."""
+    r"""Train, calibrate and test in a folder that is checked and locked."""
     last, best = out / 'last.ckpt', out / 'best.ckpt'
     validates, tests = data.val_items is not None, data.test_items is not None
     target = trainer.strategy.root_device
@@ -285,11 +298,11 @@ def _train(
         try:
             with matmul_precision(lit.settings['precision']):
                 trainer.fit(lit, data, ckpt_path=last if resume else None)
-        except SystemExit:  # What Lightning makes of a KeyboardInterrupt.
+        except SystemExit:  # Lightning replaces a KeyboardInterrupt by it.
             if trainer.interrupted:
                 raise KeyboardInterrupt from None
             raise
-        history = lit.history  # The best checkpoint holds an earlier one.
+        history = lit.history
         if not validates and trainer.is_global_zero:
             io = AtomicCheckpointIO()
             io.save_checkpoint(io.load_checkpoint(last), best)
@@ -301,8 +314,8 @@ def _train(
             if trainer.is_global_zero:
                 _save_calibrated(calibrated, best)
         if tests:
-            # Given the checkpoint, it would load the weights that were averaged, and
-            # not their average.
+            # With ckpt_path, Lightning would restore the current weights instead of
+            # their average.
             trainer.test(lit, data, verbose=False)
 
     lit.model.to(target)
@@ -311,7 +324,7 @@ def _train(
     seconds, memory = 0.0, peak_memory_mb(target)
     if lit.step_seconds:
         seconds = statistics.median(lit.step_seconds)
-    elif resume:  # There was nothing left to do.
+    elif resume:  # No step was left to train.
         seconds, memory = recorded_cost(out) or (seconds, memory)
     return FitResult(
         test={
@@ -328,7 +341,7 @@ def _train(
 
 
 def _save_calibrated(model: Recommender, best: Path) -> None:
-    r"""Add to the best weights how they are blended with companions."""
+    r"""Add the weights of companions to the best checkpoint."""
     io = AtomicCheckpointIO()
     checkpoint = io.load_checkpoint(best)
     for name, value in model.state_dict().items():
@@ -337,24 +350,24 @@ def _save_calibrated(model: Recommender, best: Path) -> None:
 
 
 def _count_changes(model: Recommender) -> int:
-    r"""A number that goes up when weights are drawn anew, or loaded."""
+    r"""Return a number that increases when weights are drawn again, or loaded."""
     return sum(weight._version for weight in model.parameters())
 
 
 def _warn_of_trained(model: Recommender) -> None:
     if _TRAINED.get(model) == _count_changes(model):
         warn_caller(
-            "'model' has been trained by fit() and goes on from its weights: build "
-            'another one, or draw them anew with model.reset_parameters(), for a new '
-            'run'
+            "'model' has been trained by fit(), and training continues from its "
+            'weights: for a new run, build a new model or draw new weights with '
+            'model.reset_parameters()'
         )
 
 
 def _warn_of_companions(model: Recommender, data: InteractionDataModule) -> None:
     if model.needs_calibration and data.val_items is None and not model.blends:
         warn_caller(
-            "the companions of 'model' have no weight, and nothing is held out to "
-            'choose one: take those of a model that was fitted with validation, '
-            'model.blend_weight.copy_(other.blend_weight) and '
+            "the companions of 'model' have no weights, and there are no validation "
+            'interactions to choose them on: copy those of a model that was trained '
+            'with validation, model.blend_weight.copy_(other.blend_weight) and '
             'model.companions.load_state_dict(other.companions.state_dict())'
         )

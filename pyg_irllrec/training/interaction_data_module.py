@@ -37,73 +37,80 @@ from pyg_irllrec.utils.warn_caller import warn_caller
 
 
 class InteractionDataModule(LightningDataModule):
-    r"""Triplets to train on, and users to rank items for in validation and test.
-    Training items are masked in both; validation items are not masked in the test,
-    as in the authors' protocol.
+    r"""The data module that samples triplets for training and ranks all items for the
+    users of validation and test. Both rankings mask the training items. As in the
+    authors' protocol, the test does not mask validation items.
 
-    Interactions may be split in any of these ways:
+    The interactions can be split in any of these ways:
 
     - :obj:`val_edge_label_index` and :obj:`test_edge_label_index` beside
-      :obj:`edge_index`, as :class:`~pyg_irllrec.transforms.SplitInteractions` makes
-      them;
-    - a test set alone, :obj:`edge_label_index`, as
+      :obj:`edge_index`, as :class:`~pyg_irllrec.transforms.SplitInteractions` returns
+      them.
+    - Only a test set, :obj:`edge_label_index`, as in
       :class:`~torch_geometric.datasets.AmazonBook` and
-      :class:`~torch_geometric.datasets.MovieLens100K` have it: there is no validation
-      then, unless :class:`~pyg_irllrec.transforms.SplitInteractions` with
-      :obj:`test=0` takes it out of :obj:`edge_index`;
-    - the three graphs that :class:`~torch_geometric.transforms.RandomLinkSplit` makes.
-      The first one's :obj:`edge_index` and positive edges are trained on (those that
-      :obj:`disjoint_train_ratio` took out of :obj:`edge_index` too), the positive
-      edges of the others are held out.
+      :class:`~torch_geometric.datasets.MovieLens100K`. There is no validation unless
+      :class:`~pyg_irllrec.transforms.SplitInteractions` with :obj:`test=0` takes it
+      from :obj:`edge_index`.
+    - The three graphs of :class:`~torch_geometric.transforms.RandomLinkSplit`. The
+      model is trained on the :obj:`edge_index` and the positive edges of the first
+      graph, including those that :obj:`disjoint_train_ratio` took out of
+      :obj:`edge_index`. The positive edges of the other graphs are held out.
 
-    Where :obj:`edge_label` is 0 or 1, edges labelled 1 are positive. Other labels are
-    ratings, and all edges count but the negative ones that
-    :class:`~torch_geometric.transforms.RandomLinkSplit` appends, labelled 0. Negative
-    edges are left out: negatives are sampled anew in every epoch, and all items are
-    ranked.
+    If :obj:`edge_label` is 0 or 1, edges with label 1 are positive. Other labels are
+    ratings, and all edges are positive except those with label 0, which
+    :class:`~torch_geometric.transforms.RandomLinkSplit` appends. Negative edges are not
+    used, because every epoch samples new negatives and the evaluation ranks all items.
 
-    Among several processes all draw the same batches of triplets, of which each
-    computes a share, see :class:`~pyg_irllrec.distributed.DistributedLoss`, and each
-    ranks items for its share of users.
+    With several processes, all draw the same batches of triplets, and each computes a
+    share of the loss, see :class:`~pyg_irllrec.distributed.DistributedLoss`. Each ranks
+    items for its share of users.
 
-    A trainer on a GPU finds the interactions there: each split is sent once, when it is
-    first read, and let go of when the run ends. Batches are drawn there too, but
-    for a model with :obj:`text_storage="host"`: then they are drawn on the host and
-    sent a batch ahead, with the rows of texts that they read.
+    With a trainer on a GPU, each split is copied to the GPU when it is first used and
+    freed when the run ends. Batches are drawn on the GPU. The exception is a model with
+    :obj:`text_storage="host"`: its batches are drawn on the host and sent one batch
+    ahead, with the rows of texts that they need.
 
     Args:
-        data (HeteroData): The graph. With :obj:`val_data` or :obj:`test_data` it is the
-            training part: its positive labelled edges are trained on. Alone, its
-            labelled edges are a test set and never trained on.
+        data (HeteroData): The graph. With :obj:`val_data` or :obj:`test_data`, it is
+            the training part, and the model is trained on its positive labelled edges,
+            too. Without them, its labelled edges are a test set.
         val_data (HeteroData, optional): The validation part, whose positive labelled
             edges are held out. (default: :obj:`None`)
-        test_data (HeteroData, optional): The test part, likewise.
-            (default: :obj:`None`)
+        test_data (HeteroData, optional): The test part, whose positive labelled edges
+            are held out. (default: :obj:`None`)
         edge_type (tuple, optional): The type of the interactions.
             (default: :obj:`None`, found by
             :func:`~pyg_irllrec.utils.find_interaction_types`)
         rev_edge_type (tuple, optional): The type of the same interactions in reverse.
-            (default: :obj:`None`, found likewise)
+            (default: :obj:`None`, found in the same way)
         unsplit (bool): Whether to train on all interactions of a graph that is not
-            split, with nothing held out: a model for production.
-            (default: :obj:`False`)
+            split, to get a model for production. (default: :obj:`False`)
         batch_size (int): The number of triplets per batch. (default: :obj:`4096`)
-        batch_by (str): :obj:`"interaction"` or :obj:`"user"`, what is shuffled into
-            batches, see :class:`~pyg_irllrec.training.TripletLoader`.
+        batch_by (str): The unit that is shuffled into batches, :obj:`"interaction"` or
+            :obj:`"user"`, see :class:`~pyg_irllrec.training.TripletLoader`.
             (default: :obj:`"interaction"`)
-        eval_batch_size (int, optional): How many users are ranked at once.
+        eval_batch_size (int, optional): The number of users to rank items for at once.
             (default: :obj:`None`, that of :class:`~pyg_irllrec.training.RankingLoader`)
         seed (int): The seed of shuffling and negatives. (default: :obj:`0`)
 
     Attributes:
         train_items (UserItems): The training interactions.
-        val_items (UserItems, optional): Those held out for validation, if any.
-        test_items (UserItems, optional): Those held out for the test, if any.
+        val_items (UserItems, optional): The validation interactions, if any.
+        test_items (UserItems, optional): The test interactions, if any.
 
     Raises:
         ValueError: If interactions are not found or not split, ids are out of range, a
-            split is empty, or all that a split holds out is trained on or held out by
-            the other too. Where a part is, a warning counts it.
+            split is empty, or all interactions of a held-out split are also in the
+            training part or in the other held-out split. If only some are, a warning
+            gives their number.
+
+    Example:
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.training import InteractionDataModule
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> InteractionDataModule(data)
+        InteractionDataModule(num_users=12, num_items=10, num_train=32, num_val=14,
+        num_test=14)
     """
 
     def __init__(
@@ -162,20 +169,21 @@ class InteractionDataModule(LightningDataModule):
 
     @cached_property
     def node_hashes(self) -> dict[str, str]:
-        r"""Hashes of the ids and the texts of nodes, see
+        r"""The hashes of the ids and the texts of nodes, see
         :func:`~pyg_irllrec.utils.trained_nodes.hash_nodes`."""
         return hash_nodes(self._graph, self._sides)
 
     @property
     def sampling(self) -> dict[str, Any]:
-        r"""How the graph of a batch is sampled. Empty, as it is not."""
+        r"""The options of graph sampling. Empty, because the full graph is used."""
         return {}
 
     def setup(self, stage: str) -> None:
-        r"""Look at how several processes train.
+        r"""Check the strategy of the trainer.
 
         Raises:
-            ValueError: If they do not hold the whole model each.
+            ValueError: If there are several processes without a copy of the whole model
+                each.
         """
         trainer = self.trainer
         if (
@@ -186,15 +194,15 @@ class InteractionDataModule(LightningDataModule):
         ):
             raise ValueError(
                 "'strategy' of the Trainer must be 'ddp' for several devices, got "
-                f'{type(trainer.strategy).__name__}: each holds the whole model'
+                f'{type(trainer.strategy).__name__}: each device needs the whole model'
             )
 
     def teardown(self, stage: str) -> None:
-        r"""Let go of what lies on a GPU."""
+        r"""Free the interactions on a GPU."""
         self._sent = {}
 
     def train_dataloader(self) -> TripletLoader:
-        r"""Triplets of shape :math:`(3, B)`."""
+        r"""Return a loader of triplets of shape :math:`(3, B)`."""
         if self.trainer is None or not self._is_on_gpu():
             return self._train
         model = getattr(self.trainer.lightning_module, 'model', None)
@@ -203,11 +211,13 @@ class InteractionDataModule(LightningDataModule):
         return self._train._with(self._send('train', self.train_items))
 
     def val_dataloader(self) -> Union[RankingLoader, list[RankingLoader]]:
-        r"""Users with validation items; an empty list without validation."""
+        r"""Return a loader of the users with validation items, or an empty list without
+        validation."""
         return self._ranking_loader('val', self.val_items)
 
     def test_dataloader(self) -> Union[RankingLoader, list[RankingLoader]]:
-        r"""Users with test items; an empty list without a test."""
+        r"""Return a loader of the users with test items, or an empty list without a
+        test."""
         return self._ranking_loader('test', self.test_items)
 
     def _ranking_loader(
@@ -224,7 +234,7 @@ class InteractionDataModule(LightningDataModule):
         return loader._with(self._send(name, held), train)
 
     def _is_on_gpu(self) -> bool:
-        # Other accelerators lack the generators, or the types, of draws.
+        # Other accelerators lack the generators, or the dtypes, to draw batches.
         return self.trainer is not None and self._device().type == 'cuda'
 
     def _device(self) -> torch.device:
@@ -248,14 +258,14 @@ class InteractionDataModule(LightningDataModule):
         )
 
     def __str__(self) -> str:
-        # Lightning's own looks for the datasets of loaders.
+        # That of Lightning needs loaders with datasets.
         return repr(self)
 
 
 def _held_out(
     data: HeteroData, edge_type: EdgeType, unsplit: bool
 ) -> dict[str, Tensor]:
-    r"""What one graph holds out, by name."""
+    r"""Return the held-out interactions of a single graph by name."""
     store = edge_store(data, edge_type)
     layout = split_layout(store)
     if layout is SplitLayout.TRAINING_PART:
@@ -265,8 +275,8 @@ def _held_out(
         )
     if unsplit and layout is not SplitLayout.UNSPLIT:
         raise ValueError(
-            f"'unsplit' must be False, as 'data' holds {layout.value}: take the data "
-            'of before the split to train on all interactions'
+            f"'unsplit' must be False, because 'data' holds {layout.value}: to train "
+            'on all interactions, pass the data from before the split'
         )
     if layout is SplitLayout.UNSPLIT:
         if unsplit:
@@ -286,11 +296,11 @@ def _held_out(
 
 
 def _training_part(data: HeteroData, edge_type: EdgeType) -> Tensor:
-    r"""The interactions that the first part of :obj:`RandomLinkSplit` trains on."""
+    r"""Return the training interactions of :obj:`RandomLinkSplit`."""
     store = edge_store(data, edge_type)
     if any(key in store for key in HELD_OUT_KEYS):
         raise ValueError(
-            f"'data' holds {SplitLayout.HELD_OUT.value}: it goes without 'val_data' "
+            f"'data' holds {SplitLayout.HELD_OUT.value}: pass it without 'val_data' "
             "and 'test_data'"
         )
     edge_index = read_edges(store)
@@ -302,7 +312,7 @@ def _training_part(data: HeteroData, edge_type: EdgeType) -> Tensor:
 def _held_out_part(
     name: str, data: HeteroData, edge_type: EdgeType, size: tuple[int, int]
 ) -> Tensor:
-    r"""The held-out interactions of a part of :obj:`RandomLinkSplit`."""
+    r"""Return the held-out interactions of a part of :obj:`RandomLinkSplit`."""
     check_hetero(data, f"'{name}'")
     store = edge_store(data, edge_type)
     if not any(key in store for key in LABEL_KEYS):
@@ -311,7 +321,7 @@ def _held_out_part(
         ]
         raise ValueError(
             f"'{name}' must hold the held-out interactions of {edge_type}, "
-            "'edge_label_index' or 'pos_edge_label_index', as RandomLinkSplit makes "
+            "'edge_label_index' or 'pos_edge_label_index', as RandomLinkSplit names "
             "them with its default, key='edge_label', got "
             f'{", ".join(map(repr, others)) or "neither"}'
         )
@@ -341,8 +351,8 @@ def _check_interactions(
 
 
 def _check_held_out(items: dict[str, UserItems], places: dict[str, str]) -> None:
-    r"""Look for interactions that two splits hold. Those of a split that are trained
-    on in part are counted by its :class:`RankingLoader`."""
+    r"""Check that no two splits have the same interactions. :class:`RankingLoader`
+    warns if some held-out interactions are trained on."""
     for name, held in items.items():
         if name != 'train' and bool(held.intersect(items['train']).all()):
             train = "'data'" if places[name] != 'data' else 'it'
@@ -358,11 +368,12 @@ def _check_held_out(items: dict[str, UserItems], places: dict[str, str]) -> None
         raise ValueError(
             f"'{places['test']}' must hold test interactions other than those for "
             f'validation, got {sizes[1]} and {sizes[0]}, of which {common} are the '
-            'same: the test would measure what the model is chosen by. Leave one out'
+            'same: the test would use the interactions that the model is chosen on. '
+            'Leave out one of the two splits'
         )
     if common > 0:
         warn_caller(
             f'{common} of {sizes[1]} test interactions are also held out for '
-            'validation: the test measures in part what the model is chosen by. Take '
-            'them out of one of the two'
+            'validation, on which the model is chosen: remove them from one of the two '
+            'splits'
         )

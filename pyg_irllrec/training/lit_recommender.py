@@ -45,28 +45,22 @@ from pyg_irllrec.utils.ranks import Ranks
 
 
 class LitRecommender(LightningModule):
-    r"""Train a :class:`~pyg_irllrec.nn.Recommender` with Lightning.
+    r"""The Lightning module that trains a :class:`~pyg_irllrec.nn.Recommender`.
 
-    Torch's generator is seeded at the start of every epoch from :obj:`seed` and
-    the number of the epoch, so that a run resumed after any epoch goes on as an
-    uninterrupted one would have.
+    :func:`~pyg_irllrec.training.fit` uses it with the authors' protocol. Use it with a
+    :class:`lightning.pytorch.Trainer` of your own to change the protocol. With
+    :obj:`strategy="ddp"` and several devices, all processes draw the same batches and
+    share the rows of the loss, see :class:`~pyg_irllrec.distributed.DistributedLoss`.
 
-    :func:`~pyg_irllrec.training.fit` does with it what most want; any
-    :class:`lightning.pytorch.Trainer` trains it too, of one process or, with
-    :obj:`strategy="ddp"`, of several, which all draw the same batches and share the
-    rows of the loss, see :class:`~pyg_irllrec.distributed.DistributedLoss`:
+    Every epoch seeds torch's generator from :obj:`seed` and its number. A run that is
+    resumed after any epoch therefore continues like an uninterrupted run.
 
-    .. code-block:: python
+    It logs the :obj:`loss` of every step. For every validated epoch it logs the mean of
+    each loss term under :obj:`train/`, and :obj:`val/recall@k` and :obj:`val/ndcg@k`.
+    The test logs :obj:`test/recall@k` and :obj:`test/ndcg@k`.
 
-        best = ModelCheckpoint('runs/hand', monitor='val/recall@20', mode='max')
-        trainer = Trainer(max_epochs=100, callbacks=[best])
-        trainer.fit(LitRecommender(model), datamodule=InteractionDataModule(data))
-        load_weights(model, best.best_model_path)
-
-    It logs :obj:`loss` (of every step), :obj:`train/` and the name of each loss term
-    (its mean in an epoch that is validated), :obj:`val/recall@k`, :obj:`val/ndcg@k` and
-    :obj:`test/recall@k` and so on. Where the model has companions, :func:`fit
-    <pyg_irllrec.training.fit>` chooses their weights at the end; by hand that is
+    If the model has companions, :func:`~pyg_irllrec.training.fit` chooses their weights
+    at the end. With a trainer of your own, call
     :obj:`model.calibrate(data.val_items, data.train_items)`.
 
     Args:
@@ -76,20 +70,39 @@ class LitRecommender(LightningModule):
             (default: :obj:`None`, those of
             :func:`~pyg_irllrec.training.fitting_cutoffs`)
         seed (int): The seed. (default: :obj:`0`)
-        capture (bool): Whether a step on a GPU is one CUDA graph, see
-            :class:`~pyg_irllrec.training.CapturedStep`. It is run as Lightning does,
-            after a warning, where a callback or the trainer takes part in a step, as
-            clipping of gradients does. (default: :obj:`True`)
+        capture (bool): Whether to run a step on a GPU as one CUDA graph, see
+            :class:`~pyg_irllrec.training.CapturedStep`. If the trainer or a callback
+            changes a step, such as by clipping gradients, steps run eagerly, after a
+            warning. (default: :obj:`True`)
 
     Attributes:
-        settings (dict): What a resumed run must share with the one it continues.
-        fingerprint (dict): What the run is made from, see
-            :func:`~pyg_irllrec.training.fingerprint`, which it must share too. Empty
-            until training begins.
-        history (list of dict): A row per validation: the epoch, the mean of every
-            loss term in that epoch, and the metrics, if any. It is saved and restored.
-        step_seconds (list of float): The time of every training step of this
-            process, without the last one of each epoch.
+        settings (dict): The settings that a resumed run must share with the run that it
+            continues.
+        fingerprint (dict): The :func:`~pyg_irllrec.training.fingerprint` of the run,
+            which a resumed run must share, too. Empty before training.
+        history (list of dict): A row per validation, with the epoch, the mean of every
+            loss term in that epoch, and the metrics, if any. It is part of checkpoints.
+        step_seconds (list of float): The time of every training step of this process,
+            except for the last step of each epoch.
+
+    Raises:
+        ValueError: If an argument is out of range, or a cut-off is above the number of
+            items.
+
+    Example:
+        >>> from lightning.pytorch import Trainer
+        >>> from lightning.pytorch.callbacks import ModelCheckpoint
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.training import InteractionDataModule, LitRecommender
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> lit = LitRecommender(build_model(data))
+        >>> best = ModelCheckpoint('runs/hand', monitor='val/recall@5', mode='max')
+        >>> quiet = {'enable_progress_bar': False, 'enable_model_summary': False}
+        >>> trainer = Trainer(max_epochs=1, callbacks=[best], logger=False, **quiet)
+        >>> trainer.fit(lit, datamodule=InteractionDataModule(data))
+        >>> list(lit.history[0])
+        ['epoch', 'loss', 'l2', 'ranking', 'recall@5', 'recall@10', 'ndcg@5', 'ndcg@10']
     """
 
     def __init__(
@@ -114,7 +127,7 @@ class LitRecommender(LightningModule):
                 'pyg_irllrec.training'
             )
         self.model = model
-        # Plain types: those of NumPy are not read back from a checkpoint.
+        # Numbers of NumPy cannot be read back from a checkpoint.
         self.lr = float(lr)
         self.seed = int(seed)
         self.capture = bool(capture)
@@ -136,19 +149,19 @@ class LitRecommender(LightningModule):
         self._scorer: Scorer | None = None
 
     def forward(self, edge_label_index: Tensor) -> Tensor:
-        r"""The scores of user and item ids of shape :math:`(2, B)`."""
+        r"""Return the scores of user and item ids of shape :math:`(2, B)`."""
         scores: Tensor = self.model(edge_label_index)
         return scores
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        r"""Adam without weight decay, over what is trained, in one pass over it."""
+        r"""Return a fused Adam without weight decay over the trainable weights."""
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]
-        # Lightning clips no gradients for a fused one in mixed precision.
+        # In mixed precision, Lightning cannot clip gradients with a fused optimizer.
         clips = self._trainer is not None and bool(self._trainer.gradient_clip_val)
         return torch.optim.Adam(weights, lr=self.lr, fused=not clips)
 
     def setup(self, stage: str) -> None:
-        r"""Take the fingerprint of what is trained, before a checkpoint is read."""
+        r"""Compute the fingerprint before a checkpoint is read."""
         if stage == 'fit':
             _check_averaging(self.trainer.callbacks)  # type: ignore[attr-defined]
             data = getattr(self.trainer, 'datamodule', None)
@@ -159,23 +172,23 @@ class LitRecommender(LightningModule):
 
     @property
     def _ranks(self) -> Ranks | None:
-        r"""The processes, where there are several."""
+        r"""The processes, if there are several."""
         return Ranks() if self.trainer.world_size > 1 else None
 
     def _share_model(self) -> None:
-        r"""Sees to it that all processes have one model."""
+        r"""Check that all processes have the same model and data."""
         strategy = self.trainer.strategy
         is_same = same_run(strategy.broadcast(self.fingerprint), self.fingerprint)
         if not strategy.reduce_boolean_decision(is_same):
             raise ValueError(
-                "'model' and 'data' must be the same in all processes, got others than "
-                'those of the first: build them from the same files and seeds'
+                "'model' and 'data' must be the same in all processes, got a process "
+                'where they differ: build them from the same files and seeds'
             )
         send_no_buffers(self)
 
     def on_train_start(self) -> None:
-        r"""Notes the tensors, to see later which of them training changes, and looks
-        whether steps are to be captured."""
+        r"""Record the buffers, to find those that training changes, and prepare to
+        capture steps."""
         if self._ranks is not None:
             send_saved_buffers(self.model, self._ranks)
         self._begun = dict(self.model.named_buffers())
@@ -184,11 +197,11 @@ class LitRecommender(LightningModule):
             self._captured = capture_step(self, self.model, LitRecommender)
 
     def on_train_end(self) -> None:
-        r"""Let go of captured steps."""
+        r"""Free captured steps."""
         self._captured = None
 
     def on_train_epoch_start(self) -> None:
-        r"""Seeds the epoch."""
+        r"""Seed torch's generator for the epoch."""
         torch.manual_seed(derive_seed(self.seed, self.current_epoch, 'model'))
         self._sums = {}
         self._clock = StepClock(self.device)
@@ -196,16 +209,16 @@ class LitRecommender(LightningModule):
     def training_step(
         self, triplets: Union[Tensor, SampledBatch], batch_idx: int
     ) -> Tensor:
-        r"""The total loss of a batch."""
+        r"""Return the total loss of a batch."""
         self._clock.tick()
         if self._captured is not None:
             assert isinstance(triplets, Tensor)
-            loss = self._captured(triplets)  # With its backward and the optimizer.
+            loss = self._captured(triplets)  # It also runs backward and the optimizer.
         else:
             first = batch_idx % self.trainer.accumulate_grad_batches == 0
             loss = self._loss(triplets, first, batch_idx)
         for name, term in {'loss': loss.total, **loss.terms}.items():
-            # Summed on the device: reading it here would wait for every step.
+            # Sum on the device: reading a loss here would wait for every step.
             self._sums[name] = self._sums.get(name, 0.0) + term.detach()
         shown, several = loss.total.detach(), self.trainer.world_size > 1
         self.log('loss', shown, prog_bar=True, sync_dist=several)
@@ -214,7 +227,8 @@ class LitRecommender(LightningModule):
     def _loss(
         self, triplets: Union[Tensor, SampledBatch], first: bool, batch_idx: int
     ) -> LossOutput:
-        r"""The loss of this process: the mean over processes is that of the batch."""
+        r"""Return the loss of this process. Its mean over processes is the loss of the
+        batch."""
         if isinstance(triplets, SampledBatch):
             return sampled_loss(self.model, triplets, update_teacher=first)
         ranks = self._ranks
@@ -226,15 +240,15 @@ class LitRecommender(LightningModule):
             return self.model.loss(triplets, update_teacher=first)
 
     def backward(self, loss: Tensor) -> None:
-        r"""The backward pass of an uncaptured step. After a captured one no gradient is
-        left, for which the optimizer has nothing to do."""
+        r"""Run the backward pass of an eager step. A captured step has run its own and
+        leaves no gradients, so that the optimizer of Lightning does nothing."""
         if self._captured is None:
             loss.backward()
 
     def on_validation_epoch_start(self) -> None:
-        r"""Embed the graph once for all batches. While it is trained, it ranks by the
-        graph alone, as the weights of companions are chosen afterwards."""
-        self._mean_terms()  # Where training has diverged there is nothing to rank.
+        r"""Embed the graph once for all batches. During training, rank without
+        companions, because their weights are chosen afterwards."""
+        self._mean_terms()  # It raises an error if training has diverged.
         if self.model.blends and self.trainer.state.fn != TrainerFn.FITTING:
             self._scorer = self.model.scorer()
         else:
@@ -242,7 +256,7 @@ class LitRecommender(LightningModule):
         self.metrics.reset()
 
     def validation_step(self, batch: RankingBatch, batch_idx: int) -> None:
-        r"""Ranks all items for a batch of users."""
+        r"""Rank all items for a batch of users."""
         if self._scorer is not None:
             self.metrics.rank_scores(self._scorer(batch.user), batch)
         else:
@@ -265,8 +279,7 @@ class LitRecommender(LightningModule):
         self._forget()
 
     def on_train_epoch_end(self) -> None:
-        r"""Read the clock, and add a row to the history where there is no validation
-        to do so."""
+        r"""Read the clock. Without validation, add a row to the history."""
         self.step_seconds += self._clock.read()
         epoch, every = self.current_epoch + 1, self.trainer.check_val_every_n_epoch
         if sum(self.trainer.num_val_batches) > 0:
@@ -280,7 +293,8 @@ class LitRecommender(LightningModule):
         self.history.append({'epoch': self.current_epoch + 1, **terms, **metrics})
 
     def _mean_terms(self) -> dict[str, float]:
-        r"""The mean of every loss term in this epoch, if it is finite."""
+        r"""Return the mean of every loss term in this epoch, or raise a
+        :class:`ValueError` if one is not finite."""
         steps = max(self.trainer.num_training_batches, 1)
         terms = {name: value / steps for name, value in self._sum_terms().items()}
         for name, value in terms.items():
@@ -292,7 +306,7 @@ class LitRecommender(LightningModule):
         return terms
 
     def _sum_terms(self) -> dict[str, float]:
-        r"""The sum of every loss term in this epoch, the mean over processes."""
+        r"""Return the sum of every loss term in this epoch, averaged over processes."""
         if self._ranks is None or not self._sums:
             return {name: float(value) for name, value in self._sums.items()}
         sums = torch.stack(list(self._sums.values()))
@@ -303,14 +317,14 @@ class LitRecommender(LightningModule):
     test_step = validation_step
 
     def on_test_epoch_end(self) -> None:
-        r"""Log the metrics of the test."""
+        r"""Log the test metrics."""
         self.log_dict(
             {f'test/{name}': value for name, value in self._measured().items()}
         )
         self._forget()
 
     def _measured(self) -> dict[str, float]:
-        r"""The metrics of the users of all processes."""
+        r"""Return the metrics of the users of all processes."""
         if self._ranks is not None:
             self.metrics.reduce(self._ranks)
         return {name: float(value) for name, value in self.metrics.compute().items()}
@@ -326,8 +340,8 @@ class LitRecommender(LightningModule):
             self._embeddings = self.model.get_embeddings()
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        r"""The scores of a batch of pairs, which
-        :meth:`lightning.pytorch.Trainer.predict` returns in a list.
+        r"""Return the scores of a batch of pairs.
+        :meth:`lightning.pytorch.Trainer.predict` collects them in a list.
 
         .. code-block:: python
 
@@ -335,12 +349,13 @@ class LitRecommender(LightningModule):
             scores = torch.cat(trainer.predict(lit, batches))
 
         Args:
-            batch (torch.Tensor): User ids above item ids, of shape :math:`(2, B)`, not
-                a pair per row.
+            batch (torch.Tensor): User ids in the first row and item ids in the second,
+                of shape :math:`(2, B)`.
             batch_idx (int): The number of the batch.
 
         Raises:
-            ValueError: If the batch is something else, or an id is out of range.
+            ValueError: If the batch has another type or shape, or an id is out of
+                range.
         """
         if not isinstance(batch, Tensor):
             raise ValueError(
@@ -356,31 +371,31 @@ class LitRecommender(LightningModule):
         return (user[pairs[0]] * item[pairs[1]]).sum(dim=-1)
 
     def on_predict_epoch_end(self) -> None:
-        r"""Let go of the embeddings."""
+        r"""Free the embeddings."""
         self._forget()
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
         cls, checkpoint_path: PathLike, model: Optional[Recommender] = None
     ) -> LitRecommender:
-        r"""The module of a checkpoint, with its settings and its history.
+        r"""Return the module of a checkpoint, with its settings and its history.
 
         Args:
-            checkpoint_path (str or pathlib.Path): The checkpoint. It is read without
-                running code.
-            model (Recommender): A model that was built as the one of the checkpoint
-                was. It gets the weights, see
+            checkpoint_path (str or pathlib.Path): The checkpoint. Reading it runs no
+                code.
+            model (Recommender): A model that was built like the model of the
+                checkpoint. The weights are loaded into it, see
                 :func:`~pyg_irllrec.training.load_weights`.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If no model is given, or the checkpoint is damaged or of
+            ValueError: If no model is given, or the checkpoint is damaged or has
                 another model.
         """
         if not isinstance(model, Recommender):
             raise ValueError(
-                "'model' must be a Recommender, as a checkpoint holds weights and not "
-                f'how the model was built, got {type(model).__name__}: build it, then '
+                "'model' must be a Recommender, because a checkpoint holds only "
+                f'weights, got {type(model).__name__}: build the model, then call '
                 'LitRecommender.load_from_checkpoint(path, model=model) or '
                 'load_weights(model, path)'
             )
@@ -396,7 +411,7 @@ class LitRecommender(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         r"""Save the history, the settings and the fingerprint."""
         if self.fingerprint:
-            # What training changes, such as a counter, is state and no setting.
+            # A value that training changes, such as a counter, is not a setting.
             changed = [
                 name
                 for name, value in self.model.named_buffers()
@@ -412,7 +427,7 @@ class LitRecommender(LightningModule):
         r"""Restore the history.
 
         Raises:
-            ValueError: If the checkpoint is of another model, other data or other
+            ValueError: If the checkpoint has another model, other data or other
                 settings.
         """
         fitting = self.trainer.state.fn == TrainerFn.FITTING
@@ -429,15 +444,15 @@ class LitRecommender(LightningModule):
         for name in ('state_dict', 'current_model_state'):
             if name in checkpoint and _shapes(checkpoint[name]) != own:
                 raise ValueError(
-                    'the checkpoint holds a model of other parts or sizes, or in '
-                    'another order, than the one to be resumed'
+                    "the model of the checkpoint must have the parts of 'model' with "
+                    'their sizes, got other parts or sizes, or parts in another order'
                 )
         if fitting:
             self._check_progress(checkpoint, str(path or 'the checkpoint'))
         self.history = checkpoint['history']
 
     def _check_progress(self, checkpoint: dict[str, Any], path: str) -> None:
-        r"""Check what Lightning and torch will restore without a look at it."""
+        r"""Check the parts that Lightning and torch restore without a check."""
         trainer = self.trainer
         loops = {'fit_loop': trainer.fit_loop.state_dict()}
         check_progress(checkpoint, 'loops', loops, path)
@@ -454,8 +469,8 @@ class LitRecommender(LightningModule):
             check_optimizer(found, self.configure_optimizers(), path)
 
     def check_settings(self, before: dict[str, Any]) -> None:
-        r"""Raise a :class:`ValueError` unless these :obj:`settings` of a checkpoint
-        are those of this run."""
+        r"""Raise a :class:`ValueError` unless the :obj:`settings` of a checkpoint equal
+        those of this run."""
         for name, value in before.items():
             if self.settings.get(name) != value:
                 raise ValueError(
@@ -465,7 +480,8 @@ class LitRecommender(LightningModule):
 
 
 def _shapes(state: dict[str, Tensor]) -> list[tuple[str, torch.Size]]:
-    r"""In order, since the optimizer finds parameters by their number alone."""
+    r"""Return names and shapes in order, because the optimizer identifies parameters by
+    their positions."""
     return [(name, value.shape) for name, value in state.items()]
 
 
@@ -475,27 +491,25 @@ def _check_same_batch(triplets: Tensor, ranks: Ranks) -> None:
     place = torch.arange(1, size + 1, device=triplets.device)
     if not ranks.agree(torch.stack([place[-1], (triplets * place).sum()])):
         raise ValueError(
-            'all processes must draw the same batches of triplets, of which each '
-            'computes a share, got different ones: train with an '
-            'InteractionDataModule, or Trainer(use_distributed_sampler=False) and one '
-            'seed'
+            'all processes must draw the same batches of triplets, got different '
+            'batches: train with an InteractionDataModule, or with '
+            'Trainer(use_distributed_sampler=False) and the same seed in all processes'
         )
 
 
 def _check_averaging(callbacks: list[Callback]) -> None:
-    r"""Raise a :class:`ValueError` where buffers would be averaged: the node numbers
-    of the graph are one."""
+    r"""Raise a :class:`ValueError` if a callback averages buffers: one of them has the
+    node numbers of the graph."""
     for callback in callbacks:
         if getattr(callback, '_use_buffers', False):
             raise ValueError(
                 f"'use_buffers' of {type(callback).__name__} must be False, got True: "
-                'the graph of a model is a buffer, of which there is no average'
+                'the graph of a model is a buffer and cannot be averaged'
             )
 
 
 def _is_known(callback: Callback) -> bool:
-    r"""Whether a callback's state is of a known form. One of the user's own checks
-    what it restores."""
+    r"""Whether a callback is not the user's own, so that its state has a known form."""
     return type(callback).__module__.partition('.')[0] in (
         'lightning',
         'pytorch_lightning',
@@ -504,5 +518,5 @@ def _is_known(callback: Callback) -> bool:
 
 
 def _version(value: Tensor) -> int:
-    r"""A number that goes up when a tensor is changed in place."""
+    r"""Return a number that increases when a tensor is changed in place."""
     return 0 if value.is_inference() else value._version

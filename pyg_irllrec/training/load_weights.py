@@ -12,28 +12,38 @@ from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import as_path, check_flag, check_instance
 from pyg_irllrec.utils.trained_nodes import remember_nodes
 
-_PREFIX = 'model.'  # Of LitRecommender.
+_PREFIX = 'model.'  # LitRecommender saves the weights of its model under it.
 
 
 def load_weights(
     model: Recommender, path: PathLike, *, check_data: bool = True
 ) -> None:
-    r"""Put the weights of a checkpoint of :func:`~pyg_irllrec.training.fit`, such as
-    :obj:`best.ckpt`, into a model that was built as that one was. They are on the
-    device of the model.
+    r"""Load the weights of a checkpoint of :func:`~pyg_irllrec.training.fit`, such as
+    :obj:`best.ckpt`, into a model that was built like the trained one. The model stays
+    on its device.
 
     Args:
         model (Recommender): The model.
-        path (str or Path): The checkpoint. It is read without running code.
-        check_data (bool): Whether the graph, the texts and the settings that decide
-            scores must be those of the training. :obj:`False` loads the weights into a
-            model on other data of the same sizes, such as a graph with newer
+        path (str or Path): The checkpoint. Reading it runs no code.
+        check_data (bool): Whether the graph, the texts and the settings that affect
+            scores must equal those of the training. :obj:`False` loads the weights into
+            a model of other data with the same sizes, such as a graph with newer
             interactions. (default: :obj:`True`)
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, or holds a model of other parts or sizes, or of
-            other data.
+        ValueError: If the checkpoint is damaged, or its model has other parts, sizes or
+            data.
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.training import InteractionDataModule, fit, load_weights
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> module = InteractionDataModule(data)
+        >>> result = fit(build_model(data), module, 'run', epochs=1, progress=False)
+        >>> model = build_model(data)
+        >>> load_weights(model, 'run/best.ckpt')
     """
     check_instance('model', model, Recommender)
     check_flag('check_data', check_data)
@@ -54,8 +64,8 @@ def load_weights(
         ]
         raise ValueError(
             f"{path} must hold the weights of 'model', built alike: they differ in "
-            f'{", ".join(differ[:3])}{", ..." if len(differ) > 3 else ""}. A graph '
-            'with other users or items takes a new training'
+            f'{", ".join(differ[:3])}{", ..." if len(differ) > 3 else ""}. To change '
+            'the number of users or items, train again'
         )
     nodes: dict[str, str] = {}
     if check_data:
@@ -73,5 +83,6 @@ def _show(kind: Optional[tuple[torch.Size, bool, bool]]) -> str:
 
 
 def _kind(weight: Tensor) -> tuple[torch.Size, bool, bool]:
-    r"""What two weights must have in common. Floats of any size become each other."""
+    r"""Return what two weights must have in common. Floating-point types are converted
+    to each other."""
     return weight.shape, weight.is_floating_point(), weight.is_complex()

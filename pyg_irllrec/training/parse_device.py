@@ -8,10 +8,19 @@ from pyg_irllrec.utils.argument_checks import check_name
 
 
 def parse_device(device: Union[str, torch.device]) -> torch.device:
-    r"""The torch device of a name.
+    r"""Return the torch device of a name.
+
+    Args:
+        device (str or torch.device): :obj:`"auto"` (a GPU if there is one),
+            :obj:`"cpu"`, :obj:`"cuda"` or :obj:`"cuda:N"`.
 
     Raises:
         ValueError: If the name is unknown or there is no such device.
+
+    Example:
+        >>> from pyg_irllrec.training import parse_device
+        >>> parse_device('cpu')
+        device(type='cpu')
     """
     if device == 'auto':
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')

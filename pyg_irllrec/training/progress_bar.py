@@ -11,15 +11,22 @@ from pyg_irllrec.utils.checks import check_not_negative
 
 
 class EpochProgressBar(ProgressBar):
-    r"""One bar for a whole training run: a step at a time, with the epoch, the loss
-    and the latest validation Recall beside it.
+    r"""A single progress bar for a whole training run. It counts steps and shows the
+    epoch, the loss and the latest validation Recall.
 
     Args:
-        refresh_seconds (float): The least time between two prints.
+        refresh_seconds (float): The minimum time between two refreshes.
             (default: :obj:`0.5`)
 
     Raises:
-        ValueError: If it is below zero.
+        ValueError: If :obj:`refresh_seconds` is negative.
+
+    Example:
+        >>> from lightning.pytorch import Trainer
+        >>> from pyg_irllrec.training import EpochProgressBar
+        >>> trainer = Trainer(callbacks=[EpochProgressBar()], logger=False)
+        >>> trainer.progress_bar_callback.refresh_seconds
+        0.5
     """
 
     def __init__(self, refresh_seconds: float = 0.5) -> None:
@@ -29,8 +36,8 @@ class EpochProgressBar(ProgressBar):
         self._bar: Optional[tqdm[Any]] = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        r"""Show the bar, as far as a resumed run has come."""
-        # Without an end where the epochs, or the batches of one, have none.
+        r"""Show the bar, at the step from which a resumed run continues."""
+        # There is no total if the number of epochs, or of their batches, is unlimited.
         epochs = trainer.max_epochs or 1
         steps = self.total_train_batches * epochs
         self._bar = tqdm(
@@ -50,9 +57,9 @@ class EpochProgressBar(ProgressBar):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        r"""One step further."""
+        r"""Advance the bar by one step."""
         if self._bar is not None and self._bar.update():
-            # Reads the loss, hence waits for the device: only when it is shown.
+            # Reading the loss waits for the device, so read it only to show it.
             metrics = trainer.progress_bar_metrics
             shown = {name: f'{float(value):.4f}' for name, value in metrics.items()}
             self._bar.set_postfix(

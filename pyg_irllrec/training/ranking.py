@@ -39,39 +39,63 @@ METRICS: dict[str, type[LinkPredMetric]] = {
     'precision': LinkPredPrecision,
     'mrr': LinkPredMRR,
 }
-"""The metrics of a user's ranking by name."""
+"""The metrics of a user's ranking, by name."""
 
 CATALOGUE_METRICS = ('coverage', 'popularity')
-"""The metrics of which items are recommended at all."""
+"""The metrics of all recommended items together."""
 
 USERS_AT_ONCE = 128
-"""On a CPU: their scores stay in its caches."""
+"""The number of users per batch on a CPU, whose scores stay in its caches."""
 
 SCORES_AT_ONCE = 2**27
-"""Elsewhere: half a gigabyte, of which ranking takes about three."""
+"""The number of scores per batch on other devices: half a gibibyte, of which ranking
+needs about three times the memory."""
 
 
 class RankingBatch(NamedTuple):
-    r"""Users to rank all items for. Pairs are (position in :obj:`user`, item)."""
+    r"""A batch of users to rank all items for.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.training import RankingLoader
+        >>> from pyg_irllrec.utils import UserItems
+        >>> train = UserItems(torch.tensor([[0, 1], [0, 1]]), 2, 4)
+        >>> val = UserItems(torch.tensor([[0, 1], [2, 3]]), 2, 4)
+        >>> batch = next(iter(RankingLoader(val, train)))
+        >>> batch.user, batch.label
+        (tensor([0, 1]), (tensor([0, 1]), tensor([2, 3])))
+    """
 
     user: Tensor
+    """The ids of the users, of shape :math:`(B)`."""
     exclude: tuple[Tensor, Tensor]
+    """The items to mask, as positions in :obj:`user` and item ids."""
     label: tuple[Tensor, Tensor]
+    """The held-out items, as positions in :obj:`user` and item ids."""
 
 
 class RankingLoader:
-    r"""Batches of the users who have labels, with what to mask and what to find.
+    r"""Batches of the users with held-out interactions, for a ranking of all items.
 
     Args:
         label (UserItems): The held-out interactions.
-        exclude (UserItems): The interactions to mask, those of training.
-        batch_size (int, optional): How many users are ranked at once.
-            (default: :obj:`None`, 128 on a CPU and elsewhere as many as have
-            :math:`2^{27}` scores)
+        exclude (UserItems): The training interactions, which are masked.
+        batch_size (int, optional): The number of users per batch.
+            (default: :obj:`None`, 128 on a CPU, and :math:`2^{27} / I` for :math:`I`
+            items on other devices)
 
     Raises:
         ValueError: If there are no labels, sizes differ, or all labels are masked.
-            Where some are, a warning counts them.
+            If only some are, a warning gives their number.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.training import RankingLoader
+        >>> from pyg_irllrec.utils import UserItems
+        >>> train = UserItems(torch.tensor([[0, 1], [0, 1]]), 2, 4)
+        >>> val = UserItems(torch.tensor([[0, 1], [2, 3]]), 2, 4)
+        >>> [batch.user for batch in RankingLoader(val, train, batch_size=1)]
+        [tensor([0]), tensor([1])]
     """
 
     def __init__(
@@ -94,21 +118,21 @@ class RankingLoader:
         if self.user.numel() == 0:
             raise ValueError("'label' must hold at least one interaction, got none")
         _check_disjoint(label, exclude)
-        # Read once: a pass asks the device for no sizes.
+        # Keep these sizes on the host, so that a pass does not wait for the device.
         self._exclude_ends, self._label_ends = (
             _ends(each.degree[self.user]) for each in (exclude, label)
         )
 
     def _with(self, label: UserItems, exclude: UserItems) -> RankingLoader:
-        r"""The same with copies of these interactions on another device, unchecked."""
+        r"""Return a copy over the same interactions on another device, unchecked."""
         out = copy(self)
         out.label, out.exclude = label, exclude
         out.user = self.user.to(label.item.device)
         return out
 
     def _share(self, rank: int, num_ranks: int) -> RankingLoader:
-        r"""The same with every :math:`R`-th user. Where there are fewer users than
-        ranks, every rank has all of them: means over users stay what they are."""
+        r"""Return a copy with every :math:`R`-th user. If there are fewer users than
+        ranks, every rank has all users, which does not change means over users."""
         if num_ranks == 1 or self.user.numel() < num_ranks:
             return self
         out = copy(self)
@@ -140,27 +164,42 @@ class RankingLoader:
 
 
 class RankingMetrics(LinkPredMetricCollection):
-    r"""Ranking metrics of :obj:`torch_geometric.metrics` at several cut-offs, over
-    batches of users, averaged over users with labels:
+    r"""The ranking metrics of :obj:`torch_geometric.metrics` at several cut-offs
+    :math:`k`, accumulated over batches of users. The first four are means over users
+    with labels:
 
-    - :obj:`"recall"` is hits / labels
-    - :obj:`"ndcg"` has its ideal cut at min(k, labels)
-    - :obj:`"precision"` is hits / k
-    - :obj:`"mrr"` is 1 / the rank of the first hit, 0 without one. (The authors' code
-      adds this up over all hits.)
-    - :obj:`"coverage"` is the share of items that are recommended to anybody
-    - :obj:`"popularity"` is the mean, over what is recommended, of the logarithm of 1 +
-      the training interactions of an item
+    - :obj:`"recall"` is hits / labels.
+    - :obj:`"ndcg"` has an ideal ranking of min(k, labels) items.
+    - :obj:`"precision"` is hits / k.
+    - :obj:`"mrr"` is 1 / the rank of the first hit, or 0 without a hit. (The authors'
+      code sums this over all hits.)
+    - :obj:`"coverage"` is the share of items that are recommended to at least one user.
+    - :obj:`"popularity"` is the mean, over recommended items, of the logarithm of 1 +
+      the number of training interactions.
 
     Args:
         ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
-        metrics (sequence of str): Their names. (default: :obj:`("recall", "ndcg")`)
-        train (UserItems, optional): The training interactions, which coverage and
-            popularity count items of. (default: :obj:`None`)
+        metrics (sequence of str): The names of the metrics.
+            (default: :obj:`("recall", "ndcg")`)
+        train (UserItems, optional): The training interactions, needed for
+            :obj:`"coverage"` and :obj:`"popularity"`. (default: :obj:`None`)
 
     Raises:
-        ValueError: If there is no cut-off or no metric, or one that there is not, or
+        ValueError: If there is no cut-off or no metric, a name is unknown, or
             :obj:`train` is missing.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.training import RankingLoader, RankingMetrics
+        >>> from pyg_irllrec.utils import UserItems
+        >>> train = UserItems(torch.tensor([[0, 1], [0, 1]]), 2, 4)
+        >>> val = UserItems(torch.tensor([[0, 1], [2, 3]]), 2, 4)
+        >>> metrics = RankingMetrics(ks=[1, 3], metrics=['recall'])
+        >>> score = torch.tensor([[9.0, 1.0, 5.0, 3.0], [4.0, 9.0, 2.0, 1.0]])
+        >>> for batch in RankingLoader(val, train):
+        ...     metrics.rank_scores(score[batch.user], batch)
+        >>> metrics.compute()
+        {'recall@1': tensor(0.5000), 'recall@3': tensor(1.)}
     """
 
     def __init__(
@@ -185,35 +224,45 @@ class RankingMetrics(LinkPredMetricCollection):
         )
         self._unchecked: list[tuple[Tensor, Tensor]] = []
         for metric in self.values():
-            # Processes are waited for in reduce() alone.
+            # Processes are synchronised in reduce() only.
             metric._to_sync = metric.sync_on_compute = False
 
     def rank(self, user: Tensor, item: Tensor, batch: RankingBatch) -> None:
-        r"""Ranks all items (embeddings :math:`(I, d)`) for the users of a batch
-        (embeddings :math:`(U, d)` of *all* users) and counts the hits.
+        r"""Rank all items for the users of a batch by inner products of embeddings, and
+        count the hits.
+
+        Args:
+            user (torch.Tensor): The embeddings of *all* users, of shape
+                :math:`(U, d)`.
+            item (torch.Tensor): The embeddings of all items, of shape :math:`(I, d)`.
+            batch (RankingBatch): The batch.
 
         Raises:
-            ValueError: If a score is NaN or too large for its type; where it does not
-                lie on a CPU, :meth:`compute` raises it.
+            ValueError: If a score is NaN or too large for its type. On a device other
+                than a CPU, :meth:`compute` raises it instead.
         """
         chosen = at_least_float32(user[batch.user])
         top = top_k_items(chosen, at_least_float32(item), self.max_k, batch.exclude)
         self._count(top.values, top.indices, batch, item.size(0))
 
     def rank_scores(self, score: Tensor, batch: RankingBatch) -> None:
-        r"""Ranks all items by their scores, of shape :math:`(B, I)` for the :math:`B`
-        users of a batch, and counts the hits.
+        r"""Rank all items for the users of a batch by given scores, and count the hits.
+
+        Args:
+            score (torch.Tensor): The scores of the users of the batch, of shape
+                :math:`(B, I)`.
+            batch (RankingBatch): The batch.
 
         Raises:
-            ValueError: If a score is NaN or infinite; where it does not lie on a CPU,
-                :meth:`compute` raises it.
+            ValueError: If a score is NaN or infinite. On a device other than a CPU,
+                :meth:`compute` raises it instead.
         """
         score = at_least_float32(score)
         top = mask(score, batch.exclude).topk(self.max_k, dim=-1)
         self._count(top.values, top.indices, batch, score.size(1))
 
     def compute(self) -> dict[str, Tensor]:
-        r"""The metrics by name.
+        r"""Return the metrics by name.
 
         Raises:
             ValueError: If a score of any batch was NaN or infinite.
@@ -225,7 +274,8 @@ class RankingMetrics(LinkPredMetricCollection):
         return out
 
     def reduce(self, ranks: Ranks) -> None:
-        r"""Counts the users of all processes, each of which has ranked for a share.
+        r"""Sum the counts of all processes, each of which has ranked for a share of the
+        users.
 
         Args:
             ranks (Ranks): The processes.
@@ -238,10 +288,10 @@ class RankingMetrics(LinkPredMetricCollection):
             else:
                 ranks.add(metric.accum)
                 ranks.add(metric.total)
-            metric._computed = None  # It keeps what it has computed.
+            metric._computed = None  # The metric caches its value.
 
     def reset(self) -> None:
-        r"""Start anew."""
+        r"""Reset all counts."""
         self._unchecked = []
         super().reset()
 
@@ -250,18 +300,18 @@ class RankingMetrics(LinkPredMetricCollection):
     ) -> None:
         if scores.is_cpu:
             check_best(scores, batch.user)
-        else:  # To look at them now would wait for every batch.
+        else:  # A check here would wait for the device at every batch.
             self._unchecked.append((scores[:, :1], batch.user))
         label = torch.stack(batch.label)
         data = LinkPredMetricData(items, label)
-        # PyG finds hits by the largest id, which it waits for.
+        # PyG would read the largest id, which waits for the device.
         data._pred_rel_mat = _are_labels(items, batch.label, num_items)
         metric: Any
         for metric in self.values():
             if isinstance(metric, LinkPredMetric):
                 metric._update(data)
                 metric._update_count = getattr(metric, '_update_count', 0) + 1
-                metric._computed = None  # It keeps what it has computed.
+                metric._computed = None  # The metric caches its value.
             else:
                 metric.update(items, label)
 
@@ -276,28 +326,40 @@ def evaluate(
     batch_size: Optional[int] = None,
     metrics: Sequence[str] = ('recall', 'ndcg'),
 ) -> dict[str, float]:
-    r"""Ranks all items for every user with labels.
+    r"""Rank all items for every user with labels, by inner products of embeddings, and
+    return the metrics.
 
     Args:
-        user (torch.Tensor): User embeddings, of shape :math:`(U, d)`.
-        item (torch.Tensor): Item embeddings, of shape :math:`(I, d)`.
+        user (torch.Tensor): The user embeddings, of shape :math:`(U, d)`.
+        item (torch.Tensor): The item embeddings, of shape :math:`(I, d)`.
         label (UserItems): The held-out interactions.
-        exclude (UserItems): The interactions to mask, those of training.
+        exclude (UserItems): The training interactions, which are masked.
         ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
-        batch_size (int, optional): How many users are ranked at once: memory is
-            :math:`\text{batch\_size} \times I`. (default: :obj:`None`, as of
-            :class:`RankingLoader`)
-        metrics (sequence of str): What is measured, of :obj:`"recall"`, :obj:`"ndcg"`,
-            :obj:`"precision"`, :obj:`"mrr"`, :obj:`"coverage"` and :obj:`"popularity"`,
-            see :class:`RankingMetrics`. (default: :obj:`("recall", "ndcg")`)
+        batch_size (int, optional): The number of users to rank items for at once. The
+            memory is proportional to :math:`\text{batch\_size} \times I`.
+            (default: :obj:`None`, that of :class:`RankingLoader`)
+        metrics (sequence of str): The names of the metrics, from :obj:`"recall"`,
+            :obj:`"ndcg"`, :obj:`"precision"`, :obj:`"mrr"`, :obj:`"coverage"` and
+            :obj:`"popularity"`, see :class:`RankingMetrics`.
+            (default: :obj:`("recall", "ndcg")`)
 
     Returns:
-        :obj:`"recall@k"` and so on, for every metric and cut-off.
+        The value of every metric and cut-off, by names such as :obj:`"recall@20"`.
 
     Raises:
         ValueError: If embeddings are not finite or not one per node, a score is too
-            large for its type, there are no labels, or all of them are masked. Where
-            some are, a warning counts them.
+            large for its type, there are no labels, or all of them are masked. If only
+            some are, a warning gives their number.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.training import evaluate
+        >>> from pyg_irllrec.utils import UserItems
+        >>> train = UserItems(torch.tensor([[0, 1], [0, 1]]), 2, 4)
+        >>> test = UserItems(torch.tensor([[0, 1], [2, 3]]), 2, 4)
+        >>> user, item = torch.eye(2), torch.tensor([[1, 1], [1, 2], [3, 1], [0, 0.5]])
+        >>> evaluate(user, item, test, train, ks=[1, 3], metrics=['recall'])
+        {'recall@1': 0.5, 'recall@3': 1.0}
     """
     check_instance('label', label, UserItems)
     check_instance('exclude', exclude, UserItems)
@@ -319,27 +381,39 @@ def evaluate_ranker(
     batch_size: Optional[int] = None,
     metrics: Sequence[str] = ('recall', 'ndcg'),
 ) -> dict[str, float]:
-    r"""Ranks all items for every user with labels by the scores of any ranker, in
-    evaluation mode, on its device.
+    r"""Rank all items for every user with labels by the scores of a ranker, and return
+    the metrics. The ranker runs on its device, in evaluation mode.
 
     Args:
-        ranker (Ranker): A :class:`~pyg_irllrec.nn.Recommender`, a baseline such as
-            :class:`~pyg_irllrec.nn.EASE`, or another.
+        ranker (Ranker): A ranker, such as a :class:`~pyg_irllrec.nn.Recommender` or a
+            baseline (:class:`~pyg_irllrec.nn.EASE`).
         label (UserItems): The held-out interactions.
-        exclude (UserItems): The interactions to mask, those of training.
+        exclude (UserItems): The training interactions, which are masked.
         ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
-        batch_size (int, optional): How many users are ranked at once: memory is
-            :math:`\text{batch\_size} \times I`. (default: :obj:`None`, as of
-            :class:`RankingLoader`)
-        metrics (sequence of str): What is measured, see :func:`evaluate`.
+        batch_size (int, optional): The number of users to rank items for at once. The
+            memory is proportional to :math:`\text{batch\_size} \times I`.
+            (default: :obj:`None`, that of :class:`RankingLoader`)
+        metrics (sequence of str): The names of the metrics, see :func:`evaluate`.
             (default: :obj:`("recall", "ndcg")`)
 
     Returns:
-        :obj:`"recall@k"` and so on, for every metric and cut-off.
+        The value of every metric and cut-off, by names such as :obj:`"recall@20"`.
 
     Raises:
         ValueError: If sizes differ, a score is not finite, there are no labels, or all
-            of them are masked. Where some are, a warning counts them.
+            of them are masked. If only some are, a warning gives their number.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.nn import EASE
+        >>> from pyg_irllrec.training import evaluate_ranker
+        >>> from pyg_irllrec.utils import UserItems
+        >>> train = torch.tensor([[0, 0, 1, 1, 2], [0, 1, 0, 1, 0]])
+        >>> test = torch.tensor([[2], [1]])
+        >>> ranker = EASE(3, 3, train, l2_weight=1.0)
+        >>> splits = UserItems(test, 3, 3), UserItems(train, 3, 3)
+        >>> evaluate_ranker(ranker, *splits, ks=[1], metrics=['recall', 'mrr'])
+        {'recall@1': 1.0, 'mrr@1': 1.0}
     """
     check_instance('ranker', ranker, Ranker)
     check_instance('label', label, UserItems)
@@ -383,7 +457,7 @@ def _metric(
 
 
 def _ends(count: Tensor) -> np.ndarray:
-    r"""Where each user's pairs end, after a zero, on the host."""
+    r"""Return the end of each user's pairs, after a zero, on the host."""
     ends = np.zeros(count.numel() + 1, dtype=np.int64)
     count.cpu().numpy().cumsum(out=ends[1:])
     return ends
@@ -397,7 +471,7 @@ def _lookup(
 
 
 def _are_labels(items: Tensor, label: tuple[Tensor, Tensor], num_items: int) -> Tensor:
-    r"""Which of the items of each row are among its labels."""
+    r"""Return which items of each row are among its labels."""
     row, item = label
     if row.numel() == 0:
         return torch.zeros_like(items, dtype=torch.bool)
@@ -409,7 +483,7 @@ def _are_labels(items: Tensor, label: tuple[Tensor, Tensor], num_items: int) -> 
 
 
 def _check_disjoint(label: UserItems, exclude: UserItems) -> None:
-    r"""Warn of labels that are masked and so can never be found."""
+    r"""Warn of labels that are masked and can therefore never be hits."""
     hidden = int(label.intersect(exclude).sum())
     if hidden == 0:
         return
@@ -418,5 +492,5 @@ def _check_disjoint(label: UserItems, exclude: UserItems) -> None:
         'they are masked in the ranking and count as misses'
     )
     if hidden == label.item.numel():
-        raise ValueError(f"{message}: hold out others than those in 'exclude'")
-    warn_caller(f'{message}. Take them out of one of the two')
+        raise ValueError(f"{message}. Hold out interactions that are not in 'exclude'")
+    warn_caller(f'{message}. Remove them from one of the two splits')

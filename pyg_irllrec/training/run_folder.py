@@ -14,29 +14,31 @@ from pyg_irllrec.utils.folder_lock import FolderLock
 from pyg_irllrec.utils.json_object import parse_json_object
 
 RESULTS = ('last.ckpt', 'best.ckpt', 'history.csv', 'metrics.json')
-"""What :func:`~pyg_irllrec.training.fit` writes."""
+"""The files that :func:`~pyg_irllrec.training.fit` writes."""
 
 LOGS = ('csv', 'tensorboard')
 """The folders of its loggers."""
 
 
 class RunFolder:
-    r"""The folder of a training run: :obj:`config.json`, its configuration, beside the
-    files of :func:`~pyg_irllrec.training.fit`. An earlier run is moved aside, never
-    overwritten; one that is still running, in whatever process or thread, is left
-    alone.
-
-    .. code-block:: python
-
-        run = RunFolder('runs/mine')
-        run.open({'seed': 0, 'backbone': 'sgl'}, resume=True)
-        fit(model, data, run.path, resume=run.has_checkpoint)
+    r"""The folder of a training run, with its configuration, :obj:`config.json`, and
+    the files of :func:`~pyg_irllrec.training.fit`. An earlier run is moved aside, never
+    overwritten. A folder that another process or thread is using raises an error.
 
     Args:
         path (str or pathlib.Path): The folder. It need not exist.
 
     Attributes:
-        path (pathlib.Path): Its absolute path, without symbolic links.
+        path (pathlib.Path): The absolute path, without symbolic links.
+
+    Example:
+        >>> from pyg_irllrec.training import RunFolder
+        >>> run = RunFolder('runs/mine')
+        >>> run.open({'seed': 0, 'backbone': 'sgl'}, resume=True)
+        >>> run.read_config()
+        {'seed': 0, 'backbone': 'sgl'}
+        >>> run.has_checkpoint  # fit(model, data, run.path, resume=run.has_checkpoint)
+        False
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -47,12 +49,12 @@ class RunFolder:
     @property
     def has_checkpoint(self) -> bool:
         r"""Whether there is a checkpoint to resume from. A run that was killed before
-        its first one starts over."""
+        its first checkpoint starts over."""
         return (self.path / 'last.ckpt').is_file()
 
     @property
     def has_results(self) -> bool:
-        r"""Whether a run has left anything but its configuration."""
+        r"""Whether a run has written anything beside its configuration."""
         return any((self.path / name).exists() for name in RESULTS)
 
     def open(
@@ -61,25 +63,26 @@ class RunFolder:
         resume: bool = False,
         places: Collection[str] = (),
     ) -> Optional[Path]:
-        r"""Begin a run, or resume the one that is there.
+        r"""Begin a run, or resume the run in the folder.
 
-        A run that was killed before it wrote its configuration left nothing to resume:
-        there, :obj:`resume=True` begins a new one.
+        If that run was killed before it wrote its configuration, there is nothing to
+        resume, and :obj:`resume=True` begins a new run.
 
         Args:
-            config (dict): The configuration, as JSON has it; paths become absolute.
-            resume (bool): Whether to resume the run that is there.
+            config (dict): The configuration, in JSON types or paths, which become
+                absolute.
+            resume (bool): Whether to resume the run in the folder.
                 (default: :obj:`False`)
-            places (collection of str): The names in :obj:`config` of where files lie.
-                They may be others when the run is resumed, and are written anew.
-                (default: :obj:`()`)
+            places (collection of str): The names in :obj:`config` whose values are the
+                locations of files. They may differ when the run is resumed;
+                :obj:`config.json` is then updated. (default: :obj:`()`)
 
         Returns:
-            Where an earlier run was moved to, if there was one.
+            The path to which an earlier run was moved, or :obj:`None`.
 
         Raises:
-            ValueError: If the run to resume has another configuration, or is damaged,
-                or the folder holds something else than a run.
+            ValueError: If the run to resume has another configuration or is damaged, or
+                the folder holds something other than a run.
             OSError: If another run is using the folder, or it cannot be written to.
         """
         check_flag('resume', resume)
@@ -100,7 +103,7 @@ class RunFolder:
     ) -> Optional[Path]:
         if resume and self.config_path.is_file():
             self._check_same(config, places)
-            # Killed between its first two checkpoints, it starts over.
+            # A run that was killed between its first two checkpoints starts over.
             if self.has_checkpoint or not self.has_results:
                 if any(self.read_config()[name] != config[name] for name in places):
                     self._write(config)
@@ -120,11 +123,11 @@ class RunFolder:
             file.write('\n')
 
     def read_config(self) -> dict[str, Any]:
-        r"""The configuration of the run that is there.
+        r"""Return the configuration of the run in the folder.
 
         Raises:
-            FileNotFoundError: If there is none.
-            ValueError: If it is damaged.
+            FileNotFoundError: If there is no :obj:`config.json`.
+            ValueError: If :obj:`config.json` is damaged.
         """
         if not self.config_path.is_file():
             raise FileNotFoundError(f'{self.path} holds no run (no config.json)')
@@ -152,8 +155,8 @@ class RunFolder:
         return aside
 
     def _check_own(self) -> None:
-        r"""Raise a :class:`ValueError` where the files are somebody else's: many
-        programs write a :obj:`config.json`, few beside a checkpoint."""
+        r"""Raise a :class:`ValueError` if the files are not those of a run: many
+        programs write a :obj:`config.json`, but few write checkpoints beside it."""
         if self.has_checkpoint or self.best_path.is_file():
             return
         own = (self.config_path.name, *RESULTS, *LOGS)
@@ -161,7 +164,7 @@ class RunFolder:
         other = [name for name in names if name not in own and name[0] != '.']
         if other:
             raise ValueError(
-                f'{self.path} must hold a run or nothing, got {other[0]} and no '
+                f'{self.path} must be empty or hold a run, got {other[0]} and no '
                 'checkpoint: choose another folder'
             )
 
@@ -170,7 +173,7 @@ class RunFolder:
 
 
 def _as_json(config: Mapping[str, Any]) -> dict[str, Any]:
-    r"""What is read back once it is written."""
+    r"""Return the configuration as it is read back from JSON."""
 
     def absolute(value: object) -> str:
         if isinstance(value, Path):
@@ -181,6 +184,6 @@ def _as_json(config: Mapping[str, Any]) -> dict[str, Any]:
         text = json.dumps(dict(config), default=absolute, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"'config' must be a dictionary of values that JSON has, or paths: {error}"
+            f"'config' must be a dictionary of values in JSON types, or paths: {error}"
         ) from None
     return dict(json.loads(text))

@@ -16,36 +16,45 @@ from pyg_irllrec.utils.checks import check_choice, check_count, check_seed
 from pyg_irllrec.utils.user_items import lookup_items
 
 _CHUNK = 2**20
-"""How many triplets are drawn at once: those of an epoch need not fit."""
+"""The number of triplets that are drawn at once, since an epoch may not fit."""
 
 
 class TripletLoader:
-    r"""Shuffled batches of triplets for one epoch after the other: every
-    interaction once per epoch, each with a fresh negative that its user has not
-    interacted with. Nothing loops over interactions.
+    r"""Shuffled batches of triplets. Each epoch has every interaction once, with a new
+    negative item that its user has not interacted with. Sampling has no loop over
+    interactions.
 
-    Batches are drawn where the interactions lie, on a GPU as on a CPU (:meth:`to`),
-    about a million triplets at a time. What an epoch draws depends on :obj:`seed`, the
-    number of the epoch and the kind of device alone, so that a resumed run draws what
-    an uninterrupted one would have. The generators of a CPU and of a GPU differ: their
-    draws are alike in distribution, not in numbers.
+    Batches are drawn on the device of the interactions, a CPU or a GPU (see
+    :meth:`to`), about a million triplets at a time. The triplets of an epoch depend
+    only on :obj:`seed`, the number of the epoch and the type of the device. A resumed
+    run therefore draws the same triplets as an uninterrupted one. A CPU and a GPU have
+    different generators: their draws have the same distribution but other values.
 
     Args:
         interactions (UserItems): The training interactions.
         batch_size (int): The number of triplets per batch. (default: :obj:`4096`)
         seed (int): The seed. (default: :obj:`0`)
-        batch_by (str): What is shuffled. (default: :obj:`"interaction"`)
+        batch_by (str): The unit that is shuffled. (default: :obj:`"interaction"`)
 
             - :obj:`"interaction"` mixes the interactions of all users.
-            - :obj:`"user"` keeps all interactions of a user in one batch, as a loss
-              that ranks all items for each user of a batch wants it, see
-              :class:`~pyg_irllrec.nn.SoftmaxLoss`. There are as many batches, of
-              :obj:`batch_size` triplets or fewer on average; that of a user with more
-              is larger.
+            - :obj:`"user"` keeps all interactions of a user in one batch. Use it with a
+              loss that ranks all items for each user of a batch, such as
+              :class:`~pyg_irllrec.nn.SoftmaxLoss`. The number of batches is the same,
+              unless there are fewer users. Batches have :obj:`batch_size` triplets or
+              fewer on average; a user with more gets a larger batch.
 
     Raises:
         ValueError: If there are no interactions, a user has interacted with every
             item, or a number is out of range.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.training import TripletLoader
+        >>> from pyg_irllrec.utils import UserItems
+        >>> interactions = torch.tensor([[0, 0, 1], [2, 0, 1]])
+        >>> items = UserItems(interactions, num_users=2, num_items=3)
+        >>> [triplets.shape for triplets in TripletLoader(items, batch_size=2)]
+        [torch.Size([3, 2]), torch.Size([3, 1])]
     """
 
     def __init__(
@@ -80,11 +89,11 @@ class TripletLoader:
 
     @property
     def device(self) -> torch.device:
-        r"""Where batches are drawn."""
+        r"""The device on which batches are drawn."""
         return self._user.device
 
     def to(self, device: Union[str, torch.device]) -> TripletLoader:
-        r"""A copy that draws on :obj:`device`, from the same epoch on.
+        r"""Return a copy that draws on :obj:`device`, starting at the same epoch.
 
         Args:
             device (str or torch.device): The device.
@@ -95,19 +104,19 @@ class TripletLoader:
         return self._with(self.interactions.to(as_device(device)))
 
     def _with(self, interactions: UserItems) -> TripletLoader:
-        r"""A copy over the same interactions on another device."""
+        r"""Return a copy over the same interactions on another device."""
         out = copy.copy(self)
         out.interactions = interactions
         out._user = _users(interactions)
         return out
 
     def ahead(self, send: Callable[[Tensor], Tensor]) -> TripletLoader:
-        r"""A copy whose batches pass through :obj:`send` while the batch before is
-        trained on, such as :meth:`~pyg_irllrec.nn.Recommender.prefetch` of a model.
+        r"""Return a copy that passes each batch through :obj:`send` while the previous
+        batch is trained on. An example is
+        :meth:`~pyg_irllrec.nn.Recommender.prefetch` of a model.
 
         Args:
-            send (callable): A function of a batch that returns what is iterated over
-                in its place.
+            send (callable): A function of a batch that returns its replacement.
 
         Raises:
             ValueError: If :obj:`send` cannot be called.
@@ -123,17 +132,17 @@ class TripletLoader:
 
     @property
     def room(self) -> tuple[int, int]:
-        r"""How many triplets and how many users a batch has at most. Of whole users
-        that shows as epochs are drawn: it is (0, 0) before the first one, and grows,
-        ahead of need, with one that has a larger batch."""
+        r"""The largest numbers of triplets and of users in a batch. For batches of
+        whole users they are estimates, which grow as epochs are drawn: (0, 0) before
+        the first epoch, and with a margin afterwards."""
         if self.batch_by == 'user':
             return self._room
         size = min(self.batch_size, self._user.numel())
         return size, min(size, self.interactions.num_users)
 
     def _grow(self, num_triplets: int, num_users: int) -> None:
-        r"""Make room for a batch of so many. A sixteenth more is for larger ones of
-        later epochs: few batches differ by as much."""
+        r"""Make room for a batch of this size, and a sixteenth more for larger batches
+        of later epochs."""
         triplets, users = self._room
         if num_triplets > triplets:
             triplets = min(num_triplets + num_triplets // 16, self._user.numel())
@@ -142,13 +151,14 @@ class TripletLoader:
         self._room = triplets, users
 
     def set_epoch(self, epoch: int) -> None:
-        r"""Set the epoch that the next iteration draws; without it, iterations
-        count on."""
+        r"""Set the epoch that the next iteration draws. Otherwise, each iteration draws
+        the next epoch."""
         self.epoch = epoch
 
     @property
     def sampler(self) -> TripletLoader:
-        r"""Itself, as trainers call :meth:`set_epoch` of a :obj:`sampler`."""
+        r"""The loader itself, since trainers call :meth:`set_epoch` of a
+        :obj:`sampler`."""
         return self
 
     def __len__(self) -> int:
@@ -171,7 +181,7 @@ class TripletLoader:
             yield from torch.stack([user, item, negative]).split(sizes, dim=1)
 
     def _mixed(self, generator: torch.Generator) -> Iterator[_Chunk]:
-        r"""All interactions in random order."""
+        r"""Yield all interactions in random order."""
         num = self._user.numel()
         order = torch.randperm(num, generator=generator, device=self.device)
         for part in order.split(self._batches_per_chunk * self.batch_size):
@@ -182,8 +192,8 @@ class TripletLoader:
         return max(_CHUNK // self.batch_size, 1)
 
     def _whole_users(self, generator: torch.Generator) -> Iterator[_Chunk]:
-        r"""All interactions, those of a user together, and how many each batch has.
-        The number of batches is that of every epoch, and none is empty."""
+        r"""Yield all interactions, those of a user together, with the sizes of their
+        batches. Every epoch has the same number of batches, and none is empty."""
         users = self.interactions.degree.nonzero().flatten()
         order = torch.randperm(users.numel(), generator=generator, device=self.device)
         users = users[order]
@@ -192,11 +202,11 @@ class TripletLoader:
         num, num_batches = self._user.numel(), len(self)
         batch = torch.arange(num_batches, device=self.device)
         # A batch starts at the first user at or after its share of the interactions,
-        # behind the start of the one before, and leaves a user to each one after.
+        # after the start of the previous batch, and leaves a user for each later one.
         start = torch.searchsorted(first, batch * num // num_batches)
         start = (start - batch).cummax(0).values + batch
         start = torch.minimum(start, users.numel() - num_batches + batch)
-        # It waits for the device, once per epoch, as nonzero() above does.
+        # This waits for the device once per epoch, as nonzero() above does.
         starts, firsts = torch.stack([start, first[start]]).tolist()
         starts.append(users.numel())
         firsts.append(num)
@@ -215,18 +225,19 @@ class TripletLoader:
 
 
 _Chunk = tuple[Tensor, Tensor, Union[int, list[int]]]
-"""Users, their items, and how many of them each batch has."""
+"""Users, their items, and the size of each batch."""
 
 
 def _users(interactions: UserItems) -> Tensor:
-    r"""The user of each interaction, without the memory of the items beside them."""
+    r"""Return the user of each interaction, in memory of its own: a view would keep
+    that of the items, too."""
     return interactions.pairs[0].clone()
 
 
 def _ahead(
     batches: Iterator[Tensor], send: Callable[[Tensor], Tensor]
 ) -> Iterator[Tensor]:
-    r"""Batches that were sent before the one before them is read."""
+    r"""Yield batches, each after the next one has been sent."""
     waiting = send(next(batches))
     for batch in batches:
         following = send(batch)

@@ -48,11 +48,12 @@ _NO_MODEL = (
     *('training diverged', 'must be finite'),
     *("'max_bytes' must", "'l2_weight' must be larger"),
 )
-"""What errors have in common that hyper-parameters cause: training has diverged, or
-EASE needs more memory or a larger weight. They are results; others are faults."""
+"""Parts of the messages of errors that hyper-parameters cause: training has diverged,
+or EASE needs more memory or a larger weight. Such a trial failed; other errors are
+raised."""
 
 _FAILED = -1.0
-"""The value of a trial that failed: below all others."""
+"""The value of a failed trial, which is below all others."""
 
 
 def tune(
@@ -69,55 +70,64 @@ def tune(
     device: Union[str, torch.device] = 'auto',
     progress: bool = True,
 ) -> TuneResult:
-    r"""Search hyper-parameters by optuna's multivariate TPE sampler (extra
-    :obj:`tune`) for the largest Recall@20 + NDCG@20 on validation. The test part is
-    never looked at. The first trial is :obj:`preset` itself, as far as the space holds
-    its values.
+    r"""Search for the hyper-parameters with the largest Recall@20 + NDCG@20 on
+    validation, by optuna's multivariate TPE sampler (extra :obj:`tune`). The search
+    never uses the test interactions. The first trial has the values of :obj:`preset`
+    that are in the space.
 
-    .. code-block:: python
-
-        preset = choose_preset(data)
-        found = tune(
-            lambda preset: build_model(data, preset=preset),
-            default_space('lightgcn', 'auto'),
-            data,
-            'runs/tuned',
-            preset=preset,
-        )
-        model = build_model(data, preset=found.preset)
-
-    It may be killed at any moment: the same call goes on. Trials that have ended are
-    read from :obj:`trial-NNN.json` and shown to the sampler again, which then draws
-    what it would have drawn; a trial that was killed goes on from its last epoch. More
-    trials may be asked for later. :obj:`preset.json` is the best preset so far.
+    A search that was killed continues with the same call. Trials that have ended are
+    read from :obj:`trial-NNN.json` and reported to the sampler again, so that its draws
+    do not depend on the interruption. A trial that was killed continues from its last
+    epoch. A later call may have more :obj:`trials`. :obj:`preset.json` is the best
+    preset so far.
 
     Args:
         build (callable): A function of a preset that returns a new model.
-        space (dict): What is tuned, by :obj:`"part.argument"` of a preset
+        space (dict): The values to try for each :obj:`"part.argument"` of a preset
             (:obj:`"companions.ease.l2_weight"` for a companion): a range
             :obj:`(low, high)`, of integers if both are, or :obj:`(low, high, "log")`,
             or a list of choices. See :func:`~pyg_irllrec.training.default_space`.
-        data (HeteroData or InteractionDataModule): The interactions. Only a graph
-            allows :obj:`"data.batch_size"` and other arguments of the data module in
-            the space and in the preset.
+        data (HeteroData or InteractionDataModule): The interactions. Arguments of the
+            data module, such as :obj:`"data.batch_size"`, can be in the space and in
+            the preset only if it is a graph.
         out (str or pathlib.Path): The folder of the search. It need not exist.
-        preset (dict): The hyper-parameters to begin with, and those that are not tuned.
-        trials (int): How many are tried, with those on file. (default: :obj:`20`)
-        epochs (int): The most epochs of a trial. (default: :obj:`100`)
-        prune (bool): Whether to stop a trial, from the sixth on, whose validation after
-            a tenth of the epochs or later is worse than the median of the others at
-            that epoch. (default: :obj:`True`)
-        seed (int): The seed of the sampler, of weights, and of training.
+        preset (dict): The values of the first trial, and of all arguments that are not
+            in the space.
+        trials (int): The number of trials, including those on file.
+            (default: :obj:`20`)
+        epochs (int): The maximum number of epochs per trial. (default: :obj:`100`)
+        prune (bool): Whether to stop a trial whose validation is worse than the median
+            of the other trials at the same epoch. The first five trials and the first
+            tenth of the epochs are exempt. (default: :obj:`True`)
+        seed (int): The seed of the sampler, of weights and of training.
             (default: :obj:`0`)
-        device (str or torch.device): As for :func:`~pyg_irllrec.training.fit`.
-            (default: :obj:`"auto"`)
+        device (str or torch.device): The device, as in
+            :func:`~pyg_irllrec.training.fit`. (default: :obj:`"auto"`)
         progress (bool): Whether to show a progress bar. (default: :obj:`True`)
 
     Raises:
-        ValueError: If an argument is wrong, :obj:`out` holds another search, or no
-            trial gave a model.
+        ValueError: If an argument is invalid, :obj:`out` holds another search, or all
+            trials failed.
         ImportError: If optuna is not installed.
         OSError: If another search is using :obj:`out`, or it cannot be written to.
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.assemble import choose_preset
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.training import default_space, tune
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> result = tune(
+        ...     lambda preset: build_model(data, preset=preset),
+        ...     default_space('lightgcn', 'auto'),
+        ...     data,
+        ...     'runs/tuned',
+        ...     preset=choose_preset(data),
+        ...     trials=1,
+        ...     epochs=1,
+        ...     progress=False,
+        ... )
+        >>> model = build_model(data, preset=result.preset)
     """
     if not callable(build):
         raise ValueError(
@@ -149,13 +159,13 @@ def _check_preset(preset: object) -> None:
         or not all(isinstance(part, dict) for part in preset.values())
     ):
         raise ValueError(
-            "'preset' must be a dictionary of dictionaries, as get_preset() returns "
-            f'it, got {preset!r:.200}'
+            "'preset' must be a dictionary of dictionaries, such as get_preset() "
+            f'returns, got {preset!r:.200}'
         )
     try:
         json.dumps(preset, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"'preset' must hold values that JSON has: {error}") from None
+        raise ValueError(f"'preset' must hold values in JSON types: {error}") from None
 
 
 def _check_data(data: object, space: Mapping[str, Any]) -> None:
@@ -163,14 +173,14 @@ def _check_data(data: object, space: Mapping[str, Any]) -> None:
         if own := [name for name in space if name.startswith('data.')]:
             raise ValueError(
                 f"'data' must be a HeteroData to tune {own[0]!r}, got an "
-                'InteractionDataModule: its batches are those that it was made with'
+                'InteractionDataModule, whose batches are fixed'
             )
     else:
         check_instance('data', data, HeteroData)
 
 
 class _Search:
-    r"""One search, in its folder."""
+    r"""A search in its folder."""
 
     def __init__(
         self,
@@ -204,12 +214,12 @@ class _Search:
         return model
 
     def check_parts(self) -> None:
-        r"""Make the interactions and the model that the search begins with, before
-        anything is written."""
+        r"""Build the interactions and the model of the first trial, to raise errors
+        before anything is written."""
         first = self.interactions(self.preset)
         if first.val_items is None:
             raise ValueError(
-                "'data' must hold validation interactions to tune by, got none: "
+                "'data' must hold validation interactions to tune on, got none: "
                 'split them off with SplitInteractions'
             )
         self.splits = {
@@ -240,13 +250,13 @@ class _Search:
             if before.get(name) != value:
                 got = '' if name == 'data' else f', got {value!r:.200}'
                 raise ValueError(
-                    f'the search in {self.out} was begun with another {name!r}: go on '
-                    f'with the same, or choose another folder{got}'
+                    f'the search in {self.out} was begun with another {name!r}: '
+                    f'continue with the same, or choose another folder{got}'
                 )
 
     def run(self, trials: int, progress: bool) -> TuneResult:
-        r"""Make the trials that are not on file, and those that are once more known to
-        the sampler."""
+        r"""Run the trials that are not on file, and report the others to the
+        sampler."""
         study = _make_study(self.seed, self.prune, self.epochs)
         study.enqueue_trial(params_of(self.preset, self.space))
         found: list[dict[str, Any]] = []
@@ -263,7 +273,7 @@ class _Search:
                 bar.set_postfix(best=f'{best["value"]:.4f}', refresh=False)
         if best['state'] != 'complete':
             raise ValueError(
-                f'no trial in {self.out} gave a model, the last because of: '
+                f'no trial in {self.out} gave a model. The error of the last one: '
                 f'{found[-1].get("error")}'
             )
         return TuneResult(preset, best['params'], best['value'], found)
@@ -283,15 +293,15 @@ class _Search:
         return self.out / f'trial-{number:03d}.json'
 
     def result(self, trial: optuna.Trial) -> dict[str, Any]:
-        r"""What a trial gave, from its file where it has ended."""
+        r"""Return the result of a trial, from its file if it has ended."""
         path, folder = self.path(trial.number), self.path(trial.number).with_suffix('')
         if path.exists():
             found = _read_trial(path)
             if found['params'] != trial.params:
                 raise ValueError(
                     f'{path} must hold the parameters that the sampler draws, '
-                    f'{trial.params}, got {found["params"]}: the file was changed, '
-                    'or the search was begun with another version of optuna'
+                    f'{trial.params}, got {found["params"]}: the file was edited, or '
+                    'the search was begun with another version of optuna'
                 )
             for epoch, value in found['history']:
                 trial.report(value, epoch)
@@ -305,7 +315,7 @@ class _Search:
         start = time.perf_counter()
         preset = with_params(self.preset, trial.params)
         resume = (folder / 'last.ckpt').is_file()
-        if not resume:  # It was killed before its first epoch ended.
+        if not resume:  # Delete what a trial left that was killed in its first epoch.
             shutil.rmtree(folder, ignore_errors=True)
         pruning = _Pruning(trial)
         found: dict[str, Any] = {'params': trial.params, 'state': 'complete'}
@@ -341,7 +351,7 @@ class _Search:
 
 
 class _Pruning(Callback):
-    r"""Reports every validation to a trial, and ends its training where optuna does."""
+    r"""Report every validation to a trial, and stop training if optuna prunes it."""
 
     def __init__(self, trial: optuna.Trial) -> None:
         self.trial = trial
@@ -376,8 +386,8 @@ def _make_study(seed: int, prune: bool, epochs: int) -> optuna.Study:
 
 @contextmanager
 def _quiet_optuna() -> Iterator[None]:
-    r"""Keep optuna's report of every trial, and what it calls experimental, out of the
-    user's output."""
+    r"""Suppress optuna's report of every trial and its warnings of experimental
+    features."""
     import optuna
 
     level = optuna.logging.get_verbosity()
