@@ -1,5 +1,5 @@
-r"""From a trained model to a service: models with the ids and titles of what they
-recommend, saved in one piece."""
+r"""Bundles: trained models with the ids, titles and texts of their users and items,
+which recommend, explain, and can be saved and served."""
 
 from pyg_irllrec.serving.bundle import Bundle
 from pyg_irllrec.serving.explanation import Explanation

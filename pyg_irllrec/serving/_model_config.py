@@ -1,5 +1,5 @@
-r"""A recommender as JSON and tensors, and built again from them. Classes are taken from
-a list, never imported by a name in a file."""
+r"""A recommender as JSON and tensors, and its reconstruction. Classes come from a fixed
+list; no name from a file is ever imported."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _TENSORS = {
     *('item_text', 'interactions', 'popularity', 'sample_weight'),
     *('user_edges', 'item_edges', 'user_weight', 'item_weight'),
 }
-"""The arguments that are tensors. They are not part of the JSON."""
+"""The arguments that are tensors, and therefore not in the JSON."""
 _READ_AS: dict[type[Module], dict[str, str]] = {
     IntentAlignmentLoss: {
         **{
@@ -69,20 +69,21 @@ _READ_AS: dict[type[Module], dict[str, str]] = {
     IRLLRec: {'momentum': 'intent_projector.momentum'},
     AlphaRec: {'hidden_channels': 'projector.hidden_channels'},
 }
-"""The arguments that are kept in a part, by class and argument."""
+"""Arguments that are attributes of a part: the path, by class and argument."""
 _KNOWN = 'known'
 _MAX_LAYERS = 1000
 
 
 class OwnPartError(ValueError):
-    r"""A model has a part that only the code which made it can build."""
+    r"""A model has a part that only the user's code can build."""
 
 
 def model_config(model: Recommender, tensors: Mapping[str, Tensor]) -> Config:
-    r"""What :func:`build_model` builds a model from, beside its :func:`model_tensors`.
+    r"""The configuration from which :func:`build_model` builds a model, together with
+    its :func:`model_tensors`.
 
     Raises:
-        OwnPartError: If a part is none of this package, or was changed since it was
+        OwnPartError: If a part is not from this package, or was changed after it was
             built.
     """
     config = _describe(model, 'model') | {
@@ -95,29 +96,29 @@ def model_config(model: Recommender, tensors: Mapping[str, Tensor]) -> Config:
     try:
         found = describe_module(build_model(config, tensors))
     except (ValueError, RuntimeError) as error:
-        raise OwnPartError(f'it cannot be built again: {error}') from None
+        raise OwnPartError(f'it cannot be rebuilt: {error}') from None
     wanted = describe_module(model)
     differ = [
         name for name in {**wanted, **found} if wanted.get(name) != found.get(name)
     ]
     if differ:
-        raise OwnPartError(f'it differs from a new one in {", ".join(differ[:3])}')
+        raise OwnPartError(f'it differs from a rebuilt one in {", ".join(differ[:3])}')
     return config
 
 
 def model_tensors(model: Recommender) -> dict[str, Tensor]:
-    r"""The weights and buffers of a model by name, those too that are not saved with
-    its weights, on the CPU; and the solutions of the companions that score.
+    r"""The weights and buffers of a model by name, on the CPU, including buffers that
+    are not in its state dictionary, and the solutions of companions with a weight.
 
     Raises:
-        ValueError: If its state is not made of tensors alone.
+        ValueError: If its state contains something other than tensors.
     """
     found: dict[str, Tensor] = {}
     for name, value in (*model.state_dict().items(), *model.named_buffers()):
         if not isinstance(value, Tensor):
             raise ValueError(
-                f"'model' must have a state of tensors, got {type(value).__name__} for "
-                f'{name}'
+                f"'model' must have only tensors in its state, got "
+                f'{type(value).__name__} for {name}'
             )
         plain = plain_edge_index(value) if name == 'edge_index' else value
         found[name] = plain.detach().cpu().contiguous()
@@ -128,7 +129,7 @@ def model_tensors(model: Recommender) -> dict[str, Tensor]:
 
 
 def model_solutions(model: Recommender) -> dict[str, Tensor]:
-    r"""The solutions of the companions that score, on the CPU, for
+    r"""The solutions of companions with a weight, on the CPU, for
     :func:`take_solutions`."""
     return {
         _solution(place, number): part.cpu().contiguous()
@@ -155,11 +156,11 @@ class _Tensors:
 
 
 def build_model(config: Config, tensors: Mapping[str, Tensor]) -> Recommender:
-    r"""The model of a :func:`model_config` and its tensors, in evaluation mode. It
-    draws nothing from torch's generators.
+    r"""Build a model from its :func:`model_config` and tensors, in evaluation mode.
+    The state of torch's random generators does not change.
 
     Raises:
-        ValueError: If they do not fit each other.
+        ValueError: If the configuration and the tensors do not match.
     """
     with torch.random.fork_rng(devices=[]):
         model = _build(config, _Tensors(tensors, ''), Recommender)
@@ -175,10 +176,10 @@ def build_model(config: Config, tensors: Mapping[str, Tensor]) -> Recommender:
 
 
 def fill_model(model: Recommender, tensors: Mapping[str, Tensor]) -> None:
-    r"""Put tensors into a model that was built alike, on the CPU.
+    r"""Load tensors into a model that was built in the same way, on the CPU.
 
     Raises:
-        ValueError: If it has others, or another graph.
+        ValueError: If its tensors have other names or shapes, or its graph differs.
     """
     state = model.state_dict()
     buffers = {
@@ -197,22 +198,22 @@ def fill_model(model: Recommender, tensors: Mapping[str, Tensor]) -> None:
     ]
     if differ:
         raise ValueError(
-            f"'model' must be built as the one that was saved: they differ in "
+            f"'model' must be built like the saved one, but they differ in "
             f'{", ".join(differ[:3])}'
         )
     if not torch.equal(plain_edge_index(model.edge_index).cpu(), given['edge_index']):
         raise ValueError(
-            "'model' must be built on the graph of the one that was saved, got another"
+            "'model' must be built on the graph of the saved one, got another graph"
         )
     model.load_state_dict({name: given[name] for name in state}, assign=True)
     for name in buffers:
-        if name != 'edge_index':  # Which is equal, and sorted.
+        if name != 'edge_index':  # It is equal already, and sorted.
             path, _, last = name.rpartition('.')
             setattr(model.get_submodule(path), last, given[name])
 
 
 def take_solutions(model: Recommender, tensors: Mapping[str, Tensor]) -> None:
-    r"""Give the companions of a model their solutions, where it is now.
+    r"""Give the companions of a model their solutions, on the device of the model.
 
     Raises:
         ValueError: If a solution does not fit.
@@ -226,16 +227,16 @@ def take_solutions(model: Recommender, tensors: Mapping[str, Tensor]) -> None:
         for part in parts:
             is_row = not part.is_floating_point()
             if is_row and not bool(((part >= 0) & (part < model.num_items)).all()):
-                raise ValueError(f'the solution of companion {place} names other items')
+                raise ValueError(f'the solution of companion {place} has unknown items')
         companion.set_solution(parts)
         score = companion.score(torch.zeros(1, dtype=torch.long, device=model.device))
         if score.shape != (1, model.num_items):
-            raise ValueError(f'the solution of companion {place} is of another size')
+            raise ValueError(f'the solution of companion {place} has another size')
 
 
 def check_claims(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    r"""Raise a :class:`ValueError` where a configuration claims sizes that its tensors
-    do not have, before any of these sizes is allocated."""
+    r"""Raise a :class:`ValueError` if a configuration claims sizes that its tensors do
+    not have, before memory of these sizes is allocated."""
     arguments, path, depth = config['arguments']['backbone']['arguments'], 'backbone', 0
     while isinstance(inner := arguments.get('backbone'), dict) and depth < 8:
         arguments, path, depth = inner['arguments'], f'{path}.backbone', depth + 1
@@ -257,8 +258,8 @@ def check_claims(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> None:
     for name, shape in expected.items():
         if shapes.get(f'{path}.{name}') != shape:
             raise ValueError(
-                f'the model claims {path}.{name} of shape {shape}, and has '
-                f'{shapes.get(f"{path}.{name}")}'
+                f'the model claims shape {shape} for {path}.{name}, but its tensor '
+                f'has {shapes.get(f"{path}.{name}")}'
             )
     if not 0 < arguments['num_layers'] <= _MAX_LAYERS:
         raise ValueError(f'the model claims {arguments["num_layers"]} layers')
@@ -291,7 +292,8 @@ _MISSING = object()
 
 
 def _read(module: Module, name: str) -> Any:
-    r"""An attribute, or one of a part; nothing where the part is missing."""
+    r"""An attribute of a module or, by a dotted path, of a part; :obj:`_MISSING` if the
+    part is :obj:`None`."""
     value: Any = module
     for part in name.split('.'):
         if value is None:
@@ -313,12 +315,14 @@ def _plain(value: object, path: str) -> object:
 def _build(config: Config, tensors: _Tensors, kind: type[Module]) -> Module:
     cls = _CLASSES.get(config['class'])
     if cls is None or not issubclass(cls, kind):
-        raise ValueError(f'{config["class"]!r} is no {kind.__name__} of this package')
+        raise ValueError(
+            f'{config["class"]!r} is not a {kind.__name__} of this package'
+        )
     arguments = dict(config['arguments'])
     if unknown := arguments.keys() - signature(cls).parameters.keys():
         raise ValueError(f'{cls.__name__} has no arguments {", ".join(unknown)}')
     if 'prototype_weight' in arguments:
-        arguments['prototype_weight'] = 0.0  # Its clusters are not sought again.
+        arguments['prototype_weight'] = 0.0  # The saved clusters are used.
     for name, value in arguments.items():
         if name == 'companions':
             arguments[name] = [
@@ -361,7 +365,7 @@ def _intent_edges(
 
 
 def _scoring(model: Recommender) -> list[tuple[int, ClosedForm]]:
-    r"""The companions with a weight, and their places."""
+    r"""The companions with a weight above zero, and their indices."""
     weight = model.blend_weight
     if weight is None:
         return []

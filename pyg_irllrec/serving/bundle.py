@@ -49,50 +49,57 @@ from pyg_irllrec.utils.node_data import read_ids
 
 
 class Bundle:
-    r"""A trained model with the ids, titles and texts of its users and items: what
-    recommends by the names that people know, is saved in one piece and served.
-
-    .. code-block:: python
-
-        bundle = Bundle(model, data, metrics=result.test)
-        bundle.save('runs/books/bundle')
-        bundle = load('runs/books/bundle')
-        bundle.recommend(['anna'], k=10).to_pandas()
+    r"""A trained model together with the ids, titles and texts of its users and items.
+    A bundle recommends by original ids, is saved as one folder, and can be served.
 
     Args:
-        model (Recommender): The model, with its trained weights.
-        data (HeteroData): The graph that it was built from. Of nodes, their
-            :obj:`id`, :obj:`title`, :obj:`text`, :obj:`profile_text` and
-            :obj:`intent_text` are kept, as far as there are any, and the vectors
-            :obj:`profile` and :obj:`intent`; of interactions, those of training and
-            those that are held out.
-        encoder (callable, optional): What turned texts into the vectors of
-            :obj:`data`: with it, words steer and new items with a text are ranked.
-            (default: :obj:`None`)
+        model (Recommender): The trained model.
+        data (HeteroData): The graph that the model was built from. The bundle keeps
+            the interactions, both training and held-out; and of each node type
+            :obj:`id`, :obj:`title`, :obj:`text`, :obj:`profile_text`,
+            :obj:`intent_text` and the vectors :obj:`profile` and :obj:`intent`, if
+            present.
+        encoder (callable, optional): The encoder that made the text vectors of
+            :obj:`data`. It is needed to steer by free words, to recommend from a text
+            and to rank new items by their texts. (default: :obj:`None`)
         seen (torch.Tensor, optional): The interactions that are not recommended again,
-            users above items, of shape :math:`(2, E)`. (default: :obj:`None`, all of
-            :obj:`data`, be they held out or not)
-        metrics (dict, optional): Its test metrics, for :meth:`info` and the model card.
-            (default: :obj:`None`)
+            users above items, of shape :math:`(2, E)`. (default: :obj:`None`, all
+            interactions of :obj:`data`, including those held out)
+        metrics (dict, optional): The test metrics of the model, for :meth:`info` and
+            the model card. (default: :obj:`None`)
         edge_type (tuple, optional): The type of the interactions.
             (default: :obj:`None`, found in :obj:`data`)
-        rev_edge_type (tuple, optional): The type of their reverse.
+        rev_edge_type (tuple, optional): The type of the reverse edges.
             (default: :obj:`None`, found in :obj:`data`)
 
     Raises:
-        ValueError: If :obj:`data` is not the graph of the model, or an argument is not
-            as above.
+        ValueError: If :obj:`data` is not the graph of the model, or an argument is
+            invalid.
 
     Attributes:
         model (Recommender): The model, in evaluation mode.
-        ranker (FrozenRanker): Its scores, the graph embedded once.
-        data (HeteroData): What is kept of the graph, with the types :obj:`"user"`,
-            :obj:`"item"` and :obj:`("user", "rates", "item")`.
-        users, items (Nodes): Ids and titles.
+        ranker (FrozenRanker): The scores of the model, with the graph embedded once.
+        data (HeteroData): The part of the graph that the bundle keeps, with the types
+            :obj:`"user"`, :obj:`"item"` and :obj:`("user", "rates", "item")`.
+        users, items (Nodes): The ids and titles.
         seen (UserItems): The interactions that are not recommended again.
-        encoder (callable or None): The encoder of texts.
-        metrics (dict): Test metrics.
-        saved (dict): Of a loaded bundle, when and by what it was saved.
+        encoder (callable or None): The text encoder.
+        metrics (dict): The test metrics.
+        saved (dict): When a loaded bundle was saved, its size in bytes, and the
+            versions that saved it; empty for other bundles.
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.serving import Bundle, load
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> bundle = Bundle(build_model(data), data)
+        >>> bundle.save('runs/first/bundle')
+        >>> best = load('runs/first/bundle').recommend([0, 1], k=3)
+        >>> len(best[0])
+        3
+        >>> best.to_arrow().column_names
+        ['user', 'rank', 'item', 'title', 'score']
     """
 
     model: Recommender
@@ -125,8 +132,8 @@ class Bundle:
         if isinstance(encoder, TfidfEncoder) and encoder.state is None:
             raise ValueError(
                 "'encoder' must be the one that made the vectors of 'data', got a "
-                'TfidfEncoder that is not fitted: fit it on the texts of users and '
-                'items, TfidfEncoder().fit(texts), and encode with it'
+                'TfidfEncoder that is not fitted. Fit it on the texts of users and '
+                'items, TfidfEncoder().fit(texts), and encode these texts with it'
             )
         check_hetero(data, "'data'")
         edge_type, _ = find_interaction_types(data, edge_type, rev_edge_type)
@@ -147,7 +154,7 @@ class Bundle:
         )
         pairs = all_interactions(self.data) if seen is None else seen
         self.seen = UserItems(check_pairs('seen', pairs, *sizes).cpu(), *sizes)
-        # Fitting the given one anew must not change what this one does.
+        # A copy, so that fitting the given encoder again does not change the bundle.
         self.encoder = copy(encoder) if isinstance(encoder, TfidfEncoder) else encoder
         self.metrics = check_metrics(metrics)
         self.saved = {}
@@ -160,28 +167,29 @@ class Bundle:
         )
 
     def save(self, path: PathLike) -> None:
-        r"""Write the bundle into a folder, whole or not at all: a bundle that is there
-        is replaced in one step, and stays as it was where that fails.
+        r"""Write the bundle to a folder. The write is atomic: it replaces an existing
+        bundle in one step, and if it fails, the existing bundle is unchanged.
 
         Args:
             path (str or Path): The folder.
 
         Raises:
-            ValueError: If :obj:`path` is a file, or the model was changed since the
+            ValueError: If :obj:`path` is a file, or the model has changed since the
                 bundle was made.
-            OSError: If it cannot be written, or another process writes into it.
+            OSError: If the folder cannot be written, or another process is writing to
+                it.
             ImportError: If safetensors or pyarrow is missing (extra :obj:`data`).
         """
         save_bundle(self, path)
 
     def to(self, device: Union[str, torch.device]) -> Bundle:
-        r"""A copy on another device; the bundle itself where it is there.
+        r"""Return a copy on another device, or this bundle if it is already there.
 
         Args:
             device (str or torch.device): The device.
 
         Raises:
-            ValueError: If there is no such device.
+            ValueError: If the device is not available.
         """
         device = as_device(device)
         if device == self.model.device:
@@ -200,21 +208,23 @@ class Bundle:
         return out
 
     def info(self) -> dict[str, Any]:
-        r"""Sizes, parts of the model, metrics, versions, hashes of what it was trained
-        on and, once it is saved and loaded, when it was and how many bytes it has."""
+        r"""Return a dictionary of sizes, model parts, metrics, versions and hashes of
+        the training data. For a loaded bundle it includes the time of saving and the
+        size in bytes."""
         return info_of(self)
 
     def save_pretrained(self, path: PathLike) -> None:
-        r"""Write the bundle into a folder as :meth:`save` does, with a model card, in
-        the layout of a repository of the Hugging Face Hub (extra :obj:`hub`).
+        r"""Write the bundle and a model card to a folder, in the layout of a Hugging
+        Face Hub repository (extra :obj:`hub`).
 
         Args:
-            path (str or Path): The folder. A :obj:`README.md` that is there stays.
+            path (str or Path): The folder. An existing :obj:`README.md` is kept.
 
         Raises:
             ValueError: As for :meth:`save`.
-            OSError: Likewise.
-            ImportError: If huggingface_hub, or what :meth:`save` needs, is missing.
+            OSError: As for :meth:`save`.
+            ImportError: If huggingface_hub, or a package that :meth:`save` needs, is
+                missing.
         """
         save_pretrained(self, path)
 
@@ -227,27 +237,28 @@ class Bundle:
         token: Optional[str] = None,
         commit_message: str = 'Push a bundle of pyg_irllrec',
     ) -> str:
-        r"""Upload the bundle to the Hugging Face Hub, with a model card, through
-        :class:`huggingface_hub.ModelHubMixin` (extra :obj:`hub`). It holds the ids of
-        users and their interactions: mind who may read the repository.
+        r"""Upload the bundle and a model card to the Hugging Face Hub through
+        :class:`huggingface_hub.ModelHubMixin` (extra :obj:`hub`). The bundle contains
+        user ids and interactions, so check who can read the repository.
 
         Args:
-            repo_id (str): The repository, such as :obj:`"anna/books"`, which is created
-                where it is missing.
+            repo_id (str): The repository, such as :obj:`"anna/books"`. It is created if
+                it does not exist.
             private (bool): Whether a new repository is private.
                 (default: :obj:`True`)
-            branch (str, optional): The branch. (default: :obj:`None`, the main one)
-            token (str, optional): The token. (default: :obj:`None`, that of
-                :obj:`hf auth login`)
-            commit_message (str): The message of the commit.
+            branch (str, optional): The branch. (default: :obj:`None`, the main branch)
+            token (str, optional): The access token. (default: :obj:`None`, the token
+                of :obj:`hf auth login`)
+            commit_message (str): The commit message.
                 (default: :obj:`"Push a bundle of pyg_irllrec"`)
 
         Returns:
-            The address of the commit.
+            The URL of the commit.
 
         Raises:
-            ValueError: If an argument is not as above, or as for :meth:`save`.
-            ImportError: If huggingface_hub, or what :meth:`save` needs, is missing.
+            ValueError: If an argument is invalid, or as for :meth:`save`.
+            ImportError: If huggingface_hub, or a package that :meth:`save` needs, is
+                missing.
         """
         return push_to_hub(
             self,
@@ -277,15 +288,15 @@ class Bundle:
         Args:
             name_or_path (str or Path): A folder, or a repository such as
                 :obj:`"anna/books"`.
-            device (str or torch.device): Where the model is to be.
+            device (str or torch.device): The device of the model.
                 (default: :obj:`"cpu"`)
             revision (str, optional): A branch, tag or commit.
-                (default: :obj:`None`, the newest of the main branch)
-            token (str, optional): The token. (default: :obj:`None`, that of
-                :obj:`hf auth login`)
-            cache_dir (str or Path, optional): The folder of downloads.
-                (default: :obj:`None`, that of the library)
-            local_files_only (bool): Whether to download nothing.
+                (default: :obj:`None`, the latest commit of the main branch)
+            token (str, optional): The access token. (default: :obj:`None`, the token
+                of :obj:`hf auth login`)
+            cache_dir (str or Path, optional): The download folder.
+                (default: :obj:`None`, the one of huggingface_hub)
+            local_files_only (bool): Whether to use downloaded files only.
                 (default: :obj:`False`)
             model (Recommender, optional): As for :func:`~pyg_irllrec.serving.load`.
                 (default: :obj:`None`)
@@ -293,8 +304,8 @@ class Bundle:
                 (default: :obj:`None`)
 
         Raises:
-            ValueError: If there is no such repository, or a bundle is damaged.
-            FileNotFoundError: If a folder or a repository holds no bundle.
+            ValueError: If the repository cannot be read, or the bundle is damaged.
+            FileNotFoundError: If the folder or repository does not contain a bundle.
             ImportError: If huggingface_hub, safetensors or pyarrow is missing.
         """
         return from_pretrained(
@@ -322,36 +333,39 @@ class Bundle:
         batch_size: int = 128,
         progress: bool = False,
     ) -> Recommendations:
-        r"""The best items of users.
+        r"""Recommend the best items for each user.
 
         Args:
             users (iterable, optional): The ids of the users, integers or strings, as a
-                list, array, tensor or column of a frame. (default: :obj:`None`, all)
-            k (int): The number of items. A user gets fewer where fewer are left.
+                list, array, tensor or data frame column. (default: :obj:`None`, all
+                users)
+            k (int): The number of items per user. A user gets fewer if fewer are left.
                 (default: :obj:`10`)
-            among (iterable, optional): The ids of the items to choose from.
-                (default: :obj:`None`, all)
-            exclude (iterable, optional): The ids of items that nobody gets.
+            among (iterable, optional): The ids of the candidate items.
+                (default: :obj:`None`, all items)
+            exclude (iterable, optional): The ids of items to recommend to no one.
                 (default: :obj:`None`)
-            seen (bool): Whether a user may get what is in :attr:`seen`, such as the
-                items of training. (default: :obj:`False`)
-            intents (dict, optional): What to rank higher or lower: weights by words or
-                by names of intents. (default: :obj:`None`)
-            dial (float): How far :obj:`intents` move the ranking, from 0, not at all,
-                on. (default: :obj:`1.0`)
-            index (str): How items are searched: :obj:`"exact"`, or :obj:`"faiss"`, by
-                an :class:`~pyg_irllrec.serving.ItemIndex` that is built on first use.
-                Of a blend, the best :math:`20 k` of the graph are candidates, and
-                ranked by the blend. With :obj:`among`, :obj:`intents` or items that
-                are scored by their texts, the search is exact.
+            seen (bool): Whether to include items that the user has already seen
+                (:attr:`seen`). (default: :obj:`False`)
+            intents (dict, optional): The intents to raise or mute: a weight for each
+                intent name or free text. (default: :obj:`None`)
+            dial (float): The strength of :obj:`intents`, at least 0. With 0 they have
+                no effect. (default: :obj:`1.0`)
+            index (str): How items are searched. :obj:`"exact"` scores all items;
+                :obj:`"faiss"` uses an :class:`~pyg_irllrec.serving.ItemIndex`, which
+                is built on first use. For a blend, the index finds the best
+                :math:`20 k` items of the graph, and the blend ranks them. The search
+                is exact in any case with :obj:`among`, with :obj:`intents`, and if
+                the blend scores some items by their texts.
                 (default: :obj:`"exact"`)
-            batch_size (int): How many users are scored at once: memory is
-                :math:`\text{batch\_size} \times I`. (default: :obj:`128`)
-            progress (bool): Whether to show a bar on a terminal.
+            batch_size (int): The number of users to score at once. A batch takes
+                memory for :math:`\text{batch\_size} \times I` scores.
+                (default: :obj:`128`)
+            progress (bool): Whether to show a progress bar on a terminal.
                 (default: :obj:`False`)
 
         Raises:
-            ValueError: If an id is unknown or an option is not as above.
+            ValueError: If an id is unknown or an option is invalid.
         """
         rows = self._user_rows(users)
         query = read_query(self, k, among, exclude, intents, dial)
@@ -374,41 +388,44 @@ class Bundle:
         intents: Optional[Mapping[str, float]] = None,
         dial: float = 1.0,
     ) -> Recommendations:
-        r"""The best items of somebody who is not among the users, from items, a text
-        about them, or both.
+        r"""Recommend items to a new user, from items they like, a text about them, or
+        both.
 
-        Companions such as :class:`~pyg_irllrec.nn.EASE` score exactly as if the user
-        had been in :math:`\mathbf{X}` when they were asked. The graph part is
+        Companions such as :class:`~pyg_irllrec.nn.EASE` score exactly as for a row of
+        :math:`\mathbf{X}` with the liked items. The graph part is
 
         .. math::
             \mathbf{z}_u = \sum_{i \in \mathcal{N}} \frac{1}{\sqrt{|\mathcal{N}|
             (d_i + 1)}} \sum_{l=0}^{L-1} \mathbf{E}_{l, i}
 
-        which is what :class:`~pyg_irllrec.nn.LightGCN`,
-        :class:`~pyg_irllrec.nn.SGL` and :class:`~pyg_irllrec.nn.SimGCL` give a new
-        user without an embedding of their own, but for one approximation: the
-        embeddings of items stay as they are. For other backbones the inner sum is the
-        final embedding of the item, an approximation too. A text beside items counts
-        as two of them, whatever the blend (:obj:`docs/recommend.md`).
+        This is the embedding that :class:`~pyg_irllrec.nn.LightGCN`,
+        :class:`~pyg_irllrec.nn.SGL` and :class:`~pyg_irllrec.nn.SimGCL` compute for a
+        new user whose own table row is zero, except that the embeddings of items do not
+        change. For other backbones, the final embedding of the item replaces the inner
+        sum, which is an approximation too. A text beside items counts as much as two
+        items, independently of the blend weights (:obj:`docs/recommend.md`).
 
         Args:
-            items (iterable): The ids of the items that they like, which are not
+            items (iterable): The ids of the items that the user likes. They are not
                 recommended. (default: :obj:`()`)
             k (int): As for :meth:`recommend`. (default: :obj:`10`)
-            text (str, optional): What they are like, in the manner of the profiles that
-                the model was trained on; it needs :attr:`encoder`.
+            text (str, optional): A description of the user, in the style of the
+                profiles that the model was trained on. It needs :attr:`encoder`.
                 (default: :obj:`None`)
-            among (iterable, optional): Likewise. (default: :obj:`None`)
-            exclude (iterable, optional): Likewise. (default: :obj:`None`)
-            intents (dict, optional): Likewise. (default: :obj:`None`)
-            dial (float): Likewise. (default: :obj:`1.0`)
+            among (iterable, optional): As for :meth:`recommend`.
+                (default: :obj:`None`)
+            exclude (iterable, optional): As for :meth:`recommend`.
+                (default: :obj:`None`)
+            intents (dict, optional): As for :meth:`recommend`.
+                (default: :obj:`None`)
+            dial (float): As for :meth:`recommend`. (default: :obj:`1.0`)
 
         Returns:
-            The recommendations of one user, whose id is :obj:`"new"`.
+            The recommendations of one user with the id :obj:`"new"`.
 
         Raises:
-            ValueError: If there are neither items nor a text, an id is unknown, or an
-                option is not as above.
+            ValueError: If both items and text are missing, an id is unknown, or an
+                option is invalid.
         """
         query = read_query(self, k, among, exclude, intents, dial)
         chosen = self.items.rows(items, 'items').unique().to(self.ranker.device)
@@ -431,33 +448,35 @@ class Bundle:
         batch_size: Optional[int] = None,
         progress: bool = True,
     ) -> None:
-        r"""Write the best items of users into a file, one batch of users after
-        another: memory does not grow with their number. The file is written whole or
-        not at all.
+        r"""Write the best items for each user to a file, batch by batch. Memory does
+        not grow with the number of users, and the write is atomic.
 
         Args:
-            path (str): The file. It ends in :obj:`.parquet` or :obj:`.csv`, for a table
-                of :obj:`user`, :obj:`rank`, :obj:`item`, :obj:`title` and
-                :obj:`score`, or in :obj:`.jsonl`, for a line per user. In CSV a text
-                that a spreadsheet could run as a formula gets an apostrophe in front.
+            path (str or Path): The file. :obj:`.parquet` and :obj:`.csv` are tables of
+                :obj:`user`, :obj:`rank`, :obj:`item`, :obj:`title` and :obj:`score`;
+                :obj:`.jsonl` has one line per user. In CSV, an apostrophe is put before
+                a text that a spreadsheet could run as a formula.
             users (iterable, optional): As for :meth:`recommend`.
-                (default: :obj:`None`, all)
-            k (int): Likewise. (default: :obj:`10`)
-            among (iterable, optional): Likewise. (default: :obj:`None`, all)
-            exclude (iterable, optional): Likewise. (default: :obj:`None`)
-            seen (bool): Likewise. (default: :obj:`False`)
-            intents (dict, optional): Likewise. (default: :obj:`None`)
-            dial (float): Likewise. (default: :obj:`1.0`)
-            index (str): Likewise. (default: :obj:`"exact"`)
-            batch_size (int, optional): How many users are scored at once.
-                (default: :obj:`None`, as many as have scores of 24 MB, at most 128)
-            progress (bool): Whether to show a bar on a terminal.
+                (default: :obj:`None`, all users)
+            k (int): As for :meth:`recommend`. (default: :obj:`10`)
+            among (iterable, optional): As for :meth:`recommend`.
+                (default: :obj:`None`, all items)
+            exclude (iterable, optional): As for :meth:`recommend`.
+                (default: :obj:`None`)
+            seen (bool): As for :meth:`recommend`. (default: :obj:`False`)
+            intents (dict, optional): As for :meth:`recommend`.
+                (default: :obj:`None`)
+            dial (float): As for :meth:`recommend`. (default: :obj:`1.0`)
+            index (str): As for :meth:`recommend`. (default: :obj:`"exact"`)
+            batch_size (int, optional): The number of users to score at once.
+                (default: :obj:`None`, at most 128, and at most 24 MB of scores)
+            progress (bool): Whether to show a progress bar on a terminal.
                 (default: :obj:`True`)
 
         Raises:
-            ValueError: If the name ends otherwise, an id is unknown, or an option is
-                not as above.
-            ImportError: If pyarrow is missing, for Parquet.
+            ValueError: If :obj:`path` has another ending, an id is unknown, or an
+                option is invalid.
+            ImportError: If :obj:`path` is a Parquet file and pyarrow is missing.
             OSError: If the file cannot be written.
         """
         write = table_writer(path, self.users, self.items)
@@ -468,15 +487,16 @@ class Bundle:
         write(rank(self, rows, query, seen, index, batch_size, progress))
 
     def similar_items(self, item: NodeId, k: int = 10) -> list[RankedItem]:
-        r"""The items that are most like one, by the cosines of their embeddings in the
-        graph: companions such as :class:`~pyg_irllrec.nn.EASE` take no part.
+        r"""Return the items that are most similar to an item, by the cosine similarity
+        of graph embeddings. Companions such as :class:`~pyg_irllrec.nn.EASE` are not
+        used.
 
         Args:
-            item (int or str): The id of the item, which is not in the result.
+            item (int or str): The id of the item. It is not in the result.
             k (int): The number of items. (default: :obj:`10`)
 
         Raises:
-            ValueError: If the id is unknown or :obj:`k` is no count.
+            ValueError: If the id is unknown or :obj:`k` is less than 1.
         """
         row = self.items.row(item, 'item')
         rows, scores = most_similar(self.ranker.item_embedding, row, k)
@@ -486,15 +506,15 @@ class Bundle:
         ]
 
     def similar_users(self, user: NodeId, k: int = 10) -> list[SimilarUser]:
-        r"""The users who are most like one, by the cosines of their embeddings in the
-        graph.
+        r"""Return the users who are most similar to a user, by the cosine similarity of
+        graph embeddings.
 
         Args:
-            user (int or str): The id of the user, who is not in the result.
+            user (int or str): The id of the user. It is not in the result.
             k (int): The number of users. (default: :obj:`10`)
 
         Raises:
-            ValueError: If the id is unknown or :obj:`k` is no count.
+            ValueError: If the id is unknown or :obj:`k` is less than 1.
         """
         row = self.users.row(user, 'user')
         rows, scores = most_similar(self.ranker.user_embedding, row, k)
@@ -504,23 +524,24 @@ class Bundle:
         ]
 
     def score(self, users: Iterable[NodeId], items: Iterable[NodeId]) -> Tensor:
-        r"""The scores of pairs, by which :meth:`recommend` ranks without intents.
+        r"""Score pairs of users and items. :meth:`recommend` ranks by these scores,
+        unless intents steer it.
 
         Args:
-            users (iterable): The ids of the users.
-            items (iterable): The ids of the items, as many.
+            users (iterable): The ids of the users, one per pair.
+            items (iterable): The ids of the items, one per pair.
 
         Returns:
-            A score per pair, of shape :math:`(E)`.
+            One score per pair, of shape :math:`(E)`.
 
         Raises:
-            ValueError: If an id is unknown, or there are not as many of each.
+            ValueError: If an id is unknown, or the numbers of users and items differ.
         """
         user = self.users.rows(users, 'users')
         item = self.items.rows(items, 'items')
         if user.numel() != item.numel():
             raise ValueError(
-                f"'items' must hold one per user, {user.numel()}, got {item.numel()}"
+                f"'items' must have one id per user, {user.numel()}, got {item.numel()}"
             )
         device = self.ranker.device
         return self.ranker.score_pairs(user.to(device), item.to(device)).cpu()
@@ -533,13 +554,14 @@ class Bundle:
     def update(
         self, interactions: Any = None, *, items: Any = None, users: Any = None
     ) -> Bundle:
-        r"""A bundle with new interactions, users and items, without training: the graph
-        is propagated anew over the trained tables, and companions are solved again
-        (:obj:`docs/cold.md`). This bundle stays as it is. The new one has no metrics,
-        as those of this one are not of it. With nothing new, it is this one.
+        r"""Return a bundle with new interactions, users and items, without training:
+        the trained tables are propagated over the new graph, and companions are solved
+        again (:obj:`docs/cold.md`). This bundle does not change. The new bundle has no
+        metrics, because it has not been evaluated. If nothing is new, this bundle is
+        returned.
 
-        Rows keep their order; unknown ids become rows behind them. With the encoder of
-        this bundle, items that get a text and no interactions are ranked by it.
+        Known rows keep their order, and new ids are appended. If this bundle has an
+        encoder, items with a text but without interactions are ranked by their text.
 
         .. code-block:: python
 
@@ -548,37 +570,38 @@ class Bundle:
             )
 
         Args:
-            interactions (list, torch.Tensor, table or str, optional): Pairs of original
-                ids of a user and an item; a tensor of them, of shape :math:`(2, E)`; or
-                a table with the columns :obj:`user` and :obj:`item`: of pandas, polars
-                or Arrow, or the path of a CSV, Parquet or JSON lines file.
+            interactions (list, torch.Tensor, table or str, optional): Pairs of a user
+                id and an item id; a tensor of ids, of shape :math:`(2, E)`; or a table
+                with the columns :obj:`user` and :obj:`item`: a pandas, polars or Arrow
+                table, or the path of a CSV, Parquet or JSON lines file.
                 (default: :obj:`None`)
-            items (dict, table or str, optional): A text per id of an item; or a table,
-                likewise, with a column :obj:`id` or :obj:`item` and :obj:`title`,
-                :obj:`text` or both. Those of known items are replaced.
-                (default: :obj:`None`)
-            users (dict, table or str, optional): Likewise, of users.
+            items (dict, table or str, optional): A text for each item id; or a table,
+                as above, with a column :obj:`id` or :obj:`item` and columns
+                :obj:`title`, :obj:`text` or both. They replace the titles and texts of
+                known items. (default: :obj:`None`)
+            users (dict, table or str, optional): As :obj:`items`, for users.
                 (default: :obj:`None`)
 
         Raises:
-            ValueError: If a table does not fit, or the model has parts that are not of
-                this package, or was changed since the bundle was made.
+            ValueError: If a table is invalid, if the model has parts that are not from
+                this package, or if the model has changed since the bundle was made.
             FileNotFoundError: If a file is missing.
         """
         return updated(self, interactions, items, users)
 
     def intents(self, user: Optional[NodeId] = None) -> list[NamedIntent]:
-        r"""The latent intents of a user in words, by lift, the largest first: each can
-        be raised or muted by its name in :meth:`recommend`. They are the prototypes of
-        items, named by the texts of items that lean to them; those of the same words
-        are one intent.
+        r"""Return the latent intents of a user in words, sorted by descending lift.
+        :meth:`recommend` can raise or mute each by its name. Intents are the item
+        prototypes, named by typical words of the items closest to them. Prototypes
+        with the same words are merged into one intent.
 
         Args:
-            user (int or str, optional): The id of the user. (default: :obj:`None`, all
-                intents with the mean share of users, the largest first)
+            user (int or str, optional): The id of the user. (default: :obj:`None`, the
+                mean shares of all users, in descending order)
 
         Returns:
-            The intents; none for a model without prototypes or items without texts.
+            The intents; an empty list if the model has no prototypes or the items have
+            no texts.
 
         Raises:
             ValueError: If the user is unknown.
@@ -588,7 +611,7 @@ class Bundle:
         return intents_of(self).of_user(int(self.users.rows([user], 'user')))
 
     def item_intents(self, item: NodeId) -> list[NamedIntent]:
-        r"""The latent intents of an item, as those of users in :meth:`intents`.
+        r"""Return the latent intents of an item, as :meth:`intents` does for a user.
 
         Args:
             item (int or str): The id of the item.
@@ -599,10 +622,11 @@ class Bundle:
         return intents_of(self).of_item(int(self.items.rows([item], 'item')))
 
     def explain(self, user: NodeId, item: NodeId) -> Explanation:
-        r"""Why an item is recommended to a user: the user's own items that are most
-        like it, if any are more so than chance has it (:obj:`docs/steering.md`), the
-        intents that both lean to, its score and its place. All this describes what a
-        model has learned, not what caused a score.
+        r"""Explain why an item is recommended to a user: by the user's own items that
+        are most similar to it, if any exceed chance similarity
+        (:obj:`docs/steering.md`), by the intents that both lean to, and by its score
+        and rank. The explanation describes what the model has learned, not what caused
+        the score.
 
         .. code-block:: python
 

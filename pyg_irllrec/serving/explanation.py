@@ -9,30 +9,42 @@ from pyg_irllrec.typing import NodeId
 
 
 class Explanation(NamedTuple):
-    r"""Why an item is recommended to a user."""
+    r"""An explanation of why an item is recommended to a user, from
+    :meth:`Bundle.explain() <pyg_irllrec.serving.Bundle.explain>`.
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.serving import Bundle
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> explanation = Bundle(build_model(data), data).explain(0, 5)
+        >>> print(explanation.text)
+        Item 5 is number ... items that user 0 has not seen. ...
+    """
 
     user: NodeId
     """The id of the user."""
     item: NodeId
     """The id of the item."""
     title: str
-    """Its title."""
+    """The title of the item."""
     text: str
-    """All this in two or three plain sentences."""
+    """The explanation in two or three plain sentences."""
     score: float
-    """What items are ranked by."""
+    """The score by which the item is ranked."""
     rank: Optional[int]
-    """The place of the item among those that the user has not seen, from 1;
-    :obj:`None` for one that the user has seen."""
+    """The rank of the item among those that the user has not seen, from 1;
+    :obj:`None` if the user has seen it."""
     similar: list[RankedItem]
-    """The user's own items that are the most like it, by the cosine of their
-    embeddings, which is their score; none that is no more like it than chance has
-    it."""
+    """The user's own items that are most similar to the item, with the cosine
+    similarity of their embeddings as the score. Items that do not exceed chance
+    similarity are left out."""
     intents: list[NamedIntent]
-    """The intents that both the user and the item lean to, as the user has them."""
+    """The intents that both the user and the item lean to, with the shares and lifts
+    of the user."""
 
     def to_dict(self) -> dict[str, Any]:
-        r"""What :func:`json.dumps` takes: these fields, with objects in its lists."""
+        r"""Return the fields as a dictionary for :func:`json.dumps`."""
         return {
             **self._asdict(),
             'similar': ranking_dicts(self.similar),

@@ -14,26 +14,36 @@ from pyg_irllrec.utils.evaluating import evaluating
 
 
 class FrozenRanker(Ranker):
-    r"""The scores of a trained model, whose graph is embedded once, here: what serves.
-    Users and items without interactions are embedded and scored by their texts, if they
-    have any, in the same ranking as all others (:obj:`docs/cold.md`).
+    r"""The scores of a trained model, for serving: the graph is embedded once, when the
+    ranker is made. Users and items that have a text but no interactions are embedded
+    and scored by their text, in one ranking with all others (:obj:`docs/cold.md`).
 
     Args:
-        model (Recommender): The model.
-        user_text (torch.Tensor, optional): Vectors of the texts of users, rows of zeros
-            where there is none, of shape :math:`(U, D)`. (default: :obj:`None`)
-        item_text (torch.Tensor, optional): Likewise, of items, :math:`(I, D)`.
-            (default: :obj:`None`)
+        model (Recommender): The trained model.
+        user_text (torch.Tensor, optional): The text vectors of users, of shape
+            :math:`(U, D)`; a row of zeros means no text. (default: :obj:`None`)
+        item_text (torch.Tensor, optional): The text vectors of items, of shape
+            :math:`(I, D)`, likewise. (default: :obj:`None`)
 
     Raises:
-        ValueError: If the model is none, or there is no finite vector per node.
+        ValueError: If :obj:`model` is not a recommender, or the text vectors are not
+            finite or not one per node.
 
     Attributes:
-        user_embedding (torch.Tensor): The embeddings that score, of shape
-            :math:`(U, d)`.
-        item_embedding (torch.Tensor): Likewise, of shape :math:`(I, d)`.
-        tower (TextTower): What embeds users and items by texts alone.
-        by_text (torch.Tensor): The items whose blended scores are those of their texts.
+        user_embedding (torch.Tensor): The user embeddings, of shape :math:`(U, d)`.
+        item_embedding (torch.Tensor): The item embeddings, of shape :math:`(I, d)`.
+        tower (TextTower): Embeds users and items that have a text only.
+        by_text (torch.Tensor): The items whose blended scores come from their texts.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.serving import FrozenRanker
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> ranker = FrozenRanker(build_model(data), item_text=data['item'].profile)
+        >>> ranker.score(torch.tensor([0, 3])).shape
+        torch.Size([2, 10])
     """
 
     user_embedding: Tensor
@@ -70,20 +80,21 @@ class FrozenRanker(Ranker):
             self._scorer = model.scorer((user, item))
         self.register_buffer('user_embedding', user)
         self.register_buffer('item_embedding', item)
-        # Of inner products those are the scores, but companions know no texts.
+        # Without a blend, the embeddings above already give the scores of texts. In a
+        # blend, companions have no scores for these items.
         by_text = new_items if model.blends else new_items[:0]
         self.register_buffer('by_text', by_text)
         self._vectors = None if item_text is None else text_of(item_text, by_text)
 
     @torch.no_grad()
     def score(self, users: Tensor) -> Tensor:
-        r"""The scores of all items for a batch of users: those of the model, but for
-        nodes that have a text alone."""
+        r"""Score all items for a batch of users, as the model does, except for nodes
+        that have a text only."""
         return self.with_texts(self._scorer(users))
 
     def with_texts(self, scores: Tensor) -> Tensor:
-        r"""Blended scores of all items, in which those of :obj:`by_text` are
-        overwritten by those of their texts."""
+        r"""Overwrite the blended scores of the items :attr:`by_text` with scores
+        predicted from their texts, in place, and return all scores."""
         if self._vectors is not None and self.by_text.numel() > 0:
             scores[:, self.by_text] = self.tower.score_items(scores, self._vectors)
         return scores

@@ -15,31 +15,41 @@ from pyg_irllrec.utils.checks import (
 )
 from pyg_irllrec.utils.optional import import_optional
 
-_LEAST_PROBES = 8  # Of few cells a tenth is too few.
+_LEAST_PROBES = 8  # A tenth of few cells is too few.
 
 
 class ItemIndex:
-    r"""An approximate search for the items of the largest inner products with users,
-    by `faiss <https://faiss.ai>`_, for catalogues of 100 000 items and more: an
-    inverted file, in which items lie in cells around the centroids of k-means. A search
-    visits the cells that are nearest to a user, and computes inner products with their
-    items exactly.
+    r"""An approximate search for the items with the largest inner products with users,
+    by `faiss <https://faiss.ai>`_, for catalogues of 100 000 items and more. The index
+    is an inverted file: k-means divides the items into cells. A search visits the cells
+    with the nearest centroids, and computes the inner products with their items
+    exactly.
 
-    Items that a user must not get are left out of what is found, and so many more are
-    asked for; where the cells hold too few, more cells are visited. A user thus gets
-    :obj:`k` items if there are :obj:`k` left.
+    Excluded items are removed from the result. To make up for them, the search returns
+    more candidates, and visits more cells if necessary, so that a user gets :obj:`k`
+    items if :obj:`k` are left.
 
     Args:
-        item_embedding (torch.Tensor): The embeddings of items, of shape :math:`(I, d)`.
+        item_embedding (torch.Tensor): The item embeddings, of shape :math:`(I, d)`.
         num_cells (int, optional): The number of cells. (default: :obj:`None`,
             :math:`\sqrt{I}`)
-        num_probes (int, optional): How many cells a search visits at least: the more,
-            the better and slower. (default: :obj:`None`, a tenth of them, and 8 or
-            more)
+        num_probes (int, optional): The minimum number of cells that a search visits.
+            More cells give better results but take longer. (default: :obj:`None`, a
+            tenth of the cells, but at least 8)
 
     Raises:
-        ValueError: If the embeddings are no finite matrix or a number is no count.
+        ValueError: If the embeddings are not a finite matrix, or a number is less
+            than 1.
         ImportError: If faiss is not installed.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.serving import ItemIndex
+        >>> index = ItemIndex(torch.randn(100, 8))
+        >>> index
+        ItemIndex(num_items=100, num_cells=10, num_probes=8)
+        >>> index.search(torch.randn(2, 8), k=3).item.shape
+        torch.Size([2, 3])
     """
 
     def __init__(
@@ -50,7 +60,7 @@ class ItemIndex:
         num_probes: Optional[int] = None,
     ) -> None:
         check_matrix('item_embedding', item_embedding)
-        if item_embedding.size(1) == 0:  # Of which faiss dies.
+        if item_embedding.size(1) == 0:  # faiss would crash.
             raise ValueError(
                 "'item_embedding' must have at least one column, got shape "
                 f'{tuple(item_embedding.shape)}'
@@ -73,7 +83,7 @@ class ItemIndex:
         self._index = self._faiss.IndexIVFFlat(
             *(centroids, self.dim, self.num_cells, self._faiss.METRIC_INNER_PRODUCT)
         )
-        self._index.cp.min_points_per_centroid = 1  # No warning of few items.
+        self._index.cp.min_points_per_centroid = 1  # No warning about few items.
         self._index.train(vectors)
         self._index.add(vectors)
 
@@ -81,27 +91,27 @@ class ItemIndex:
     def search(
         self, user: Tensor, k: int, exclude: Optional[tuple[Tensor, Tensor]] = None
     ) -> Recommendation:
-        r"""The items of the largest inner products found, best first.
+        r"""Search the items with the largest inner products.
 
         Args:
-            user (torch.Tensor): The embeddings of users, of shape :math:`(B, d)`.
-            k (int): The number of items, at most :math:`I`.
-            exclude (tuple, optional): Rows of :obj:`user` and items that they do not
-                get. (default: :obj:`None`)
+            user (torch.Tensor): The user embeddings, of shape :math:`(B, d)`.
+            k (int): The number of items. More than :math:`I` gives :math:`I`.
+            exclude (tuple, optional): Rows of :obj:`user`, and for each row an item to
+                leave out. (default: :obj:`None`)
 
         Returns:
-            Items and scores, of shape :math:`(B, k)`; -1 and :math:`-\infty` where
-            fewer are left.
+            The items and scores, best first, both of shape :math:`(B, k)`. If fewer
+            items are left, the rest is -1 and :math:`-\infty`.
 
         Raises:
-            ValueError: If a shape or an id is not as above.
+            ValueError: If a shape or an id is invalid.
         """
         check_matrix('user', user, may_be_empty=True)
         num_users = user.size(0)
         check_vectors('user', user, num_users, 'per user')
         if user.size(1) != self.dim:
             raise ValueError(
-                f"'user' must be as wide as the items, {self.dim}, got {user.size(1)}"
+                f"'user' must have {self.dim} columns, as the items, got {user.size(1)}"
             )
         check_count('k', k)
         k = min(int(k), self.num_items)
@@ -111,7 +121,7 @@ class ItemIndex:
             row, item = (each.cpu().long() for each in exclude)
         banned = (row * self.num_items + item).unique()
         count = torch.bincount(banned // self.num_items, minlength=num_users)
-        # Users who need about as many items are searched for together.
+        # Users with a similar number of excluded items are searched together.
         needed = (k + count).double().log2().ceil().exp2().long()
         found = Recommendation(
             torch.full((num_users, k), -1), torch.full((num_users, k), -torch.inf)
@@ -130,7 +140,7 @@ class ItemIndex:
         banned: Tensor,
         found: Recommendation,
     ) -> None:
-        r"""Fill rows of what is found, from so many items for each."""
+        r"""Fill rows of :obj:`found` from :obj:`size` candidates for each row."""
         k, probes = found.item.size(1), self.num_probes
         while rows.numel() > 0:
             params = self._faiss.SearchParametersIVF(nprobe=probes)

@@ -38,11 +38,11 @@ from pyg_irllrec.utils.json_object import parse_json_object
 from pyg_irllrec.utils.printable import printable
 
 _MAX_RECORD_BYTES = 1 << 24
-_ATTEMPTS = 5  # Of a reader that races with savers.
+_ATTEMPTS = 5  # To read a bundle that another process replaces.
 
 
-class _OtherModelError(ValueError):
-    r"""The argument 'model' is missing or does not fit."""
+class _ModelArgumentError(ValueError):
+    r"""The argument 'model' is missing or does not fit the bundle."""
 
 
 def load(
@@ -52,26 +52,35 @@ def load(
     model: Optional[Recommender] = None,
     encoder: Optional[TextEncoder] = None,
 ) -> Bundle:
-    r"""Read a bundle that :meth:`Bundle.save` has written. It runs no code of the
-    folder, and every file is compared with its hash before it is read.
+    r"""Load a bundle written by :meth:`~pyg_irllrec.serving.Bundle.save`. Loading runs
+    no code from the folder, and checks the hash of every file before reading it.
 
     Args:
-        path (str or Path): The folder, or that of the run that it lies in, as
-            :obj:`bundle`.
-        device (str or torch.device): Where the model is to be.
+        path (str or Path): The folder of the bundle, or the folder of a run that
+            contains it as :obj:`bundle`.
+        device (str or torch.device): The device of the model.
             (default: :obj:`"cpu"`)
-        model (Recommender, optional): A model built as the one that was saved, which
-            gets its weights. It is needed only for a model with parts of your own, such
-            as a :class:`~pyg_irllrec.nn.ModuleBackbone`. (default: :obj:`None`, built
-            from the bundle)
-        encoder (callable, optional): The encoder of texts, in place of the saved one.
-            (default: :obj:`None`, that of the bundle)
+        model (Recommender, optional): A model built like the saved one, into which the
+            weights are loaded. It is needed only for a model with parts of your own,
+            such as a :class:`~pyg_irllrec.nn.ModuleBackbone`. (default: :obj:`None`,
+            built from the bundle)
+        encoder (callable, optional): A text encoder to use instead of the saved one.
+            (default: :obj:`None`, the saved encoder)
 
     Raises:
         FileNotFoundError: If there is no bundle.
-        ValueError: If a file is damaged or of another version, or an argument does not
-            fit.
+        ValueError: If a file is damaged or has another format version, or an argument
+            does not fit.
         ImportError: If safetensors or pyarrow is missing (extra :obj:`data`).
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.serving import Bundle, load
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> Bundle(build_model(data), data).save('runs/first/bundle')
+        >>> load('runs/first')
+        Bundle(IRLLRec, num_users=12, num_items=10, num_interactions=60)
     """
     folder = bundle_folder(as_path('path', path))
     device = as_device(device)
@@ -85,16 +94,17 @@ def load(
         try:
             return _read(folder, text, device, model, encoder)
         except (OSError, ValueError):
-            # A save over it removes the files that it has replaced.
+            # A new save removes the files of the bundle that it replaces.
             if _read_record(folder) == text:
                 raise
     raise ValueError(
-        f'{printable(folder)} is written to all the time: load it when it is at rest'
+        f'{printable(folder)} is saved again each time that it is read. Load it when '
+        'no other process writes to it'
     )
 
 
 def bundle_folder(path: Path) -> Path:
-    r"""The folder of a bundle, given itself or the run that it lies in."""
+    r"""The folder of a bundle, from its own path or the path of its run."""
     inner = path / 'bundle'
     is_run = not (path / BUNDLE_FILE).exists() and (inner / BUNDLE_FILE).exists()
     return inner if is_run else path
@@ -109,24 +119,24 @@ def _read_record(folder: Path) -> bytes:
 
 
 def _no_bundle(folder: Path) -> str:
-    r"""What is there in place of a bundle, and what makes one of it."""
+    r"""An error message: what the folder is instead, and how to get a bundle."""
     name = printable(folder)
     if not folder.exists():
-        return f'there is no folder {name}'
+        return f'the folder {name} does not exist'
     if (folder / 'options.json').is_file():
         return (
-            f'{name} holds no bundle but the data that pyg-irllrec prepare wrote: '
-            f'pyg-irllrec train {name} --out RUN writes RUN/bundle'
+            f'{name} contains no bundle, but data from pyg-irllrec prepare. Train a '
+            f'model: pyg-irllrec train {name} --out RUN writes RUN/bundle'
         )
     if (folder / 'config.json').is_file():
         return (
-            f'{name} holds no bundle but a run: pyg-irllrec train DATA --out {name} '
-            '--resume goes on with one that was stopped; what fit() has trained, '
-            'Bundle(model, data).save(path) saves'
+            f'{name} contains no bundle, but a run. Resume a run that was stopped with '
+            f'pyg-irllrec train DATA --out {name} --resume, or save a model from fit() '
+            'with Bundle(model, data).save(path)'
         )
     return (
-        f'{name} holds no bundle, a folder with {BUNDLE_FILE}: write one with '
-        'pyg-irllrec train, or with Bundle(model, data).save(path)'
+        f'{name} contains no bundle: it has no file {BUNDLE_FILE}. Write a bundle with '
+        'pyg-irllrec train or with Bundle(model, data).save(path)'
     )
 
 
@@ -140,7 +150,7 @@ def _read(
     try:
         record = _parse(text)
         return _build(folder, record, device, model, encoder)
-    except _OtherModelError as error:
+    except _ModelArgumentError as error:
         raise ValueError(str(error)) from None
     except (MemoryError, torch.OutOfMemoryError, PermissionError):
         raise
@@ -151,8 +161,8 @@ def _read(
         elif isinstance(error, KeyError):
             reason = f'it lacks {reason}'
         raise ValueError(
-            f'{printable(folder)} is no whole bundle of this version: {reason}. Copy '
-            'the folder again, or save the bundle anew'
+            f'{printable(folder)} is not a complete bundle of this version: {reason}. '
+            'Copy the folder again, or save the bundle again'
         ) from None
 
 
@@ -164,15 +174,15 @@ def _parse(text: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f'{BUNDLE_FILE} is damaged: {error}') from None
     if record.get('format') != FORMAT:
-        raise ValueError(f'{BUNDLE_FILE} is of another kind')
+        raise ValueError(f'{BUNDLE_FILE} does not describe a bundle')
     version = record.get('format_version')
     if version != FORMAT_VERSION:
         written = record.get('versions')
         made_by = written.get('pyg_irllrec') if isinstance(written, dict) else None
         raise ValueError(
-            f'its format has version {version!r}, written by pyg_irllrec {made_by}; '
-            f'this package reads version {FORMAT_VERSION}: install the package that '
-            'wrote it'
+            f'its format has version {version!r}, written by pyg_irllrec {made_by}, '
+            f'but this package reads version {FORMAT_VERSION}. Install the version '
+            'that wrote it'
         )
     if with_digest(record)['digest'] != record.get('digest'):
         raise ValueError(f'{BUNDLE_FILE} is damaged: its content has changed')
@@ -239,12 +249,12 @@ def _model(
         try:
             fill_model(model.cpu(), tensors)
         except ValueError as error:
-            raise _OtherModelError(str(error)) from None
+            raise _ModelArgumentError(str(error)) from None
     elif config is None:
-        raise _OtherModelError(
-            f"'model' must be built as the {record['model_class']} that was saved in "
-            f'{printable(folder)}, which has parts that only your code can build: pass '
-            'load(path, model=...)'
+        raise _ModelArgumentError(
+            f"'model' must be built like the {record['model_class']} saved in "
+            f'{printable(folder)}, which has parts that only your code can build. Pass '
+            'it as load(path, model=...)'
         )
     else:
         check_claims(config, tensor_shapes(path))

@@ -4,15 +4,29 @@ from typing import NamedTuple
 
 
 class NamedIntent(NamedTuple):
-    r"""A latent intent of a bundle, and how far a user or an item leans to it."""
+    r"""A latent intent of a bundle in words, and how much a user or an item leans to
+    it, from :meth:`Bundle.intents() <pyg_irllrec.serving.Bundle.intents>`.
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.serving import Bundle
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> bundle = Bundle(build_model(data, alignment='full'), data)
+        >>> intent = bundle.intents(0)[0]  # the one with the largest lift
+        >>> intent.name
+        '...'
+        >>> best = bundle.recommend([0], k=3, intents={intent.name: 1.0})
+    """
 
     name: str
-    """The words that are typical of its items, by which
-    :meth:`~pyg_irllrec.serving.Bundle.recommend` raises or mutes it."""
+    """Words that are typical of the items of the intent.
+    :meth:`~pyg_irllrec.serving.Bundle.recommend` raises or mutes the intent by this
+    name."""
     share: float
-    """The share that the user or the item has of it."""
+    """The share of the intent in all intents of the user or item."""
     lift: float
-    """That share over the mean share of users or of items. Above one, it leans to the
-    intent."""
+    """The share divided by the mean share of all users or items. Above 1, the user or
+    item leans to the intent."""
     titles: list[str]
-    """The titles of the items that lean to it most."""
+    """The titles of the items that lean to the intent most."""

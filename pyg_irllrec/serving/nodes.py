@@ -15,18 +15,27 @@ from pyg_irllrec.utils.clean_id import clean_id
 
 
 class Nodes(Sequence[NodeId]):
-    r"""The original ids of users or of items, with their titles: a sequence of ids, in
-    the order of the rows of a model.
+    r"""The original ids and the titles of users or items: a sequence of ids, in the
+    order of the rows of a model.
 
     Args:
-        side (str): What they are, :obj:`"user"` or :obj:`"item"`, for errors.
-        ids (sequence): An id per node, integers or strings. Those that differ by
-            blanks at their ends, or as 7 and :obj:`"7"` do, are the same.
-        titles (sequence of str, optional): A title per node; :obj:`""` where there is
-            none. (default: :obj:`None`, the ids)
+        side (str): The kind of node for error messages, :obj:`"user"` or
+            :obj:`"item"`.
+        ids (sequence): One id per node, integers or strings. Ids are the same if they
+            differ only in surrounding blanks or in type, as 7 and :obj:`"7"`.
+        titles (sequence of str, optional): One title per node; :obj:`""` for a node
+            without a title. (default: :obj:`None`, the ids)
 
     Raises:
         ValueError: If there is not one title per node, or an id occurs twice.
+
+    Example:
+        >>> from pyg_irllrec.serving import Nodes
+        >>> nodes = Nodes('item', ['dune', 'emma', 7], ['Dune', 'Emma', ''])
+        >>> nodes.rows(['emma', '7'], 'items')
+        tensor([1, 2])
+        >>> nodes[0], nodes.title(0)
+        ('dune', 'Dune')
     """
 
     def __init__(
@@ -41,7 +50,8 @@ class Nodes(Sequence[NodeId]):
             _check_list('titles', titles)
         if titles is not None and len(titles) != len(ids):
             raise ValueError(
-                f"'titles' must hold one per {side}, {len(ids)}, got {len(titles)}"
+                f"'titles' must have one title per {side}, {len(ids)}, got "
+                f'{len(titles)}'
             )
         self.side = side
         self.ids = ids
@@ -49,23 +59,24 @@ class Nodes(Sequence[NodeId]):
         self._rows = {clean_id(str(name)): row for row, name in enumerate(ids)}
         if len(self._rows) < len(ids):
             raise ValueError(
-                f"'ids' must be distinct, got {len(ids) - len(self._rows)} that occur "
-                "twice, where 7, '7' and '7.0' are one id"
+                f"'ids' must be distinct, got {len(ids) - len(self._rows)} duplicates. "
+                "7, '7' and '7.0' are the same id"
             )
 
     def rows(self, ids: Iterable[NodeId], name: str) -> Tensor:
-        r"""The rows of ids, in their order.
+        r"""Return the rows of ids, in the order of the ids.
 
         Args:
-            ids (iterable): The ids: integers and their digits are the same.
-            name (str): The argument that holds them, for the error.
+            ids (iterable): The ids, integers or strings.
+            name (str): The name of the argument with the ids, for error messages.
 
         Raises:
             ValueError: If an id is unknown.
         """
         if isinstance(ids, (str, Integral)):
             raise ValueError(
-                f"'{name}' must be a list of ids, got the single id {ids!r}: [{ids!r}]"
+                f"'{name}' must be a list of ids, got the single id {ids!r}. Pass "
+                f'[{ids!r}]'
             )
         if not is_iterable(ids):
             raise ValueError(
@@ -77,14 +88,14 @@ class Nodes(Sequence[NodeId]):
         )
 
     def row(self, one: NodeId, name: str) -> int:
-        r"""The row of an id.
+        r"""Return the row of an id.
 
         Args:
             one (int or str): The id.
-            name (str): The argument that holds it, for the error.
+            name (str): The name of the argument with the id, for error messages.
 
         Raises:
-            ValueError: If it is unknown.
+            ValueError: If the id is unknown.
         """
         text = str(one.item() if isinstance(one, Tensor) and one.dim() == 0 else one)
         row = self._find(text)
@@ -93,7 +104,7 @@ class Nodes(Sequence[NodeId]):
         return row
 
     def title(self, row: int) -> str:
-        r"""The title of a node; its id where it has none."""
+        r"""Return the title of a node, or its id if it has no title."""
         title = '' if self._titles is None else self._titles[row]
         return title or str(self.ids[row])
 
@@ -107,7 +118,7 @@ class Nodes(Sequence[NodeId]):
         return self.ids[row]
 
     def _find(self, name: str) -> Optional[int]:
-        row = self._rows.get(name)  # Most are clean.
+        row = self._rows.get(name)  # Most ids are clean already.
         return self._rows.get(clean_id(name)) if row is None else row
 
     def _unknown(self, given: str, name: str) -> str:
@@ -115,14 +126,14 @@ class Nodes(Sequence[NodeId]):
             row = list(self._titles).index(given)
             return (
                 f"'{name}' must hold ids of {self.side}s, got the title "
-                f'{given[:100]!r}: its id is {str(self.ids[row])!r}'
+                f'{given[:100]!r}. Its id is {str(self.ids[row])!r}'
             )
         some = list(islice(self._rows, 10_000))
         near = get_close_matches(given[:100], some, 1) or some[:1]
         example = f', such as {near[0]!r}' if near else ''
         return (
-            f"'{name}' must hold ids of {self.side}s that the model has "
-            f'({len(self)}{example}), got {given[:100]!r}'
+            f"'{name}' must hold ids of {self.side}s of the model ({len(self)} ids"
+            f'{example}), got {given[:100]!r}'
         )
 
     def __repr__(self) -> str:

@@ -6,11 +6,21 @@ from pyg_irllrec.typing import NodeId
 
 
 class RankedItem(NamedTuple):
-    r"""An item in a ranking."""
+    r"""An item in a ranking.
+
+    Example:
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.serving import Bundle
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> bundle = Bundle(build_model(data), data)
+        >>> bundle.similar_items(3, k=1)
+        [RankedItem(item=..., title='...', score=...)]
+    """
 
     item: NodeId
-    """Its original id."""
+    """The original id."""
     title: str
-    """Its title; its id where it has none."""
+    """The title, or the id if the item has no title."""
     score: float
-    """Its score, or its similarity."""
+    """The score or similarity."""

@@ -21,21 +21,27 @@ _SHOWN_WIDTH = 40
 
 
 class Recommendations:
-    r"""The best items of some users, by their original ids, best first.
-
-    .. code-block:: python
-
-        best = bundle.recommend(['anna', 'ben'], k=10)
-        best['anna'][0].title
-        best.to_pandas()  # user, rank, item, title, score
+    r"""The best items for each user, best first, by original ids.
 
     Args:
-        users (sequence): The ids of the users; one that is asked for twice is there
-            twice.
-        items (Nodes): All items.
-        item (torch.Tensor): The rows of the items, of shape :math:`(B, k)`; -1 where
-            fewer were left.
-        score (torch.Tensor): Their scores, likewise.
+        users (sequence): The ids of the users, which may repeat.
+        items (Nodes): The ids and titles of all items.
+        item (torch.Tensor): The rows of the recommended items, of shape
+            :math:`(B, k)`; -1 if fewer items were left.
+        score (torch.Tensor): The scores of the items, of shape :math:`(B, k)`.
+
+    Example:
+        >>> import torch
+        >>> from pyg_irllrec.serving import Nodes, Recommendations
+        >>> items = Nodes('item', [11, 12, 13], ['Dune', 'Emma', 'Ulysses'])
+        >>> item, score = torch.tensor([[2, 0]]), torch.tensor([[1.5, 0.25]])
+        >>> best = Recommendations(['anna'], items, item, score)
+        >>> best['anna'][0].title
+        'Ulysses'
+        >>> best
+        user  rank  title    score
+        anna  1     Ulysses  1.5
+        anna  2     Dune     0.25
     """
 
     def __init__(
@@ -54,17 +60,17 @@ class Recommendations:
             yield user, self._ranked(row)
 
     def __getitem__(self, user: NodeId) -> list[RankedItem]:
-        r"""The items of a user, best first: fewer than :math:`k` where no more were
+        r"""Return the items of a user, best first; fewer than :math:`k` if no more were
         left.
 
         Raises:
-            ValueError: If nobody asked for this user.
+            ValueError: If the user is not in :obj:`users`.
         """
         row = self._rows.get(clean_id(str(user)))
         if row is None:
             raise ValueError(
-                f"'user' must be one of the {len(self)} users who were asked for, got "
-                f'{user!r}'
+                f"'user' must be one of the {len(self)} users of these "
+                f'recommendations, got {user!r}'
             )
         return self._ranked(row)
 
@@ -73,8 +79,8 @@ class Recommendations:
         return {clean_id(str(user)): row for row, user in enumerate(self.users)}
 
     def to_pandas(self) -> Any:
-        r"""A :class:`pandas.DataFrame` with the columns :obj:`user`, :obj:`rank` (from
-        1), :obj:`item`, :obj:`title` and :obj:`score`.
+        r"""Return a :class:`pandas.DataFrame` with the columns :obj:`user`, :obj:`rank`
+        (from 1), :obj:`item`, :obj:`title` and :obj:`score`.
 
         Raises:
             ImportError: If pandas is not installed.
@@ -83,7 +89,7 @@ class Recommendations:
         return pandas.DataFrame(self.to_columns())
 
     def to_arrow(self) -> Any:
-        r"""A :class:`pyarrow.Table` with the columns of :meth:`to_pandas`.
+        r"""Return a :class:`pyarrow.Table` with the columns of :meth:`to_pandas`.
 
         Raises:
             ImportError: If pyarrow is not installed.
@@ -93,7 +99,7 @@ class Recommendations:
         return to_arrow(pyarrow, self.to_columns(), schema)
 
     def to_columns(self) -> dict[str, list[Any]]:
-        r"""The columns of :meth:`to_pandas` as lists."""
+        r"""Return the columns of :meth:`to_pandas` as lists."""
         row, place = (self.item >= 0).nonzero(as_tuple=True)
         items = self.item[row, place].tolist()
         return {
@@ -105,9 +111,9 @@ class Recommendations:
         }
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        r"""What :func:`json.dumps` takes: a dictionary per user, with :obj:`user` and
-        :obj:`items`, each of them with :obj:`rank` (from 1), :obj:`item`,
-        :obj:`title` and :obj:`score`."""
+        r"""Return one dictionary per user for :func:`json.dumps`, with :obj:`user` and
+        :obj:`items`. Each item has :obj:`rank` (from 1), :obj:`item`, :obj:`title` and
+        :obj:`score`."""
         return [{'user': user, 'items': ranking_dicts(ranked)} for user, ranked in self]
 
     def _ranked(self, row: int) -> list[RankedItem]:

@@ -138,7 +138,7 @@ def test_what_is_refused(options, message):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'user': USERS[:, :3]}, "'user' must be as wide as the items, 8, got 3"),
+        ({'user': USERS[:, :3]}, "'user' must have 8 columns, as the items, got 3"),
         ({'user': USERS[0]}, "'user'"),
         ({'k': 0}, "'k'"),
         ({'exclude': (torch.tensor([20]), torch.tensor([0]))}, r"'exclude\[0\]'"),

@@ -131,16 +131,16 @@ def test_a_model_of_ones_own_is_built_by_its_code(tmp_path):
         bundle.save(tmp_path / 'own')
     with pytest.raises(
         ValueError,
-        match=r"^'model' must be built as the IRLLRec .*own, which.*model=\.\.\.",
+        match=r"^'model' must be built like the IRLLRec .*own, which.*model=\.\.\.",
     ):
         load(tmp_path / 'own')
     found = load(tmp_path / 'own', model=build())
     assert torch.equal(scores(found), scores(bundle))
-    with pytest.raises(ValueError, match=r"^'model' must be built as the one"):
+    with pytest.raises(ValueError, match=r"^'model' must be built like the saved one"):
         load(tmp_path / 'own', model=small_model(data, alignment='none'))
     user, item = data[RATES].edge_index
     data[RATES].edge_index = torch.stack([59 - user, item])
-    with pytest.raises(ValueError, match='on the graph of the one'):
+    with pytest.raises(ValueError, match='on the graph of the saved'):
         load(tmp_path / 'own', model=build())
 
 
@@ -166,7 +166,7 @@ def test_other_interactions_to_leave_out(tmp_path):
 
 def test_bundle_json_of_another_shape(copy):
     rewrite(copy, format='other')
-    with pytest.raises(ValueError, match=r'bundle\.json is of another kind'):
+    with pytest.raises(ValueError, match=r'bundle\.json does not describe a bundle'):
         load(copy)
     (copy / 'bundle.json').write_bytes(b' ' * (1 << 24) + b'{}')
     with pytest.raises(ValueError, match=r'bundle\.json has more than \d+ bytes'):
@@ -184,20 +184,20 @@ def test_a_solution_that_does_not_fit(copy, solution):
 
 
 def test_where_there_is_no_bundle(tmp_path):
-    with pytest.raises(FileNotFoundError, match='holds no bundle, a folder with'):
+    with pytest.raises(FileNotFoundError, match='contains no bundle: it has no file'):
         load(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r'there is no folder .*none'):
+    with pytest.raises(FileNotFoundError, match=r'the folder .*none does not exist'):
         load(tmp_path / 'none')
     (tmp_path / 'file').write_text('')
-    with pytest.raises(FileNotFoundError, match='holds no bundle'):
+    with pytest.raises(FileNotFoundError, match='contains no bundle'):
         load(tmp_path / 'file')
 
 
 @pytest.mark.parametrize(
     ('name', 'message'),
     [
-        ('options.json', 'the data that pyg-irllrec prepare wrote: .* --out RUN'),
-        ('config.json', 'but a run: pyg-irllrec train DATA --out .* --resume'),
+        ('options.json', 'but data from pyg-irllrec prepare.* --out RUN'),
+        ('config.json', 'but a run.* pyg-irllrec train DATA --out .* --resume'),
     ],
 )
 def test_other_folders_are_named(tmp_path, name, message):

@@ -173,7 +173,10 @@ def replaced(data) -> Recommender:
             ),
             'ranking is a ReLU',
         ),
-        (replaced, r'differs from a new one in alignment\.item_intent\.temperature'),
+        (
+            replaced,
+            r'differs from a rebuilt one in alignment\.item_intent\.temperature',
+        ),
     ],
 )
 def test_parts_of_ones_own(data, make, message):
@@ -187,7 +190,7 @@ def test_only_classes_of_the_list_are_built(data):
     tensors = model_tensors(model)
     config = model_config(model, tensors)
     for name in ('os.system', 'Module', 'EASE'):
-        with pytest.raises(ValueError, match='is no Recommender of this package'):
+        with pytest.raises(ValueError, match='is not a Recommender of this package'):
             build_again(config | {'class': name}, tensors)
     with pytest.raises(ValueError, match='has no arguments extra'):
         arguments = config['arguments'] | {'extra': 1}

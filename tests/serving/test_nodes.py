@@ -25,30 +25,32 @@ def test_titles():
     nodes = Nodes('item', [1, 2], ['One', ''])
     assert [nodes.title(row) for row in range(2)] == ['One', '2']
     assert Nodes('item', [1, 2]).title(1) == '2'
-    with pytest.raises(ValueError, match="got the title 'One': its id is '1'"):
+    with pytest.raises(ValueError, match=r"got the title 'One'\. Its id is '1'"):
         nodes.row('One', 'item')
 
 
 @pytest.mark.parametrize(
     ('ids', 'message'),
     [
-        ('b', r"'items' must be a list of ids, got the single id 'b': \['b'\]"),
+        ('b', r"'items' must be a list of ids, got the single id 'b'. Pass \['b'\]"),
         (3, 'single id 3'),
         (b'b', 'list of ids, got bytes'),
         (None, 'list of ids, got NoneType'),
         (torch.tensor(3), 'list of ids, got Tensor'),
-        (['4'], r"'items' must hold ids of items that the model has \(2.*got '4'"),
+        (['4'], r"'items' must hold ids of items of the model \(2.*got '4'"),
         (['x' * 10**6], r"got 'x{100}'"),
         ([[3]], r"got '\[3\]'"),
     ],
 )
-def test_what_are_no_ids(ids, message):
+def test_invalid_ids(ids, message):
     with pytest.raises(ValueError, match=message):
         Nodes('item', ['b', '3']).rows(ids, 'items')
 
 
-def test_ids_and_titles_must_fit():
-    with pytest.raises(ValueError, match="'ids' must be distinct, got 1 that occur"):
+def test_invalid_nodes():
+    with pytest.raises(ValueError, match="'ids' must be distinct, got 1 duplicates"):
         Nodes('item', [1, '1'])
-    with pytest.raises(ValueError, match="'titles' must hold one per item, 2, got 1"):
+    with pytest.raises(
+        ValueError, match="'titles' must have one title per item, 2, got 1"
+    ):
         Nodes('item', [1, 2], ['One'])

@@ -12,31 +12,31 @@ from pyg_irllrec.serving import Nodes, Recommendations
 ITEMS = Nodes('item', ['x', 'y', 'z'], ['An X', '', 'A \x1b[1mZ' + 'z' * 60])
 
 
-def some(users=('anna', 'ben')):
+def recommendations(users=('anna', 'ben')):
     item = torch.tensor([[2, 1], [0, -1]])
     score = torch.tensor([[1.5, 0.25], [-2.0, -torch.inf]])
     return Recommendations(list(users), ITEMS, item, score)
 
 
 def test_the_items_of_a_user():
-    best = some()
+    best = recommendations()
     assert [each.item for each in best['anna']] == ['z', 'y']
     (only,) = best['ben']
     assert only == ('x', 'An X', -2.0)
     assert best['anna'][1].title == 'y'
     assert [user for user, _ in best] == ['anna', 'ben'] and len(best) == 2
-    with pytest.raises(ValueError, match='one of the 2 users who were asked for'):
+    with pytest.raises(ValueError, match='one of the 2 users of these'):
         best['carl']
 
 
 def test_a_user_by_number_or_digits():
-    best = some((7, 8))
+    best = recommendations((7, 8))
     assert best[8] == best['8'] == best[8.0]
-    assert some((' anna ', 'b'))[' anna '] == some()['anna']
+    assert recommendations((' anna ', 'b'))[' anna '] == recommendations()['anna']
 
 
 def test_tables():
-    best = some((7, 8))
+    best = recommendations((7, 8))
     frame = best.to_pandas()
     assert list(frame) == ['user', 'rank', 'item', 'title', 'score']
     assert frame['user'].tolist() == [7, 7, 8] and frame['rank'].tolist() == [1, 2, 1]
@@ -46,9 +46,9 @@ def test_tables():
         *(pa.int64(), pa.int32(), pa.string(), pa.string(), pa.float32())
     ]
     pandas.testing.assert_frame_equal(table.to_pandas(), frame, check_dtype=False)
-    assert some().to_arrow().schema.field('user').type == pa.string()
-    assert some((7, 'b')).to_arrow()['user'].to_pylist() == ['7', '7', 'b']
-    assert some((2**70, 8)).to_arrow()['user'].to_pylist()[-1] == '8'
+    assert recommendations().to_arrow().schema.field('user').type == pa.string()
+    assert recommendations((7, 'b')).to_arrow()['user'].to_pylist() == ['7', '7', 'b']
+    assert recommendations((2**70, 8)).to_arrow()['user'].to_pylist()[-1] == '8'
 
 
 def test_nothing_in_tables():
@@ -59,7 +59,7 @@ def test_nothing_in_tables():
 
 
 def test_dictionaries():
-    found = json.loads(json.dumps(some().to_dicts()))
+    found = json.loads(json.dumps(recommendations().to_dicts()))
     assert found[1] == {
         'user': 'ben',
         'items': [{'rank': 1, 'item': 'x', 'title': 'An X', 'score': -2.0}],
@@ -67,7 +67,7 @@ def test_dictionaries():
 
 
 def test_repr():
-    lines = repr(some()).splitlines()
+    lines = repr(recommendations()).splitlines()
     assert lines[0].split() == ['user', 'rank', 'title', 'score']
     assert lines[1].startswith(r'anna  1     A \x1b[1mZzzz') and '...' in lines[1]
     assert lines[3].split() == ['ben', '1', 'An', 'X', '-2'] and len(lines) == 4

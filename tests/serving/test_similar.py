@@ -49,5 +49,5 @@ def test_scores_of_pairs():
     expected = torch.stack([full[1, 1], full[0, 2], full[1, 0]])
     torch.testing.assert_close(bundle.score(users, items), expected)
     assert bundle.score([], []).shape == (0,)
-    with pytest.raises(ValueError, match="'items' must hold one per user, 3, got 1"):
+    with pytest.raises(ValueError, match="'items' must have one id per user, 3, got 1"):
         bundle.score(users, ['book 1'])

@@ -89,7 +89,7 @@ def test_a_broken_one_is_refused_and_the_old_one_serves(tmp_path, caplog):
             if error := client.get('/health').json()['reload_error']:
                 break
             time.sleep(0.02)
-        assert 'no whole bundle' in error
+        assert 'not a complete bundle' in error
         assert 'the old one serves on' in caplog.text
         answer = client.post('/recommend', json={'users': ['user-003']})
         assert answer.status_code == 200 and answer.json()['version'] == version
@@ -101,7 +101,7 @@ def test_a_broken_one_is_refused_and_the_old_one_serves(tmp_path, caplog):
             if found := client.get('/health').json()['reload_error']:
                 break
             time.sleep(0.02)
-        assert found.startswith('FileNotFoundError: there is no folder')
+        assert found.startswith('FileNotFoundError: the folder')
         assert client.post('/recommend', json={'users': ['user-003']}).is_success
         shutil.move(tmp_path.with_name('away'), tmp_path)
         wait_for(client, reloads=2, version=version, reload_error=None)
@@ -119,7 +119,7 @@ def test_a_bundle_without_texts_serves(tmp_path):
 
 
 def test_no_bundle(tmp_path):
-    with pytest.raises(FileNotFoundError, match='holds no bundle'):
+    with pytest.raises(FileNotFoundError, match='contains no bundle'):
         create_app(tmp_path)
     with pytest.raises(ValueError, match='bundle'):
         create_app(None)
