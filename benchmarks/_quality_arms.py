@@ -1,18 +1,20 @@
-r"""The arms of :mod:`benchmarks.quality`: what is tuned, and how one is trained.
+r"""The arms of :mod:`benchmarks.quality`: names, search spaces, training and metrics.
 
-An arm is written as words joined by dashes: :obj:`ease`, :obj:`ease-profile`,
-:obj:`lightgcn-softmax-none`, :obj:`sgl-bpr-full-d32`, :obj:`auto`. They are
+The name of an arm is a list of words joined by dashes, for example :obj:`ease`,
+:obj:`ease-profile`, :obj:`lightgcn-softmax-none`, :obj:`sgl-bpr-full-d32` or
+:obj:`auto`. The words are, in this order:
 
-- the model: a closed form or a backbone, or :obj:`auto`, the package's default, which
-  is not tuned but for its companion, and reads all texts unless :obj:`none` follows;
-- for a backbone its ranking loss, a key of :obj:`LOSSES`;
-- the texts it reads, a key of :obj:`TEXTS`;
-- :obj:`dN`, its width (default: 64), :obj:`kN`, its number of intents, and
-  :obj:`blend`, with EASE on the same texts as a companion, tuned alone before;
-- :obj:`recipe`: what the authors ship for the dataset (else for amazon), untuned.
+- the model: a closed form, a backbone, or :obj:`auto`. :obj:`auto` is the default of
+  the package, whose companion alone is tuned. It uses texts unless :obj:`none` follows;
+- for a backbone, its ranking loss, a key of :obj:`LOSSES`;
+- the texts, a key of :obj:`TEXTS`;
+- for a backbone, options: :obj:`dN` for width N (default: 64); :obj:`kN` for N intents;
+  :obj:`blend` to add EASE on the same texts, tuned before, as a companion;
+- :obj:`recipe` for the authors' hyper-parameters of the dataset (of amazon, if they
+  have none), without tuning.
 
-A hyper-parameter is written as PART.ARGUMENT, where the part is one of a preset, or
-:obj:`companion`, or :obj:`model` of a closed form.
+A hyper-parameter is named PART.ARGUMENT. The part is a part of a preset,
+:obj:`companion`, or, for a closed form, :obj:`model`.
 """
 
 from __future__ import annotations
@@ -95,8 +97,8 @@ TEXTS: dict[str, tuple[str, Optional[str]]] = {
     'shuffledfeatures': ('none', 'shuffled'),
     'shufflednodes': ('none', 'shuffled'),
 }
-"""The alignment and the texts of a graph, by word. With features, texts are propagated;
-with nodes, intents are nodes."""
+"""The alignment and the kind of texts, by word. With features, texts are propagated;
+with nodes, intents are nodes of the graph."""
 
 K = 20
 GROUPS = 4
@@ -131,12 +133,12 @@ class Arm:
 
     @property
     def reads(self) -> Optional[str]:
-        """The texts that the graph is to have."""
+        """The kind of texts that the data needs."""
         return TEXTS[self.text][1]
 
 
 def companion_of(arm: Arm) -> Arm:
-    """The closed form in a blend: EASE on the same texts, as it was tuned."""
+    """The companion in a blend: EASE on the same texts."""
     text = 'shuffled' if arm.reads == 'shuffled' else 'profile'
     return parse_arm('ease' if arm.text == 'none' else f'ease-{text}')
 
@@ -160,11 +162,11 @@ def parse_arm(name: str) -> Arm:
     if model not in (*CLOSED, *BACKBONES, 'auto'):
         raise ValueError(f'the arm {name!r} has an unknown model, {model!r}')
     if model in BACKBONES and 'loss' not in arm:
-        raise ValueError(f'the arm {name!r} lacks its loss: {" or ".join(LOSSES)}')
+        raise ValueError(f'the arm {name!r} needs a loss: {" or ".join(LOSSES)}')
     return Arm(name, model, **arm)
 
 
-# What is tuned.
+# Search spaces.
 
 
 EASE_SPACE: Space = {'model.l2_weight': (5.0, 3000.0, 'log')}
@@ -223,11 +225,11 @@ DEFAULTS: Params = {
     'ranking.temperature': 0.1,
     'ranking.uniformity_weight': 1.0,
 }
-"""Of classes, where no preset has a value."""
+"""The first values to try of arguments that no preset has."""
 
 
 def defaults_of(arm: Arm) -> Params:
-    """What is tried first."""
+    """The hyper-parameters of the first trial."""
     space = space_of(arm)
     values = dict(DEFAULTS)
     if arm.model in BACKBONES:
@@ -236,7 +238,7 @@ def defaults_of(arm: Arm) -> Params:
     return {name: value for name, value in values.items() if name in space}
 
 
-# How it is trained.
+# Training.
 
 
 class Trained(NamedTuple):
@@ -255,13 +257,13 @@ def train(
     epochs: int,
     device: str,
 ) -> Trained:
-    """A model of a dataset. It has seen training interactions, and those of validation
-    to choose its epoch and the weights of a blend."""
+    """Train an arm on a dataset. Validation interactions are used only to choose the
+    epoch and the weights of a blend."""
     start = time.perf_counter()
     if arm.closed:
         interactions = InteractionDataModule(data, seed=seed)
         model = closed_form(arm, data, part_of(params, 'model'))
-        model.score(torch.tensor([0]))  # It is solved when it first scores.
+        model.score(torch.tensor([0]))  # The first score solves it.
         return Trained(model, interactions, None, time.perf_counter() - start)
     torch.manual_seed(seed)
     if arm.model == 'auto':
@@ -372,13 +374,13 @@ def preset_of(arm: Arm, params: Params) -> Preset:
     return preset
 
 
-# What is measured.
+# Metrics.
 
 
 @torch.no_grad()
 def measure(model: Ranker, label: UserItems, exclude: UserItems) -> Metrics:
-    """The metrics of all users with labels, and Recall and NDCG of each quarter of
-    them, from those with the fewest training interactions to those with the most."""
+    """The metrics over all users with labels, and Recall and NDCG of each quarter of
+    them, ordered by their number of training interactions."""
     users = label.degree.nonzero().flatten()
     k = min(K, label.num_items)
     top = model.recommend(users, k, exclude=exclude).item

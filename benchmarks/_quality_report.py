@@ -1,4 +1,4 @@
-r"""What the runs of :mod:`benchmarks.quality` come to: tables, tests and a picture."""
+r"""The tables, significance tests and picture of :mod:`benchmarks.quality`."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def collect(
 def runs_of(
     store: Store, case: Case, arm: Arm, chosen: Run, seeds: Sequence[int]
 ) -> dict[int, Run]:
-    """The runs that are there and did not fail. Where nothing depends on the seed, that
-    of the first is that of all."""
+    """The successful runs by seed. If the result does not depend on the seed, the run
+    of the first seed serves all."""
     runs = {}
     for seed in seeds:
-        drawn = seed if case.draws(arm) else seeds[0]
-        run = read(store.path(case, arm, chosen['params'], drawn))
+        used = seed if case.draws(arm) else seeds[0]
+        run = read(store.path(case, arm, chosen['params'], used))
         if run is not None and 'error' not in run:
             runs[seed] = run
     return runs
@@ -68,7 +68,7 @@ def values_of(runs: dict[int, Run], part: str) -> dict[str, list[float]]:
 
 
 def table(rows: Sequence[Row], metrics: Sequence[str] = MAIN) -> str:
-    """A line per arm and a column per case, mean and deviation of the seeds."""
+    """One row per arm and one column per case: mean and deviation over seeds."""
     shown = {(row['arm'], row['case']): row for row in rows}
 
     def cell(arm: str, case: str) -> str:
@@ -81,8 +81,8 @@ def table(rows: Sequence[Row], metrics: Sequence[str] = MAIN) -> str:
 
 
 def cold_table(rows: Sequence[Row]) -> str:
-    """Recall of each quarter of users, from those who did least to those who did most
-    in training."""
+    """The Recall of each quarter of users, ordered by their number of training
+    interactions."""
     shown = {(row['arm'], row['case']): row['test'] for row in rows}
 
     def cell(arm: str, case: str) -> str:
@@ -125,7 +125,7 @@ def markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
     return '\n'.join([text[0], '|---' * len(rows[0]) + '|', *text[1:]])
 
 
-# Tests.
+# Significance tests.
 
 
 class Comparison(NamedTuple):
@@ -134,15 +134,17 @@ class Comparison(NamedTuple):
     old: str
     metric: str
     difference: float
-    """Of the means, relative."""
+    """The relative difference of the means."""
     seeds: int
     p: Optional[float]
-    """Of a paired t-test, corrected by Holm; None where seeds make no difference."""
+    """The p-value of a paired t-test with Holm's correction. None if the difference is
+    the same for all seeds."""
 
 
 def opponents(arm: Arm, arms: Sequence[Arm]) -> list[Arm]:
-    """What an arm is compared with: itself without text, a blend with EASE, and the
-    default with EASE, on its texts too, and every arm without text."""
+    """The arms to compare an arm with. Any arm: itself without texts. A blend: EASE.
+    The default: EASE without texts and with its texts, and all other graph models
+    without texts."""
     found = []
     for other in arms:
         if arm.model == 'auto' and other.model == 'ease' and other.text == arm.text:
@@ -159,7 +161,7 @@ def opponents(arm: Arm, arms: Sequence[Arm]) -> list[Arm]:
 
 
 def compare(rows: Sequence[Row]) -> list[Comparison]:
-    """All comparisons of the arms of each case, on the seeds that both have."""
+    """Compare the arms of each case, on the seeds that both have."""
     found = []
     by_cell = {(row['case'], row['arm']): row for row in rows}
     for case in dict.fromkeys(row['case'] for row in rows):
@@ -187,7 +189,7 @@ def compare_pair(new: Row, old: Row, metric: str) -> Comparison:
 
 
 def holm(found: Sequence[Comparison]) -> list[Comparison]:
-    """With corrected p-values, in the same order."""
+    """The same comparisons with p-values after Holm's correction."""
     tested = [k for k, each in enumerate(found) if each.p is not None]
     corrected = list(found)
     least = 0.0
@@ -215,10 +217,10 @@ def comparison_table(found: Sequence[Comparison]) -> str:
 def report(rows: Sequence[Row]) -> str:
     parts = [
         f'Recall@20 / NDCG@20, test:\n\n{table(rows)}',
-        'Precision@20 / MRR@20 / coverage@20 / popularity of what is recommended:\n\n'
-        + table(rows, OTHERS),
-        'Recall@20 by quarter of users, least active first:\n\n' + cold_table(rows),
-        'Seconds of one run:\n\n' + seconds_table(rows),
+        'Precision@20 / MRR@20 / coverage@20 / mean popularity of recommended items:'
+        '\n\n' + table(rows, OTHERS),
+        'Recall@20 by quarter of users, the least active first:\n\n' + cold_table(rows),
+        'Seconds per run:\n\n' + seconds_table(rows),
     ]
     if found := compare(rows):
         parts.append(
@@ -229,7 +231,7 @@ def report(rows: Sequence[Row]) -> str:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """A panel per case: a dot per arm, its bar the deviation of the seeds."""
+    """Draw one panel per case, with a dot per arm and its deviation as a bar."""
     import matplotlib
 
     matplotlib.use('Agg')

@@ -1,5 +1,5 @@
-r"""The runs of :mod:`benchmarks.quality`, one JSON each: what is there is not run
-again, and a run that was killed has left nothing."""
+r"""The runs of :mod:`benchmarks.quality`, one JSON file each. A run with a file is not
+run again, and a run that is killed leaves no file."""
 
 from __future__ import annotations
 
@@ -29,13 +29,17 @@ from pyg_irllrec.utils.files import atomic_write
 
 Run = dict[str, Any]
 
-NO_MODEL = ('must be finite', "'max_bytes' must", "'l2_weight' must be larger")
-"""What errors have in common that depend on hyper-parameters: training has diverged, or
-EASE needs more memory or a larger weight. They are results, others are faults."""
+NO_MODEL = (
+    *('training diverged', 'must be finite'),
+    *("'max_bytes' must", "'l2_weight' must be larger"),
+)
+"""Parts of the messages of errors that hyper-parameters cause: training has diverged,
+or EASE needs more memory or a larger weight. Such an error is recorded as the result of
+the run; other errors are raised."""
 
 
 class Case(NamedTuple):
-    """The data that arms are compared on."""
+    """A dataset with a split and a change of its training part."""
 
     data: str
     split: str = 'given'
@@ -54,13 +58,13 @@ class Case(NamedTuple):
         return '-'.join(words)
 
     def draws(self, arm: Arm) -> bool:
-        """Whether anything depends on the seed."""
+        """Whether the result of an arm depends on the seed."""
         same_data = self.data in real_data.GIVEN and self[1:] == Case('')[1:]
         return not (same_data and arm.closed and arm.reads != 'shuffled')
 
 
 class Store(NamedTuple):
-    """What all runs have in common."""
+    """The folder of all runs, and the settings that they share."""
 
     out: Path
     root: Optional[Path]
@@ -69,7 +73,7 @@ class Store(NamedTuple):
     device: str = 'cpu'
 
     def path(self, case: Case, arm: Arm, params: Params, seed: int) -> Path:
-        # A closed form has no epochs: its runs are those of any budget.
+        # A closed form has no epochs, so its runs serve any number of epochs.
         settings = [params, 0 if arm.closed else self.epochs]
         key = sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
         return self.out / case.name / arm.name / f'{key}-{seed}.json'
@@ -80,7 +84,7 @@ class Store(NamedTuple):
         return self.out / case.name / arm.name / name
 
     def run(self, case: Case, arm: Arm, params: Params, seed: int) -> Run:
-        """The run, from its file where there is one."""
+        """Train and measure one run, or read it from its file."""
         path = self.path(case, arm, params, seed)
         if (found := read(path)) is not None:
             return found
@@ -109,9 +113,9 @@ class Store(NamedTuple):
         return run
 
     def tune(self, case: Case, arm: Arm, seed: int) -> Optional[Params]:
-        """The best parameters by validation, of as many trials as every arm has.
-        Trials that are on file are told to the sampler again, so that a search that
-        was killed goes on as it would have."""
+        """The best parameters by validation. All arms get the same number of trials.
+        The sampler sees earlier trials again, read from their files, so that a search
+        that was killed continues as if it had not been."""
         path = self.chosen_path(case, arm, seed)
         if (found := read(path)) is not None:
             return found['params']
@@ -143,7 +147,7 @@ class Store(NamedTuple):
 
 
 def objective(run: Run) -> float:
-    """What is tuned for: validation alone. A run that failed is below all others."""
+    """The sum of validation metrics; a failed run is below all others."""
     if 'error' in run:
         return -1.0
     return float(run['val']['recall'] + run['val']['ndcg'])

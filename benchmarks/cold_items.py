@@ -1,22 +1,25 @@
-r"""Items of which only a text is known, and interactions that are folded in without
-training (:obj:`docs/cold.md`).
+r"""Measure recommendation of items with only a text, and updates without training.
 
-:obj:`--what items`: a fifth of the items loses all its interactions. The default model
-is trained on the others, and all items are ranked for the users who chose one of them
-in the test set. What ranks:
+    python -m benchmarks.cold_items --root DIR --json FILE
 
-- :obj:`tower`: the bundle, which embeds items by their texts;
+:obj:`--what items`: a fifth of the items loses all interactions, and the default model
+is trained on the others. All items are then ranked for the users who have such an item
+in the test part, by
+
+- :obj:`tower`: the bundle, which embeds these items by their texts;
 - :obj:`isolated`: the model alone, in which they are nodes without edges;
 - :obj:`text`: cosines with the mean text of a user's training items;
 - :obj:`popularity` and :obj:`random`;
-- :obj:`trained`: the default model trained with their interactions, a bound.
+- :obj:`trained`: the default model trained with their interactions, an upper bound.
 
-:obj:`--what update`: a tenth of the users and of the items are unknown, and of all
-other interactions a tenth: the rest is trained on. Then all this arrives, and the test
-set is ranked by the bundle as it was (:obj:`before`), updated (:obj:`updated`), and
-trained anew on everything (:obj:`trained`).
+:obj:`--what update`: a tenth of the users, a tenth of the items and a tenth of the
+other interactions are left out, and the default model is trained on the rest. Then all
+of it is added. The test part is ranked by the old bundle (:obj:`before`), the updated
+bundle (:obj:`updated`), and a model trained from scratch on everything
+(:obj:`trained`).
 
-Users without texts of their own get the mean of their training items' vectors.
+Users without texts of their own get the mean vector of their training items. See also
+docs/cold.md.
 """
 
 from __future__ import annotations
@@ -52,18 +55,19 @@ Row = dict[str, Any]
 
 
 def main() -> int:
-    out = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    out.add_argument('--root', type=Path, help='the folder of all datasets')
-    out.add_argument('--what', nargs='+', choices=WHAT, default=WHAT)
-    out.add_argument('--datasets', nargs='+', choices=READERS, default=DATASETS)
-    out.add_argument('--seed', type=int, default=1, help='of what is held out')
-    out.add_argument('--epochs', type=int, default=1000)
-    out.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
-    args = out.parse_args()
+    add = parser.add_argument
+    add('--root', type=Path, metavar='DIR', help='folder of all datasets')
+    add('--what', nargs='+', choices=WHAT, default=WHAT)
+    add('--datasets', nargs='+', choices=READERS, default=DATASETS)
+    add('--seed', type=int, default=1, help='chooses what is left out (default: 1)')
+    add('--epochs', type=int, default=1000, help='most epochs (default: 1000)')
+    add('--json', type=Path, metavar='FILE', help='write the rows here')
+    args = parser.parse_args()
     if args.root is None and any(name not in EMBEDDED for name in args.datasets):
-        out.error('--root is needed for data that is not embedded')
+        parser.error("'--root' must be the folder of the datasets, except for embedded")
     rows: list[Row] = []
     for what in args.what:
         measure = cold_items if what == 'items' else updates
@@ -79,13 +83,13 @@ def main() -> int:
     return 0
 
 
-# Items of which only a text is known.
+# Items with only a text.
 
 
 def cold_items(data: HeteroData, has_texts: bool, seed: int, epochs: int) -> list[Row]:
     generator = torch.Generator().manual_seed(seed)
     num_users, num_items = sizes_of(data)
-    is_cold = drawn(num_items, 0.2, generator)
+    is_cold = draw_mask(num_items, 0.2, generator)
     warm = data.clone()
     for key in ('edge_index', HELD_OUT[0]):
         edges = warm[RATES][key]
@@ -103,7 +107,7 @@ def cold_items(data: HeteroData, has_texts: bool, seed: int, epochs: int) -> lis
         'tower': bundle.ranker.score(users),
         'isolated': score(bundle.model, users),
         'text': taste @ text.t(),
-        # Drawn, so that ties are broken at random.
+        # Random numbers below 1 break ties.
         'popularity': popularity
         + torch.rand(num_users, num_items, generator=generator),
         'random': torch.rand(num_users, num_items, generator=generator),
@@ -133,16 +137,16 @@ def items_row(scores: Tensor, label: Tensor, seen: Tensor, is_cold: Tensor) -> R
     }
 
 
-# Interactions that are folded in.
+# Updates without training.
 
 
 def updates(data: HeteroData, has_texts: bool, seed: int, epochs: int) -> list[Row]:
     generator = torch.Generator().manual_seed(seed)
     sizes = sizes_of(data)
-    is_new = [drawn(size, 0.1, generator) for size in sizes]
-    # Users arrive by their interactions: of some nothing is trained on.
+    is_new = [draw_mask(size, 0.1, generator) for size in sizes]
+    # Users are added with their interactions, so a new user must have some.
     is_new[0] &= torch.bincount(data[RATES].edge_index[0], minlength=sizes[0]) > 0
-    data = new_ones_last(data, is_new)
+    data = move_new_last(data, is_new)
     old = [int((~each).sum()) for each in is_new]
     edges = data[RATES].edge_index
     arrives = (edges[0] >= old[0]) | (edges[1] >= old[1])
@@ -186,8 +190,8 @@ def updates(data: HeteroData, has_texts: bool, seed: int, epochs: int) -> list[R
     return found
 
 
-def new_ones_last(data: HeteroData, is_new: Sequence[Tensor]) -> HeteroData:
-    r"""The graph with nodes in another order, the new ones behind all others."""
+def move_new_last(data: HeteroData, is_new: Sequence[Tensor]) -> HeteroData:
+    r"""Reorder the nodes so that new nodes come last."""
     orders = [each.int().argsort(stable=True) for each in is_new]
     sorted_data = HeteroData()
     for side, order in zip(SIDES, orders):
@@ -216,7 +220,7 @@ def first_nodes(data: HeteroData, sizes: Sequence[int], train: Tensor) -> Hetero
 
 
 def encoder_of(data: HeteroData) -> Callable[[Sequence[str]], np.ndarray[Any, Any]]:
-    r"""Look vectors up: texts are names of nodes here."""
+    r"""An encoder that looks up vectors. Its texts are names of nodes."""
 
     def encode(texts: Sequence[str]) -> np.ndarray[Any, Any]:
         found = []
@@ -228,17 +232,17 @@ def encoder_of(data: HeteroData) -> Callable[[Sequence[str]], np.ndarray[Any, An
     return encode
 
 
-# How it is written.
+# Tables.
 
 
 def items_table(rows: Sequence[Row]) -> str:
     head = {
-        'cold': 'items of a text, among all',
-        'cold_among_cold': 'among themselves',
+        'cold': 'text-only items, among all',
+        'cold_among_cold': 'text-only items, among themselves',
         'warm': 'other items, among all',
-        'all': 'all',
+        'all': 'all items',
     }
-    return _table(rows, 'items', head, share='their share of the top 20')
+    return _table(rows, 'items', head, share='text-only items in the top 20')
 
 
 def updates_table(rows: Sequence[Row]) -> str:
@@ -252,7 +256,7 @@ def updates_table(rows: Sequence[Row]) -> str:
 
 
 def _table(rows: Sequence[Row], what: str, head: dict[str, str], **last: str) -> str:
-    """A table of recalls, and a column of another kind."""
+    """A table of recalls with one more column."""
     ((extra, title),) = last.items()
     lines = [
         f'| dataset | ranked by | {" | ".join(head.values())} | {title} |',
@@ -276,22 +280,22 @@ def _table(rows: Sequence[Row], what: str, head: dict[str, str], **last: str) ->
     return '\n'.join(lines)
 
 
-# What both share.
+# Shared.
 
 
 def sizes_of(data: HeteroData) -> tuple[int, int]:
     return data['user'].num_nodes, data['item'].num_nodes
 
 
-def drawn(count: int, share: float, generator: torch.Generator) -> Tensor:
+def draw_mask(count: int, share: float, generator: torch.Generator) -> Tensor:
     chosen = torch.zeros(count, dtype=torch.bool)
     chosen[torch.randperm(count, generator=generator)[: int(share * count)]] = True
     return chosen
 
 
 def with_user_texts(data: HeteroData, has_texts: bool) -> HeteroData:
-    r"""The graph with users' vectors that follow from its training interactions, unless
-    users have texts of their own."""
+    r"""The graph in which users without texts of their own have the mean vectors of
+    their training items."""
     data = data.clone()
     if not has_texts:
         for name in ('profile', 'intent'):
@@ -331,7 +335,7 @@ def dense(edges: Tensor, sizes: tuple[int, int]) -> Tensor:
 
 
 def recall(scores: Tensor, label: Tensor) -> float:
-    r"""The mean Recall@20 of users with labels."""
+    r"""The mean Recall@20 over users with labels."""
     some = label.sum(dim=1) > 0
     label = label[some]
     top = scores[some].topk(K).indices

@@ -1,14 +1,14 @@
-r"""What latent intents have to do with the true ones of the embedded dataset.
+r"""Compare latent intents with the true intents of the embedded dataset.
 
     python -m benchmarks.prototypes --seeds 0 1 2 3 4
 
-Each arm is LightGCN with full alignment: with the prototypes of the paper, and with a
-temperature and a term that makes them stand for clusters of texts. Measured are the
-normalised mutual information of the prototype that a node leans to most with its
-largest true intent, for all nodes and for those with one clear intent, the share of
-nodes that the largest prototype has, and Recall. References are what the model is given
-to learn (the clusters) and Bayes' rule, which knows how the data was made: the most
-that the training data hold about a user.
+Both arms are LightGCN with full alignment: "paper" has the prototypes of the paper;
+"clusters" adds a temperature and a loss term, so that prototypes represent clusters of
+texts. The table has the normalised mutual information (NMI) between a node's strongest
+prototype and its largest true intent, for all nodes and for those with one clear
+intent; the share of nodes in the largest prototype; and Recall and NDCG. For reference
+it also has the clusters themselves and Bayes' rule, applied to the process that
+generated the data: the most that training data reveal about a user.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from pyg_irllrec.training import InteractionDataModule, fit
 from pyg_irllrec.typing import RATES, SIDES
 
 CLEAR = 0.7
-"""The share from which on an intent is clear."""
+"""A node has a clear intent if the share of its largest intent is above this."""
 
 ARMS = ('paper', 'clusters')
 
@@ -82,7 +82,8 @@ def run(
     seed: int,
     args: argparse.Namespace,
 ) -> list[Row]:
-    r"""A trained model, and k-means of its embeddings."""
+    r"""Train a model. Return the rows of its prototypes and of k-means of its
+    embeddings."""
     preset = get_preset('lightgcn', 'synthetic', 'full')
     preset['backbone'] |= {
         'num_intents': args.num_intents,
@@ -133,7 +134,7 @@ def k_means(embedding: Tensor, count: int) -> Tensor:
 
 
 def reference(name: str, data: HeteroData, leads: Sequence[Tensor]) -> Row:
-    r"""How the intent that each node leans to agrees with its largest true one."""
+    r"""The agreement of each node's strongest intent with its largest true intent."""
     row: Row = {'arm': name}
     for side, lead in zip(SIDES, leads):
         share, truth = data[side].intent_share.max(dim=1)
@@ -151,13 +152,13 @@ def true_intents(data: HeteroData) -> list[Tensor]:
 
 
 def bayes(data: HeteroData, noise: float = 0.1, draws: int = 40000) -> Row:
-    r"""The most probable largest intent of each user, for one who knows which words
-    belong to which intent, the true shares of all items and how a user is drawn. Items
-    are taken as they are."""
+    r"""The most probable largest intent of each user by Bayes' rule, given the words of
+    each intent, the true shares of all items and the distribution of users. Items have
+    their true intents."""
     count = data['user'].intent_share.size(1)
     user, item = data[RATES].edge_index.numpy()
     prior = _draw_shares(np.random.default_rng(0), draws, count, most=3)
-    # Popularity, as far as training shows it.
+    # Popularity as estimated from training interactions.
     popularity = np.bincount(item, minlength=data['item'].num_nodes) + 0.5
     chance = data['item'].intent_share.numpy().T * popularity
     chance /= chance.sum(axis=1, keepdims=True)
@@ -185,7 +186,7 @@ def bayes(data: HeteroData, noise: float = 0.1, draws: int = 40000) -> Row:
 
 
 def _mentions(profile: str, intent: str, k: int) -> int:
-    r"""How many words of a user's texts belong to an intent."""
+    r"""The number of words in a user's texts that belong to an intent."""
     theme = THEMES[k]
     things, about = profile.split('; mostly about ')
     named = sum(thing in things for thing in theme.things)
@@ -221,9 +222,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--num-intents', type=positive_int, default=16)
     add('--temperature', type=float, default=0.1)
     add('--weight', type=float, default=0.03)
-    add('--patience', type=positive_int, default=5, help='checks without a gain')
-    add('--epochs', type=positive_int, default=1000, help='at most (default: 1000)')
-    add('--json', type=Path, metavar='FILE', help='write the rows')
+    add(
+        '--patience',
+        type=positive_int,
+        default=5,
+        help='stop after this many checks without improvement (default: 5)',
+    )
+    add('--epochs', type=positive_int, default=1000, help='most epochs (default: 1000)')
+    add('--json', type=Path, metavar='FILE', help='write the rows here')
     return parser.parse_args(argv)
 
 

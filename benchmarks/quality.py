@@ -1,28 +1,28 @@
-r"""What recommends best: closed forms and graph models, with and without texts.
+r"""Compare how well closed forms and graph models recommend, with and without texts.
 
     python -m benchmarks.quality --root DIR --out RUNS
     python -m benchmarks.quality --root DIR --out RUNS --what noise --data ml-100k
     python -m benchmarks.quality --root DIR --out RUNS --report --json FILE --png FILE
     python -m benchmarks.quality --smoke
 
-Every arm on every dataset is tuned with the same number of trials on the validation
-part of the first seed, then run once per seed and tested at its best validation epoch.
-Each run is one JSON under --out: what is there is not run again, so that the same
-command goes on where it was killed, and --part 1/3, 2/3 and 3/3 share the work.
---report runs nothing and shows what is there; cells that were not run stay empty. Arms
-are written as in benchmarks/_quality_arms.py. --smoke tries all of it on a small
-embedded dataset, in a minute.
+Each arm is tuned on each dataset, with the same number of trials, on the validation
+part of the first seed. It is then run once per seed and tested at its best validation
+epoch. Each run is one JSON file under --out. Existing runs are not run again, so repeat
+the command to continue after an interruption. --part 1/3, 2/3 and 3/3 share the work
+between machines. --report runs nothing and shows the existing runs; cells without runs
+stay empty. See benchmarks/_quality_arms.py for the names of arms. --smoke checks in a
+minute that everything runs, on a small embedded dataset.
 
-What is compared, by --what:
+Comparisons (--what):
 
-- table: closed forms, LightGCN without and with texts, and the package's default
-- backbones: every backbone without texts, with texts and with shuffled ones
-- recipe: every backbone as its authors run it, untuned (with --epochs 1000)
+- table: closed forms, LightGCN with and without texts, and the default of the package
+- backbones: all backbones without texts, with texts and with shuffled texts
+- recipe: all backbones with their authors' settings, untuned (use --epochs 1000)
 - ablation: the losses, the parts of the alignment, and intents as nodes
-- noise, sparsity: random interactions added to training, training interactions removed
-- cold: as table; its Recall by quarters of users
-- width, intents: the sizes of embeddings and of prototypes
-- shuffled: real and shuffled texts, wherever texts are read
+- noise, sparsity: with random training interactions added, with some removed
+- cold: the arms of table; look at Recall by quarter of users
+- width, intents: sizes of embeddings, numbers of prototypes
+- shuffled: real against shuffled texts, for all uses of texts
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ ARMS: dict[str, tuple[str, ...]] = {
         'lightgcn-softmax-shufflednodes',
     ),
 }
-"""The arms by what is asked."""
+"""The arms of each comparison."""
 
 SMOKE = (
     *TABLE,
@@ -133,7 +133,9 @@ def run_all(args: argparse.Namespace) -> None:
     cells = cells_of(args)
     if not args.report:
         if args.root is None and (away := set(args.data) - set(real_data.EMBEDDED)):
-            raise ValueError(f'--data {min(away)} needs --root')
+            raise ValueError(
+                f"'--root' must be the folder of all datasets for '--data {min(away)}'"
+            )
         run_cells(store, cells[args.part[0] :: args.part[1]], args.seeds, args.jobs)
     rows = collect(store, cells, args.seeds)
     print(report(rows))
@@ -144,7 +146,7 @@ def run_all(args: argparse.Namespace) -> None:
 
 
 def cells_of(args: argparse.Namespace) -> list[Cell]:
-    """All cases with all arms that can be run on them, dataset by dataset."""
+    """All cases with the arms that they have texts for, ordered by dataset."""
     changes: dict[str, Sequence[dict[str, float]]] = {
         'noise': [{'noise': share} for share in (0.0, 0.1, 0.3)],
         'sparsity': [{'keep': share} for share in (1.0, 0.5, 0.25)],
@@ -203,30 +205,30 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('--what', choices=tuple(ARMS), default='table')
+    add('--what', choices=tuple(ARMS), default='table', help='the comparison')
     add('--data', nargs='+', choices=tuple(real_data.READERS), default=['synthetic'])
     add('--split', choices=real_data.SPLITS, default='given')
-    add('--arms', nargs='+', metavar='ARM', help='in place of those of --what')
-    add('--root', type=Path, metavar='DIR', help='the folder of all datasets')
+    add('--arms', nargs='+', metavar='ARM', help='run these arms instead')
+    add('--root', type=Path, metavar='DIR', help='folder of all datasets')
     add('--out', type=Path, metavar='RUNS', default=Path('runs/quality'))
     add('--seeds', nargs='+', type=int, default=[0, 1, 2, 3, 4])
-    add('--trials', type=positive_int, default=10, help='per arm (default: 10)')
-    add('--epochs', type=positive_int, default=200, help='at most (default: 200)')
+    add('--trials', type=positive_int, default=10, help='trials per arm (default: 10)')
+    add('--epochs', type=positive_int, default=200, help='most epochs (default: 200)')
     add('--jobs', type=positive_int, default=1, help='processes of one thread each')
-    add('--part', type=part, default=(0, 1), metavar='I/N', help='of the cells')
+    add('--part', type=part, default=(0, 1), metavar='I/N', help='share of the cells')
     add('--device', default='cpu')
-    add('--report', action='store_true', help='run nothing, show what is there')
-    add('--smoke', action='store_true', help='does it run at all?')
-    add('--json', type=Path, metavar='FILE', help='write the rows')
-    add('--png', type=Path, metavar='FILE', help='draw the table')
+    add('--report', action='store_true', help='run nothing, show existing runs')
+    add('--smoke', action='store_true', help='only check that everything runs')
+    add('--json', type=Path, metavar='FILE', help='write the rows here')
+    add('--png', type=Path, metavar='FILE', help='draw the table here')
     return parser.parse_args(argv)
 
 
 def part(text: str) -> tuple[int, int]:
-    """I/N as the place of the first cell and the step to the next."""
+    """Parse I/N into the first cell and the step to the next."""
     first, _, count = text.partition('/')
     if not (first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):
-        raise argparse.ArgumentTypeError(f'must be like 1/3, got {text!r}')
+        raise argparse.ArgumentTypeError(f'must be I/N with 1 <= I <= N, got {text!r}')
     return int(first) - 1, int(count)
 
 

@@ -1,10 +1,10 @@
-r"""Real data as graphs, from folders that lie beside the repository and not in it.
+r"""Load real datasets as graphs, from a folder outside the repository.
 
-:func:`load` reads one dataset under a root: :obj:`irllrec/{amazon,movie,yelp}` (the
-authors' matrices), :obj:`xrec/{amazon,yelp}` (XRec's splits and profiles),
-:obj:`ml-latest-small`, :obj:`ml-100k`, :obj:`lastfm-2k` and :obj:`goodreads`. Sentence
-vectors lie beside them as :obj:`minilm_item.npz` and :obj:`minilm_user.npz`.
-:obj:`synthetic`, the embedded dataset, and :obj:`toy`, a small one of its kind, need no
+:func:`load` reads one dataset under a root folder: :obj:`irllrec/{amazon,movie,yelp}`
+(the authors' matrices), :obj:`xrec/{amazon,yelp}` (XRec's splits and profiles),
+:obj:`ml-latest-small`, :obj:`ml-100k`, :obj:`lastfm-2k` or :obj:`goodreads`. Sentence
+vectors are in the same folders as :obj:`minilm_item.npz` and :obj:`minilm_user.npz`.
+:obj:`synthetic` (the embedded dataset) and :obj:`toy` (a small one of its kind) need no
 root.
 """
 
@@ -44,16 +44,16 @@ HELD_OUT = ('val_edge_label_index', 'test_edge_label_index')
 SPLITS = ('given', 'random', 'time', 'leave_one_out')
 TEXTS = ('real', 'shuffled')
 GIVEN = ('amazon', 'movie', 'yelp', 'xrec-amazon', 'xrec-yelp', 'synthetic', 'toy')
-"""What comes split."""
+"""The datasets that have a split of their own."""
 EMBEDDED = ('synthetic', 'toy')
-"""What needs no root."""
+"""The datasets that need no root."""
 TEXT_FIELDS = (
     *('title', 'name', 'genres', 'tags'),
     *('plot', 'profile', 'gpt_description'),
 )
 FROM_TRAINING = ('yelp',)
-"""Where users' texts were written from the training items of the given split: with any
-other, they would leak, and are made anew."""
+"""The datasets whose user texts were written from the training items of the given
+split. With another split they would leak, so they are replaced."""
 
 
 def load(
@@ -67,38 +67,38 @@ def load(
     keep: float = 1.0,
     intents: bool = False,
 ) -> HeteroData:
-    r"""A graph with training interactions, those held out for validation and test, and
-    vectors of texts, :obj:`profile` and :obj:`intent`, where there are texts. Users
-    without texts get the mean of their training items' vectors.
+    r"""Load a graph with training, validation and test interactions and, if the dataset
+    has texts, the text vectors :obj:`profile` and :obj:`intent`. Users without texts
+    get the mean vector of their training items.
 
     Args:
         name (str): A key of :obj:`READERS`.
         root (Path, optional): The folder of all datasets. (default: :obj:`None`)
-        split (str): One of :obj:`SPLITS`. Data without a split of its own is split at
-            random where it is to be :obj:`"given"`. (default: :obj:`"given"`)
-        seed (int): The seed of the split, the permutation of texts, and what is added
-            and removed. (default: :obj:`0`)
-        text (str, optional): :obj:`"real"`, :obj:`"shuffled"` (each side's rows are
-            permuted: the vectors are as they were, but those of other nodes) or
-            :obj:`None`. (default: :obj:`"real"`)
-        noise (float): Random interactions to train on beside the real ones, as a share
-            of them. (default: :obj:`0.0`)
-        keep (float): The share of training interactions that are kept.
+        split (str): One of :obj:`SPLITS`. :obj:`"given"` splits at random if the
+            dataset has no split of its own. (default: :obj:`"given"`)
+        seed (int): The seed of the split, of the shuffled texts, and of added and
+            removed interactions. (default: :obj:`0`)
+        text (str, optional): :obj:`"real"`, :obj:`"shuffled"` (users' vectors are
+            permuted among users, items' vectors among items) or :obj:`None`.
+            (default: :obj:`"real"`)
+        noise (float): The number of random interactions to add to training, as a share
+            of the real ones. (default: :obj:`0.0`)
+        keep (float): The share of training interactions to keep.
             (default: :obj:`1.0`)
-        intents (bool): Whether intents that the data lacks are extracted from texts and
-            training interactions, without a language model. Else they are the profiles.
-            (default: :obj:`False`)
+        intents (bool): If the dataset has no intents, whether to extract them from
+            texts and training interactions, without a language model, instead of using
+            the profiles. (default: :obj:`False`)
 
     Raises:
-        FileNotFoundError: If the data is not under :obj:`root`.
-        ValueError: If the data has no time and is to be split by it.
+        FileNotFoundError: If the dataset is not under :obj:`root`.
+        ValueError: If :obj:`split` is :obj:`"time"` and the dataset has no times.
     """
     data = READERS[name](Path(root or '.'))
     if name in FROM_TRAINING and (split, noise, keep) != ('given', 0.0, 1.0):
         for side, kind in (('user', 'profile'), ('user', 'intent'), ('item', 'intent')):
             del data[side][kind]
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # Of cold items, which stay.
+        warnings.simplefilter('ignore')  # About cold items, which are kept.
         data = _split(data, split, seed)
     _change_training(data, noise, keep, seed)
     data = _complete_texts(data, intents)
@@ -147,7 +147,7 @@ def _change_training(data: HeteroData, noise: float, keep: float, seed: int) -> 
         edges = torch.cat([edges, drawn[:, ~known]], dim=1)
         edges = edges[:, np.unique(_key(edges, sizes[1]), return_index=True)[1]]
     for key in set(rates.keys()) - {'edge_index', *HELD_OUT}:
-        del rates[key]  # Time, of interactions that are others now.
+        del rates[key]  # For example the times, which belong to other interactions now.
     rates.edge_index = edges
 
 
@@ -186,7 +186,7 @@ def _shuffle_texts(data: HeteroData, seed: int) -> None:
             data[side][kind] = data[side][kind][order]
 
 
-# What is read, by name.
+# The readers of the datasets.
 
 
 def _synthetic(root: Path) -> HeteroData:
@@ -248,14 +248,14 @@ def _lastfm_2k(root: Path) -> HeteroData:
 
 
 def _goodreads(root: Path) -> HeteroData:
-    # The users' interest words are left: they were written from held-out books as well.
+    # The users' interest words are not used: held-out books contributed to them.
     folder = _folder(root / 'goodreads')
     table = pd.read_csv(folder / 'norm_interactions.tsv', sep='\t')
     return _graph(table, folder / 'norm_items.jsonl')
 
 
 def _graph(table: Any, texts: Path) -> HeteroData:
-    r"""Nodes in the order of their ids, interactions in the order of nodes."""
+    r"""A graph whose nodes are sorted by id, and whose interactions by node."""
     table = table.sort_values(['user', 'item'], kind='stable')
     data = HeteroData()
     rows, ids = [], {}
@@ -274,7 +274,7 @@ def _graph(table: Any, texts: Path) -> HeteroData:
 
 
 def _read_texts(path: Path, ids: IntArray) -> list[str]:
-    r"""What a file has on each item, in words."""
+    r"""One text per item, joined from the fields of its record."""
     texts = {}
     for line in path.read_text(encoding='utf-8').splitlines():
         record = json.loads(line)
@@ -285,7 +285,7 @@ def _read_texts(path: Path, ids: IntArray) -> list[str]:
 
 
 def _vectors(folder: Path, side: str) -> tuple[IntArray, Tensor]:
-    r"""Sorted ids, and a row per id."""
+    r"""Sorted ids and one vector per id."""
     with np.load(folder / f'minilm_{side}.npz') as file:
         order = np.argsort(file['ids'])
         vectors = torch.from_numpy(file['embedding'].astype(np.float32)[order])
@@ -295,13 +295,15 @@ def _vectors(folder: Path, side: str) -> tuple[IntArray, Tensor]:
 def _find(known: IntArray, ids: IntArray) -> IntArray:
     place = np.searchsorted(known, ids).clip(max=known.size - 1)
     if missing := np.unique(ids[known[place] != ids]).tolist():
-        raise ValueError(f'{len(missing)} ids have no vector: {missing[:5]} ...')
+        raise ValueError(f'{len(missing)} ids have no vector, first {missing[:5]}')
     return place
 
 
 def _folder(path: Path) -> Path:
     if not path.is_dir():
-        raise FileNotFoundError(f'there is no {path}: pass the folder of all datasets')
+        raise FileNotFoundError(
+            f"'root' must be the folder of all datasets, but {path} does not exist"
+        )
     return path
 
 
@@ -318,4 +320,4 @@ READERS: dict[str, Callable[[Path], HeteroData]] = {
     'synthetic': _synthetic,
     'toy': _toy,
 }
-"""What reads each dataset, from the root."""
+"""The function that reads each dataset from the root."""

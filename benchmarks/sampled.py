@@ -1,17 +1,17 @@
-r"""Sampled training against the full graph: quality, bias, and what a step costs.
+r"""Compare sampled training with the full graph: quality, bias and cost of a step.
 
     python -m benchmarks.sampled --root DIR --json FILE
     python -m benchmarks.sampled --dry
 
-- quality: Recall@20 and NDCG@20 on the test part, at the best validation epoch, of one
-  model that is trained on the full graph and on sampled parts of it; one seed.
-- bias: the loss of the model that was trained on the full graph, estimated from drawn
-  nodes or sampled neighbours, against the full loss, over 20 draws.
-- cost: the memory and the CPU time of a training step on random graphs, in a process of
-  its own.
+- quality: Recall@20 and NDCG@20 on the test part, at the best validation epoch, of a
+  model trained on the full graph and on sampled parts of it. One seed.
+- bias: the loss of the model trained on the full graph, estimated from drawn nodes or
+  sampled neighbours, against the full loss, over 20 draws.
+- cost: the memory and CPU time of a training step on random graphs, each in its own
+  process.
 
-What is done already stays in the JSON when a run is stopped. With --dry a small dataset
-is trained for two epochs.
+The JSON is written after each row, so a run that is stopped keeps its rows. --dry
+trains for two epochs on a small dataset, to check that everything runs.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SETTINGS: dict[str, tuple[list[int], int]] = {
     '20, 10': ([20, 10], 2048),
     '5, 5': ([5, 5], 512),
 }
-"""Neighbours per hop, and nodes that represent all."""
+"""Neighbours per hop, and the number of drawn nodes that represent all nodes."""
 DRAWS = 20
 K = 20
 
@@ -86,12 +86,14 @@ def parse_args(argv: Optional[list[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--root', type=Path, metavar='DIR', help='of all datasets')
+    parser.add_argument(
+        '--root', type=Path, metavar='DIR', help='folder of all datasets'
+    )
     parser.add_argument('--data', nargs='+', default=['ml-100k', 'amazon'])
     parser.add_argument('--nodes', nargs='*', type=int, default=[10**5, 10**6])
     parser.add_argument('--epochs', type=int, default=24)
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
-    parser.add_argument('--dry', action='store_true', help='does it run at all?')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
+    parser.add_argument('--dry', action='store_true', help='only check that it runs')
     return parser.parse_args(argv)
 
 
@@ -115,7 +117,7 @@ def make_model(data: HeteroData) -> IRLLRec:
 
 
 def train(data: HeteroData, setting: str, epochs: int) -> tuple[IRLLRec, Row]:
-    """A model and how well it recommends."""
+    """Train a model and measure its quality."""
     model = make_model(data)
     num = data[RATES].edge_index.size(1)
     options = {'batch_size': max(num // 8, 1024), 'batch_by': 'user', 'seed': 0}
@@ -148,7 +150,7 @@ def train(data: HeteroData, setting: str, epochs: int) -> tuple[IRLLRec, Row]:
 
 @torch.no_grad()
 def measure_bias(model: IRLLRec, data: HeteroData) -> list[Row]:
-    """The mean of each estimated term against that of the full graph."""
+    """Compare the mean of each estimated term with the term of the full graph."""
     model.eval()
     sizes = model.num_users, model.num_items
     generator = torch.Generator().manual_seed(0)
@@ -183,7 +185,7 @@ def measure_bias(model: IRLLRec, data: HeteroData) -> list[Row]:
 
 
 def measure_step(num_nodes: int, sampled: bool) -> Row:
-    """The second of two steps, as the first one makes the state of Adam."""
+    """Measure the second of two steps. The first one initialises Adam."""
     data = long_tailed(num_nodes // 2, num_nodes // 2, 5 * num_nodes)
     model = IRLLRec(
         LightGCN(data.num_users, data.num_items, 64, num_layers=3),
@@ -249,9 +251,9 @@ def bias_table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
             f'{100 * row["deviation"]:.2f} %',
         ]
         for row in rows
-        if row['part'] == 'bias' and row['deviation'] > 1e-6  # Others are exact.
+        if row['part'] == 'bias' and row['deviation'] > 1e-6  # Skip exact terms.
     ]
-    head = ['data', 'term', 'neighbours', 'drawn nodes', 'mean off by', 'deviation']
+    head = ['data', 'term', 'neighbours', 'drawn nodes', 'bias', 'deviation']
     return head, lines
 
 
@@ -268,7 +270,10 @@ def cost_table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
         for row in rows
         if row['part'] == 'cost'
     ]
-    head = ['nodes', 'neighbours', 'embedded', 'CPU', 'peak of a step', 'a table']
+    head = [
+        *('nodes', 'neighbours', 'nodes embedded', 'CPU time', 'peak memory of a step'),
+        'embedding table',
+    ]
     return head, lines
 
 

@@ -1,23 +1,24 @@
-r"""How far words move a ranking towards a wanted intent, and what that costs.
+r"""Measure how far words move a ranking towards a wanted intent, and at what cost.
 
-    python -m benchmarks.steering --root DIR
+    python -m benchmarks.steering --root DIR --json FILE --png FILE
 
-For each wanted intent, all users get their best 20 with that intent raised, by
-``Bundle.recommend(intents={intent: 1.0}, dial=dial)``. Measured are the share of the 20
-that carry the intent, and Recall@20 of the test interactions, which nobody has steered:
-the cost for users who did not want it. ``own`` raises, for each user, the intent that
-the user's training items carry most beyond chance: the cost for users who did.
+For each intent, all users get their best 20 items with that intent raised, by
+``Bundle.recommend(intents={intent: 1.0}, dial=dial)``. The table has the share of the
+20 items that have the intent, and Recall@20 of the test interactions. Test interactions
+are not steered, so the loss of Recall is the cost for users who did not want the
+intent. In the arm ``own``, each user gets the intent that is most overrepresented among
+their training items: the cost for users who did want it.
 
-- ``synthetic``: the embedded dataset; an item carries an intent if half or more of its
-  true share is of it, and the words are the name of the intent.
-- ``ml-100k``: MovieLens 100K; an item carries its genres, and the words are the name of
-  a genre, which the texts hold: titles, genres and plots.
-- ``ml-100k-plots``: the same with titles and plots alone.
+- ``synthetic``: the embedded dataset. An item has an intent if at least half of its
+  true share belongs to it. The words are the name of the intent.
+- ``ml-100k``: MovieLens 100K. An item has its genres as intents. The words are the name
+  of a genre. Texts are titles, genres and plots.
+- ``ml-100k-plots``: the same, but texts are only titles and plots.
 
-Arms: ``words`` is what bundles do, the mean of ``text`` (cosines of texts alone) and
-``space`` (cosines of embeddings with those of items whose texts are nearest). ``name``
-raises the bundle's latent intent whose items agree most with the truth: what somebody
-picks who reads the list.
+Arms: ``words`` is the method of bundles, the mean of ``text`` (cosines of texts) and
+``space`` (cosines of embeddings with those of the items whose texts are nearest).
+``name`` raises the latent intent of the bundle whose items agree most with the true
+intent, as a user would choose it from the list.
 """
 
 from __future__ import annotations
@@ -61,20 +62,20 @@ ARMS = ('words', 'text', 'space', 'name', 'own')
 CASES = ('synthetic', 'ml-100k', 'ml-100k-plots')
 K = 20
 LEAST_ITEMS = 20
-"""Genres of fewer items cannot fill a list."""
+"""Genres with fewer items cannot fill a list."""
 
 Row = dict[str, Any]
 
 
 class Task(NamedTuple):
-    """A dataset with the truth about its intents."""
+    """A dataset with known intents."""
 
     data: HeteroData
     encoder: TfidfEncoder
     intents: list[str]
     """The words that steer."""
     carries: Tensor
-    """Which items carry each of them, of shape (C, I)."""
+    """Which items have each intent, of shape (C, I)."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -97,7 +98,7 @@ def run_all(args: argparse.Namespace) -> None:
         draw(rows, args.png)
 
 
-# What is steered.
+# Tasks.
 
 
 def read(case: str, root: Path) -> Task:
@@ -142,7 +143,7 @@ def _text(film: dict[str, Any], with_genres: bool) -> str:
     return '. '.join(filter(None, (film['title'], genres, film.get('plot'))))
 
 
-# How.
+# Steering.
 
 
 def run(case: str, task: Task, seed: int, epochs: int) -> list[Row]:
@@ -160,7 +161,7 @@ def run(case: str, task: Task, seed: int, epochs: int) -> list[Row]:
     for arm in ARMS:
         bonus = bonuses(bundle, task, 'words' if arm == 'own' else arm)
         pairs = list(zip(bonus, task.carries))
-        if arm == 'own':  # A row per user, not one for all.
+        if arm == 'own':  # One row per user instead of one for all users.
             pairs = [(bonus[own], task.carries[own])]
         for dial in DIALS:
             found = [measure(scores + dial * b, c, relevant) for b, c in pairs]
@@ -192,7 +193,7 @@ def train(task: Task, seed: int, epochs: int) -> Bundle:
 
 
 def bonuses(bundle: Bundle, task: Task, arm: str) -> Tensor:
-    """What each wanted intent adds to standardised scores, of shape (C, I)."""
+    """The amount that each intent adds to standardised scores, of shape (C, I)."""
     if arm == 'name':
         share = standardise(intents_of(bundle).item_share.t())
         likeness = share @ standardise(task.carries.float()).t()
@@ -211,7 +212,7 @@ def bonuses(bundle: Bundle, task: Task, arm: str) -> Tensor:
 
 
 def own_intent(bundle: Bundle, task: Task) -> Tensor:
-    """The intent that each user's training items carry most beyond chance."""
+    """The intent that is most overrepresented among each user's training items."""
     user, item = bundle.data[RATES].edge_index
     carries = task.carries.t().float()
     count = torch.zeros(len(bundle.users), len(task.intents))
@@ -221,18 +222,18 @@ def own_intent(bundle: Bundle, task: Task) -> Tensor:
 
 
 def measure(scores: Tensor, carries: Tensor, relevant: Tensor) -> tuple[float, float]:
-    """The share of the best that carry an intent, and their recall."""
+    """The share of the best items that have an intent, and their recall."""
     best = scores.topk(K, dim=1).indices
     hits = relevant.gather(1, best).sum(dim=1) / relevant.sum(dim=1)
     carried = carries.expand_as(scores).gather(1, best)
     return float(carried.float().mean()), float(hits.mean())
 
 
-# What is shown.
+# Results.
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Share / recall of every arm at every dial, means over seeds."""
+    """Share / recall of each arm at each dial, as means over seeds."""
     head = ['data', 'arm', *(f'dial {dial:g}' for dial in DIALS)]
     lines = [f'| {" | ".join(head)} |', '|---' * len(head) + '|']
     for case in dict.fromkeys(row['case'] for row in rows):
@@ -246,7 +247,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def curve(rows: Sequence[Row], case: str, arm: str) -> list[tuple[float, float, float]]:
-    """Dial, share and recall, means over seeds."""
+    """Each dial with its share and recall, as means over seeds."""
     points = []
     for dial in DIALS:
         mine = [
@@ -279,7 +280,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
                     axis.annotate(
                         f'{dial:g}', (x, y), xytext=(4, 4), textcoords='offset points'
                     )
-        axis.set(title=case, xlabel='share of the top 20 that carries the intent')
+        axis.set(title=case, xlabel='share of the top 20 with the intent')
         axis.set(xlim=(0, 1.05), ylim=(0, None))
         if place == 0:
             axis.set_ylabel('Recall@20')
@@ -292,12 +293,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('--root', type=Path, default=Path('.'), help='the folder of all datasets')
+    add('--root', type=Path, default=Path('.'), help='folder of all datasets')
     add('--data', nargs='+', choices=CASES, default=CASES)
     add('--seeds', nargs='+', type=int, default=[0, 1, 2])
-    add('--epochs', type=positive_int, default=60, help='at most (default: 60)')
-    add('--json', type=Path, metavar='FILE', help='write the rows')
-    add('--png', type=Path, metavar='FILE', help='draw the rows')
+    add('--epochs', type=positive_int, default=60, help='most epochs (default: 60)')
+    add('--json', type=Path, metavar='FILE', help='write the rows here')
+    add('--png', type=Path, metavar='FILE', help='draw the rows here')
     return parser.parse_args(argv)
 
 

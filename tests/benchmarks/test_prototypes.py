@@ -39,7 +39,7 @@ def test_agreement_with_the_truth():
     assert prototypes.reference('wrong', data, wrong)['item nmi'] == 0
 
 
-def test_bayes_is_above_what_texts_alone_name():
+def test_bayes_is_better_than_the_texts_alone():
     data = small()[0]
     row = prototypes.bayes(data, draws=4000)
     profiles = data['user'].profile_text

@@ -37,13 +37,13 @@ def run(out, *more):
 
 @pytest.fixture(scope='module')
 def out(tmp_path_factory):
-    """All runs of a small command."""
+    """The runs of a small command."""
     folder = tmp_path_factory.mktemp('quality')
     assert run(folder) == 0
     return folder
 
 
-def test_runs_are_not_run_again(out, monkeypatch, capsys, tmp_path):
+def test_existing_runs_are_not_run_again(out, monkeypatch, capsys, tmp_path):
     runs = {path: path.read_bytes() for path in out.rglob('*.json')}
     monkeypatch.setattr(_quality_store, 'train', lambda *_: pytest.fail('trained'))
     monkeypatch.setattr('sys.argv', ['quality.py', '--out', str(out)])
@@ -62,7 +62,7 @@ def test_runs_are_not_run_again(out, monkeypatch, capsys, tmp_path):
     assert written[1].read_bytes().startswith(b'\x89PNG')
 
 
-def test_cells_that_were_not_run_are_empty(out, capsys):
+def test_cells_without_runs_are_empty(out, capsys):
     more = ('--report', '--data', 'toy', 'synthetic', '--seeds', '0', '1', '2')
     assert run(out, *more) == 0
     text = capsys.readouterr().out
@@ -74,7 +74,7 @@ def test_cells_that_were_not_run_are_empty(out, capsys):
     assert _quality_report.collect(Store(out, None, 3, 2), [], [0]) == []
 
 
-def test_a_search_that_was_killed_goes_on_as_it_would_have(out, tmp_path, monkeypatch):
+def test_a_killed_search_continues_with_the_same_trials(out, tmp_path, monkeypatch):
     case, arm = Case('toy'), parse_arm('lightgcn-softmax-none-d8')
     store = Store(tmp_path, None, 2, 2)
     train = _quality_store.train
@@ -95,8 +95,8 @@ def test_a_search_that_was_killed_goes_on_as_it_would_have(out, tmp_path, monkey
     assert seen[0]['fit.lr'] == 1e-3  # The preset comes first.
 
 
-def test_the_test_chooses_nothing(tmp_path, monkeypatch):
-    """The better a trial is in the test, the worse it is in validation."""
+def test_tuning_ignores_the_test_part(tmp_path, monkeypatch):
+    """Here, the better a trial is on the test part, the worse it is in validation."""
 
     def run(store, case, arm, data, params, seed):
         value = params['model.l2_weight']
@@ -115,9 +115,13 @@ def test_the_test_chooses_nothing(tmp_path, monkeypatch):
     assert best == min(tried, key=lambda params: params['model.l2_weight'])
 
 
-def test_a_run_that_diverges_is_the_worst(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    'message',
+    ['scores must be finite, got nan for user 0', "training diverged: 'loss' is nan"],
+)
+def test_a_run_that_diverges_is_the_worst(tmp_path, monkeypatch, message):
     def train(*args):
-        raise ValueError('scores must be finite, got nan for user 0')
+        raise ValueError(message)
 
     monkeypatch.setattr(_quality_store, 'train', train)
     arm, store = parse_arm('ease'), Store(tmp_path, None, 2, 1)
@@ -136,15 +140,15 @@ def test_a_run_that_diverges_is_the_worst(tmp_path, monkeypatch):
 def test_absent_data_is_left_out(tmp_path):
     cell = Case('movie'), parse_arm('ease')
     line = quality.run_cell(Store(tmp_path, tmp_path, 1, 1), [0], cell)
-    assert line.startswith('movie, ease: left out, there is no ')
+    assert line.startswith("movie, ease: left out, 'root' must be the folder of all ")
 
 
-def test_data_from_outside_needs_a_root(capsys):
+def test_datasets_outside_the_package_need_a_root(capsys):
     assert quality.main(['--data', 'toy', 'movie']) == 2
-    assert '--data movie needs --root' in capsys.readouterr().err
+    assert "'--root' must be the folder of all datasets" in capsys.readouterr().err
 
 
-def test_a_blend_has_the_companion_that_was_tuned(tmp_path):
+def test_a_blend_uses_the_tuned_companion(tmp_path):
     arm, store = parse_arm('lightgcn-bpr-profile-blend-d8'), Store(tmp_path, None, 1, 1)
     params = store.tune(Case('toy'), arm, 0)
     alone = store.tune(Case('toy'), parse_arm('ease-profile'), 0)
@@ -153,7 +157,7 @@ def test_a_blend_has_the_companion_that_was_tuned(tmp_path):
     }
 
 
-def test_a_recipe_is_that_of_the_dataset():
+def test_a_recipe_belongs_to_the_dataset():
     arm = parse_arm('lightgcn-bpr-full-recipe')
     assert _quality_arms.space_of(arm) == {}
     for name, preset in (('yelp', 'yelp'), ('toy', 'own')):
@@ -165,7 +169,7 @@ def test_a_recipe_is_that_of_the_dataset():
     ('name', 'message'),
     [
         ('easy', 'unknown model'),
-        ('lightgcn-none', 'lacks its loss'),
+        ('lightgcn-none', 'needs a loss'),
         ('ease-softmax', "unknown word, 'softmax'"),
         ('lightgcn-bpr-none-x3', "unknown word, 'x3'"),
     ],
@@ -176,7 +180,7 @@ def test_unknown_arms_are_refused(name, message):
 
 
 @pytest.mark.parametrize('what', quality.ARMS)
-def test_every_question_has_arms(what):
+def test_every_comparison_has_arms(what):
     args = quality.parse_args(['--what', what, '--data', 'amazon', 'xrec-yelp'])
     cells = quality.cells_of(args)
     assert len(cells) == len(set(cells)) > 1
@@ -189,7 +193,7 @@ def test_every_question_has_arms(what):
             assert value in choices or space[name].low <= value <= space[name].high
 
 
-def test_parts_are_all():
+def test_parts_together_are_all_cells():
     args = quality.parse_args(['--what', 'table', '--data', 'xrec-yelp'])
     cells = quality.cells_of(args)
     parts = [quality.part(f'{number}/3') for number in (1, 2, 3)]
@@ -207,7 +211,7 @@ class Fixed(Ranker):
         return -torch.arange(30.0).expand(users.numel(), -1)
 
 
-def test_measures():
+def test_measured_metrics():
     exclude = UserItems(torch.tensor([[0, 1, 1], [29, 0, 28]]), 2, 30)
     label = UserItems(torch.tensor([[0, 0, 1], [0, 25, 2]]), 2, 30)
     found = measure(Fixed(2, 30), label, exclude)
@@ -224,7 +228,7 @@ def row(arm, values, seeds=(0, 1, 2)):
     return {'case': 'toy', 'arm': arm, 'seeds': list(seeds), 'test': test}
 
 
-def test_comparisons_are_of_the_same_seeds():
+def test_comparisons_use_the_same_seeds():
     rows = [
         row('ease', [0.1, 0.1, 0.1]),
         row('lightgcn-bpr-none', [0.2, 0.3, 0.4]),

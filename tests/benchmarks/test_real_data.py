@@ -17,7 +17,7 @@ TRAIN = 'edge_index'
 
 
 def write_vectors(folder, side, ids):
-    """Row k is e_k."""
+    """Write unit vectors: row k is e_k."""
     vectors = np.eye(len(ids), 8, dtype=np.float16)
     np.savez(folder / f'minilm_{side}.npz', ids=np.array(ids), embedding=vectors)
 
@@ -34,8 +34,8 @@ def write_texts(folder, ids):
 
 @pytest.fixture
 def root(tmp_path):
-    """Four users, 2 to 5, and three items, 30 to 10, of XRec; a film without ratings,
-    and one that nobody likes."""
+    """XRec with four users (2 to 5) and three items (30 to 10), and MovieLens with a
+    film without ratings and a film that nobody likes."""
     folder = tmp_path / 'xrec' / 'yelp'
     folder.mkdir(parents=True)
     parts = {'train': [(2, 30), (5, 10), (3, 10)], 'val': [(4, 20)], 'test': [(2, 10)]}
@@ -56,7 +56,7 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_nodes_are_those_of_the_vectors(root):
+def test_nodes_follow_the_order_of_ids(root):
     data = real_data.load('xrec-yelp', root)
     assert (data['user'].num_nodes, data['item'].num_nodes) == (4, 3)
     assert data[RATES].edge_index.tolist() == [[0, 3, 1], [2, 0, 0]]
@@ -81,7 +81,7 @@ def test_liked_films_are_split(root, split):
     if split == 'time':
         assert rates.test_edge_label_index[1].tolist() == [6, 7, 6, 7]
     assert data['item'].profile.argmax(dim=1).tolist()[:7] == list(range(1, 8))
-    # Users have the vectors of what they are trained on, and of nothing else.
+    # Users have the vectors of their training items and of no others.
     for user in range(2):
         seen = data['user'].profile[user].nonzero().flatten().tolist()
         trained = rates.edge_index[1][rates.edge_index[0] == user] + 1
@@ -97,17 +97,17 @@ def test_intents_are_extracted_from_training(root):
     assert data['user'].intent.size(1) == data['item'].intent.size(1)
 
 
-def test_what_is_split_is_split_anew():
+def test_a_given_split_can_be_replaced():
     given = real_data.load('toy')
-    anew = real_data.load('toy', split='leave_one_out')
+    again = real_data.load('toy', split='leave_one_out')
     count = sum(given[RATES][key].size(1) for key in (TRAIN, *real_data.HELD_OUT))
     assert count == sum(
-        anew[RATES][key].size(1) for key in (TRAIN, *real_data.HELD_OUT)
+        again[RATES][key].size(1) for key in (TRAIN, *real_data.HELD_OUT)
     )
-    assert anew[RATES].test_edge_label_index.size(1) == 60
+    assert again[RATES].test_edge_label_index.size(1) == 60
 
 
-def test_shuffled_texts_are_those_of_others():
+def test_shuffled_texts_belong_to_other_nodes():
     real = real_data.load('toy')
     shuffled = real_data.load('toy', text='shuffled')
     other = real_data.load('toy', text='shuffled', seed=1)
@@ -121,7 +121,7 @@ def test_shuffled_texts_are_those_of_others():
     assert 'profile' not in none['item'] and 'intent' not in none['user']
 
 
-def test_training_alone_is_changed():
+def test_noise_and_keep_change_only_training():
     real = real_data.load('toy')[RATES]
     less = real_data.load('toy', keep=0.5)[RATES]
     more = real_data.load('toy', noise=0.5)[RATES]
@@ -141,11 +141,11 @@ def test_training_alone_is_changed():
 
 @pytest.mark.parametrize('name', ['amazon', 'xrec-amazon', 'ml-100k', 'goodreads'])
 def test_absent_data_is_named(name, tmp_path):
-    with pytest.raises(FileNotFoundError, match='pass the folder of all datasets'):
+    with pytest.raises(FileNotFoundError, match="'root' must be the folder of all"):
         real_data.load(name, tmp_path)
 
 
 def test_an_item_without_a_vector_is_an_error(root):
     write_vectors(root / 'ml-latest-small', 'item', [1, 2])
-    with pytest.raises(ValueError, match=r'7 ids have no vector: \[3, 4'):
+    with pytest.raises(ValueError, match=r'7 ids have no vector, first \[3, 4'):
         real_data.load('ml-latest-small', root)

@@ -28,7 +28,7 @@ def test_the_share_rises_with_the_dial(tmp_path, capsys, monkeypatch):
     assert picture.stat().st_size > 10_000
 
 
-def test_what_is_measured():
+def test_measured_share_and_recall():
     scores = torch.arange(30.0).expand(2, -1)  # The best 20 are the items 10 to 29.
     carries = torch.zeros(30, dtype=torch.bool)
     carries[:15] = True
