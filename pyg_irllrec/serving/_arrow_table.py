@@ -1,4 +1,4 @@
-r"""Recommendations as tables of Apache Arrow."""
+r"""Recommendations as Apache Arrow tables."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pyg_irllrec.typing import NodeId
 def arrow_schema(
     pyarrow: ModuleType, users: Sequence[NodeId], items: Sequence[NodeId]
 ) -> Any:
-    r"""The types of the columns: ids are integers where all of
-    them are, of 64 bits."""
+    r"""The schema of a table. An id column has 64-bit integers if all ids are such
+    integers, and strings otherwise."""
     return pyarrow.schema(
         {
             'user': _id_type(pyarrow, users),
@@ -29,7 +29,7 @@ def arrow_schema(
 def to_arrow(
     pyarrow: ModuleType, columns: Mapping[str, Sequence[Any]], schema: Any
 ) -> Any:
-    r"""Columns as a table."""
+    r"""Convert columns to a table."""
     string = pyarrow.string()
     return pyarrow.table(
         {
@@ -43,7 +43,7 @@ def to_arrow(
 
 
 def are_int64(ids: Sequence[object]) -> bool:
-    r"""Whether all of them are integers that a column of Arrow holds."""
+    r"""Whether all ids are integers that fit into 64 bits."""
     return all(
         isinstance(each, Integral)
         and not isinstance(each, bool)

@@ -1,5 +1,5 @@
-r"""The files of a saved bundle: each named by its content, written whole or not at all,
-and read only where it holds what it claims."""
+r"""The files of a saved bundle. Each is named by a hash of its content, written
+atomically, and checked against its hash before it is read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FileRecord = dict[str, Any]
 
 
 def import_formats(needed_by: str) -> None:
-    r"""Raise an :class:`ImportError` where the formats of bundles cannot be read."""
+    r"""Raise an :class:`ImportError` if a library for the file formats is missing."""
     for module in ('safetensors.torch', 'pyarrow.parquet'):
         import_optional(module, needed_by, 'data')
 
@@ -40,7 +40,7 @@ def import_formats(needed_by: str) -> None:
 def write_tensors(folder: Path, part: str, tensors: Mapping[str, Tensor]) -> FileRecord:
     r"""Write tensors, on the CPU, as one safetensors file."""
     save_file = import_optional('safetensors.torch', 'save()', 'data').save_file
-    # It refuses tensors that share memory.
+    # safetensors rejects tensors that share memory.
     copies, seen = {}, set[int]()
     for name, value in tensors.items():
         shared = value.untyped_storage().data_ptr() in seen
@@ -54,11 +54,11 @@ def write_tensors(folder: Path, part: str, tensors: Mapping[str, Tensor]) -> Fil
 def write_table(
     folder: Path, part: str, columns: Mapping[str, Sequence[object]]
 ) -> FileRecord:
-    r"""Write columns of texts or integers as one Parquet file, which takes as many
-    bytes as it unpacks to.
+    r"""Write columns of texts or integers as one Parquet file, uncompressed, so that a
+    reader needs no more memory than the size of the file.
 
     Raises:
-        ValueError: If a column holds something else.
+        ValueError: If a column has other values.
     """
     pa = import_optional('pyarrow', 'save()', 'data')
     parquet = import_optional('pyarrow.parquet', 'save()', 'data')
@@ -70,12 +70,12 @@ def write_table(
             array = pa.array(values if kind == pa.int64() else texts, kind)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise ValueError(
-                f"'data' must hold a text per {part[:-1]} as {name!r}: {error}"
+                f"'data' must have a text for each {part[:-1]} in {name!r}: {error}"
             ) from None
         if array.null_count > 0:
             raise ValueError(
-                f"'data' must hold a text per {part[:-1]} as {name!r}, got "
-                f'{array.null_count} that are missing'
+                f"'data' must have a text for each {part[:-1]} in {name!r}, but "
+                f'{array.null_count} are missing'
             )
         arrays.append(array)
         fields.append(pa.field(name, kind, nullable=False))
@@ -94,23 +94,24 @@ def write_table(
 
 
 def remove_others(folder: Path, kept: set[str]) -> None:
-    r"""Remove the files of earlier bundles, and what killed writers have left."""
+    r"""Remove the files of earlier bundles and of interrupted writes."""
     for path in folder.iterdir():
         if _NAME.fullmatch(path.name) and path.name not in kept:
-            with suppress(OSError):  # Windows removes no open files.
+            with suppress(OSError):  # Windows cannot remove open files.
                 path.unlink()
 
 
 def check_file(folder: Path, record: FileRecord) -> Path:
-    r"""The path of a file.
+    r"""Check a file against its record and return its path.
 
     Raises:
         FileNotFoundError: If it is missing.
-        ValueError: If its name, its size or its content is another.
+        ValueError: If its name is not one of a bundle, or its size or content differs
+            from the record.
     """
     name = record['name']
     if not _NAME.fullmatch(name):
-        raise ValueError(f'it names the file {name!r}, which is none of a bundle')
+        raise ValueError(f'its file {name!r} has a name that no bundle uses')
     path: Path = folder / name
     size = path.stat().st_size
     if size != record['bytes']:
@@ -121,25 +122,25 @@ def check_file(folder: Path, record: FileRecord) -> Path:
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    r"""The shapes of the tensors in a file, from its header alone."""
+    r"""Read the shapes of the tensors in a file, from its header only."""
     safetensors = import_optional('safetensors', 'load()', 'data')
     with safetensors.safe_open(str(path), 'pt') as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    r"""The tensors of a file, in memory of their own."""
+    r"""Read the tensors of a file into memory."""
     safetensors = import_optional('safetensors', 'load()', 'data')
     with safetensors.safe_open(str(path), 'pt') as file:
         return {name: file.get_tensor(name).clone() for name in file.keys()}
 
 
 def read_table(path: Path, num_rows: int) -> dict[str, list[Any]]:
-    r"""The columns of a file of :func:`write_table`.
+    r"""Read the columns of a file that :func:`write_table` wrote.
 
     Raises:
-        ValueError: If it has another number of rows, or would take more memory than it
-            has bytes.
+        ValueError: If it has another number of rows or other column types, or if it is
+            compressed, so that it could need more memory than the size of the file.
     """
     pa = import_optional('pyarrow', 'load()', 'data')
     parquet = import_optional('pyarrow.parquet', 'load()', 'data')
@@ -149,13 +150,13 @@ def read_table(path: Path, num_rows: int) -> dict[str, list[Any]]:
             raise ValueError(f'{path.name} has {found.num_rows} rows, not {num_rows}')
         for field in file.schema_arrow:
             if field.nullable or field.type not in (pa.int64(), pa.string()):
-                raise ValueError(f'{path.name} holds {field.name} as {field.type}')
+                raise ValueError(f'{path.name} has {field.name} as {field.type}')
         for group in range(found.num_row_groups):
             for column in range(found.num_columns):
                 chunk = found.row_group(group).column(column)
                 plain = set(chunk.encodings) <= {'PLAIN', 'RLE'}
                 if chunk.compression != 'UNCOMPRESSED' or not plain:
-                    raise ValueError(f'{path.name} is packed')
+                    raise ValueError(f'{path.name} is compressed')
         table = file.read()
     return {name: table[name].to_pylist() for name in table.column_names}
 
@@ -181,7 +182,7 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
     except BaseException as error:
         with suppress(OSError):
             path.unlink(missing_ok=True)
-        # That of safetensors is no OSError, even where the disk is full.
+        # The error of safetensors is not an OSError, even if the disk is full.
         if isinstance(error, OSError) or type(error).__name__ == 'SafetensorError':
             raise WriteError(f'{path.parent} could not be written: {error}') from error
         raise

@@ -1,4 +1,4 @@
-r"""Texts as vectors of the space in which those of a bundle lie."""
+r"""Texts as vectors in the space of a bundle's texts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pyg_irllrec.typing import TextEncoder
 
 
 def encoded(encoder: TextEncoder, texts: Sequence[str], width: int) -> Tensor:
-    r"""The vectors of texts, of shape :math:`(N, D)`.
+    r"""Encode texts as vectors, of shape :math:`(N, D)`.
 
     Raises:
-        ValueError: If they are not as wide as those of the bundle.
+        ValueError: If the width of the vectors differs from the bundle's.
     """
     vectors = as_vectors("'encoder'", encoder(texts), len(texts))
     if vectors.shape[1] != width:

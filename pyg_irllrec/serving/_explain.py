@@ -1,4 +1,4 @@
-r"""Why items are recommended, in plain sentences."""
+r"""Explanations of recommendations in plain sentences."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from pyg_irllrec.utils import UserItems
 if TYPE_CHECKING:
     from pyg_irllrec.serving.bundle import Bundle
 
-_QUOTES = re.compile('["“”„]')  # Those in a title, which is quoted itself.
+_QUOTES = re.compile('["“”„]')
 _NUM_SIMILAR = 3
 _NUM_INTENTS = 3
 _LONGEST_TITLE = 80
-_DEVIATIONS = 3.0  # Of chance: one in 700 items that are not related exceeds them.
+_DEVIATIONS = 3.0  # By chance, 1 in 700 unrelated items exceeds them.
 
 
 def explain(bundle: Bundle, user: NodeId, items: Sequence[NodeId]) -> list[Explanation]:
-    r"""Why items are recommended to a user, whose items are scored once."""
+    r"""Explain items for a user, with one scoring of the user."""
     (row,) = bundle.users.rows([user], 'user').tolist()
     columns = bundle.items.rows(items, 'item').tolist()
     scores = bundle.ranker.score(torch.tensor([row], device=bundle.ranker.device))
@@ -44,11 +44,11 @@ def _explain(
 ) -> Explanation:
     better = scores[unseen] > scores[item]
     rank = 1 + int(better.sum()) if unseen[item] else None
-    nearest = _most_like(bundle, user, item)
+    nearest = _most_similar(bundle, user, item)
     intents = _shared(bundle, user, item)
     sentences = [
         _place_in_words(bundle, user, item, rank, len(better)),
-        _likeness_in_words(bundle, user, item, [each for each, _ in nearest]),
+        _similarity_in_words(bundle, user, item, [each for each, _ in nearest]),
         _intents_in_words(intents),
     ]
     return Explanation(
@@ -67,15 +67,15 @@ def _explain(
 
 
 def _unseen(bundle: Bundle, user: int) -> Tensor:
-    r"""Which items a user has not seen, of shape :math:`(I)`."""
+    r"""A mask of the items that a user has not seen, of shape :math:`(I)`."""
     unseen = torch.ones(len(bundle.items), dtype=torch.bool)
     unseen[_items_of(bundle.seen, user)] = False
     return unseen
 
 
-def _most_like(bundle: Bundle, user: int, item: int) -> list[tuple[int, float]]:
-    r"""The user's own items that are the most like another, with the cosines, which
-    exceed what chance makes of items that are not related."""
+def _most_similar(bundle: Bundle, user: int, item: int) -> list[tuple[int, float]]:
+    r"""The user's own items that are most similar to an item, with their cosines, if
+    these exceed the cosine of unrelated items."""
     own = _others(bundle, user, item)
     embedding = bundle.ranker.item_embedding
     rows = torch.cat([own, torch.tensor([item])]).to(embedding.device)
@@ -86,21 +86,22 @@ def _most_like(bundle: Bundle, user: int, item: int) -> list[tuple[int, float]]:
 
 
 def _others(bundle: Bundle, user: int, item: int) -> Tensor:
-    r"""The items of a user that the model was trained on, without one."""
+    r"""The training items of a user, without one item."""
     own = _items_of(_own_items(bundle), user)
     return own[own != item]
 
 
-def _chance(bundle: Bundle) -> float:
-    r"""The least cosine of two items that is likeness: the mean of all pairs, and three
-    deviations of the cosine of two directions of :math:`d` dimensions that are drawn,
-    :math:`1 / \sqrt{d}` each; 0.9 in their place for few dimensions."""
+def _threshold(bundle: Bundle) -> float:
+    r"""The cosine from which two items count as similar: the mean of all pairs plus
+    three standard deviations of the cosine of two random directions in :math:`d`
+    dimensions, :math:`1 / \sqrt{d}` each; for few dimensions, 0.9 instead of these
+    three."""
     unit = normalize(bundle.ranker.item_embedding.float())
     mean = float(unit.mean(dim=0).square().sum())
     return mean + (1 - mean) * min(0.9, _DEVIATIONS / math.sqrt(unit.size(1)))
 
 
-_least_cosine = PerBundle(_chance)
+_least_cosine = PerBundle(_threshold)
 
 
 def _training_items(bundle: Bundle) -> UserItems:
@@ -109,7 +110,7 @@ def _training_items(bundle: Bundle) -> UserItems:
 
 
 _own_items = PerBundle(_training_items)
-"""The items of users that the model was trained on."""
+"""The training items of users."""
 
 
 def _items_of(items: UserItems, user: int) -> Tensor:
@@ -118,7 +119,7 @@ def _items_of(items: UserItems, user: int) -> Tensor:
 
 
 def _shared(bundle: Bundle, user: int, item: int) -> list[NamedIntent]:
-    r"""The intents that both lean to, those first that both lean to most."""
+    r"""The intents that both lean to, by the descending product of their lifts."""
     intents = intents_of(bundle)
     lift = {each.name: each.lift for each in intents.of_item(item)}
     shared = [
@@ -138,7 +139,7 @@ def _place_in_words(
     return f'{name} is number {rank} of the {num_unseen} items that {who} has not seen.'
 
 
-def _likeness_in_words(
+def _similarity_in_words(
     bundle: Bundle, user: int, item: int, nearest: Sequence[int]
 ) -> str:
     who = _user_name(bundle, user)
@@ -162,7 +163,7 @@ def _user_name(bundle: Bundle, user: int) -> str:
 
 def _item_name(bundle: Bundle, item: int) -> str:
     title = bundle.items.title(item)
-    if title == str(bundle.items[item]):  # It has none.
+    if title == str(bundle.items[item]):  # There is no title.
         return f'item {title}'
     title = shorten(title, _LONGEST_TITLE, placeholder=' ...')
     inner = _QUOTES.sub("'", title)

@@ -1,4 +1,4 @@
-r"""A trained model with more interactions, users and items, without training."""
+r"""Growth of a trained model by interactions, users and items, without training."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from pyg_irllrec.utils.normalised_graph import normalised_graph
 
 
 class _Growth(NamedTuple):
-    r"""What a model is to have more."""
+    r"""The additions to a model."""
 
     sizes: tuple[int, int]
-    """The numbers of users and items of the model."""
+    """The numbers of users and items in the old model."""
     added: tuple[int, int]
-    """How many more there are."""
+    """The numbers of new users and items."""
     pairs: Tensor
-    """New interactions, of shape :math:`(2, E)`."""
+    """The new interactions, of shape :math:`(2, E)`."""
     text: tuple[Optional[Tensor], Optional[Tensor]]
-    """The vectors of texts of all users and items, new ones last."""
+    """The text vectors of all users and of all items, new nodes last."""
 
     def new_text(self, side: int, like: Tensor) -> Tensor:
-        r"""The vectors of new users (0) or items (1); zeros where there are none."""
+        r"""The text vectors of new users (0) or items (1); zeros if there are none."""
         text = self.text[side]
         if text is None or text.size(1) != like.size(1):
             return _zeros(like, self.added[side])
@@ -50,13 +50,14 @@ class _Growth(NamedTuple):
 
 @torch.no_grad()
 def grow_model(model: Recommender, data: HeteroData, pairs: Tensor) -> Recommender:
-    r"""The model with the nodes of :obj:`data`, new ones behind those that it has, and
-    its interactions and :obj:`pairs`. Trained weights stay as they are. The row of a
-    new node in a table is what a ridge regression predicts from its text; zeros where
-    there is none. Companions are solved again where they next score.
+    r"""Return a model with all nodes of :obj:`data`, new nodes last, and with the new
+    interactions :obj:`pairs`. Trained weights do not change. A ridge regression
+    predicts the table row of a new node from its text; without a text the row is zero.
+    Companions are solved again when they next score.
 
     Raises:
-        ValueError: If the model has a part of one's own, or weights of edges.
+        ValueError: If the model has a part that is not from this package, or edge
+            weights of its own.
     """
     sizes = model.num_users, model.num_items
     now = [int(data[side].num_nodes) for side in SIDES]
@@ -75,8 +76,8 @@ def grow_model(model: Recommender, data: HeteroData, pairs: Tensor) -> Recommend
         config = model_config(model, tensors)
     except OwnPartError as error:
         raise ValueError(
-            "'interactions' are folded into models made of parts of this package, and "
-            f'{error}: build and train a model on all interactions instead'
+            "'interactions' can be folded only into a model whose parts are from this "
+            f'package, but {error}. Build and train a model on all interactions instead'
         ) from None
     grown = {name: _grow(name, each, growth) for name, each in tensors.items()}
     grown |= _grow_graph(model, tensors, growth)
@@ -87,7 +88,7 @@ def grow_model(model: Recommender, data: HeteroData, pairs: Tensor) -> Recommend
 
 
 def _grow(name: str, value: Tensor, growth: _Growth) -> Tensor:
-    r"""A weight or buffer of a model with rows for new nodes, by its name."""
+    r"""Add rows for new nodes to a weight or buffer, according to its name."""
     num_users, num_items = growth.sizes
     new_users, new_items = growth.added
     last = name.rpartition('.')[2]
@@ -110,17 +111,17 @@ def _grow(name: str, value: Tensor, growth: _Growth) -> Tensor:
         return counts + torch.bincount(growth.pairs[1], minlength=len(counts))
     if last == 'sample_weight':
         return torch.cat([value, value.mean().expand(new_items)])
-    if last == 'intent_edge_index':  # Of users, then items, then intents.
+    if last == 'intent_edge_index':  # Users, then items, then intents.
         after_users = (value >= num_users).long()
         after_items = (value >= num_users + num_items).long()
         return value + new_users * after_users + new_items * after_items
-    return value.clone()  # Training one must not change the other.
+    return value.clone()  # Training one model must not change the other.
 
 
 def _grow_graph(
     model: Recommender, tensors: dict[str, Tensor], growth: _Growth
 ) -> dict[str, Tensor]:
-    r"""The graph with new interactions, and texts of users that are means over it."""
+    r"""The graph with the new interactions, and user texts that are means over it."""
     old = interactions_of(model).cpu()
     num_users, num_items = (
         size + added for size, added in zip(growth.sizes, growth.added)
@@ -129,9 +130,9 @@ def _grow_graph(
     usual = symmetric_norm(plain, model.num_users + model.num_items)
     if not torch.allclose(usual.to(model.edge_weight), model.edge_weight):
         raise ValueError(
-            "'interactions' are folded into graphs with symmetric normalisation, and "
-            "this model has an 'edge_weight' of its own: build and train a model on "
-            'all interactions instead'
+            "'interactions' can be folded only into a graph with symmetric "
+            "normalisation, but this model has an 'edge_weight' of its own. Build and "
+            'train a model on all interactions instead'
         )
     graph = bipartite_edge_index(merge_pairs(old, growth.pairs), num_users, num_items)
     edge_index, edge_weight = normalised_graph(graph, None, num_users, num_items)
@@ -145,7 +146,7 @@ def _grow_graph(
 
 
 def _grow_config(config: Any, added: tuple[int, int]) -> Any:
-    r"""The configuration with larger numbers of users and items."""
+    r"""Increase the numbers of users and items in a configuration."""
     if isinstance(config, list):
         return [_grow_config(each, added) for each in config]
     if not isinstance(config, dict):
@@ -160,7 +161,7 @@ def _grow_config(config: Any, added: tuple[int, int]) -> Any:
 
 
 def _fill_tables(model: Recommender, new: Recommender, growth: _Growth) -> None:
-    r"""Predict the rows of new nodes in tables from their texts."""
+    r"""Predict the table rows of new nodes from their texts."""
     tables = [each for each in new.modules() if isinstance(each, EmbeddingBackbone)]
     if not tables:
         return
@@ -183,7 +184,7 @@ def _fill_tables(model: Recommender, new: Recommender, growth: _Growth) -> None:
 
 
 def _fill_clusters(new: Recommender, growth: _Growth) -> None:
-    r"""Give new nodes the clusters of the prototypes that they lean to."""
+    r"""Assign new nodes to the clusters of their most likely prototypes."""
     cluster = getattr(new, 'cluster', None)
     if cluster is None:
         return
@@ -207,7 +208,7 @@ def _insert(value: Tensor, place: int, rows: Tensor) -> Tensor:
 
 
 def merge_pairs(one: Tensor, other: Tensor) -> Tensor:
-    r"""The distinct pairs of both, sorted by user, then item."""
+    r"""The distinct pairs of both tensors, sorted by user, then item."""
     user, item = torch.cat([one.to(other), other], dim=1)
     width = int(item.max()) + 1 if item.numel() > 0 else 1
     key = (user * width + item).unique()

@@ -1,5 +1,5 @@
-r"""Bundles on the Hugging Face Hub, through the mixin of its library, which is imported
-where it is used."""
+r"""Bundles on the Hugging Face Hub, through huggingface_hub's mixin. The library is
+imported on first use."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _CARD = """---
 
 # {{ title }}
 
-A recommender made by [pyg_irllrec](https://pypi.org/project/pyg-irllrec/):
+A recommender trained with [pyg_irllrec](https://pypi.org/project/pyg-irllrec/):
 {{ model }} on {{ backbone }}, with {{ users }} users, {{ items }} items and
 {{ interactions }} interactions.
 
 ```python
 from pyg_irllrec.serving import Bundle
 
-bundle = Bundle.from_pretrained({{ repo_id }})
+bundle = Bundle.from_pretrained({{ name }})
 bundle.recommend([{{ user }}], k=10).to_pandas()
 ```
 
@@ -43,10 +43,10 @@ bundle.recommend([{{ user }}], k=10).to_pandas()
 | alignment | {{ alignment }} |
 | texts | {{ texts }} |
 | companions | {{ companions }} |
-| encoder of texts | {{ encoder }} |
+| text encoder | {{ encoder }} |
 | versions | {{ versions }} |
 
-It holds the ids of users and their interactions.
+The files contain user ids and interactions.
 """
 
 
@@ -56,7 +56,7 @@ def save_pretrained(bundle: Bundle, path: PathLike) -> None:
     hub = _hub_class('save_pretrained()')
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"'path' must be a folder, got the file {folder}")
-    card = _card_fields(bundle, f"'{folder.name}'")
+    card = _card_fields(bundle, folder.resolve().name)
     hub(bundle).save_pretrained(folder, model_card_kwargs=card)
 
 
@@ -79,8 +79,8 @@ def push_to_hub(
         branch=branch,
         token=token,
         commit_message=commit_message,
-        model_card_kwargs=_card_fields(bundle, f"'{repo_id}'"),
-        # Files of earlier bundles have other names.
+        model_card_kwargs=_card_fields(bundle, repo_id),
+        # File names differ from bundle to bundle.
         delete_patterns=_PATTERNS,
     )
     return url
@@ -117,8 +117,8 @@ def from_pretrained(
             )
         except (hub.errors.HfHubHTTPError, ValueError, OSError) as error:
             raise ValueError(
-                f"'name_or_path' must be a folder or a repository that can be read, "
-                f'got {str(name_or_path)!r}: {str(error).splitlines()[0]}'
+                f"'name_or_path' must be a folder or a readable repository, got "
+                f'{str(name_or_path)!r}: {str(error).splitlines()[0]}'
             ) from error
     from pyg_irllrec.serving.load import load
 
@@ -144,15 +144,15 @@ def _hub_class(needed_by: str) -> Any:
     return HubBundle
 
 
-def _card_fields(bundle: Bundle, repo_id: str) -> dict[str, Any]:
+def _card_fields(bundle: Bundle, name: str) -> dict[str, Any]:
     info = bundle.info()
-    metrics = [f'| {name} | {value:.4f} |' for name, value in info['metrics'].items()]
+    metrics = [f'| {each} | {value:.4f} |' for each, value in info['metrics'].items()]
     head = ['| test metric | value |', '|---|---|'] if metrics else ['No test metrics.']
-    companions = (f'{name} ({weight})' for name, weight in info['companions'].items())
+    companions = (f'{each} ({weight})' for each, weight in info['companions'].items())
     return {
-        **{name: info[name] for name in ('model', 'backbone', 'users', 'items')},
-        'title': repo_id.strip("'"),
-        'repo_id': repo_id,
+        **{field: info[field] for field in ('model', 'backbone', 'users', 'items')},
+        'title': name,
+        'name': repr(name),
         'user': repr(bundle.users[0]),
         'interactions': info['interactions'],
         'metrics': '\n'.join(head + metrics),

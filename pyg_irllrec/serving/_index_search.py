@@ -1,4 +1,4 @@
-r"""The best items of users by an index of items."""
+r"""The best items for users, by an approximate index of items."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pyg_irllrec.serving.item_index import ItemIndex
 if TYPE_CHECKING:
     from pyg_irllrec.serving.bundle import Bundle
 
-_CANDIDATES = 20  # Of a blend, times k.
+_CANDIDATES = 20  # Per recommended item, for a blend to rank.
 
 Pairs = tuple[Tensor, Tensor]
 
@@ -29,8 +29,8 @@ index_of = PerBundle(_build)
 
 
 def index_search(bundle: Bundle, k: int) -> Callable[[Tensor, Pairs], Recommendation]:
-    r"""What finds the best items of users, without rows of items that they do not get.
-    Of a blend, those of the graph are candidates, which the blend ranks."""
+    r"""Return a function that searches the best items for users, without excluded
+    pairs. For a blend, the index finds candidates, which the blend ranks."""
     index, ranker = index_of(bundle), bundle.ranker
     if not bundle.model.blends:
         return lambda users, pairs: index.search(ranker.user_embedding[users], k, pairs)
@@ -46,8 +46,9 @@ def index_search(bundle: Bundle, k: int) -> Callable[[Tensor, Pairs], Recommenda
 
 
 def _blend_scores(bundle: Bundle) -> Callable[[Tensor, Recommendation], Tensor]:
-    r"""What blends the scores of candidates as those of all items are blended. The
-    means and deviations of the graph's scores follow from the moments of items."""
+    r"""Return a function that gives candidates the scores that a blend over all items
+    gives them. The mean and standard deviation of a user's graph scores follow from the
+    mean and covariance of the item embeddings."""
     model, ranker = bundle.model, bundle.ranker
     assert model.blend_weight is not None
     own, *others = model.blend_weight.tolist()

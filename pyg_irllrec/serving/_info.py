@@ -14,7 +14,7 @@ _TEXTS = ('profile', 'intent', 'features')
 
 
 def info_of(bundle: Bundle) -> dict[str, Any]:
-    r"""What a bundle is, see :meth:`Bundle.info`."""
+    r"""Describe a bundle, see :meth:`Bundle.info`."""
     model, backbone = bundle.model, bundle.model.backbone
     if isinstance(backbone, IntentNodeBackbone):
         backbone = backbone.backbone
@@ -46,7 +46,7 @@ def info_of(bundle: Bundle) -> dict[str, Any]:
 
 
 def check_metrics(metrics: object) -> dict[str, float]:
-    r"""Metrics by name, or a :class:`ValueError`."""
+    r"""Check metrics by name and convert their values to floats."""
     if metrics is None:
         return {}
     if not isinstance(metrics, Mapping) or not all(
@@ -56,7 +56,7 @@ def check_metrics(metrics: object) -> dict[str, float]:
         for name, value in metrics.items()
     ):
         raise ValueError(
-            "'metrics' must be a dictionary of numbers by name, such as "
+            "'metrics' must be a dictionary from names to numbers, such as "
             f"{{'recall@20': 0.25}}, got {metrics!r}"
         )
     return {name: float(value) for name, value in metrics.items()}
@@ -66,14 +66,14 @@ def _alignment(model: Recommender) -> str:
     if isinstance(model, RLMRecGen):
         return 'reconstruction'
     weights = getattr(getattr(model, 'alignment', None), 'weights', {})
-    reads = {
+    is_used = {
         name: weights.get(name, 0) > 0
         for name in ('profile', 'intent', 'translation', 'matching')
     }
     if getattr(model, 'intent', None) is not None:
-        if reads['translation'] or reads['matching']:
+        if is_used['translation'] or is_used['matching']:
             return 'full'
-        if reads['intent']:
+        if is_used['intent']:
             return 'intents'
     has_profile = getattr(model, 'profile', None) is not None
-    return 'profile' if has_profile and reads['profile'] else 'none'
+    return 'profile' if has_profile and is_used['profile'] else 'none'

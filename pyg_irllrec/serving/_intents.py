@@ -1,8 +1,8 @@
-r"""The latent intents of a bundle in words, and how far users and items lean to them.
+r"""The latent intents of a bundle in words, and the shares of users and items in them.
 
-An intent is a prototype of items. Users and items are embedded in one space, so a user
-leans to it as an item does, unless prototypes of users and items were trained to stand
-for the same clusters of texts: then users have their own."""
+An intent is an item prototype. Users and items are embedded in one space, so the share
+of a user is computed as for an item. But if the prototypes of users and items were
+trained to represent the same clusters of texts, users have their own prototypes."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 _NUM_WORDS = 4
 _NUM_TITLES = 3
-_AT_ONCE = 65_536  # Users whose shares are computed together.
+_BATCH_SIZE = 65_536  # Users whose shares are computed at once.
 
 
 class Intents:
-    r"""The intents of a bundle. Prototypes of the same words are one intent, whose
-    share is their sum.
+    r"""The intents of a bundle. Prototypes with the same words are merged into one
+    intent, whose share is the sum of theirs.
 
     Args:
-        bundle (Bundle): The bundle, which is read here alone.
+        bundle (Bundle): The bundle. No reference to it is kept.
 
     Attributes:
-        names (list): The words of each of :math:`K` intents, in lower case.
+        names (list): The words of each of the :math:`K` intents, in lower case.
         item_share (torch.Tensor): The shares of items, of shape :math:`(I, K)`.
-        user_mean (torch.Tensor): The mean share of users, of shape :math:`(K)`.
+        user_mean (torch.Tensor): The mean shares of users, of shape :math:`(K)`.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -55,7 +55,7 @@ class Intents:
         share = _assign(of_items, bundle.ranker.item_embedding)
         try:
             words = intent_keywords(texts, share, _NUM_WORDS)
-        except ValueError:  # Texts without words name nothing.
+        except ValueError:  # The texts contain no words.
             return
         self._of_users = of_items
         own = bundle.model.backbone.user_prototypes
@@ -69,7 +69,7 @@ class Intents:
         self.item_share = self._merged(share)
         self.item_mean = self.item_share.mean(dim=0)
         self._embedding = bundle.ranker.user_embedding
-        parts = self._embedding.split(_AT_ONCE)
+        parts = self._embedding.split(_BATCH_SIZE)
         sums = [self._shares_of(part).sum(dim=0) for part in parts]
         self.user_mean = torch.stack(sums).sum(dim=0) / len(self._embedding)
         nearest = self.item_share.topk(min(_NUM_TITLES, len(share)), dim=0).indices
@@ -84,21 +84,22 @@ class Intents:
         return self._shares_of(self._embedding[user : user + 1])[0]
 
     def find(self, name: str) -> Optional[int]:
-        r"""The number of the intent of these words in any order, if there is one."""
+        r"""Return the index of the intent with these words, in any order, or
+        :obj:`None`."""
         words = frozenset(word.strip() for word in name.lower().split(','))
         return self._numbers.get(words)
 
     def of_all(self) -> list[NamedIntent]:
-        r"""All intents with the mean share of users, the largest first."""
+        r"""All intents with the mean shares of users, by descending share."""
         return self._named(self.user_mean, self.user_mean, self.user_mean)
 
     def of_user(self, user: int) -> list[NamedIntent]:
-        r"""The intents of a user by lift, the largest first."""
+        r"""The intents of a user, by descending lift."""
         share = self.user_share(user)
         return self._named(share, self.user_mean, share / _above_zero(self.user_mean))
 
     def of_item(self, item: int) -> list[NamedIntent]:
-        r"""The intents of an item by lift, the largest first."""
+        r"""The intents of an item, by descending lift."""
         share = self.item_share[item]
         return self._named(share, self.item_mean, share / _above_zero(self.item_mean))
 
@@ -120,7 +121,7 @@ class Intents:
 
 
 intents_of = PerBundle(Intents)
-"""The intents of a bundle, which are read once."""
+"""The intents of a bundle, computed once."""
 
 
 @torch.no_grad()
@@ -129,12 +130,12 @@ def _assign(prototypes: IntentPrototypes, embedding: Tensor) -> Tensor:
 
 
 def _above_zero(mean: Tensor) -> Tensor:
-    # An intent that nobody has any of has no lift, not NaN.
+    # An intent with no share anywhere has a lift of 0, not NaN.
     return mean.clamp(min=torch.finfo(mean.dtype).tiny)
 
 
 def _texts_of_items(bundle: Bundle) -> Optional[Sequence[str]]:
-    r"""All texts of each item, each once."""
+    r"""The texts of each item, joined without duplicates."""
     data = bundle.data
     columns: list[Iterator[str]] = [
         iter(read_texts(data, 'item', name)) for name in TEXTS if name in data['item']

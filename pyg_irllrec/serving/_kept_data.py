@@ -1,4 +1,4 @@
-r"""What a bundle keeps of a graph."""
+r"""The part of a graph that a bundle keeps."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ from pyg_irllrec.utils.split_layout import (
 
 TEXTS = ('title', 'text', 'profile_text', 'intent_text')
 VECTORS = ('profile', 'intent')
-_TITLE_WIDTH = 60  # Of a text in place of a title.
+_TITLE_WIDTH = 60  # Of a title made from a text.
 
 
 def kept_of(data: HeteroData, edge_type: EdgeType) -> HeteroData:
-    r"""Ids, texts, vectors and interactions, under the names of our own datasets."""
+    r"""Copy ids, texts, vectors and interactions, with the types of this package's
+    datasets."""
     kept = HeteroData()
     for name, side in zip(SIDES, (edge_type[0], edge_type[2])):
         kept[name].num_nodes = read_num_nodes(data, side)
@@ -58,14 +59,14 @@ def kept_of(data: HeteroData, edge_type: EdgeType) -> HeteroData:
 
 
 def _plain_id(value: NodeId) -> NodeId:
-    # Those of NumPy are neither of JSON nor of Arrow.
+    # JSON and Arrow accept no NumPy scalars.
     if type(value) in (int, str):
         return value
     return int(value) if isinstance(value, Integral) else str(value)
 
 
 def _texts(data: HeteroData, side: str, name: str) -> list[str]:
-    r"""A text per node, :obj:`""` where :obj:`None` or NaN stand for none."""
+    r"""Read one text per node; :obj:`""` if it is :obj:`None` or NaN."""
     texts = ('' if _is_missing(each) else each for each in read_texts(data, side, name))
     return list(each_of(f"data['{side}'].{name}", texts, str))
 
@@ -75,15 +76,15 @@ def _is_missing(text: object) -> bool:
 
 
 def all_interactions(kept: HeteroData) -> Tensor:
-    r"""Those of training and those that are held out, of shape :math:`(2, E)`."""
+    r"""Training and held-out interactions, of shape :math:`(2, E)`."""
     store = kept[RATES]
     held_out = [store[key] for key in HELD_OUT_KEYS if key in store]
     return torch.cat([store.edge_index, *held_out], dim=1)
 
 
 def titles_of(kept: HeteroData, side: str) -> Optional[Sequence[str]]:
-    r"""The titles of nodes, if there are any; the first words of its text for one that
-    has none."""
+    r"""The titles of nodes, if any. A node without a title gets the first words of its
+    text."""
     store = kept[side]
     titles: Optional[Sequence[str]] = store.get('title')
     texts: Optional[Sequence[str]] = store.get('text')
@@ -95,5 +96,5 @@ def titles_of(kept: HeteroData, side: str) -> Optional[Sequence[str]]:
 
 
 def _first_words(text: str) -> str:
-    start = text[: 10 * _TITLE_WIDTH]  # Of a long text, this is enough to read.
+    start = text[: 10 * _TITLE_WIDTH]  # The rest cannot matter.
     return shorten(start, _TITLE_WIDTH, placeholder=' ...')

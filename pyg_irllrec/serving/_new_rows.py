@@ -1,4 +1,4 @@
-r"""What a bundle is updated with: pairs, and users and items with titles and texts."""
+r"""The input of an update: pairs of ids, and users and items with titles and texts."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ _TEXTS = ('title', 'text')
 
 
 class NewPairs(NamedTuple):
-    r"""Interactions of original ids."""
+    r"""Interactions with original ids."""
 
     users: list[str]
-    """The distinct ids of users."""
+    """The distinct user ids."""
     items: list[str]
-    """The distinct ids of items."""
+    """The distinct item ids."""
     pairs: Tensor
-    """Their places in these, each pair once, of shape :math:`(2, E)`."""
+    """The distinct interactions as indices into these lists, of shape
+    :math:`(2, E)`."""
 
 
 class NewNode(NamedTuple):
-    r"""What is given of a user or an item; :obj:`""` for what is not."""
+    r"""The title and the text of a user or item; :obj:`""` if not given."""
 
     title: str = ''
     text: str = ''
 
 
 def read_pairs(interactions: Any) -> NewPairs:
-    r"""Read interactions of original ids.
+    r"""Read interactions with original ids.
 
     Args:
-        interactions: Pairs of ids, a tensor of them of shape :math:`(2, E)`, or a table
-            in memory or in a file with the columns :obj:`user` and :obj:`item`.
+        interactions: Pairs of ids; a tensor of ids, of shape :math:`(2, E)`; or a
+            table, in memory or in a file, with the columns :obj:`user` and :obj:`item`.
 
     Raises:
-        ValueError: If they are none of these.
+        ValueError: If it is none of these.
     """
     import_optional('pyarrow', 'Bundle.update()', 'data')
     from pyg_irllrec.datasets._ingest.read_interactions import (
@@ -64,9 +65,10 @@ def read_nodes(argument: str, nodes: Any, side: str) -> dict[str, NewNode]:
     r"""Read titles and texts of users or items by their original ids.
 
     Args:
-        argument (str): The argument that holds them, for errors.
-        nodes: A text per id, or a table in memory or in a file with a column of ids,
-            :obj:`id` or the name of the side, and :obj:`title`, :obj:`text` or both.
+        argument (str): The name of the argument, for error messages.
+        nodes: A dictionary from ids to texts; or a table, in memory or in a file, with
+            a column :obj:`id` or the name of the side, and columns :obj:`title`,
+            :obj:`text` or both.
         side (str): :obj:`"user"` or :obj:`"item"`.
 
     Raises:
@@ -130,8 +132,8 @@ def _open(given: Any, name: str) -> Any:
 def _columns_of_tensor(pairs: Tensor) -> dict[str, Any]:
     if pairs.dim() != 2 or pairs.size(0) != 2:
         raise ValueError(
-            "'interactions' must hold users above items, of shape (2, E), got a tensor "
-            f'of shape {tuple(pairs.shape)}'
+            "'interactions' must have shape (2, E), users above items, got a tensor of "
+            f'shape {tuple(pairs.shape)}'
         )
     return {'user': pairs[0], 'item': pairs[1]}
 
@@ -140,8 +142,8 @@ def _columns_of_pairs(pairs: Any) -> dict[str, list[str]]:
     for place, pair in enumerate(pairs):
         if isinstance(pair, str) or not is_iterable(pair) or len([*pair]) != 2:
             raise ValueError(
-                "'interactions' must hold pairs of a user and an item, such as "
-                f"[('anna', 'dune')], got {str(pair)[:80]!r} at place {place}"
+                "'interactions' must be pairs of a user and an item, such as "
+                f"[('anna', 'dune')], got {str(pair)[:80]!r} at index {place}"
             )
     users, items = ([str(end) for end in ends] for ends in zip(*pairs))
     return {'user': users, 'item': items}

@@ -1,4 +1,4 @@
-r"""Scores for somebody who is not among the users of a model."""
+r"""Scores for a user who is not in the model."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from pyg_irllrec.serving.bundle import Bundle
 
 
-_LIKE_ITEMS = 2  # How many items a text counts as much as.
+_TEXT_WEIGHT = 2  # A text counts as much as so many items.
 
 
 @torch.no_grad()
 def new_user_scores(bundle: Bundle, items: Tensor, text: Optional[str]) -> Tensor:
-    r"""The scores of all items for somebody of distinct items, of a text or of both,
-    of shape :math:`(1, I)`. Of both, the standardised scores are mixed, so that a text
-    counts whatever part of the model has the largest weight.
+    r"""Score all items for a new user with distinct items, a text or both, of shape
+    :math:`(1, I)`. For both, the standardised scores are averaged, so that the weight
+    of a text does not depend on the weights of the blend.
 
     Raises:
-        ValueError: If there is neither, or the model cannot read it.
+        ValueError: If both are missing, or the model cannot use them.
     """
     if items.numel() == 0 and text is None:
         raise ValueError(
-            "'items' must hold at least one id where there is no 'text', got none"
+            "'items' must hold at least one id if there is no 'text', got none"
         )
     if text is None:
         return _scores_of_items(bundle, items)
@@ -43,14 +43,13 @@ def new_user_scores(bundle: Bundle, items: Tensor, text: Optional[str]) -> Tenso
     if items.numel() == 0:
         return by_text
     by_items = _scores_of_items(bundle, items)
-    share = items.numel() / (items.numel() + _LIKE_ITEMS)
+    share = items.numel() / (items.numel() + _TEXT_WEIGHT)
     both = [standardise(by_items), standardise(by_text)]
     return blend(both, [share, 1 - share])
 
 
 def _scores_of_items(bundle: Bundle, items: Tensor) -> Tensor:
-    r"""The scores for somebody of these items, standardised and blended as those of
-    users are."""
+    r"""The scores for a new user with these items, blended as for a known user."""
     model = bundle.model
     score = _scores_of_embedding(bundle, fold_in(bundle, items))
     if not model.blends:
@@ -68,16 +67,16 @@ def _scores_of_embedding(bundle: Bundle, embedding: Tensor) -> Tensor:
 
 
 def fold_in(bundle: Bundle, items: Tensor) -> Tensor:
-    r"""The embedding of a new user of distinct items, of shape :math:`(1, d)`:
+    r"""The embedding of a new user with distinct items, of shape :math:`(1, d)`:
 
     .. math::
         \mathbf{z}_u = \sum_{i \in \mathcal{N}} \frac{1}{\sqrt{|\mathcal{N}| (d_i + 1)}}
         \sum_{l=0}^{L-1} \mathbf{E}_{l, i}
 
-    This is what :class:`~pyg_irllrec.nn.LightGCN` and its kin give a node that joins
-    the graph without an embedding of its own, if the embeddings of items stay as they
-    are. They would move a little, an item the less the more users it has. For other
-    backbones the sum over layers is the final embedding of the item.
+    This is the embedding that :class:`~pyg_irllrec.nn.LightGCN` and backbones like it
+    compute for a new node whose own table row is zero, if the embeddings of items do
+    not change. In fact they change a little, and less for items with many users. For
+    other backbones, the final embedding of the item replaces the sum over layers.
     """
     message, degree = messages_of(bundle)
     weight = (items.numel() * (degree[items] + 1)).to(message.dtype).rsqrt()
@@ -86,16 +85,17 @@ def fold_in(bundle: Bundle, items: Tensor) -> Tensor:
 
 def _embed_text(bundle: Bundle, text: str) -> Tensor:
     if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"'text' must be a text, got {text!r:.100}")
+        raise ValueError(f"'text' must be a non-empty string, got {text!r:.100}")
     if bundle.encoder is None:
         raise ValueError(
-            "'text' needs a bundle with the encoder of its texts: Bundle(..., "
+            "'text' needs a bundle with a text encoder. Make one with Bundle(..., "
             'encoder=encoder)'
         )
     vector = encoded(bundle.encoder, [text], bundle.ranker.tower.width('user'))
     if not vector.any():
         raise ValueError(
-            f"'text' must hold words that the texts of users hold, got {text[:100]!r}"
+            "'text' must have words that occur in the texts of users, got "
+            f'{text[:100]!r}'
         )
     return bundle.ranker.tower.users(vector.to(bundle.ranker.device))
 
@@ -103,23 +103,24 @@ def _embed_text(bundle: Bundle, text: str) -> Tensor:
 def _companion_scores(companion: object, items: Tensor) -> Tensor:
     if not isinstance(companion, ClosedForm):
         raise ValueError(
-            "'items' of somebody new are scored by EASE, ItemKNN and Popularity alone, "
-            f"and this model blends with {type(companion).__name__}: give 'text' "
-            'without items'
+            "'items' of a new user can be scored only by the companions EASE, ItemKNN "
+            f'and Popularity, but this model has {type(companion).__name__}. Pass '
+            "'text' without 'items'"
         )
     return companion.score_items(items)
 
 
 @torch.no_grad()
 def _messages(bundle: Bundle) -> tuple[Tensor, Tensor]:
-    r"""What an item sends to its users, of shape :math:`(I, d)`, and its degree."""
+    r"""The message of each item to its users, of shape :math:`(I, d)`, and its
+    degree."""
     model = bundle.model
     source, target = source_and_target(model.edge_index)
     to_item = target[source < model.num_users].long() - model.num_users
     degree = torch.bincount(to_item, minlength=model.num_items)
     with evaluating(model):
         message = _item_layers(model)
-    # An item that nobody has chosen has learned nothing but from its text.
+    # An item without interactions has only the embedding predicted from its text.
     embedding = bundle.ranker.item_embedding.to(message.dtype)
     return message.where(degree.unsqueeze(1) > 0, embedding), degree
 
@@ -140,7 +141,7 @@ def _item_layers(model: Recommender) -> Tensor:
 
 
 def _is_linear(backbone: object) -> bool:
-    r"""Whether embeddings are sums of layers, and layers products with the graph."""
+    r"""Whether the backbone sums layers, each a product of the last with the graph."""
     if not isinstance(backbone, EmbeddingBackbone):
         return False
     cls = type(backbone)

@@ -12,8 +12,12 @@ T = TypeVar('T')
 
 
 class PerBundle(Generic[T]):
-    r"""What is built once for each bundle, at the first call from any thread, and goes
-    with it. It must not refer to the bundle."""
+    r"""A value that is built once per bundle, at the first call from any thread, and
+    freed with the bundle. The value must not refer to the bundle.
+
+    Args:
+        build (callable): Builds the value from a bundle.
+    """
 
     def __init__(self, build: Callable[[Bundle], T]) -> None:
         self._build = build
@@ -21,7 +25,7 @@ class PerBundle(Generic[T]):
         self._lock = Lock()
 
     def __call__(self, bundle: Bundle) -> T:
-        if bundle not in self._built:  # Others do not wait for one that is built.
+        if bundle not in self._built:  # Finished values need no lock.
             with self._lock:
                 if bundle not in self._built:
                     self._built[bundle] = self._build(bundle)

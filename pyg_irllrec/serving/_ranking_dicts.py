@@ -10,6 +10,6 @@ from pyg_irllrec.serving.similar_user import SimilarUser
 def ranking_dicts(
     ranking: Sequence[Union[RankedItem, SimilarUser]],
 ) -> list[dict[str, Any]]:
-    r"""A ranking as JSON has it, wherever it is written: an object per place, with
-    :obj:`rank` (from 1), :obj:`item` or :obj:`user`, :obj:`title` and :obj:`score`."""
+    r"""Convert a ranking to one dictionary per place, for JSON, with :obj:`rank` (from
+    1), :obj:`item` or :obj:`user`, :obj:`title` and :obj:`score`."""
     return [{'rank': rank, **each._asdict()} for rank, each in enumerate(ranking, 1)]

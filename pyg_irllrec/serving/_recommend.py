@@ -1,4 +1,4 @@
-r"""The best items of users, a batch at a time."""
+r"""The best items for users, a batch at a time."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 _MOST_SCORES = 6_000_000  # 24 MB.
 
 Pairs = tuple[Tensor, Tensor]
-"""Rows of a batch of users, and items that they do not get."""
+"""Rows of a batch of users, and for each row an item to leave out."""
 Search = Callable[[Tensor, Pairs], Recommendation]
 
 
 class Query(NamedTuple):
-    r"""What is asked for, whoever asks."""
+    r"""The options of a recommendation, as rows and tensors."""
 
     k: int
-    """The number of items: at most as many as there are candidates."""
+    """The number of items per user, at most the number of candidates."""
     among: Optional[Tensor]
-    """The rows of the candidates; all items where there are none."""
+    """The rows of the candidates, or :obj:`None` for all items."""
     exclude: Tensor
-    """The rows of items that nobody gets."""
+    """The rows of items to recommend to no one."""
     bonus: Optional[Tensor]
-    """What is added to standardised scores, one per item."""
+    """The term to add to the standardised scores of each item."""
 
 
 def read_query(
@@ -51,10 +51,10 @@ def read_query(
     intents: Optional[Mapping[str, float]],
     dial: float,
 ) -> Query:
-    r"""Ids as rows, and intents as what they add, where the scores are.
+    r"""Convert ids to rows and intents to a bonus, on the device of the scores.
 
     Raises:
-        ValueError: If an id is unknown, or an option is not as it must be.
+        ValueError: If an id is unknown or an option is invalid.
     """
     check_count('k', k)
     device = bundle.ranker.device
@@ -68,13 +68,13 @@ def read_query(
 
 
 def best_items(scores: Tensor, query: Query, pairs: Pairs) -> Recommendation:
-    r"""The best items of each row of scores.
+    r"""Return the best items for each row of scores.
 
     Args:
         scores (torch.Tensor): The scores of all items, of shape :math:`(B, I)`. They
             are overwritten.
-        query (Query): What is asked for.
-        pairs (tuple): Rows of :obj:`scores` and items that they do not get.
+        query (Query): The options.
+        pairs (tuple): Rows of :obj:`scores`, and for each row an item to leave out.
     """
     if query.bonus is not None:
         scores = standardise(scores).add_(query.bonus)
@@ -98,11 +98,11 @@ def rank(
     batch_size: int,
     progress: bool,
 ) -> Iterator[Recommendations]:
-    r"""The best items of users, a batch at a time. Arguments are checked here, not
-    when the first batch is asked for.
+    r"""Recommend items to users, a batch at a time. The call itself checks the
+    arguments, before the first batch is computed.
 
     Raises:
-        ValueError: If an option is not as it must be.
+        ValueError: If an option is invalid.
     """
     check_flag('seen', seen)
     check_choice('index', index, ('exact', 'faiss'))
@@ -122,7 +122,7 @@ def _rank(
 ) -> Iterator[Recommendations]:
     device = bundle.ranker.device
     left_out = None if seen else bundle.seen.to(device)
-    quiet = None if progress else True  # None: where there is no terminal.
+    quiet = None if progress else True  # None shows a bar only on a terminal.
     with tqdm(total=rows.numel(), unit=' users', disable=quiet) as bar:
         for batch in rows.split(min(batch_size, max(rows.numel(), 1))):
             batch = batch.to(device)
@@ -137,7 +137,7 @@ def _rank(
 
 
 def _search(bundle: Bundle, query: Query, index: str) -> Search:
-    # An index ranks all items by their embeddings, and by nothing else.
+    # An index can rank only all items, and only by their embeddings.
     steered = query.among is not None or query.bonus is not None
     by_text = bundle.ranker.by_text.numel() > 0
     if index == 'faiss' and not steered and not by_text:
@@ -148,7 +148,7 @@ def _search(bundle: Bundle, query: Query, index: str) -> Search:
 
 
 def _with_all(pairs: Pairs, users: Tensor, items: Tensor) -> Pairs:
-    r"""The pairs, and those of all users with these items."""
+    r"""Add the pairs of all users with these items."""
     row = torch.arange(users.numel(), device=users.device)
     return (
         torch.cat([pairs[0], row.repeat_interleave(items.numel())]),
@@ -157,6 +157,6 @@ def _with_all(pairs: Pairs, users: Tensor, items: Tensor) -> Pairs:
 
 
 def fitting_batch_size(num_items: int) -> int:
-    r"""How many users have scores that allocators hand out again: larger ones are new
-    memory for each batch, which takes longer than to fill it."""
+    r"""The number of users whose scores fit into memory that the allocator reuses.
+    Larger batches get new memory each time, which takes longer than to fill it."""
     return max(1, min(128, _MOST_SCORES // num_items))

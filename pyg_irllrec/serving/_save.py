@@ -50,7 +50,7 @@ FORMAT_VERSION = 1
 
 
 def save_bundle(bundle: Bundle, path: PathLike) -> None:
-    r"""Write a bundle into a folder, see :meth:`Bundle.save`."""
+    r"""Write a bundle to a folder, see :meth:`Bundle.save`."""
     folder = as_path('path', path)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"'path' must be a folder, got the file {folder}")
@@ -77,14 +77,14 @@ def save_bundle(bundle: Bundle, path: PathLike) -> None:
 
 
 def with_digest(record: Mapping[str, Any]) -> dict[str, Any]:
-    r"""A record with a hash of all else in it."""
+    r"""Add a hash of all other fields to a record."""
     rest = {name: value for name, value in record.items() if name != 'digest'}
     text = json.dumps(rest, sort_keys=True)
     return {**rest, 'digest': hashlib.sha256(text.encode()).hexdigest()}
 
 
 def versions() -> dict[str, str]:
-    r"""The versions of what makes and reads bundles."""
+    r"""The versions of the libraries that write and read bundles."""
     package = sys.modules[__name__.partition('.')[0]]
     return {
         'pyg_irllrec': package.__version__,
@@ -95,7 +95,7 @@ def versions() -> dict[str, str]:
 
 
 def fingerprint_of(bundle: Bundle) -> dict[str, str]:
-    r"""Short hashes of what the model was trained on."""
+    r"""Short hashes of the training data of the model."""
     model = bundle.model
     return {
         'graph': hash_graph(model.edge_index, model.num_users + model.num_items),
@@ -125,7 +125,7 @@ def _record_of(bundle: Bundle) -> dict[str, Any]:
 
 
 def _parts_of(bundle: Bundle) -> dict[str, Any]:
-    r"""The content of each file, and what is recorded of it."""
+    r"""The content of each file, and :obj:`record`, the fields that describe them."""
     model = bundle.model
     tensors = model_tensors(model)
     own = type(model).__name__
@@ -134,8 +134,8 @@ def _parts_of(bundle: Bundle) -> dict[str, Any]:
         config = model_config(model, tensors)
     except OwnPartError as error:
         warn_caller(
-            f'this model is saved without its configuration, as {error}: to load it, '
-            'build a model alike, and pass it to load(path, model=...)'
+            f'this model is saved without its configuration, because {error}. To load '
+            'it, build the model as before and pass it as load(path, model=...)'
         )
     if config is not None:
         check_unchanged(bundle, build_model(config, tensors))
@@ -153,19 +153,20 @@ def _parts_of(bundle: Bundle) -> dict[str, Any]:
 
 
 def check_unchanged(bundle: Bundle, model: Recommender) -> None:
-    r"""Raise a :class:`ValueError` where a model, that of the bundle as it is now or
-    built again, would score unlike the bundle: where it was trained on, or has
-    hooks."""
+    r"""Raise a :class:`ValueError` if the scores of a model, the bundle's own or a
+    rebuilt one, differ from those of the bundle, because the model was trained further
+    or has hooks."""
     with torch.no_grad(), evaluating(model):
         found = torch.cat(model.get_embeddings())
     ranker = bundle.ranker
     wanted = torch.cat([ranker.user_embedding, ranker.item_embedding]).to(found.device)
-    # Others are ranked by their texts.
+    # Nodes without interactions may be embedded by their texts.
     rows = source_and_target(model.edge_index)[1].long().unique()
     if not torch.allclose(found[rows], wanted[rows], rtol=1e-3, atol=1e-5):
         raise ValueError(
-            'the model scores unlike the bundle, which was made before the model was '
-            'trained on or changed: make a new one, Bundle(model, data), and take that'
+            'the scores of the model differ from those of the bundle, because the '
+            'model was trained further or changed. Make a new bundle with '
+            'Bundle(model, data)'
         )
 
 
@@ -186,6 +187,6 @@ def _data_tensors(bundle: Bundle) -> dict[str, Tensor]:
 
 
 def folder_bytes(folder: Path, files: Mapping[str, FileRecord]) -> int:
-    r"""The size of a saved bundle."""
+    r"""The size of a saved bundle in bytes."""
     size = (folder / BUNDLE_FILE).stat().st_size
     return size + sum(int(each['bytes']) for each in files.values())

@@ -1,4 +1,4 @@
-r"""Encoders of texts in saved bundles."""
+r"""Text encoders in saved bundles."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _TRUSTED = ('api.openai.com', 'localhost', '127.0.0.1', '::1')
 
 
 class SavedEncoder:
-    r"""An encoder that is built when it is first used: its library may be missing where
-    nobody encodes.
+    r"""An encoder that is built on first use, so that its library is needed only to
+    encode texts.
 
     Args:
-        record (dict): Its class, its model and its options.
+        record (dict): The class of the encoder, its model and its options.
     """
 
     def __init__(self, record: Record) -> None:
@@ -54,23 +54,24 @@ class SavedEncoder:
         r"""The encoder.
 
         Raises:
-            ValueError: If it would send texts, and a key, to a server that the bundle
-                names.
+            ValueError: If it would send texts and a key to a server that is named only
+                in the bundle.
         """
         url = self.record.get('base_url', 'http://localhost')
         if urlsplit(url).hostname not in _TRUSTED:
             raise ValueError(
-                f'this bundle would send texts, and your key, to {url}: if you trust '
-                'it, pass load(path, encoder=OpenAIEncoder(model, base_url))'
+                f'this bundle would send texts and your API key to {url}. If you '
+                'trust this server, pass '
+                'load(path, encoder=OpenAIEncoder(model, base_url))'
             )
         return self._build()
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[Any]:
-        r"""The vectors of texts."""
+        r"""Encode texts as vectors."""
         return self.encoder(texts)
 
     def describe(self) -> Record:
-        r"""What it is built from."""
+        r"""Return the class and the model of the encoder."""
         return {'encoder': self.record['class'], 'model': self.record['model']}
 
     def __repr__(self) -> str:
@@ -80,8 +81,8 @@ class SavedEncoder:
 def encoder_record(
     encoder: Optional[TextEncoder],
 ) -> tuple[Optional[Record], dict[str, Tensor]]:
-    r"""An encoder as JSON, and the tensors of one that is fitted. A warning names one
-    that only the code which made it can build."""
+    r"""Return an encoder as JSON, and the tensors of a fitted encoder. An encoder that
+    only the user's code can build is left out, with a warning."""
     while isinstance(encoder, CachedEncoder):
         encoder = encoder.encoder
     if encoder is None:
@@ -104,8 +105,8 @@ def encoder_record(
         named = {each: getattr(encoder, each) for each in options}
         return {'class': name, 'model': model, **named}, {}
     warn_caller(
-        f'the encoder {encoder!r} is not saved, as only your code can build it: pass '
-        'it to load(path, encoder=...)'
+        f'the encoder {encoder!r} is not saved, because only your code can build it. '
+        'Pass it as load(path, encoder=...)'
     )
     return None, {}
 
@@ -113,10 +114,10 @@ def encoder_record(
 def build_encoder(
     record: Optional[Record], tensors: Mapping[str, Tensor]
 ) -> Optional[TextEncoder]:
-    r"""The encoder of an :func:`encoder_record`.
+    r"""Build an encoder from its :func:`encoder_record`.
 
     Raises:
-        ValueError: If its tensors do not fit each other.
+        ValueError: If its tensors do not match.
     """
     if record is None:
         return None
@@ -128,7 +129,7 @@ def build_encoder(
         components = tensors['components'].numpy()
     shape = idf.shape if components is None else components.shape[1:]
     if idf.shape != (len(words),) or shape != idf.shape or len(set(words)) < idf.size:
-        raise ValueError('the words of the encoder do not fit its vectors')
+        raise ValueError('the words of the encoder do not match its vectors')
     encoder = TfidfEncoder(record['dim'], record['seed'])
     encoder.state = TfidfState(words, np.asarray(idf), components)
     return encoder

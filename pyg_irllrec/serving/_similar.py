@@ -1,4 +1,4 @@
-r"""Nodes that are like one."""
+r"""Similar nodes, by the cosine of embeddings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pyg_irllrec.utils.checks import check_count
 
 @torch.no_grad()
 def most_similar(embedding: Tensor, row: int, k: int) -> Recommendation:
-    r"""The other rows with the largest cosines to one, both of shape :math:`(k)`; all
-    of them where there are fewer.
+    r"""Return the other rows with the largest cosines to a row, and these cosines, both
+    of shape :math:`(k)`; all other rows if there are fewer.
 
     Raises:
-        ValueError: If :obj:`k` is no count.
+        ValueError: If :obj:`k` is less than 1.
     """
     check_count('k', k)
     length = embedding.norm(dim=1)

@@ -77,8 +77,8 @@ def fewer_edges():
         ({'data': 3}, "'data'"),
         ({'encoder': 3}, "'encoder' must be callable"),
         ({'encoder': TfidfEncoder()}, r"'encoder' must be .* that is not fitted"),
-        ({'metrics': [0.5]}, "'metrics' must be a dictionary of numbers"),
-        ({'metrics': {'recall': 'x'}}, "'metrics' must be a dictionary of numbers"),
+        ({'metrics': [0.5]}, "'metrics' must be a dictionary from names"),
+        ({'metrics': {'recall': 'x'}}, "'metrics' must be a dictionary from names"),
         ({'seen': torch.tensor([[60], [0]])}, r"'seen\[0\]"),
         ({'data': more_users}, "'data' must have the users and items of 'model'"),
         (

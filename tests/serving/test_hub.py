@@ -18,8 +18,10 @@ def same(one: Bundle, other: Bundle) -> bool:
     return torch.equal(one.ranker.score(users), other.ranker.score(users))
 
 
-def test_a_folder_with_a_model_card(tmp_path):
-    plain_bundle().save_pretrained(tmp_path / 'books')
+def test_a_folder_with_a_model_card(tmp_path, monkeypatch):
+    (tmp_path / 'books').mkdir()
+    monkeypatch.chdir(tmp_path / 'books')
+    plain_bundle().save_pretrained('.')
     card = (tmp_path / 'books/README.md').read_text()
     head, body = card.split('---\n', 2)[1:]
     assert 'library_name: pyg_irllrec' in head and '- recommendation' in head
@@ -36,14 +38,14 @@ def test_a_folder_with_a_model_card(tmp_path):
     assert same(Bundle.from_pretrained(tmp_path / 'books'), plain_bundle())
 
 
-def test_a_card_that_is_there_stays(tmp_path):
+def test_an_existing_card_is_kept(tmp_path):
     (tmp_path / 'README.md').write_text('mine')
     bare_bundle().save_pretrained(tmp_path)
     assert (tmp_path / 'README.md').read_text() == 'mine'
 
 
 class Api:
-    r"""A hub in a folder."""
+    r"""A Hub API that uploads into a folder."""
 
     calls: ClassVar[list[dict[str, object]]] = []
     folder = Path()
@@ -85,10 +87,10 @@ def test_pushes_and_pulls(tmp_path, monkeypatch):
     assert asked['name'] == 'anna/books' and asked['revision'] == 'dev'
 
 
-def test_what_cannot_be_downloaded(tmp_path):
-    with pytest.raises(ValueError, match="'name_or_path' must be a folder or a repos"):
+def test_failed_downloads(tmp_path):
+    with pytest.raises(ValueError, match="'name_or_path' must be a folder or a read"):
         Bundle.from_pretrained('anna/books', cache_dir=tmp_path, local_files_only=True)
-    with pytest.raises(ValueError, match="'name_or_path' must be a folder or a repos"):
+    with pytest.raises(ValueError, match="'name_or_path' must be a folder or a read"):
         Bundle.from_pretrained('no / name')
 
 

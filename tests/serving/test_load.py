@@ -262,7 +262,7 @@ def test_tables_that_unpack_to_more_are_refused(copy):
         'sha256': hashlib.sha256(path.read_bytes()).hexdigest(),
     }
     rewrite(copy, files=record['files'])
-    with pytest.raises(ValueError, match='is packed'):
+    with pytest.raises(ValueError, match='is compressed'):
         load(copy)
 
 

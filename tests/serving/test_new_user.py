@@ -158,12 +158,12 @@ def test_an_item_that_nobody_has_chosen():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({}, r"'items' must hold at least one id where there is no 'text', got none"),
+        ({}, r"'items' must hold at least one id if there is no 'text', got none"),
         ({'items': 'book 3'}, "'items' must be a list of ids, got the single id"),
         ({'items': ['film']}, "'items' must hold ids of items"),
-        ({'text': ''}, "'text' must be a text"),
-        ({'text': 5}, "'text' must be a text"),
-        ({'text': 'qqq zzz'}, "'text' must hold words that the texts"),
+        ({'text': ''}, "'text' must be a non-empty string"),
+        ({'text': 5}, "'text' must be a non-empty string"),
+        ({'text': 'qqq zzz'}, "'text' must have words that occur"),
         ({'items': IDS, 'k': 0}, "'k' must be an integer"),
     ],
 )
@@ -173,7 +173,7 @@ def test_what_is_refused(options, message):
 
 
 def test_a_text_needs_an_encoder():
-    with pytest.raises(ValueError, match="'text' needs a bundle with the encoder"):
+    with pytest.raises(ValueError, match="'text' needs a bundle with a text encoder"):
         bare_bundle().recommend_new(text='war')
     bundle = plain_bundle()
     narrow = Bundle(bundle.model, bundle.data, encoder=lambda texts: [[1.0]])

@@ -89,9 +89,9 @@ def test_a_model_that_was_trained_on_needs_a_new_bundle(tmp_path):
     bundle = Bundle(small_model(data, alignment='none'), data)
     with torch.no_grad():
         bundle.model.backbone.user_embedding.weight.mul_(-1)
-    with pytest.raises(ValueError, match=r'make a new one, Bundle\(model, data\)'):
+    with pytest.raises(ValueError, match=r'a new bundle with Bundle\(model, data\)'):
         bundle.save(tmp_path / 'bundle')
-    with pytest.raises(ValueError, match=r'make a new one, Bundle\(model, data\)'):
+    with pytest.raises(ValueError, match=r'a new bundle with Bundle\(model, data\)'):
         bundle.update([(0, 'new')])
     assert not (tmp_path / 'bundle').exists()
     Bundle(bundle.model, data).save(tmp_path / 'bundle')
@@ -111,7 +111,7 @@ def test_hooks_are_found(tmp_path):
     model.backbone.register_forward_hook(
         lambda module, given, out: out._replace(embedding=-out.embedding.sigmoid())
     )
-    with pytest.raises(ValueError, match='scores unlike the bundle'):
+    with pytest.raises(ValueError, match='scores of the model differ'):
         Bundle(model, data).save(tmp_path / 'bundle')
 
 
@@ -119,6 +119,6 @@ def test_what_is_no_text_is_refused_before_a_folder_is_made(tmp_path):
     data, _ = small_data(names=False)
     data['item'].text = ['\ud800'] * 40
     bundle = Bundle(small_model(data, alignment='none'), data)
-    with pytest.raises(ValueError, match="'data' must hold a text per item as 'text'"):
+    with pytest.raises(ValueError, match="'data' must have a text for each item in"):
         bundle.save(tmp_path / 'bundle')
     assert not (tmp_path / 'bundle').exists()

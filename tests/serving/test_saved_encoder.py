@@ -54,7 +54,7 @@ def test_a_server_is_named_without_the_key(monkeypatch):
 def test_a_key_is_not_sent_to_a_server_that_a_bundle_names():
     pytest.importorskip('openai')
     found = again(OpenAIEncoder('small', 'https://evil.example/v1', api_key='sk-x'))
-    with pytest.raises(ValueError, match='send texts, and your key, to https://evil'):
+    with pytest.raises(ValueError, match='send texts and your API key to https://evil'):
         found(['a text'])
 
 
@@ -77,5 +77,5 @@ def test_ones_own_is_named_and_left_out():
 def test_tensors_that_do_not_fit():
     record, tensors = encoder_record(TfidfEncoder(2).fit(TEXTS))
     for name in ('idf', 'components'):
-        with pytest.raises(ValueError, match='do not fit its vectors'):
+        with pytest.raises(ValueError, match='do not match its vectors'):
             build_encoder(record, tensors | {name: tensors[name][..., 1:]})

@@ -200,10 +200,10 @@ def test_updated_twice_is_updated_once(make):
 @pytest.mark.parametrize(
     ('interactions', 'nodes', 'message'),
     [
-        (['ab'], None, "'interactions' must hold pairs .* got 'ab' at place 0"),
-        ([('a', 'b', 'c')], None, 'must hold pairs'),
+        (['ab'], None, "'interactions' must be pairs .* got 'ab' at index 0"),
+        ([('a', 'b', 'c')], None, 'must be pairs'),
         (7, None, "'interactions' must be a table"),
-        (torch.zeros(3, 2), None, r'of shape \(2, E\)'),
+        (torch.zeros(3, 2), None, r'must have shape \(2, E\)'),
         (pd.DataFrame({'user': [1]}), None, "one column 'item', got no"),
         ([(None, 'b')], None, 'lacks an id'),
         ([], {'text': ['words']}, "one column 'id', got no"),
