@@ -66,7 +66,7 @@ def sharded_info_nce(
         - **output:** a scalar
 
     Raises:
-        ValueError: If a shape, dtype or option is not as above.
+        ValueError: If a shape, dtype or option is not as above, or no rank has rows.
 
     Example:
         >>> import torch
@@ -95,6 +95,8 @@ def sharded_info_nce(
     check_choice('impl', impl, ('ring', 'moments'))
     group = mesh.get_group()
     sizes = gather_sizes(query.size(0), query.device, group)
+    if sum(sizes) == 0:
+        raise ValueError("'query' must have at least one row on some rank, got none")
     query, key = unit_norm(query), unit_norm(key)
     positive = (query * key).sum(dim=-1) / temperature
     lse: Tensor

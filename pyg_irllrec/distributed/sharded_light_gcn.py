@@ -162,13 +162,20 @@ class ShardedLightGCN(Module):
         Args:
             triplets (torch.Tensor): User, positive item and negative item ids, each
                 from zero, of shape :math:`(3, B)`. Other ranks may own these nodes, and
-                :math:`B` may differ between ranks.
+                :math:`B` may differ between ranks. Some ranks may have no triplets.
 
         Raises:
-            ValueError: If a shape, dtype or id is not as above.
+            ValueError: If a shape, dtype or id is not as above, or no rank has
+                triplets.
         """
         ranges = self.graph.ranges
-        check_triplets(triplets, ranges.users.num_rows, ranges.items.num_rows)
+        nodes = ranges.users.num_rows, ranges.items.num_rows
+        check_triplets(triplets, *nodes, may_be_empty=True)
+        size = sum(gather_sizes(triplets.size(1), triplets.device, self.group))
+        if size == 0:
+            raise ValueError(
+                "'triplets' must have at least one column on some rank, got none"
+            )
         position = torch.cat(
             [
                 ranges.user_position(triplets[0]),
@@ -179,8 +186,7 @@ class ShardedLightGCN(Module):
         lookup = RowLookup(position // block, position % block, self.group)
         z = self()
         user, positive, negative = lookup(z).chunk(3)
-        sizes = gather_sizes(triplets.size(1), z.device, self.group)
-        loss = unchecked_bpr_loss(user, positive, negative, 'sum') / sum(sizes)
+        loss = unchecked_bpr_loss(user, positive, negative, 'sum') / size
         if self.text is None:
             return loss
         return loss + self.text_weight * self._contrast(user, positive, lookup)

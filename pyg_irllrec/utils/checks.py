@@ -203,18 +203,22 @@ def check_rows(
         )
 
 
-def check_triplets(triplets: Tensor, num_users: int, num_items: int) -> None:
-    r"""Raise a :class:`ValueError` unless :obj:`triplets` has at least one column of a
-    user id and two item ids. Values are checked on a CPU only."""
+def check_triplets(
+    triplets: Tensor, num_users: int, num_items: int, *, may_be_empty: bool = False
+) -> None:
+    r"""Raise a :class:`ValueError` unless :obj:`triplets` has columns of a user id and
+    two item ids, and at least one unless it may be empty. Values are checked on a CPU
+    only."""
     if not isinstance(triplets, Tensor):
         raise ValueError(f"'triplets' must be a tensor, got {type(triplets).__name__}")
-    if triplets.dim() != 2 or triplets.size(0) != 3 or triplets.size(1) == 0:
+    is_empty = triplets.numel() == 0
+    if triplets.dim() != 2 or triplets.size(0) != 3 or (is_empty and not may_be_empty):
         raise ValueError(
             f"'triplets' must have shape (3, batch_size), got {tuple(triplets.shape)}"
         )
     if triplets.dtype is not torch.int64 or triplets.layout is not torch.strided:
         check_ids('triplets', triplets)
-    if not triplets.is_cpu or torch.compiler.is_compiling():
+    if is_empty or not triplets.is_cpu or torch.compiler.is_compiling():
         return
     low, high = triplets.amin(dim=1).tolist(), triplets.amax(dim=1).tolist()
     sides = ('users', num_users), ('items', num_items), ('items', num_items)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Optional
+from typing import IO, Any, Optional, Union
 
 _STALE_SECONDS = 24 * 60 * 60
 
@@ -46,6 +46,8 @@ def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         cause = _cause(error)
+        if isinstance(cause, KeyboardInterrupt):
+            raise cause from None
         if cause is None or isinstance(cause, WriteError):
             raise
         kept = ' (its previous content is unharmed)' if path.is_file() else ''
@@ -78,9 +80,12 @@ def _remove_stale(path: Path) -> None:
                 part.unlink()
 
 
-def _cause(error: Optional[BaseException]) -> Optional[OSError]:
-    r"""The :class:`OSError` behind an error, if any: :func:`torch.save` raises a
-    :class:`RuntimeError` about positions in an archive instead."""
+def _cause(
+    error: Optional[BaseException],
+) -> Union[OSError, KeyboardInterrupt, None]:
+    r"""The :class:`OSError` or the interruption behind an error, if any:
+    :func:`torch.save` raises a :class:`RuntimeError` about positions in an archive
+    instead."""
     while isinstance(error, RuntimeError):
         error = error.__context__
-    return error if isinstance(error, OSError) else None
+    return error if isinstance(error, (OSError, KeyboardInterrupt)) else None

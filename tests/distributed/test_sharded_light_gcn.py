@@ -129,6 +129,52 @@ def test_text_and_projector_are_optional(ranks: Ranks) -> None:
     assert loss == pytest.approx(expected)
 
 
+def loss_of_first_rank(mesh: DeviceMesh, negatives: str) -> list[Tensor]:
+    """Only the first rank has triplets, and only it passes interactions."""
+    is_first = mesh.get_rank() == 0
+    graph = ShardedGraph(draw_pairs()[:, : 60 * is_first], USERS, ITEMS, mesh)
+    model = ShardedLightGCN(
+        graph,
+        WIDTH,
+        text=own_nodes(graph, texts()),
+        negatives=negatives,
+        impl='ring',
+        generator=torch.Generator().manual_seed(mesh.get_rank()),
+    )
+    loss = model.loss(triplets()[:, : 7 * is_first])
+    loss.backward()
+    with pytest.raises(ValueError, match="'triplets' must have at least one column"):
+        model.loss(triplets()[:, :0])
+    tables = model.users, model.items
+    weight = [table.weight.full_tensor().detach() for table in tables]
+    grad = [table.weight.grad.full_tensor() for table in tables]
+    return [loss.detach(), torch.cat(weight), torch.cat(grad)]
+
+
+@pytest.mark.parametrize('negatives', ['all', 'batch'])
+def test_ranks_may_have_no_triplets(ranks: Ranks, negatives: str) -> None:
+    found = ranks(2, loss_of_first_rank, negatives)
+    _, weight, grad = found[0]
+    assert found[1][0] == 0
+    weight = weight.requires_grad_()
+    x = weight
+    adj = bipartite_edge_index(draw_pairs(), USERS, ITEMS)
+    matrix = torch.zeros(USERS + ITEMS, USERS + ITEMS)
+    matrix[adj[1], adj[0]] = symmetric_norm(adj, USERS + ITEMS)
+    layers = [x]
+    for _ in range(3):
+        layers.append(matrix @ layers[-1])
+    z, text = (each.split([USERS, ITEMS]) for each in (sum(layers), texts()))
+    user, item, negative = triplets()
+    align = PairwiseAlignmentLoss(
+        0.2, duplicates=True, negatives=negatives, impl='eager'
+    )
+    loss = bpr_loss(z[0][user], z[1][item], z[1][negative])
+    loss = loss + align(z[0], text[0], user) + align(z[1], text[1], item)
+    torch.testing.assert_close(found[0][0], loss.detach())
+    torch.testing.assert_close(grad, torch.autograd.grad(loss, weight)[0])
+
+
 def bad(mesh: DeviceMesh) -> list[str]:
     graph = ShardedGraph(draw_pairs(), USERS, ITEMS, mesh)
     wrong = {

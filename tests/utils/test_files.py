@@ -88,6 +88,15 @@ def test_other_errors_pass(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interruption_of_torch_stays_one(tmp_path):
+    class Slow:
+        def write(self, content):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / 'a', 'wb'):
+        torch.save(torch.ones(3), Slow())
+
+
 def test_a_free_path_is_the_first_missing_one(tmp_path):
     path = tmp_path / 'run'
     assert free_path(path) == tmp_path / 'run.1'
