@@ -70,6 +70,7 @@ def execute(notebook: dict[str, Any]) -> dict[str, Any]:
             timeout=300,
             kernel_name=KERNEL['name'],
             record_timing=False,
+            coalesce_streams=True,  # One output, however the kernel sends it.
             resources={'metadata': {'path': folder}},
         ).execute(env=os.environ | {'PYTHONWARNINGS': hidden})
     node.metadata = {'kernelspec': KERNEL, 'language_info': {'name': 'python'}}
