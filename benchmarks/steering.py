@@ -207,7 +207,7 @@ def bonuses(bundle: Bundle, task: Task, arm: str) -> Tensor:
             found.append(bonus)
         else:
             text = match.by_text(words)
-            found.append(text if arm == 'text' else match.in_space(text))
+            found.append(text if arm == 'text' else match.by_embedding(text))
     return standardise(torch.stack(found))
 
 

@@ -1,4 +1,4 @@
-r"""Rankings that intents in words raise or mute."""
+r"""Steering: rankings in which intents in words are raised or muted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_WEIGHT = 1000.0
 """The largest weight of an intent, and the largest dial."""
 _NUM_NEAREST = 50
-_ITEMS_PER_NEAREST = 10  # Of few items, fewer: all of them stand for nothing.
+_ITEMS_PER_NEAREST = 10  # At most a tenth of a small catalogue is nearest.
 _TEMPERATURE = 0.1
 _KEPT_MATCHES = 64
 
@@ -30,12 +30,12 @@ _KEPT_MATCHES = 64
 def item_bonus(
     bundle: Bundle, intents: Optional[Mapping[str, float]], dial: float = 1.0
 ) -> Optional[Tensor]:
-    r"""What intents add to the standardised scores of each user,
+    r"""Return the term that intents add to the standardised scores of each user,
 
     .. math::
         b_i = \text{dial} \sum_c w_c\, z(\text{match}(c, i)),
 
-    of shape :math:`(I)`, or :obj:`None` where they leave the scores as they are.
+    of shape :math:`(I)`, or :obj:`None` if they do not change the scores.
 
     Raises:
         ValueError: As for :func:`item_effects`.
@@ -50,14 +50,13 @@ def item_bonus(
 def item_effects(
     bundle: Bundle, intents: Optional[Mapping[str, float]], dial: float = 1.0
 ) -> dict[str, Tensor]:
-    r"""The part of each intent in :func:`item_bonus`, of shape :math:`(I)`, on the CPU:
-    none for a weight of 0, and for :obj:`dial=0` none at all. An intent is the name of
-    one of the bundle, as :meth:`~pyg_irllrec.serving.Bundle.intents` lists them, or any
-    words.
+    r"""Return the part of each intent in :func:`item_bonus`, of shape :math:`(I)`, on
+    the CPU. Intents with a weight of 0 are left out, and with :obj:`dial=0` all are. An
+    intent is a name from :meth:`~pyg_irllrec.serving.Bundle.intents`, or free text.
 
     Raises:
         ValueError: If a weight or the dial is out of range, or an intent cannot be
-            found.
+            matched.
     """
     weights = _check_weights(intents)
     if not is_number(dial) or not 0 <= dial <= MAX_WEIGHT:
@@ -71,56 +70,57 @@ def item_effects(
 
 
 class WordMatch:
-    r"""How well items match words: by their texts and, as much, by their embeddings. Of
-    the items whose texts are nearest to the words, the weighted mean of the embeddings
-    stands for what was meant, so that items match that the same people choose.
+    r"""How well items match words, by texts and by embeddings with equal weight. The
+    embedding part takes the items whose texts are nearest to the words, and compares
+    all items with the weighted mean of their embeddings. Thus items match that are
+    chosen by the same people.
 
     Args:
-        bundle (Bundle): The bundle, which is read here alone.
+        bundle (Bundle): The bundle. No reference to it is kept.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         item = bundle.data['item']
         self._encoder = bundle.encoder
         texts = [item[name] for name in ('profile', 'intent') if name in item]
-        # Of two encoders, that of the profiles made what new texts are compared with.
+        # If profiles and intents have different encoders, words match profiles only.
         texts = [text for text in texts if text.size(1) == texts[0].size(1)]
         self._texts = [(text, text.norm(dim=1).clamp(min=1e-12)) for text in texts]
         embedding = bundle.ranker.item_embedding.float().cpu()
         self._direction = normalize(embedding - embedding.mean(dim=0))
         self._example = bundle.items.title(0)
-        # One call of the encoder and one product, once for each text.
+        # Cached, because it calls the encoder.
         self.match = lru_cache(_KEPT_MATCHES)(self._match)
 
     def _match(self, words: str) -> Tensor:
         text = self.by_text(words)
-        both = torch.stack([text, self.in_space(text)])
+        both = torch.stack([text, self.by_embedding(text)])
         return _standardised(standardise(both).sum(dim=0))
 
     def by_text(self, words: str) -> Tensor:
-        r"""The cosines of words with the texts of items, the mean of their profiles and
-        intents, of shape :math:`(I)`."""
+        r"""The cosines of words with the texts of items, of shape :math:`(I)`, averaged
+        over profiles and intents."""
         if self._encoder is None or not self._texts:
             raise ValueError(
-                "'intents' must be names of intents of the bundle, as bundle.intents() "
-                f'lists them, got {words!r}: other words need an encoder and the '
-                "vectors of items' texts, which this bundle lacks"
+                "'intents' must be names from bundle.intents(), got "
+                f'{words!r}. Other words need a text encoder and text vectors of '
+                'items, which this bundle does not have'
             )
         vector = encoded(self._encoder, [words], self._texts[0][0].size(1))
         if not bool(vector.any()):
             raise ValueError(
-                f"'intents': none of the words of {words!r} occur in the texts that "
-                f'the encoder was fitted on, such as {self._example!r}'
+                f"'intents' must have words that occur in the texts of the encoder, "
+                f'such as {self._example!r}, got {words!r}'
             )
         unit = normalize(vector)[0]
         cosines = [text @ unit / length for text, length in self._texts]
         return torch.stack(cosines).mean(dim=0)
 
-    def in_space(self, likeness: Tensor) -> Tensor:
-        r"""The cosines of the embeddings of items with the mean of those that are most
-        alike, of shape :math:`(I)`."""
-        count = min(_NUM_NEAREST, -(-likeness.numel() // _ITEMS_PER_NEAREST))
-        best = likeness.topk(count)
+    def by_embedding(self, similarity: Tensor) -> Tensor:
+        r"""The cosines of item embeddings with the weighted mean embedding of the items
+        with the largest similarity, of shape :math:`(I)`."""
+        count = min(_NUM_NEAREST, -(-similarity.numel() // _ITEMS_PER_NEAREST))
+        best = similarity.topk(count)
         weight = (best.values / _TEMPERATURE).softmax(dim=0)
         wanted = weight @ self._direction[best.indices]
         return self._direction @ normalize(wanted, dim=0)
@@ -153,7 +153,7 @@ def _check_weights(intents: object) -> dict[str, float]:
     for intent, weight in intents.items():
         if not isinstance(intent, str) or not intent.strip():
             raise ValueError(
-                f"'intents' must map words to weights, got {intent!r} for words"
+                f"'intents' must map words to weights, got {intent!r} as words"
             )
         if not is_number(weight) or not -MAX_WEIGHT <= weight <= MAX_WEIGHT:
             raise ValueError(

@@ -1,4 +1,4 @@
-r"""Embeddings and scores of nodes of which only a text is known."""
+r"""Embeddings and scores of nodes that have a text but no interactions."""
 
 from __future__ import annotations
 
@@ -13,41 +13,42 @@ from pyg_irllrec.functional import unit_norm
 
 _GRID = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 LEAST_ROWS = 2
-_MAX_ROWS = 50_000  # More add nothing to a linear map, but memory.
-_MAX_SCORES = 2**22  # That are in memory at once.
+_MAX_ROWS = 50_000  # More rows do not improve a linear map, but need memory.
+_MAX_SCORES = 2**22  # In memory at once.
 _LEAST_USERS = 16
 _TOP = 20
 
 
 class TextTower:
-    r"""Embed and scores items and users of which only a text is known, so that they
-    stand in one ranking with those that a model was trained on.
+    r"""Embed and score items and users that have only a text, so that they can be
+    ranked together with those that a model was trained on.
 
     From texts :math:`\mathbf{t}`, centred and of unit length, a ridge regression
-    predicts what the model makes of a node. It is linear, so that an embedding and a
-    score, of whatever ranker, are predicted alike:
+    predicts the embedding or the scores of a node. It is linear in these, so that one
+    regression predicts embeddings and the scores of any ranker:
 
     .. math::
         \hat{s}_{uj} = \bar{s}_u + a \sum_i w_{ji} s_{ui}, \qquad \mathbf{W} =
         \mathbf{T}_{\text{new}} (\mathbf{T}^{\top} \mathbf{T} + \lambda)^{-1}
         \mathbf{T}^{\top}
 
-    with the mean :math:`\bar{s}_u` of the scores of a user. :math:`\lambda` is the one
-    whose predictions of each trained item from all others correlate best with its
-    scores. Regression shrinks: with :math:`a = 1` new items would never be on top. The
-    scale :math:`a` makes predictions of trained items reach the top 20 as often as
-    their scores do, so that new items get the share of recommendations that they have
-    of the catalogue.
+    with the mean score :math:`\bar{s}_u` of a user. :math:`\lambda` is chosen by
+    leave-one-out: the predictions of trained items must correlate best with their
+    scores. A regression shrinks its predictions: with :math:`a = 1`, new items would
+    never be on top. The scale :math:`a` is chosen so that the predictions of trained
+    items reach the top 20 as often as their scores do. The share of new items in the
+    recommendations is then about their share in the catalogue.
 
     Args:
-        user_embedding (torch.Tensor): The embeddings of users, :math:`(U, d)`.
-        item_embedding (torch.Tensor): Likewise, of items, :math:`(I, d)`.
-        user_text (torch.Tensor, optional): Vectors of texts of users; rows of zeros
-            are users without a text, :math:`(U, D)`. They may lie on another device
-            than all else, as do those of items: rows are copied that are read.
-        item_text (torch.Tensor, optional): Likewise, of items, :math:`(I, D)`.
-        pairs (torch.Tensor): The training interactions, :math:`(2, E)`.
-        scorer (callable): The scores of all items for a batch of users.
+        user_embedding (torch.Tensor): The user embeddings, of shape :math:`(U, d)`.
+        item_embedding (torch.Tensor): The item embeddings, of shape :math:`(I, d)`.
+        user_text (torch.Tensor, optional): The text vectors of users, of shape
+            :math:`(U, D)`; a row of zeros means no text. Text vectors may be on another
+            device than the other tensors. Only the rows in use are copied.
+        item_text (torch.Tensor, optional): The text vectors of items, of shape
+            :math:`(I, D)`, likewise.
+        pairs (torch.Tensor): The training interactions, of shape :math:`(2, E)`.
+        scorer (callable): Scores all items for a batch of users.
     """
 
     def __init__(
@@ -66,16 +67,16 @@ class TextTower:
         self._sides: dict[str, TextRidge] = {}
 
     def users(self, vectors: Tensor) -> Tensor:
-        r"""The embeddings of users with these texts, of shape :math:`(N, d)`."""
+        r"""Predict embeddings of users from text vectors, of shape :math:`(N, d)`."""
         return self._embed('user', vectors)
 
     def items(self, vectors: Tensor) -> Tensor:
-        r"""The embeddings of items with these texts, of shape :math:`(N, d)`."""
+        r"""Predict embeddings of items from text vectors, of shape :math:`(N, d)`."""
         return self._embed('item', vectors)
 
     def only_text(self, name: str) -> Tensor:
-        r"""The nodes of a side that have a text and no interactions, unless too few
-        others have a text."""
+        r"""The nodes of a side that have a text but no interactions; none of them if
+        too few trained nodes have a text."""
         text = self._text[name]
         if text is None:
             return self._pairs.new_empty(0)
@@ -87,8 +88,8 @@ class TextTower:
         return only_text.nonzero().flatten().to(node.device)
 
     def score_items(self, scores: Tensor, vectors: Tensor) -> Tensor:
-        r"""The scores of items with these texts, of shape :math:`(B, N)`, from the
-        scores of all items for a batch of users, :math:`(B, I)`."""
+        r"""Predict scores of items from text vectors, of shape :math:`(B, N)`, given
+        the scores of all items for a batch of users, :math:`(B, I)`."""
         side = self._side('item')
         return side.predict(scores[:, side.rows].t(), vectors).t()
 
@@ -97,10 +98,10 @@ class TextTower:
         return side.predict(self._embedding[name][side.rows], vectors)
 
     def width(self, name: str) -> int:
-        r"""The width of the vectors of a side.
+        r"""The width of the text vectors of a side.
 
         Raises:
-            ValueError: If there are none.
+            ValueError: If the side has no text vectors.
         """
         return self._vectors(name).size(1)
 
@@ -108,8 +109,8 @@ class TextTower:
         text = self._text[name]
         if text is None:
             raise ValueError(
-                f'the {name}s of this model have no vectors of texts: new ones are '
-                f"embedded only where they have, as data['{name}'].profile"
+                f"the {name}s of this model have no text vectors, data['{name}']."
+                f'profile, which are needed to embed new {name}s by their texts'
             )
         return text
 
@@ -119,8 +120,9 @@ class TextTower:
             rows = trained_rows(text, self._node(name))
             if len(rows) < LEAST_ROWS:
                 raise ValueError(
-                    f'the model was trained on {len(rows)} {name}s with a text: new '
-                    f'ones are embedded where it was trained on {LEAST_ROWS} or more'
+                    f'the model was trained on {len(rows)} {name}s with a text, but '
+                    f'at least {LEAST_ROWS} are needed to embed new {name}s by their '
+                    'texts'
                 )
             side = TextRidge(text, rows)
             if name == 'user':
@@ -146,10 +148,10 @@ class TextTower:
 
 
 class TextRidge:
-    r"""A ridge regression from texts to whatever nodes have.
+    r"""A ridge regression from text vectors to values of nodes.
 
     Args:
-        text (torch.Tensor): Vectors of texts, of shape :math:`(N, D)`.
+        text (torch.Tensor): The text vectors, of shape :math:`(N, D)`.
         rows (torch.Tensor): The nodes to learn from.
     """
 
@@ -168,8 +170,9 @@ class TextRidge:
         self.scale = 1.0
 
     def fit(self, values: Tensor, counted: Optional[Tensor] = None) -> Tensor:
-        r"""Choose :obj:`l2_weight`; returns what is predicted of each node from all
-        others. :obj:`values` are of shape :math:`(V, n)`, a column per node."""
+        r"""Choose :obj:`l2_weight`, and return leave-one-out predictions of the nodes.
+        :obj:`values` have shape :math:`(V, n)`, one column per node; :obj:`counted`
+        masks the values that count for the choice."""
         if counted is None:
             counted = torch.ones_like(values, dtype=torch.bool)
         values = values.to(self._turned)
@@ -183,8 +186,8 @@ class TextRidge:
         return chosen
 
     def predict(self, values: Tensor, vectors: Tensor) -> Tensor:
-        r"""The values of nodes with these texts, :math:`(N, V)`, from those of the
-        trained ones, :math:`(n, V)`."""
+        r"""Predict values from text vectors, of shape :math:`(N, V)`, given the values
+        of the trained nodes, :math:`(n, V)`."""
         vectors = vectors.to(self._mean)
         given = _has_text(vectors).unsqueeze(1)
         turned = (self._unit(vectors) - self._unit_mean) @ self._axes * given
@@ -195,7 +198,8 @@ class TextRidge:
 
     def _leave_one_out(self, values: Tensor, mixed: Tensor, l2_weight: float) -> Tensor:
         inverse = self._inverse(l2_weight)
-        # Means stay those of all: without it they would fall where a value rises.
+        # The means include the node itself. Without it, they would be lower for nodes
+        # with higher values.
         leverage = (self._turned.square() * inverse).sum(dim=1)
         fitted = values.mean(dim=1, keepdim=True) + (mixed * inverse) @ self._turned.t()
         left_out: Tensor = (values - fitted) / (1 - leverage).clamp(min=1e-3)
@@ -210,27 +214,27 @@ class TextRidge:
 
 
 def trained_rows(text: Tensor, node: Tensor) -> Tensor:
-    r"""The nodes that have interactions, of which :obj:`node` are the ends, and a
-    text."""
+    r"""The nodes that have both a text and interactions; :obj:`node` has the ends of
+    the interactions."""
     has_edges = torch.zeros(len(text), dtype=torch.bool, device=text.device)
     has_edges[node.to(text.device)] = True
     return (has_edges & _has_text(text)).nonzero().flatten().to(node.device)
 
 
 def text_of(text: Tensor, rows: Tensor) -> Tensor:
-    r"""The vectors of some nodes, where their rows lie."""
+    r"""The text vectors of rows, on the device of the rows."""
     return text[rows.to(text.device)].to(rows.device)
 
 
 def _has_text(text: Tensor) -> Tensor:
-    # Without a flag per number: texts of all users may be gigabytes.
+    # A norm needs no mask of the size of the texts, which may be gigabytes.
     longest: Tensor = torch.linalg.vector_norm(text, math.inf, dim=1)
     return longest > 0
 
 
 def _same_share(scores: Tensor, predicted: Tensor, counted: Tensor) -> float:
-    r"""The scale with which predictions exceed the score at the end of a user's top as
-    often as scores do."""
+    r"""The scale with which predictions exceed a user's k-th score as often as scores
+    do."""
     num_users, num_items = scores.shape
     k = max(1, min(_TOP, num_items // 10))
     least = scores.masked_fill(~counted, -math.inf).topk(k, dim=1).values[:, -1:]
@@ -245,7 +249,7 @@ def _same_share(scores: Tensor, predicted: Tensor, counted: Tensor) -> float:
 
 
 def _correlation(one: Tensor, other: Tensor, counted: Tensor) -> float:
-    r"""The mean correlation by row of what is counted."""
+    r"""The mean over rows of the correlation of counted values."""
     weight = counted.to(one.dtype)
     count = weight.sum(dim=1, keepdim=True).clamp(min=1)
     one, other = (
@@ -264,7 +268,7 @@ def _seen(pairs: Tensor, users: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _spread(rows: Tensor, most: int) -> Tensor:
-    r"""At most so many rows, at even distances."""
+    r"""Select at most :obj:`most` rows, evenly spaced."""
     if len(rows) <= most:
         return rows
     place = torch.arange(most, device=rows.device) * len(rows) // most

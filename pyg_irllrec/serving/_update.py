@@ -1,7 +1,8 @@
-r"""New interactions, users and items for a bundle, without training."""
+r"""Updates of a bundle with interactions, users and items, without training."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence, Sized
 from copy import copy
 from typing import TYPE_CHECKING, Any, Optional
@@ -24,9 +25,11 @@ from pyg_irllrec.utils.warn_caller import warn_caller
 if TYPE_CHECKING:
     from pyg_irllrec.serving.bundle import Bundle
 
+_INTEGER = re.compile('0|-?[1-9][0-9]{0,17}')  # It fits into 64 bits.
+
 
 def updated(bundle: Bundle, interactions: Any, items: Any, users: Any) -> Bundle:
-    r"""The bundle with these interactions, items and users, see
+    r"""Return a bundle with new interactions, items and users, see
     :meth:`Bundle.update`."""
     given = {
         side: {} if nodes is None else read_nodes(f'{side}s', nodes, side)
@@ -35,7 +38,7 @@ def updated(bundle: Bundle, interactions: Any, items: Any, users: Any) -> Bundle
     none = NewPairs([], [], torch.empty(2, 0, dtype=torch.long))
     read = none if _is_empty(interactions) else read_pairs(interactions)
     known = {'user': bundle.users, 'item': bundle.items}
-    data = copy(bundle.data)  # Whose stores are copies: no value is written into.
+    data = copy(bundle.data)  # Shallow: values below are replaced, not changed.
     ends = []
     for side, mentioned, end in zip(SIDES, (read.users, read.items), read.pairs):
         rows = _rows(known[side], [*given[side], *mentioned])
@@ -70,7 +73,7 @@ def _is_empty(interactions: object) -> bool:
 
 
 def _rows(known: Nodes, ids: Sequence[str]) -> dict[str, int]:
-    r"""The row of each id, new ones behind those that are known."""
+    r"""The row of each id; new ids are appended."""
     rows: dict[str, int] = {}
     count = len(known)
     for each in ids:
@@ -87,7 +90,7 @@ def _rows(known: Nodes, ids: Sequence[str]) -> dict[str, int]:
 def _add_nodes(
     data: HeteroData, side: str, known: Nodes, rows: Mapping[str, int]
 ) -> None:
-    r"""Add nodes, without texts."""
+    r"""Append the new nodes, without texts."""
     new = [each for each, row in rows.items() if row >= len(known)]
     store = data[side]
     store.num_nodes = len(known) + len(new)
@@ -102,7 +105,7 @@ def _add_nodes(
 
 
 def _join_ids(known: Sequence[NodeId], new: Sequence[str]) -> list[NodeId]:
-    r"""All ids, of one type: integers where all of them are."""
+    r"""Join ids of one type: integers if all of them are, and strings otherwise."""
     if all(isinstance(each, int) for each in known):
         if all(_is_integer(each) for each in new):
             return [*known, *map(int, new)]
@@ -111,7 +114,7 @@ def _join_ids(known: Sequence[NodeId], new: Sequence[str]) -> list[NodeId]:
 
 
 def _is_integer(text: str) -> bool:
-    return text.isascii() and text.lstrip('-').isdigit() and str(int(text)) == text
+    return _INTEGER.fullmatch(text) is not None
 
 
 def _write_texts(
@@ -121,7 +124,7 @@ def _write_texts(
     rows: Mapping[str, int],
     encoder: Optional[TextEncoder],
 ) -> None:
-    r"""Titles, texts and their vectors, of new and of known nodes."""
+    r"""Write titles, texts and text vectors of new and known nodes."""
     store = data[side]
     titles = {rows[each]: node.title for each, node in given.items() if node.title}
     texts = {rows[each]: node.text for each, node in given.items() if node.text}
@@ -138,8 +141,8 @@ def _write_texts(
         num_unknown = int((~vectors.any(dim=1)).sum())
         if num_unknown > 0:
             warn_caller(
-                f'{num_unknown} of {len(texts)} texts of {side}s hold no word that the '
-                'encoder was fitted on: they rank nothing'
+                f'{num_unknown} of {len(texts)} texts of {side}s have no words that '
+                'the encoder was fitted on, and are not used for ranking'
             )
         store.profile = store.profile.index_copy(0, torch.tensor([*texts]), vectors)
 
@@ -152,7 +155,7 @@ def _write(old: Sequence[str], new: Mapping[int, str]) -> list[str]:
 
 
 def _add_pairs(data: HeteroData, pairs: Tensor, sizes: tuple[int, int]) -> None:
-    r"""Add interactions to train on, which are not held out any longer."""
+    r"""Add training interactions, and remove them from the held-out ones."""
     store = data[RATES]
     store.edge_index = torch.cat([store.edge_index, pairs], dim=1)
     added = UserItems(pairs, *sizes)
@@ -160,6 +163,6 @@ def _add_pairs(data: HeteroData, pairs: Tensor, sizes: tuple[int, int]) -> None:
     for key in parts:
         held_out = UserItems(store[key], *sizes)
         store[key] = held_out.pairs[:, ~held_out.intersect(added)]
-    if any(store[key].size(1) == 0 for key in parts):  # It is no split any longer.
+    if any(store[key].size(1) == 0 for key in parts):  # It is no longer a split.
         for key in parts:
             del store[key]

@@ -1,4 +1,4 @@
-r"""Recommendations of many users as a file, a part at a time."""
+r"""Recommendations for many users as a file, written part by part."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ from pyg_irllrec.utils.optional import import_optional
 from pyg_irllrec.utils.spreadsheet_cell import spreadsheet_cell
 
 COLUMNS = ('user', 'rank', 'item', 'title', 'score')
-_GROUP_ROWS = 100_000  # Of Parquet: small groups are slow to read.
+_GROUP_ROWS = 100_000  # Small row groups of Parquet are slow to read.
 
 Write = Callable[[Iterable[Recommendations]], None]
 
 
 def table_writer(path: PathLike, users: Nodes, items: Nodes) -> Write:
-    r"""What writes parts of recommendations into a file, of the format that its name
-    ends in. The file is written whole or not at all, and one part is in memory at a
-    time.
+    r"""Return a function that writes parts of recommendations to a file, in the format
+    of its ending. The write is atomic, and only one part is in memory at a time.
 
     Raises:
-        ValueError: If it ends in anything else.
-        ImportError: If it is Parquet and pyarrow is not installed.
+        ValueError: If the file has another ending.
+        ImportError: If the format is Parquet and pyarrow is not installed.
     """
     file = as_path('path', path)
     if file.is_dir():
@@ -57,7 +56,7 @@ def _write_text(
 
 
 def _csv_lines(file: IO[str], parts: Iterable[Recommendations]) -> None:
-    # Whatever is text is quoted: an id may hold a new line.
+    # All texts are quoted, because an id may contain a line break.
     table = csv.writer(file, lineterminator='\n', quoting=csv.QUOTE_NONNUMERIC)
     table.writerow(COLUMNS)
     for part in parts:
@@ -99,5 +98,5 @@ def _groups(parts: Iterable[Recommendations]) -> Iterator[dict[str, list[Any]]]:
 
 
 def _short(score: float) -> float:
-    r"""A score with the digits that float32 has."""
+    r"""Round a score to the precision of float32."""
     return float(f'{score:.7g}')

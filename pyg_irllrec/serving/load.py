@@ -125,17 +125,17 @@ def _no_bundle(folder: Path) -> str:
         return f'the folder {name} does not exist'
     if (folder / 'options.json').is_file():
         return (
-            f'{name} contains no bundle, but data from pyg-irllrec prepare. Train a '
+            f'{name} holds no bundle, but data from pyg-irllrec prepare. Train a '
             f'model: pyg-irllrec train {name} --out RUN writes RUN/bundle'
         )
     if (folder / 'config.json').is_file():
         return (
-            f'{name} contains no bundle, but a run. Resume a run that was stopped with '
+            f'{name} holds no bundle, but a run. Resume a run that was stopped with '
             f'pyg-irllrec train DATA --out {name} --resume, or save a model from fit() '
             'with Bundle(model, data).save(path)'
         )
     return (
-        f'{name} contains no bundle: it has no file {BUNDLE_FILE}. Write a bundle with '
+        f'{name} holds no bundle: it has no file {BUNDLE_FILE}. Write a bundle with '
         'pyg-irllrec train or with Bundle(model, data).save(path)'
     )
 

@@ -16,5 +16,5 @@ def test_a_bundle_or_the_run_that_it_lies_in(saved):
 
 
 def test_what_holds_none(tmp_path):
-    with pytest.raises(FileNotFoundError, match='contains no bundle'):
+    with pytest.raises(FileNotFoundError, match='holds no bundle'):
         open_bundle(tmp_path)

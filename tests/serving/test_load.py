@@ -184,12 +184,12 @@ def test_a_solution_that_does_not_fit(copy, solution):
 
 
 def test_where_there_is_no_bundle(tmp_path):
-    with pytest.raises(FileNotFoundError, match='contains no bundle: it has no file'):
+    with pytest.raises(FileNotFoundError, match='holds no bundle: it has no file'):
         load(tmp_path)
     with pytest.raises(FileNotFoundError, match=r'the folder .*none does not exist'):
         load(tmp_path / 'none')
     (tmp_path / 'file').write_text('')
-    with pytest.raises(FileNotFoundError, match='contains no bundle'):
+    with pytest.raises(FileNotFoundError, match='holds no bundle'):
         load(tmp_path / 'file')
 
 

@@ -153,9 +153,7 @@ def test_rows_with_interactions_and_a_text():
 
 def test_names_what_is_missing(world):
     user, item, text, pairs = world
-    with pytest.raises(
-        ValueError, match='users of this model have no vectors of texts'
-    ):
+    with pytest.raises(ValueError, match='users of this model have no text vectors'):
         tower_of(world).users(text[:1])
     few = TextTower(user, item, None, text, pairs[:, :1], lambda rows: user[rows])
     assert few.only_text('item').numel() == 0

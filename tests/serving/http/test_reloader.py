@@ -119,7 +119,7 @@ def test_a_bundle_without_texts_serves(tmp_path):
 
 
 def test_no_bundle(tmp_path):
-    with pytest.raises(FileNotFoundError, match='contains no bundle'):
+    with pytest.raises(FileNotFoundError, match='holds no bundle'):
         create_app(tmp_path)
     with pytest.raises(ValueError, match='bundle'):
         create_app(None)
