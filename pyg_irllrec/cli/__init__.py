@@ -1,2 +1,2 @@
 r"""The command line, ``pyg-irllrec``: one module per command in :obj:`commands`, and
-what they share."""
+the code that commands share."""

@@ -1,5 +1,5 @@
-r"""The commands as one application of typer. Only :mod:`pyg_irllrec.cli.main` imports
-it: without the extra, typer is missing."""
+r"""All commands in one typer application. Only :mod:`pyg_irllrec.cli.main` imports this
+module, because typer is an optional dependency."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ COMMANDS: tuple[Command, ...] = (
     update.command,
     doctor.command,
 )
-"""In the order of the help."""
+"""All commands, in the order in which ``--help`` lists them."""
 
-# The class is click's or, since typer has a click of its own, typer's.
+# Click's class in older versions of typer; newer ones ship their own copy of click.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 class _Group(TyperGroup):
-    r"""Print what is wrong with a call in one line."""
+    r"""Report a wrong call in one line, without the usage text."""
 
     def main(  # type: ignore[override]
         self,
@@ -61,23 +61,23 @@ class _Group(TyperGroup):
         extra['standalone_mode'] = False
         code = None
 
-        def work() -> None:
+        def dispatch() -> None:
             nonlocal code
             try:
                 code = super(_Group, self).main(args, prog_name, **extra)
             except UsageError as error:
                 raise ValueError(_one_line(error)) from None
 
-        sys.exit(run_command(work) or code)
+        sys.exit(run_command(dispatch) or code)
 
 
 def _one_line(error: Any) -> str:
-    where = error.ctx.command_path if error.ctx else 'pyg-irllrec'
-    return f'{error.format_message().rstrip(".")} (see {where} --help)'
+    path = error.ctx.command_path if error.ctx else 'pyg-irllrec'
+    return f'{error.format_message().rstrip(".")} (see {path} --help)'
 
 
-def _in_one_line(command: Command) -> Callable[..., None]:
-    r"""The function of a command that ends with an exit code."""
+def _exiting(command: Command) -> Callable[..., None]:
+    r"""Wrap the function of a command so that it ends with an exit code."""
 
     @wraps(command.function)
     def function(**options: Any) -> None:
@@ -90,24 +90,26 @@ def _in_one_line(command: Command) -> Callable[..., None]:
 
 
 def make_app(commands: Sequence[Command]) -> typer.Typer:
-    r"""An application of commands."""
-    made = typer.Typer(
+    r"""Build an application from commands."""
+    built = typer.Typer(
         name='pyg-irllrec',
         cls=_Group,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={'help_option_names': ['-h', '--help']},
     )
-    made.callback(invoke_without_command=True)(_no_command)
+    built.callback(invoke_without_command=True)(_no_command)
     for each in commands:
         epilog = f'\b\nExamples:\n{each.examples}'
-        made.command(epilog=epilog)(_in_one_line(each))
-    return made
+        built.command(epilog=epilog)(_exiting(each))
+    return built
 
 
 def _no_command(
     ctx: typer.Context,
-    version: Annotated[bool, typer.Option('--version', help='Print it.')] = False,
+    version: Annotated[
+        bool, typer.Option('--version', help='Print the version.')
+    ] = False,
 ) -> None:
     r"""Recommend by intents: from two tables to a running service."""
     if version:

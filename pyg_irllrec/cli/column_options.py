@@ -1,4 +1,4 @@
-r"""The options that name files and columns of tables: one name, one meaning."""
+r"""The options for tables and their columns. ``prepare`` and ``update`` share them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,27 @@ def _separator(text: str) -> str:
 
 UserColumn = Annotated[
     Optional[str],
-    Option('--user', metavar='COLUMN', help='Ids of users, numbers or texts.'),
+    Option('--user', metavar='COLUMN', help='Column of user ids, numbers or strings.'),
 ]
 ItemColumn = Annotated[
-    Optional[str], Option('--item', metavar='COLUMN', help='Ids of items, likewise.')
+    Optional[str],
+    Option('--item', metavar='COLUMN', help='Column of item ids, numbers or strings.'),
 ]
 Items = Annotated[
     Optional[Path],
-    Option('--items', metavar='FILE', help='Texts and titles of items.'),
+    Option(
+        '--items',
+        metavar='FILE',
+        help='Table of item texts and titles, in any format of --interactions.',
+    ),
 ]
 ItemsId = Annotated[
     Optional[str],
     Option(
         '--items-id',
         metavar='COLUMN',
-        show_default='as --item',
-        help='Ids of items in --items.',
+        show_default='same name as --item',
+        help='Column of item ids in the file --items.',
     ),
 ]
 ItemText = Annotated[
@@ -40,7 +45,7 @@ ItemText = Annotated[
     Option(
         '--item-text',
         metavar='COLUMN',
-        help='Joined to the text of an item; once for each column.',
+        help='Column with the text of an item. Repeat to join several columns.',
     ),
 ]
 Title = Annotated[
@@ -48,12 +53,18 @@ Title = Annotated[
     Option(
         '--title',
         metavar='COLUMN',
-        show_default='the first of --item-text',
-        help='What people are shown.',
+        show_default='first --item-text',
+        help='Column with the title of an item, for display.',
     ),
 ]
 Separator = Annotated[
     str,
-    Option('--sep', callback=_separator, help=r'The separator of CSV files, or \t.'),
+    Option(
+        '--sep',
+        callback=_separator,
+        help=r'Separator of CSV files: one character, or \t for a tab.',
+    ),
 ]
-Encoding = Annotated[str, Option('--encoding', help='Of CSV files and JSON lines.')]
+Encoding = Annotated[
+    str, Option('--encoding', help='Encoding of CSV and JSON Lines files.')
+]

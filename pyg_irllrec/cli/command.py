@@ -5,15 +5,16 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    r"""A command, as the command line registers it."""
+    r"""A command of the command line."""
 
     function: Callable[..., None]
-    """What it does. Its name, arguments and docstring are the command's name, options
-    and help."""
+    """The work of the command. Its name, arguments and docstring become the name,
+    options and help of the command."""
     examples: str
-    """Calls that the help shows, as they are typed."""
+    """Example calls for ``--help``, one per line."""
     options: Mapping[str, str] = {}
-    """What options are called in errors and notes of the package. A name in quotes is
-    an argument, and is replaced where a sentence is about it."""
+    """Text in the package's errors and notes, and the option that replaces it. An
+    argument in quotes, such as ``"'k'"``, is replaced only where a sentence is about
+    it."""
     hint: str = ''
-    """How to continue after an interruption, or where a file could not be written."""
+    """How to continue after an interruption or a failed write."""

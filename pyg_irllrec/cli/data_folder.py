@@ -17,9 +17,9 @@ _FORMAT = {'format': 'pyg_irllrec data', 'version': 1}
 
 
 class DataFolder:
-    r"""The folder that ``pyg-irllrec prepare`` writes: interactions and texts, read
-    once (:obj:`processed/`), how they are split (:obj:`options.json`), and what a
-    language model wrote (:obj:`intents.jsonl`, :obj:`profiles.jsonl`).
+    r"""The folder that ``pyg-irllrec prepare`` writes: the interactions and texts
+    (:obj:`processed/`) and the options of their split (:obj:`options.json`).
+    ``pyg-irllrec intents`` adds :obj:`intents.jsonl` and :obj:`profiles.jsonl`.
 
     Args:
         path (pathlib.Path): The folder.
@@ -31,50 +31,52 @@ class DataFolder:
         self.intents = path / 'intents.jsonl'
         self.profiles = path / 'profiles.jsonl'
 
-    def check_other(self, out: Path) -> None:
-        r"""Raise :class:`ValueError` if results are to be written into the data."""
+    def check_differs_from(self, out: Path) -> None:
+        r"""Raise a :class:`ValueError` if results would be written into this folder."""
         if out.resolve() == self.path.resolve():
             raise ValueError(
-                f'--out must be another folder than DATA, got {out} for both'
+                f'--out and DATA must be different folders, got {out} for both'
             )
 
-    def check_own(self) -> None:
-        r"""Raise :class:`ValueError` if the folder is that of a bundle, a run or a
-        search."""
+    def check_replaceable(self) -> None:
+        r"""Raise a :class:`ValueError` if the folder contains a bundle, a run or a
+        search, which ``prepare`` must not overwrite."""
         for name in ('bundle.json', 'bundle', 'config.json', 'study.json'):
             if (self.path / name).exists():
                 raise ValueError(
-                    f'--out must be a folder of data or a new one, got {self.path}, '
-                    f'which holds {name}: choose another'
+                    f'--out must be a new folder, or one that prepare wrote, got '
+                    f'{self.path}, which contains {name}: choose another folder'
                 )
 
     def open(self) -> InteractionDataset:
-        r"""The interactions and texts.
+        r"""Open the interactions and texts.
 
         Raises:
-            FileNotFoundError: If there are none.
-            ValueError: If they are damaged.
+            FileNotFoundError: If ``prepare`` has not written the folder, or not
+                finished.
+            ValueError: If a file is damaged.
         """
-        self.read_options()  # They are written last.
+        self.read_options()  # Written last: without it, prepare has not finished.
         return InteractionDataset(self.path)
 
     def read_options(self) -> SplitOptions:
-        r"""How the interactions are split.
+        r"""Read the options of the split.
 
         Raises:
-            FileNotFoundError: If the folder was not prepared to its end.
-            ValueError: If they are damaged.
+            FileNotFoundError: If ``prepare`` has not written the folder, or not
+                finished.
+            ValueError: If the file is damaged.
         """
         if not self.options_path.is_file():
             raise FileNotFoundError(
-                f'{self.path} must be a folder of pyg-irllrec prepare, got none (no '
-                f'{self.options_path.name})'
+                f'{self.path} must be a folder that pyg-irllrec prepare wrote, but it '
+                f'has no {self.options_path.name}'
             )
         try:
             found = parse_json_object(self.options_path.read_bytes())
-            known = {name: found.pop(name, None) for name in _FORMAT}
-            if known != _FORMAT:
-                raise ValueError(f'it must be of {_FORMAT}, got {known}')
+            version = {name: found.pop(name, None) for name in _FORMAT}
+            if version != _FORMAT:
+                raise ValueError(f'it must have {_FORMAT}, got {version}')
             return SplitOptions(**found)
         except (ValueError, ValidationError) as error:
             reason = ' '.join(str(error).split())[:200]
@@ -83,29 +85,28 @@ class DataFolder:
             ) from None
 
     def write_options(self, options: SplitOptions) -> None:
-        r"""Write how the interactions are split."""
+        r"""Write the options of the split."""
         with atomic_write(self.options_path) as file:
             json.dump({**_FORMAT, **options.model_dump()}, file, indent=2)
             file.write('\n')
 
     def digest(self, intents: bool, profiles: bool) -> str:
-        r"""A hash of the data, of how they are split, and of what a language model
-        wrote of them.
+        r"""Return a hash of the data, the options of the split and the written texts.
 
         Args:
-            intents (bool): Whether intents count, where there are any.
-            profiles (bool): Likewise.
+            intents (bool): Whether to include the intents, if there are any.
+            profiles (bool): Whether to include the profiles, if there are any.
         """
-        known = [self.open().manifest['files'], self.read_options().model_dump()]
-        digest = hashlib.sha256(json.dumps(known).encode())
-        for path, counts in ((self.intents, intents), (self.profiles, profiles)):
-            if counts and path.is_file():
+        hashed = [self.open().manifest['files'], self.read_options().model_dump()]
+        digest = hashlib.sha256(json.dumps(hashed).encode())
+        for path, is_read in ((self.intents, intents), (self.profiles, profiles)):
+            if is_read and path.is_file():
                 digest.update(path.name.encode() + path.read_bytes())
         return digest.hexdigest()
 
     def split(self) -> HeteroData:
-        r"""The interactions that count, some of them held out."""
+        r"""Read the data, filter the interactions and split them."""
         options = self.read_options()
-        steps = [*options.keep(), options.hold_out()]
+        steps = [*options.filters(), options.hold_out()]
         graph: HeteroData = Compose(steps)(self.open()[0])
         return graph

@@ -1,4 +1,4 @@
-r"""Columns that are found by their names, where they are not given."""
+r"""Find the columns of a table by their headers."""
 
 from __future__ import annotations
 
@@ -31,36 +31,37 @@ NAMES: dict[str, tuple[str, ...]] = {
         *('genres', 'category', 'categories', 'tags', 'brand', 'author', 'authors'),
     ),
 }
-"""What columns are called, in small letters without blanks and signs."""
+"""The known headers of each kind of column, in lower case, without spaces and
+punctuation."""
 
 
-def find_column(what: str, columns: Sequence[str], where: str) -> Optional[str]:
-    r"""The column of a table that is called as such columns are.
+def find_column(kind: str, columns: Sequence[str], table: str) -> Optional[str]:
+    r"""Find the one column of a kind.
 
     Args:
-        what (str): A key of :obj:`NAMES`.
-        columns (sequence of str): The names of all columns.
-        where (str): The table, for the error.
+        kind (str): A key of :obj:`NAMES`.
+        columns (sequence of str): The headers of the table.
+        table (str): The name of the table, for the error.
 
     Returns:
-        Its name; :obj:`None` where there is none.
+        The header, or :obj:`None` if no column matches.
 
     Raises:
-        ValueError: If there are several.
+        ValueError: If several columns match.
     """
-    found = find_all(what, columns)
+    found = find_all(kind, columns)
     if len(found) > 1:
         raise ValueError(
-            f'--{what} must be given: of the columns of {where} it may be any of '
+            f'--{kind} must be given, because several columns of {table} match: '
             + ', '.join(map(repr, found))
         )
     return found[0] if found else None
 
 
-def find_all(what: str, columns: Sequence[str]) -> list[str]:
-    r"""All columns of a table that are called as such columns are, in their order."""
-    return [name for name in columns if _plain(name) in NAMES[what]]
+def find_all(kind: str, columns: Sequence[str]) -> list[str]:
+    r"""Find all columns of a kind, in table order."""
+    return [name for name in columns if _normalize(name) in NAMES[kind]]
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return ''.join(filter(str.isalnum, name.casefold()))

@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    r"""The command ``pyg-irllrec``: runs one of its commands and exits, with code 2
-    where its input is wrong, and 130 where it was interrupted.
+    r"""Run one command of ``pyg-irllrec`` and exit: with code 2 if the input is wrong,
+    and 130 after an interruption.
 
     Args:
-        argv (sequence of str, optional): What is typed after its name.
-            (default: :obj:`None`, the arguments of the process)
+        argv (sequence of str, optional): The arguments after the name
+            ``pyg-irllrec``. (default: :obj:`None`, those of the process)
     """
     with _exit_at_once():
         app = _import_app(sys.argv[1:] if argv is None else argv)
-    # When all is done, Ctrl-C changes the exit code no longer.
+    # Once the command is done, Ctrl-C no longer changes the exit code.
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     app(argv, prog_name='pyg-irllrec')
 
 
 @contextmanager
 def _exit_at_once() -> Iterator[None]:
-    r"""End the process on Ctrl-C. Importing torch takes seconds, and numpy makes
-    something else of a :class:`KeyboardInterrupt` there."""
-    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not usual or threading.current_thread() is not threading.main_thread():
+    r"""End the process at once on Ctrl-C. Importing torch takes seconds, and numpy
+    turns a :class:`KeyboardInterrupt` during its import into another error."""
+    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not is_default or threading.current_thread() is not threading.main_thread():
         yield
         return
     signal.signal(signal.SIGINT, _stop)
@@ -54,7 +54,10 @@ def _import_app(words: Sequence[str]) -> Typer:
 
         for module in ('typer', 'pydantic', 'yaml'):
             import_optional(module, 'pyg-irllrec', 'cli')
-    except (ImportError, OSError) as error:  # OSError: torch cannot be loaded.
+    except (
+        ImportError,
+        OSError,
+    ) as error:  # OSError: a library of torch cannot be loaded.
         if list(words[:1]) == ['doctor']:
             from pyg_irllrec import doctor
 

@@ -7,15 +7,15 @@ from pyg_irllrec.typing import TextEncoder
 
 
 def make_encoder(name: str, progress: bool) -> TextEncoder:
-    r"""The encoder of texts by the name that ``--encoder`` has for it.
+    r"""Build the text encoder that ``--encoder`` names.
 
     Args:
-        name (str): :obj:`"tfidf"`, :obj:`"sentence:MODEL"`, or :obj:`"openai:MODEL"`,
-            at another endpoint :obj:`"openai:MODEL@URL"`.
+        name (str): :obj:`"tfidf"`, :obj:`"sentence:MODEL"`, :obj:`"openai:MODEL"`, or
+            :obj:`"openai:MODEL@URL"` for another endpoint.
         progress (bool): Whether to show progress bars.
 
     Raises:
-        ValueError: If the name is none of these.
+        ValueError: If the name has none of these forms.
         ImportError: If the encoder needs an extra that is not installed.
     """
     kind, _, model = name.partition(':')
@@ -29,12 +29,13 @@ def make_encoder(name: str, progress: bool) -> TextEncoder:
             return OpenAIEncoder(model, url, progress=progress)
         return OpenAIEncoder(model, progress=progress)
     raise ValueError(
-        f"--encoder must be 'tfidf', 'sentence:MODEL' or 'openai:MODEL', got {name!r}"
+        "--encoder must be 'tfidf', 'sentence:MODEL', 'openai:MODEL' or "
+        f"'openai:MODEL@URL', got {name!r}"
     )
 
 
 def cached(encoder: TextEncoder, folder: Path, progress: bool) -> TextEncoder:
-    r"""The encoder with a cache in a folder, where its vectors cost time or money."""
+    r"""Cache the vectors of an encoder in a folder, unless they are cheap (TF-IDF)."""
     if isinstance(encoder, TfidfEncoder):
         return encoder
     return CachedEncoder(encoder, folder / 'vectors.sqlite', progress=progress)

@@ -20,26 +20,27 @@ def make_graph(
     profiles: bool = True,
     unsplit: bool = False,
 ) -> HeteroData:
-    r"""The graph to train on, with the vectors of profiles and intents, all in one
-    space.
+    r"""Build the graph to train on, with the vectors of profiles and intents from one
+    encoder.
 
     Args:
         folder (DataFolder): The data.
-        encoder (callable): What turns texts into vectors. A
-            :class:`~pyg_irllrec.text.TfidfEncoder` is fitted on all of them.
-        intents (bool): Whether extracted intents are read, where there are any.
+        encoder (callable): The text encoder. A
+            :class:`~pyg_irllrec.text.TfidfEncoder` is fitted on all texts.
+        intents (bool): Whether to read extracted intents, if there are any.
             (default: :obj:`True`)
-        profiles (bool): Whether extracted profiles take the place of those that are
-            joined from texts, likewise. (default: :obj:`True`)
-        unsplit (bool): Whether all interactions are trained on, none held out.
+        profiles (bool): Whether to read extracted profiles, if there are any, instead
+            of joining the texts of items. (default: :obj:`True`)
+        unsplit (bool): Whether to train on all interactions, with none held out.
             (default: :obj:`False`)
 
     Raises:
-        ValueError: If intents or profiles were extracted from other data.
+        ValueError: If intents or profiles were extracted from other data, or from
+            another split.
     """
     options = folder.read_options()
-    kept = Compose(options.keep())(folder.open()[0])
-    # Intents and profiles are compared with what they were extracted from.
+    kept = Compose(options.filters())(folder.open()[0])
+    # AddIntents and AddProfiles check that the texts come from this split.
     split = options.hold_out()(kept)
     written: list[str] = []
     if intents and folder.intents.is_file():
@@ -53,7 +54,7 @@ def make_graph(
         for side in SIDES:
             graph[side][name] = split[side][name]
     if 'text' in graph['item'] and 'profile_text' not in graph['item']:
-        # Of the graph that is trained on: no profile may contain a held-out item.
+        # From training interactions only: no profile may contain a held-out item.
         graph = ProfileTexts(unsplit=unsplit)(graph)
     return _encode(graph, encoder)
 

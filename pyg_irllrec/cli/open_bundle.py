@@ -6,15 +6,15 @@ from pyg_irllrec.serving import Bundle, load
 
 
 def open_bundle(path: Path, device: str = 'cpu') -> Bundle:
-    r"""Read a bundle, from its own folder or from the run that it lies in.
+    r"""Read a bundle from its folder, or from the folder of its run.
 
     Args:
         path (pathlib.Path): The folder.
-        device (str): Where its model goes; :obj:`"auto"` is the CPU: one query is too
-            small for more. (default: :obj:`"cpu"`)
+        device (str): The device of the model. :obj:`"auto"` is the CPU, because a
+            single query is too small for a GPU to help. (default: :obj:`"cpu"`)
 
     Raises:
         FileNotFoundError: If there is no bundle.
-        ValueError: If it is damaged or of another version.
+        ValueError: If the bundle is damaged or has an unsupported version.
     """
     return load(path, 'cpu' if device == 'auto' else device)

@@ -1,4 +1,4 @@
-r"""The options that several commands have: one name, one meaning."""
+r"""The options that several commands share."""
 
 from __future__ import annotations
 
@@ -18,28 +18,38 @@ def _set_threads(threads: Optional[int]) -> Optional[int]:
 
 
 def parse_out(text: str) -> Path:
-    r"""The path of ``--out``. That of no letters would be the working folder: most
-    often a variable of the shell that is not set."""
+    r"""Parse the path of ``--out``. An empty string is rejected: it would be the
+    working folder, and usually comes from an unset shell variable."""
     if not text.strip():
-        raise BadParameter(f'name a file or a folder, got {text!r}')
+        raise BadParameter(f'must be the path of a file or folder, got {text!r}')
     return Path(text)
 
 
 DataArgument = Annotated[
-    Path, Argument(metavar='DATA', help='A folder of pyg-irllrec prepare.')
+    Path, Argument(metavar='DATA', help='Folder that pyg-irllrec prepare wrote.')
 ]
 BundleArgument = Annotated[
     Path,
-    Argument(metavar='BUNDLE', help='A bundle, or the run that it lies in.'),
+    Argument(
+        metavar='BUNDLE', help='Folder of a bundle, or of a run that contains one.'
+    ),
 ]
-K = Annotated[int, Option('--k', min=1, help='Items per user.')]
-Json = Annotated[bool, Option('--json', help='Print one JSON object.')]
-Quiet = Annotated[bool, Option('--quiet', '-q', help='Print results only.')]
-Seed = Annotated[int, Option('--seed', help='Of all that is drawn at random.')]
-Device = Annotated[str, Option('--device', help='auto, cpu, cuda or cuda:N.')]
+K = Annotated[int, Option('--k', min=1, help='Length of each ranking.')]
+Json = Annotated[bool, Option('--json', help='Print the result as one JSON object.')]
+Quiet = Annotated[
+    bool,
+    Option('--quiet', '-q', help='Print only the result: no notes, no progress bars.'),
+]
+Seed = Annotated[int, Option('--seed', help='Seed of all random draws.')]
+Device = Annotated[
+    str, Option('--device', help='Device to compute on: auto, cpu, cuda or cuda:N.')
+]
 Index = Annotated[
     Literal['exact', 'faiss'],
-    Option('--index', help='faiss: an approximation for many items and users.'),
+    Option(
+        '--index',
+        help='Search: exact, or approximate with faiss, for many items and users.',
+    ),
 ]
 Threads = Annotated[
     Optional[int],
@@ -48,7 +58,7 @@ Threads = Annotated[
         min=1,
         callback=_set_threads,
         show_default='all cores',
-        help='Threads of torch.',
+        help='Number of CPU threads.',
     ),
 ]
 Config = Annotated[
@@ -58,6 +68,6 @@ Config = Annotated[
         metavar='FILE',
         is_eager=True,
         callback=use_config,
-        help='YAML or JSON with options by their names; those that are typed win.',
+        help='YAML or JSON file with options by name. The command line overrides it.',
     ),
 ]

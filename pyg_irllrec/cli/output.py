@@ -9,23 +9,23 @@ from pyg_irllrec.utils.printable import printable
 
 
 class Output:
-    r"""What a command prints: its result on the standard output, as lines for people or
-    as one JSON object, and notes on its way.
+    r"""The output of a command: its result as lines of text or as one JSON object, and
+    notes about its progress.
 
     Args:
-        as_json (bool): Whether the result is printed as JSON. Notes then go to the
-            standard error, so that nothing else is on the standard output.
-        quiet (bool): Whether notes are left out.
+        as_json (bool): Whether to print the result as JSON. Notes then go to standard
+            error, so that standard output is valid JSON.
+        quiet (bool): Whether to omit notes and progress bars.
     """
 
     def __init__(self, as_json: bool, quiet: bool) -> None:
         self.as_json = as_json
         self.quiet = quiet
         self.progress = not quiet and sys.stderr.isatty()
-        """Whether progress bars are drawn, on the standard error."""
+        """Whether to draw progress bars, on standard error."""
 
     def note(self, text: str) -> None:
-        r"""Print a line on what is being done."""
+        r"""Print a note, unless quiet."""
         if not self.quiet:
             print(printable(text), file=sys.stderr if self.as_json else sys.stdout)
 
@@ -33,8 +33,8 @@ class Output:
         r"""Print the result.
 
         Args:
-            value (dict): It, as JSON has it.
-            lines (iterable of str): It, for people.
+            value (dict): The result, for JSON.
+            lines (iterable of str): The same result as text.
         """
         if self.as_json:
             print(json.dumps(dict(value), indent=2, allow_nan=False, default=str))

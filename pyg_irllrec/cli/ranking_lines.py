@@ -1,4 +1,4 @@
-r"""Rankings as lines of a terminal."""
+r"""Rankings as text."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Ranking = Sequence[RankedItem | SimilarUser]
 
 
 def ranking_lines(ranking: Ranking) -> list[str]:
-    r"""A table of ranks, ids, titles and scores. Titles that are the ids are left
-    out."""
+    r"""Return a table of ranks, ids, titles and scores, without the column of titles if
+    all titles equal the ids."""
     if not ranking:
-        return ['nothing is left']
+        return ['no results']
     rows = [
         [rank, str(id), title, score]
         for rank, (id, title, score) in enumerate(ranking, start=1)

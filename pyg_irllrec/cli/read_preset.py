@@ -11,13 +11,14 @@ _TUNED = 'tuned.json'
 
 
 def write_tuned(out: Path, backbone: str, alignment: str) -> None:
-    r"""Write beside a preset what it was tuned with."""
+    r"""Record the backbone and the alignment of a search next to its preset."""
     with atomic_write(out / _TUNED) as file:
         json.dump({'backbone': backbone, 'alignment': alignment}, file)
 
 
 def check_tuned(path: Path, backbone: str, alignment: str) -> None:
-    r"""Raise :class:`ValueError` if a preset was tuned with something else."""
+    r"""Raise a :class:`ValueError` if a preset was tuned with another backbone or
+    alignment."""
     tuned = path.with_name(_TUNED)
     if not tuned.is_file():
         return
@@ -25,40 +26,41 @@ def check_tuned(path: Path, backbone: str, alignment: str) -> None:
     for name, value in (('backbone', backbone), ('alignment', alignment)):
         if found.get(name) != value:
             raise ValueError(
-                f'--preset {path} was tuned with --{name} {found.get(name)}: give the '
-                f'same, got {value}'
+                f'--preset {path} was tuned with --{name} {found.get(name)}, got '
+                f'{value}: use the same --{name}'
             )
 
 
-def read_preset(path: Path, usual: Preset) -> Preset:
-    r"""Hyper-parameters from a file that ``pyg-irllrec tune`` has written.
+def read_preset(path: Path, default: Preset) -> Preset:
+    r"""Read hyper-parameters from a file that ``pyg-irllrec tune`` wrote.
 
     Args:
         path (pathlib.Path): The file.
-        usual (dict): The hyper-parameters that are taken without it: it holds the same
-            parts, and for loops the same arguments. Those of a model are checked when
+        default (dict): The hyper-parameters without the file. They are used for parts
+            that the file lacks, and define the allowed parts and the allowed arguments
+            of :obj:`"data"` and :obj:`"fit"`. The arguments of a model are checked when
             the model is built.
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it holds something else.
+        ValueError: If the file contains anything else.
     """
     try:
         found = parse_json_object(path.read_bytes())
     except OSError as error:
         raise OSError(f'--preset {path} cannot be read: {error.strerror}') from None
     except ValueError as error:
-        raise ValueError(f'--preset {path} must hold JSON: {error}') from None
+        raise ValueError(f'--preset {path} must be JSON: {error}') from None
     for part, arguments in found.items():
-        if part not in usual or not isinstance(arguments, dict):
+        if part not in default or not isinstance(arguments, dict):
             raise ValueError(
-                f'--preset {path} must hold arguments by the parts {", ".join(usual)}, '
-                f'as pyg-irllrec tune writes them, got {part!r}'
+                f'--preset {path} must map {", ".join(default)} to arguments, as '
+                f'pyg-irllrec tune writes them, got {part!r}'
             )
-        unknown = sorted(set(arguments) - set(usual[part]))
+        unknown = sorted(set(arguments) - set(default[part]))
         if part in ('data', 'fit') and unknown:
             raise ValueError(
-                f'--preset {path} must hold for {part!r} some of '
-                f'{", ".join(usual[part])}, got {unknown[0]!r}'
+                f'--preset {path} must have arguments of {part!r} among '
+                f'{", ".join(default[part])}, got {unknown[0]!r}'
             )
-    return {part: found.get(part, usual[part]) for part in usual}
+    return {part: found.get(part, default[part]) for part in default}

@@ -17,44 +17,45 @@ def run_command(
     hint: str = '',
     options: Optional[Mapping[str, str]] = None,
 ) -> int:
-    r"""Run the work of a command and print what is wrong with its input in one line,
-    without a traceback.
+    r"""Run the work of a command. Print wrong input as one line, without a traceback,
+    and warnings as notes.
 
     Args:
         work (callable): The work.
-        hint (str): How to continue after an interruption, or where a file could not be
-            written. (default: :obj:`""`)
-        options (dict, optional): Options by what errors and notes call them.
+        hint (str): How to continue after an interruption or a failed write.
+            (default: :obj:`""`)
+        options (dict, optional): Text in errors and notes, and the option that replaces
+            it, see :class:`~pyg_irllrec.cli.command.Command`.
             (default: :obj:`None`)
 
     Returns:
-        The exit status: 0, 2 for bad input, 130 after an interruption, and 141 where
-        nobody reads on, as in :obj:`| head`.
+        The exit code: 0 for success, 2 for wrong input, 130 after an interruption, and
+        141 after a closed pipe, such as :obj:`| head`.
     """
     options = options or {}
 
     def print_note(message: Warning | str, *_: Any, **__: Any) -> None:
-        # Without the line of code that raised it.
-        print(f'note: {printable(_as_typed(message, options))}', file=sys.stderr)
+        # Without the file and line of the code that warned.
+        print(f'note: {printable(_name_options(message, options))}', file=sys.stderr)
 
     if isinstance(sys.stdout, TextIOWrapper):
-        # Where the terminal lacks a letter of a title, it is shown by its number.
+        # Escape characters that the encoding of the terminal lacks.
         sys.stdout.reconfigure(errors='backslashreplace')
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='Sparse ')  # Torch's, beta state.
+        warnings.filterwarnings('ignore', message='Sparse ')  # Torch: beta state.
         show, warnings.showwarning = warnings.showwarning, print_note
         try:
             work()
-            if sys.stdout is not None:  # It is where a caller has closed it.
+            if sys.stdout is not None:  # None if the caller closed it.
                 sys.stdout.flush()
         except BrokenPipeError:
-            # Python would write the rest at its end, and fail again.
+            # On exit, Python flushes the rest, which would fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
         except (ValueError, OSError, ImportError) as error:
-            more = f': {hint}' if hint and isinstance(error, WriteError) else ''
-            shown = printable(_as_typed(error, options))
-            print(f'error: {shown}{more}', file=sys.stderr)
+            advice = f': {hint}' if hint and isinstance(error, WriteError) else ''
+            shown = printable(_name_options(error, options))
+            print(f'error: {shown}{advice}', file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             print(f'stopped: {hint}' if hint else 'stopped', file=sys.stderr)
@@ -64,11 +65,12 @@ def run_command(
     return 0
 
 
-def _as_typed(message: object, options: Mapping[str, str]) -> str:
-    r"""An error or a note that names options instead of arguments. Names in quotes
-    elsewhere in a sentence may be values of the user."""
+def _name_options(message: object, options: Mapping[str, str]) -> str:
+    r"""Replace the names of arguments by options. An argument in quotes is replaced
+    only where a sentence is about it, because other words in quotes may be user
+    input."""
     text = str(message)
     for name, option in options.items():
-        about = r'(^|(?<=\band )|(?<=\bon )|(?<=\bpass ))' if name[0] == "'" else ''
-        text = re.sub(about + re.escape(name), option, text)
+        context = r'(^|(?<=\band )|(?<=\bon )|(?<=\bpass ))' if name[0] == "'" else ''
+        text = re.sub(context + re.escape(name), option, text)
     return text

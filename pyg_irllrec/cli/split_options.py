@@ -9,9 +9,13 @@ from pyg_irllrec.transforms import BinarizeRatings, KCore, SplitInteractions
 
 SplitName = Literal['random', 'time', 'leave_one_out']
 
+WITHOUT_COLD_ADVICE = {" (pass cold='drop' to drop them)": ''}
+"""Options of a :class:`~pyg_irllrec.cli.command.Command` that remove the advice of
+:class:`~pyg_irllrec.transforms.SplitInteractions`, for which there is no option."""
+
 
 class SplitOptions(BaseModel):
-    r"""What becomes of interactions: which of them count, and which are held out."""
+    r"""The options for filtering and splitting interactions."""
 
     model_config = ConfigDict(extra='forbid', frozen=True, strict=True)
 
@@ -22,16 +26,16 @@ class SplitOptions(BaseModel):
     test: float = 0.2
     seed: int = 0
 
-    def keep(self) -> list[BaseTransform]:
-        r"""The transforms that leave what counts."""
+    def filters(self) -> list[BaseTransform]:
+        r"""Return the transforms that filter the interactions."""
         steps: list[BaseTransform] = []
         if self.min_rating is not None:
             steps.append(BinarizeRatings(self.min_rating))
-        # At least 1: nobody is left without interactions.
+        # With k = 1, this removes users and items without interactions.
         return [*steps, KCore(self.k_core)]
 
     def hold_out(self) -> SplitInteractions:
-        r"""The transform that holds out a part."""
+        r"""Return the transform that splits the interactions."""
         return SplitInteractions(
             self.split, val=self.val, test=self.test, seed=self.seed
         )

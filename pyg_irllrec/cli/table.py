@@ -7,12 +7,12 @@ from pyg_irllrec.utils.printable import printable
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    r"""Aligned lines for a terminal: numbers to the right, all else to the left.
+    r"""Lay out a table in aligned lines: numbers to the right, text to the left.
 
     Args:
         header (sequence of str): The names of the columns.
-        rows (iterable): A value per column; floats are shown with four digits after
-            the point, and :obj:`None` as nothing.
+        rows (iterable): Rows with a value per column. Floats are printed with four
+            decimals, and :obj:`None` as a blank.
 
     Returns:
         The header and one line per row.
@@ -39,7 +39,8 @@ def _pad(text: str, width: int, right: bool) -> str:
 
 
 def _width(text: str) -> int:
-    r"""The columns that a text takes: two for Chinese, none for a combining mark."""
+    r"""The width of a text in terminal columns: two for a wide (for example Chinese)
+    character, none for a combining mark."""
     return sum(
         2 if unicodedata.east_asian_width(each) in 'WF' else 1
         for each in text

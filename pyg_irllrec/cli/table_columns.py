@@ -10,7 +10,7 @@ from pyg_irllrec.utils.optional import import_optional
 
 
 class TableColumns(NamedTuple):
-    r"""The columns that are read of interactions and of items."""
+    r"""The columns to read from the tables of interactions and items."""
 
     user: Optional[str] = None
     item: Optional[str] = None
@@ -21,15 +21,15 @@ class TableColumns(NamedTuple):
     title: Optional[str] = None
 
     def arguments(self) -> dict[str, Any]:
-        r"""They by the names that :class:`~pyg_irllrec.datasets.InteractionDataset`
-        has for them."""
+        r"""Return the columns as arguments of
+        :class:`~pyg_irllrec.datasets.InteractionDataset`."""
         found = self._asdict()
         found['item_id'] = found.pop('items_id')
         found['item_title'] = found.pop('title')
         return found
 
     def shown(self) -> Iterator[tuple[str, str]]:
-        r"""They by the names of options, for people."""
+        r"""Yield the name of each option and its columns, for printing."""
         for name, value in self._asdict().items():
             if value:
                 words = ', '.join(value) if isinstance(value, list) else value
@@ -45,18 +45,18 @@ def find_table_columns(
     needs_rating: bool,
     needs_time: bool,
 ) -> TableColumns:
-    r"""The columns that are given, and those that are found by their names.
+    r"""Complete the columns that the user named with those found by their headers.
 
     Args:
-        interactions (pathlib.Path): The file of interactions.
-        items (pathlib.Path, optional): The file of items.
-        form (dict): :obj:`sep` and :obj:`encoding`.
-        given (TableColumns): Those that are given.
-        needs_rating (bool): Whether ratings are read.
-        needs_time (bool): Whether times are read, where there are any.
+        interactions (pathlib.Path): The table of interactions.
+        items (pathlib.Path, optional): The table of items.
+        form (dict): :obj:`sep` and :obj:`encoding` of the tables.
+        given (TableColumns): The columns that the user named.
+        needs_rating (bool): Whether a column of ratings is required.
+        needs_time (bool): Whether to look for a column of times.
 
     Raises:
-        ValueError: If a column is not to be found, or may be one of several.
+        ValueError: If no column matches, or several do.
     """
     import_optional('pyarrow', 'pyg-irllrec prepare', 'data')
     where = str(interactions)
@@ -80,16 +80,16 @@ def find_table_columns(
 def find_item_columns(
     items: Path, form: Mapping[str, str], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    r"""The columns of items, by the names that :class:`TableColumns` has for them:
-    those that are given, and those that are found by their names.
+    r"""Complete the columns of the table of items, by the field names of
+    :class:`TableColumns`, as :func:`find_table_columns` does.
 
     Raises:
-        ValueError: If a column is not to be found, or may be one of several.
+        ValueError: If no column matches, or several do.
     """
     names, where = open_table(items, **form).columns(), str(items)
     key = given['items_id']
     if key is None and given['item'] not in names:
-        # In a table of items, 'id' is theirs.
+        # In a table of items, 'id' is the id of the item.
         key = find_column('item', names, where) or find_column('id', names, where)
         if key is None:
             raise ValueError(
@@ -120,4 +120,4 @@ def _check_no_items(given: TableColumns) -> None:
 
 def _advice(names: list[str]) -> str:
     joined = [sep for sep in ('\t', ';', '|') if len(names) == 1 and sep in names[0]]
-    return f': give --sep {joined[0]!r}' if joined else ''
+    return f'; pass --sep {joined[0]!r}' if joined else ''

@@ -1,5 +1,5 @@
-r"""A command that ``torchrun`` starts in several processes at once. The first process
-prepares the run, as it does when it starts the others itself; they wait for it."""
+r"""Support for commands that ``torchrun`` starts in several processes at once. The
+first process prepares the run, and the others wait for it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from datetime import timedelta
 from typing import Any
 
 _READY = 'pyg_irllrec/run_is_ready'
-# Encoding texts may take hours. torchrun ends the others when the first one fails.
+# Encoding texts may take hours. If the first process fails, torchrun ends the others.
 _TIMEOUT = timedelta(days=7)
 
 
 def check_torchrun(devices: int) -> None:
-    r"""Raise a :class:`ValueError` unless ``torchrun``, if it is used, has started one
-    process per device."""
+    r"""Raise a :class:`ValueError` if ``torchrun`` started another number of processes
+    than there are devices."""
     if not _is_used():
         return
     started = int(os.environ['WORLD_SIZE'])
     if started != devices:
         raise ValueError(
-            f'--devices must be {started}, the number of processes that torchrun has '
+            f'--devices must be {started}, the number of processes that torchrun '
             f'started, got {devices}'
         )
 
@@ -32,7 +32,7 @@ def wait_for_first() -> None:
 
 
 def start_others() -> None:
-    r"""Let the other processes go on: the run is ready."""
+    r"""Signal to the other processes that the run is ready."""
     if _is_used():
         _store().set(_READY, '1')
 
@@ -42,7 +42,7 @@ def _is_used() -> bool:
 
 
 def _store() -> Any:
-    # Not every build of torch has it.
+    # Imported here, because some builds of torch lack it.
     from torch.distributed.rendezvous import rendezvous
 
     store, _, _ = next(rendezvous('env://'))

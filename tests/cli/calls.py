@@ -1,4 +1,4 @@
-r"""The command line, in this process."""
+r"""Call the command line in this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyg_irllrec.cli.main import main
 
 
 def call(*words: object) -> int:
-    r"""The exit code of ``pyg-irllrec`` with these words."""
+    r"""Run ``pyg-irllrec`` with these words and return its exit code."""
     with pytest.raises(SystemExit) as stop:
         main([str(word) for word in words])
     return int(stop.value.code or 0)

@@ -9,7 +9,7 @@ from tests.serving.bundles import plain_bundle
 
 @pytest.fixture(scope='session')
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    r"""The folder of a run, with the default model as its bundle."""
+    r"""The folder of a run with a bundle of the default model."""
     folder = tmp_path_factory.mktemp('run')
     plain_bundle().save(folder / 'bundle')
     return folder

@@ -1,4 +1,4 @@
-"""Files of a stranger: tabs, odd names of columns, ratings, string ids."""
+"""Tables such as users have: tabs, unusual headers, ratings, string ids."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def write_table(
 
 
 def isbn(item: int) -> str:
-    """As such ids are, numbers with zeros in front and not always numbers."""
+    """An ISBN: most have leading zeros, and some end in X."""
     return f'01951534{item:02}' if item else '0002005018X'
 
 
 def write_books(folder: Path, num_users: int = 40, num_items: int = 30) -> None:
-    """The files ratings.tsv and books.tsv, and the same as commas have them with
-    names of columns that are found, ratings.csv and books.csv."""
+    """Write ratings.tsv and books.tsv, and the same tables with commas and headers that
+    ``prepare`` finds, ratings.csv and books.csv."""
     data = SyntheticIntents(num_users, num_items, num_intents=4)[0]
     rates = data['user', 'rates', 'item']
     names = {0: 'anna', 1: 'ben'}
@@ -34,7 +34,7 @@ def write_books(folder: Path, num_users: int = 40, num_items: int = 30) -> None:
             k = len(rows)
             row = [4 + k % 2, names.get(user, f'r{user}'), 'web', isbn(item), 1000 + k]
             rows.append(row)
-    # Two that somebody did not like, and somebody who likes nothing.
+    # Two disliked items of known users, and a user who likes nothing.
     rows += [[1, 'anna', 'app', isbn(0), 5], [2, 'ben', 'app', isbn(1), 6]]
     rows += [[1, 'sad', 'app', isbn(2), 7]]
     header = ['stars', 'reader', 'source', 'book', 'read_at']

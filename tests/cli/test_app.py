@@ -20,7 +20,7 @@ NAMES = (
 
 
 def ends(how: Annotated[str, Option()] = '') -> None:
-    r"""End in some way."""
+    r"""End in the given way."""
     errors = {'bug': TypeError('a bug'), 'stop': KeyboardInterrupt(), 'one': Exit(1)}
     if how in errors:
         raise errors[how]
@@ -77,7 +77,7 @@ def test_help(capsys):
     assert capsys.readouterr().out == f'pyg-irllrec {__version__}\n'
 
 
-def test_every_command_takes_a_configuration():
+def test_every_command_accepts_a_config_file():
     for command in COMMANDS:
         names = typing.get_type_hints(command.function)
         assert 'config' in names, command.function
@@ -91,6 +91,6 @@ def test_without_the_extra(module, monkeypatch, capsys):
     assert "pip install 'pyg_irllrec[cli]'" in printed and printed.count('\n') == 1
 
 
-def test_the_application_is_made_of_all_commands():
+def test_the_application_has_all_commands():
     result = CliRunner().invoke(app, ['--help'])
     assert all(f'  {name} ' in result.stdout for name in NAMES)

@@ -6,7 +6,7 @@ from tests.cli.calls import call
 
 
 @pytest.mark.parametrize('command', ['prepare', 'update'])
-def test_a_separator_is_one_character(command, capsys):
+def test_a_separator_must_be_one_character(command, capsys):
     first = ['--out', 'data'] if command == 'prepare' else ['bundle']
     wrong = [command, *first, '--interactions', 'a.csv', '--sep', ';;']
     assert call(*wrong) == 2

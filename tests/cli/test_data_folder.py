@@ -25,14 +25,14 @@ def test_options_are_read_back(tmp_path):
         '{"format": "pyg_irllrec data", "version": 1, "more": 1}',
     ],
 )
-def test_damaged_options(tmp_path, text):
+def test_damaged_options_are_rejected(tmp_path, text):
     folder = DataFolder(tmp_path)
     folder.options_path.write_text(text, 'latin-1')
     with pytest.raises(ValueError, match=r'options\.json is damaged: .*prepare the da'):
         folder.read_options()
 
 
-def test_the_file_names_its_format(tmp_path):
+def test_the_file_contains_its_format_and_version(tmp_path):
     DataFolder(tmp_path).write_options(SplitOptions())
     found = json.loads((tmp_path / 'options.json').read_text())
     assert found['format'] == 'pyg_irllrec data' and found['version'] == 1

@@ -6,7 +6,7 @@ from pyg_irllrec.cli.find_columns import find_all, find_column
 
 
 @pytest.mark.parametrize(
-    ('what', 'columns', 'found'),
+    ('kind', 'columns', 'found'),
     [
         ('user', ['rating', 'userId', 'movieId'], 'userId'),
         ('user', ['User ID', 'item'], 'User ID'),
@@ -15,11 +15,11 @@ from pyg_irllrec.cli.find_columns import find_all, find_column
         ('title', ['Name', 'plot'], 'Name'),
     ],
 )
-def test_columns_are_found_by_their_names(what, columns, found):
-    assert find_column(what, columns, 'x.csv') == found
+def test_columns_are_found_by_their_headers(kind, columns, found):
+    assert find_column(kind, columns, 'x.csv') == found
 
 
-def test_one_of_several_is_not_guessed():
-    with pytest.raises(ValueError, match=r"--item must be given: .* x\.csv .* 'asin',"):
+def test_several_matches_are_an_error():
+    with pytest.raises(ValueError, match=r"--item must be given, .* x\.csv .* 'asin',"):
         find_column('item', ['asin', 'item_id'], 'x.csv')
     assert find_all('text', ['genres', 'id', 'plot']) == ['genres', 'plot']

@@ -15,7 +15,7 @@ from pyg_irllrec.utils import optional
 from tests.cli.calls import call
 
 
-def test_it_exits_with_the_code_of_the_command(capsys):
+def test_exits_with_the_code_of_the_command(capsys):
     assert call('--version') == 0
     assert __version__ in capsys.readouterr().out
     assert call('info', 'nowhere') == 2
@@ -42,7 +42,7 @@ def test_the_doctor_needs_no_extra(capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out)['pyg_irllrec'] == __version__
 
 
-def test_an_interruption_while_it_is_imported(capsys, monkeypatch):
+def test_an_interruption_during_the_import(capsys, monkeypatch):
     monkeypatch.setattr(os, '_exit', sys.exit)
     monkeypatch.setattr(module, '_import_app', lambda words: raise_signal(SIGINT))
     before = getsignal(SIGINT)
@@ -52,14 +52,14 @@ def test_an_interruption_while_it_is_imported(capsys, monkeypatch):
     assert getsignal(SIGINT) is before
 
 
-def test_nothing_heavy_is_imported_before_it_can_be_interrupted():
+def test_torch_is_imported_only_once_ctrl_c_is_handled():
     code = "import sys, pyg_irllrec.cli.main; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, '-c', code], check=True)
 
 
 @pytest.mark.filterwarnings('ignore:.*found in sys.modules:RuntimeWarning')
 @pytest.mark.parametrize('name', ['pyg_irllrec', 'pyg_irllrec.cli.main'])
-def test_it_runs_as_a_module(name, capsys, monkeypatch):
+def test_runs_as_a_module(name, capsys, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['python', '--version'])
     with pytest.raises(SystemExit):
         runpy.run_module(name, run_name='__main__')

@@ -23,6 +23,6 @@ def test_encoders_by_name(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('name', ['', 'bert', 'sentence', 'sentence:', 'openai:'])
-def test_other_names(name):
+def test_other_names_are_rejected(name):
     with pytest.raises(ValueError, match='--encoder must be'):
         make_encoder(name, False)

@@ -6,13 +6,13 @@ import torch
 from tests.cli.calls import call
 
 
-def test_threads_are_those_of_torch(monkeypatch):
-    set_to = []
-    monkeypatch.setattr(torch, 'set_num_threads', set_to.append)
+def test_threads_sets_the_threads_of_torch(monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch, 'set_num_threads', calls.append)
     call('info', 'nowhere')
-    assert set_to == []
+    assert calls == []
     call('recommend', 'nowhere', '--user', 'a', '--threads', 3)
-    assert set_to == [3]
+    assert calls == [3]
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,6 @@ def test_threads_are_those_of_torch(monkeypatch):
         ['update', 'bundle', '--items', 'a.csv'],
     ],
 )
-def test_a_variable_that_is_not_set_is_no_folder(words, capsys):
+def test_an_empty_path_is_rejected(words, capsys):
     assert call(*words, '--out', '') == 2
-    assert "--out': name a file or a folder" in capsys.readouterr().err
+    assert "--out': must be the path of a file or folder" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from pyg_irllrec.cli.output import Output
 
 @pytest.mark.parametrize('as_json', [False, True])
 @pytest.mark.parametrize('quiet', [False, True])
-def test_the_result_alone_is_on_the_standard_output_as_json(as_json, quiet, capsys):
+def test_standard_output_contains_only_the_result_as_json(as_json, quiet, capsys):
     output = Output(as_json, quiet)
     output.note('reading \x1b')
     output.result({'k': 3}, ['k is \x1b3'])
@@ -20,4 +20,4 @@ def test_the_result_alone_is_on_the_standard_output_as_json(as_json, quiet, caps
     else:
         noted = '' if quiet else 'reading \\x1b\n'
         assert printed == (f'{noted}k is \\x1b3\n', '')
-    assert not output.progress  # This is no terminal.
+    assert not output.progress  # Not a terminal.

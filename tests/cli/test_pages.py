@@ -1,4 +1,4 @@
-r"""The commands that the pages and the helps print, as far as their options go."""
+r"""The command lines in the docs and in ``--help`` parse."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize('call', sorted(CALLS))
-def test_every_call_that_is_printed_can_be_typed(call):
+def test_every_printed_call_parses(call):
     _, name, *words = shlex.split(call.rstrip(' &'), comments=True)
     group = typer.main.get_command(app)
     command = group.get_command(None, name)  # type: ignore[arg-type]
@@ -41,6 +41,6 @@ def test_every_call_that_is_printed_can_be_typed(call):
     command.make_context(name, words)
 
 
-def test_every_command_has_a_call():
+def test_every_command_is_shown():
     printed = {call.split()[1] for call in CALLS}
     assert printed >= {command.function.__name__ for command in COMMANDS}

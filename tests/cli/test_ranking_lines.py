@@ -17,4 +17,4 @@ def test_ids_titles_and_scores():
 def test_without_titles():
     ranking = [SimilarUser(7, '7', 0.5)]
     assert ranking_lines(ranking) == ['rank  id   score', '   1  7   0.5000']
-    assert ranking_lines([]) == ['nothing is left']
+    assert ranking_lines([]) == ['no results']

@@ -24,7 +24,7 @@ def demo(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Print what it is called with."""
+    r"""Print the arguments of the call."""
     given = {'data': data, 'text': item_text, 'share': share, 'split': split, 'k': k}
     Output(as_json, quiet).result(given, [])
 
@@ -39,7 +39,7 @@ def run(path: Path, text: str, *words: str) -> tuple[int, Any, str]:
     return result.exit_code, found, result.stderr
 
 
-def test_values_of_a_file_and_those_that_are_typed(tmp_path):
+def test_the_command_line_overrides_the_file(tmp_path):
     path = tmp_path / 'demo.yaml'
     text = 'data: folder\nitem-text: title\nshare: 1\nsplit: random\njson: true\nk: 3\n'
     expected = {
@@ -63,30 +63,33 @@ def test_values_of_a_file_and_those_that_are_typed(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('spilt: time', "got 'spilt': is it 'split'?"),
-        ('zzz: 1', "got 'zzz': one of data, item-text, share, split, k, json, quiet"),
+        ('spilt: time', "got 'spilt': did you mean 'split'?"),
+        (
+            'zzz: 1',
+            "got 'zzz': use one of data, item-text, share, split, k, json, quiet",
+        ),
         ('config: a.yaml', "got 'config'"),
-        ('k: many', "'k' does not fit, got 'many': Input should be a valid integer"),
+        ('k: many', "'k' is invalid, got 'many': Input should be a valid integer"),
         ('k: 0', "Invalid value for '--k'"),
-        ('split: never', "'split' does not fit, got 'never'"),
-        ('item-text: {a: b}', "'item-text' does not fit"),
-        ('k: 1\nk: 2', 'a name is given twice'),
-        ('item-text: a\nitem_text: b', "must hold 'item-text' once"),
+        ('split: never', "'split' is invalid, got 'never'"),
+        ('item-text: {a: b}', "'item-text' is invalid"),
+        ('k: 1\nk: 2', 'a name occurs twice'),
+        ('item-text: a\nitem_text: b', "must contain 'item-text' once"),
         ('[k]', 'got a list'),
-        ('j: 1\nk: [', 'must hold YAML or JSON: line 2, column 5 is no YAML\n'),
-        ('a: ' * 2000 + '1', 'must hold YAML or JSON'),
-        ('[' * 100_000, 'must hold YAML or JSON'),
-        ('k: !!python/object/apply:os.getcwd []', 'must hold YAML or JSON'),
+        ('j: 1\nk: [', 'must be YAML or JSON: line 2, column 5 is not valid YAML\n'),
+        ('a: ' * 2000 + '1', 'must be YAML or JSON'),
+        ('[' * 100_000, 'must be YAML or JSON'),
+        ('k: !!python/object/apply:os.getcwd []', 'must be YAML or JSON'),
         ('\x00', 'characters are not allowed at position 0\n'),
     ],
 )
-def test_files_that_do_not_fit(tmp_path, text, message):
+def test_invalid_files_are_rejected(tmp_path, text, message):
     code, _, error = run(tmp_path / 'demo.yaml', text, 'x')
     assert code == 2 and message in error
     assert error.startswith('error: ') and error.count('\n') == 1
 
 
-def test_files_that_are_not_there(tmp_path):
+def test_unreadable_files_are_rejected(tmp_path):
     for path in (tmp_path / 'none.yaml', tmp_path):
         words = ['demo', 'x', '--config', str(path)]
         result = CliRunner().invoke(APP, words)
@@ -94,4 +97,4 @@ def test_files_that_are_not_there(tmp_path):
     path = tmp_path / 'x.json'
     path.write_bytes(b'\xff')
     result = CliRunner().invoke(APP, ['demo', 'x', '--config', str(path)])
-    assert result.exit_code == 2 and 'must hold YAML or JSON' in result.stderr
+    assert result.exit_code == 2 and 'must be YAML or JSON' in result.stderr

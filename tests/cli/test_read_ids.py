@@ -17,19 +17,19 @@ def test_one_id_per_line(tmp_path):
 @pytest.mark.parametrize(
     ('content', 'reason'),
     [
-        (b' \n\n', 'got none'),
-        (b'a\n\xff', 'UTF-8, got the byte 0xff at 2'),
-        (b'a\n\nb\n', "ids of items that .*'a 1', got 'b' in line 3"),
+        (b' \n\n', 'got no id'),
+        (b'a\n\xff', 'UTF-8, got the byte 0xff at position 2'),
+        (b'a\n\nb\n', "ids of items of .*'a 1', got 'b' in line 3"),
     ],
 )
-def test_what_holds_no_ids(tmp_path, content, reason):
+def test_files_without_valid_ids_are_rejected(tmp_path, content, reason):
     path = tmp_path / 'ids.txt'
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f'--among .*ids.txt must hold .*{reason}'):
+    with pytest.raises(ValueError, match=f'--among .*ids.txt must contain .*{reason}'):
         read_ids('--among', path, NODES)
 
 
-def test_what_cannot_be_read(tmp_path):
+def test_unreadable_files_are_rejected(tmp_path):
     with pytest.raises(OSError, match=r'--exclude .* cannot be read: No such file'):
         read_ids('--exclude', tmp_path / 'none', NODES)
     with pytest.raises(OSError, match=r'--exclude .* cannot be read: Is a directory'):

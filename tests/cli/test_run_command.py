@@ -15,29 +15,29 @@ def fail(error: BaseException) -> None:
     raise error
 
 
-def test_prints_what_is_wrong_in_one_line(capsys):
+def test_wrong_input_is_one_line(capsys):
     assert run_command(lambda: print('done')) == 0
     assert capsys.readouterr() == ('done\n', '')
     for error in (ValueError('no'), FileNotFoundError('no'), ImportError('no')):
         assert run_command(lambda: fail(error)) == 2  # noqa: B023
         assert capsys.readouterr() == ('', 'error: no\n')
-    with pytest.raises(TypeError):  # A mistake of the program, not of its user.
+    with pytest.raises(TypeError):  # A bug, not wrong input.
         run_command(lambda: fail(TypeError('no')))
 
 
-def test_an_interruption_names_the_way_to_continue(capsys):
+def test_an_interruption_prints_how_to_continue(capsys):
     assert run_command(lambda: fail(KeyboardInterrupt()), 'use --resume') == 130
     assert run_command(lambda: fail(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err == 'stopped: use --resume\nstopped\n'
 
 
-def test_a_file_that_cannot_be_written_names_the_way_to_continue(capsys):
+def test_a_failed_write_prints_how_to_continue(capsys):
     assert run_command(lambda: fail(WriteError('no space')), 'use --resume') == 2
     assert run_command(lambda: fail(OSError('no')), 'use --resume') == 2
     assert capsys.readouterr().err == 'error: no space: use --resume\nerror: no\n'
 
 
-def test_prints_nothing_that_a_terminal_acts_on(capsys):
+def test_control_characters_are_escaped(capsys):
     def work() -> None:
         warnings.warn('\x1b[2Jcold', stacklevel=1)
         raise ValueError('a\nb\u202ec')
@@ -49,7 +49,7 @@ def test_prints_nothing_that_a_terminal_acts_on(capsys):
     assert capsys.readouterr().err == shown
 
 
-def test_arguments_are_called_by_their_options(capsys):
+def test_arguments_are_replaced_by_options(capsys):
     names = {"'k'": '--k-core', "'k_item'": '--k-core', ' (cold)': ''}
 
     def work() -> None:
@@ -65,7 +65,7 @@ def test_arguments_are_called_by_their_options(capsys):
     )
 
 
-def test_a_terminal_without_the_letters_of_a_title(monkeypatch):
+def test_letters_that_the_terminal_lacks_are_escaped(monkeypatch):
     screen = io.BytesIO()
     stream = io.TextIOWrapper(screen, encoding='ascii')
     monkeypatch.setattr(sys, 'stdout', stream)
@@ -74,7 +74,7 @@ def test_a_terminal_without_the_letters_of_a_title(monkeypatch):
     assert screen.getvalue() == b'\\xc6sop\n'
 
 
-def test_warnings_are_notes_and_only_here(capsys):
+def test_warnings_are_printed_as_notes(capsys):
     def work() -> None:
         warnings.warn('3 items are cold', stacklevel=1)
         warnings.warn('Sparse CSR tensor support is in beta state', stacklevel=1)
@@ -87,7 +87,7 @@ def test_warnings_are_notes_and_only_here(capsys):
     assert warnings.showwarning is show
 
 
-def test_nobody_reads_on(monkeypatch, capsys):
+def test_a_closed_pipe(monkeypatch, capsys):
     reader, writer = os.pipe()
     os.close(reader)
     with open(writer, 'w') as stream:
@@ -97,6 +97,6 @@ def test_nobody_reads_on(monkeypatch, capsys):
     assert capsys.readouterr().err == ''
 
 
-def test_nobody_listens_at_all(monkeypatch):
-    monkeypatch.setattr(sys, 'stdout', None)  # As Python does for `>&-`.
+def test_a_closed_standard_output(monkeypatch):
+    monkeypatch.setattr(sys, 'stdout', None)  # As Python does with `>&-`.
     assert run_command(lambda: print('a')) == 0

@@ -20,7 +20,7 @@ def tables(tmp_path):
     return ratings, books
 
 
-def test_columns_are_found_by_their_names(tables):
+def test_columns_are_found_by_their_headers(tables):
     found = find_table_columns(*tables, FORM, TableColumns(), **NEEDS)
     texts = ['Title', 'genres', 'summary']
     assert found == TableColumns(
@@ -32,7 +32,7 @@ def test_columns_are_found_by_their_names(tables):
     assert found.arguments()['item_id'] == 'isbn'
 
 
-def test_an_id_in_a_table_of_items_is_theirs(tables):
+def test_id_in_a_table_of_items_is_the_item_id(tables):
     ratings, books = tables
     for header, key in (('Id,title', 'Id'), ('id,isbn,title', 'isbn')):
         books.write_text(f'{header}\n')
@@ -41,24 +41,24 @@ def test_an_id_in_a_table_of_items_is_theirs(tables):
         )
         found = find_item_columns(books, FORM, TableColumns()._asdict())
         assert found['items_id'] == key
-    ratings.write_text('id,user\n')  # Of an interaction it may be anything.
+    ratings.write_text('id,user\n')  # In a table of interactions, id can be anything.
     with pytest.raises(ValueError, match='--item must name'):
         find_table_columns(ratings, None, FORM, TableColumns(), **NEEDS)
 
 
-def test_those_that_are_given_win(tables):
+def test_named_columns_take_precedence(tables):
     given = TableColumns(user='stars', item_text=['summary'])
     found = find_table_columns(*tables, FORM, given, **NEEDS)
     assert found.user == 'stars'
     assert found.item_text == ['summary'] and found.title == 'summary'
 
 
-def test_what_is_not_found(tables):
+def test_missing_columns_are_errors(tables):
     ratings, books = tables
     with pytest.raises(ValueError, match='--title needs --items'):
         find_table_columns(ratings, None, FORM, TableColumns(title='x'), **NEEDS)
     with pytest.raises(
-        ValueError, match=r"--user must name a column .*: give --sep ';'"
+        ValueError, match=r"--user must name a column .*; pass --sep ';'"
     ):
         ratings.write_text('user;item\n')
         find_table_columns(ratings, None, FORM, TableColumns(), **NEEDS)

@@ -10,7 +10,7 @@ from pyg_irllrec.cli.torchrun import check_torchrun, start_others, wait_for_firs
 
 @pytest.fixture
 def store(monkeypatch):
-    """That of torchrun, which has started two processes."""
+    """The store of a torchrun that started two processes."""
     store = TCPStore('127.0.0.1', 0, is_master=True)
     for name, value in {
         **{'TORCHELASTIC_RUN_ID': '1', 'TORCHELASTIC_USE_AGENT_STORE': 'True'},
@@ -21,13 +21,13 @@ def store(monkeypatch):
     return store
 
 
-def test_there_is_a_process_per_device(store, monkeypatch):
+def test_torchrun_must_start_one_process_per_device(store, monkeypatch):
     check_torchrun(2)
     with pytest.raises(ValueError, match=r'--devices must be 2, .* got 1'):
         check_torchrun(1)
     monkeypatch.delenv('TORCHELASTIC_RUN_ID')
     check_torchrun(1)
-    wait_for_first()  # Started by the first process, or alone.
+    wait_for_first()  # Returns at once without torchrun.
 
 
 def test_others_wait_for_the_first_process(store):

@@ -1,4 +1,4 @@
-r"""What a user does wrong: one line, exit code 2, and nothing is written."""
+r"""Wrong calls print one line, exit with code 2 and write nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pyg_irllrec.cli.app import COMMANDS
 from tests.cli.calls import call
 from tests.cli.tables import write_books
 
-# In a folder with ratings.csv, books.csv, what prepare makes of them (data), a run with
-# a bundle (run), one whose weights are cut short (torn), and an empty file (nothing).
+# The folder has ratings.csv, books.csv, their prepared data (data), a run with a bundle
+# (run), a run with truncated weights (torn), and an empty file (nothing).
 CALLS = {
     'prepare': {
         '': "Missing option '--interactions'",
@@ -109,7 +109,7 @@ CALLS = {
         'run --item "book 1" --user user-001': '--item',
         'nope --item "book 1"': 'nope',
         'torn --item "book 1"': 'torn',
-        'run --item "The Story of Book 1"': "its id is 'book 1'",
+        'run --item "The Story of Book 1"': "id is 'book 1'",
         'run --item nothing': 'error: --item must hold',
         'run --user nobody': 'error: --user must hold',
         'run --user user-001 --k many': '--k',

@@ -1,4 +1,4 @@
-r"""One module per command. To add one, write ``commands/NAME.py`` with
+r"""One module per command. To add a command, write ``commands/NAME.py``:
 
 .. code-block:: python
 
@@ -6,25 +6,29 @@ r"""One module per command. To add one, write ``commands/NAME.py`` with
 
     def similar(
         bundle: BundleArgument,
-        item: Annotated[Optional[str], Option(help='its id')] = None,
+        item: Annotated[Optional[str], Option(metavar='ID', help='An item id.')] = None,
         k: K = 10,
         as_json: Json = False,
         quiet: Quiet = False,
         config: Config = None,
     ) -> None:
-        r'''The items that are most like one.'''  # The help.
+        r'''Find the items most similar to an item.'''  # The help.
         output = Output(as_json, quiet)
         found = open_bundle(bundle).similar_items(item, k)
         output.result({'item': item, 'similar': [...]}, lines_of(found))
 
     command = Command(similar, EXAMPLES, {"'k'": '--k', "'item'": '--item'})
 
-and add ``similar.command`` to :obj:`pyg_irllrec.cli.app.COMMANDS`. Options that several
-commands have come from :mod:`pyg_irllrec.cli.options`: one name, one meaning. A wrong
-combination of options raises a :class:`ValueError`, which names them as they are typed
-(``--rating``); :func:`~pyg_irllrec.cli.run_command.run_command` makes one line and the
-exit code 2 of it, as of any other error of a user. Errors of the package name
-arguments: the third field of a command has the options for them. What is printed goes
-through :class:`~pyg_irllrec.cli.output.Output`. Bundles are read by
-:func:`~pyg_irllrec.cli.open_bundle.open_bundle`. Extras beyond ``cli`` are imported
-inside the function."""
+Then add ``similar.command`` to :obj:`pyg_irllrec.cli.app.COMMANDS`.
+
+- Take options that several commands share from :mod:`pyg_irllrec.cli.options`, so that
+  a name has one meaning.
+- If options do not fit together, raise a :class:`ValueError` that names them as the
+  user types them (``--rating``). :func:`~pyg_irllrec.cli.run_command.run_command`
+  prints user errors as one line and exits with code 2.
+- Errors of the package name arguments. The third field of
+  :class:`~pyg_irllrec.cli.command.Command` maps these to options.
+- Print through :class:`~pyg_irllrec.cli.output.Output`, and read bundles with
+  :func:`~pyg_irllrec.cli.open_bundle.open_bundle`.
+- Import extras other than ``cli`` inside the function.
+"""

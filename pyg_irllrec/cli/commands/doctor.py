@@ -10,7 +10,7 @@ pyg-irllrec doctor --json"""
 
 
 def doctor(as_json: Json = False, quiet: Quiet = False, config: Config = None) -> None:
-    r"""What is installed, what is missing, and what this machine offers."""
+    r"""Report installed packages, missing extras and devices."""
     found = report()
     Output(as_json, quiet).result(found, report_lines(found))
 

@@ -37,19 +37,24 @@ def evaluate(
     k: Annotated[
         Optional[list[int]],
         Option(
-            min=1, show_default='5, 10 and 20', help='A cut-off; once for each of them.'
+            min=1,
+            show_default='5, 10 and 20',
+            help='Cut-off: the number of top items that count. Repeatable.',
         ),
     ] = None,
     metric: Annotated[
         Optional[list[str]],
         Option(
             show_default='recall and ndcg',
-            help='recall, ndcg, precision, mrr, coverage or popularity; once for each.',
+            help='Metric: recall, ndcg, precision, mrr, coverage or popularity. '
+            'Repeatable.',
         ),
     ] = None,
-    on: Annotated[Literal['test', 'val'], Option(help='What is held out.')] = 'test',
+    on: Annotated[
+        Literal['test', 'val'], Option(help='Held-out part to measure on.')
+    ] = 'test',
     baselines: Annotated[
-        bool, Option('--baselines', help='Measure Popularity and EASE beside it.')
+        bool, Option('--baselines', help='Also measure Popularity and EASE.')
     ] = False,
     device: Device = 'cpu',
     threads: Threads = None,
@@ -57,11 +62,11 @@ def evaluate(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""How well a bundle ranks the interactions that were held out of its training.
+    r"""Measure how well a bundle ranks held-out interactions.
 
-    It is measured as it serves: items and users without training interactions are
-    ranked by their texts, which `train` does not do when it measures the model. How
-    many they are is printed.
+    The bundle is measured as it serves: it ranks users and items without training
+    interactions by their texts, and prints how many there are. `train` does not do
+    this, so its metrics can differ.
     """
     from pyg_irllrec.training import evaluate_ranker, fitting_cutoffs
 
@@ -94,33 +99,32 @@ def evaluate(
 
 
 def _interactions(bundle: Bundle, on: str) -> tuple[UserItems, UserItems]:
-    r"""Those of training, and those that are held out."""
+    r"""The training interactions and the held-out interactions of a bundle."""
     rates, size = bundle.data[RATES], (len(bundle.users), len(bundle.items))
     held_out = rates.get(f'{on}_edge_label_index')
     if held_out is None or held_out.size(1) == 0:
         raise ValueError(
-            f'the bundle must have interactions that are held out (--on {on}), got '
-            f'none: prepare holds them out with --{on}, and train --unsplit learns '
-            'them all'
+            f'the bundle must have held-out interactions (--on {on}), got none: '
+            f'prepare --{on} holds them out, but train --unsplit trains on all of them'
         )
     return UserItems(rates.edge_index, *size), UserItems(held_out, *size)
 
 
 def table_of(results: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    r"""Lines with a row per model and a column per metric."""
-    wide = max(map(len, results))
+    r"""Yield the lines of a table with a row per model and a column per metric."""
+    width = max(map(len, results))
     names = list(next(iter(results.values())))
-    yield ' ' * wide + ''.join(f'{name:>15}' for name in names)
+    yield ' ' * width + ''.join(f'{name:>15}' for name in names)
     for model, values in results.items():
-        yield f'{model:<{wide}}' + ''.join(f'{values[each]:>15.4f}' for each in names)
+        yield f'{model:<{width}}' + ''.join(f'{values[each]:>15.4f}' for each in names)
 
 
 def _note_on_texts(by_text: Mapping[str, int]) -> Iterator[str]:
     if any(by_text.values()):
         yield (
-            f'Ranked by texts, without training interactions: {by_text["items"]} of '
-            f'the items, {by_text["users"]} of the users, as the bundle serves them. '
-            'Such items take places of others; the figures of train leave them out.'
+            f'{by_text["items"]} items and {by_text["users"]} users without training '
+            'interactions are ranked by their texts, as in the service. Such items '
+            'displace others, so these metrics differ from those that train printed.'
         )
 
 

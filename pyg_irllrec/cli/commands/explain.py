@@ -33,11 +33,18 @@ OPTIONS = {
 def explain(
     bundle: BundleArgument,
     user: Annotated[
-        Optional[str], Option('--user', metavar='ID', help='The user.')
+        Optional[str],
+        Option(
+            '--user',
+            metavar='ID',
+            help='User id. Without it: the mean intents of all users.',
+        ),
     ] = None,
     item: Annotated[
         Optional[str],
-        Option('--item', metavar='ID', help='The item. Without one: intents alone.'),
+        Option(
+            '--item', metavar='ID', help='Item id. Without it: the intents of the user.'
+        ),
     ] = None,
     device: Device = 'cpu',
     threads: Threads = None,
@@ -45,14 +52,15 @@ def explain(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Why an item is recommended to a user, and intents in words.
+    r"""Explain why an item is recommended to a user, or list intents.
 
-    What of their own is most like it, and the intents that both lean to. Without an
-    item, the intents of a user, or of all of them on average. `recommend --intent
-    NAME=WEIGHT` raises or mutes them by name.
+    Print the items in the user's history that are most similar to the item, and the
+    intents that user and item share. Without --item, print the intents of the user,
+    and without --user the mean over all users. `recommend --intent NAME=WEIGHT`
+    promotes or demotes an intent by its name.
     """
     if item is not None and user is None:
-        raise ValueError('--item needs --user, to whom it is recommended')
+        raise ValueError('--item needs --user, the user to whom it is recommended')
     output = Output(as_json, quiet)
     found = open_bundle(bundle, device)
     if user is None or item is None:
@@ -63,10 +71,7 @@ def explain(
         )
         return
     why = found.explain(user, item)
-    output.result(
-        why.to_dict(),
-        _lines(why),
-    )
+    output.result(why.to_dict(), _lines(why))
 
 
 def _lines(why: Explanation) -> Iterator[str]:
@@ -74,7 +79,7 @@ def _lines(why: Explanation) -> Iterator[str]:
     if why.similar:
         yield ''
         yield from table(
-            ['id', 'like it, of their own', 'cosine'],
+            ['id', 'similar item in the history', 'cosine'],
             [[str(each.item), each.title, each.score] for each in why.similar],
         )
     if why.intents:
@@ -84,9 +89,9 @@ def _lines(why: Explanation) -> Iterator[str]:
 
 def _intent_lines(intents: Sequence[NamedIntent]) -> list[str]:
     if not intents:
-        return ['the model has no intents: train it with an alignment that has some']
+        return ['the model has no intents: train with --alignment intents or full']
     return table(
-        ['intent', 'share', 'times the mean', 'such as'],
+        ['intent', 'share', 'times the mean', 'examples'],
         [
             [each.name, each.share, each.lift, '; '.join(each.titles)]
             for each in intents

@@ -18,7 +18,7 @@ def info(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""What a bundle holds: its model, sizes, metrics and versions."""
+    r"""Show the model, sizes, metrics and versions of a bundle."""
     found = open_bundle(bundle).info()
     Output(as_json, quiet).result(found, _lines(found))
 

@@ -11,6 +11,7 @@ from pyg_irllrec.cli.command import Command
 from pyg_irllrec.cli.data_folder import DataFolder
 from pyg_irllrec.cli.options import Config, DataArgument, Json, Quiet
 from pyg_irllrec.cli.output import Output
+from pyg_irllrec.cli.split_options import WITHOUT_COLD_ADVICE
 from pyg_irllrec.text import IntentExtractor, Prompt, choose_evidence, load_intents
 from pyg_irllrec.text.chat.chat_error import ChatError
 from pyg_irllrec.text.chat.local_chat import LocalChat
@@ -20,7 +21,7 @@ from pyg_irllrec.text.intents.extractive_model import ExtractiveModel
 from pyg_irllrec.text.intents.intent_file import read_manifest
 from pyg_irllrec.typing import SIDES
 
-HINT = 'the same command continues from here'
+HINT = 'run the same command to continue'
 
 EXAMPLES = """\
 pyg-irllrec intents data/movies --llm extractive
@@ -43,7 +44,7 @@ OPTIONS = {
     "'prompt_price'": '--price',
     "'requests'": '--write-batch',
     "'answers'": '--read-batch',
-    " (cold='drop' drops them)": '',
+    **WITHOUT_COLD_ADVICE,
 }
 
 
@@ -53,81 +54,121 @@ def intents(
         str,
         Option(
             metavar='extractive|local|URL',
-            help='Salient words by TF-IDF, without a language model; a model of the '
-            "hub in this process; or any endpoint of OpenAI's chat completions, with "
-            'the key in OPENAI_API_KEY.',
+            help='extractive: salient words by TF-IDF, without a language model. '
+            'local: a Hugging Face model in this process. URL: a server with '
+            "OpenAI's chat API, with the key in OPENAI_API_KEY.",
         ),
     ],
     model: Annotated[
         Optional[str],
-        Option(metavar='NAME', help='Of the model, local or behind the URL.'),
+        Option(metavar='NAME', help='Model name. Required for local and URL.'),
     ] = None,
     what: Annotated[
         Literal['intents', 'profiles'],
-        Option(help='Why users act and items are chosen, or what they are like.'),
+        Option(
+            help='What to write. intents: why users act and items are chosen; '
+            'profiles: what users like and items offer.'
+        ),
     ] = 'intents',
     evidence: Annotated[
         Literal['recent', 'rare', 'random'],
-        Option(help='Which training interactions are shown first.'),
+        Option(
+            help='Order of training interactions in the prompt: latest first, rarest '
+            'first, or random.'
+        ),
     ] = 'recent',
-    evidence_tokens: Annotated[int, Option(min=1, help='At most, per node.')] = 1000,
+    evidence_tokens: Annotated[
+        int, Option(min=1, help='Maximum tokens of evidence per user or item.')
+    ] = 1000,
     user_prompt: Annotated[
-        Optional[Path], Option(metavar='FILE', help='A prompt of your own.')
+        Optional[Path],
+        Option(
+            metavar='FILE',
+            show_default='built-in prompt',
+            help='File with your own prompt for users.',
+        ),
     ] = None,
     item_prompt: Annotated[
-        Optional[Path], Option(metavar='FILE', help='Likewise.')
+        Optional[Path],
+        Option(
+            metavar='FILE',
+            show_default='built-in prompt',
+            help='File with your own prompt for items.',
+        ),
     ] = None,
-    max_intents: Annotated[int, Option(min=1, help='Per node.')] = 5,
-    concurrency: Annotated[int, Option(min=1, help='Calls at once.')] = 8,
-    max_retries: Annotated[int, Option(min=0, help='Per call.')] = 6,
-    timeout: Annotated[float, Option(help='Seconds per call.')] = 60.0,
+    max_intents: Annotated[
+        int, Option(min=1, help='Maximum number of intents per user or item.')
+    ] = 5,
+    concurrency: Annotated[
+        int, Option(min=1, help='Maximum number of concurrent requests.')
+    ] = 8,
+    max_retries: Annotated[
+        int, Option(min=0, help='Maximum number of retries per request.')
+    ] = 6,
+    timeout: Annotated[
+        float, Option(help='Seconds before a request times out.')
+    ] = 60.0,
     rpm: Annotated[
-        Optional[float], Option(help='Requests per minute, at most.')
+        Optional[float],
+        Option(show_default='no limit', help='Maximum requests per minute.'),
     ] = None,
-    tpm: Annotated[Optional[float], Option(help='Tokens per minute, at most.')] = None,
-    price: Annotated[float, Option(min=0, help='Of 1000 tokens of prompts.')] = 0.0,
-    answer_price: Annotated[float, Option(min=0, help='Of those of answers.')] = 0.0,
+    tpm: Annotated[
+        Optional[float],
+        Option(show_default='no limit', help='Maximum tokens per minute.'),
+    ] = None,
+    price: Annotated[
+        float, Option(min=0, help='Price of 1000 prompt tokens, to compute the cost.')
+    ] = 0.0,
+    answer_price: Annotated[
+        float, Option(min=0, help='Price of 1000 answer tokens.')
+    ] = 0.0,
     dry_run: Annotated[
-        bool, Option('--dry-run', help='Count calls, tokens and cost.')
+        bool,
+        Option(
+            '--dry-run', help='Estimate requests, tokens and cost, and send nothing.'
+        ),
     ] = False,
     write_batch: Annotated[
         Optional[Path],
         Option(
             metavar='FILE',
-            help="Asks nothing: writes requests for a provider's batch API, FILE with "
-            'a number; its folder is created.',
+            help="Send nothing, but write the requests for a provider's batch API to "
+            'numbered files: FILE requests.jsonl becomes requests-1.jsonl.',
         ),
     ] = None,
     read_batch: Annotated[
         Optional[list[Path]],
         Option(
             metavar='FILE',
-            help="A provider's answers or errors, to be read; repeatable.",
+            help="Read a provider's file of answers or errors. Repeatable.",
         ),
     ] = None,
     force: Annotated[
-        bool, Option('--force', help='Replace what another model wrote.')
+        bool, Option('--force', help='Replace the results of another model.')
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Put the intents of users and items into words, from training interactions.
+    r"""Describe the intents of users and items in words.
 
-    They lie in DATA/intents.jsonl (profiles.jsonl with --what profiles), with the
-    answers so far beside them: stopped at any moment, the same command continues.
-    The exit code is 1 where those of a node are still missing.
+    The evidence is the texts of training interactions. The results are in
+    DATA/intents.jsonl, or in DATA/profiles.jsonl with --what profiles. Answers are
+    saved as they arrive: after an interruption, the same command continues. The exit
+    code is 1 if a user or item has no valid answer yet.
     """
     _check_llm(llm, model)
     _check_batch(llm, dry_run, write_batch, read_batch)
     output = Output(as_json, quiet)
     folder = DataFolder(data)
     prompts = {'user': user_prompt, 'item': item_prompt}
-    given = {side: Prompt(path) for side, path in prompts.items() if path is not None}
+    own_prompts = {
+        side: Prompt(path) for side, path in prompts.items() if path is not None
+    }
     graph = folder.split()
     if 'text' not in graph['item']:
         raise ValueError(
-            f'{data} must hold texts of items to find intents in, got none: prepare it '
+            f'{data} must contain texts of items, got none: run pyg-irllrec prepare '
             'with --items'
         )
     chosen = choose_evidence(
@@ -138,7 +179,7 @@ def intents(
     extract = IntentExtractor(
         chat,
         what=what,
-        prompts=given,
+        prompts=own_prompts,
         max_intents=max_intents,
         concurrency=concurrency,
         max_retries=max_retries,
@@ -154,7 +195,7 @@ def intents(
         return
     if write_batch is not None:
         files = extract.write_batch(chosen, path, write_batch)
-        lines = list(map(str, files)) or ['every question has an answer']
+        lines = list(map(str, files)) or ['every request has an answer']
         output.result({'files': files}, lines)
         return
     if not force:
@@ -175,13 +216,13 @@ def intents(
 
 
 def _check_llm(llm: str, model: Optional[str]) -> None:
-    known = llm in ('extractive', 'local')
-    if not known and not llm.startswith(('http://', 'https://')):
+    is_name = llm in ('extractive', 'local')
+    if not is_name and not llm.startswith(('http://', 'https://')):
         raise ValueError(
             f"--llm must be 'extractive', 'local' or an http(s) URL, got {llm!r}"
         )
     if llm != 'extractive' and model is None:
-        raise ValueError(f'--llm {"local" if known else "URL"} needs --model')
+        raise ValueError(f'--llm {"local" if is_name else "URL"} needs --model')
 
 
 def _check_batch(
@@ -194,21 +235,21 @@ def _check_batch(
         return
     name = '--write-batch' if write_batch else '--read-batch'
     if llm in ('extractive', 'local'):
-        raise ValueError(f'{name} needs the URL of a provider as --llm, got {llm!r}')
+        raise ValueError(f'{name} needs --llm URL, the URL of a provider, got {llm!r}')
     if dry_run or (write_batch and read_batch):
         other = '--dry-run' if dry_run else '--read-batch'
-        raise ValueError(f'{name} excludes {other}: choose one')
+        raise ValueError(f'{name} and {other} exclude each other: pass one of them')
 
 
 def _check_same_model(path: Path, given: str) -> None:
     try:
         found = read_manifest(path)['model']['model'] if path.is_file() else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return  # It is of no use, and written anew.
+        return  # Without a valid manifest, the file is written again.
     if found not in (None, given):
         raise ValueError(
-            f'{path} holds what {found!r} wrote, got {given!r} as the model: replace '
-            'it with --force'
+            f'{path} contains the results of {found!r}, got {given!r} as the model: '
+            'replace them with --force'
         )
 
 
@@ -223,9 +264,11 @@ def _read_batch(
     missing = counts['missing']
     lines = [', '.join(f'{name}: {count}' for name, count in counts.items())]
     if missing:
-        lines.append(f'{missing} missing: {path.name} is written once all are read')
+        lines.append(
+            f'{missing} missing: {path.name} is written once all answers are read'
+        )
     elif counts['failed']:
-        lines.append(f'{counts["failed"]} failed: --write-batch asks again for them')
+        lines.append(f'{counts["failed"]} failed: --write-batch repeats them')
     written = None if missing else path
     output.result({'path': written, 'counts': counts}, lines)
     if missing or counts['failed']:
@@ -246,13 +289,13 @@ def _build_chat(
     if llm == 'local':
         from torch_geometric.llm.models import LLM
 
-        # Half of them are answered while the others gather.
+        # Two batches in flight: the next one fills while one is answered.
         return LocalChat(LLM(model), batch_size=max(1, concurrency // 2))
     return OpenAIChat(model, llm, timeout=timeout)
 
 
 def _lines(path: Path, manifest: dict[str, Any], most: int = 3) -> Iterator[str]:
-    r"""The counts, the first records of each side, and why others failed."""
+    r"""Yield the counts, a few records of each side, and the reasons for failures."""
     counts = manifest['counts']
     yield ', '.join(f'{name}: {count}' for name, count in counts.items())
     if manifest['cost']:
@@ -273,7 +316,7 @@ def _lines(path: Path, manifest: dict[str, Any], most: int = 3) -> Iterator[str]
             first = next(record for record in failed if record.reason == reason)
             others = f' and {count - 1} more' if count > 1 else ''
             yield f'{first.side} {first.id}{others} failed: {reason}'
-        yield f'{len(failed)} failed: the same command asks again for them'
+        yield f'{len(failed)} failed: run the same command to repeat them'
 
 
 command = Command(intents, EXAMPLES, OPTIONS, HINT)

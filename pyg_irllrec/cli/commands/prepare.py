@@ -22,7 +22,7 @@ from pyg_irllrec.cli.command import Command
 from pyg_irllrec.cli.data_folder import DataFolder
 from pyg_irllrec.cli.options import Config, Json, Quiet, Seed, parse_out
 from pyg_irllrec.cli.output import Output
-from pyg_irllrec.cli.split_options import SplitOptions
+from pyg_irllrec.cli.split_options import WITHOUT_COLD_ADVICE, SplitOptions
 from pyg_irllrec.cli.table_columns import TableColumns, find_table_columns
 from pyg_irllrec.datasets import InteractionDataset
 from pyg_irllrec.datasets._ingest.file_kind import file_kind
@@ -46,7 +46,7 @@ OPTIONS = {
     "'val + test'": '--val + --test',
     "'k'": '--k-core',
     "'k_item'": '--k-core of items',
-    " (cold='drop' drops them)": '',
+    **WITHOUT_COLD_ADVICE,
 }
 
 
@@ -55,29 +55,40 @@ def prepare(
         Path,
         Option(
             metavar='FILE',
-            help='CSV, Parquet or JSON lines, by its name; or a folder of Parquet.',
+            help='Interactions: a CSV, Parquet or JSON Lines file, by its extension, '
+            'or a folder of Parquet files.',
         ),
     ],
     out: Annotated[
-        Path, Option(parser=parse_out, metavar='DATA', help='The folder to write.')
+        Path, Option(parser=parse_out, metavar='DATA', help='Folder to write.')
     ],
     user: UserColumn = None,
     item: ItemColumn = None,
     rating: Annotated[
-        Optional[str], Option(metavar='COLUMN', help='Read with --min-rating.')
+        Optional[str],
+        Option(
+            metavar='COLUMN', help='Column of ratings. Read only with --min-rating.'
+        ),
     ] = None,
     min_rating: Annotated[
         Optional[float],
         Option(
             metavar='R',
-            show_default='each interaction counts',
-            help='The least rating that counts as liked.',
+            show_default='every interaction counts',
+            help='Lowest rating that counts as liked; others are left out.',
         ),
     ] = None,
-    timestamp: Annotated[Optional[str], Option(metavar='COLUMN')] = None,
+    timestamp: Annotated[
+        Optional[str],
+        Option(
+            metavar='COLUMN',
+            help='Column of times: ISO 8601, dates or numbers. Not read with --split '
+            'random.',
+        ),
+    ] = None,
     time_unit: Annotated[
         Literal['auto', 's', 'ms', 'us', 'ns'],
-        Option(help='The unit of times that are numbers.'),
+        Option(help='Unit of numeric times; auto detects it.'),
     ] = 'auto',
     items: Items = None,
     items_id: ItemsId = None,
@@ -88,25 +99,37 @@ def prepare(
     k_core: Annotated[
         int,
         Option(
-            min=1, metavar='N', help='Keep users and items with N interactions or more.'
+            min=1,
+            metavar='N',
+            help='Keep only users and items with at least N interactions.',
         ),
     ] = 1,
     split: Annotated[
         Literal['auto', 'random', 'time', 'leave-one-out'],
-        Option(help='What of each user is held out; auto: by time where there is one.'),
+        Option(
+            help='Interactions of each user to hold out: random ones, the newest '
+            '(time), or the last two (leave-one-out). auto: time if there are times, '
+            'else random.'
+        ),
     ] = 'auto',
-    val: Annotated[float, Option(help='The share held out for validation.')] = 0.1,
-    test: Annotated[float, Option(help='The share held out for the test.')] = 0.2,
+    val: Annotated[
+        float, Option(help="Fraction of each user's interactions for validation.")
+    ] = 0.1,
+    test: Annotated[
+        float, Option(help="Fraction of each user's interactions for the test.")
+    ] = 0.2,
     seed: Seed = 0,
-    force: Annotated[bool, Option('--force', help='Replace other data there.')] = False,
+    force: Annotated[
+        bool, Option('--force', help='Replace other data in the folder --out.')
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Read interactions, and texts of items, and hold a part out.
+    r"""Read interactions and item texts, and split them for training.
 
-    Columns that are not named are found by names such as user_id, item, timestamp,
-    title or description, and printed.
+    Columns that you do not name are found by their headers, such as user_id, item,
+    timestamp, title or description, and printed.
     """
     output = Output(as_json, quiet)
     form: dict[str, Any] = {'sep': sep, 'encoding': encoding}
@@ -129,10 +152,10 @@ def prepare(
             **{'val': val, 'test': test, 'seed': seed},
         }
     )
-    options.hold_out()  # It checks them.
+    options.hold_out()  # Checks the options before any work.
     arguments = {**columns.arguments(), 'items': items, 'time_unit': time_unit}
     folder = DataFolder(out)
-    folder.check_own()
+    folder.check_replaceable()
     with FolderLock(out):
         graph = _write(folder, interactions, arguments, form, options, force)
     for name, column in columns.shown():
@@ -140,16 +163,18 @@ def prepare(
     shown = by.replace('_', '-')
     output.note(f'{"split":>12}: {shown}')
     if split == 'auto' and by == 'random':
-        output.note('no column of times was found by its name: give --timestamp')
+        output.note('found no column of times: name it with --timestamp')
     if rating is not None and min_rating is None:
-        output.note('--rating is not read without --min-rating: all count as liked')
+        output.note(
+            '--rating has no effect without --min-rating: all interactions count'
+        )
     counts = _counts(graph)
     left_out = 0 if items is None else _count_left_out(folder.open(), graph)
     if left_out:
         output.note(
-            f'{left_out} rows of {items} are of items without interactions that count, '
-            'and left out: once trained, pyg-irllrec update RUN --items ranks them by '
-            'their texts'
+            f'left out {left_out} rows of {items}, whose items have no interactions '
+            'after filtering: once trained, add them with pyg-irllrec update RUN '
+            '--items, which ranks them by their texts'
         )
     output.result(
         {
@@ -168,9 +193,10 @@ def _write(
     options: SplitOptions,
     force: bool,
 ) -> HeteroData:
-    r"""What is there stays as it was until all else is known to be right."""
+    r"""Write the folder. Existing data stays unchanged until the new data is complete
+    and valid."""
     kept, staged = folder.path / 'processed', folder.path / '.new'
-    shutil.rmtree(staged, ignore_errors=True)  # What a killed run has left.
+    shutil.rmtree(staged, ignore_errors=True)  # Left over from a killed run.
     is_new = force or not kept.exists()
     try:
         root = staged if is_new else folder.path
@@ -205,26 +231,26 @@ def _read(
 
 
 def _split(dataset: InteractionDataset, options: SplitOptions) -> HeteroData:
-    graph: HeteroData = Compose([*options.keep(), options.hold_out()])(dataset[0])
+    graph: HeteroData = Compose([*options.filters(), options.hold_out()])(dataset[0])
     texts = graph['item'].get('text')
     if texts is not None and not any(text.strip() for text in texts):
         raise ValueError(
-            '--item-text must name columns that hold texts, got none for any item that '
-            'has interactions: name others, or leave out --items'
+            '--item-text must name columns with texts, got no text for any item with '
+            'interactions: name other columns, or omit --items'
         )
     held_out = graph[RATES].get('val_edge_label_index')
     if held_out is None or held_out.size(1) == 0:
         most = int(graph[RATES].edge_index[0].bincount().max())
         raise ValueError(
-            f'--val {options.val:g} holds nothing out to validate by, and users have '
-            f'at most {most} interactions (liked ones, with --min-rating) to train on: '
-            'give a larger share, or --split leave-one-out'
+            f'--val {options.val:g} holds out no interaction for validation, because '
+            f'users have at most {most} training interactions (after --min-rating): '
+            'use a larger fraction, or --split leave-one-out'
         )
     return graph
 
 
 def _count_left_out(dataset: InteractionDataset, graph: HeteroData) -> int:
-    r"""The items that have a text, and no interactions that count."""
+    r"""Count the items with a text and without interactions."""
     with_text = sum(map(bool, graph['item'].text))
     counts = dataset.counts
     return counts['unknown_item_texts'] + counts['item_texts'] - with_text
@@ -251,4 +277,4 @@ def _lines(counts: dict[str, Any]) -> list[str]:
     return [*lines, f'{"density":>12}: {counts["density"]:.2%}']
 
 
-command = Command(prepare, EXAMPLES, OPTIONS, 'the same command starts over')
+command = Command(prepare, EXAMPLES, OPTIONS, 'run the same command to start over')

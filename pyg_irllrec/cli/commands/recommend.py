@@ -46,40 +46,44 @@ def recommend(
     bundle: BundleArgument,
     user: Annotated[
         Optional[list[str]],
-        Option('--user', metavar='ID', help='A user; may be given several times.'),
+        Option('--user', metavar='ID', help='User id. Repeatable.'),
     ] = None,
     item: Annotated[
         Optional[list[str]],
         Option(
             '--item',
             metavar='ID',
-            help='An item that somebody new has chosen; may be given several times.',
+            help='Id of an item that a new user has chosen. Repeatable.',
         ),
     ] = None,
     text: Annotated[
-        Optional[str], Option('--text', help='What somebody new looks for, in words.')
+        Optional[str], Option('--text', help='What a new user looks for, in words.')
     ] = None,
     k: K = 10,
     among: Annotated[
         Optional[Path],
         Option(
-            '--among', metavar='FILE', help='Items to choose from, one id per line.'
+            '--among',
+            metavar='FILE',
+            help='File of item ids to choose from, one per line.',
         ),
     ] = None,
     exclude: Annotated[
         Optional[Path],
-        Option('--exclude', metavar='FILE', help='Items to leave out, likewise.'),
+        Option(
+            '--exclude', metavar='FILE', help='File of item ids to omit, one per line.'
+        ),
     ] = None,
     seen: Annotated[
-        bool, Option('--seen', help='Recommend again what a user has seen.')
+        bool, Option('--seen', help='Include items that the user has seen.')
     ] = False,
     intent: Annotated[
         Optional[list[str]],
         Option(
             '--intent',
             metavar='WORDS=WEIGHT',
-            help='Raise what matches the words, or mute it by a weight below 0 '
-            '(without a weight: 1); may be given several times.',
+            help='Promote items that match the words, or demote them with a negative '
+            'weight. Without =WEIGHT, the weight is 1. Repeatable.',
         ),
     ] = None,
     dial: Annotated[
@@ -88,7 +92,7 @@ def recommend(
             '--dial',
             min=0,
             show_default='1',
-            help='How much --intent counts; 0 for nothing.',
+            help='Factor for the weights of all --intent options; 0 disables them.',
         ),
     ] = None,
     index: Index = 'exact',
@@ -98,8 +102,8 @@ def recommend(
             '--out',
             parser=parse_out,
             metavar='FILE',
-            help='Write a .csv, .parquet or .jsonl file instead: of all users, where '
-            'none is named.',
+            help='Write a .csv, .parquet or .jsonl file instead of printing. Without '
+            '--user: for all users.',
         ),
     ] = None,
     device: Device = 'cpu',
@@ -108,33 +112,37 @@ def recommend(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""The best items of users, of somebody new, or of everybody."""
-    new = bool(item) or text is not None
-    _check_who(user, new, out)
-    if new and (seen or index != 'exact'):
-        raise ValueError('--seen and --index are for users who are known')
+    r"""Recommend items to users, to a new user, or to all users.
+
+    --user selects known users; --item, --text or both describe a new user. --out alone
+    recommends to all users.
+    """
+    is_new = bool(item) or text is not None
+    _check_who(user, is_new, out)
+    if is_new and (seen or index != 'exact'):
+        raise ValueError('--seen and --index apply only to known users, with --user')
     intents = _parse_intents(intent or [])
     if dial is not None and not intents:
-        raise ValueError('--dial needs --intent, whose weights it multiplies')
+        raise ValueError('--dial needs --intent, because it multiplies its weights')
     user = list(dict.fromkeys(user or []))
     output = Output(as_json, quiet)
     found = open_bundle(bundle, device)
-    asked: dict[str, Any] = {
+    query: dict[str, Any] = {
         'among': among and read_ids('--among', among, found.items),
         'exclude': exclude and read_ids('--exclude', exclude, found.items),
         'intents': intents or None,
         'dial': 1.0 if dial is None else dial,
     }
-    if new:
-        best = found.recommend_new(item or [], k, text=text, **asked)
+    if is_new:
+        best = found.recommend_new(item or [], k, text=text, **query)
     elif out is None:
-        best = found.recommend(user, k, seen=seen, index=index, **asked)
+        best = found.recommend(user, k, seen=seen, index=index, **query)
     else:
-        asked |= {'seen': seen, 'index': index, 'progress': output.progress}
-        found.write_recommendations(out, user or None, k, **asked)
+        query |= {'seen': seen, 'index': index, 'progress': output.progress}
+        found.write_recommendations(out, user or None, k, **query)
         _report(out, k, len(user or found.users), output)
         return
-    rankings = [(None if new else user, items) for user, items in best]
+    rankings = [(None if is_new else user, items) for user, items in best]
     output.result(
         {
             'recommendations': [
@@ -146,25 +154,25 @@ def recommend(
     )
 
 
-def _check_who(user: Optional[Sequence[str]], new: bool, out: Optional[Path]) -> None:
-    if user and new:
+def _check_who(
+    user: Optional[Sequence[str]], is_new: bool, out: Optional[Path]
+) -> None:
+    if user and is_new:
         raise ValueError(
-            '--user names somebody known, --item and --text somebody new: give one of '
-            'them'
+            '--user selects known users, --item and --text describe a new user: pass '
+            'either'
         )
-    if new and out is not None:
+    if is_new and out is not None:
+        raise ValueError('--out applies only to known users: omit --item and --text')
+    if not user and not is_new and out is None:
         raise ValueError(
-            '--out is for users who are known: leave out --item and --text'
-        )
-    if not user and not new and out is None:
-        raise ValueError(
-            'give --user ID, or --item ID or --text for somebody new, or --out FILE '
-            'for all users'
+            'pass --user ID, or --item ID or --text for a new user, or --out FILE for '
+            'all users'
         )
 
 
 def _parse_intents(given: Sequence[str]) -> dict[str, float]:
-    r"""The weights of intents by their words."""
+    r"""Parse options ``WORDS=WEIGHT`` into weights by words."""
     intents: dict[str, float] = {}
     for each in given:
         words, _, weight = (each if '=' in each else f'{each}=1').rpartition('=')
@@ -173,13 +181,11 @@ def _parse_intents(given: Sequence[str]) -> dict[str, float]:
             value = float(weight)
         except ValueError:
             raise ValueError(
-                '--intent must be words, an equals sign and a number, such as '
-                f"'war=-0.5', got {each!r}"
+                "--intent must have the form WORDS=WEIGHT, such as 'war=-0.5', got "
+                f'{each!r}'
             ) from None
         if words in intents:
-            raise ValueError(
-                f'--intent must name each intent once, got {words!r} twice'
-            )
+            raise ValueError(f'--intent must not repeat an intent, got {words!r} twice')
         intents[words] = value
     return intents
 
@@ -187,7 +193,7 @@ def _parse_intents(given: Sequence[str]) -> dict[str, float]:
 def _report(out: Path, k: int, num_users: int, output: Output) -> None:
     output.result(
         {'path': str(out), 'users': num_users, 'k': k},
-        [f'{out} holds the best {k} items of each user, {num_users} in all'],
+        [f'wrote the top {k} items of {num_users} users to {out}'],
     )
 
 

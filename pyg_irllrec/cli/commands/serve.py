@@ -26,19 +26,24 @@ def serve(
     bundle: BundleArgument,
     host: Annotated[
         str,
-        Option('--host', help='The address to listen on. There is no authentication.'),
+        Option(
+            '--host', help='Address to listen on. The service has no authentication.'
+        ),
     ] = '127.0.0.1',
     port: Annotated[
-        int, Option('--port', min=0, max=65535, help='0 for any that is free.')
+        int,
+        Option(
+            '--port', min=0, max=65535, help='Port to listen on; 0 picks a free one.'
+        ),
     ] = 8000,
     workers: Annotated[
-        int, Option('--workers', min=1, help='Requests that are answered at once.')
+        int, Option('--workers', min=1, help='Number of requests answered at once.')
     ] = 2,
     reload: Annotated[
         bool,
         Option(
             '--reload/--no-reload',
-            help='Take over a bundle that is saved anew into the folder.',
+            help='Load a new bundle when one is saved into the folder.',
         ),
     ] = True,
     index: Index = 'exact',
@@ -46,11 +51,11 @@ def serve(
     threads: Threads = None,
     config: Config = None,
 ) -> None:
-    r"""Serve a bundle over HTTP, with a page at /.
+    r"""Serve a bundle over HTTP, with a web page at /.
 
-    Until Ctrl-C or SIGTERM: then what is in flight is answered first.
+    Stop the service with Ctrl-C or SIGTERM: it first answers the requests in flight.
     """
-    from pyg_irllrec.serving import http  # It needs the extra 'serve'.
+    from pyg_irllrec.serving import http  # Needs the extra 'serve'.
 
     http.serve(
         bundle_folder(bundle),

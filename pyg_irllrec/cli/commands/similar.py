@@ -33,10 +33,10 @@ OPTIONS = {
 def similar(
     bundle: BundleArgument,
     item: Annotated[
-        Optional[str], Option('--item', metavar='ID', help='The item.')
+        Optional[str], Option('--item', metavar='ID', help='Item id.')
     ] = None,
     user: Annotated[
-        Optional[str], Option('--user', metavar='ID', help='The user.')
+        Optional[str], Option('--user', metavar='ID', help='User id.')
     ] = None,
     k: K = 10,
     device: Device = 'cpu',
@@ -45,19 +45,19 @@ def similar(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""The items that are most like an item, or the users like a user."""
+    r"""Find the items most similar to an item, or users to a user."""
     if (item is None) == (user is None):
-        raise ValueError('give one of --item and --user')
+        raise ValueError('pass either --item or --user')
     output = Output(as_json, quiet)
     found = open_bundle(bundle, device)
-    like: Ranking = ()
+    ranking: Ranking = ()
     if item is not None:
-        like = found.similar_items(item, k)
+        ranking = found.similar_items(item, k)
     elif user is not None:
-        like = found.similar_users(user, k)
+        ranking = found.similar_users(user, k)
     output.result(
-        {'item': item, 'user': user, 'similar': ranking_dicts(like)},
-        ranking_lines(like),
+        {'item': item, 'user': user, 'similar': ranking_dicts(ranking)},
+        ranking_lines(ranking),
     )
 
 

@@ -16,6 +16,11 @@ from pyg_irllrec.cli.commands.evaluate import table_of
 from pyg_irllrec.cli.data_folder import DataFolder
 from pyg_irllrec.cli.make_encoder import cached, make_encoder
 from pyg_irllrec.cli.make_graph import make_graph
+from pyg_irllrec.cli.model_options import (
+    AlignmentOption,
+    BackboneOption,
+    EncoderOption,
+)
 from pyg_irllrec.cli.options import (
     Config,
     DataArgument,
@@ -28,6 +33,7 @@ from pyg_irllrec.cli.options import (
 )
 from pyg_irllrec.cli.output import Output
 from pyg_irllrec.cli.read_preset import check_tuned, read_preset
+from pyg_irllrec.cli.split_options import WITHOUT_COLD_ADVICE
 from pyg_irllrec.cli.torchrun import check_torchrun, start_others, wait_for_first
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.presets import ALIGNMENT_TEXTS, Preset
@@ -45,12 +51,9 @@ pyg-irllrec train data/movies --out runs/movies --epochs 300 --resume
 pyg-irllrec train data/movies --out runs/final --unsplit runs/movies
 pyg-irllrec train data/movies --out runs/movies --devices 2"""
 
-BackboneName = Literal['lightgcn', 'sgl', 'simgcl', 'dccf', 'bigcf', 'alpharec']
-AlignmentName = Literal['auto', 'none', 'profile', 'reconstruction', 'intents', 'full']
-
 
 class _Choices(NamedTuple):
-    r"""What a run must be resumed with."""
+    r"""The options that must not change when a run is resumed."""
 
     backbone: str
     alignment: str
@@ -62,7 +65,7 @@ class _Choices(NamedTuple):
 
 
 class _Validated(NamedTuple):
-    r"""What a run with validation has chosen, for one on all interactions."""
+    r"""The choices of a run with validation, for a run on all interactions."""
 
     epochs: int
     model: Recommender
@@ -75,71 +78,79 @@ OPTIONS = {
     "'devices'": '--devices',
     "'precision'": '--precision',
     "'logger'": '--logger',
-    " (cold='drop' drops them)": '',
+    **WITHOUT_COLD_ADVICE,
 }
 
 
 def train(
     data: DataArgument,
     out: Annotated[
-        Path, Option(parser=parse_out, metavar='RUN', help='The folder of the run.')
+        Path, Option(parser=parse_out, metavar='RUN', help='Folder of the run.')
     ],
-    backbone: Annotated[BackboneName, Option(help='The graph model.')] = 'lightgcn',
-    alignment: Annotated[
-        AlignmentName,
-        Option(help='What is made of texts; auto: the recipe for data of your own.'),
-    ] = 'auto',
+    backbone: BackboneOption = 'lightgcn',
+    alignment: AlignmentOption = 'auto',
     translation: Annotated[
         Literal['exact', 'moments'],
         Option(
-            help='The translation term of full: exact, or approximate and linear in '
-            'the number of nodes.'
+            help='Translation term of --alignment full: exact, or approximate and '
+            'linear in the number of nodes (moments).'
         ),
     ] = 'moments',
-    encoder: Annotated[
-        str,
-        Option(
-            help='Of texts: tfidf, sentence:MODEL, openai:MODEL or openai:MODEL@URL.'
-        ),
-    ] = 'tfidf',
+    encoder: EncoderOption = 'tfidf',
     intents: Annotated[
-        bool, Option('--intents/--no-intents', help='Read intents of DATA, if any.')
+        bool,
+        Option('--intents/--no-intents', help='Use DATA/intents.jsonl if it exists.'),
     ] = True,
     profiles: Annotated[
-        bool, Option('--profiles/--no-profiles', help='Read profiles of DATA, if any.')
+        bool,
+        Option(
+            '--profiles/--no-profiles', help='Use DATA/profiles.jsonl if it exists.'
+        ),
     ] = True,
     preset: Annotated[
         Optional[Path],
-        Option(metavar='FILE', help='Hyper-parameters that pyg-irllrec tune found.'),
+        Option(
+            metavar='FILE',
+            show_default='built-in recipe',
+            help='Hyper-parameters from pyg-irllrec tune.',
+        ),
     ] = None,
-    epochs: Annotated[int, Option(min=1, help='At most.')] = 100,
+    epochs: Annotated[int, Option(min=1, help='Maximum number of epochs.')] = 100,
     unsplit: Annotated[
         Optional[Path],
         Option(
             metavar='RUN',
-            help='Train on all interactions, for as many epochs and with the blend '
-            'that this run, which held some out, has chosen.',
+            help='Train on all interactions, with the number of epochs and the blend '
+            'that this earlier run chose on validation.',
         ),
     ] = None,
     seed: Seed = 0,
     device: Device = 'auto',
     devices: Annotated[
         int,
-        Option(min=1, help='Devices of this machine to train on, a process for each.'),
+        Option(min=1, help='Number of devices, on this machine. One process for each.'),
     ] = 1,
     precision: Annotated[
         Literal['32-true', 'tf32', 'bf16-mixed', '64-true'],
-        Option(help='tf32: faster on a GPU, bf16-mixed: text towers in bfloat16.'),
+        Option(
+            help='32-true and 64-true: float32 and float64. tf32: faster matrix '
+            'products on a GPU. bf16-mixed: text towers in bfloat16.'
+        ),
     ] = '32-true',
     capture: Annotated[
         bool,
-        Option('--capture/--no-capture', help='On a GPU, a step is one CUDA graph.'),
+        Option(
+            '--capture/--no-capture', help='On a GPU, run a step as one CUDA graph.'
+        ),
     ] = True,
     logger: Annotated[
-        Optional[Literal['csv', 'tensorboard']], Option(help='Written under RUN.')
+        Optional[Literal['csv', 'tensorboard']],
+        Option(
+            show_default='none', help='Format of logs, which are written under RUN.'
+        ),
     ] = None,
     resume: Annotated[
-        bool, Option('--resume', help='Continue the run that was stopped.')
+        bool, Option('--resume', help='Continue a run that was stopped.')
     ] = False,
     threads: Threads = None,
     as_json: Json = False,
@@ -148,9 +159,10 @@ def train(
 ) -> None:
     r"""Train a model and save it as a bundle, RUN/bundle.
 
-    The model is a graph recommender that reads texts and intents where there are any,
-    blended with EASE as validation shows. An earlier run in RUN is moved aside. One
-    that was stopped continues with --resume, and ends as if it had never been.
+    The model is a graph recommender that uses texts and intents if DATA has them,
+    blended with EASE by weights chosen on validation. An earlier run in RUN is moved
+    aside. --resume continues a run that was stopped, with the same result as without
+    the interruption.
     """
     from pyg_irllrec.training import (
         InteractionDataModule,
@@ -165,23 +177,25 @@ def train(
     check_torchrun(devices)
     is_first = rank_of_process(devices) == 0
     if threads is not None and devices > 1:
-        os.environ['OMP_NUM_THREADS'] = str(threads)  # Lightning divides cores itself.
+        os.environ['OMP_NUM_THREADS'] = str(
+            threads
+        )  # Lightning reads it to divide cores.
     if not is_first:
-        warnings.simplefilter('ignore')  # The first process shows them.
+        warnings.simplefilter('ignore')  # The first process prints them.
         wait_for_first()
     output = Output(as_json, quiet or not is_first)
     folder = DataFolder(data)
-    folder.check_other(out)
+    folder.check_differs_from(out)
     choices = _Choices(
         backbone, alignment, translation, encoder, intents, profiles, seed
     )
     validated = None
     if unsplit is not None:
-        _check_data(f'--unsplit {unsplit}', RunFolder(unsplit), folder)
+        _check_same_data(f'--unsplit {unsplit}', RunFolder(unsplit), folder)
         validated = _read_validated(unsplit, choices)
     run = RunFolder(out)
     if resume and run.config_path.is_file():
-        _check_data(f'--out {out}', run, folder)
+        _check_same_data(f'--out {out}', run, folder)
     if preset is not None:
         check_tuned(preset, backbone, alignment)
     encode = make_encoder(encoder, output.progress)
@@ -194,17 +208,17 @@ def train(
         graph, seed=seed, unsplit=validated is not None, **chosen['data']
     )
     if validated is not None:
-        _take_over(model, validated)
+        _copy_blend(model, validated)
     settings = choices._asdict() | {'data': data, 'unsplit': unsplit}
     settings['data_digest'] = folder.digest(intents, profiles)
     settings['preset'] = None if preset is None else chosen
     if is_first:
-        _open(run, settings, resume, output)
+        _open_run(run, settings, resume, output)
         start_others()
     if model.needs_calibration and interactions.val_items is not None:
         output.note(
-            'after training, companions and their weights in the blend are '
-            'chosen on validation'
+            'after training, the companions and their weights in the blend are chosen '
+            'on validation'
         )
     result = fit(
         model,
@@ -228,7 +242,7 @@ def train(
         model.cpu(),
         graph,
         encoder=encode if 'profile' in graph['item'] else None,
-        # Nothing that a user has rated, be it held out or disliked.
+        # Everything that a user has rated, including held-out and disliked items.
         seen=map_interactions(folder.open()[0], graph),
         metrics=result.test,
     )
@@ -246,14 +260,14 @@ def train(
     )
 
 
-def _open(
+def _open_run(
     run: RunFolder, settings: dict[str, Any], resume: bool, output: Output
 ) -> None:
-    aside = run.open(settings, resume, places=('data', 'unsplit'))
-    if aside is not None:
-        output.note(f'moved the earlier run to {aside}')
+    moved = run.open(settings, resume, places=('data', 'unsplit'))
+    if moved is not None:
+        output.note(f'moved the earlier run to {moved}')
     elif resume and not run.has_checkpoint:
-        output.note(f'{run.path} holds no checkpoint to resume from: a new run begins')
+        output.note(f'{run.path} has no checkpoint to resume from: starting a new run')
 
 
 def _make_graphs(
@@ -263,8 +277,8 @@ def _make_graphs(
     output: Output,
     validated: Optional[_Validated],
 ) -> tuple[HeteroData, Preset]:
-    r"""The graph to train on, and the hyper-parameters, which the one with validation
-    decides."""
+    r"""Build the graph to train on, and choose the hyper-parameters, always from the
+    graph with a validation part."""
     encode = cached(encoder, folder.path, output.progress)
     read = {'intents': choices.intents, 'profiles': choices.profiles}
     graph = make_graph(folder, encode, **read)
@@ -284,17 +298,18 @@ def _make_graphs(
 def _note_incomplete(
     folder: DataFolder, name: str, graph: HeteroData, output: Output
 ) -> None:
-    r"""Where answers lie in the journal alone, as of a run that was stopped."""
+    r"""Print a note if the answers are only in the journal, because the extraction was
+    stopped."""
     path = folder.path / f'{name}.jsonl'
     journal = path.with_suffix('.sqlite')
     if path.is_file() or not journal.is_file():
         return
     total = sum(graph[side].num_nodes for side in SIDES)
     answers = count_answers(journal)
-    known = answers is not None and answers < total
-    missing = f', {total - (answers or 0)} of {total} are missing' if known else ''
+    is_counted = answers is not None and answers < total
+    missing = f' ({total - (answers or 0)} of {total} missing)' if is_counted else ''
     output.note(
-        f'{name} are not complete{missing}, and not read: go on with pyg-irllrec '
+        f'{name} are incomplete{missing} and not used: continue with pyg-irllrec '
         f'intents {folder.path} (--what {name})'
     )
 
@@ -315,13 +330,13 @@ def _check_texts(graph: HeteroData, choices: _Choices) -> None:
             )
 
 
-def _check_data(given: str, run: RunFolder, folder: DataFolder) -> None:
+def _check_same_data(option: str, run: RunFolder, folder: DataFolder) -> None:
     before = run.read_config()
     read = (bool(before.get(name)) for name in ('intents', 'profiles'))
     if before.get('data_digest') != folder.digest(*read):
         raise ValueError(
-            f'{given} was begun on other data, {before.get("data")} as it was then, '
-            f'than {folder.path} holds: give the same DATA, or choose another run'
+            f'{option} was started with other data ({before.get("data")}, as it was '
+            f'then), got {folder.path}: pass the same DATA, or choose another run'
         )
 
 
@@ -333,20 +348,19 @@ def _read_validated(path: Path, choices: _Choices) -> _Validated:
     for name, value in choices._asdict().items():
         if before.get(name) != value:
             raise ValueError(
-                f'--unsplit {path} was trained with {name}={before.get(name)!r}: give '
-                f'the same here, got {name}={value!r}'
+                f'--unsplit {path} was trained with {name}={before.get(name)!r}, got '
+                f'{name}={value!r}: use the same'
             )
     try:
         epochs = json.loads((run.path / 'metrics.json').read_bytes())['best_epoch']
         return _Validated(int(epochs), load(run.path / 'bundle').model)
     except (FileNotFoundError, KeyError, TypeError):
         raise ValueError(
-            f'--unsplit {path} must be a run that was trained to its end: continue it '
-            'with --resume'
+            f'--unsplit {path} must be a finished run: continue it with --resume'
         ) from None
 
 
-def _take_over(model: Recommender, validated: _Validated) -> None:
+def _copy_blend(model: Recommender, validated: _Validated) -> None:
     chosen = validated.model
     if model.blend_weight is not None and chosen.blend_weight is not None:
         model.blend_weight.copy_(chosen.blend_weight)
@@ -354,17 +368,17 @@ def _take_over(model: Recommender, validated: _Validated) -> None:
 
 
 def _draw_curves(run: Path, output: Output) -> None:
-    r"""The learning curves, where matplotlib is installed."""
+    r"""Draw the learning curves, if matplotlib is installed."""
     try:
         from pyg_irllrec.plot import learning_curves
 
         learning_curves(run / 'history.csv', run / 'curves.png')
     except ImportError:
-        output.note("no learning curves are drawn: pip install 'pyg_irllrec[plot]'")
+        output.note("to draw learning curves: pip install 'pyg_irllrec[plot]'")
 
 
 def _blend(model: Recommender) -> dict[str, float]:
-    r"""The weights of the scores that are summed, by what they come from."""
+    r"""The weights of the graph and of each companion in the scores."""
     if model.blend_weight is None:
         return {}
     names = ['graph', *(type(each).__name__ for each in model.companions)]
@@ -379,8 +393,8 @@ def _lines(
         lines += table_of({'test': test})
     if blend:
         words = ', '.join(f'{name} {weight:.2f}' for name, weight in blend.items())
-        lines.append(f'scores are a blend: {words}')
-    return [*lines, f'the bundle is {bundle}']
+        lines.append(f'weights of the blend: {words}')
+    return [*lines, f'saved the bundle {bundle}']
 
 
 command = Command(train, EXAMPLES, OPTIONS, 'continue with --resume')

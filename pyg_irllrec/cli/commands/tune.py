@@ -8,10 +8,14 @@ from typer import Option
 
 from pyg_irllrec.assemble import build_model, choose_preset
 from pyg_irllrec.cli.command import Command
-from pyg_irllrec.cli.commands.train import AlignmentName, BackboneName
 from pyg_irllrec.cli.data_folder import DataFolder
 from pyg_irllrec.cli.make_encoder import cached, make_encoder
 from pyg_irllrec.cli.make_graph import make_graph
+from pyg_irllrec.cli.model_options import (
+    AlignmentOption,
+    BackboneOption,
+    EncoderOption,
+)
 from pyg_irllrec.cli.options import (
     Config,
     DataArgument,
@@ -24,6 +28,7 @@ from pyg_irllrec.cli.options import (
 )
 from pyg_irllrec.cli.output import Output
 from pyg_irllrec.cli.read_preset import write_tuned
+from pyg_irllrec.cli.split_options import WITHOUT_COLD_ADVICE
 from pyg_irllrec.cli.table import table
 
 if TYPE_CHECKING:
@@ -38,29 +43,26 @@ OPTIONS = {
     "'seed'": '--seed',
     "'device'": '--device',
     "'trials'": '--trials',
-    " (cold='drop' drops them)": '',
+    **WITHOUT_COLD_ADVICE,
 }
 
 
 def tune(
     data: DataArgument,
     out: Annotated[
-        Path, Option(parser=parse_out, metavar='DIR', help='The folder of the search.')
+        Path, Option(parser=parse_out, metavar='DIR', help='Folder of the search.')
     ],
-    backbone: Annotated[BackboneName, Option(help='The graph model.')] = 'lightgcn',
-    alignment: Annotated[AlignmentName, Option(help='What is made of texts.')] = 'auto',
-    encoder: Annotated[
-        str,
-        Option(
-            help='Of texts: tfidf, sentence:MODEL, openai:MODEL or openai:MODEL@URL.'
-        ),
-    ] = 'tfidf',
+    backbone: BackboneOption = 'lightgcn',
+    alignment: AlignmentOption = 'auto',
+    encoder: EncoderOption = 'tfidf',
     trials: Annotated[
-        int, Option(min=1, help='How many are tried, with those that DIR holds.')
+        int, Option(min=1, help='Total number of trials, including those in DIR.')
     ] = 20,
-    epochs: Annotated[int, Option(min=1, help='At most, per trial.')] = 100,
+    epochs: Annotated[
+        int, Option(min=1, help='Maximum number of epochs per trial.')
+    ] = 100,
     prune: Annotated[
-        bool, Option('--prune/--no-prune', help='Stop trials that fall behind early.')
+        bool, Option('--prune/--no-prune', help='Stop trials early that fall behind.')
     ] = True,
     seed: Seed = 0,
     device: Device = 'auto',
@@ -69,17 +71,18 @@ def tune(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Search hyper-parameters for the largest Recall@20 + NDCG@20 on validation.
+    r"""Search for the best hyper-parameters on validation.
 
-    The best are DIR/preset.json, which train takes by --preset. Stopped at any moment,
-    the same command continues; a larger --trials goes on from there.
+    Maximise Recall@20 + NDCG@20 and write DIR/preset.json, for train --preset. After
+    an interruption the same command continues, and a larger --trials extends the
+    search.
     """
     from pyg_irllrec import training
 
     training.parse_device(device)
     output = Output(as_json, quiet)
     folder = DataFolder(data)
-    folder.check_other(out)
+    folder.check_differs_from(out)
     encode = cached(
         make_encoder(encoder, output.progress), folder.path, output.progress
     )
@@ -113,8 +116,8 @@ def tune(
 
 def _lines(preset: Path, found: TuneResult) -> Iterator[str]:
     yield (
-        f'the best of {len(found.trials)} trials: Recall@20 + NDCG@20 of '
-        f'{found.value:.4f} on validation (the preset: '
+        f'best of {len(found.trials)} trials: Recall@20 + NDCG@20 = '
+        f'{found.value:.4f} on validation (default preset: '
         f'{found.trials[0]["value"]:.4f})'
     )
     yield from table(
@@ -127,4 +130,4 @@ def _lines(preset: Path, found: TuneResult) -> Iterator[str]:
     yield f'train with --preset {preset}'
 
 
-command = Command(tune, EXAMPLES, OPTIONS, 'the same command continues')
+command = Command(tune, EXAMPLES, OPTIONS, 'run the same command to continue')

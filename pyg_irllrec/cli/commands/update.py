@@ -52,7 +52,9 @@ def update(
     bundle: BundleArgument,
     interactions: Annotated[
         Optional[Path],
-        Option(metavar='FILE', help='New interactions: CSV, Parquet or JSON lines.'),
+        Option(
+            metavar='FILE', help='New interactions: a CSV, Parquet or JSON Lines file.'
+        ),
     ] = None,
     items: Items = None,
     user: UserColumn = None,
@@ -67,8 +69,8 @@ def update(
         Option(
             parser=parse_out,
             metavar='DIR',
-            show_default='BUNDLE itself',
-            help='Where the new bundle is saved.',
+            show_default='BUNDLE',
+            help='Folder for the new bundle.',
         ),
     ] = None,
     threads: Threads = None,
@@ -76,20 +78,21 @@ def update(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    r"""Fold new interactions, users and items into a bundle, without training.
+    r"""Add new interactions, users and items without training.
 
-    Columns that are not named are found as prepare finds them. Users and items that are
-    unknown are added; an item with a text and no interactions is ranked by its text.
-    The bundle is replaced whole or not at all: a service takes the new one over.
+    Columns that you do not name are found by their headers, as in `prepare`. Unknown
+    users and items are added; an item with a text but no interactions is ranked by its
+    text. The bundle is replaced whole or not at all, and a running service loads the
+    new one.
     """
     if interactions is None and items is None:
-        raise ValueError('give --interactions, --items or both')
+        raise ValueError('pass --interactions, --items or both')
     form = {'sep': sep, 'encoding': encoding}
     given = TableColumns(user, item, None, None, items_id, item_text, title)
     pairs, texts = _read(interactions, items, form, given)
     before, output = open_bundle(bundle), Output(as_json, quiet)
     if before.model.blends:
-        output.note('the companions of the model are solved again')
+        output.note('recomputing the closed-form companions of the model')
     after = before.update(pairs, items=texts)
     path = bundle_folder(bundle) if out is None else out
     after.save(path)
@@ -99,8 +102,8 @@ def update(
     output.result(
         {'bundle': path, 'added': added},
         [
-            *(f'{name:>12}: {count} more' for name, count in added.items()),
-            f'the bundle is {path}',
+            *(f'{name:>12}: {count} added' for name, count in added.items()),
+            f'saved the bundle {path}',
         ],
     )
 
@@ -111,7 +114,8 @@ def _read(
     form: Mapping[str, str],
     given: TableColumns,
 ) -> tuple[Any, Any]:
-    r"""Both tables, with the names of columns that a bundle has for them."""
+    r"""Read both tables, with columns as
+    :meth:`~pyg_irllrec.serving.Bundle.update` names them."""
     if interactions is not None:
         columns = find_table_columns(
             interactions, items, form, given, needs_rating=False, needs_time=False
@@ -144,7 +148,7 @@ def _read_items(
 def _columns(
     path: Path, form: Mapping[str, str], names: Mapping[str, str]
 ) -> dict[str, list[Any]]:
-    r"""Columns of a file by other names."""
+    r"""Read columns of a file and rename them."""
     columns: dict[str, list[Any]] = {name: [] for name in names}
     for batch in open_table(path, **form).batches(list(dict.fromkeys(names.values()))):
         for name, column in names.items():

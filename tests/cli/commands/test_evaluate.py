@@ -35,7 +35,7 @@ def test_cutoffs_metrics_and_baselines(saved, capsys):
         assert found[name] == pytest.approx(expected)
 
 
-def test_a_table_of_the_test(saved, capsys):
+def test_metrics_of_the_test_part_as_a_table(saved, capsys):
     assert call('evaluate', saved) == 0
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == [
@@ -44,11 +44,13 @@ def test_a_table_of_the_test(saved, capsys):
     assert row.split()[0] == 'model' and len(row) == len(head)
 
 
-def test_what_is_ranked_by_texts_is_counted(tmp_path, capsys):
+def test_users_and_items_ranked_by_text_are_counted(tmp_path, capsys):
     new = {'new': 'a chess set', 'boots': 'boots for hiking'}
     plain_bundle().update(items=new, users={'zoe': 'hiking'}).save(tmp_path)
     assert call('evaluate', tmp_path, '--k', 5) == 0
-    assert 'interactions: 2 of the items, 1 of the users' in capsys.readouterr().out
+    assert (
+        '2 items and 1 users without training interactions' in capsys.readouterr().out
+    )
     assert call('evaluate', tmp_path, '--k', 5, '--json') == 0
     found = json.loads(capsys.readouterr().out)
     assert found['ranked_by_text'] == {'users': 1, 'items': 2}

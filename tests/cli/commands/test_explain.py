@@ -6,7 +6,7 @@ from tests.cli.calls import call
 from tests.serving.bundles import plain_bundle
 
 
-def test_reasons_as_json_and_for_people(capsys, saved):
+def test_reasons_as_json_and_as_text(capsys, saved):
     item = plain_bundle().recommend(['user-003'], 1)['user-003'][0].item
     words = ['explain', saved, '--user', 'user-003', '--item', item]
     why = plain_bundle().explain('user-003', item)

@@ -6,7 +6,7 @@ from pyg_irllrec.cli.commands.info import _lines
 from tests.cli.calls import call
 
 
-def test_what_a_bundle_holds(capsys, saved):
+def test_metrics_as_json_and_as_text(capsys, saved):
     assert call('info', saved, '--json') == 0
     found = json.loads(capsys.readouterr().out)
     assert found['metrics'] == {'recall@20': 0.25, 'ndcg@20': 0.125}

@@ -105,10 +105,10 @@ def test_batch_files(folder, monkeypatch, capsys):
     assert found['counts']['ok'] == 32 and found['path'] == 'data/intents.jsonl'
     assert len(load_intents('data/intents.jsonl').records) == 32
     assert call(*asked, '--write-batch', 'more.jsonl') == 0
-    assert 'every question has an answer' in capsys.readouterr().out
+    assert 'every request has an answer' in capsys.readouterr().out
 
 
-def test_what_another_model_wrote_is_replaced_by_force_alone(capsys):
+def test_results_of_another_model_are_replaced_only_with_force(capsys):
     path = Path('data/intents.jsonl')
     with ChatServer() as server:
         asked = ('intents', 'data', '--llm', server.url, '--model', 'small')
@@ -117,7 +117,7 @@ def test_what_another_model_wrote_is_replaced_by_force_alone(capsys):
         capsys.readouterr()
         assert call('intents', 'data', '--llm', 'extractive') == 2
         error = capsys.readouterr().err
-        assert "holds what 'small' wrote, got 'ExtractiveModel'" in error
+        assert "contains the results of 'small', got 'ExtractiveModel'" in error
         assert path.read_bytes() == content
         assert call('intents', 'data', '--llm', 'extractive', '--dry-run') == 0
         assert call('intents', 'data', '--llm', 'extractive', '--force') == 0
@@ -126,7 +126,7 @@ def test_what_another_model_wrote_is_replaced_by_force_alone(capsys):
         assert call(*asked) == 0
 
 
-def test_what_fails_is_asked_again(capsys):
+def test_failed_requests_are_repeated(capsys):
     bad = {'choices': [{'message': {'content': 'no'}, 'finish_reason': 'stop'}]}
     with ChatServer() as server:
         asked = ('intents', 'data', '--llm', server.url, '--model', 'small')
@@ -135,16 +135,20 @@ def test_what_fails_is_asked_again(capsys):
         assert call(*asked) == 1
         out = capsys.readouterr().out
         assert 'user u0 and 2 more failed: the answer is invalid' in out
-        assert '3 failed: the same command asks again' in out
+        assert '3 failed: run the same command to repeat' in out
         assert call(*asked) == 0
 
 
-def test_whatever_stops_it_is_one_line(capsys):
+def test_a_rejected_key_is_one_line(capsys):
     with ChatServer() as server:
         server.script = [lambda r: (401, {}, {'error': {'message': KEY}})] * 40
         assert call('intents', 'data', '--llm', server.url, '--model', 'small') == 2
     error = capsys.readouterr().err
-    assert '401' in error and 'continues from here' in error and KEY not in error
+    assert (
+        '401' in error
+        and 'run the same command to continue' in error
+        and KEY not in error
+    )
     assert not Path('data/intents.jsonl').exists()
 
 
@@ -158,17 +162,20 @@ def test_whatever_stops_it_is_one_line(capsys):
         (['data', '--llm', 'extractive', '--rpm', '-1'], '--rpm must be'),
         (
             ['data', '--llm', 'extractive', '--write-batch', 'x.jsonl'],
-            '--write-batch needs the URL of a provider as --llm',
+            '--write-batch needs --llm URL',
         ),
         (
             [*URL, '--read-batch', 'x', '--write-batch', 'y'],
-            '--write-batch excludes --read-batch',
+            '--write-batch and --read-batch exclude each other',
         ),
         (['data'], "Missing option '--llm'"),
-        (['nowhere', '--llm', 'extractive'], 'must be a folder of pyg-irllrec prepare'),
+        (
+            ['nowhere', '--llm', 'extractive'],
+            'must be a folder that pyg-irllrec prepare wrote',
+        ),
     ],
 )
-def test_wrong_arguments(words, message, capsys):
+def test_wrong_arguments_are_rejected(words, message, capsys):
     capsys.readouterr()
     assert call('intents', *words) == 2
     error = capsys.readouterr().err

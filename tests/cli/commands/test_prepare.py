@@ -43,7 +43,7 @@ def test_columns_are_found_and_printed(capsys):
         'with a text: 30',
     ):
         assert f'{line}\n' in shown
-    assert 'rating' not in shown  # They are read with --min-rating alone.
+    assert 'rating' not in shown  # Read only with --min-rating.
     graph = DataFolder(Path('data')).split()
     assert graph['item'].title[list(graph['item'].id).index(isbn(1))] == 'Book 1'
     assert graph['item'].text[0].startswith('Book ') and 'time' in graph[RATES]
@@ -62,10 +62,11 @@ def test_folders_of_parquet(folder, capsys):
     assert {**found, 'data': ''} == {**same, 'data': ''}
 
 
-def test_columns_that_are_given_and_json(capsys):
+def test_named_columns_and_json(capsys):
     words = ('--min-rating', 4, '--k-core', 2, '--split', 'leave-one-out', '--seed', 3)
     assert call('prepare', *TABS, *words, '--out', 'data', '--json') == 0
     printed = capsys.readouterr()
+    assert 'are theirs and are kept\n' in printed.err  # Without advice on arguments.
     found = json.loads(printed.out)
     assert found['columns']['item_text'] == ['title', 'blurb']
     assert found['columns']['items_id'] == 'isbn' and 'user: reader' in printed.err
@@ -81,11 +82,11 @@ def test_columns_that_are_given_and_json(capsys):
         **{'val': 0.1, 'test': 0.2, 'seed': 3},
     }
     graph = DataFolder(Path('data')).split()
-    assert 'sad' not in graph['user'].id  # Who likes nothing.
+    assert 'sad' not in graph['user'].id  # This user likes nothing.
     assert graph[RATES].edge_index.size(1) == found['training']
 
 
-def test_parquet_and_json_lines_at_random(capsys):
+def test_parquet_and_json_lines_with_a_random_split(capsys):
     pd.read_csv('ratings.csv', dtype=str).to_parquet('ratings.parquet')
     books = pd.read_csv('books.csv', dtype=str)
     books.to_json('books.jsonl', orient='records', lines=True)
@@ -97,9 +98,9 @@ def test_parquet_and_json_lines_at_random(capsys):
     assert 'time' not in graph[RATES] and graph['item'].title[0].startswith('Book')
 
 
-def test_what_else_is_worth_a_note(folder, capsys):
+def test_notes_on_times_ratings_and_items_left_out(folder, capsys):
     likes = [[3, f'u{u}', f'i{(u + k) % 7}', k] for u in range(9) for k in range(4)]
-    # One item is liked too rarely, one never, two of the table by nobody at all.
+    # One item is liked too rarely, one is disliked, two of items.csv have no ratings.
     likes += [[5, 'u0', 'i7', 0], [1, 'u0', 'i8', 0]]
     write_table(folder / 'few.csv', ['stars', 'user', 'item', 'sold'], likes)
     items = [[f'i{k}', f'Item {k}', 'a b'] for k in range(11)]
@@ -107,25 +108,27 @@ def test_what_else_is_worth_a_note(folder, capsys):
     words = ('--interactions', 'few.csv', '--out', 'data', '--val', 0.3)
     assert call('prepare', *words, '--rating', 'stars') == 0
     shown = capsys.readouterr().out
-    assert 'split: random\nno column of times was found' in shown
-    assert '--rating is not read without --min-rating' in shown
+    assert 'split: random\nfound no column of times' in shown
+    assert '--rating has no effect without --min-rating' in shown
     assert 'left out' not in shown
     words += ('--rating', 'stars', '--min-rating', 2, '--timestamp', 'sold')
     words += ('--items', 'items.csv', '--k-core', 2, '--force')
     assert call('prepare', *words) == 0
     shown = capsys.readouterr().out
-    assert 'split: time\n4 rows of items.csv are of items without inter' in shown
+    assert (
+        'split: time\nleft out 4 rows of items.csv, whose items have no inter' in shown
+    )
     assert call('prepare', *words, '--json') == 0
     assert json.loads(capsys.readouterr().out)['items left out'] == 4
 
 
-def test_the_same_is_kept_and_other_data_takes_force(folder, capsys):
+def test_the_same_data_is_kept_and_other_data_needs_force(folder, capsys):
     out = ('--out', 'data')
     assert call('prepare', *COMMAS, *out) == 0
     before = contents(folder / 'data')
     assert call('prepare', *COMMAS, *out) == 0
     assert contents(folder / 'data') == before
-    # How they are split may be another.
+    # The split may change without --force.
     assert call('prepare', *COMMAS, *out, '--seed', 1, '--split', 'leave-one-out') == 0
     assert contents(folder / 'data') != before
     assert call('prepare', *COMMAS, *out) == 0
@@ -134,7 +137,7 @@ def test_the_same_is_kept_and_other_data_takes_force(folder, capsys):
     capsys.readouterr()
     assert call('prepare', *COMMAS, *out) == 2
     assert 'or replace it with --force\n' in capsys.readouterr().err
-    # What cannot be read, or held out of, replaces nothing.
+    # Invalid input replaces nothing.
     for words in (('--user', 'nobody'), ('--min-rating', 9), ('--val', 0)):
         assert call('prepare', *COMMAS, *out, *words, '--force') == 2
     assert contents(folder / 'data') == before
@@ -143,10 +146,12 @@ def test_the_same_is_kept_and_other_data_takes_force(folder, capsys):
     assert not list(folder.rglob('.new')) and not list(folder.rglob('.lock'))
 
 
-def test_one_that_was_killed_starts_over(folder, capsys):
+def test_a_killed_command_starts_over(folder, capsys):
     assert call('prepare', *COMMAS, '--out', 'data') == 0
     (folder / 'data' / 'options.json').unlink()
-    with pytest.raises(FileNotFoundError, match='must be a folder of pyg-irllrec prep'):
+    with pytest.raises(
+        FileNotFoundError, match='must be a folder that pyg-irllrec prep'
+    ):
         DataFolder(Path('data')).open()
     assert call('prepare', *COMMAS, '--out', 'data') == 0
     with FolderLock(folder / 'data'):
@@ -161,14 +166,14 @@ def test_one_that_was_killed_starts_over(folder, capsys):
         (('--sep', ';;'), '--sep must be one character'),
         (('--sep', ';'), '--user must name a column of ratings.csv'),
         (('--interactions', 'none.csv'), 'none.csv'),
-        (('--interactions', 'ratings.tsv'), r": give --sep '\t'"),
+        (('--interactions', 'ratings.tsv'), r"; pass --sep '\t'"),
         (('--rating', 'source', '--min-rating', '4'), "'web'"),
         (('--min-rating', '9'), 'from 1'),
         (('--split', 'time', '--timestamp', 'source'), "'web'"),
         (('--k-core', '0'), "Invalid value for '--k-core'"),
         (('--k-core', '99'), '99'),
         (('--val', '0.9'), '--val + --test'),
-        (('--val', '0'), '--val 0 holds nothing out'),
+        (('--val', '0'), '--val 0 holds out no interaction'),
         (('--items-id', 'title'), 'books.csv'),
         (('--title', 'name'), "'name'"),
         (('--encoding', 'klingon'), 'klingon'),
@@ -184,7 +189,7 @@ def test_bad_input_gets_one_line_and_nothing_is_written(folder, words, message, 
     assert contents(folder) == before and not (folder / 'data').exists()
 
 
-def test_what_needs_something_else(folder, capsys):
+def test_missing_columns_and_small_data_are_errors(folder, capsys):
     likes = [[f'u{u}', f'i{(u + k) % 7}'] for u in range(9) for k in range(4)]
     write_table(folder / 'few.csv', ['user', 'asin'], likes)
     write_table(folder / 'odd.csv', ['sku', 'weight'], [['i1', 3]])
@@ -200,8 +205,8 @@ def test_what_needs_something_else(folder, capsys):
         ((*few, '--items', 'odd.csv'), '--item-text must name columns of odd.csv'),
         ((*few, '--items', 'odd.csv', '--item', 'asin'), '--item-text must name'),
         (('--interactions', 'both.csv', '--out', 'data'), '--item must be given'),
-        ((*few, '--items', 'mute.csv'), '--item-text must name columns that hold'),
-        (few, 'give a larger share, or --split leave-one-out'),
+        ((*few, '--items', 'mute.csv'), '--item-text must name columns with texts'),
+        (few, 'use a larger fraction, or --split leave-one-out'),
     ):
         assert call('prepare', *words) == 2
         error = capsys.readouterr().err.splitlines()[-1]

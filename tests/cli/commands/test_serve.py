@@ -36,7 +36,7 @@ def test_options_reach_the_service(monkeypatch, tmp_path):
     ]
 
 
-def test_names_the_extra_that_is_missing(monkeypatch, tmp_path, capsys):
+def test_a_missing_extra_is_named(monkeypatch, tmp_path, capsys):
     import pyg_irllrec.serving
 
     monkeypatch.setitem(sys.modules, 'fastapi', None)

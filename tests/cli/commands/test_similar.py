@@ -6,7 +6,7 @@ from tests.cli.calls import call
 from tests.serving.bundles import plain_bundle
 
 
-def test_items_like_an_item(capsys, saved):
+def test_items_similar_to_an_item(capsys, saved):
     assert call('similar', saved, '--item', 'book 3', '--k', 4, '--json') == 0
     found = json.loads(capsys.readouterr().out)
     like = plain_bundle().similar_items('book 3', 4)
@@ -14,7 +14,7 @@ def test_items_like_an_item(capsys, saved):
     assert found['item'] == 'book 3' and found['user'] is None
 
 
-def test_users_like_a_user(capsys, saved):
+def test_users_similar_to_a_user(capsys, saved):
     assert call('similar', saved, '--user', 'user-003', '--k', 4) == 0
     lines = capsys.readouterr().out.splitlines()
     like = plain_bundle().similar_users('user-003', 4)

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import sqlite3
-import typing
 from contextlib import closing
 from pathlib import Path
 
@@ -13,8 +12,6 @@ import pytest
 import torch
 
 from pyg_irllrec import training
-from pyg_irllrec.cli.commands.train import AlignmentName, BackboneName
-from pyg_irllrec.presets import ALIGNMENTS, BACKBONES
 from pyg_irllrec.serving import Bundle, load
 from pyg_irllrec.text import TfidfEncoder
 from pyg_irllrec.typing import SIDES
@@ -27,7 +24,7 @@ PLAIN = ('--alignment', 'none', '--no-intents', '--no-profiles')
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files, data with intents and profiles, and a run that reads all of them."""
+    """Tables, data with intents and profiles, and a run that uses all of them."""
     folder = tmp_path_factory.mktemp('books')
     write_books(folder)
     here = os.getcwd()
@@ -64,12 +61,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return torch.load(run / 'best.ckpt', weights_only=True)['state_dict']
 
 
-def test_the_names_of_models_are_those_of_the_package():
-    assert typing.get_args(BackboneName) == tuple(BACKBONES)
-    assert typing.get_args(AlignmentName) == ALIGNMENTS
-
-
-def test_the_bundle_has_what_the_run_knows(folder, capsys):
+def test_the_bundle_has_texts_titles_seen_items_and_metrics(folder, capsys):
     bundle = load('run/bundle')
     anna = bundle.data['user'].id.index('anna')
     assert bundle.data['user'].intent_text[anna] and bundle.encoder is not None
@@ -77,10 +69,10 @@ def test_the_bundle_has_what_the_run_knows(folder, capsys):
     assert best[0].title.startswith('Book ')
     with open('ratings.csv') as file:
         rated = {row.split(',')[3] for row in file if ',anna,' in row}
-    # Neither what was held out nor what was disliked.
+    # Neither held-out nor disliked items are recommended.
     assert isbn(0) in rated and not rated & {each.item for each in best}
     assert len(rated) + len(best) == 30
-    # One encoder has made all vectors.
+    # One encoder encoded all texts.
     names, sides = ('profile_text', 'intent_text'), (bundle.data[s] for s in SIDES)
     texts = [text for side in sides for name in names for text in side[name]]
     state = TfidfEncoder().fit(texts).state
@@ -95,9 +87,9 @@ def test_the_bundle_has_what_the_run_knows(folder, capsys):
     assert json.loads(capsys.readouterr().out)['model'] == pytest.approx(metrics)
 
 
-def test_intents_and_profiles_may_be_left_out_and_are_those_of_the_data(folder, capsys):
+def test_intents_and_profiles_are_optional_and_must_fit_the_split(folder, capsys):
     assert train('--no-intents', '--out', 'other') == 0
-    assert capsys.readouterr().out.count('scores are a blend: graph') == 1
+    assert capsys.readouterr().out.count('weights of the blend: graph') == 1
     data = load('other/bundle').data
     assert 'intent' not in data['item'] and 'profile' in data['item']
     words = ('--interactions', 'ratings.csv', '--items', 'books.csv', '--force')
@@ -111,7 +103,7 @@ def test_intents_and_profiles_may_be_left_out_and_are_those_of_the_data(folder, 
     assert train('--out', 'third', *PLAIN) == 0
 
 
-def test_a_note_where_intents_are_not_complete(folder, monkeypatch, capsys):
+def test_a_note_counts_missing_intents(folder, monkeypatch, capsys):
     monkeypatch.setattr(training, 'fit', lambda *_, **__: exit(0))
     Path('data/intents.jsonl').unlink()
     with closing(sqlite3.connect('data/intents.sqlite')) as journal, journal:
@@ -120,14 +112,16 @@ def test_a_note_where_intents_are_not_complete(folder, monkeypatch, capsys):
     capsys.readouterr()
     assert train('--out', 'other') == 0
     assert (
-        'intents are not complete, 55 of 70 are missing, and not read: go on with '
+        'intents are incomplete (55 of 70 missing) and not used: continue with '
         'pyg-irllrec intents data (--what intents)\n'
     ) in capsys.readouterr().out
     assert train('--out', 'other', '--no-intents') == 0
-    assert 'complete' not in capsys.readouterr().out
+    assert 'incomplete' not in capsys.readouterr().out
 
 
-def test_a_run_that_was_stopped_ends_as_one_left_alone(folder, monkeypatch, capsys):
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
+    folder, monkeypatch, capsys
+):
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -145,12 +139,12 @@ def test_a_run_that_was_stopped_ends_as_one_left_alone(folder, monkeypatch, caps
     assert all(torch.equal(one[name], other[name]) for name in one)
     best, same = (load(f'{run}/bundle').recommend(k=5) for run in ('alone', 'run'))
     assert torch.equal(best.item, same.item) and torch.equal(best.score, same.score)
-    # Nothing was left of another: a new run begins.
+    # Without an earlier run, --resume starts a new one.
     assert train('--out', 'new', *PLAIN, '--resume', epochs=1) == 0
-    assert 'holds no checkpoint to resume from' in capsys.readouterr().out
+    assert 'has no checkpoint to resume from' in capsys.readouterr().out
 
 
-def test_what_is_refused_leaves_the_run_as_it_was(folder, capsys):
+def test_a_rejected_call_leaves_the_run_unchanged(folder, capsys):
     before = contents(folder / 'run')
     with FolderLock(folder / 'run'):
         assert train('--out', 'run') == 2
@@ -163,7 +157,7 @@ def test_what_is_refused_leaves_the_run_as_it_was(folder, capsys):
         (('--backbone', 'alpharec', '--no-profiles', '--alignment', 'x'), 'Invalid'),
         (('--device', 'abacus'), '--device must be'),
         (('--unsplit', 'nowhere'), 'nowhere'),
-        (('--out', 'data'), '--out must be another folder than DATA'),
+        (('--out', 'data'), '--out and DATA must be different folders'),
     ):
         assert train('--out', 'run', *words) == 2
         assert message in capsys.readouterr().err
@@ -173,12 +167,12 @@ def test_what_is_refused_leaves_the_run_as_it_was(folder, capsys):
         capsys.readouterr()
         assert train(*words) == 2
         error = capsys.readouterr().err
-        assert f'error: {words[-2]} run was begun on other data, ' in error
+        assert f'error: {words[-2]} run was started with other data ' in error
     assert not Path('x').exists()
     assert contents(folder / 'run') == before
 
 
-def test_steps_are_captured_unless_told_otherwise(folder, monkeypatch):
+def test_steps_are_captured_by_default(folder, monkeypatch):
     seen = []
 
     def fit(*_, capture, **options):
@@ -192,7 +186,9 @@ def test_steps_are_captured_unless_told_otherwise(folder, monkeypatch):
 
 
 @pytest.mark.parametrize('name', ['config.json', 'last.ckpt', 'bundle.json'])
-def test_a_full_disk_gets_one_line(folder, monkeypatch, name, capsys):
+def test_a_full_disk_is_one_line_and_the_run_can_resume(
+    folder, monkeypatch, name, capsys
+):
     replace = os.replace
 
     def full(source: object, target: object) -> None:
@@ -211,7 +207,7 @@ def test_a_full_disk_gets_one_line(folder, monkeypatch, name, capsys):
     assert load('full/bundle').metrics
 
 
-def test_on_all_interactions_with_what_validation_has_chosen(folder, capsys):
+def test_training_on_all_interactions_with_the_choices_of_validation(folder, capsys):
     assert train('--out', 'final', '--unsplit', 'run', '--json') == 0
     found = json.loads(capsys.readouterr().out)
     chosen, final = load('run/bundle'), load('final/bundle')
@@ -222,15 +218,15 @@ def test_on_all_interactions_with_what_validation_has_chosen(folder, capsys):
     assert final.data['user'].intent_text == chosen.data['user'].intent_text
     assert final.metrics == {}
     assert call('evaluate', 'final') == 2
-    assert 'must have interactions that are held out' in capsys.readouterr().err
+    assert 'must have held-out interactions' in capsys.readouterr().err
     assert train('--out', 'other', '--unsplit', 'run', '--seed', 1) == 2
     assert 'was trained with seed=0' in capsys.readouterr().err
     Path('run/metrics.json').unlink()
     assert train('--out', 'other', '--unsplit', 'run') == 2
-    assert 'must be a run that was trained to its end' in capsys.readouterr().err
+    assert 'must be a finished run' in capsys.readouterr().err
 
 
-def test_interactions_alone(tmp_path, monkeypatch, capsys):
+def test_interactions_without_texts(tmp_path, monkeypatch, capsys):
     """Integer ids, no texts, fewer items than the cut-offs."""
     monkeypatch.chdir(tmp_path)
     likes = [[u - 4, (u + k) % 7] for u in range(9) for k in range(5)]
@@ -250,5 +246,5 @@ def test_interactions_alone(tmp_path, monkeypatch, capsys):
         assert train('--out', 'other', *words) == 2
         assert message in capsys.readouterr().err
     assert call('intents', 'data', '--llm', 'extractive') == 2
-    assert 'must hold texts of items' in capsys.readouterr().err
+    assert 'must contain texts of items' in capsys.readouterr().err
     assert not Path('other').exists()

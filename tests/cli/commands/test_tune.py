@@ -17,7 +17,7 @@ def test_the_best_preset_trains(tmp_path, capsys):
     ]
     assert call('prepare', *tables, '--out', data, '--quiet') == 0
     assert call('tune', data, '--out', data, '--epochs', 2, '--trials', 1) == 2
-    assert '--out must be another folder than DATA' in capsys.readouterr().err
+    assert '--out and DATA must be different folders' in capsys.readouterr().err
     search = ['tune', data, '--out', out, '--epochs', 2]
     assert call(*search, '--trials', 1, '--quiet') == 0
     capsys.readouterr()
@@ -28,12 +28,12 @@ def test_the_best_preset_trains(tmp_path, capsys):
     assert 0 < found['value'] < 2
     preset = json.loads((out / 'preset.json').read_bytes())
     assert preset['fit']['lr'] == found['params']['fit.lr']
-    assert call(*search, '--trials', 2) == 0  # Nothing is left to do.
+    assert call(*search, '--trials', 2) == 0  # All trials are done.
     shown = capsys.readouterr().out
     assert f'train with --preset {out / "preset.json"}' in shown
     assert f'{found["value"]:.4f} on validation' in shown
     run = tmp_path / 'run'
-    preset['fit']['lr'] = 0.125  # Seen in the configuration of the run.
+    preset['fit']['lr'] = 0.125  # Checked in the configuration of the run below.
     (out / 'preset.json').write_text(json.dumps(preset))
     train = ['train', data, '--out', run, '--epochs', 1, '--quiet']
     assert call(*train, '--preset', out / 'preset.json') == 0

@@ -12,7 +12,7 @@ from tests.serving.bundles import NUM_ITEMS, NUM_USERS, plain_bundle
 
 @pytest.fixture
 def run(saved, tmp_path, monkeypatch):
-    r"""A run of one's own, beside tables with what is new."""
+    r"""A copy of the run, next to tables of new interactions and items."""
     shutil.copytree(saved, tmp_path / 'run')
     monkeypatch.chdir(tmp_path)
     text = plain_bundle().data['item'].text[3]
@@ -38,9 +38,9 @@ def test_interactions_and_items_in_place(run, capsys):
     }
 
 
-def test_items_alone_into_another_folder(run, capsys):
+def test_only_items_into_another_folder(run, capsys):
     assert call('update', run, '--items', 'books.csv', '--out', 'fresh') == 0
-    assert '       items: 1 more\n' in capsys.readouterr().out
+    assert '       items: 1 added\n' in capsys.readouterr().out
     assert len(load('fresh').items) == NUM_ITEMS + 1
     assert len(load(run / 'bundle').items) == NUM_ITEMS
     assert len(load('fresh').users) == NUM_USERS
