@@ -239,15 +239,19 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
     cases = list(dict.fromkeys(row['case'] for row in rows))
     arms = list(dict.fromkeys(row['arm'] for row in rows))[::-1]
+    columns = min(4, len(cases))
+    lines = -(-len(cases) // columns)
     figure, panels = plt.subplots(
-        1,
-        len(cases),
+        lines,
+        columns,
         sharey=True,
         squeeze=False,
-        figsize=(2 + 2.4 * len(cases), 1.6 + 0.28 * len(arms)),
+        figsize=(1.5 + 2.0 * columns, 0.5 + lines * (0.8 + 0.24 * len(arms))),
         layout='constrained',
     )
-    for panel, case in zip(panels[0], cases):
+    for panel in panels.flat[len(cases) :]:
+        panel.set_visible(False)
+    for panel, case in zip(panels.flat, cases):
         for metric, marker in zip(MAIN, 'os'):
             mine = [row for row in rows if row['case'] == case]
             values = [row['test'][metric] for row in mine]
@@ -262,7 +266,9 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         panel.set_title(case)
         panel.grid(axis='x', alpha=0.3)
     panels[0, 0].set_yticks(range(len(arms)), arms)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc='outside lower center')
+    figure.legend(
+        *panels[0, 0].get_legend_handles_labels(), loc='outside lower center', ncols=2
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     plt.close(figure)
