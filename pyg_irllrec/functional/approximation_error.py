@@ -57,7 +57,7 @@ def approximation_error(
     :obj:`impl="moments"` or :obj:`impl="clusters"` on the given tensors.
 
     It compares a sample of queries with all keys, and a sample of keys with all
-    queries, in :math:`O(\text{num\_samples} \, (B + C) \, d)` time. The errors are
+    queries, in :math:`O(\mathrm{num\_samples} \, (B + C) \, d)` time. The errors are
     those of the denominator. The gradient of the whole loss has a smaller error,
     because its positives are exact.
 

@@ -359,7 +359,7 @@ class Bundle:
                 the blend scores some items by their texts.
                 (default: :obj:`"exact"`)
             batch_size (int): The number of users to score at once. A batch takes
-                memory for :math:`\text{batch\_size} \times I` scores.
+                memory for :math:`\mathrm{batch\_size} \times I` scores.
                 (default: :obj:`128`)
             progress (bool): Whether to show a progress bar on a terminal.
                 (default: :obj:`False`)

@@ -336,7 +336,7 @@ def evaluate(
         exclude (UserItems): The training interactions, which are masked.
         ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
         batch_size (int, optional): The number of users to rank items for at once. The
-            memory is proportional to :math:`\text{batch\_size} \times I`.
+            memory is proportional to :math:`\mathrm{batch\_size} \times I`.
             (default: :obj:`None`, that of :class:`RankingLoader`)
         metrics (sequence of str): The names of the metrics, from :obj:`"recall"`,
             :obj:`"ndcg"`, :obj:`"precision"`, :obj:`"mrr"`, :obj:`"coverage"` and
@@ -391,7 +391,7 @@ def evaluate_ranker(
         exclude (UserItems): The training interactions, which are masked.
         ks (sequence of int): The cut-offs. (default: :obj:`(5, 10, 20)`)
         batch_size (int, optional): The number of users to rank items for at once. The
-            memory is proportional to :math:`\text{batch\_size} \times I`.
+            memory is proportional to :math:`\mathrm{batch\_size} \times I`.
             (default: :obj:`None`, that of :class:`RankingLoader`)
         metrics (sequence of str): The names of the metrics, see :func:`evaluate`.
             (default: :obj:`("recall", "ndcg")`)

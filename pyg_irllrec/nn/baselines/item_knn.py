@@ -20,7 +20,7 @@ class ItemKNN(ClosedForm):
 
     With :math:`\alpha = 1/2` and :math:`h = 0`, this is the cosine. Only the most
     similar items of each item are kept, which takes :math:`I \times
-    \text{num\_neighbors}` memory.
+    \mathrm{num\_neighbors}` memory.
 
     The interactions are not saved with the model, see :class:`~pyg_irllrec.nn.EASE`.
 

@@ -142,7 +142,7 @@ class Ranker(Module):
                 the recommendations, usually those of training: user and item ids of
                 shape :math:`(2, |\mathcal{E}|)`. (default: :obj:`None`)
             batch_size (int): The number of users to score at once, which takes
-                :math:`\text{batch\_size} \times I` memory. (default: :obj:`128`)
+                :math:`\mathrm{batch\_size} \times I` memory. (default: :obj:`128`)
 
         Raises:
             ValueError: If an id is out of range, :obj:`k` is not from 1 to the number
