@@ -1,6 +1,6 @@
-r"""Faults of disks for :mod:`benchmarks.chaos`: hooks into each change that a process
-makes to the files of a folder, and file systems of its own that fill up or become
-read-only. Linux alone."""
+r"""Disk faults for :mod:`benchmarks.chaos`: hooks into each change that a process makes
+to the files of a folder, and private file systems that fill up or become read-only.
+Linux only."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Change(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What happens right before a change."""
+    """An action right before one of the changes."""
 
     action: str = 'nothing'
-    """nothing, kill, stop, full or read-only; the last two stay until the end."""
+    """nothing, kill, stop, full or read-only. The last two last until the end."""
     at: int = -1
-    """The number of the change, from 0."""
+    """The number of the change, counted from 0."""
 
 
 class Watch:
-    """Counts the changes of this process to a folder, and acts before one of them. It
-    cannot be undone: call it in a process that is forked for it."""
+    """Count the changes that this process makes to a folder, and act before one of
+    them. This cannot be undone, so use it in a process that is forked for it."""
 
     def __init__(
         self, folder: Path, plan: Plan, first: Callable[[], None] = lambda: None
@@ -50,7 +50,7 @@ class Watch:
         self.plan = plan
         self.first = first
         self.changes: list[Change] = []
-        self.lock = threading.RLock()  # A failing write closes its file.
+        self.lock = threading.RLock()  # Reentrant: a failing write closes its file.
         self._watch_calls()
         self._watch_files()
         self._watch_sqlite()
@@ -75,7 +75,7 @@ class Watch:
         elif action == 'stop' and number == at:
             os.kill(os.getpid(), signal.SIGSTOP)
         elif action == 'full' and number >= at:
-            limit_files(0)  # For what writes in C: SQLite raises from its own code.
+            limit_files(0)  # Also fails writes in C, for example of SQLite.
             if kind in _GROWING or (number == at and kind == 'rename'):
                 raise _error(errno.ENOSPC, kind, path)
         elif action == 'read-only' and number >= at and kind != 'sql':
@@ -90,13 +90,13 @@ class Watch:
             'os.truncate': 'write',
         }
 
-        def hear(event: str, args: tuple[Any, ...]) -> None:
+        def hook(event: str, args: tuple[Any, ...]) -> None:
             if event == 'open' and args[2] & _WRITING:
                 self.before('open', args[0])
             elif event in kinds:
                 self.before(kinds[event], args[0])
 
-        sys.addaudithook(hear)
+        sys.addaudithook(hook)
         fsync, write = os.fsync, os.write
 
         def watched_fsync(file: Any) -> None:
@@ -153,7 +153,7 @@ class Watch:
 
 
 def _error(number: int, kind: str, path: str) -> OSError:
-    """As the operating system raises it: with a path where it is given one."""
+    """An error as the operating system raises it: with a path if the call has one."""
     names = () if kind in ('write', 'fsync') else (path,)
     return OSError(number, os.strerror(number), *names)
 
@@ -164,13 +164,13 @@ def _path_of(file: Any) -> str:
 
 
 def limit_files(size: int) -> None:
-    """From now on no file of this process grows beyond a size; writes in C fail too."""
+    """Let no file of this process grow beyond a size. Writes in C fail, too."""
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
 
 
 class Mounts:
-    """File systems that this process alone sees, and that vanish with it."""
+    """File systems that only this process sees, and that vanish with it."""
 
     _UNSHARE_MOUNTS, _UNSHARE_USER = 0x20000, 0x10000000
     _READ_ONLY, _REMOUNT, _BIND, _PRIVATE = 1, 32, 4096, (1 << 18) | (1 << 14)
@@ -180,7 +180,7 @@ class Mounts:
         self.allowed = False
 
     def unshare(self) -> None:
-        """From now on what is mounted is seen by this process and its children alone.
+        """Make later mounts visible to this process and its children only.
 
         Raises:
             OSError: If the system does not allow it.
@@ -192,14 +192,14 @@ class Mounts:
         self.allowed = True
 
     def add(self, folder: Path, size: int) -> None:
-        """A file system in memory of so many bytes."""
+        """Mount a file system in memory with a size in bytes."""
         self._mount('tmpfs', folder, 'tmpfs', data=f'size={size}')
 
     def resize(self, folder: Path, size: int) -> None:
         self._mount('tmpfs', folder, 'tmpfs', self._REMOUNT, f'size={size}')
 
     def lock(self, folder: Path, locked: bool = True) -> None:
-        """Whether nothing can be written."""
+        """Make a file system read-only, or writable again."""
         flags = self._REMOUNT | self._BIND | (self._READ_ONLY if locked else 0)
         self._mount('none', folder, flags=flags)
 

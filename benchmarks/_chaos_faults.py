@@ -1,4 +1,4 @@
-r"""The faults of :mod:`benchmarks.chaos`: each disturbs a job again and again."""
+r"""The faults of :mod:`benchmarks.chaos`. Each yields the outcomes of many trials."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def killed_at_random(lab: Lab) -> Iterator[Outcome]:
                 broken = broken or attempt.note(place)
             if kills == wanted or broken:
                 break
-            if attempt.status == 'done':  # Faster than it was: from the start.
+            if attempt.status == 'done':  # It ended before the kill: start over.
                 lab.forget(place)
                 place = lab.new_place()
         yield finish(lab, place, kills, broken)
 
 
 def killed_before_each_change(lab: Lab) -> Iterator[Outcome]:
-    """SIGKILL right before each open, write, fsync, rename, statement ..."""
+    """SIGKILL right before each open, write, fsync, rename, SQL statement and so on."""
     for at in lab.each_change():
         place = lab.new_place()
         attempt = start(lab.job, place, Plan('kill', at)).end()
@@ -47,8 +47,8 @@ def killed_before_each_change(lab: Lab) -> Iterator[Outcome]:
 
 
 def half(lab: Lab, place: Place) -> str:
-    """What a reader takes for whole that is neither the earlier nor the new version.
-    Only where a job replaces files is it known which versions there are."""
+    """Describe what a reader accepts although it is neither the earlier nor the new
+    version. Only jobs that replace files have known versions."""
     if not any(lab.earlier):
         return ''
     for before, attempt in zip(lab.earlier, look(lab.job, place)):
@@ -67,12 +67,12 @@ def finish(lab: Lab, place: Place, kills: int, broken: str) -> Outcome:
 
 
 def full_at_each_change(lab: Lab) -> Iterator[Outcome]:
-    """No space left from some change on."""
+    """No space is left from a change on."""
     yield from fail_at_each_change(lab, 'full')
 
 
 def read_only_at_each_change(lab: Lab) -> Iterator[Outcome]:
-    """Nothing can be written from some change on."""
+    """Nothing can be written from a change on."""
     yield from fail_at_each_change(lab, 'read-only')
 
 
@@ -85,7 +85,7 @@ def fail_at_each_change(lab: Lab, fault: str) -> Iterator[Outcome]:
 
 
 def limited_files(lab: Lab) -> Iterator[Outcome]:
-    """No file grows beyond some size, also of those that are written in C."""
+    """No file can grow beyond a random size, even if it is written in C."""
     largest = max(path.stat().st_size for path in lab.finished.rglob('*'))
     for _ in range(lab.trials):
         place = lab.new_place()
@@ -96,7 +96,7 @@ def limited_files(lab: Lab) -> Iterator[Outcome]:
 
 
 def full_disk(lab: Lab) -> Iterator[Outcome]:
-    """A file system with some pages left."""
+    """A file system with a few free pages."""
     used = sum(-(-path.stat().st_size // PAGE) for path in lab.finished.rglob('*'))
     for pages in lab.some(2 * used + 2):
         place = lab.new_place(mounted=PLENTY)
@@ -109,7 +109,7 @@ def full_disk(lab: Lab) -> Iterator[Outcome]:
 
 
 def read_only_disk(lab: Lab) -> Iterator[Outcome]:
-    """A read-only file system with nothing, half of a run, or a whole run."""
+    """A read-only file system with nothing, part of a run, or a whole run."""
     for trial in range(lab.trials):
         place = lab.new_place(mounted=PLENTY)
         kills = 0
@@ -129,16 +129,16 @@ def read_only_disk(lab: Lab) -> Iterator[Outcome]:
 
 
 def two_processes(lab: Lab) -> Iterator[Outcome]:
-    """Another process begins while the first is held before some change; every second
-    one does not ask to resume."""
+    """A second process starts while the first is stopped before a change. Every other
+    trial starts the second without resuming."""
     for trial, at in enumerate(lab.some(len(lab.changes))):
         place = lab.new_place()
         one = start(lab.job, place, Plan('stop', at))
         stopped = one.stopped()
         two = start(lab.job, place, resume=trial % 2 == 0)
-        two.ended_within(2.0 + 10 * lab.seconds)  # Or it waits.
+        two.ended_within(2.0 + 10 * lab.seconds)  # It may wait for the first.
         if stopped:
-            one.go_on()
+            one.proceed()
         first, second = one.end(), two.end()
         yield judge_two(lab, place, first, second)
         for path in place.folder.parent.glob(f'{place.folder.name}.*'):
@@ -147,12 +147,12 @@ def two_processes(lab: Lab) -> Iterator[Outcome]:
 
 
 def judge_two(lab: Lab, place: Place, first: Attempt, second: Attempt) -> Outcome:
-    """Where two processes may write, what is there is of one of them, or refused."""
+    """Judge two processes: the files must come from one of them, or be refused."""
     outcome = Outcome('equal')
     for name, attempt in (('first', first), ('second', second)):
         if attempt.status == 'done':
             continue
-        # Two files of two versions, which a reader refuses, or a second run.
+        # Allowed: a reader that refuses files of two versions, or a refused second run.
         clear = name == 'second' or 'does not match' in attempt.line
         verdict = 'refused' if clear and attempt.refuses(place) else 'UNCLEAR'
         outcome = Outcome(verdict, f'the {name}: {attempt.note(place)}')
@@ -169,12 +169,12 @@ def judge_two(lab: Lab, place: Place, first: Attempt, second: Attempt) -> Outcom
 
 
 def torn(lab: Lab) -> Iterator[Outcome]:
-    """A file of a finished run is cut somewhere."""
+    """A file of a finished run is cut at a random place."""
     yield from damaged(lab, ('',), lambda data, at: data[:at])
 
 
 def flipped(lab: Lab) -> Iterator[Outcome]:
-    """A bit of a binary file of a finished run is another."""
+    """One bit of a binary file of a finished run is flipped."""
 
     def flip(data: bytes, at: int) -> bytes:
         bit = 1 << lab.random.randrange(8)
@@ -205,8 +205,8 @@ def damaged(
                 verdict = 'refused' if attempt.refuses(place) else 'UNCLEAR'
                 outcome = Outcome(verdict, f'{path.name}: {attempt.note(place)}')
             elif not attempt.parts.items() <= lab.parts.items():
-                names_ = [k for k, v in attempt.parts.items() if lab.parts[k] != v]
-                outcome = Outcome('WRONG', f'{path.name}: {names_} differ')
+                wrong = [k for k, v in attempt.parts.items() if lab.parts[k] != v]
+                outcome = Outcome('WRONG', f'{path.name}: {wrong} differ')
             if outcome.verdict in ('UNCLEAR', 'WRONG'):
                 break
         yield outcome
@@ -214,7 +214,7 @@ def damaged(
 
 
 def torn_tables(lab: Lab) -> Iterator[Outcome]:
-    """A table that a job reads ends in the middle of a line."""
+    """An input table ends at a random place."""
     inputs = lab.place.inputs
     names = sorted(path.name for path in inputs.iterdir())
     for trial in range(lab.trials if names else 0):
@@ -227,7 +227,7 @@ def torn_tables(lab: Lab) -> Iterator[Outcome]:
         path.write_bytes(cut)
         attempt = start(lab.job, place).end()
         if attempt.status == 'done':
-            # A last line break may be missing, a cell may not.
+            # The last line break may be missing, but no cell.
             header, last = data.split(b'\n')[0], cut.split(b'\n')[-1]
             whole = last == b'' or last.count(b',') == header.count(b',')
             outcome = Outcome('equal' if whole else 'WRONG', f'{path.name}: {last!r}')

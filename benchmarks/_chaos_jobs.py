@@ -1,6 +1,5 @@
-r"""What :mod:`benchmarks.chaos` disturbs: jobs of a second or less that write to a
-folder, each called again in the way a user would, and a digest of all that they leave.
-"""
+r"""The jobs of :mod:`benchmarks.chaos`: each takes at most a second, writes to a
+folder, can be started again as a user would, and has digests of its results."""
 
 from __future__ import annotations
 
@@ -44,21 +43,21 @@ from pyg_irllrec.training import (
 from pyg_irllrec.utils import bipartite_edge_index
 
 Parts = dict[str, str]
-"""Digests, by the name of what they are of."""
+"""Digests by the names of results."""
 
 
 class Job(NamedTuple):
     name: str
     prepare: Callable[[Path], None]
-    """Writes the inputs."""
+    """Write the inputs."""
     run: Callable[[Path, Path, bool], None]
-    """Works from the inputs into a folder; whether it goes on from what is there."""
+    """Work from the inputs into the folder. The flag asks to resume."""
     readers: Sequence[Callable[[Path], Parts]]
-    """Read what a finished run has left, as the package does."""
+    """Read the files of a finished run with the package."""
     results: Callable[[Path], Parts] = lambda folder: {}
-    """Reads what it has left for people and other programs."""
+    """Read the files of a finished run that are for people and other programs."""
     begin: Callable[[Path, Path], None] = lambda inputs, folder: None
-    """Fills the folder with an earlier version, which a run replaces."""
+    """Fill the folder with an earlier version, which the run replaces."""
 
     def read(self, folder: Path) -> Parts:
         parts = [reader(folder) for reader in (*self.readers, self.results)]
@@ -66,7 +65,7 @@ class Job(NamedTuple):
 
 
 class CommandError(Exception):
-    """A command that ended with a status other than 0: what it printed."""
+    """A command failed. The message is its status and what it printed."""
 
 
 def digest(value: Any) -> str:
@@ -92,7 +91,7 @@ def _pieces(value: Any) -> Iterable[bytes]:
 
 
 def read_json(path: Path, without: Sequence[str] = ()) -> dict[str, Any]:
-    """The fields of a file, without those that no two runs share."""
+    """The fields of a file, without those that differ between runs."""
     fields = json.loads(path.read_text('utf-8'))
     return {name: value for name, value in fields.items() if name not in without}
 
@@ -162,7 +161,7 @@ def read_metrics(folder: Path) -> Parts:
 
 
 class SlowModel:
-    """A model in this process; a call takes some milliseconds, as those of others."""
+    """A model in this process whose calls take a few milliseconds."""
 
     def __call__(self, conversations: Sequence[Any]) -> list[str]:
         time.sleep(0.003)
@@ -195,7 +194,7 @@ def read_intents(folder: Path) -> Parts:
 
 
 class SlowEncoder:
-    """Vectors that hashes of the texts make."""
+    """An encoder whose vectors are hashes of the texts."""
 
     def __call__(self, texts: Sequence[str]) -> Any:
         time.sleep(0.002)
@@ -269,7 +268,7 @@ def read_dataset(folder: Path) -> Parts:
     }
 
 
-# Saving over what is there
+# Saving over earlier files
 
 
 def save(inputs: Path, folder: Path, resume: bool) -> None:

@@ -1,4 +1,5 @@
-r"""Where :mod:`benchmarks.chaos` disturbs a job, and how it judges what comes of it."""
+r"""The folders and inputs of the trials of :mod:`benchmarks.chaos`, and their
+verdicts."""
 
 from __future__ import annotations
 
@@ -20,11 +21,11 @@ class Outcome(NamedTuple):
     note: str = ''
     kills: int = 0
     leftovers: int = 0
-    """Files that an undisturbed run does not leave."""
+    """The number of files that an undisturbed run does not leave."""
 
 
 class Lab:
-    """Where a job is disturbed, and what it leaves undisturbed."""
+    """The trials of one job, and the results of its undisturbed runs."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Lab:
         self.parts, self.changes = calm.parts, calm.changes
         self.files = files_of(place.folder)
         self.finished = place.folder
-        # The first one may read modules and files for the machine.
+        # The first run may load modules and files. Time two further runs.
         again = [self.undisturbed(self.new_place()) for _ in range(2)]
         self.seconds = min(attempt.seconds for attempt in again)
         self.other = self.undisturbed(self.new_place(), resume=False).parts
@@ -60,7 +61,9 @@ class Lab:
     def undisturbed(self, place: Place, resume: bool = True) -> Attempt:
         attempt = start(self.job, place, resume=resume).end()
         if attempt.status != 'done':
-            raise RuntimeError(f'{self.job.name} undisturbed: {attempt.note(place)}')
+            raise RuntimeError(
+                f'{self.job.name} fails without a fault: {attempt.note(place)}'
+            )
         return attempt
 
     def new_place(self, mounted: int = 0) -> Place:
@@ -79,7 +82,7 @@ class Lab:
         shutil.rmtree(place.folder)
 
     def settle(self, place: Place, attempt: Attempt | None = None) -> Outcome:
-        """Run the job again, after an attempt that was disturbed."""
+        """Run the job again after a disturbed attempt, and judge the result."""
         if attempt is not None and attempt.status == 'done':
             if changed := self.differences(attempt):
                 return Outcome('WRONG', f'{changed} in the disturbed run')
@@ -92,7 +95,7 @@ class Lab:
         return Outcome('equal', leftovers=left)
 
     def judge(self, place: Place, attempt: Attempt, fault: str = '') -> Outcome:
-        """The outcome after a fault of the disk that is over by now."""
+        """Judge an attempt with a disk fault, after the fault is over."""
         outcome = self.settle(place, attempt)
         if outcome.verdict != 'equal' or attempt.status == 'done':
             return outcome
@@ -105,12 +108,13 @@ class Lab:
         return f'{", ".join(names)} differ' if names else ''
 
     def each_change(self) -> list[int]:
-        """The numbers of all changes, or of as many as there are trials."""
+        """The numbers of all changes, or of a sample of them."""
         number = len(self.changes)
         return list(range(number)) if self.every else self.some(number)
 
     def some(self, number: int) -> list[int]:
-        """Numbers below one: all of them, or one by chance of each part as long."""
+        """All numbers below :obj:`number`, or one random number from each of as many
+        equal parts as there are trials."""
         trials = min(number, self.trials)
         ends = [k * number // trials for k in range(trials + 1)]
         return [self.random.randrange(*part) for part in pairwise(ends)]

@@ -1,6 +1,6 @@
-r"""One run of a job in a process of its own for :mod:`benchmarks.chaos`, which ends by
-itself, by a fault or by SIGKILL. Processes fork from this one, which has imported
-everything and has computed nothing: forking is safe and takes milliseconds."""
+r"""One run of a job of :mod:`benchmarks.chaos` in its own process, which ends normally,
+by a fault or by SIGKILL. Processes are forked from this one. It has imported everything
+and computed nothing, so that forking is safe and takes milliseconds."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ class Place(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """How a process ended."""
+    """The end of a process."""
 
     status: str
     """done, failed, killed or hung."""
     parts: Parts
-    """What it has left, if it is done."""
+    """The digests of its results, if it is done."""
     error: str
-    """The class of what it raised."""
+    """The class of its error."""
     line: str
-    """The words of that."""
+    """The message of its error."""
     changes: list[Change]
     seconds: float
-    """From its first change to its end."""
+    """The seconds from its first change to its end."""
 
     def refuses(self, place: Place, fault: str = '') -> bool:
-        """Whether it failed with one line that names a file and, for a fault of the
-        disk, the cause."""
+        """Whether it failed with one line that names a file and, for a disk fault, the
+        cause."""
         line = self.line.removesuffix('\n')
         if self.error == 'CommandError':
             if not line.startswith('2 error: '):
@@ -85,7 +85,7 @@ class Process:
         self._begun = 0.0
 
     def end(self, kill_after: float | None = None) -> Attempt:
-        """Wait for its end, or kill it so long after its first change."""
+        """Wait for the end, or kill the process some seconds after its first change."""
         deadline = time.monotonic() + _MOST_SECONDS
         content = b''
         status = 'done'
@@ -116,7 +116,7 @@ class Process:
         return Attempt(changes=changes, **report)
 
     def stopped(self) -> bool:
-        """Wait until it has stopped itself; False if it has ended instead."""
+        """Wait until the process stops itself. Return False if it has ended."""
         info = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         return info is not None and info.si_code == os.CLD_STOPPED
 
@@ -129,14 +129,14 @@ class Process:
             time.sleep(0.01)
         return False
 
-    def go_on(self) -> None:
+    def proceed(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
 
 def start(
     job: Job, place: Place, plan: Plan = NOTHING, resume: bool = True, limit: int = -1
 ) -> Process:
-    """Start a job as a user would start it or, with :obj:`resume`, again."""
+    """Start a job as a user would, or start it again with :obj:`resume`."""
 
     def work() -> Parts:
         if limit >= 0:
@@ -148,13 +148,13 @@ def start(
 
 
 def look(job: Job, place: Place) -> list[Attempt]:
-    """Read what is there, reader by reader."""
+    """Run each reader of a job on the files of a place, in its own process."""
     works = [partial(reader, place.folder) for reader in job.readers]
     return [Process(work, place.folder, NOTHING).end() for work in works]
 
 
 def _work(work: Callable[[], Parts], folder: Path, plan: Plan, pipe: int) -> None:
-    """What a forked process does; it never returns."""
+    """Run in a forked process. Never returns."""
     status = 1
     try:
         torch.set_num_threads(1)

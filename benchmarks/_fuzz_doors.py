@@ -1,5 +1,6 @@
-"""The doors that files and answers of others come through. To add one, write a
-function that makes valid input and one that reads it, and name both in DOORS."""
+"""The doors of :mod:`benchmarks.fuzz`: readers of foreign files and answers. To add a
+door, write a function that makes valid input and one that reads it, and add both to
+DOORS."""
 
 from __future__ import annotations
 
@@ -33,21 +34,21 @@ from pyg_irllrec.utils.safe_pickle import load_pickled_array
 
 
 class Door(NamedTuple):
-    """One way in."""
+    """One reader of foreign input."""
 
     make: Callable[[Path], Sequence[Path]]
-    """Writes valid input into a folder; returns the files that may be changed."""
+    """Write valid input into a folder. Return the files that may be changed."""
     read: Callable[[Path], Any]
-    """Reads the input of a folder."""
+    """Read the input of a folder."""
     seal: Callable[[Path], None] = lambda folder: None
-    """Makes checksums and sizes right again, for every second mutant."""
+    """Update checksums and sizes after a change. Called for half of the mutants."""
     sealed: bool = False
-    """Whether the change of a file that is not sealed again has to be noticed, unless
-    what is read is equal."""
+    """Whether the reader must refuse changed files whose checksums are not updated,
+    unless it reads the same value."""
     errors: tuple[type[Exception], ...] = (ValueError, FileNotFoundError)
-    """What a reader may raise."""
+    """The errors that the reader may raise."""
     writes: bool = False
-    """Whether reading leaves files."""
+    """Whether the reader may leave files."""
 
 
 MATRIX = scipy.sparse.coo_matrix(
@@ -161,7 +162,7 @@ def seal_store(folder: Path) -> None:
             manifest['files'][name] = file_digest(path.parent / name)
         path.write_text(json.dumps(manifest))
     except (ValueError, LookupError, TypeError, OSError, RecursionError):
-        return  # The manifest is what was changed.
+        return  # The mutation changed the manifest itself.
 
 
 def make_intents(folder: Path) -> list[Path]:
@@ -205,7 +206,7 @@ def read_journal(folder: Path) -> None:
             found = journal.read([bytes([number]) for number in range(4)])
             journal.write(b'new', JournalEntry((), 'why', 1, 2, 3))
     assert all(entry == ENTRY for entry in found.values())
-    assert len(found) == 4 or caught, f'{4 - len(found)} entries are lost in silence'
+    assert len(found) == 4 or caught, f'{4 - len(found)} entries lost without a warning'
 
 
 def make_table(folder: Path) -> list[Path]:
@@ -219,7 +220,7 @@ def read_table(folder: Path) -> None:
         table.read([bytes([number]) for number in range(4)])
 
 
-@cache  # PyG runs code while it builds a layer.
+@cache  # PyG runs code when it builds a layer, which the guard would report.
 def make_model() -> Recommender:
     torch.manual_seed(0)
     edge_index = torch.tensor([[0, 1, 2, 3, 4, 3], [3, 4, 3, 0, 1, 2]])

@@ -1,5 +1,5 @@
-"""Notice what reading a file must not do: run code, start processes, open sockets,
-or write outside a folder."""
+"""Detect actions that reading a file must not take: running code, starting processes,
+opening sockets, and writing outside a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORBIDDEN = (
     *('socket.connect', 'socket.bind', 'socket.getaddrinfo', 'urllib.Request'),
     *('pickle.find_class', 'marshal.loads', 'code.__new__', 'webbrowser.open'),
 )
-# Their first argument is what they change.
+# Events whose first argument is the path that they change.
 CHANGING = (
     *('os.remove', 'os.rename', 'os.rmdir', 'os.mkdir', 'os.truncate', 'os.chmod'),
     *('os.link', 'os.symlink', 'shutil.rmtree', 'shutil.move', 'sqlite3.connect'),
@@ -36,8 +36,8 @@ _guard = _Guard()
 
 @contextmanager
 def guarded(folder: Path) -> Iterator[list[str]]:
-    """Yield a list of what was done against the rules, in this process."""
-    if not _guard.installed:  # A hook stays for ever.
+    """Yield a list that collects the breaches of this process."""
+    if not _guard.installed:  # A hook cannot be removed.
         sys.addaudithook(_hook)
         _guard.installed = True
     _guard.folder, _guard.breaches = os.path.realpath(folder), []
@@ -67,7 +67,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 
 
 def _is_an_import(event: str) -> bool:
-    """Whether a module is being read from its cache, which is a first import."""
+    """Whether the event belongs to the first import of a module."""
     if event not in ('marshal.loads', 'code.__new__'):
         return False
     frame = sys._getframe(2)

@@ -1,4 +1,4 @@
-"""Changes valid files as accidents and attackers do."""
+"""Change valid files as accidents and attackers would."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import zipfile
 from collections.abc import Callable
 
-# What means something to one of the readers.
+# Tokens that mean something to one of the readers.
 TOKENS = (
     *(b'null', b'true', b'NaN', b'-Infinity', b'1e999', b'-1', b'0', b'9' * 400),
     *(b'"', b"'", b'{', b'}', b'[', b']', b',', b';', b'\t', b'\n', b'\r', b'\\'),
@@ -28,8 +28,8 @@ SIZES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**
 
 
 def mutate(content: bytes, rng: random.Random) -> tuple[bytes, bool]:
-    """One to three changes. Where the file is an archive, half of the mutants have
-    right checksums: then the second value is true."""
+    """Apply one to three changes. Half of the mutants of an archive get correct
+    checksums; for these, the second value is true."""
     if content[:2] == b'PK' and rng.random() < 0.5:
         return repack(content, rng), True
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
@@ -38,7 +38,7 @@ def mutate(content: bytes, rng: random.Random) -> tuple[bytes, bool]:
 
 
 def repack(content: bytes, rng: random.Random) -> bytes:
-    """Changes one member of an archive, and writes the archive anew."""
+    """Change one member of an archive, and write a new archive."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     name = rng.choice(list(members))
@@ -82,7 +82,7 @@ def insert_token(content: bytes, rng: random.Random) -> bytes:
 
 
 def blow_up(content: bytes, rng: random.Random) -> bytes:
-    """Write a size where one may be."""
+    """Overwrite a few bytes with a number that may be read as a size."""
     width, order = rng.choice((1, 2, 4, 8)), rng.choice(('little', 'big'))
     size = rng.choice(SIZES) % (1 << 8 * width)
     place = rng.randrange(len(content) + 1)
@@ -90,7 +90,7 @@ def blow_up(content: bytes, rng: random.Random) -> bytes:
 
 
 def change_number(content: bytes, rng: random.Random) -> bytes:
-    """Replace a number that is written in digits."""
+    """Replace a number in digits."""
     found = list(re.finditer(rb'-?[0-9]+', content[: 1 << 16]))
     if not found:
         return insert_token(content, rng)

@@ -1,19 +1,18 @@
-r"""Damage saved bundles, and kills whoever saves one: what is loaded then is the whole
-bundle or nothing.
+r"""Damage saved bundles and kill processes that save them. Then load the bundles.
 
     python -m benchmarks.bundle_faults --json FILE
 
-Files are flipped, cut, lengthened, removed and swapped; in the rows with "forged" a
-hostile hand also writes the right sizes and hashes of what it has changed.
+Bits are flipped, and files are cut, lengthened, removed and swapped. In the rows with
+"forged", an attacker also updates the sizes and hashes. Verdicts:
 
-    equal    it scores as before
-    refused  one line, a ValueError that names the folder
-    read     only where it is forged: other content, which nobody can notice
+    equal    the same scores as before
+    refused  a ValueError of one line that names the folder
+    read     only if forged: other content, which no check can detect
     UNCLEAR  another error
-    WRONG    other scores without a word
+    WRONG    other scores without an error
 
-The sweep of kills saves over a bundle in forked processes, each killed at a random
-moment: what is loaded must be the old or the new bundle. Linux. 3 minutes on one core.
+Then processes that save over a bundle are killed at random moments. The bundle must be
+the old or the new one. Linux only. Takes 3 minutes on one core.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ Fault = Callable[[Path, random.Random], str]
 
 
 def flip(folder: Path, rng: random.Random) -> str:
-    """One bit of a file."""
+    """Flip one bit of a file."""
     path = _any_file(folder, rng)
     content = bytearray(path.read_bytes())
     place = rng.randrange(8 * len(content))
@@ -61,7 +60,7 @@ def flip(folder: Path, rng: random.Random) -> str:
 
 
 def cut(folder: Path, rng: random.Random) -> str:
-    """The end of a file, or all of it."""
+    """Cut off the end of a file, or all of it."""
     path = _any_file(folder, rng)
     content = path.read_bytes()
     path.write_bytes(content[: rng.randrange(len(content))])
@@ -69,21 +68,21 @@ def cut(folder: Path, rng: random.Random) -> str:
 
 
 def lengthen(folder: Path, rng: random.Random) -> str:
-    """Some bytes more."""
+    """Append random bytes to a file."""
     path = _any_file(folder, rng)
     path.write_bytes(path.read_bytes() + rng.randbytes(rng.randrange(1, 100)))
     return path.name
 
 
 def remove(folder: Path, rng: random.Random) -> str:
-    """No file."""
+    """Remove a file."""
     path = _any_file(folder, rng)
     path.unlink()
     return path.name
 
 
 def swap(folder: Path, rng: random.Random) -> str:
-    """Two files of one bundle, in each other's place."""
+    """Swap two files of the bundle."""
     paths = rng.sample(sorted(folder.iterdir()), 2)
     contents = [path.read_bytes() for path in paths]
     for path, content in zip(paths, reversed(contents)):
@@ -92,10 +91,10 @@ def swap(folder: Path, rng: random.Random) -> str:
 
 
 def forge_file(folder: Path, rng: random.Random) -> str:
-    """Some bits of a file, under its right hash."""
+    """Flip a few bits of a file, and update its hash."""
     path = rng.choice([each for each in _files(folder) if each.name != 'bundle.json'])
     content = bytearray(path.read_bytes())
-    # Headers and footers are where sizes are claimed.
+    # Headers and footers contain the sizes.
     ends = [*range(min(400, len(content))), *range(len(content) - 400, len(content))]
     for place in rng.sample(ends, rng.randrange(1, 4)):
         content[place] ^= 1 << rng.randrange(8)
@@ -109,24 +108,24 @@ def forge_file(folder: Path, rng: random.Random) -> str:
 
 
 def forge_record(folder: Path, rng: random.Random) -> str:
-    """A value of bundle.json, under its right hash."""
+    """Change a value of bundle.json, and update its hash."""
     record = json.loads((folder / 'bundle.json').read_bytes())
-    holder: Any = record
+    parent: Any = record
     while True:
-        keys = list(holder) if isinstance(holder, dict) else range(len(holder))
+        keys = list(parent) if isinstance(parent, dict) else range(len(parent))
         key = rng.choice(list(keys))
-        inner = holder[key]
-        if not isinstance(inner, (dict, list)) or not inner or rng.random() < 0.2:
+        child = parent[key]
+        if not isinstance(child, (dict, list)) or not child or rng.random() < 0.2:
             break
-        holder = inner
+        parent = child
     values: list[Any] = [None, True, -1, 0, 3, 10**12, 1e300, 'x', '../x', [], {}, [{}]]
-    holder[key] = rng.choice(values)
+    parent[key] = rng.choice(values)
     _write_record(folder, record)
-    return f'{key} = {holder[key]}'
+    return f'{key} = {parent[key]}'
 
 
 def forge_depth(folder: Path, rng: random.Random) -> str:
-    """A model in a model in a model, and so on."""
+    """Nest up to 300 models in each other, and update the hash."""
     record = json.loads((folder / 'bundle.json').read_bytes())
     config = record['model']['arguments']
     for _ in range(depth := rng.randrange(1, 300)):
@@ -151,7 +150,7 @@ FAULTS: dict[str, Fault] = {
 
 
 def verdict_of(folder: Path, wanted: Tensor, forged: bool) -> tuple[str, str]:
-    """What becomes of a damaged bundle, and the error."""
+    """Load a damaged bundle. Return the verdict and the error."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
@@ -169,12 +168,12 @@ def verdict_of(folder: Path, wanted: Tensor, forged: bool) -> tuple[str, str]:
 
 
 def scores(bundle: Bundle) -> Tensor:
-    """Those of all users."""
+    """The scores of all users."""
     return bundle.ranker.score(torch.arange(len(bundle.users)))
 
 
 def make_bundle(seed: int = 0) -> Bundle:
-    """A small one with texts, a companion and an encoder."""
+    """A small bundle with texts, a companion and an encoder."""
     data = SyntheticIntents(40, 30, 4, seed=seed)[0]
     encoder = TfidfEncoder(8)
     texts = [*data['user'].profile_text, *data['item'].profile_text]
@@ -188,7 +187,7 @@ def make_bundle(seed: int = 0) -> Bundle:
 
 
 def damage(trials: int, seed: int, faults: list[str]) -> list[dict[str, Any]]:
-    """Damage a bundle so many times by each fault."""
+    """Damage a bundle :obj:`trials` times by each fault."""
     bundle, rows = make_bundle(), []
     wanted = scores(bundle)
     with tempfile.TemporaryDirectory() as folder:
@@ -216,7 +215,7 @@ def damage(trials: int, seed: int, faults: list[str]) -> list[dict[str, Any]]:
 
 
 def kill_savers(trials: int, seed: int) -> dict[str, Any]:
-    """Save over a bundle in processes that are killed."""
+    """Kill processes that save over a bundle, and load the bundle."""
     rng = random.Random(seed)
     bundles = [make_bundle(0), make_bundle(1)]
     wanted = [scores(each) for each in bundles]
@@ -250,7 +249,7 @@ def kill_savers(trials: int, seed: int) -> dict[str, Any]:
 
 
 def _save_apart(bundle: Bundle, folder: Path, kill_after: float | None) -> float:
-    """Save in a process of its own, and return the seconds until its end."""
+    """Save in a forked process, and return the seconds until it ends."""
     start = time.perf_counter()
     child = os.fork()
     if child == 0:
@@ -279,7 +278,7 @@ def _write_record(folder: Path, record: dict[str, Any]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    torch.set_num_threads(1)  # Processes are forked.
+    torch.set_num_threads(1)  # Threads do not survive a fork.
     rows = [] if args.kills == 0 else [kill_savers(args.kills, args.seed)]
     rows += damage(args.trials, args.seed, list(FAULTS))
     for row in rows:
@@ -294,10 +293,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('--trials', type=int, default=200, metavar='N', help='per fault')
-    add('--kills', type=int, default=200, metavar='N', help='of savers')
+    add('--trials', type=int, default=200, metavar='N', help='trials per fault')
+    add('--kills', type=int, default=200, metavar='N', help='saving processes to kill')
     add('--seed', type=int, default=0)
-    add('--json', type=Path, metavar='FILE')
+    add('--json', type=Path, metavar='FILE', help='write the rows here')
     return parser.parse_args(argv)
 
 

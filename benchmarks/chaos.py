@@ -1,24 +1,27 @@
-r"""Kill, fill the disk, take away write permission, start twice, tear and flip: each
-job ends like an undisturbed run, or with one line that names the file and the cause.
+r"""Disturb jobs with crashes and disk faults, and check that they recover.
 
     python -m benchmarks.chaos --json FILE
     python -m benchmarks.chaos --job training --fault 'killed at random' --trials 200
 
-Jobs: training, extraction of intents, encoding of texts, building a dataset, saving
-over earlier files, and pyg-irllrec from a table to recommendations. Each runs
-in forked processes; after a fault it is called again as a user would call it, and all
-that it leaves is compared bit by bit (weights, optimizer, history, metrics, records,
-vectors, arrays, recommendations; no dates, times or peaks of memory).
+Jobs: training, extracting intents, encoding texts, building a dataset, saving over
+earlier files, and the commands of pyg-irllrec from a table to recommendations.
 
-    equal    it ended like an undisturbed run
-    refused  one clear line; without the fault, it then ended like an undisturbed run
-    UNCLEAR  another error than one line with the file and the cause
-    LOST     the next run did not come to an end
-    WRONG    another result without a word
+Faults: kills, full disks, read-only folders, a second process, torn files and flipped
+bits. Each job must end like an undisturbed run, or with one line that names the file
+and the cause. Jobs run in forked processes. After a fault, the job is started again as
+a user would. Its results are then compared bit by bit with those of an undisturbed run,
+except dates, times and peak memory. Verdicts:
 
-Full disks and read-only folders are real where file systems may be mounted (by root, or
-in a namespace of users), and simulated before each change of a file everywhere. Linux.
-About 3 000 trials, an hour on one core; with --sample half as many and 20 minutes.
+    equal    the same result as an undisturbed run
+    refused  one clear line of error; after the fault, the same result
+    UNCLEAR  an error without the file or the cause
+    LOST     the next run failed
+    WRONG    another result without an error
+
+Full disks and read-only folders are simulated before each change of a file. They are
+also real if the process may mount file systems (as root or in a user namespace). Linux
+only. About 3 000 trials take an hour on one core; --sample takes half the trials and
+20 minutes.
 """
 
 from __future__ import annotations
@@ -44,15 +47,15 @@ ROOM = 1 << 30
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     if threading.active_count() > 1:
-        raise RuntimeError('processes are forked from one without threads')
+        raise RuntimeError('forking needs a process without other threads')
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         mounts = Mounts()
         try:
             mounts.unshare()
-            mounts.add(Path(folder), ROOM)  # In memory, where flushing takes no time.
+            mounts.add(Path(folder), ROOM)  # In memory, flushing takes no time.
         except OSError as error:
-            print(f'no file systems of our own ({error}): two faults are left out')
+            print(f'cannot mount file systems ({error}): two faults are left out')
         try:
             for job in JOBS:
                 if job.name in args.job:
@@ -129,16 +132,16 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         type=int,
         default=20,
         metavar='N',
-        help='per job and fault, beside those at each change (default: 20)',
+        help='random trials per job and fault (default: 20)',
     )
     add(
         '--sample',
         action='store_true',
-        help='of all changes of a job, too, only N, spread over its length',
+        help='disturb only N changes of a job instead of all',
     )
     add('--seed', type=int, default=0)
-    add('--quick', action='store_true', help='one trial each: does it run at all?')
-    add('--json', type=Path, metavar='FILE')
+    add('--quick', action='store_true', help='one trial each: only check that it runs')
+    add('--json', type=Path, metavar='FILE', help='write the rows here')
     return parser.parse_args(argv)
 
 

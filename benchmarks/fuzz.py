@@ -1,14 +1,14 @@
-r"""Knocks on every door that files and answers of others come through.
+r"""Fuzz every reader of foreign files and answers.
 
     python -m benchmarks.fuzz --json benchmarks/results/fuzz.json
     python -m benchmarks.fuzz --door vectors --only 17
 
-Each mutant is a valid file with one to three changes. It is read in a process with a
-limit of memory and of time, whose audit hook notices code that is run, processes and
-sockets that are opened, and files that are written. A mutant is read, or refused by an
-error that the reader documents; all else is a fault: another exception, a changed value
-of a file with checksums, a process that dies or hangs, a breach of the hook, and files
-that a refusal leaves behind. It exits with 1 if there is one. Needs Linux.
+A mutant is a valid file with one to three changes. It is read in a process with limited
+memory and time. An audit hook detects code that is run, processes and sockets that are
+opened, and files that are written. The reader must read the mutant, or refuse it with a
+documented error. Anything else is a fault: another exception, another value of a file
+with checksums, a process that dies or hangs, an action that the hook detects, or files
+that are left behind. Exits with 1 if there is a fault. Linux only.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class TimeUp(BaseException):
     pass
 
 
-class Knocker:
+class Fuzzer:
     """Try the mutants of one door.
 
     Args:
-        name: The door.
-        seed: Which mutants.
-        folder: A folder of its own.
+        name: The name of the door.
+        seed: The seed of the mutants.
+        folder: An empty folder to work in.
     """
 
     def __init__(self, name: str, seed: int, folder: Path) -> None:
@@ -69,15 +69,15 @@ class Knocker:
         self.original.mkdir(parents=True)
         files = self.door.make(self.original)
         self.names = [str(path.relative_to(self.original)) for path in files]
-        # Modules that are imported late are imported here, without a guard.
+        # Also imports what the reader imports late, which the guard would report.
         self.expected = repr(self.door.read(self._copy()))
 
     def try_one(self, number: int) -> Verdict:
         rng = random.Random(f'{self.seed}/{self.name}/{number}')
         folder = self._copy()
         path = folder / rng.choice(self.names)
-        content, is_sealed_again = mutate(path.read_bytes(), rng)
-        same = self.door.sealed and not is_sealed_again
+        content, is_resealed = mutate(path.read_bytes(), rng)
+        same = self.door.sealed and not is_resealed
         path.write_bytes(content)
         if rng.random() < 0.5:
             self.door.seal(folder)
@@ -88,7 +88,7 @@ class Knocker:
             return Verdict(number, 'fault', breaches[0])
         left = sorted(_list(folder) - before)
         if verdict == 'refused' and left and not self.door.writes:
-            return Verdict(number, 'fault', f'leaves {left[:3]}')
+            return Verdict(number, 'fault', f'leaves files behind: {left[:3]}')
         return Verdict(number, verdict, message)
 
     def _read(self, folder: Path, same: bool) -> tuple[str, str]:
@@ -104,7 +104,7 @@ class Knocker:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         if same and repr(value) != self.expected:
-            return 'fault', 'a changed file is read, and gives another value'
+            return 'fault', 'reads another value from a changed file'
         return 'read', ''
 
     def _copy(self) -> Path:
@@ -118,18 +118,18 @@ def _list(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob('*')}
 
 
-def knock(
+def try_mutants(
     name: str, seed: int, numbers: list[int], processes: bool = True
 ) -> list[Verdict]:
-    """The verdicts of some mutants of a door."""
+    """The verdicts on mutants of a door, by their numbers."""
     before = signal.signal(signal.SIGALRM, _time_up)
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            knocker = Knocker(name, seed, Path(folder).resolve())
+            fuzzer = Fuzzer(name, seed, Path(folder).resolve())
             if not processes:
-                return [knocker.try_one(number) for number in numbers]
-            return _in_processes(knocker, numbers)
+                return [fuzzer.try_one(number) for number in numbers]
+            return _in_processes(fuzzer, numbers)
     finally:
         signal.signal(signal.SIGALRM, before)
 
@@ -138,28 +138,28 @@ def _time_up(number: int, frame: Optional[FrameType]) -> None:
     raise TimeUp
 
 
-def _in_processes(knocker: Knocker, numbers: list[int]) -> list[Verdict]:
+def _in_processes(fuzzer: Fuzzer, numbers: list[int]) -> list[Verdict]:
     verdicts: list[Verdict] = []
     while len(verdicts) < len(numbers):
         todo = numbers[len(verdicts) : len(verdicts) + PER_PROCESS]
-        found = _in_a_process(knocker, todo)
+        found = _in_a_process(fuzzer, todo)
         verdicts += found
     return verdicts
 
 
-def _in_a_process(knocker: Knocker, numbers: list[int]) -> list[Verdict]:
-    """The verdicts until the process ends; the last one is that it died, if it did."""
+def _in_a_process(fuzzer: Fuzzer, numbers: list[int]) -> list[Verdict]:
+    """The verdicts until the process ends. If it died, the last verdict is a fault."""
     here, there = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(here)
-        _work(knocker, numbers, there)
+        _work(fuzzer, numbers, there)
     os.close(there)
     verdicts: list[Verdict] = []
     rest = b''
     while True:
         ready, _, _ = select.select([here], [], [], 3 * SECONDS)
-        if not ready:  # It hangs where no signal is heard.
+        if not ready:  # It hangs in code that no Python signal handler can stop.
             os.kill(child, signal.SIGKILL)
         data = os.read(here, 1 << 16)
         if not data:
@@ -170,12 +170,12 @@ def _in_a_process(knocker: Knocker, numbers: list[int]) -> list[Verdict]:
     _, status = os.waitpid(child, 0)
     if len(verdicts) < len(numbers):
         code = os.waitstatus_to_exitcode(status)
-        message = f'the process dies of signal {-code}'
+        message = f'signal {-code} killed the process'
         verdicts.append(Verdict(numbers[len(verdicts)], 'fault', message))
     return verdicts
 
 
-def _work(knocker: Knocker, numbers: list[int], there: int) -> None:
+def _work(fuzzer: Fuzzer, numbers: list[int], there: int) -> None:
     try:
         pages = int(Path('/proc/self/statm').read_text().split()[0])
         most = pages * resource.getpagesize() + EXTRA_BYTES
@@ -184,7 +184,7 @@ def _work(knocker: Knocker, numbers: list[int], there: int) -> None:
         sys.stderr.flush()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         for number in numbers:
-            verdict = knocker.try_one(number)
+            verdict = fuzzer.try_one(number)
             os.write(there, json.dumps(verdict).encode() + b'\n')
     finally:
         os._exit(0)
@@ -194,11 +194,15 @@ def main(words: Optional[list[str]] = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--mutants', type=int, default=10000, help='of all doors')
+    parser.add_argument(
+        '--mutants', type=int, default=10000, help='mutants of all doors together'
+    )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--door', nargs='+', choices=tuple(DOORS), default=list(DOORS))
-    parser.add_argument('--only', type=int, metavar='NUMBER', help='one mutant')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
+    parser.add_argument(
+        '--only', type=int, metavar='NUMBER', help='try only this mutant of each door'
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
     args = parser.parse_args(words)
     sys.dont_write_bytecode = True
     each = -(-args.mutants // len(args.door))
@@ -208,7 +212,7 @@ def main(words: Optional[list[str]] = None) -> int:
     print('|---|---|---|---|---|---|')
     for name in args.door:
         start = time.perf_counter()
-        verdicts = knock(name, args.seed, numbers)
+        verdicts = try_mutants(name, args.seed, numbers)
         rows.append(_row(name, verdicts, time.perf_counter() - start))
         cells = ' | '.join(str(rows[-1][key]) for key in _SHOWN)
         print(f'| {cells} |', flush=True)
@@ -229,7 +233,7 @@ _SHOWN = ('door', 'mutants', 'read', 'refused', 'faults', 'seconds')
 
 def _row(name: str, verdicts: list[Verdict], seconds: float) -> dict[str, Any]:
     counts = Counter(verdict.verdict for verdict in verdicts)
-    # One of each kind, by its first number.
+    # Keep the first fault of each kind.
     kinds: dict[str, Verdict] = {}
     for verdict in verdicts:
         if verdict.verdict == 'fault':

@@ -1,4 +1,4 @@
-"""Jobs for the crash matrix: one that comes through, and some with a flaw."""
+"""Jobs for the tests of benchmarks.chaos: a careful one, and some with a flaw."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def make_job(flaw: str = '') -> Job:
     def run(inputs: Path, folder: Path, resume: bool) -> None:
         table = read_table(inputs / 'table.csv')
         path = folder / 'out.jsonl'
-        if flaw == 'locks for ever':
+        if flaw == 'never unlocks':
             if (folder / 'lock').exists():
                 raise OSError(f'{path} is in use')
             (folder / 'lock').touch()
-        if flaw != 'takes half for whole' or not path.exists():
+        if flaw != 'accepts partial files' or not path.exists():
             save(path, hashlib.sha256(table.encode()).hexdigest() + table)
-        if flaw == 'locks for ever':
+        if flaw == 'never unlocks':
             (folder / 'lock').unlink()
 
     def read_table(path: Path) -> str:
@@ -38,7 +38,7 @@ def make_job(flaw: str = '') -> Job:
     def save(path: Path, text: str) -> None:
         number = '' if flaw == 'shares a temporary file' else os.getpid()
         part = path.with_name(f'.{path.name}.{number}.tmp')
-        part = path if flaw == 'takes half for whole' else part
+        part = path if flaw == 'accepts partial files' else part
         try:
             with open(part, 'w') as file:
                 file.write(text[:500])
@@ -58,7 +58,7 @@ def make_job(flaw: str = '') -> Job:
         content = path.read_bytes()
         digest, text = content[:64], content[64:]
         right = hashlib.sha256(text).hexdigest().encode() == digest
-        if not right and flaw not in ('checks no sum', 'takes half for whole'):
+        if not right and flaw not in ('checks no sum', 'accepts partial files'):
             raise ValueError(f'{path} is damaged')
         return {'text': repr(content)}
 

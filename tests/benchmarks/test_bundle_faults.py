@@ -20,7 +20,7 @@ def test_damage_is_counted(tmp_path, capsys):
     assert "'fault': 'cut'" in capsys.readouterr().out
 
 
-def test_what_loads_something_else_is_seen(monkeypatch):
+def test_wrong_scores_and_other_errors_are_counted(monkeypatch):
     other = bundle_faults.make_bundle(1)
     monkeypatch.setattr(bundle_faults, 'load', lambda folder: other)
     (row,) = bundle_faults.damage(1, 0, ['flipped'])
@@ -36,8 +36,8 @@ def test_what_loads_something_else_is_seen(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='processes are forked')
 def test_killed_savers(monkeypatch):
-    """Without forks, which tests with threads cannot have: savers that end in time, and
-    those that never begin."""
+    """Replaces the forks, which are unsafe in a process with threads, by savers that
+    either finish or never start."""
     turns = iter([True, True, True, False, True])
 
     def save_apart(bundle, folder, kill_after):

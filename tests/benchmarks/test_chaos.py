@@ -17,12 +17,12 @@ from benchmarks._chaos_trial import start
 from tests.benchmarks.careless_jobs import make_job
 
 ROOT = Path(__file__).parents[2]
-linux = pytest.mark.skipif(sys.platform != 'linux', reason='hooks and mounts of Linux')
+linux = pytest.mark.skipif(sys.platform != 'linux', reason='needs Linux')
 
 
 @linux
 def test_a_run_of_the_command(tmp_path):
-    """In a process of its own, since it forks from one that has computed nothing."""
+    """Runs in its own process, because it must fork from one without threads."""
     out = tmp_path / 'chaos.json'
     words = ['--quick', '--job', 'training', 'extraction', '--json', out]
     faults = ['killed at random', 'full from each change on', 'two processes']
@@ -64,9 +64,9 @@ def test_a_careful_job_passes(tmp_path):
 @pytest.mark.parametrize(
     ('flaw', 'fault', 'verdict'),
     [
-        ('takes half for whole', 'killed before each change', 'WRONG'),
-        ('takes half for whole', 'full from each change on', 'WRONG'),
-        ('locks for ever', 'killed before each change', 'LOST'),
+        ('accepts partial files', 'killed before each change', 'WRONG'),
+        ('accepts partial files', 'full from each change on', 'WRONG'),
+        ('never unlocks', 'killed before each change', 'LOST'),
         ('raises another error', 'full from each change on', 'UNCLEAR'),
         ('raises another error', 'read-only from each change on', 'UNCLEAR'),
         ('names no file', 'files cannot grow', 'UNCLEAR'),
@@ -81,7 +81,7 @@ def test_a_flaw_is_found(tmp_path, flaw, fault, verdict):
 
 
 @linux
-def test_every_change_is_seen_and_can_be_the_last(tmp_path):
+def test_every_change_is_counted_and_can_be_the_last(tmp_path):
     lab = lab_of(make_job(), tmp_path)
     kinds = [change.kind for change in lab.changes]
     assert kinds == ['open', 'write', 'write', 'fsync', 'rename']
@@ -96,7 +96,7 @@ def test_every_change_is_seen_and_can_be_the_last(tmp_path):
 
 @linux
 def test_full_and_read_only_disks_are_real(tmp_path):
-    """In a process of its own, which may not be allowed to mount."""
+    """Runs in its own process, which may not be allowed to mount."""
     read, write = os.pipe()
     if os.fork() == 0:
         os.write(write, json.dumps(disk_errors(tmp_path)).encode())
@@ -116,7 +116,7 @@ def disk_errors(folder: Path) -> list[str] | str:
     try:
         mounts.unshare()
     except OSError as error:
-        return f'no file systems of our own: {error}'
+        return f'cannot mount file systems: {error}'
     mounts.add(folder, 4096)
     errors = []
     for prepare in (lambda: None, lambda: mounts.lock(folder)):

@@ -24,7 +24,7 @@ pytest.importorskip('openai')
 
 @pytest.mark.parametrize('name', DOORS)
 def test_mutants_are_read_or_refused(name):
-    verdicts = fuzz.knock(name, 1, list(range(PER_DOOR)), processes=False)
+    verdicts = fuzz.try_mutants(name, 1, list(range(PER_DOOR)), processes=False)
     assert len(verdicts) == PER_DOOR
     assert [verdict for verdict in verdicts if verdict.verdict == 'fault'] == []
     assert any(verdict.verdict == 'refused' for verdict in verdicts)
@@ -37,7 +37,7 @@ def make(folder):
 
 @pytest.fixture
 def door(monkeypatch):
-    """A door whose reader is broken once there is a mutant."""
+    """Add a door whose reader handles mutants wrongly."""
 
     def set_up(broken, **options):
         def read(folder):
@@ -99,7 +99,7 @@ def return_another(folder):
     ('broken', 'message'),
     [
         (raise_a_key_error, "KeyError: 'a'"),
-        (leave_a_file, "leaves ['left']"),
+        (leave_a_file, "leaves files behind: ['left']"),
         (write_elsewhere, "elsewhere' to write"),
         (run_code, "runs code of '<string>'"),
         (unpickle, 'pickle.find_class'),
@@ -107,13 +107,13 @@ def return_another(folder):
         (swallow, 'os.system'),
         (connect, 'socket.connect'),
         (sleep, 'takes more than 0.2 seconds'),
-        (return_another, 'gives another value'),
+        (return_another, 'reads another value'),
     ],
 )
-def test_what_is_a_fault(door, monkeypatch, broken, message):
+def test_faults_are_found(door, monkeypatch, broken, message):
     monkeypatch.setattr(fuzz, 'SECONDS', 0.2)
     door(broken, sealed=broken is return_another)
-    verdicts = fuzz.knock('broken', 0, list(range(5)), processes=False)
+    verdicts = fuzz.try_mutants('broken', 0, list(range(5)), processes=False)
     faults = [verdict for verdict in verdicts if verdict.verdict == 'fault']
     assert faults and all(message in verdict.message for verdict in faults)
 
@@ -121,27 +121,27 @@ def test_what_is_a_fault(door, monkeypatch, broken, message):
 def test_a_process_that_dies_is_a_fault_and_the_next_mutant_is_tried(door, tmp_path):
     def die(folder):
         if b'a' not in (folder / 'in.txt').read_bytes():
-            faulthandler.disable()  # Of pytest, which would print the stack.
+            faulthandler.disable()  # Pytest's would print the stack.
             os.kill(os.getpid(), 11)
 
     door(die)
     numbers = list(range(12))
-    verdicts = fuzz.knock('broken', 0, numbers)
+    verdicts = fuzz.try_mutants('broken', 0, numbers)
     assert [verdict.number for verdict in verdicts] == numbers
     assert {'read', 'fault'} == {verdict.verdict for verdict in verdicts}
     assert {v.message for v in verdicts if v.verdict == 'fault'} == {
-        'the process dies of signal 11'
+        'signal 11 killed the process'
     }
 
 
-def test_mutants_are_the_same_again():
+def test_mutants_are_reproducible():
     content = bytes(range(99)) + b'{"a": 12}'
     first = [mutate(content, random.Random(seed)) for seed in range(50)]
     assert first == [mutate(content, random.Random(seed)) for seed in range(50)]
     assert len({changed for changed, _ in first}) > 45
 
 
-def test_the_guard_sleeps_outside(tmp_path):
+def test_the_guard_is_off_outside_its_block(tmp_path):
     with guarded(tmp_path) as breaches:
         (tmp_path / 'inside').write_text('x')
     exec('a = 1')
