@@ -89,12 +89,21 @@ def test_other_errors_pass(tmp_path):
 
 
 def test_an_interruption_of_torch_stays_one(tmp_path):
-    class Slow:
-        def write(self, content):
-            raise KeyboardInterrupt
+    class Stopped:
+        """A file whose first write is interrupted."""
 
+        is_new = True
+
+        def write(self, content):
+            if self.is_new:
+                self.is_new = False
+                raise KeyboardInterrupt
+            return len(content)
+
+    with pytest.raises(RuntimeError):
+        torch.save(torch.ones(3), Stopped())
     with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / 'a', 'wb'):
-        torch.save(torch.ones(3), Slow())
+        torch.save(torch.ones(3), Stopped())
 
 
 def test_a_free_path_is_the_first_missing_one(tmp_path):
