@@ -1,6 +1,6 @@
-r"""A bundle over HTTP (extra :obj:`serve`): a service of JSON and one page."""
+r"""A bundle over HTTP (extra :obj:`serve`): a JSON API and a web page."""
 
-from . import _require_fastapi  # noqa: F401  Before all that imports it.
+from . import _require_fastapi  # noqa: F401  Before modules that need fastapi.
 from .app import create_app
 from .serve import serve
 

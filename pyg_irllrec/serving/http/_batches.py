@@ -16,7 +16,7 @@ MAX_MEMBERS = 64
 
 
 class Batch(Generic[Member, Answer]):
-    r"""Requests that are answered together."""
+    r"""Requests that are computed together."""
 
     future: Future[Sequence[Answer]]
 
@@ -25,13 +25,14 @@ class Batch(Generic[Member, Answer]):
 
 
 class Batches(Generic[Key, Member, Answer]):
-    r"""Requests of like kind that wait for a free thread are answered together. None
-    waits for others: the first to find a thread takes along those that are there.
+    r"""Batches of requests with the same key. Requests that wait for a free thread are
+    computed together. No request waits for a batch to fill: the first request that gets
+    a thread is computed with all that wait by then.
 
     Args:
         pool (WorkerPool): The threads.
-        work (callable): Answers the members of a batch, one answer each, given their
-            key.
+        work (callable): Computes one answer per member of a batch, from the key and the
+            list of members.
     """
 
     def __init__(
@@ -43,10 +44,10 @@ class Batches(Generic[Key, Member, Answer]):
         self._lock = threading.Lock()
 
     async def ask(self, key: Key, member: Member) -> Answer:
-        r"""The answer to a member of a batch.
+        r"""Compute the answer to one member, in a batch.
 
         Raises:
-            PoolFull: If too many wait.
+            PoolFull: If too many requests wait.
         """
         with self._lock:
             batch = self._waiting.get(key)
@@ -58,7 +59,7 @@ class Batches(Generic[Key, Member, Answer]):
                 self._pool.join(batch.future)
             place = len(batch.members)
             batch.members.append(member)
-        # One who gives up does not take the others along.
+        # A request that is cancelled does not cancel the rest of its batch.
         answers = await asyncio.shield(asyncio.wrap_future(batch.future))
         return answers[place]
 

@@ -11,27 +11,28 @@ from pyg_irllrec.utils.argument_checks import as_path
 
 
 class BundleFolder:
-    r"""The folder of a bundle, in which a new one may be saved while it is served.
+    r"""The folder of a bundle, into which a new bundle may be saved at any time.
 
     Args:
-        path (str or path-like): The folder, or that of the run that it lies in.
-        device (str): Where bundles are put.
+        path (str or path-like): The folder of the bundle, or of the run that contains
+            it.
+        device (str): The device of loaded bundles.
     """
 
     def __init__(self, path: PathLike, device: str = 'cpu') -> None:
         self._path = bundle_folder(as_path('bundle', path))
         self._device = device
-        self._tried: Optional[str] = None
+        self._tried: Optional[str] = None  # The version that load() last tried.
 
     def load(self) -> tuple[Bundle, str]:
-        r"""The bundle, and the version that names it."""
+        r"""Load the bundle. Returns the bundle and its version."""
         self._tried = self.version()
         bundle = load(self._path, self._device)
         return bundle, self._tried or ''
 
     def version(self) -> Optional[str]:
-        r"""Names the bundle in the folder: a digest of its manifest, which in turn
-        names all other files by their content. None where there is no manifest."""
+        r"""The version of the bundle in the folder: a hash of its manifest, which
+        contains the hashes of all other files. :obj:`None` if there is no manifest."""
         try:
             content = (self._path / BUNDLE_FILE).read_bytes()
         except OSError:
@@ -39,6 +40,6 @@ class BundleFolder:
         return hashlib.sha256(content).hexdigest()[:12]
 
     def has_new(self) -> bool:
-        r"""Whether there is another bundle, or none any longer, since :meth:`load` has
-        last tried to read it."""
+        r"""Whether the bundle was replaced or removed since the last call of
+        :meth:`load`."""
         return self.version() != self._tried

@@ -27,7 +27,12 @@ SECURITY_HEADERS = (
 
 
 class Refused(Exception):
-    r"""A request that is answered before anybody has worked on it."""
+    r"""A request is rejected before it reaches the application.
+
+    Args:
+        status (int): The HTTP status of the response.
+        message (str): The error message.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -35,16 +40,17 @@ class Refused(Exception):
 
 
 class Guard:
-    r"""Stands before the application: checks host names and the size of bodies, adds
-    security headers, and counts requests.
+    r"""Middleware that checks host names and body sizes, adds security headers and
+    counts requests.
 
     Args:
         app (callable): The application.
-        metrics (Metrics): Where requests are counted.
-        paths (collection of str): The paths that are counted by name.
-        hosts (collection of str, optional): The names that requests may ask for, or
-            :obj:`None` for any.
-        timeout (float): In how many seconds a body must arrive.
+        metrics (Metrics): Counts the requests.
+        paths (collection of str): The paths to count by name. All others are counted
+            as :obj:`"other"`.
+        hosts (collection of str, optional): The allowed host names, or :obj:`None` for
+            any.
+        timeout (float): The number of seconds within which a body must arrive.
     """
 
     def __init__(
@@ -69,7 +75,7 @@ class Guard:
         start = time.perf_counter()
         status = 500
         head = scope['method'] == 'HEAD'
-        if head:  # An answer to GET without its body.
+        if head:  # Answered as GET, without the body.
             scope = {**scope, 'method': 'GET'}
 
         async def answer(message: Message) -> None:
@@ -93,14 +99,14 @@ class Guard:
             self._metrics.count(path, status, time.perf_counter() - start)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        r"""The body of an acceptable request."""
+        r"""Check a request and read its body."""
         headers = Headers(scope=scope)
         host = host_name(headers.get('host', ''))
         if self._hosts is not None and host not in self._hosts:
             raise Refused(
                 421,
-                f'this service is not known as {host[:100]!r}, only as '
-                f'{", ".join(self._hosts)}',
+                f'the host name must be one of {", ".join(self._hosts)}, got '
+                f'{host[:100]!r}',
             )
         length = headers.get('content-length', '0')
         if not (length.isdecimal() and int(length[:20]) <= MAX_BODY):
@@ -110,21 +116,25 @@ class Guard:
         kind = headers.get('content-type', '').partition(';')[0].strip().lower()
         if kind != 'application/json':
             raise Refused(
-                415, "send JSON, with the header 'Content-Type: application/json'"
+                415,
+                "the body must be JSON, with the header 'Content-Type: "
+                "application/json'",
             )
         try:
             return await asyncio.wait_for(read_body(receive), self._timeout)
         except asyncio.TimeoutError:
-            raise Refused(408, 'the body of the request did not arrive') from None
+            raise Refused(
+                408, 'the body of the request did not arrive in time'
+            ) from None
 
 
 async def read_body(receive: Receive) -> bytes:
-    r"""A body of bounded size."""
+    r"""Read a body of bounded size."""
     body, more = b'', True
     while more:
         message = await receive()
         if message['type'] == 'http.disconnect':
-            raise Refused(400, 'the client has gone')
+            raise Refused(400, 'the client has disconnected')
         body += message.get('body', b'')
         more = message.get('more_body', False)
         if len(body) > MAX_BODY:
@@ -133,7 +143,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    r"""What receives a body that has been read."""
+    r"""Return a receive function that delivers a body that was read before."""
     read = False
 
     async def again() -> Message:
@@ -147,12 +157,12 @@ def replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def refuse(send: Send, error: Refused) -> None:
-    r"""Answers with an error."""
+    r"""Respond with an error."""
     body = json.dumps({'error': str(error)}).encode()
     headers = [
         (b'content-type', b'application/json'),
         (b'content-length', str(len(body)).encode()),
-        # The rest of a body that was not read would be taken for a request.
+        # The unread rest of a body must not be parsed as the next request.
         (b'connection', b'close'),
     ]
     await send(
@@ -162,11 +172,12 @@ async def refuse(send: Send, error: Refused) -> None:
 
 
 def too_large() -> Refused:
-    return Refused(413, f'a request may have at most {MAX_BODY} bytes')
+    return Refused(413, f'the body must have at most {MAX_BODY} bytes')
 
 
 def host_name(host: str) -> str:
-    r"""The name in a Host header, without the port; that of IPv6 in brackets."""
+    r"""The name in a Host header, without the port; an IPv6 address keeps its
+    brackets."""
     if host.startswith('['):
         return host.partition(']')[0].lower() + ']'
     return host.partition(':')[0].lower()

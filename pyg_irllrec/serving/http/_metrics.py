@@ -12,7 +12,7 @@ BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 
 
 
 class Metrics:
-    r"""What Prometheus reads, of one application."""
+    r"""The Prometheus metrics of one application."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -24,39 +24,39 @@ class Metrics:
         )
         self._seconds = Histogram(
             'pyg_irllrec_request_seconds',
-            'Time from the first byte of a request to the last of its answer',
+            'Seconds from the start of a request to the end of its response',
             ('path',),
             buckets=BUCKETS,
             registry=self.registry,
         )
         self._bundle = Gauge(
             'pyg_irllrec_bundle',
-            'The bundle that is served: 1',
+            '1 for the version of the bundle that is served',
             ('version',),
             registry=self.registry,
         )
         self.pending = Gauge(
             'pyg_irllrec_pending',
-            'Requests that are worked on or wait',
+            'Requests that are processed or wait',
             registry=self.registry,
         )
         self.reloads = Counter(
             'pyg_irllrec_reloads',
-            'New bundles, by whether they could be read',
+            'Attempts to load a new bundle, by result',
             ('result',),
             registry=self.registry,
         )
 
     def count(self, path: str, status: int, seconds: float) -> None:
-        r"""Counts a request."""
+        r"""Count a request."""
         self._requests.labels(path, status).inc()
         self._seconds.labels(path).observe(seconds)
 
     def show_version(self, version: str) -> None:
-        r"""Names the bundle that is served."""
+        r"""Set the version of the bundle that is served."""
         self._bundle.clear()
         self._bundle.labels(version).set(1)
 
     def text(self) -> bytes:
-        r"""All of it, as Prometheus reads it."""
+        r"""All metrics in the Prometheus text format."""
         return generate_latest(self.registry)

@@ -8,9 +8,12 @@ from pyg_irllrec.serving.nodes import Nodes
 
 
 class NodeSearch:
-    r"""Find nodes by a part of their id or title, whatever the case of its letters.
+    r"""Case-insensitive search for nodes by a part of their id or title.
 
-    All ids and titles are one text, which is searched at the speed of memory.
+    All ids and titles are kept in one string, because searching it is fast.
+
+    Args:
+        nodes (Nodes): The nodes.
     """
 
     def __init__(self, nodes: Nodes) -> None:
@@ -21,8 +24,8 @@ class NodeSearch:
         self._text = '\n'.join(['', *lines, ''])
 
     def find(self, query: str, limit: int) -> list[dict[str, Any]]:
-        r"""The first nodes that match, those whose id begins so before others: an
-        object of :obj:`user` or :obj:`item`, the id, and :obj:`title`."""
+        r"""Return the first matches as dictionaries of :obj:`user` or :obj:`item`, the
+        id, and :obj:`title`. Ids that start with the query come first."""
         query = ' '.join(query.split()).casefold()
         rows = self._rows(f'\n{query}', limit)
         if len(rows) < limit and query:
@@ -36,7 +39,7 @@ class NodeSearch:
         rows: list[int] = []
         at = self._text.find(part)
         while at >= 0 and len(rows) < limit:
-            # The break before a line is the line's.
+            # A match may start at the line break before its line.
             row = int(np.searchsorted(self._starts, at, 'right')) - 1
             if row >= len(self._nodes):
                 break

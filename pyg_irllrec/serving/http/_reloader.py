@@ -12,15 +12,14 @@ logger = logging.getLogger('pyg_irllrec.serving')
 
 
 class Reloader:
-    r"""A thread that looks for a new bundle and puts it in the place of the old one,
-    which serves until then; where the new one cannot be read, or the folder is gone, it
-    serves on.
+    r"""A thread that watches for a new bundle and replaces the served one with it. If
+    the new bundle cannot be loaded, or the folder is gone, the old one is still served.
 
     Args:
-        folder (BundleFolder): Where bundles are saved.
-        service (Service): What serves.
-        metrics (Metrics): Where reloads are counted.
-        seconds (float): How often it looks.
+        folder (BundleFolder): The folder to watch.
+        service (Service): The service.
+        metrics (Metrics): Counts the reloads.
+        seconds (float): The number of seconds between two checks.
     """
 
     def __init__(
@@ -34,11 +33,11 @@ class Reloader:
         self._thread = threading.Thread(target=self._run, name='reload', daemon=True)
 
     def start(self) -> None:
-        r"""Begin to look."""
+        r"""Start to watch."""
         self._thread.start()
 
     def stop(self) -> None:
-        r"""Look no more; a bundle that is being read is left."""
+        r"""Stop watching, without waiting for a bundle that is being loaded."""
         self._stopped.set()
 
     def _run(self) -> None:
@@ -47,20 +46,23 @@ class Reloader:
                 self.reload()
 
     def reload(self) -> None:
-        r"""Read the bundle of the folder and serve it, if it can be read."""
+        r"""Load the bundle of the folder and serve it, if it can be loaded."""
         try:
             bundle, version = self._folder.load()
             self._service.replace(bundle, version)
-        except Exception as error:  # Whatever is wrong with it, the old one serves on.
+        except Exception as error:  # No fault of a new bundle may stop the service.
             self._service.reload_error = f'{type(error).__name__}: {error}'
             self._metrics.reloads.labels('refused').inc()
-            logger.error('the bundle cannot be read, the old one serves on: %s', error)
+            logger.error(
+                'the new bundle cannot be loaded, the old one is still served: %s',
+                error,
+            )
             return
         self._metrics.reloads.labels('loaded').inc()
         self._metrics.show_version(version)
-        logger.info('bundle %s serves', version)
+        logger.info('bundle %s is now served', version)
         del bundle
-        if gc.get_freeze_count() > 0:  # By serve(): the old bundle is to be freed.
+        if gc.get_freeze_count() > 0:  # By serve(), which froze the old bundle.
             gc.unfreeze()
             gc.collect()
             gc.freeze()

@@ -12,16 +12,16 @@ Result = TypeVar('Result')
 
 
 class PoolFull(Exception):
-    r"""As many requests wait as may wait."""
+    r"""The queue of requests is full."""
 
 
 class WorkerPool:
-    r"""A few threads and a queue of bounded length before them.
+    r"""A pool of threads with a bounded queue.
 
     Args:
-        threads (int): How many requests are worked on at a time, each by one thread of
-            torch: more would fight for the same cores.
-        capacity (int): How many are worked on or wait.
+        threads (int): The number of requests processed at a time. Each uses one thread
+            of torch, because more would compete for the same cores.
+        capacity (int): The maximum number of requests that are processed or wait.
     """
 
     def __init__(self, threads: int, capacity: int) -> None:
@@ -34,23 +34,23 @@ class WorkerPool:
 
     @property
     def pending(self) -> int:
-        r"""How many are worked on or wait."""
+        r"""The number of requests that are processed or wait."""
         return self._pending
 
     def submit(self, work: Callable[[], Result]) -> Future[Result]:
-        r"""Queues work.
+        r"""Queue work.
 
         Raises:
             PoolFull: If the queue is full.
         """
         self._take_place()
         future = self._executor.submit(torch.no_grad()(work))
-        # Work that ran out of time keeps its place until its thread is free.
+        # After a timeout, work keeps its place until its thread is free.
         future.add_done_callback(self._leave)
         return future
 
     def join(self, future: Future[Any]) -> None:
-        r"""Counts one more request that queued work answers.
+        r"""Count one more request for queued work.
 
         Raises:
             PoolFull: If the queue is full.
@@ -59,11 +59,11 @@ class WorkerPool:
         future.add_done_callback(self._leave)
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        r"""Queues work and waits for it."""
+        r"""Queue work and wait for its result."""
         return await asyncio.wrap_future(self.submit(work))
 
     def close(self) -> None:
-        r"""End the threads, after what they work on."""
+        r"""Stop the threads after their current work."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _take_place(self) -> None:

@@ -60,39 +60,40 @@ def create_app(
     index: str = 'exact',
     device: str = 'cpu',
 ) -> FastAPI:
-    r"""The service of a bundle, as an ASGI application: :obj:`POST` to
+    r"""Make an ASGI application that serves a bundle: :obj:`POST` to
     :obj:`/recommend`, :obj:`/similar`, :obj:`/explain` and :obj:`/steer`; :obj:`GET`
-    of :obj:`/health`, :obj:`/metrics` (for Prometheus), :obj:`/openapi.json`,
-    :obj:`/users` and :obj:`/items` (to search) and :obj:`/` (the page).
+    from :obj:`/health`, :obj:`/metrics` (Prometheus), :obj:`/openapi.json`,
+    :obj:`/users` and :obj:`/items` (search) and :obj:`/` (the web page).
 
-    An answer is JSON; that of what is wrong with a request is
-    :obj:`{"error": "..."}`: 422 for its shape, 404 for unknown ids, 400 for what the
-    bundle cannot do, 413 for its size, 503 when too many wait. There is no
-    authentication.
+    Responses are JSON. The response to an invalid request is :obj:`{"error": "..."}`
+    with status 422 for an invalid field, 404 for an unknown id, 400 if the bundle
+    cannot fulfil the request, 413 for a body that is too large, and 503 if the queue is
+    full or the request times out. There is no authentication.
 
     Args:
-        bundle (Bundle, str or path-like): A bundle, or the folder of one. When another
-            is saved into the folder, it is loaded beside the old one and takes its
-            place between two requests.
-        threads (int): How many requests are worked on at a time. (default: :obj:`2`)
-        queue_size (int): How many are worked on or wait; more are answered with 503.
-            (default: :obj:`128`)
-        timeout (float): After how many seconds a request is answered with 503.
+        bundle (Bundle, str or path-like): A bundle, or the folder of a bundle. If a new
+            bundle is saved into the folder, it is loaded in the background and replaces
+            the old one between two requests.
+        threads (int): The number of requests processed at a time.
+            (default: :obj:`2`)
+        queue_size (int): The maximum number of requests that are processed or wait;
+            further requests get 503. (default: :obj:`128`)
+        timeout (float): The number of seconds after which a request gets 503.
             (default: :obj:`10.0`)
-        reload_seconds (float, optional): How often the folder is looked at;
-            :obj:`None` for never. (default: :obj:`1.0`)
-        allowed_hosts (sequence of str, optional): The names that requests may call the
-            service by, so that no foreign page can reach it by a name of its own;
-            :obj:`None` for any.
+        reload_seconds (float, optional): The number of seconds between two checks of
+            the folder; :obj:`None` never checks. (default: :obj:`1.0`)
+        allowed_hosts (sequence of str, optional): The host names that requests may use,
+            which prevents DNS rebinding; :obj:`None` allows any.
             (default: :obj:`("localhost", "127.0.0.1", "[::1]")`)
-        index (str): How the items of users are searched, :obj:`"exact"` or
-            :obj:`"faiss"`, as in :meth:`~pyg_irllrec.serving.Bundle.recommend`.
+        index (str): How items are searched, :obj:`"exact"` or :obj:`"faiss"`, as in
+            :meth:`~pyg_irllrec.serving.Bundle.recommend`.
             (default: :obj:`"exact"`)
-        device (str): Where a bundle of a folder is put. (default: :obj:`"cpu"`)
+        device (str): The device of bundles loaded from a folder.
+            (default: :obj:`"cpu"`)
 
     Raises:
-        ValueError: If an argument is out of range, or there is no bundle that can be
-            read.
+        ValueError: If an argument is out of range, or the bundle is damaged.
+        FileNotFoundError: If there is no bundle.
     """
     check_count('threads', threads)
     check_count('queue_size', queue_size)
@@ -131,42 +132,42 @@ def create_app(
         description='Recommendations by intents.',
         version='1',
         lifespan=lifespan,
-        docs_url=None,  # Their scripts come from other hosts.
+        docs_url=None,  # Its scripts would come from another host.
         redoc_url=None,
         responses={'4XX': {'model': ErrorResponse}, 503: {'model': ErrorResponse}},
     )
 
-    @app.post('/recommend', responses=_answers(RecommendResponse))
+    @app.post('/recommend', responses=_responses(RecommendResponse))
     async def recommend(request: RecommendRequest) -> Response:
-        if (alone := request.alone()) is not None:
+        if (user := request.single_user()) is not None:
             key = request.k, request.seen
-            answered = await wait_for(singles.ask(key, alone), timeout)
+            answered = await wait_for(singles.ask(key, user), timeout)
             if isinstance(answered, Exception):
                 raise answered
             return to_json(answered)
         return await answer(lambda: service.recommend(request))
 
-    @app.post('/similar', responses=_answers(SimilarResponse))
+    @app.post('/similar', responses=_responses(SimilarResponse))
     async def similar(request: SimilarRequest) -> Response:
         return await answer(lambda: service.similar(request))
 
-    @app.post('/explain', responses=_answers(ExplainResponse))
+    @app.post('/explain', responses=_responses(ExplainResponse))
     async def explain(request: ExplainRequest) -> Response:
         return await answer(lambda: service.explain(request))
 
-    @app.post('/steer', responses=_answers(SteerResponse))
+    @app.post('/steer', responses=_responses(SteerResponse))
     async def steer(request: SteerRequest) -> Response:
         return await answer(lambda: service.steer(request))
 
-    @app.get('/users', responses=_answers(UsersResponse))
+    @app.get('/users', responses=_responses(UsersResponse))
     async def users(query: SearchQuery = '', limit: SearchLimit = 20) -> Response:
         return await answer(lambda: service.search('user', query, limit))
 
-    @app.get('/items', responses=_answers(ItemsResponse))
+    @app.get('/items', responses=_responses(ItemsResponse))
     async def items(query: SearchQuery = '', limit: SearchLimit = 20) -> Response:
         return await answer(lambda: service.search('item', query, limit))
 
-    @app.get('/health', responses=_answers(HealthResponse))
+    @app.get('/health', responses=_responses(HealthResponse))
     async def health() -> Response:
         return to_json(service.health())
 
@@ -175,7 +176,7 @@ def create_app(
         return Response(metrics.text(), media_type='text/plain; version=0.0.4')
 
     for path, (name, kind) in PAGE.items():
-        app.add_api_route(path, page_part(name, kind), include_in_schema=False)
+        app.add_api_route(path, page_route(name, kind), include_in_schema=False)
     _handle_errors(app)
     paths = [getattr(route, 'path', '') for route in app.routes]
     app.add_middleware(
@@ -187,7 +188,7 @@ def create_app(
 def _check_hosts(names: object) -> None:
     if isinstance(names, str):
         raise ValueError(
-            f"'allowed_hosts' must be a list of names, got {names!r}: [{names!r}]"
+            f"'allowed_hosts' must be a list of names, got {names!r}. Pass [{names!r}]"
         )
 
 
@@ -196,7 +197,7 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(ValueError, _error_handler(400))
     app.add_exception_handler(ImportError, _error_handler(501))
     app.add_exception_handler(HTTPException, on_http_error)
-    app.add_exception_handler(RequestValidationError, on_wrong_shape)
+    app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(PoolFull, on_busy)
     app.add_exception_handler(AsyncTimeoutError, on_busy)
     app.add_exception_handler(Exception, on_bug)
@@ -207,7 +208,7 @@ SearchLimit = Annotated[int, Query(ge=1, le=100)]
 
 
 def to_json(content: dict[str, Any], status: int = 200) -> Response:
-    r"""An answer."""
+    r"""Make a JSON response."""
     try:
         body = json.dumps(content, allow_nan=False)
     except ValueError as error:
@@ -215,8 +216,8 @@ def to_json(content: dict[str, Any], status: int = 200) -> Response:
     return Response(body, status, media_type='application/json')
 
 
-def page_part(name: str, kind: str) -> Callable[[], Any]:
-    r"""What answers with a file of the page."""
+def page_route(name: str, kind: str) -> Callable[[], Any]:
+    r"""Return a route that sends a file of the page."""
     content = files('pyg_irllrec.serving.http').joinpath('page', name).read_bytes()
 
     async def send() -> Response:
@@ -225,7 +226,7 @@ def page_part(name: str, kind: str) -> Callable[[], Any]:
     return send
 
 
-def _answers(model: type[Any]) -> dict[Union[int, str], dict[str, Any]]:
+def _responses(model: type[Any]) -> dict[Union[int, str], dict[str, Any]]:
     return {200: {'model': model}}
 
 
@@ -237,15 +238,15 @@ def _error_handler(status: int) -> Callable[[Request, Exception], Any]:
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    r"""No such path, or another method."""
+    r"""Respond to an unknown path or method."""
     assert isinstance(error, HTTPException)
     answer = to_json({'error': str(error.detail)}, error.status_code)
     answer.headers.update(error.headers or {})
     return answer
 
 
-async def on_wrong_shape(request: Request, error: Exception) -> Response:
-    r"""The first fault of a body, by the name of what is wrong."""
+async def on_invalid_request(request: Request, error: Exception) -> Response:
+    r"""Respond with the first invalid field of a body."""
     assert isinstance(error, RequestValidationError)
     fault = error.errors()[0]
     if fault['type'] == 'json_invalid':
@@ -258,15 +259,15 @@ async def on_wrong_shape(request: Request, error: Exception) -> Response:
 
 
 async def on_busy(request: Request, error: Exception) -> Response:
-    r"""Too many wait, or this one has waited too long."""
+    r"""Respond to a full queue or a timeout."""
     full = isinstance(error, PoolFull)
     answer = to_json(
-        {'error': 'too many requests wait' if full else 'the answer took too long'}, 503
+        {'error': 'too many requests' if full else 'the request took too long'}, 503
     )
     answer.headers['retry-after'] = '1'
     return answer
 
 
 async def on_bug(request: Request, error: Exception) -> Response:
-    r"""A fault of this package: the server's log has the traceback."""
-    return to_json({'error': 'the service has failed, its log has more'}, 500)
+    r"""Respond to an unexpected error; the log has the traceback."""
+    return to_json({'error': 'internal error, see the log of the service'}, 500)

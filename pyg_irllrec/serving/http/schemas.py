@@ -1,4 +1,4 @@
-r"""What the service takes and what it answers."""
+r"""The requests and responses of the service."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _check_id(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
         return check(value)
     except ValidationError:
         raise PydanticCustomError(
-            'id', 'an id is an integer or a text of 1 to 1000 characters'
+            'id', 'must be an integer or a string of 1 to 1000 characters'
         ) from None
 
 
@@ -57,7 +57,7 @@ Intents = Annotated[dict[Intent, Weight], Field(max_length=MAX_INTENTS)]
 
 
 class Schema(BaseModel):
-    r"""A request: names that it lacks are refused, and numbers are finite."""
+    r"""A request. Unknown fields are rejected, and numbers must be finite."""
 
     model_config = ConfigDict(extra='forbid', allow_inf_nan=False)
 
@@ -68,13 +68,14 @@ class Schema(BaseModel):
         for name in body if isinstance(body, dict) else ():
             if name not in known:
                 near = get_close_matches(name, known, 1)
-                hint = f'is it {near[0]!r}?' if near else f'it has {", ".join(known)}'
-                raise ValueError(f'the request has no field {name[:100]!r}: {hint}')
+                fields = f'The fields are {", ".join(known)}'
+                hint = f'Did you mean {near[0]!r}?' if near else fields
+                raise ValueError(f'unknown field {name[:100]!r}. {hint}')
         return body
 
 
 class RecommendRequest(Schema):
-    r"""The best items of users, or of somebody new, who has items, a text or both."""
+    r"""Recommend items to users, or to a new user with items, a text or both."""
 
     users: Optional[Annotated[list[Id], Field(min_length=1, max_length=MAX_USERS)]] = (
         None
@@ -93,10 +94,10 @@ class RecommendRequest(Schema):
         new = bool(self.items) or bool((self.text or '').strip())
         if new == (self.users is not None):
             raise ValueError(
-                "give 'users', or for somebody new 'items', 'text' or both"
+                "either 'users' or, for a new user, 'items', 'text' or both must be given"
             )
         if new and self.seen:
-            raise ValueError("'seen' needs 'users': somebody new has seen 'items'")
+            raise ValueError("'seen' needs 'users'. A new user has seen 'items' only")
         if self.users is not None and len(self.users) * self.k > MAX_RESULTS:
             raise ValueError(
                 f"'users' times 'k' must be at most {MAX_RESULTS}, got "
@@ -104,9 +105,10 @@ class RecommendRequest(Schema):
             )
         return self
 
-    def alone(self) -> Optional[NodeId]:
-        r"""The one user of a request that asks for nothing else than the best items,
-        which can be answered with others like it; or :obj:`None`."""
+    def single_user(self) -> Optional[NodeId]:
+        r"""Return the user of a request that can be computed in a batch with others: a
+        request for one user, without candidates, exclusions or intents. Otherwise
+        :obj:`None`."""
         plain = self.among is None and self.exclude is None and not self.intents
         if plain and self.users is not None and len(self.users) == 1:
             return self.users[0]
@@ -114,7 +116,7 @@ class RecommendRequest(Schema):
 
 
 class SimilarRequest(Schema):
-    r"""The items that are most like an item, or the users most like a user."""
+    r"""Find the items most similar to an item, or the users most similar to a user."""
 
     item: Optional[Id] = None
     user: Optional[Id] = None
@@ -123,19 +125,19 @@ class SimilarRequest(Schema):
     @model_validator(mode='after')
     def _check(self) -> Self:
         if (self.item is None) == (self.user is None):
-            raise ValueError("give one of 'item' and 'user'")
+            raise ValueError("exactly one of 'item' and 'user' must be given")
         return self
 
 
 class ExplainRequest(Schema):
-    r"""Why items are what they are to a user."""
+    r"""Explain items for a user."""
 
     user: Id
     items: Annotated[list[Id], Field(min_length=1, max_length=MAX_EXPLAINED)]
 
 
 class SteerRequest(Schema):
-    r"""The intents of a user, and the best items with intents raised or muted."""
+    r"""Recommend items to a user with intents raised or muted."""
 
     user: Id
     intents: Intents = Field(default_factory=dict)
@@ -162,7 +164,7 @@ class SimilarUser(BaseModel):
 
 
 class UserRecommendations(BaseModel):
-    r"""The best items of a user; :obj:`None` is somebody new."""
+    r"""The best items for a user; :obj:`user` is null for a new user."""
 
     user: Optional[Union[int, str]]
     items: list[RankedItem]
@@ -176,7 +178,7 @@ class RecommendResponse(BaseModel):
 
 
 class SimilarResponse(BaseModel):
-    r"""What is similar, the most similar first."""
+    r"""Similar items or users, the most similar first."""
 
     item: Optional[Union[int, str]]
     user: Optional[Union[int, str]]
@@ -185,7 +187,7 @@ class SimilarResponse(BaseModel):
 
 
 class NamedIntent(BaseModel):
-    r"""An intent of a user: its name steers."""
+    r"""An intent of a user. Requests steer by its name."""
 
     name: str
     share: float
@@ -194,8 +196,8 @@ class NamedIntent(BaseModel):
 
 
 class Explanation(BaseModel):
-    r"""What an item is to a user, in words: :obj:`rank` is that among the items that
-    the user has not seen, :obj:`similar` are the user's own items that are like it."""
+    r"""An explanation of an item for a user: :obj:`rank` is its rank among the items
+    that the user has not seen, and :obj:`similar` are the user's own similar items."""
 
     user: Union[int, str]
     item: Union[int, str]
@@ -215,8 +217,8 @@ class ExplainResponse(BaseModel):
 
 
 class SteeredItem(RankedItem):
-    r"""An item in a steered list: :obj:`effects` are what each intent has added to its
-    score, above 0 where it was raised, in deviations of the scores of the user."""
+    r"""An item in a steered list: :obj:`effects` has the change of its score by each
+    intent, in standard deviations of the user's scores."""
 
     effects: dict[str, float]
 
@@ -245,14 +247,14 @@ class FoundItem(BaseModel):
 
 
 class UsersResponse(BaseModel):
-    r"""The first users whose id or title contains what was asked for."""
+    r"""The first users whose id or title contains the query."""
 
     found: list[FoundUser]
     version: str
 
 
 class ItemsResponse(BaseModel):
-    r"""The first items whose id or title contains what was asked for."""
+    r"""The first items whose id or title contains the query."""
 
     found: list[FoundItem]
     version: str
@@ -270,6 +272,6 @@ class HealthResponse(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    r"""What is wrong, in one line."""
+    r"""An error message in one line."""
 
     error: str

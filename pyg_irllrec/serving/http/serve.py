@@ -31,8 +31,8 @@ def serve(
     index: str = 'exact',
     device: str = 'cpu',
 ) -> None:
-    r"""Serve a bundle over HTTP until it is stopped by Ctrl-C or :obj:`SIGTERM`: then
-    it takes no new requests and answers those that it has.
+    r"""Serve a bundle over HTTP until Ctrl-C or :obj:`SIGTERM`. The service then
+    rejects new requests and finishes the requests in flight.
 
     .. code-block:: python
 
@@ -40,26 +40,27 @@ def serve(
 
     Args:
         path (str or path-like): The folder of the bundle.
-        host (str): The address to listen on. There is no authentication: anybody who
-            can reach it is served. (default: :obj:`"127.0.0.1"`, this machine alone)
-        port (int): The port; 0 for any that is free. (default: :obj:`8000`)
+        host (str): The address to listen on. There is no authentication: the service
+            answers anyone who can reach it. (default: :obj:`"127.0.0.1"`, reachable
+            from this machine only)
+        port (int): The port; 0 chooses a free port. (default: :obj:`8000`)
         threads (int): As in :func:`create_app`. (default: :obj:`2`)
         queue_size (int): As in :func:`create_app`. (default: :obj:`128`)
         timeout (float): As in :func:`create_app`. (default: :obj:`10.0`)
         reload_seconds (float, optional): As in :func:`create_app`.
             (default: :obj:`1.0`)
-        allowed_hosts (sequence of str, optional): The names that requests may call the
-            service by. (default: :obj:`None`, those of this machine if :obj:`host` is
-            one, else any)
+        allowed_hosts (sequence of str, optional): The host names that requests may
+            use. (default: :obj:`None`, the local names if :obj:`host` is one of them,
+            and any name otherwise)
         index (str): As in :func:`create_app`. (default: :obj:`"exact"`)
-        device (str): Where the bundle is put. (default: :obj:`"cpu"`)
+        device (str): The device of the bundle. (default: :obj:`"cpu"`)
 
     Raises:
-        ValueError: If an argument is out of range, or there is no bundle that can be
-            read.
-        OSError: If the port is taken.
+        ValueError: If an argument is out of range, or the bundle is damaged.
+        FileNotFoundError: If there is no bundle.
+        OSError: If the address or port cannot be used.
     """
-    listen(host, port).close()  # A port that is taken is found before the work.
+    listen(host, port).close()  # Fail before the bundle is loaded.
     local = host in ('localhost', '127.0.0.1', '::1')
     if local and allowed_hosts is None:
         allowed_hosts = LOCAL_HOSTS
@@ -76,12 +77,12 @@ def serve(
     with listen(host, port) as listener:
         if not local:
             warn_caller(
-                f"'host' {host!r} can be reached from other machines, and there is no "
-                'authentication'
+                f'the service at {host!r} can be reached from other machines and has '
+                'no authentication'
             )
         shown = f'[{host}]' if ':' in host else host
         url = f'http://{shown}:{listener.getsockname()[1]}'
-        print(f'{path} serves at {url} (stop: Ctrl-C)', file=sys.stderr, flush=True)
+        print(f'Serving {path} at {url} (Ctrl-C stops)', file=sys.stderr, flush=True)
         config = uvicorn.Config(
             app,
             log_level='warning',
@@ -95,39 +96,37 @@ def serve(
         def stop(number: int, frame: object) -> None:
             server.should_exit = True
 
-        if threading.current_thread() is threading.main_thread():
-            # Until uvicorn has a handler of its own, and when it raises the signal
-            # again at its end: that is no failure.
-            signal.signal(signal.SIGTERM, stop)
-        # What is there by now stays: looking through it takes a quarter of a second,
-        # in which nobody is answered.
+        is_main = threading.current_thread() is threading.main_thread()
+        # This handler works until uvicorn installs its own, and when uvicorn raises the
+        # signal again after it has stopped, which is not a failure.
+        before = signal.signal(signal.SIGTERM, stop) if is_main else None
+        # The bundle stays in memory. A collection that scans it takes a quarter of a
+        # second, in which no request is answered.
         gc.freeze()
         try:
             server.run([listener])
         finally:
             gc.unfreeze()
+            if is_main:
+                signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    r"""A socket that listens, or an error that names what is wrong."""
+    r"""Return a listening socket, or raise an error that names the address."""
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
         raise ValueError(f"'port' must be an integer from 0 to 65535, got {port!r}")
     check_name('host', host)
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-    ) as error:  # No address at all is one of two.
-        # Without what Python adds: the address once more.
+    except (OSError, ValueError, TypeError) as error:  # Invalid hosts raise any.
+        # Python appends the address again.
         reason = str(getattr(error, 'strerror', None) or error).partition(' (while')[0]
         raise OSError(
-            f"cannot listen on 'host' {host!r} and 'port' {port}: {reason}; port 0 is "
-            'any that is free'
+            f"cannot listen on 'host' {host!r} and 'port' {port}: {reason}. Port 0 "
+            'chooses a free port'
         ) from None
-    # Connections inherit it. asyncio sets it on sockets of its own alone, and without
-    # it an answer waits 40 ms between head and body for the client's acknowledgement.
+    # Connections inherit this option. Without it, the body of a response waits 40 ms
+    # for the client to acknowledge its head. asyncio sets it only on its own sockets.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

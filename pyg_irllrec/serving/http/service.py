@@ -22,11 +22,11 @@ from pyg_irllrec.typing import NodeId
 
 
 class UnknownId(LookupError):
-    r"""A request names a user or an item that is not there."""
+    r"""A request has the id of an unknown user or item."""
 
 
-class Held(NamedTuple):
-    r"""A bundle that is served, with what is made of it once."""
+class Served(NamedTuple):
+    r"""A bundle with values that are computed once, before it is served."""
 
     bundle: Bundle
     version: str
@@ -36,15 +36,13 @@ class Held(NamedTuple):
 
 
 class Service:
-    r"""Answers requests from the bundle that it holds, with values that JSON has.
-    Another bundle may take its place at any moment: each request is answered from one
-    of them.
+    r"""Answers requests from a bundle, with JSON values. The bundle may be replaced at
+    any time, but each request is answered from one bundle only.
 
     Args:
-        bundle (Bundle): What is served.
-        version (str): Its name in answers.
-        index (str): How the items of users are searched.
-            (default: :obj:`"exact"`)
+        bundle (Bundle): The bundle to serve.
+        version (str): The version of the bundle, for responses.
+        index (str): How items are searched. (default: :obj:`"exact"`)
     """
 
     def __init__(self, bundle: Bundle, version: str, index: str = 'exact') -> None:
@@ -56,33 +54,33 @@ class Service:
 
     @property
     def version(self) -> str:
-        r"""The name of the bundle that is served now."""
-        return self._held.version
+        r"""The version of the bundle that is served."""
+        return self._served.version
 
     def replace(self, bundle: Bundle, version: str) -> None:
-        r"""Put another bundle in the place of the one that is served."""
+        r"""Serve another bundle instead."""
         _warm_up(bundle, self._index)
         users, items = NodeSearch(bundle.users), NodeSearch(bundle.items)
-        self._held = Held(bundle, version, users, items, plain(bundle.info()))
+        self._served = Served(bundle, version, users, items, plain(bundle.info()))
         self.reloads += 1
         self.reload_error = None
 
     def health(self) -> dict[str, Any]:
-        r"""What is served, and for how long."""
-        held = self._held
+        r"""Return the state of the service and the info of its bundle."""
+        served = self._served
         return {
             'status': 'ok',
-            'version': held.version,
+            'version': served.version,
             'uptime_seconds': round(time.monotonic() - self._started, 3),
             'reloads': self.reloads,
             'reload_error': self.reload_error,
-            'bundle': held.info,
+            'bundle': served.info,
         }
 
     def recommend(self, request: RecommendRequest) -> dict[str, Any]:
-        r"""The best items of users, or of somebody new."""
-        held = self._held
-        bundle = held.bundle
+        r"""Recommend items to users, or to a new user."""
+        served = self._served
+        bundle = served.bundle
         for name in ('items', 'among', 'exclude'):
             check_known(bundle.items, getattr(request, name) or (), name)
         if request.users is None:
@@ -115,17 +113,17 @@ class Service:
                 }
                 for user, items in best
             ],
-            'version': held.version,
+            'version': served.version,
         }
 
     def recommend_each(
         self, key: tuple[int, bool], users: Sequence[NodeId]
     ) -> list[Union[dict[str, Any], UnknownId]]:
-        r"""The answers to requests of one user each, which are worked on together; an
-        unknown one does not spoil those of others. The key is their :obj:`k` and
-        :obj:`seen`."""
-        held = self._held
-        bundle = held.bundle
+        r"""Answer requests for one user each, in one batch. The answer to an unknown
+        user is an error, and the other answers are not affected. :obj:`key` is the
+        :obj:`k` and :obj:`seen` of all requests."""
+        served = self._served
+        bundle = served.bundle
         known = [user for user in users if user in bundle.users]
         k, seen = key
         best = iter(
@@ -136,7 +134,7 @@ class Service:
                 'recommendations': [
                     {'user': user, 'items': ranking_dicts(next(best)[1])}
                 ],
-                'version': held.version,
+                'version': served.version,
             }
             if user in bundle.users
             else unknown(bundle.users, user, 'users')
@@ -144,9 +142,9 @@ class Service:
         ]
 
     def similar(self, request: SimilarRequest) -> dict[str, Any]:
-        r"""The items or users that are most like one."""
-        held = self._held
-        bundle = held.bundle
+        r"""Find the items or users most similar to one."""
+        served = self._served
+        bundle = served.bundle
         if request.item is not None:
             check_known(bundle.items, [request.item], 'item')
             found = ranking_dicts(bundle.similar_items(request.item, request.k))
@@ -158,25 +156,25 @@ class Service:
             'item': request.item,
             'user': request.user,
             'similar': found,
-            'version': held.version,
+            'version': served.version,
         }
 
     def explain(self, request: ExplainRequest) -> dict[str, Any]:
-        r"""What items are to a user, in words."""
-        held = self._held
-        bundle = held.bundle
+        r"""Explain items for a user."""
+        served = self._served
+        bundle = served.bundle
         check_known(bundle.users, [request.user], 'user')
         check_known(bundle.items, request.items, 'items')
         found = explain(bundle, request.user, request.items)
         return {
             'explanations': [plain(each.to_dict()) for each in found],
-            'version': held.version,
+            'version': served.version,
         }
 
     def steer(self, request: SteerRequest) -> dict[str, Any]:
-        r"""The intents of a user, and the list with intents raised or muted."""
-        held = self._held
-        bundle = held.bundle
+        r"""Recommend items to a user with intents raised or muted."""
+        served = self._served
+        bundle = served.bundle
         check_known(bundle.users, [request.user], 'user')
         ((_, items),) = bundle.recommend(
             [request.user], request.k, intents=request.intents, dial=request.dial
@@ -192,30 +190,31 @@ class Service:
             'user': request.user,
             'intents': [plain(each) for each in bundle.intents(request.user)],
             'items': places,
-            'version': held.version,
+            'version': served.version,
         }
 
     def search(self, side: str, query: str, limit: int) -> dict[str, Any]:
-        r"""The first users or items that match a text."""
-        held = self._held
-        found = (held.users if side == 'user' else held.items).find(query, limit)
-        return {'found': found, 'version': held.version}
+        r"""Find users or items by a part of their id or title."""
+        served = self._served
+        found = (served.users if side == 'user' else served.items).find(query, limit)
+        return {'found': found, 'version': served.version}
 
 
 def check_known(nodes: Nodes, ids: Iterable[NodeId], name: str) -> None:
-    r"""Raise :class:`UnknownId` at the first id that is not there."""
+    r"""Raise :class:`UnknownId` for the first unknown id."""
     for each in ids:
         if each not in nodes:
             raise unknown(nodes, each, name)
 
 
 def unknown(nodes: Nodes, name: NodeId, argument: str) -> UnknownId:
-    r"""An error that names an id that is not there."""
+    r"""Make the error for an unknown id."""
     return UnknownId(f"'{argument}': there is no {nodes.side} with the id {name!r}")
 
 
 def plain(value: Any) -> Any:
-    r"""Named tuples as JSON has them; a number that is not finite is None."""
+    r"""Convert a value to JSON types. Named tuples become dictionaries, and numbers
+    that are not finite become :obj:`None`."""
     if hasattr(value, '_asdict'):
         return plain(value._asdict())
     if isinstance(value, Mapping):
@@ -228,8 +227,8 @@ def plain(value: Any) -> Any:
 
 
 def _warm_up(bundle: Bundle, index: str) -> None:
-    r"""Make what a bundle makes on its first use, such as the words of its intents.
-    What a model cannot do is an error of the requests that ask for it."""
+    r"""Compute what a bundle computes on first use, such as the words of its intents.
+    Errors are ignored here; requests will raise them again."""
     user, item = bundle.users[:1], bundle.items[:1]
     for work in (
         lambda: bundle.recommend(user, 1, index=index),

@@ -34,7 +34,7 @@ def own_client(**options) -> TestClient:
 
 
 def ok(client: TestClient, path: str, body: dict, schema: type) -> dict:
-    r"""An answer, which is as the OpenAPI document has it."""
+    r"""Post a request and check the response against the OpenAPI schema."""
     answer = client.post(path, json=body)
     assert answer.status_code == 200, answer.text
     schema.model_validate(answer.json())
@@ -64,7 +64,7 @@ def test_options_reach_the_bundle(client):
 @pytest.mark.parametrize(
     'body', [{'items': [ITEM]}, {'text': TEXT}, {'items': [ITEM], 'text': TEXT}]
 )
-def test_somebody_new(client, body):
+def test_a_new_user(client, body):
     answer = ok(client, '/recommend', body | {'k': 3}, schemas.RecommendResponse)
     (one,) = answer['recommendations']
     assert one['user'] is None and len(one['items']) == 3
@@ -91,17 +91,17 @@ def test_explain(client):
 
 
 def test_steer(client):
-    rested = ok(client, '/steer', {'user': USER, 'k': 40}, schemas.SteerResponse)
-    name = rested['intents'][-1]['name']
+    plain = ok(client, '/steer', {'user': USER, 'k': 40}, schemas.SteerResponse)
+    name = plain['intents'][-1]['name']
     intents = {name: 1.0}
     body = {'user': USER, 'k': 40, 'intents': intents, 'dial': 3.0}
     steered = ok(client, '/steer', body, schemas.SteerResponse)
-    assert steered['items'] != rested['items']
+    assert steered['items'] != plain['items']
     first, last = steered['items'][0]['effects'], steered['items'][-1]['effects']
     assert list(first) == [name] and first[name] > 1 > -0.5 > last[name]
-    assert rested['items'][0]['effects'] == {}
+    assert plain['items'][0]['effects'] == {}
     untouched = ok(client, '/steer', body | {'dial': 0}, schemas.SteerResponse)
-    assert untouched == rested
+    assert untouched == plain
     (_, expected), *_ = plain_bundle().recommend([USER], 40, intents=intents, dial=3.0)
     assert [each['item'] for each in steered['items']] == [e.item for e in expected]
 
@@ -118,24 +118,32 @@ def test_search_and_health(client):
 
 
 USERS = {'users': [USER]}
-SHAPES = [
-    ('/recommend', {}, "give 'users'"),
-    ('/recommend', USERS | {'items': [ITEM]}, "give 'users'"),
+INVALID = [
+    ('/recommend', {}, "either 'users' or, for"),
+    ('/recommend', USERS | {'items': [ITEM]}, "either 'users' or, for"),
     ('/recommend', {'users': []}, "'users'"),
     ('/recommend', {'users': USER}, "'users'"),
-    ('/recommend', {'users': [None]}, "'users.0': an id is"),
-    ('/recommend', {'users': [True]}, "'users.0': an id is"),
-    ('/recommend', {'users': [1.5]}, "'users.0': an id is"),
-    ('/recommend', {'users': [10**30]}, "'users.0': an id is"),
-    ('/recommend', {'users': ['']}, "'users.0': an id is"),
+    ('/recommend', {'users': [None]}, "'users.0': must be an integer or"),
+    ('/recommend', {'users': [True]}, "'users.0': must be an integer or"),
+    ('/recommend', {'users': [1.5]}, "'users.0': must be an integer or"),
+    ('/recommend', {'users': [10**30]}, "'users.0': must be an integer or"),
+    ('/recommend', {'users': ['']}, "'users.0': must be an integer or"),
     ('/recommend', {'users': ['x'] * 1001}, "'users'"),
     ('/recommend', {'users': ['x'] * 1000, 'k': 101}, 'at most 100000'),
     ('/recommend', USERS | {'k': 0}, "'k'"),
     ('/recommend', USERS | {'k': 1001}, "'k'"),
     ('/recommend', USERS | {'k': '5'}, "'k'"),
-    ('/recommend', USERS | {'intent': {}}, "no field 'intent': is it 'intents'?"),
-    ('/recommend', {'user': USER}, "no field 'user': is it 'users'?"),
-    ('/similar', {'item': ITEM, 'x': 1}, "no field 'x': it has item, user, k"),
+    (
+        '/recommend',
+        USERS | {'intent': {}},
+        "unknown field 'intent'. Did you mean 'intents'?",
+    ),
+    ('/recommend', {'user': USER}, "unknown field 'user'. Did you mean 'users'?"),
+    (
+        '/similar',
+        {'item': ITEM, 'x': 1},
+        "unknown field 'x'. The fields are item, user, k",
+    ),
     ('/recommend', USERS | {'seen': 'yes'}, "'seen'"),
     ('/recommend', [USERS], 'must be a JSON object'),
     ('/recommend', USERS | {'dial': -1}, "'dial'"),
@@ -151,8 +159,8 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize('path, body, message', SHAPES)
-def test_wrong_shapes(client, path, body, message):
+@pytest.mark.parametrize('path, body, message', INVALID)
+def test_invalid_requests(client, path, body, message):
     answer = client.post(path, json=body)
     assert answer.status_code == 422 and list(answer.json()) == ['error']
     assert message in answer.json()['error']
@@ -199,26 +207,26 @@ def test_unknown_ids(client, path, body):
         b'"x"',
     ],
 )
-def test_bodies_that_are_no_requests(client, content):
+def test_invalid_bodies(client, content):
     headers = {'content-type': 'application/json'}
     answer = client.post('/recommend', content=content, headers=headers)
     assert answer.status_code in (400, 422), answer.text
     assert list(answer.json()) == ['error']
 
 
-def test_a_torn_body_is_named(client):
+def test_an_incomplete_body(client):
     headers = {'content-type': 'application/json'}
     answer = client.post('/recommend', content=b'{"users', headers=headers)
     assert answer.status_code == 400 and 'is not JSON' in answer.json()['error']
 
 
-def test_what_a_bundle_cannot_do_is_named(client):
+def test_unknown_words(client):
     body = {'user': USER, 'intents': {'xyzzy plugh': 1.0}}
     answer = client.post('/steer', json=body)
     assert answer.status_code == 400 and 'xyzzy plugh' in answer.json()['error']
 
 
-def test_doors(client):
+def test_other_requests(client):
     form = client.post('/recommend', content='users=1')
     assert form.status_code == 415 and 'Content-Type' in form.json()['error']
     large = client.post('/recommend', json={'text': 'x' * 1_000_001})
@@ -237,7 +245,7 @@ def test_doors(client):
         assert client.get(path).status_code == 404
 
 
-def test_other_names_of_the_host_are_refused(client):
+def test_other_host_names_are_rejected(client):
     for host in ('evil.example', 'localhost.evil.example', '', '127.0.0.2:80'):
         answer = client.get('/health', headers={'host': host})
         assert answer.status_code == 421 and 'localhost' in answer.json()['error']
@@ -247,7 +255,7 @@ def test_other_names_of_the_host_are_refused(client):
         assert anywhere.get('/health', headers={'host': 'x.example'}).status_code == 200
 
 
-def test_headers_of_security_and_no_cors(client):
+def test_security_headers_and_no_cors(client):
     headers = {'origin': 'http://evil.example'}
     for path in ('/', '/health', '/nothing'):
         answer = client.get(path, headers=headers)
@@ -256,7 +264,7 @@ def test_headers_of_security_and_no_cors(client):
         assert not [name for name in answer.headers if name.startswith('access-')]
 
 
-def test_openapi_names_requests_answers_and_errors(client):
+def test_openapi_has_requests_responses_and_errors(client):
     document = client.get('/openapi.json').json()
     for path in ('/recommend', '/similar', '/explain', '/steer'):
         responses = document['paths'][path]['post']['responses']
@@ -277,7 +285,7 @@ def test_metrics_count_requests():
     assert 'pyg_irllrec_bundle{version="in memory"} 1.0' in text
 
 
-def test_a_full_queue_and_a_late_answer(monkeypatch):
+def test_a_full_queue_and_a_timeout(monkeypatch):
     free, started = threading.Event(), threading.Event()
 
     def hang(self, *args, **options):
@@ -299,7 +307,7 @@ def test_a_full_queue_and_a_late_answer(monkeypatch):
         assert 'too many' in full.json()['error']
         asks.join()
         assert late[0].status_code == 503 and 'too long' in late[0].json()['error']
-        # The thread is still busy: it has no place for another.
+        # The thread is still busy, so the queue is still full.
         assert client.post('/similar', json=body).status_code == 503
         free.set()
         for _ in range(100):
@@ -307,7 +315,7 @@ def test_a_full_queue_and_a_late_answer(monkeypatch):
                 break
             time.sleep(0.01)
         else:
-            pytest.fail('the place was not given back')
+            pytest.fail('the queue was not freed')
 
 
 def test_a_bug_is_500_without_a_traceback(monkeypatch):
@@ -321,7 +329,7 @@ def test_a_bug_is_500_without_a_traceback(monkeypatch):
     assert list(answer.json()) == ['error']
 
 
-def test_concurrent_single_users_get_their_own():
+def test_concurrent_requests_for_one_user_each():
     users = [f'user-{row:03}' for row in range(40)] + ['nobody']
     expected = {
         user: [item.item for item in items]
@@ -364,11 +372,11 @@ def test_bad_options(options, message):
 
 def test_an_index_is_used(monkeypatch):
     pytest.importorskip('faiss')
-    asked: list[str] = []
+    used: list[str] = []
     recommend = type(plain_bundle()).recommend
 
     def record(self, *args, **options):
-        asked.append(options['index'])
+        used.append(options['index'])
         return recommend(self, *args, **options)
 
     monkeypatch.setattr(type(plain_bundle()), 'recommend', record)
@@ -376,8 +384,8 @@ def test_an_index_is_used(monkeypatch):
         assert client.post('/recommend', json=USERS).status_code == 200
         body = {'users': [USER, 'user-002']}
         assert client.post('/recommend', json=body).status_code == 200
-    # Once before it serves, so that no request waits for the index.
-    assert asked == ['faiss'] * 3
+    # The first call warms up, so that no request waits for the index.
+    assert used == ['faiss'] * 3
 
 
 def test_answers_are_strict_json(client):

@@ -90,7 +90,7 @@ def test_a_broken_one_is_refused_and_the_old_one_serves(tmp_path, caplog):
                 break
             time.sleep(0.02)
         assert 'not a complete bundle' in error
-        assert 'the old one serves on' in caplog.text
+        assert 'the old one is still served' in caplog.text
         answer = client.post('/recommend', json={'users': ['user-003']})
         assert answer.status_code == 200 and answer.json()['version'] == version
         (tmp_path / 'bundle.json').write_bytes(good)
@@ -129,7 +129,7 @@ def test_the_old_bundle_is_freed_where_the_heap_is_frozen(tmp_path):
     plain_bundle().save(tmp_path)
     folder = BundleFolder(tmp_path, 'cpu')
     service = Service(*folder.load(), 'exact')
-    model = service._held.bundle.model
+    model = service._served.bundle.model
     model.loop = [model]  # Only a search for cycles finds it.
     old = weakref.ref(model)
     del model

@@ -8,9 +8,9 @@ pytest.importorskip('fastapi')
 from pyg_irllrec.serving.http.schemas import RecommendRequest
 
 
-def test_a_user_alone_is_answered_with_others():
-    assert RecommendRequest(users=['a'], k=3, dial=2.0).alone() == 'a'
-    assert RecommendRequest(users=[0]).alone() == 0
+def test_requests_for_one_user_can_be_batched():
+    assert RecommendRequest(users=['a'], k=3, dial=2.0).single_user() == 'a'
+    assert RecommendRequest(users=[0]).single_user() == 0
     for other in (
         {'users': ['a', 'b']},
         {'items': ['a']},
@@ -18,4 +18,4 @@ def test_a_user_alone_is_answered_with_others():
         {'users': ['a'], 'exclude': ['x']},
         {'users': ['a'], 'intents': {'x': 1.0}},
     ):
-        assert RecommendRequest(**other).alone() is None
+        assert RecommendRequest(**other).single_user() is None

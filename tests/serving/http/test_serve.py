@@ -40,7 +40,7 @@ def post(port: int) -> tuple[int, dict[str, Any]]:
 
 @pytest.fixture
 def service(tmp_path):
-    r"""A service of its own process, and its port."""
+    r"""A service in its own process, and its port."""
     plain_bundle().save(tmp_path)
     command = [sys.executable, '-c', CODE, str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -52,12 +52,12 @@ def service(tmp_path):
         process.kill()
 
 
-def test_serves_until_it_is_stopped_and_finishes_what_it_has(service):
+def test_a_stopped_service_finishes_requests_in_flight(service):
     process, port = service
     status, answer = post(port)
     assert status == 200 and len(answer['recommendations'][0]['items']) == 3
 
-    # A request that has begun when the service is stopped.
+    # A request that is in flight when the service is stopped.
     begun = socket.create_connection(('127.0.0.1', port), 30)
     head = 'POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: '
     head += f'application/json\r\nContent-Length: {len(BODY)}\r\n\r\n'
@@ -93,6 +93,7 @@ def test_a_signal_before_the_start_is_not_lost(tmp_path, monkeypatch):
     monkeypatch.setattr(uvicorn.Server, 'run', run)
     try:
         serve(tmp_path, port=0)
+        assert signal.getsignal(signal.SIGTERM) is before
     finally:
         signal.signal(signal.SIGTERM, before)
     assert stops == [True]
@@ -125,7 +126,7 @@ def test_bad_addresses(tmp_path):
             serve(tmp_path, host=host, port=0)
 
 
-def test_other_machines_are_a_warning(tmp_path, monkeypatch):
+def test_warns_that_other_machines_can_reach_it(tmp_path, monkeypatch):
     plain_bundle().save(tmp_path)
     monkeypatch.setattr('uvicorn.Server.run', lambda self, sockets: None)
     with pytest.warns(UserWarning, match='no authentication'):

@@ -1,5 +1,5 @@
-// One user, the list, and the dials. All text enters the page by textContent: titles and
-// ids are never read as HTML.
+// The user, the list and the sliders. All text enters the page by textContent, so titles
+// and ids are never parsed as HTML.
 
 const NUM_ITEMS = 20;
 const NUM_SIMILAR = 5;
@@ -7,15 +7,15 @@ const NUM_REASONS = 2;
 const NUM_INTENTS = 5;
 const REASONS_AT_ONCE = 5;
 const WAIT_MS = 150;
-const LEAST_EFFECT = 0.1; // In deviations of the user's scores: less moves hardly an item.
+const MIN_EFFECT = 0.1; // In standard deviations of the user's scores.
 
 const byId = (id) => document.getElementById(id);
 const state = {
   user: null,
-  weights: new Map(), // By the name of an intent, of this user or in one's own words.
-  own: new Set(), // The names in one's own words.
+  weights: new Map(), // By intent: a name, or the user's own words.
+  own: new Set(), // The intents in own words.
   all: false, // Whether all intents are shown.
-  named: [], // The intents of the user, as the service has them.
+  named: [], // The intents of the user from the service.
   learned: new Map(), // The ranks of items before steering.
   reasons: new Map(), // By item, of this user.
 };
@@ -31,7 +31,7 @@ function make(tag, text, classes, attributes = {}) {
   return node;
 }
 
-// An earlier request of the same kind is dropped: its answer would come too late.
+// A new request aborts an earlier one of the same kind, whose response is outdated.
 const running = new Map();
 async function ask(kind, path, body) {
   running.get(kind)?.abort();
@@ -107,7 +107,7 @@ async function search() {
     option.user = user;
     return option;
   });
-  const none = make('li', 'No user has this in the id or title.', 'quiet');
+  const none = make('li', 'No user id or title contains this.', 'quiet');
   found.replaceChildren(...(options.length ? options : [none]));
   found.hidden = false;
   active = -1;
@@ -152,7 +152,7 @@ async function choose(user) {
   if (Object.keys(raised()).length) await rank();
 }
 
-// The dials.
+// The sliders.
 
 const dial = byId('dial');
 const shown = (weight) => (weight > 0 ? '+' : weight < 0 ? '−' : '') + Math.abs(weight).toFixed(1);
@@ -190,7 +190,7 @@ function slider(name, note, index) {
     const weight = Number(input.value);
     value.textContent = shown(weight);
     value.className = weight > 0 ? 'raised' : weight < 0 ? 'muted' : '';
-    const word = weight > 0 ? 'raised' : weight < 0 ? 'muted' : 'as learned';
+    const word = weight > 0 ? 'raised' : weight < 0 ? 'muted' : 'unchanged';
     input.setAttribute('aria-valuetext', `${word} ${shown(weight)}`);
   };
   input.value = state.weights.get(name) ?? 0;
@@ -262,7 +262,7 @@ byId('add').addEventListener('submit', async (event) => {
   state.weights.set(name, 1);
   if (!known) state.own.add(name);
   await rank();
-  if (!byId('error').hidden && !known) { // The service cannot read these words.
+  if (!byId('error').hidden && !known) { // The service does not know these words.
     state.own.delete(name);
     state.weights.delete(name);
   } else {
@@ -303,11 +303,11 @@ function showList(items) {
   showReasons(items.map(({ item }) => item));
 }
 
-// What intents did to an item, the strongest first. One that is muted raises what has
-// little of it, and one that is raised lowers it.
+// The effects of intents on an item, the strongest first. A muted intent raises items that
+// have little of it, and a raised intent lowers them.
 function steered(effects) {
   const strong = Object.entries(effects)
-    .filter(([, effect]) => Math.abs(effect) >= LEAST_EFFECT)
+    .filter(([, effect]) => Math.abs(effect) >= MIN_EFFECT)
     .sort(([, one], [, other]) => Math.abs(other) - Math.abs(one));
   const named = (up) => strong
     .filter(([, effect]) => effect > 0 === up)
@@ -321,7 +321,7 @@ function steered(effects) {
     .map(([verb, names]) => `${verb} ${and.format(names)}.`).join(' ');
 }
 
-// The sentences of an explanation without what the list shows already.
+// The parts of an explanation that the list does not show already.
 function reason({ similar, intents }) {
   const titles = similar.slice(0, NUM_REASONS).map(({ title }) => title);
   const names = intents.slice(0, NUM_REASONS).map(({ name }) => name);
