@@ -1,5 +1,5 @@
-"""Intent extraction from Parquet shards, with a model that answers at once: how many
-answers a second, how much memory, and what is left when the process is killed."""
+"""Measure intent extraction from Parquet shards with a model that answers at once:
+answers per second, memory, and losses when the process is killed."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from pyg_irllrec.text.intents.evidence_shards import EvidenceShards, save_eviden
 from pyg_irllrec.text.intents.intent_extractor import IntentExtractor
 from pyg_irllrec.text.intents.prompt import read_evidence
 
-KILLED_AT = (0.1, 0.4, 0.7)  # Shares of the answers.
+KILLED_AT = (0.1, 0.4, 0.7)  # Shares of the answers that are stored.
 BYTES_PER_ENTRY = 148
 THREADS = 2
 POLL_SECONDS = 0.1
 
 
 class Stub:
-    """Names the one intent after the first text."""
+    """A model whose only intent is named after the first text."""
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[str]:
         return [answer(c[1]['content']) for c in conversations]
@@ -49,7 +49,7 @@ def answer(message: str) -> str:
 
 
 def measure(folder: Path, nodes: int) -> list[dict[str, Any]]:
-    """The rows of one size."""
+    """The rows of one number of nodes."""
     folder.mkdir()
     shards = folder / 'shards'
     written = run(write_shards, shards, nodes)
@@ -58,7 +58,7 @@ def measure(folder: Path, nodes: int) -> list[dict[str, Any]]:
 
 
 def killed(folder: Path, nodes: int) -> dict[str, Any]:
-    """A run that is killed three times, and goes on each time."""
+    """Measure a run that is killed three times and started again each time."""
     out = folder / 'intents.jsonl'
     journal = out.with_suffix('.sqlite')
     total, stored = Usage(), []
@@ -87,7 +87,7 @@ def killed(folder: Path, nodes: int) -> dict[str, Any]:
 
 
 def batch(folder: Path, nodes: int) -> dict[str, Any]:
-    """Batch files, there and back; the answers come in reverse order of files."""
+    """Measure writing batch files and reading their answers, in reverse order."""
     out = folder / 'batch.jsonl'
     requests = folder / 'requests.jsonl'
     written = run(write_batch, folder / 'shards', out, requests)
@@ -113,7 +113,7 @@ def batch(folder: Path, nodes: int) -> dict[str, Any]:
 
 @dataclass
 class Usage:
-    """What processes took, one after the other, without their imports."""
+    """The time and memory of consecutive processes, without their imports."""
 
     seconds: float = 0.0
     cpu: float = 0.0
@@ -140,7 +140,7 @@ class Usage:
 
 
 def run(work: Any, *arguments: Any, kill: Callable[[], bool] = lambda: False) -> Usage:
-    """Run a function in a process of its own, which may be killed."""
+    """Run a function in its own process, and kill it if :obj:`kill` returns true."""
     context = get_context('spawn')
     ready, imports = context.Event(), context.Value('d')
     child = context.Process(target=start, args=(ready, imports, work, *arguments))
@@ -189,7 +189,7 @@ def read_batch(shards: Path, out: Path, answers: list[Path]) -> None:
 
 
 def answer_batch(requests: Path, answers: Path) -> None:
-    """What a provider does."""
+    """Answer a batch file as a provider would."""
     with requests.open() as file, answers.open('w') as out:
         for line in file:
             request = json.loads(line)
@@ -207,7 +207,7 @@ def evidence(nodes: int) -> Iterator[Evidence]:
 
 
 def wrong_records(out: Path, nodes: int) -> Iterator[int]:
-    """The nodes that have another record than theirs, or none."""
+    """The nodes whose record is wrong or missing."""
     seen = 0
     with out.open() as file:
         for k, line in enumerate(file):
@@ -223,7 +223,7 @@ def count_rows(journal: Path) -> int:
     with closing(sqlite3.connect(journal, timeout=60)) as db:
         try:
             return int(db.execute('SELECT count(*) FROM outcomes').fetchone()[0])
-        except sqlite3.OperationalError:  # Killed before its table was made.
+        except sqlite3.OperationalError:  # Killed before it created the table.
             return 0
 
 
@@ -240,7 +240,7 @@ def memory(child: BaseProcess, name: str) -> float:
         lines = Path(f'/proc/{child.pid}/status').read_text().splitlines()
     except OSError:
         return 0.0
-    found = [line for line in lines if line.startswith(name)]  # None of a zombie.
+    found = [line for line in lines if line.startswith(name)]  # Empty for a zombie.
     return int(found[0].split()[1]) / 1024 if found else 0.0
 
 

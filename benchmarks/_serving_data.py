@@ -1,4 +1,4 @@
-r"""The embedded dataset with one encoder of all its texts, as a bundle needs it."""
+r"""The embedded dataset and one encoder of all its texts, as a bundle needs them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""A chat completions endpoint on this machine that answers as a script has it, for
-tests and benchmarks.
+"""A local chat completions endpoint with scripted answers, for tests and benchmarks.
 
     python -m benchmarks.chat_server '{"latency": 0.05}'
 
-prints its address and serves until its input ends.
+The JSON has the arguments of ChatServer. Prints the address of the server, and serves
+until standard input ends.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ BROKEN = '{"intents": [{"name": "half'
 
 
 def question(request: dict[str, Any]) -> str:
-    """A hash of one node's question, the same once it is repaired."""
+    """A hash of a node's question, which is the same when an answer is repaired."""
     content = request['messages'][1]['content']
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def good(request: dict[str, Any]) -> str:
-    """An answer that fits; it depends on the question alone."""
+    """A valid answer, which depends only on the question."""
     count = len(read_evidence(request['messages'][1]['content']))
     name = question(request)
     intent = {'name': name, 'reason': f'{count} texts say so', 'evidence': [1, count]}
@@ -47,11 +47,12 @@ def completion(content: object) -> dict[str, Any]:
 
 
 class ChatServer:
-    """Answers requests in turn with :obj:`script`, then in order.
+    """A server that uses the entries of :obj:`script` first, then valid answers.
 
     An entry of :obj:`script` is a function of the request that returns the content of
-    an answer, or a tuple of status, headers and body. Without one a share of calls
-    fails, is answered with broken JSON or hangs, by chance.
+    an answer, or a tuple of status, headers and body. Other requests fail, get broken
+    JSON or hang at random, with the probabilities :obj:`failing`, :obj:`broken` and
+    :obj:`hanging`.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class ChatServer:
                     self.end_headers()
                     self.wfile.write(data)
                     self.wfile.flush()
-                except OSError:  # Whoever asked is gone.
+                except OSError:  # The client is gone.
                     self.close_connection = True
 
             def log_message(self, *args: Any) -> None:
@@ -154,7 +155,7 @@ class ChatServer:
             request_queue_size = 128
 
             def handle_error(self, *args: Any) -> None:
-                pass  # A client that was killed.
+                pass  # The client was killed.
 
         self._server: socketserver.BaseServer = Server(('127.0.0.1', 0), Handler)
         self.url = f'http://127.0.0.1:{self._server.server_address[1]}/v1'
@@ -169,7 +170,7 @@ class ChatServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-        for connection in list(self._connections):  # Kept alive, they would go on.
+        for connection in list(self._connections):  # Some are kept alive.
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 

@@ -1,19 +1,20 @@
-r"""Ask a server on this machine for intents: how fast, and whether anything is lost.
+r"""Measure the speed and crash safety of intent extraction from a local server.
 
     python -m benchmarks.extraction --json FILE
     python -m benchmarks.extraction --what chaos --nodes 500
     python -m benchmarks.extraction --what scale --json FILE
 
-speed: a server that takes 50 ms for an answer, in a process of its own. No client can
-have more than concurrency / latency answers a second. Beside it what as many threads
-get that call OpenAIChat in a loop and do nothing else.
+speed: a server in its own process takes 50 ms per answer, so that no client can get
+more than concurrency / latency answers per second. For comparison, the same number of
+threads call OpenAIChat in a loop and do nothing else.
 
-chaos: 2 000 nodes; 10 % of calls fail, 5 % are answered with broken JSON, 1 % hang. The
-run is killed ten times at random moments and started again, until no node has failed;
-then its file is compared, byte by byte, with that of a run that nothing has disturbed.
+chaos: extraction for 2 000 nodes. 10 % of the calls fail, 5 % return broken JSON, and
+1 % hang. The run is killed ten times at random moments and started again until no node
+has failed. Its file is then compared byte by byte with that of an undisturbed run.
 
-scale: 10^5 and 10^6 nodes from Parquet shards, with a model that answers at once: a run
-that is killed three times, and batch files; nodes a second, and peak memory.
+scale: extraction for 10^5 and 10^6 nodes from Parquet shards, with a model that answers
+at once: a run that is killed three times, and batch files. Measures nodes per second
+and peak memory.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def write(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
 
 
 def speed(folder: Path, threads: int) -> dict[str, Any]:
-    """Answers a second, against the bound."""
+    """The answers per second, compared with the upper bound."""
     bound = threads / LATENCY
     count = int(bound * SECONDS)
     context = get_context('spawn')
@@ -109,7 +110,7 @@ def speed(folder: Path, threads: int) -> dict[str, Any]:
 
 
 def bare_speed(model: OpenAIChat, threads: int, count: int) -> float:
-    """Answers a second of as many threads that ask and do nothing else."""
+    """The answers per second of threads that only send requests."""
     question = Prompt.packaged('user').messages(some_evidence(1)[0].texts, 5)
     with ThreadPoolExecutor(threads) as pool:
         start = time.perf_counter()
@@ -119,7 +120,7 @@ def bare_speed(model: OpenAIChat, threads: int, count: int) -> float:
 
 
 def serve(pipe: Connection) -> None:
-    """A server that does next to nothing, so that it is the client that is timed."""
+    """A server with almost no work, so that the client is the bottleneck."""
     intent = {'name': 'calm', 'reason': 'likes quiet', 'evidence': [1, 2]}
     body = json.dumps(completion(json.dumps({'intents': [intent]}))).encode()
     head = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: '
@@ -143,7 +144,7 @@ def serve(pipe: Connection) -> None:
 
 
 def chaos(folder: Path, nodes: int) -> dict[str, Any]:
-    """What is left of 2 000 nodes."""
+    """Kill a run again and again, and count what is lost."""
     context = get_context('forkserver')
     context.set_forkserver_preload(
         ['pyg_irllrec.text.intents.intent_extractor', 'openai']
@@ -175,7 +176,7 @@ def chaos(folder: Path, nodes: int) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     again = set()
     for known, count in kept:
-        # What was on its way when the process died still arrives.
+        # Requests in flight when the process died still arrive.
         again |= known & set(map(question, server.requests[count + CHAOS_THREADS :]))
     counts = load_intents(out).manifest['counts']
     same = out.read_bytes() == calm.read_bytes()
@@ -215,13 +216,13 @@ def some_evidence(count: int, side: str = 'user') -> list[Evidence]:
 
 
 def recorded(journal: Path) -> set[str]:
-    """The names of the intents that a journal holds."""
+    """The names of the intents in a journal."""
     if not journal.is_file():
         return set()
     db = sqlite3.connect(journal, timeout=60)
     try:
         rows = db.execute('SELECT content FROM outcomes').fetchall()
-    except sqlite3.OperationalError:  # Killed before its table was made.
+    except sqlite3.OperationalError:  # Killed before it created the table.
         rows = []
     finally:
         db.close()
@@ -232,9 +233,15 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--what', choices=('speed', 'chaos', 'scale'))
-    parser.add_argument('--nodes', type=int, nargs='+', help='of chaos and scale')
-    parser.add_argument('--json', type=Path, metavar='FILE')
+    parser.add_argument(
+        '--what',
+        choices=('speed', 'chaos', 'scale'),
+        help='the part to run (default: speed and chaos)',
+    )
+    parser.add_argument(
+        '--nodes', type=int, nargs='+', help='numbers of nodes, for chaos and scale'
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
     return parser.parse_args()
 
 

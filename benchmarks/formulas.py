@@ -1,7 +1,7 @@
-r"""One training step of every model by the formulas, written out with dense matrices.
+r"""One training step of every model, written out with dense matrices.
 
-It shares no line with the package, so that the package can be compared with it, and
-records a step as the authors' was recorded (see parity.py).
+It shares no code with the package, so that parity.py can compare the package with it.
+It records a step in the same format as the recorded steps of the authors' code.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TOWERS = {'prf': 'mlp', 'int': 'int_mlp'}
 
 
 class Step:
-    """The recorded arrays of a step, and what every model computes from them."""
+    """The recorded arrays of a step, and the computations of every model."""
 
     def __init__(self, arrays: dict[str, Tensor], config: dict[str, Any]) -> None:
         self.config = config
@@ -101,7 +101,7 @@ class Step:
         return hidden @ weight[f'{tower}.2.weight'].t() + weight[f'{tower}.2.bias']
 
     def teacher(self) -> dict[str, Tensor]:
-        """The momentum tower after its step."""
+        """The momentum tower after its update."""
         return {
             name: 0.999 * value.detach()
             + 0.001 * self.parameters[name.replace('int_mlp_m', 'int_mlp')].detach()
@@ -110,7 +110,8 @@ class Step:
         }
 
     def align(self, a: Tensor, b: Tensor, temperature: float, every: str) -> Tensor:
-        """InfoNCE of users with all of `every` side's rows as keys, over the batch."""
+        """InfoNCE over the batch, for users and positive items. `every` has 'u' and 'i'
+        for the sides whose keys are all rows, and '-' to add negative items."""
         users = self.num_users
         total = nce(a[:users], b[:users], self.user, temperature, 'u' in every)
         items = [self.positive] + ([self.negative] if '-' in every else [])
@@ -125,7 +126,7 @@ class Step:
         return F.softplus((user[self.user] * gap).sum(dim=1)).mean()
 
     def terms(self) -> dict[str, Tensor]:
-        """Every weighted term, by our names."""
+        """All weighted terms, by the names of the package."""
         config, name = self.config, self.config['name'].split('_')[0]
         z, r, own = getattr(self, name)()
         terms = {'ranking': self.bpr(z), **own}
@@ -238,7 +239,7 @@ class Step:
         return self.config.get('cl_temperature', self.config.get('temperature'))
 
     def record(self) -> dict[str, Tensor]:
-        """The total, the gradients and the teacher, as recorded."""
+        """The total, the gradients and the updated teacher, by their recorded names."""
         loss = sum(self.terms().values())
         trained = {k: v for k, v in self.parameters.items() if 'mlp_m.' not in k}
         grads = torch.autograd.grad(loss, list(trained.values()))
@@ -256,7 +257,8 @@ def normalise(x: Tensor) -> Tensor:
 def nce(
     a: Tensor, b: Tensor, index: Tensor, temperature: float, every: bool = False
 ) -> Tensor:
-    """The sum over rows `index` of a, with keys b at `index`, or all of b."""
+    """InfoNCE summed over the rows of a at `index`. The keys are the rows of b at
+    `index`, or all rows of b."""
     query, key = normalise(a)[index], normalise(b)
     logit = query @ (key if every else key[index]).t() / temperature
     own = (query * key[index]).sum(dim=1) / temperature
@@ -266,7 +268,7 @@ def nce(
 def make_step(
     name: str, seed: int, dtype: torch.dtype = torch.float64
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A step of random size, graph, weights, texts and draws, with its numbers."""
+    """A random step (sizes, graph, weights, texts and draws) and its results."""
     generator = torch.Generator().manual_seed(seed)
     backbone, _, variant = name.partition('_')
 

@@ -1,25 +1,25 @@
-r"""Do the tests bite? Changes the code in one place at a time and runs the tests that
-read that place. A change that no test notices survives.
+r"""Mutation testing: check that the tests notice changes of the code.
 
     python -m benchmarks.mutation --sample 150 --workers 2
     python -m benchmarks.mutation --paths nn/loss utils/checks.py
     python -m benchmarks.mutation --again
     python -m benchmarks.mutation --recount
 
-Without --sample every mutant is tried, which takes hours: it is meant for a schedule,
-not for CI. Everything runs in a copy of the tree. The results lie in
-benchmarks/results/mutation.json, where each survivor has a verdict, 'equivalent',
-'accepted' or 'open', and a reason: they are written by hand and stay as long as it
-does. --recount counts them anew, --again tries what survived last time.
+A mutant changes one expression or statement of the package. The tests that execute this
+line must fail; otherwise the mutant survives. Without --sample all mutants are tried,
+which takes hours. Everything runs in a copy of the tree. The results are written to
+benchmarks/results/mutation.json. There, each survivor has a verdict ('equivalent',
+'accepted' or 'open') and a reason, both written by hand. They are kept as long as the
+mutant survives. --again tries the last survivors again, and --recount counts again
+after the verdicts have changed.
 
-Torch is imported once; every mutant is a fork of that process. The tests that read a
-line are found in one traced run of the suite; those of the mutated module come first,
-and the first failure ends it. Where the rest would take more than --limit seconds
-without the mutant, what is beyond is not run, so a few survivors may not be.
+Torch is imported once, and every mutant is tried in a fork of that process. One traced
+run of the suite finds the tests that execute each line. The tests of the mutated module
+run first, and the first failure ends the trial. Tests beyond --limit seconds are not
+run, so that some of the survivors could be killed by the whole suite.
 
-Not mutated: strings (messages above all), f-strings, docstrings, annotations,
-decorators, what is raised or warned, assert statements, and Triton kernels, which run
-on a GPU or by `make test-triton`.
+Not mutated: strings, f-strings, docstrings, annotations, decorators, errors and
+warnings, assert statements, and Triton kernels.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ TESTS = [
     'tests/benchmarks/test_parity.py',
 ]
 PYTEST = ['-q', '-s', '-p', 'no:cacheprovider', '--hypothesis-seed=0']
-BROKEN = 3  # The exit code where a mutant cannot be made.
+BROKEN = 3  # The exit code if a mutant cannot be applied.
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -92,7 +92,7 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 NAMES = {'min': 'max', 'max': 'min', 'any': 'all', 'all': 'any', 'amin': 'amax'}
 NAMES |= {'amax': 'amin', 'sum': 'mean', 'mean': 'sum', 'ceil': 'floor'}
-METHODS = {'sum', 'mean', 'ceil'}  # Swapped as methods, not as functions of Python.
+METHODS = {'sum', 'mean', 'ceil'}  # Swapped in method calls only.
 
 
 class Mutant(NamedTuple):
@@ -108,23 +108,23 @@ class Mutant(NamedTuple):
     end: tuple[int, int]
     code: str
     twin: int
-    """How many like it come before."""
+    """The number of equal mutants before it in the file."""
     is_value: bool
-    """Whether it is an expression, not a statement."""
+    """Whether it changes an expression, not a statement."""
     is_body: bool
-    """Whether it lies in the body of a function: a default is read by every test of
-    the file."""
+    """Whether it is in the body of a function. If not, for example in a default, all
+    tests of the file are run."""
 
     @property
     def key(self) -> str:
-        r"""The same in a file whose lines have moved."""
+        r"""A name that stays the same if lines of the file move."""
         change = f'{self.before} -> {self.after}'
         twin = f' (#{self.twin + 1})' if self.twin else ''
         return f'{self.path} | {self.scope} | {self.code} | {change}{twin}'
 
     def apply(self, source: str) -> str:
-        r"""What is replaced stays where it is not run, so that a function keeps the
-        variables that it closes over."""
+        r"""Return the mutated source. The replaced code stays in a branch that is never
+        executed, so that a function keeps its closure variables."""
         lines = source.encode().splitlines(keepends=True)
         (first, left), (last, right) = self.start, self.end
         head = b''.join(lines[: first - 1]) + lines[first - 1][:left]
@@ -148,7 +148,7 @@ class Mutator(ast.NodeVisitor):
         self.twins: Counter[tuple[str, ...]] = Counter()
         self.lines = source.splitlines()
         for statement in ast.parse(source).body:
-            # What else runs at import has no place where it could be changed later.
+            # Other statements run only at import and cannot be changed afterwards.
             if isinstance(statement, (ast.ClassDef, ast.FunctionDef)):
                 self.visit(statement)
             elif isinstance(statement, ast.Assign):
@@ -307,10 +307,10 @@ class Mutator(ast.NodeVisitor):
         self.add(node, ast.Break(), 'break/continue')
 
     def visit_Assert(self, node: ast.Assert) -> None:
-        r"""Those of the package narrow types."""
+        r"""Skip asserts, which only narrow types in this package."""
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        r"""Their parts have no positions before Python 3.12."""
+        r"""Skip f-strings, whose parts have no positions before Python 3.12."""
 
 
 def _is_text(node: ast.BinOp) -> bool:
@@ -322,12 +322,12 @@ def _is_text(node: ast.BinOp) -> bool:
 
 
 def find_mutants(tree: Path, paths: list[str]) -> dict[str, list[Mutant]]:
-    r"""The mutants of every file, by the folder that was asked for."""
+    r"""The mutants of all files, by the requested path."""
     found: dict[str, list[Mutant]] = {}
     for path in paths:
         place = tree / PACKAGE / path
         if not place.exists():
-            raise SystemExit(f"'--paths' must name parts of {PACKAGE}, got {path!r}")
+            raise SystemExit(f"'--paths' must be inside {PACKAGE}, got {path!r}")
         mutants = []
         for file in sorted(place.rglob('*.py')) if place.is_dir() else [place]:
             if '_triton' not in file.name:
@@ -338,7 +338,7 @@ def find_mutants(tree: Path, paths: list[str]) -> dict[str, list[Mutant]]:
 
 
 def copy_tree(target: Path) -> None:
-    r"""The files of the tree that git has or would take."""
+    r"""Copy the files of the tree that git tracks or would track."""
     listed = subprocess.run(
         ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
         cwd=ROOT,
@@ -352,8 +352,8 @@ def copy_tree(target: Path) -> None:
             shutil.copyfile(ROOT / name, target / name)
 
 
-class Reader:
-    r"""Records which test reads which line of the package."""
+class Tracer:
+    r"""Record which tests execute which lines of the package."""
 
     def __init__(self, tree: Path) -> None:
         self.tree = tree
@@ -367,8 +367,8 @@ class Reader:
         self.lines.add((os.path.relpath(path, self.tree), frame.f_lineno))
         return self.trace
 
-    def read(self, session: pytest.Session, items: list[Any]) -> dict[str, Any]:
-        r"""The seconds and lines of every test that passes."""
+    def run(self, session: pytest.Session, items: list[Any]) -> dict[str, Any]:
+        r"""Run the tests. Return the seconds and lines of every test that passes."""
         record = {}
         for item, after in zip(items, [*items[1:], None]):
             self.lines, failed = set(), session.testsfailed
@@ -385,26 +385,26 @@ class Reader:
 
 
 class Suite:
-    r"""Which tests to run for a mutant."""
+    r"""The choice of tests for each mutant."""
 
     def __init__(self, record: dict[str, Any], limit: float) -> None:
         self.limit = limit
         self.seconds = {name: entry['seconds'] for name, entry in record.items()}
-        self.readers: dict[str, dict[int, set[str]]] = defaultdict(
+        self.tests: dict[str, dict[int, set[str]]] = defaultdict(
             lambda: defaultdict(set)
         )
         for name, entry in record.items():
             for path, line in entry['lines']:
-                self.readers[path][line].add(name)
+                self.tests[path][line].add(name)
 
     def choose(self, mutant: Mutant) -> list[str]:
-        r"""The tests that read what is mutated, those of the module itself first."""
-        lines = self.readers[mutant.path]
-        read = range(mutant.start[0], mutant.end[0] + 1) if mutant.is_body else lines
+        r"""The tests that execute the mutated lines, those of the module first."""
+        lines = self.tests[mutant.path]
+        used = range(mutant.start[0], mutant.end[0] + 1) if mutant.is_body else lines
         names: set[str] = set()
-        for line in read:
+        for line in used:
             names |= lines.get(line, set())
-        if not mutant.is_body:  # Nothing runs where signatures are compared.
+        if not mutant.is_body:  # These compare signatures without running a function.
             names |= {name for name in self.seconds if name.startswith(DEFAULTS)}
         place = Path(mutant.path).relative_to(PACKAGE)
         own = f'{Path("tests", place.parent).as_posix()}/'
@@ -430,7 +430,7 @@ class Suite:
 
 
 def change(mutant: Mutant, tree: Path) -> None:
-    r"""Give the functions of this process the code of a mutant."""
+    r"""Apply a mutant to the imported functions of this process."""
     path = tree / mutant.path
     source = path.read_text()
     mutated = mutant.apply(source)
@@ -438,7 +438,7 @@ def change(mutant: Mutant, tree: Path) -> None:
     name = mutant.path.removesuffix('.py').removesuffix('/__init__').replace('/', '.')
     module = vars(sys.modules[name])
     if not mutant.scope:
-        # A constant: its assignment alone is run again.
+        # A constant: run its assignment again.
         statement = _statement(mutated, mutant.start[0])
         try:
             exec(compile(statement, str(path), 'exec'), module)
@@ -449,7 +449,7 @@ def change(mutant: Mutant, tree: Path) -> None:
     functions = [
         each
         for each in gc.get_objects()
-        if type(each) is FunctionType  # Proxies claim to be what they stand for.
+        if type(each) is FunctionType  # isinstance() would accept proxies.
         and each.__code__.co_filename == str(path)
         and each.__code__ in codes
     ]
@@ -459,7 +459,7 @@ def change(mutant: Mutant, tree: Path) -> None:
         for function in functions:
             function.__code__ = codes[function.__code__]
         return
-    # A default: those of its function are made again.
+    # A default: evaluate all defaults of its function again.
     defined = _definition(ast.parse(mutated), mutant.scope.split('.')).args
     for function in functions:
         if function.__qualname__ == mutant.scope and function.__globals__ is module:
@@ -477,8 +477,7 @@ def change(mutant: Mutant, tree: Path) -> None:
 
 
 def _functions(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
-    r"""The functions of a module, and the methods of its classes, with what they
-    become."""
+    r"""Pair the functions and methods of a module with their mutated versions."""
     nested = [
         [each for each in code.co_consts if isinstance(each, CodeType)]
         for code in (old, new)
@@ -517,7 +516,7 @@ class Child(NamedTuple):
 
 
 class Mutation:
-    r"""A pytest plugin: where the tests would run, mutants are tried."""
+    r"""A pytest plugin that tries mutants instead of running the tests once."""
 
     def __init__(
         self, tree: Path, mutants: list[Mutant], workers: int, limit: float
@@ -528,24 +527,22 @@ class Mutation:
         self.limit = limit
         self.outcome: dict[Mutant, str] = {}
         self.problems: list[str] = []
-        """What was not changed and failed, or could not be changed."""
+        """Controls that failed, and mutants that could not be applied."""
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if session.testsfailed:
             raise session.Interrupted('some tests cannot be collected')
         import_all()
-        record = self.tree / 'reads.json'
+        record = self.tree / 'trace.json'
         if (child := self.fork(self.tree)) == 0:
-            record.write_text(
-                json.dumps(Reader(self.tree).read(session, session.items))
-            )
+            record.write_text(json.dumps(Tracer(self.tree).run(session, session.items)))
             os._exit(0)
         os.waitpid(child, 0)
         self.try_all(session, Suite(json.loads(record.read_text()), self.limit))
         return True
 
     def fork(self, folder: Path) -> int:
-        r"""As :func:`os.fork`, with output and temporary files under a folder."""
+        r"""Fork, and keep the output and temporary files of the child in a folder."""
         child = os.fork()
         if child == 0:
             os.setsid()
@@ -558,8 +555,8 @@ class Mutation:
     def start(
         self, session: pytest.Session, mutant: Mutant, names: list[str], folder: Path
     ) -> int:
-        r"""Forks a process whose exit code is 0 where all tests pass on a mutant, 1
-        where one fails, and BROKEN where the mutant cannot be made."""
+        r"""Fork a process for a mutant. Its exit code is 0 if all tests pass, 1 if one
+        fails, and BROKEN if the mutant cannot be applied."""
         if (child := self.fork(folder)) != 0:
             return child
         code = BROKEN
@@ -606,7 +603,7 @@ class Mutation:
                 late = not ended and time.monotonic() > deadline
                 if not (ended or late):
                     continue
-                with suppress(ProcessLookupError):  # What it left behind goes too.
+                with suppress(ProcessLookupError):  # Also ends its own children.
                     os.killpg(child, signal.SIGKILL)
                 if late:
                     os.waitpid(child, 0)
@@ -626,7 +623,7 @@ class Mutation:
 
 
 def import_all() -> None:
-    r"""Import what no test has: only what is there can be changed."""
+    r"""Import all modules, because only imported code can be changed."""
     package = importlib.import_module(PACKAGE)
     for module in pkgutil.walk_packages(package.__path__, f'{PACKAGE}.'):
         if '_triton' not in module.name:
@@ -636,7 +633,7 @@ def import_all() -> None:
 def run_mutants(
     tree: Path, mutants: list[Mutant], workers: int, limit: float
 ) -> dict[Mutant, str]:
-    r"""What became of every mutant: killed or survived."""
+    r"""Try all mutants. Return for each whether it was killed or survived."""
     for name in [*sys.modules]:
         if name.partition('.')[0] in (PACKAGE, 'benchmarks', 'tests'):
             del sys.modules[name]
@@ -644,7 +641,7 @@ def run_mutants(
     os.chdir(tree)
     mutation = Mutation(tree, mutants, workers, limit)
     if pytest.main([*PYTEST, *TESTS], [mutation]) != 0:
-        raise SystemExit('the tests cannot be run')
+        raise SystemExit('error: the tests cannot be run')
     os.chdir(ROOT)
     if mutation.problems:
         raise SystemExit('\n'.join(mutation.problems))
@@ -659,9 +656,15 @@ def main() -> int:
     parser.add_argument('--sample', type=int, metavar='N', help='mutants per path')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--workers', type=int, default=2)
-    parser.add_argument('--limit', type=float, default=20.0, metavar='SECONDS')
-    parser.add_argument('--again', action='store_true')
-    parser.add_argument('--recount', action='store_true')
+    parser.add_argument(
+        '--limit',
+        type=float,
+        default=20.0,
+        metavar='SECONDS',
+        help='most seconds of tests per mutant (default: 20)',
+    )
+    parser.add_argument('--again', action='store_true', help='try the last survivors')
+    parser.add_argument('--recount', action='store_true', help='only count verdicts')
     parser.add_argument('--json', type=Path, default=RESULTS, metavar='FILE')
     args = parser.parse_args()
     report = json.loads(args.json.read_text()) if args.json.exists() else {}
@@ -690,7 +693,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def choose_mutants(
     found: dict[str, list[Mutant]], report: dict[str, Any], args: argparse.Namespace
 ) -> dict[str, list[Mutant]]:
-    r"""All mutants, a sample of each path, or those that survived last time."""
+    r"""All mutants, a sample per path, or the last survivors."""
     if args.again:
         keys = {entry['key'] for entry in report['survivors']}
         return {
@@ -706,7 +709,7 @@ def choose_mutants(
 
 
 def controls(mutants: list[Mutant], seed: int) -> list[Mutant]:
-    r"""One in twenty is run unchanged too: it must survive."""
+    r"""Unchanged copies of one in twenty mutants, all of which must survive."""
     few = random.Random(seed).sample(mutants, -(-len(mutants) // 20))
     return [
         mutant._replace(
@@ -723,7 +726,7 @@ def merge(
     outcome: dict[Mutant, str],
     args: argparse.Namespace,
 ) -> dict[str, Any]:
-    r"""The new results, with the verdicts of before."""
+    r"""Merge the new results into the report, and keep earlier verdicts."""
     before = {entry['key']: entry for entry in report.get('survivors', [])}
     rows = {row['path']: row for row in report.get('rows', [])}
     survivors = {
@@ -754,7 +757,7 @@ def merge(
 
 
 def count(report: dict[str, Any]) -> None:
-    r"""Counts, path by path, what survived and what of it had to."""
+    r"""Count the survivors of each path by verdict, and the ratio of killed mutants."""
     for row in report['rows']:
         verdicts = Counter(
             entry['verdict']

@@ -3,13 +3,12 @@ r"""Compare the package with recorded numbers of the authors' code.
     python -m benchmarks.parity --goldens tests/data/goldens --json FILE
     python -m benchmarks.parity --seeds 5
 
-Every .npz file in DIR holds one training step of one model: graph, batch, texts,
-parameters, random draws, loss terms and gradients. For every one, this prints the
-largest relative error of the total, of each term and of each gradient (in norm), and
-writes, with --json, the rows. A second. With
---seeds it does so for steps of other sizes, of every backbone with every alignment,
-whose numbers come from formulas.py; formulas.py itself is compared with the goldens.
-It exits with 1 if an error is above the tolerance or a file cannot be read.
+Each .npz file of --goldens has one training step of one model: graph, batch, texts,
+parameters, random draws, loss terms and gradients. For each, prints the relative errors
+(in norm) of the total, the terms and the gradients, and their maximum. --seeds N
+compares N random steps of other sizes for every backbone and alignment with
+formulas.py, which is itself compared with the goldens. --json writes the rows. Exits
+with 1 if an error is above the tolerance or a file cannot be read. Takes a second.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from pyg_irllrec.nn import (
 from pyg_irllrec.presets import BACKBONES, authors_backbone, authors_loss
 from pyg_irllrec.testing import replay_draws
 
-# The authors' names of terms and parameters, and ours.
+# The authors' names of terms and parameters, and those of the package.
 TERMS = {
     'bpr_loss': 'ranking',
     'mf_loss': 'ranking',
@@ -65,7 +64,7 @@ PARAMETERS = {
     'int_mlp_m.': 'intent_projector.teacher.',
     'mask_token': 'mask_token',
 }
-# Parameters of the authors' BIGCF that nothing but its L2 term reads.
+# Parameters of the authors' BIGCF that only its L2 term uses.
 UNUSED = ('logit_scale', 'itm_head.', 'itm_mlp.')
 
 
@@ -81,7 +80,7 @@ class Golden:
 
     @property
     def edge_index(self) -> Tensor:
-        """Sources and targets: the recorded rows of the matrix are targets."""
+        """Sources and targets. The recorded matrix has targets in its rows."""
         return self.arrays['adj_edge_index'].flip(0)
 
     def group(self, prefix: str) -> dict[str, Tensor]:
@@ -93,7 +92,7 @@ class Golden:
         }
 
     def parameters(self) -> dict[str, Tensor]:
-        """Those that the package has, too."""
+        """The parameters that the package has, too."""
         return {
             name: value
             for name, value in self.group('param').items()
@@ -113,17 +112,17 @@ class Golden:
 
     @property
     def reconstructs(self) -> bool:
-        """Whether it is RLMRec-Gen."""
+        """Whether the model is RLMRec-Gen."""
         return bool(self.config['name'].endswith('_gene'))
 
     def ours(self, name: str) -> str:
-        """Our name of one of the authors' parameters."""
+        """The package's name of one of the authors' parameters."""
         if self.reconstructs and name.startswith('mlp.'):
             return 'reconstructor.' + name.removeprefix('mlp.')
         for theirs, mine in PARAMETERS.items():
             if name == theirs or (theirs.endswith('.') and name.startswith(theirs)):
                 return mine + name.removeprefix(theirs)
-        raise KeyError(f'no parameter of the package is called {name!r} by the authors')
+        raise KeyError(f'the package has no parameter for {name!r} of the authors')
 
     def model(self) -> Recommender:
         if self.reconstructs:
@@ -132,7 +131,7 @@ class Golden:
         state = {self.ours(name): value for name, value in self.parameters().items()}
         teacher = [name for name in state if '.teacher.' in name]
         if not teacher:
-            # The authors have neither term on other backbones than LightGCN.
+            # The authors have these two terms only for LightGCN.
             config |= {'kd_int_weight_2': 0.0, 'kd_int_weight_3': 0.0}
             state |= {
                 name.replace('.encoder.', '.teacher.'): value
@@ -178,7 +177,7 @@ class Golden:
 
     @contextmanager
     def replay(self, model: Recommender) -> Iterator[None]:
-        """Let the model draw what was recorded, the masked nodes first."""
+        """Replay the recorded draws in the model, the masked nodes first."""
 
         def order(number: int, **options: Any) -> Tensor:
             masked = self.arrays['draw/00_masked']
@@ -189,7 +188,7 @@ class Golden:
             yield
 
     def draws(self, model: Recommender) -> list[Tensor]:
-        """The recorded draws; those of edges in the model's order of edges."""
+        """The recorded draws. Draws per edge are in the order of the model's edges."""
         recorded, used = (
             index[1] * model.backbone.num_nodes + index[0]
             for index in (self.edge_index, model.edge_index.as_tensor().long())
@@ -208,7 +207,7 @@ def relative_error(value: Tensor, expected: Tensor) -> float:
 
 
 def compare(golden: Golden) -> dict[str, float]:
-    """The relative error of everything that was recorded."""
+    """The relative errors of all recorded values."""
     model = golden.model()
     outputs: list[BackboneOutput] = []
     model.backbone.register_forward_hook(lambda *args: outputs.append(args[-1]))
@@ -244,8 +243,8 @@ def compare(golden: Golden) -> dict[str, float]:
 
 
 def check_formulas(golden: Golden) -> dict[str, float]:
-    """The relative error of the formulas, which --seeds relies on."""
-    if golden.reconstructs:  # They do not have it.
+    """The relative errors of the formulas, on which --seeds relies."""
+    if golden.reconstructs:  # The formulas do not cover RLMRec-Gen.
         return {}
     record = Step(golden.arrays, golden.config).record()
     return {
@@ -279,7 +278,7 @@ def read_all(folder: Path, dtype: torch.dtype) -> dict[str, Golden]:
 
 
 def make(seeds: int) -> Iterator[tuple[str, Golden]]:
-    """Steps of other sizes: every backbone with every alignment, for every seed."""
+    """One random step per seed, backbone and alignment."""
     for seed in range(seeds):
         for name in (model + variant for model in MODELS for variant in VARIANTS):
             yield f'{name}, seed {seed}', Golden(*make_step(name, seed))
@@ -289,14 +288,25 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--goldens', type=Path, metavar='DIR')
-    parser.add_argument('--seeds', type=int, default=0, metavar='N')
-    parser.add_argument('--tolerance', type=float, default=1e-5)
+    parser.add_argument(
+        '--goldens', type=Path, metavar='DIR', help='folder of recorded steps'
+    )
+    parser.add_argument(
+        '--seeds', type=int, default=0, metavar='N', help='number of random steps'
+    )
+    parser.add_argument(
+        '--tolerance',
+        type=float,
+        default=1e-5,
+        help='largest allowed relative error (default: 1e-5)',
+    )
     parser.add_argument('--dtype', choices=('float32', 'float64'), default='float32')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the errors')
+    parser.add_argument(
+        '--json', type=Path, metavar='FILE', help='write the errors here'
+    )
     args = parser.parse_args(argv)
     if args.goldens is None and args.seeds < 1:
-        parser.error('give --goldens DIR, --seeds N, or both')
+        parser.error("'--goldens' or '--seeds' must be given")
 
     results = {}
     if args.goldens is not None:
@@ -318,21 +328,23 @@ def main(argv: list[str] | None = None) -> int:
             for name, errors in results.items()
         ]
         harness.write(args.json, 'parity', rows)
-    # Written so that NaN fails.
+    # This form fails for NaN.
     good = all(
         error <= args.tolerance
         for errors in results.values()
         for error in errors.values()
     )
     print(
-        'parity holds' if good else f'error: above the tolerance of {args.tolerance:g}'
+        'parity holds'
+        if good
+        else f'error: some errors are above the tolerance of {args.tolerance:g}'
     )
     return 0 if good else 1
 
 
 def summary(errors: dict[str, float]) -> dict[str, float]:
-    """The largest errors of the total, of the terms and of the gradients, of those that
-    were recorded."""
+    """The largest errors of the total, the terms and the gradients, as far as they were
+    recorded."""
     parts = {'total': 'total', 'terms': 'term ', 'gradients': 'grad '}
     groups = {
         part: [error for name, error in errors.items() if name.startswith(start)]

@@ -1,14 +1,14 @@
-r"""Load on the service: requests a second and latencies, with nothing lost.
+r"""Measure requests per second and latencies of the service under load.
 
     python -m benchmarks.serving_load --json FILE
 
-A bundle of random data, built by `build_model` with its defaults and not trained, is
-saved and served by a process of its own on 127.0.0.1, as `pyg-irllrec serve` does;
-another process plays 1, 8 and 32 clients, each of whom asks for the next list when the
-last has come, over one connection: /recommend, 20 items for a user; /steer, the same
-with two intents raised or muted. During the last part, a new bundle is saved over the
-old one again and again and reloaded. Every answer is read and checked. Two minutes on
-two cores.
+Saves an untrained bundle of generated data, built by `build_model` with its defaults.
+One process serves it on 127.0.0.1, as `pyg-irllrec serve` does. Another process runs 1,
+8 and 32 clients, which send their next request when the last answer has arrived, over
+one connection each. /recommend requests 20 items for a user; /steer also raises one
+intent and mutes another. In the last part, the bundle is replaced and reloaded during
+the load. Every answer is checked; a lost one is an error. Takes two minutes on two
+cores.
 """
 
 from __future__ import annotations
@@ -62,19 +62,19 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument('--items', type=int, default=10_000)
     out.add_argument('--users', type=int, default=10_000)
     out.add_argument('--clients', type=int, nargs='+', default=[1, 8, 32])
-    out.add_argument('--seconds', type=float, default=10.0, help='of each part')
-    out.add_argument('--json', type=Path, metavar='FILE', help='write the rows')
+    out.add_argument('--seconds', type=float, default=10.0, help='duration per part')
+    out.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
     return out
 
 
 def measure(folder: Path, args: argparse.Namespace) -> list[Row]:
-    # A process of its own, whose memory is free before anything is measured.
+    # Its own process, so that its memory is free before the measurement.
     context = get_context('spawn')
     maker = context.Process(target=make_bundle, args=(folder, args.users, args.items))
     maker.start()
     maker.join()
     if maker.exitcode != 0:
-        raise SystemExit('error: no bundle could be made')
+        raise SystemExit('error: the bundle could not be built')
     server = subprocess.Popen(
         [sys.executable, '-c', SERVE, str(folder)], stderr=subprocess.PIPE, text=True
     )
@@ -97,7 +97,7 @@ def measure(folder: Path, args: argparse.Namespace) -> list[Row]:
         _, rest = server.communicate(timeout=60)
         print(rest, end='', file=sys.stderr)
     if server.returncode != 0:
-        raise SystemExit(f'error: the service ended with {server.returncode}')
+        raise SystemExit(f'error: the service exited with {server.returncode}')
     return rows
 
 
@@ -131,7 +131,7 @@ def ask(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_bodies(kind: str, names: list[str], num_users: int) -> list[bytes]:
-    """Requests of distinct users, in random order."""
+    """One request per user, in random order."""
     rng = np.random.default_rng(0)
     users = rng.permutation(num_users).tolist()
     if kind == 'recommend':
@@ -152,8 +152,8 @@ def run_part(
     seconds: float,
     folder: Optional[Path] = None,
 ) -> Row:
-    """One part of the load, by a client process; with a folder, its bundle is saved
-    anew while the clients ask."""
+    """Run one part of the load in a client process. With a folder, replace its bundle
+    meanwhile."""
     print(f'{kind}, {clients} clients ...', file=sys.stderr, flush=True)
     context = get_context('spawn')
     here, there = context.Pipe()
@@ -171,8 +171,8 @@ def run_part(
 
 
 def touch(folder: Path, seconds: float) -> None:
-    """What a new bundle does last: bundle.json is replaced, by an equal one of another
-    layout, which is another version."""
+    """Replace bundle.json, as the last step of saving does, by the same content in
+    another layout, which counts as a new version."""
     manifest = folder / 'bundle.json'
     content = json.loads(manifest.read_text())
     for indent in range(RELOADS):
@@ -229,7 +229,7 @@ async def play(
             errors += not (head.startswith(b'HTTP/1.1 200') and complete(kind, answer))
         writer.close()
 
-    # What the service makes on first use is no latency of its clients.
+    # Warm up, so that what the service builds on first use does not count.
     await asyncio.gather(*(client(time.perf_counter() + 1) for _ in range(clients)))
     times.clear()
     start = time.perf_counter()

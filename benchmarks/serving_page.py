@@ -1,10 +1,10 @@
-r"""The picture of the page of the service, in a headless Chromium.
+r"""Take a screenshot of the service's web page in a headless Chromium.
 
     python -m benchmarks.serving_page --png docs/serve.png
 
-A bundle of the embedded dataset, trained for a few epochs, whose items are called by
-what their texts name. A user is shown with one intent raised, one muted and one in
-words. A minute.
+Serves a bundle of the embedded dataset, trained for a few epochs. The title of an item
+lists the things in its text. The page shows a user with one intent raised, one muted
+and one in words. Takes a minute.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def take_picture(url: str, args: argparse.Namespace) -> None:
 
 def steer(page: Page) -> None:
     if not page.locator('#words').is_visible():
-        return  # On a narrow screen the dials are folded.
+        return  # On a narrow screen the dials are collapsed.
     page.locator('#words').fill('baking bread on a rainy day')
     page.keyboard.press('Enter')
     page.wait_for_selector('#intents button')

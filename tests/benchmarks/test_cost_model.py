@@ -16,7 +16,7 @@ def test_a_halo_is_bounded_by_edges_and_by_nodes():
     assert halo(many._replace(crossing=0.0)) == 0
 
 
-def test_slices_take_less_memory_for_the_same_bytes():
+def test_slices_reduce_memory_but_not_traffic():
     whole, sliced = (cost(Setting(1e6, 5e6, slices=count)) for count in (1, 4))
     assert sliced.memory['step'] < 0.6 * whole.memory['step']
     assert sliced.sent == whole.sent

@@ -29,7 +29,7 @@ def test_agrees_with_pandas_and_scipy(capsys):
 
 
 @pytest.mark.filterwarnings('ignore')
-def test_names_what_differs(tmp_path):
+def test_differences_are_named(tmp_path):
     path = tmp_path / 'interactions.csv'
     data_pipeline.write_csv(path, 2000)
     data, _ = data_pipeline.pipeline(path)

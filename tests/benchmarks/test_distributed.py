@@ -9,7 +9,7 @@ from benchmarks import distributed
 from benchmarks.cost_model import Setting
 
 
-def test_the_model_gives_what_is_counted(
+def test_the_cost_model_equals_the_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     common = Setting(10_000, 50_000, 16, 2, 256, 24, 2)
@@ -20,7 +20,7 @@ def test_the_model_gives_what_is_counted(
     distributed.main()
     rows = json.loads(out.read_text())['rows']
     assert len(rows) == 22
-    # The peak of a step this small depends on when Python lets go of small tensors.
+    # In a step this small, the peak depends on when Python frees small tensors.
     steps = [row for row in rows if (row['kind'], row['term']) == ('memory', 'step')]
     assert all(0.5 < row['ratio'] < 1.5 for row in steps)
     assert all(row['agrees'] for row in rows if row not in steps)
@@ -35,7 +35,7 @@ def test_ranks_agree_and_are_timed(
     assert distributed.main() == 0
 
 
-def test_a_model_that_is_off_is_an_error(
+def test_a_wrong_cost_model_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(distributed, 'model', lambda quick: [{'agrees': False}])

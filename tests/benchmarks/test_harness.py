@@ -52,7 +52,7 @@ def test_peers_that_disagree_fail(tmp_path, capsys):
 
 @pytest.mark.parametrize('name', SPEED)
 def test_the_peers_of_a_benchmark_agree(name):
-    """In this process and without their clock."""
+    """Run the peers in this process, without timing them."""
     module = importlib.import_module(f'benchmarks.{name}')
     parser = harness.parser(module.__doc__)
     parser.add_argument('--root')
@@ -60,7 +60,7 @@ def test_the_peers_of_a_benchmark_agree(name):
     for case in module.cases(args):
         expected = None
         for peer in case.peers:
-            if 'compiled' in peer.impl:  # It takes seconds.
+            if 'compiled' in peer.impl:  # Compiling takes seconds.
                 continue
             torch.manual_seed(0)
             try:

@@ -52,7 +52,7 @@ def toy(tmp_path, monkeypatch):
     return module
 
 
-def test_mutates_code_but_no_words():
+def test_mutates_code_but_no_strings():
     changes = {
         f'{mutant.before} -> {mutant.after}' for mutant in Mutator(PATH, SOURCE).mutants
     }
@@ -81,8 +81,8 @@ def test_every_mutant_is_a_module_with_one_change():
     ast.parse(control.apply(SOURCE))
 
 
-def test_a_change_reaches_what_is_imported(tmp_path, toy):
-    scale = toy.scale  # As a test has imported it.
+def test_a_change_reaches_imported_functions(tmp_path, toy):
+    scale = toy.scale  # As a test would import it.
     change(find('2 -> 3'), tmp_path)
     assert scale(3) == {'value': 9}
     change(find('3 -> 4'), tmp_path)
@@ -92,14 +92,14 @@ def test_a_change_reaches_what_is_imported(tmp_path, toy):
         scale(4)
 
 
-def test_a_method_keeps_what_it_closes_over(tmp_path, toy):
+def test_a_method_keeps_its_closure(tmp_path, toy):
     named = toy.Named()
     assert named.name() == 'base'
     change(find('super().name() if much else self.hidden(size) -> None'), tmp_path)
     assert named.name() is None
 
 
-def test_what_is_not_there_cannot_be_changed(tmp_path, toy, monkeypatch):
+def test_code_that_is_not_imported_cannot_be_changed(tmp_path, toy, monkeypatch):
     (tmp_path / 'pyg_irllrec' / 'other.py').write_text(SOURCE)
     monkeypatch.setitem(sys.modules, 'pyg_irllrec.other', ModuleType('other'))
     mutant = find('x * by -> x / by')._replace(path='pyg_irllrec/other.py')
@@ -108,7 +108,7 @@ def test_what_is_not_there_cannot_be_changed(tmp_path, toy, monkeypatch):
     assert toy.scale(3) == {'value': 6}
 
 
-def test_tests_that_read_a_line_run_those_of_the_module_first():
+def test_tests_of_the_mutated_module_run_first():
     mutant = find('x < LIMIT -> x <= LIMIT')
     line = [PATH, mutant.line]
     record = {
@@ -126,7 +126,7 @@ def test_tests_that_read_a_line_run_those_of_the_module_first():
     assert Suite(record, 4).choose(mutant) == [names[0], names[2]]
 
 
-def test_counts_what_survived_and_had_to():
+def test_counts_survivors_by_verdict():
     keys = {
         'pyg_irllrec/nn/a.py | f': 'equivalent',
         'pyg_irllrec/nn/b.py | f': 'accepted',

@@ -17,7 +17,7 @@ BACKBONES = ('lightgcn', 'sgl', 'simgcl', 'dccf', 'bigcf')
 
 @pytest.fixture
 def parity(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
-    """The command, in this process."""
+    """Run the command in this process."""
 
     def call(folder: Path | None, *args: str) -> Done:
         goldens = [] if folder is None else ['--goldens', str(folder)]

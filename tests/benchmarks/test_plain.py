@@ -28,14 +28,15 @@ def test_info_nce_equals_the_oracle():
 
 def test_intent_propagate_equals_the_oracle():
     x, intent = rows(5, 0), rows(5, 1)
-    source, target = torch.tensor([[0, 1, 2, 2], [1, 0, 1, 3]])  # None leads to 2 or 4.
+    # No edge leads to nodes 2 and 4.
+    source, target = torch.tensor([[0, 1, 2, 2], [1, 0, 1, 3]])
     edge_index = torch.stack([source, target])
     expected = intent_propagate(x, intent, edge_index, impl='eager')
     out = plain.intent_propagate(x, intent, source, target)
     torch.testing.assert_close(out, expected)
 
 
-def test_it_keeps_one_matrix_for_the_backward_pass():
+def test_info_nce_keeps_one_matrix_for_the_backward_pass():
     query = torch.randn(300, 8, requires_grad=True)
     kept = []
 
@@ -48,7 +49,7 @@ def test_it_keeps_one_matrix_for_the_backward_pass():
     assert sum(size >= 300 * 300 for size in kept) == 1
 
 
-def test_plain_losses_are_taken_back():
+def test_plain_losses_are_restored():
     eager = IMPLEMENTATIONS['eager']
     with plain.plain_losses():
         assert IMPLEMENTATIONS['eager'] is plain.info_nce

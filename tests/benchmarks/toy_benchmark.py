@@ -1,4 +1,4 @@
-"""A benchmark of nothing, whose peers are slow, fast, wrong and broken."""
+"""A toy benchmark with slow, fast, wrong and broken peers."""
 
 from __future__ import annotations
 
