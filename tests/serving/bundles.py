@@ -1,4 +1,4 @@
-"""Small bundles to test on, made once: models after a few steps of training."""
+"""Small bundles for tests, each made once, with models after a few training steps."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ NUM_USERS, NUM_ITEMS = 60, 40
 
 
 def small_data(names: bool = True, dim: int = 16) -> tuple[HeteroData, TfidfEncoder]:
-    r"""The embedded dataset, of string ids and titles with :obj:`names`, and what
-    encoded its profiles and intents, users and items in one call each."""
+    r"""The embedded dataset, with string ids and titles if :obj:`names`, and the
+    encoder of its profiles and intents."""
     data = SyntheticIntents(NUM_USERS, NUM_ITEMS, 4)[0]
     if names:
         data['user'].id = [f'user-{row:03}' for row in range(NUM_USERS)]
@@ -47,7 +47,7 @@ def small_model(
     alignment: str = 'auto',
     preset: Optional[dict[str, Any]] = None,
 ) -> Recommender:
-    r"""A model after three steps of training; of those with a companion, a blend."""
+    r"""A model after three training steps, blended with its companions if any."""
     torch.manual_seed(0)
     model = build_model(data, backbone, alignment, preset)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
@@ -63,8 +63,8 @@ def small_model(
 
 @cache
 def plain_bundle() -> Bundle:
-    r"""The default model of string ids with titles and texts, blended with EASE, and
-    the encoder."""
+    r"""The default model, blended with EASE, with string ids, titles, texts and the
+    encoder."""
     data, encoder = small_data()
     metrics = {'recall@20': 0.25, 'ndcg@20': 0.125}
     return Bundle(small_model(data), data, encoder=encoder, metrics=metrics)
@@ -72,14 +72,14 @@ def plain_bundle() -> Bundle:
 
 @cache
 def full_bundle() -> Bundle:
-    r"""IRLLRec with both towers of texts, string ids and the encoder."""
+    r"""IRLLRec with profiles and intents, string ids and the encoder."""
     data, encoder = small_data()
     return Bundle(small_model(data, alignment='full'), data, encoder=encoder)
 
 
 @cache
 def bare_bundle() -> Bundle:
-    r"""LightGCN alone: numbers for ids, no titles, texts or encoder."""
+    r"""LightGCN only: integer ids, no titles, texts or encoder."""
     data, _ = small_data(names=False)
     bare = HeteroData()
     for side in SIDES:

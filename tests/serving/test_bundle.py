@@ -20,7 +20,7 @@ def test_keeps_ids_titles_and_interactions():
     assert bare_bundle().users[2] == 2
 
 
-def test_an_encoder_that_is_fitted_anew_changes_no_bundle():
+def test_fitting_the_encoder_again_changes_no_bundle():
     data, encoder = small_data()
     bundle = Bundle(small_model(data, alignment='none'), data, encoder=encoder)
     before = bundle.encoder(['baking bread'])
@@ -33,14 +33,14 @@ def test_repr():
     assert repr(plain_bundle()) == wanted
 
 
-def test_other_interactions_to_leave_out():
+def test_seen_interactions_can_be_given():
     data, _ = small_data()
     seen = torch.tensor([[0, 1], [5, 7]])
     bundle = Bundle(small_model(data), data, seen=seen)
     assert bundle.seen.item.tolist() == [5, 7]
 
 
-def test_moves_as_a_copy():
+def test_moves_to_a_device():
     bundle = plain_bundle()
     assert bundle.to('cpu') is bundle
     with pytest.raises(ValueError, match="'device' must be available on this"):

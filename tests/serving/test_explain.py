@@ -24,7 +24,7 @@ def test_score_and_rank_are_those_of_recommend():
     assert f'is number 4 of the {left} items that user user-005 has not' in found.text
 
 
-def test_own_items_that_are_most_like_it():
+def test_own_items_that_are_most_similar():
     bundle = plain_bundle()
     user, item = bundle.data[RATES].edge_index
     own = item[user == 5].unique()
@@ -33,7 +33,7 @@ def test_own_items_that_are_most_like_it():
     embedding = bundle.ranker.item_embedding
     cosine = cosine_similarity(embedding[own], embedding[row].unsqueeze(0))
     best = own[cosine.argsort(descending=True)][: len(found.similar)].tolist()
-    assert best and len(best) in (3, len(own), int((cosine >= least(bundle)).sum()))
+    assert best and len(best) in (3, len(own), int((cosine >= threshold(bundle)).sum()))
     assert [each.item for each in found.similar] == [f'book {each}' for each in best]
     assert found.similar[0].score == pytest.approx(cosine.max().item())
     named = [f'"The Story of Book {each}"' for each in best]
@@ -41,14 +41,14 @@ def test_own_items_that_are_most_like_it():
     assert f'it is most like {names}.' in found.text
 
 
-def least(bundle):
-    """The cosine that is likeness, from all pairs."""
+def threshold(bundle):
+    """The cosine from which items are similar, computed from all pairs."""
     unit = normalize(bundle.ranker.item_embedding)
     mean = (unit @ unit.t()).mean().item()
     return mean + (1 - mean) * min(0.9, 3 / unit.size(1) ** 0.5)
 
 
-def test_no_likeness_is_claimed_that_chance_has():
+def test_chance_similarity_is_not_claimed():
     bundle = plain_bundle()
     cosines = []
     for row in range(0, NUM_ITEMS, 3):
@@ -57,7 +57,9 @@ def test_no_likeness_is_claimed_that_chance_has():
         none = 'None of the items that user user-005 chose is much like it.'
         assert (none in found.text) == (found.similar == [])
         cosines += [each.score for each in found.similar]
-    assert min(cosines) >= least(bundle) - 1e-6 and len(cosines) < 3 * NUM_ITEMS // 3
+    assert (
+        min(cosines) >= threshold(bundle) - 1e-6 and len(cosines) < 3 * NUM_ITEMS // 3
+    )
 
 
 def test_quotes_in_titles_do_not_nest():
@@ -69,7 +71,7 @@ def test_quotes_in_titles_do_not_nest():
     assert found.text.startswith("\"The 'orbit', or 'planet'\" is ")
 
 
-def test_an_item_that_was_seen_has_no_rank_and_is_not_like_itself():
+def test_a_seen_item_has_no_rank_and_is_not_similar_to_itself():
     bundle = plain_bundle()
     user, item = bundle.data[RATES].edge_index
     row = int(item[user == 5][0])
@@ -98,7 +100,7 @@ def test_without_intents_titles_and_interactions():
     found = bundle.explain(3, 8)
     assert found.intents == [] and found.title == '8'
     assert found.text.startswith(f'Item 8 is number {found.rank} of the ')
-    # Somebody new, of whom nothing is known.
+    # A user without interactions.
     data = bundle.data.clone()
     data[RATES].edge_index = data[RATES].edge_index[:, data[RATES].edge_index[0] != 3]
     found = Bundle(small_model(data, alignment='none'), data).explain(3, 8)
@@ -106,7 +108,7 @@ def test_without_intents_titles_and_interactions():
     assert found.text.count('.') == 1
 
 
-def test_long_titles_are_cut_in_sentences_alone():
+def test_long_titles_are_cut_only_in_sentences():
     bundle = plain_bundle()
     data = bundle.data.clone()
     data['item'].title = ['word ' * 40] * data['item'].num_nodes
@@ -122,13 +124,13 @@ def test_unknown_ids():
         plain_bundle().explain('user-005', 'nothing')
 
 
-def test_likeness_is_that_of_the_explainer():
+def test_agrees_with_the_explainer():
     bundle = plain_bundle()
     explain = IntentExplainer(bundle.model, bundle.data)
     found = bundle.explain('user-005', 'book 3')
     known = explain.recommendation(5, 3)
     assert found.score == pytest.approx(known.score)
-    similar = [n.id for n, cosine in known.similar if cosine >= least(bundle)]
+    similar = [n.id for n, cosine in known.similar if cosine >= threshold(bundle)]
     assert similar and [each.item for each in found.similar] == similar
 
 

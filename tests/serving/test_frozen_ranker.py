@@ -13,7 +13,7 @@ USERS = torch.arange(60)
 
 @pytest.fixture(scope='module')
 def data():
-    """Items 3 and 7 and user 5 have texts and no interactions."""
+    """Items 3 and 7 and user 5 have texts but no interactions."""
     data = SyntheticIntents(60, 40, 4)[0]
     user, item = data[RATES].edge_index
     kept = (item != 3) & (item != 7) & (user != 5)
@@ -31,7 +31,7 @@ def frozen(model, data, **texts):
     return FrozenRanker(model, **given | texts)
 
 
-def test_scores_as_the_model_where_there_are_interactions(data, model):
+def test_nodes_with_interactions_are_scored_by_the_model(data, model):
     ranker = frozen(model, data)
     rest = [item for item in range(40) if item not in (3, 7)]
     users = USERS[USERS != 5]
@@ -48,7 +48,7 @@ def test_without_texts_it_is_the_model(data, model):
     assert ranker.by_text.numel() == 0
 
 
-def test_items_of_a_text_are_scored_by_it(data, model):
+def test_items_with_only_a_text_are_scored_by_it(data, model):
     ranker = frozen(model, data)
     assert ranker.by_text.tolist() == [3, 7]
     scores = ranker.score(USERS)
@@ -60,7 +60,7 @@ def test_items_of_a_text_are_scored_by_it(data, model):
     assert not torch.allclose(scores[:, 3], model.score(USERS)[:, 3], atol=0.1)
 
 
-def test_users_of_a_text_are_embedded_by_it(data, model):
+def test_users_with_only_a_text_are_embedded_by_it(data, model):
     ranker = frozen(model, data)
     wanted = ranker.tower.users(data['user'].profile[5:6])
     torch.testing.assert_close(ranker.user_embedding[5:6], wanted)
@@ -77,7 +77,7 @@ def test_inner_products_are_the_scores_of_a_model_that_does_not_blend(data):
     torch.testing.assert_close(ranker.item_embedding[3:4], wanted)
 
 
-def test_a_text_of_zeros_is_none(data, model):
+def test_zeros_mean_no_text(data, model):
     text = data['item'].profile.clone()
     text[3] = 0
     assert frozen(model, data, item_text=text).by_text.tolist() == [7]

@@ -33,7 +33,7 @@ def data():
 
 @pytest.fixture(scope='module')
 def larger(data):
-    """Two more users and items, of the texts of the first two."""
+    """Two more users and items, with the texts of the first two."""
     larger = data.clone()
     for side in ('user', 'item'):
         larger[side].num_nodes = data[side].num_nodes + 2
@@ -72,7 +72,7 @@ def test_every_backbone_grows(data, larger, backbone, alignment):
 
 
 def test_a_row_is_predicted_from_the_text(data, larger):
-    """New nodes have the texts of the first ones, whose layer zero theirs is like."""
+    """New nodes have the texts of the first nodes, and similar features."""
     model = small_model(data).eval()
     new = grow_model(model, larger, NONE)
     old = model._node_features()
@@ -89,7 +89,7 @@ def test_rows_without_a_text_are_zeros(data, larger):
     assert not new.backbone.item_embedding.weight[NUM_ITEMS:].any()
 
 
-def test_new_nodes_are_of_the_clusters_of_their_prototypes(data, larger):
+def test_new_nodes_get_the_clusters_of_their_prototypes(data, larger):
     new = grow_model(small_model(data).eval(), larger, PAIRS)
     user, item = new.get_embeddings()
     lean = new.backbone.item_prototypes.logits(item[NUM_ITEMS:]).argmax(dim=1)
@@ -98,7 +98,7 @@ def test_new_nodes_are_of_the_clusters_of_their_prototypes(data, larger):
     assert torch.equal(new.cluster[NUM_USERS : NUM_USERS + 2], lean)
 
 
-def test_the_graph_and_companions_have_the_new_interactions(data, larger):
+def test_the_graph_and_companions_get_the_new_interactions(data, larger):
     new = grow_model(small_model(data).eval(), larger, PAIRS)
     together = torch.cat([data[RATES].edge_index, PAIRS], dim=1)
     wanted = bipartite_edge_index(together, NUM_USERS + 2, NUM_ITEMS + 2)
@@ -109,7 +109,7 @@ def test_the_graph_and_companions_have_the_new_interactions(data, larger):
     torch.testing.assert_close(companion.item_text[NUM_ITEMS], companion.item_text[0])
 
 
-def test_counts_and_draws_of_the_ranking_loss_grow(data, larger):
+def test_counts_and_weights_of_the_ranking_loss_grow(data, larger):
     sizes = NUM_USERS, NUM_ITEMS
     train = data[RATES].edge_index
     popularity = torch.bincount(train[1], minlength=NUM_ITEMS).float()
@@ -146,21 +146,21 @@ def test_intents_stay_behind_items(data, larger):
     torch.testing.assert_close(
         grow_model(model, data, NONE).score(USERS), model.score(USERS)
     )
-    apart = torch.tensor([[NUM_USERS], [NUM_ITEMS]])  # It changes nobody else.
+    apart = torch.tensor([[NUM_USERS], [NUM_ITEMS]])  # It changes no other node.
     new = grow_model(model, larger, apart)
     torch.testing.assert_close(
         new.score(USERS)[:, :NUM_ITEMS], model.score(USERS), rtol=1e-4, atol=1e-6
     )
 
 
-def test_parts_of_ones_own_are_named(data, larger):
+def test_own_parts_are_named(data, larger):
     backbone = ModuleBackbone(Linear(32, 32), NUM_USERS, NUM_ITEMS, embedding_dim=32)
     model = Recommender(backbone, graph(data)).eval()
     with pytest.raises(ValueError, match=r'from this package.*ModuleBackbone'):
         grow_model(model, larger, PAIRS)
 
 
-def test_weights_of_edges_are_named(data, larger):
+def test_own_edge_weights_are_named(data, larger):
     edges = graph(data)
     weight = torch.full((edges.size(1),), 0.5)
     model = Recommender(LightGCN(NUM_USERS, NUM_ITEMS), edges, weight).eval()

@@ -50,7 +50,7 @@ def test_words_and_shares_are_those_of_the_explainer(make):
     explain = IntentExplainer(bundle.model, bundle.data)
     prototypes = explain.prototypes('item')
     intents = intents_of(bundle)
-    # Prototypes of the same words are one, whose share is their sum.
+    # Prototypes with the same words are one intent with the sum of their shares.
     for name in intents.names:
         same = [
             each.number
@@ -65,15 +65,15 @@ def test_words_and_shares_are_those_of_the_explainer(make):
     assert row == int(intents.item_share[:, number].argmax())
 
 
-def test_users_have_prototypes_of_their_own_where_both_stand_for_the_same_texts():
-    bundle = plain_bundle()  # Whose prototypes stand for clusters of texts.
+def test_users_have_own_prototypes_if_both_sides_share_clusters():
+    bundle = plain_bundle()  # Its prototypes represent clusters of texts.
     own = IntentExplainer(bundle.model, bundle.data).share('user')[3]
     intents = intents_of(bundle)
     assert intents.user_share(3).sum() == pytest.approx(1)
     assert intents.user_share(3).max() >= own.max()
     single = [each for each in bundle.intents('user-003') if each.share in own.tolist()]
     assert single
-    # Those of IRLLRec are those of items, for users too.
+    # In IRLLRec, users are assigned to the item prototypes.
     bundle = full_bundle()
     prototypes = bundle.model.backbone.item_prototypes
     share = prototypes.assign(bundle.ranker.user_embedding[3]).max()

@@ -23,7 +23,7 @@ def test_all_cells_are_an_exact_search():
     assert 'num_items=500, num_cells=10, num_probes=10' in repr(index)
 
 
-def test_fewer_cells_are_nearly_one():
+def test_some_cells_are_nearly_exact():
     found = ItemIndex(ITEMS, num_probes=10).search(USERS, 10).item
     expected = top_k_items(USERS, ITEMS, 10).indices
     hits = (found.unsqueeze(2) == expected.unsqueeze(1)).any(2).float().mean()
@@ -37,7 +37,7 @@ def test_few_items_are_found_exactly():
 
 
 def test_excluded_items_make_room_for_others():
-    """Also where all that is near to a user is excluded."""
+    """Also if all the nearest items of a user are excluded."""
     exact = ItemIndex(ITEMS, num_cells=10, num_probes=10)
     near = top_k_items(USERS, ITEMS, 500).indices
     counts = [0, 1, 3, 100, 495, 498, 500]
@@ -71,7 +71,7 @@ def test_a_bundle_by_embeddings(monkeypatch):
 
 
 def test_a_bundle_by_a_blend(monkeypatch):
-    """With all items for candidates it is the exact ranking."""
+    """With all items as candidates, the ranking is exact."""
     monkeypatch.setattr(_index_search, 'index_of', lambda bundle: every_cell(bundle))
     bundle = plain_bundle()
     exact = bundle.recommend(k=40)
@@ -130,7 +130,7 @@ def test_built_once_for_all_threads(monkeypatch):
         ({'num_probes': 0}, "'num_probes'"),
     ],
 )
-def test_what_is_refused(options, message):
+def test_invalid_indices(options, message):
     with pytest.raises(ValueError, match=message):
         ItemIndex(**{'item_embedding': ITEMS, **options})
 
@@ -146,7 +146,7 @@ def test_what_is_refused(options, message):
         ({'exclude': (torch.tensor([0]), torch.tensor([0, 1]))}, r"'exclude\[1\]'"),
     ],
 )
-def test_what_is_no_search(options, message):
+def test_invalid_searches(options, message):
     index = ItemIndex(ITEMS[:500], num_cells=4)
     with pytest.raises(ValueError, match=message):
         index.search(**{'user': USERS, 'k': 3, **options})

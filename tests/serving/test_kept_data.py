@@ -45,7 +45,7 @@ def test_missing_texts_are_empty():
         kept_of(_data([0, 1], ['', 3]), ('user', 'rates', 'movie'))
 
 
-def test_the_first_words_of_a_text_stand_for_a_title():
+def test_the_first_words_of_a_text_replace_a_missing_title():
     data = _data([0, 1, 2], ['Heat', '', ''])
     data['movie'].text = ['A heist', 'two  words\n' + 'word ' * 40, '']
     kept = kept_of(data, ('user', 'rates', 'movie'))

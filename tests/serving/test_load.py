@@ -83,7 +83,7 @@ def test_texts_are_stored_as_before(text_storage, tmp_path):
     assert grown.text_storage == text_storage
 
 
-def test_keeps_what_the_graph_holds(saved):
+def test_keeps_the_data(saved):
     data, wanted = load(saved).data, plain_bundle().data
     assert data.keys() == wanted.keys()
     for store, other in zip(data.stores, wanted.stores):
@@ -99,13 +99,13 @@ def test_solves_no_companion_again(saved, monkeypatch):
     assert torch.equal(scores(load(saved)), scores(plain_bundle()))
 
 
-def test_the_encoder_puts_new_texts_into_the_same_space(saved):
+def test_the_encoder_gives_the_same_vectors(saved):
     texts = ['slow cooking', 'hikes']
     assert (load(saved).encoder(texts) == plain_bundle().encoder(texts)).all()
     assert load(saved, encoder=len).encoder is len
 
 
-def test_training_goes_on_from_a_bundle(saved, tmp_path):
+def test_a_loaded_model_can_be_trained(saved, tmp_path):
     pytest.importorskip('lightning')
     from pyg_irllrec.training import InteractionDataModule, fit
 
@@ -119,7 +119,7 @@ def test_training_goes_on_from_a_bundle(saved, tmp_path):
     assert torch.equal(scores(load(tmp_path / 'bundle')), scores(again))
 
 
-def test_a_model_of_ones_own_is_built_by_its_code(tmp_path):
+def test_a_model_with_own_parts_is_passed_to_load(tmp_path):
     data, _ = small_data()
 
     def build() -> torch.nn.Module:
@@ -145,7 +145,7 @@ def test_a_model_of_ones_own_is_built_by_its_code(tmp_path):
 
 
 @pytest.mark.parametrize('fault', bundle_faults.FAULTS)
-def test_a_damaged_bundle_is_refused_or_harmless(saved, tmp_path, fault):
+def test_a_damaged_bundle_is_rejected_or_harmless(saved, tmp_path, fault):
     wanted = scores(plain_bundle())
     for seed in range(8):
         copy = Path(shutil.copytree(saved, tmp_path / str(seed)))
@@ -157,14 +157,14 @@ def test_a_damaged_bundle_is_refused_or_harmless(saved, tmp_path, fault):
             assert verdict == 'refused', (what, error)
 
 
-def test_other_interactions_to_leave_out(tmp_path):
+def test_seen_interactions_are_kept(tmp_path):
     data, _ = small_data()
     seen = torch.tensor([[0, 1], [5, 7]])
     Bundle(small_model(data, alignment='none'), data, seen=seen).save(tmp_path)
     assert load(tmp_path).seen.item.tolist() == [5, 7]
 
 
-def test_bundle_json_of_another_shape(copy):
+def test_invalid_bundle_json(copy):
     rewrite(copy, format='other')
     with pytest.raises(ValueError, match=r'bundle\.json does not describe a bundle'):
         load(copy)
@@ -183,7 +183,7 @@ def test_a_solution_that_does_not_fit(copy, solution):
         load(copy)
 
 
-def test_where_there_is_no_bundle(tmp_path):
+def test_a_missing_bundle(tmp_path):
     with pytest.raises(FileNotFoundError, match='holds no bundle: it has no file'):
         load(tmp_path)
     with pytest.raises(FileNotFoundError, match=r'the folder .*none does not exist'):
@@ -206,7 +206,7 @@ def test_other_folders_are_named(tmp_path, name, message):
         load(tmp_path)
 
 
-def test_a_run_that_holds_a_bundle(saved):
+def test_the_folder_of_a_run(saved):
     (saved.parent / 'config.json').write_text('{}')
     assert saved.name == 'bundle'
     assert load(saved.parent).users.ids == load(saved).users.ids
@@ -239,7 +239,7 @@ def test_names_the_file_at_fault(copy):
         load(copy)
 
 
-def test_claims_are_compared_before_memory_is_taken(copy):
+def test_claimed_sizes_are_checked_before_allocation(copy):
     record = json.loads((copy / 'bundle.json').read_text())
     for name in ('embedding_dim', 'num_intents', 'num_layers'):
         model = json.loads(json.dumps(record['model']))
@@ -252,7 +252,7 @@ def test_claims_are_compared_before_memory_is_taken(copy):
         load(copy)
 
 
-def test_tables_that_unpack_to_more_are_refused(copy):
+def test_compressed_tables_are_rejected(copy):
     record = json.loads((copy / 'bundle.json').read_text())
     path = copy / record['files']['items']['name']
     table = parquet.read_table(path)

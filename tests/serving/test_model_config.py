@@ -80,7 +80,7 @@ def test_every_backbone_is_built_again(data, backbone, alignment):
     for each in (model, found):
         torch.manual_seed(0)
         losses.append(each.train().loss(triplets).total)
-    assert torch.equal(*losses), 'it is trained on as before'
+    assert torch.equal(*losses), 'it can be trained as before'
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_ranking_losses(data, make):
     assert torch.equal(*losses)
 
 
-def test_companions_with_what_was_chosen(data, monkeypatch):
+def test_companions_keep_their_chosen_options(data, monkeypatch):
     pairs = data[RATES].edge_index
     companions = [
         EASE(60, 40, pairs, item_text=data['item'].profile),
@@ -144,7 +144,7 @@ def test_intents_as_nodes(data):
     check(Recommender(backbone, graph(data), torch.rand(graph(data).size(1))))
 
 
-def test_precision_and_what_is_frozen(data):
+def test_precision_and_frozen_weights(data):
     model = Recommender(LightGCN(60, 40, 8), graph(data), normalize=True).double()
     model.backbone.user_embedding.weight.requires_grad_(False)
     found = check(model)
@@ -153,11 +153,11 @@ def test_precision_and_what_is_frozen(data):
     assert found.edge_weight.dtype == torch.float64 and not found.training
 
 
-class Mine(LightGCN):
+class OwnBackbone(LightGCN):
     pass
 
 
-def replaced(data) -> Recommender:
+def with_replaced_loss(data) -> Recommender:
     model = build_model(data, alignment='full')
     model.alignment.item_intent = PairwiseAlignmentLoss(0.7)
     return model
@@ -166,7 +166,10 @@ def replaced(data) -> Recommender:
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
-        (lambda data: Recommender(Mine(60, 40, 8), graph(data)), 'backbone is a Mine'),
+        (
+            lambda data: Recommender(OwnBackbone(60, 40, 8), graph(data)),
+            'backbone is a OwnBackbone',
+        ),
         (
             lambda data: Recommender(
                 LightGCN(60, 40, 8), graph(data), ranking=torch.nn.ReLU()
@@ -174,12 +177,12 @@ def replaced(data) -> Recommender:
             'ranking is a ReLU',
         ),
         (
-            replaced,
+            with_replaced_loss,
             r'differs from a rebuilt one in alignment\.item_intent\.temperature',
         ),
     ],
 )
-def test_parts_of_ones_own(data, make, message):
+def test_own_parts(data, make, message):
     model = make(data)
     with pytest.raises(OwnPartError, match=message):
         model_config(model, model_tensors(model))

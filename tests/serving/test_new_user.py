@@ -23,8 +23,8 @@ IDS = ['book 21', 'book 3', 'book 8', 'book 3']
 
 
 def with_new_user(bundle, items, frozen):
-    """The backbone of a bundle on the graph with one more user, last of all nodes; with
-    frozen, its edges reach the user alone."""
+    """Embeddings on the graph with one more user as the last node; with frozen,
+    messages over the new edges reach only the user."""
     model = bundle.model
     x = model.backbone.node_features()
     edges, weight = model.edge_index.as_tensor().long(), model.edge_weight
@@ -44,8 +44,8 @@ def with_new_user(bundle, items, frozen):
         return larger.get_embedding(edges, weight, x)
 
 
-def test_an_added_user_is_propagated():
-    """Exact but for the embeddings of items, which the user would move a little."""
+def test_folding_in_is_a_propagation():
+    """Exact, except that the new user would change the item embeddings a little."""
     bundle = bare_bundle()
     found = fold_in(bundle, CHOSEN)[0]
     torch.testing.assert_close(with_new_user(bundle, CHOSEN, True)[-1], found)
@@ -67,7 +67,7 @@ def test_ranked_by_the_folded_embedding():
     assert best.item[0].tolist()[: NUM_ITEMS - 3] == kept
 
 
-def test_companions_score_as_if_the_user_had_been_there():
+def test_companions_score_a_new_user_exactly():
     bundle = plain_bundle()
     (ease,) = bundle.model.companions
     items = bundle.model.edge_index.new_tensor(CHOSEN.tolist()).long()
@@ -86,8 +86,8 @@ def test_companions_score_as_if_the_user_had_been_there():
     torch.testing.assert_close(found[left], expected[0, left])
 
 
-def test_a_known_user_is_found_again():
-    """The items of a user give about the ranking of that user."""
+def test_a_known_user_as_a_new_one():
+    """The items of a user give about the same ranking as the user."""
     bundle = plain_bundle()
     for row in range(0, NUM_USERS, 7):
         _, own = bundle.seen.lookup(torch.tensor([row]))
@@ -96,7 +96,7 @@ def test_a_known_user_is_found_again():
         assert len(set(known.item[0].tolist()) & set(new.item[0].tolist())) >= 4
 
 
-def test_a_text_alone_or_beside_items():
+def test_a_text_without_items():
     bundle = plain_bundle()
     text = bundle.data['user'].profile_text[5]
     alone = bundle.recommend_new(text=text, k=5)
@@ -112,8 +112,8 @@ def all_scores(bundle, items, **options):
 
 
 @pytest.mark.parametrize('weight', [0.0, 0.6])
-def test_a_text_counts_whatever_the_blend(weight, monkeypatch):
-    """As much as two items do, be the graph a part of the blend or not."""
+def test_the_weight_of_a_text_is_independent_of_the_blend(weight, monkeypatch):
+    """It counts as two items, with and without the graph in the blend."""
     bundle = plain_bundle()
     text = bundle.data['user'].profile_text[5]
     blend = torch.tensor([weight, 1 - weight])
@@ -126,7 +126,7 @@ def test_a_text_counts_whatever_the_blend(weight, monkeypatch):
     assert new_user_scores(bundle, items, None).argmax() != both.argmax()
 
 
-def test_options_as_of_recommend():
+def test_options_of_recommend():
     best = plain_bundle().recommend_new(
         IDS, among=['book 1', 'book 2', 'book 3'], exclude=['book 2']
     )
@@ -144,7 +144,7 @@ def test_every_backbone(backbone):
     assert (best.item >= 0).all() and best.score.isfinite().all()
 
 
-def test_an_item_that_nobody_has_chosen():
+def test_an_item_without_interactions():
     torch.manual_seed(0)
     data, _ = small_data()
     edges = data['user', 'rates', 'item'].edge_index
@@ -167,7 +167,7 @@ def test_an_item_that_nobody_has_chosen():
         ({'items': IDS, 'k': 0}, "'k' must be an integer"),
     ],
 )
-def test_what_is_refused(options, message):
+def test_invalid_options(options, message):
     with pytest.raises(ValueError, match=message):
         plain_bundle().recommend_new(**options)
 

@@ -27,7 +27,7 @@ def test_it_is_built_once_for_each_bundle():
     assert built == [plain_bundle(), bare_bundle()]
 
 
-def test_nobody_waits_for_another_bundle():
+def test_a_finished_value_does_not_wait():
     started, go_on = Event(), Event()
 
     def build(bundle):
@@ -48,7 +48,7 @@ def test_nobody_waits_for_another_bundle():
         assert found == slow.result() == NUM_USERS
 
 
-def test_it_goes_with_the_bundle():
+def test_it_is_freed_with_the_bundle():
     data, encoder = small_data()
     bundle = Bundle(plain_bundle().model, data, encoder=encoder)
     bundle.explain('user-003', 'book 7')

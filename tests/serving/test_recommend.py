@@ -29,7 +29,7 @@ def test_all_users_as_the_model_ranks_them(make):
     assert best.users == list(bundle.users)
 
 
-def test_some_users_in_their_order_and_twice():
+def test_users_in_any_order_and_repeated():
     bundle = plain_bundle()
     best = bundle.recommend([*USERS, USERS[0]], k=3, batch_size=2)
     assert best.users == [*USERS, USERS[0]]
@@ -89,7 +89,7 @@ def test_more_items_than_there_are():
     assert best.item.sort().values.equal(torch.arange(40).expand(3, -1))
 
 
-def test_nobody():
+def test_no_users():
     best = plain_bundle().recommend([], k=3)
     assert len(best) == 0 and best.item.shape == (0, 3)
 
@@ -136,6 +136,6 @@ def test_a_bar_on_a_terminal(capsys, monkeypatch):
         ({'intents': ['war']}, r"'intents'"),
     ],
 )
-def test_what_is_refused(options, message):
+def test_invalid_options(options, message):
     with pytest.raises(ValueError, match=message):
         plain_bundle().recommend(**options)

@@ -51,7 +51,7 @@ def test_tables():
     assert recommendations((2**70, 8)).to_arrow()['user'].to_pylist()[-1] == '8'
 
 
-def test_nothing_in_tables():
+def test_empty_tables():
     none = torch.empty(0, 3)
     best = Recommendations([], ITEMS, none.long(), none)
     assert best.to_arrow().num_rows == 0 and next(iter(best.to_pandas())) == 'user'

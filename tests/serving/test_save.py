@@ -37,7 +37,7 @@ def test_a_bundle_is_files_named_by_their_content(tmp_path):
     assert json.loads(text)['model']['class'] == 'IRLLRec'
 
 
-def test_a_save_over_a_bundle_leaves_only_the_new_one_and_files_of_others(tmp_path):
+def test_a_save_replaces_the_bundle_and_keeps_other_files(tmp_path):
     plain_bundle().save(tmp_path)
     for name in (
         'README.md',
@@ -52,7 +52,7 @@ def test_a_save_over_a_bundle_leaves_only_the_new_one_and_files_of_others(tmp_pa
     assert torch.equal(scores(load(tmp_path)), scores(full_bundle()))
 
 
-def test_a_full_disk_leaves_the_old_one(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_old_bundle(tmp_path, monkeypatch):
     plain_bundle().save(tmp_path)
     before = names(tmp_path)
     real, calls = os.replace, []
@@ -77,14 +77,14 @@ def test_one_saver_at_a_time(tmp_path):
     bare_bundle().save(tmp_path)
 
 
-def test_a_file_is_no_folder(tmp_path):
+def test_a_file_is_not_replaced(tmp_path):
     (tmp_path / 'file').write_text('mine')
     with pytest.raises(ValueError, match="'path' must be a folder, got the file"):
         bare_bundle().save(tmp_path / 'file')
     assert (tmp_path / 'file').read_text() == 'mine'
 
 
-def test_a_model_that_was_trained_on_needs_a_new_bundle(tmp_path):
+def test_a_model_trained_further_needs_a_new_bundle(tmp_path):
     data, _ = small_data(names=False)
     bundle = Bundle(small_model(data, alignment='none'), data)
     with torch.no_grad():
@@ -97,7 +97,7 @@ def test_a_model_that_was_trained_on_needs_a_new_bundle(tmp_path):
     Bundle(bundle.model, data).save(tmp_path / 'bundle')
 
 
-def test_a_metric_that_is_not_known(tmp_path):
+def test_a_metric_may_be_nan(tmp_path):
     data, _ = small_data(names=False)
     model = small_model(data, alignment='none')
     Bundle(model, data, metrics={'recall@20': float('nan')}).save(tmp_path)
@@ -115,7 +115,7 @@ def test_hooks_are_found(tmp_path):
         Bundle(model, data).save(tmp_path / 'bundle')
 
 
-def test_what_is_no_text_is_refused_before_a_folder_is_made(tmp_path):
+def test_an_invalid_text_is_rejected_before_a_folder_is_made(tmp_path):
     data, _ = small_data(names=False)
     data['item'].text = ['\ud800'] * 40
     bundle = Bundle(small_model(data, alignment='none'), data)

@@ -22,7 +22,7 @@ def again(encoder):
 
 
 @pytest.mark.parametrize('dim', [2, 64])
-def test_a_fitted_one_encodes_bit_by_bit_as_before(dim):
+def test_a_fitted_encoder_gives_the_same_bits(dim):
     encoder = TfidfEncoder(dim, seed=3).fit(TEXTS)
     found = again(encoder)
     new = [*TEXTS, 'mountains and espresso', 'tea']
@@ -30,16 +30,16 @@ def test_a_fitted_one_encodes_bit_by_bit_as_before(dim):
     assert repr(found) == repr(encoder) and found.describe() == encoder.describe()
 
 
-def test_none():
+def test_no_encoder():
     assert encoder_record(None) == (None, {}) and build_encoder(None, {}) is None
 
 
-def test_a_cache_is_left_behind(tmp_path):
+def test_a_cache_is_not_saved(tmp_path):
     cached = CachedEncoder(TfidfEncoder(2).fit(TEXTS), tmp_path / 'cache.db')
     assert isinstance(again(cached), TfidfEncoder)
 
 
-def test_a_server_is_named_without_the_key(monkeypatch):
+def test_a_server_is_saved_without_the_key(monkeypatch):
     pytest.importorskip('openai')
     encoder = OpenAIEncoder('small', 'http://localhost:1/v1', api_key='sk-secret')
     record, _ = encoder_record(encoder)
@@ -58,7 +58,7 @@ def test_a_key_is_not_sent_to_a_server_that_a_bundle_names():
         found(['a text'])
 
 
-def test_a_library_is_imported_when_it_is_used(monkeypatch):
+def test_a_library_is_imported_on_first_use(monkeypatch):
     monkeypatch.setitem(sys.modules, 'sentence_transformers', None)
     record = {'class': 'SentenceEncoder', 'model': 'm', 'batch_size': 4}
     found = build_encoder(record | {'progress': False}, {})
@@ -66,7 +66,7 @@ def test_a_library_is_imported_when_it_is_used(monkeypatch):
         found(['a text'])
 
 
-def test_ones_own_is_named_and_left_out():
+def test_an_own_encoder_is_left_out_with_a_warning():
     def mine(texts):
         return np.zeros((len(texts), 2))
 

@@ -26,14 +26,14 @@ def test_users():
     assert 'user-007' not in [each.user for each in found]
 
 
-def test_a_node_without_an_embedding_is_like_nobody():
+def test_a_zero_embedding_is_similar_to_no_other():
     embedding = torch.tensor([[0.0, 0.0], [1.0, 2.0], [-2.0, 1.0]])
     assert most_similar(embedding, 0, 5).score.tolist() == [0, 0]
     assert most_similar(embedding, 1, 1).item.tolist() in ([0], [2])
     assert most_similar(embedding[:1], 0, 5).item.shape == (0,)
 
 
-def test_what_is_refused():
+def test_invalid_arguments():
     with pytest.raises(ValueError, match="'item' must hold ids of items"):
         plain_bundle().similar_items('film')
     with pytest.raises(ValueError, match="'user' must hold ids of users"):

@@ -10,17 +10,17 @@ from pyg_irllrec.serving._steer import item_bonus, item_effects, match_of
 from tests.serving.bundles import bare_bundle, plain_bundle, small_data, small_model
 
 
-def carries(intent):
-    """The items whose main true intent it is."""
+def has_main_intent(intent):
+    """A mask of the items whose main true intent it is."""
     data, _ = small_data()
     number = data.intent_names.index(intent)
     return data['item'].intent_share.argmax(dim=1) == number
 
 
-def test_words_raise_the_items_that_carry_them():
+def test_words_raise_the_items_with_this_intent():
     for intent in ('chess', 'hiking'):
         bonus = item_bonus(plain_bundle(), {intent: 1.0})
-        wanted = carries(intent)
+        wanted = has_main_intent(intent)
         assert bonus.shape == wanted.shape
         assert bonus[wanted].mean() > 0.7 > -0.2 > bonus[~wanted].mean()
         assert bonus.mean().abs() < 1e-5
@@ -54,7 +54,7 @@ def test_a_name_is_its_prototype():
         ]
     )
     assert torch.allclose(bonus, standardise(share.unsqueeze(0))[0], atol=1e-5)
-    # In any order and case, however spaced.
+    # In any order, case and spacing.
     other = ' ,  '.join(reversed(lead.name.upper().split(', ')))
     assert item_bonus(bundle, {other: 1.0}).equal(bonus)
 
@@ -62,7 +62,7 @@ def test_a_name_is_its_prototype():
 @pytest.mark.parametrize(
     ('intents', 'dial'), [(None, 1.0), ({}, 1.0), ({'chess': 1.0}, 0), ({'?': 0}, 1)]
 )
-def test_what_leaves_scores_as_they_are(intents, dial):
+def test_no_bonus(intents, dial):
     assert item_bonus(plain_bundle(), intents, dial) is None
 
 
@@ -121,7 +121,7 @@ def test_intents_of_another_encoder_match_no_words():
     for side in ('user', 'item'):
         data[side].intent = data[side].intent[:, :7]
     found = item_bonus(Bundle(small_model(data), data, encoder=encoder), {'chess': 1.0})
-    assert carries('chess')[found.topk(3).indices].all()
+    assert has_main_intent('chess')[found.topk(3).indices].all()
 
 
 def test_recommendations_are_steered():
@@ -129,7 +129,7 @@ def test_recommendations_are_steered():
     plain = bundle.recommend(['user-004'], 5)
     still = bundle.recommend(['user-004'], 5, intents={'chess': 1.0}, dial=0)
     assert still.item.equal(plain.item) and still.score.equal(plain.score)
-    wanted = carries('chess')
+    wanted = has_main_intent('chess')
     raised = bundle.recommend(['user-004'], 5, intents={'chess': 3.0})
     muted = bundle.recommend(['user-004'], 5, intents={'chess': -3.0})
     assert wanted[raised.item].sum() > wanted[plain.item].sum()

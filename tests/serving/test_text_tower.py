@@ -12,7 +12,7 @@ NUM_USERS, NUM_ITEMS, NUM_COLD, DIM = 80, 150, 50, 6
 
 @pytest.fixture(scope='module')
 def world():
-    """Users and items whose embeddings follow from texts, but for noise; the last items
+    """Users and items whose embeddings follow from texts plus noise. The last items
     have no interactions."""
     generator = torch.Generator().manual_seed(0)
     text = torch.randn(NUM_ITEMS, DIM, generator=generator)
@@ -48,7 +48,7 @@ def test_predicts_as_a_regression_written_out(world):
 
 
 def test_leaves_out_as_regressions_without_each_node(world):
-    """In closed form what one regression per node gives; means are those of all."""
+    """The closed form equals one regression per node, except that means include all."""
     _, item, text, _ = world
     rows = torch.arange(40)
     ridge = TextRidge(text, rows)
@@ -67,7 +67,7 @@ def test_leaves_out_as_regressions_without_each_node(world):
 
 
 def test_the_penalty_follows_the_noise():
-    """Of many directions, noise is learned where it is not kept small."""
+    """In many dimensions, noise needs a larger penalty."""
     generator = torch.Generator().manual_seed(1)
     text = torch.randn(60, 40, generator=generator)
     value = text @ torch.randn(40, 8, generator=generator)
@@ -80,7 +80,7 @@ def test_the_penalty_follows_the_noise():
 
 
 def test_cold_items_get_their_share_of_the_top(world):
-    """Neither buried nor on top: a third of the items, about a third of the top 20."""
+    """A third of the items get about a third of the top 20."""
     user, item, text, pairs = world
     tower = tower_of(world)
     cold = tower.only_text('item')
@@ -90,10 +90,10 @@ def test_cold_items_get_their_share_of_the_top(world):
     scores[pairs[0], pairs[1]] = -torch.inf
     share = (scores.topk(15).indices >= NUM_ITEMS - NUM_COLD).float().mean()
     assert 0.25 < share < 0.45
-    assert tower._sides['item'].scale > 1.2  # What a regression predicts is smaller.
+    assert tower._sides['item'].scale > 1.2  # Predictions of a regression are smaller.
 
 
-def test_embeddings_score_as_scores_are_predicted(world):
+def test_predicted_embeddings_give_the_predicted_scores(world):
     user, item, text, _ = world
     tower = tower_of(world)
     scores = tower.score_items(user @ item.t(), text[-NUM_COLD:])
@@ -127,13 +127,13 @@ def test_texts_that_are_all_the_same_rank_in_the_middle(world):
     torch.testing.assert_close(scores, mean.expand(-1, 2), rtol=1e-4, atol=1e-4)
 
 
-def test_many_nodes_are_learned_from_at_even_distances(world, monkeypatch):
+def test_many_nodes_are_subsampled_evenly(world, monkeypatch):
     _, _, text, _ = world
     monkeypatch.setattr(_text_tower, '_MAX_ROWS', 10)
     assert TextRidge(text, torch.arange(100)).rows.tolist() == list(range(0, 100, 10))
 
 
-def test_scores_of_few_users_are_read_where_there_are_many_items(world, monkeypatch):
+def test_few_users_are_scored_if_there_are_many_items(world, monkeypatch):
     user, item, text, pairs = world
     asked = []
 

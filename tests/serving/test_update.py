@@ -27,7 +27,7 @@ def updated():
     return plain_bundle().update(NEW, items={'new': words}, users={'zoe': words})
 
 
-def test_with_nothing_new_it_is_the_same_bundle():
+def test_without_changes_it_is_the_same_bundle():
     bundle = plain_bundle()
     for nothing in ([], pd.DataFrame({'user': [], 'item': []}), torch.empty(2, 0)):
         assert bundle.update(nothing) is bundle
@@ -35,7 +35,7 @@ def test_with_nothing_new_it_is_the_same_bundle():
     assert bundle.update([(bundle.users[user], bundle.items[item])]) is bundle
 
 
-def test_new_ids_are_rows_behind_the_others(updated):
+def test_new_ids_are_appended(updated):
     bundle = plain_bundle()
     assert list(updated.users) == [*bundle.users, 'zoe']
     assert list(updated.items) == [*bundle.items, 'new']
@@ -46,7 +46,7 @@ def test_new_ids_are_rows_behind_the_others(updated):
     assert updated.model.num_items == NUM_ITEMS + 1
 
 
-def test_the_old_bundle_stays_as_it_is(updated):
+def test_the_old_bundle_does_not_change(updated):
     bundle = plain_bundle()
     assert len(bundle.users) == NUM_USERS and bundle.data['item'].num_nodes == NUM_ITEMS
     assert bundle.data[RATES].edge_index.size(1) < updated.data[RATES].edge_index.size(
@@ -56,14 +56,14 @@ def test_the_old_bundle_stays_as_it_is(updated):
     assert torch.equal(fresh.ranker.score(USERS), bundle.ranker.score(USERS))
 
 
-def test_what_was_folded_in_is_seen(updated):
+def test_new_interactions_are_seen(updated):
     assert updated.seen.degree[NUM_USERS] == 2
     best = updated.recommend(['zoe'], NUM_ITEMS + 1)['zoe']
     assert not {'book 7', 'book 9'} & {each.item for each in best}
 
 
-def test_an_item_of_a_text_is_ranked_by_it(updated):
-    """It has the text of book 4, whose neighbours in text are its neighbours."""
+def test_an_item_with_only_a_text_is_ranked_by_it(updated):
+    """It has the text of book 4, and a similar embedding."""
     assert updated.ranker.by_text.tolist() == [NUM_ITEMS]
     item = updated.ranker.item_embedding
     cosine = torch.cosine_similarity(item[-1:], item[:-1])
@@ -73,7 +73,7 @@ def test_an_item_of_a_text_is_ranked_by_it(updated):
     assert updated.items.title(NUM_ITEMS).startswith('Offers the tactics workbook')
 
 
-def test_trained_weights_stay(updated):
+def test_trained_weights_do_not_change(updated):
     old, new = plain_bundle().model.state_dict(), updated.model.state_dict()
     for name, value in new.items():
         if name.endswith('user_embedding.weight'):
@@ -83,8 +83,8 @@ def test_trained_weights_stay(updated):
             assert torch.equal(value, old[name]), name
 
 
-def test_known_pairs_among_new_ones_are_left_out():
-    """Ids sort unlike rows: 'book 10' is above 'book 6'."""
+def test_known_pairs_are_not_added_again():
+    """Ids are not in the order of rows: 'book 10' sorts before 'book 6'."""
     bundle = plain_bundle()
     edges = bundle.data[RATES].edge_index.t().tolist()
     user, known = next(each for each in edges if each[1] >= 10)
@@ -94,7 +94,7 @@ def test_known_pairs_among_new_ones_are_left_out():
     assert updated == [*edges, [user, new]]
 
 
-def test_what_is_folded_in_is_not_held_out_any_longer():
+def test_new_interactions_are_no_longer_held_out():
     bundle = plain_bundle()
     user, item = bundle.data[RATES].test_edge_label_index[:, 0].tolist()
     held_out = bundle.update([(bundle.users[user], bundle.items[item])]).data[RATES]
@@ -111,7 +111,7 @@ def test_what_is_folded_in_is_not_held_out_any_longer():
 @pytest.mark.parametrize(
     'give', ['frame', 'csv', 'tensor'], ids=['frame', 'csv', 'tensor']
 )
-def test_takes_tables_files_and_tensors(give, tmp_path):
+def test_tables_files_and_tensors(give, tmp_path):
     bundle = bare_bundle()
     frame = pd.DataFrame({'item': [39, 50], 'user': [3, 3], 'stars': [1, 5]})
     given = frame
@@ -158,7 +158,7 @@ def test_titles_and_texts_of_known_items_are_replaced():
     assert torch.equal(new.data['item'].profile[2], bundle.data['item'].profile[2])
 
 
-def test_without_an_encoder_texts_are_kept_alone():
+def test_without_an_encoder_texts_are_only_kept():
     data, _ = small_data()
     bundle = Bundle(small_model(data), data)
     new = bundle.update([], items={'new': 'some words'})
@@ -167,7 +167,7 @@ def test_without_an_encoder_texts_are_kept_alone():
     assert new.ranker.by_text.numel() == 0
 
 
-def test_training_goes_on_from_it(tmp_path):
+def test_an_updated_model_can_be_trained(tmp_path):
     updated = plain_bundle().update(NEW, items={'new': 'baking'})
     weight = plain_bundle().model.feature_map.weight.clone()
     interactions = InteractionDataModule(updated.data, batch_size=64)
@@ -187,7 +187,7 @@ def test_saved_and_loaded(updated, tmp_path):
 
 
 @pytest.mark.parametrize('make', [full_bundle, bare_bundle])
-def test_updated_twice_is_updated_once(make):
+def test_two_updates_equal_one(make):
     bundle = make()
     users, items = list(bundle.users)[:2], list(bundle.items)[:3]
     one, two = [(users[0], items[2])], [(users[1], 99), (98, items[1])]
@@ -213,7 +213,7 @@ def test_updated_twice_is_updated_once(make):
         ([], {'a': 'words', 'b': 3}, "'items' must map ids to texts, got 3 for 'b'"),
     ],
 )
-def test_names_what_does_not_fit(interactions, nodes, message):
+def test_invalid_tables(interactions, nodes, message):
     with pytest.raises(ValueError, match=message):
         bare_bundle().update(interactions, items=nodes)
 

@@ -12,8 +12,8 @@ from pyg_irllrec.serving import Nodes, Recommendations, _recommend, _write_table
 from tests.serving.bundles import bare_bundle, plain_bundle
 
 
-def changed(monkeypatch, titles):
-    """The plain bundle with other titles of items."""
+def with_titles(monkeypatch, titles):
+    """The plain bundle with other item titles."""
     bundle = plain_bundle()
     nodes = Nodes('item', bundle.items.ids, titles)
     monkeypatch.setattr(bundle, 'items', nodes)
@@ -34,7 +34,7 @@ def test_parquet(tmp_path, monkeypatch):
 
 def test_csv(tmp_path, monkeypatch):
     titles = ['=SUM(A1)', 'a "b"\nc', *(f'Title {row}' for row in range(38))]
-    bundle = changed(monkeypatch, titles)
+    bundle = with_titles(monkeypatch, titles)
     path = tmp_path / 'best.csv'
     bundle.write_recommendations(path, k=40, seen=True, progress=False)
     with open(path, newline='') as file:
@@ -59,7 +59,7 @@ def test_json_lines(tmp_path):
     assert [each['item'] for each in row['items']] == [each.item for each in found]
 
 
-def test_nobody(tmp_path):
+def test_no_users(tmp_path):
     for name in ('best.csv', 'best.parquet', 'best.jsonl'):
         plain_bundle().write_recommendations(tmp_path / name, [], progress=False)
     assert parquet.read_table(tmp_path / 'best.parquet').num_rows == 0
@@ -67,7 +67,7 @@ def test_nobody(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['best.csv', 'best.parquet', 'best.jsonl'])
-def test_whole_or_not_at_all(tmp_path, monkeypatch, name):
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch, name):
     bundle, path = plain_bundle(), tmp_path / name
     bundle.write_recommendations(path, k=1, progress=False)
     before = path.read_bytes()
@@ -87,7 +87,7 @@ def test_whole_or_not_at_all(tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize('name', ['best.csv', 'best.parquet', 'best.jsonl'])
 def test_one_batch_at_a_time(tmp_path, monkeypatch, name):
-    """What was written is not kept."""
+    """Batches are freed once they are written."""
     made, most = weakref.WeakSet(), []
 
     class Watched(Recommendations):
@@ -115,16 +115,14 @@ def test_one_batch_at_a_time(tmp_path, monkeypatch, name):
         ('best.csv', {'progress': 'yes'}, r"'progress'"),
     ],
 )
-def test_refused_before_anything_is_written(
-    tmp_path, monkeypatch, path, options, message
-):
+def test_invalid_arguments_write_nothing(tmp_path, monkeypatch, path, options, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=message):
         plain_bundle().write_recommendations(path, **options)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_a_folder_is_not_replaced(tmp_path):
     (tmp_path / 'best.csv').mkdir()
     with pytest.raises(ValueError, match="'path' must be a file, got the folder"):
         plain_bundle().write_recommendations(tmp_path / 'best.csv')

@@ -94,7 +94,8 @@ class RecommendRequest(Schema):
         new = bool(self.items) or bool((self.text or '').strip())
         if new == (self.users is not None):
             raise ValueError(
-                "either 'users' or, for a new user, 'items', 'text' or both must be given"
+                "either 'users' or, for a new user, 'items', 'text' or both must be "
+                'given'
             )
         if new and self.seen:
             raise ValueError("'seen' needs 'users'. A new user has seen 'items' only")

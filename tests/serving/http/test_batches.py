@@ -1,4 +1,4 @@
-"""What the threads of the service work on together."""
+"""Requests that are computed in one batch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pyg_irllrec.serving.http._worker_pool import PoolFull, WorkerPool
 
 
 class Recorder:
-    r"""Work of one thread that is busy until it is freed."""
+    r"""Batches for one thread, which is busy until :attr:`free` is set."""
 
     def __init__(self, capacity: int = 100) -> None:
         self.pool = WorkerPool(1, capacity)
@@ -37,16 +37,16 @@ class Recorder:
         return answers
 
 
-def test_those_that_wait_are_answered_together():
+def test_waiting_requests_are_computed_together():
     recorder = Recorder()
     assert asyncio.run(recorder.ask(1, 2, 3)) == [-1, -2, -3]
     assert recorder.seen == [('a', [1, 2, 3])]
-    # The next finds a free thread, and nobody to go with.
+    # The next request finds a free thread and no other request.
     assert asyncio.run(recorder.ask(4)) == [-4]
     assert recorder.seen[1:] == [('a', [4])] and recorder.pool.pending == 0
 
 
-def test_other_keys_and_large_batches_are_apart(monkeypatch):
+def test_batches_have_one_key_and_a_limited_size(monkeypatch):
     monkeypatch.setattr(_batches, 'MAX_MEMBERS', 2)
     recorder = Recorder()
 
@@ -57,7 +57,7 @@ def test_other_keys_and_large_batches_are_apart(monkeypatch):
     assert sorted(recorder.seen) == [('a', [1, 2]), ('a', [3]), ('b', [4])]
 
 
-def test_one_who_gives_up_does_not_take_the_others_along():
+def test_a_cancelled_request_does_not_cancel_its_batch():
     recorder = Recorder()
 
     async def give_up() -> list[Any]:
@@ -79,7 +79,7 @@ def test_each_member_has_a_place_in_the_queue():
     assert recorder.pool.pending == 0
 
 
-def test_a_fault_is_that_of_all_members():
+def test_an_error_is_raised_for_all_members():
     recorder = Recorder()
     recorder.batches = Batches(recorder.pool, lambda key, members: 1 // 0)
     answers = asyncio.run(recorder.ask(1, 2))

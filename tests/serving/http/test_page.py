@@ -26,13 +26,13 @@ HOSTILE = '<script>window.owned = 1</script><img src=x onerror="window.owned = 1
 
 pytestmark = pytest.mark.skipif(
     not Path(CHROMIUM).exists() and os.environ.get('CI') != 'true',
-    reason='chromium is not here',
+    reason='chromium is not installed',
 )
 
 
 @pytest.fixture(scope='module')
 def url() -> Iterator[str]:
-    r"""A service in a thread, whose titles and one id would run if they were HTML."""
+    r"""A service in a thread. As HTML, its titles and one id would run a script."""
     data, encoder = small_data()
     titles = data['item'].title
     data['item'].title = [f'{title} {HOSTILE}' for title in titles]
@@ -62,7 +62,7 @@ def browser() -> Iterator[sync_api.Browser]:
 
 @pytest.fixture
 def page(browser, url) -> Iterator[sync_api.Page]:
-    r"""The page with the list of its first user; no error may occur on it."""
+    r"""The page with the list of its first user. Fails if an error occurs on it."""
     page = browser.new_page()
     faults: list[str] = []
     page.on('pageerror', lambda error: faults.append(str(error)))
@@ -81,7 +81,7 @@ def titles(page: sync_api.Page) -> list[str]:
 
 
 def pick(page: sync_api.Page, user: str) -> None:
-    r"""By keyboard alone."""
+    r"""Choose a user by keyboard."""
     page.locator('#who').focus()
     page.keyboard.type(user)
     sync_api.expect(page.locator('#found [role=option]')).to_have_count(1)
@@ -105,7 +105,7 @@ def test_titles_and_ids_are_text(page):
     assert page.locator('main script, main img').count() == 0
 
 
-def test_a_user_is_found_and_the_dials_rank_anew(page):
+def test_a_user_is_found_and_sliders_rerank(page):
     pick(page, 'user-012')
     learned = titles(page)
     assert len(learned) == 20 and page.locator('#list .up').count() == 0
@@ -114,7 +114,7 @@ def test_a_user_is_found_and_the_dials_rank_anew(page):
     sync_api.expect(page.locator('#intents output').nth(3)).to_have_text('+1.0')
     sync_api.expect(page.locator('#list .up').first).to_be_visible()
     assert titles(page) != learned
-    # At strength 0 the list is as it was learned, and after a reset, too.
+    # At strength 0, and after a reset, the list is the original one.
     page.locator('#dial').press('Home')
     sync_api.expect(page.locator('#list .up')).to_have_count(0)
     assert titles(page) == learned
@@ -125,7 +125,7 @@ def test_a_user_is_found_and_the_dials_rank_anew(page):
     assert titles(page) == learned
 
 
-def test_intents_in_ones_own_words(page):
+def test_intents_in_own_words(page):
     pick(page, 'user-021')
     learned = titles(page)
     page.get_by_label('An intent in your own words').fill('lantern and boots')
@@ -144,7 +144,7 @@ def test_intents_in_ones_own_words(page):
     assert titles(page) == learned
 
 
-def test_an_error_is_shown_and_the_user_is_in_the_address(browser, url):
+def test_an_error_is_shown_and_the_user_is_in_the_url(browser, url):
     page = browser.new_page()
     page.goto(f'{url}/?user=user-033')
     heading = page.locator('#list-heading')

@@ -1,4 +1,4 @@
-"""A new bundle takes the place of the old one while it serves."""
+"""A new bundle replaces the served one without an interruption."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def service(folder: Path) -> TestClient:
     return TestClient(app, 'http://localhost')
 
 
-def test_a_new_bundle_is_served_without_a_lost_request(tmp_path):
+def test_a_new_bundle_loses_no_request(tmp_path):
     plain_bundle().save(tmp_path)
     answers: list[tuple[int, str, str]] = []
     stop = threading.Event()
@@ -73,13 +73,13 @@ def test_a_new_bundle_is_served_without_a_lost_request(tmp_path):
         for each in asks:
             each.join()
         metrics = client.get('/metrics').text
-    # Old and new are not mixed, and no request was lost.
+    # No response mixes old and new, and all succeeded.
     assert set(answers) == {(200, first, 'The'), (200, second, 'New')}
     assert 'reloads_total{result="loaded"} 1.0' in metrics
     assert f'version="{second}"' in metrics and f'version="{first}"' not in metrics
 
 
-def test_a_broken_one_is_refused_and_the_old_one_serves(tmp_path, caplog):
+def test_a_damaged_bundle_does_not_replace_the_old_one(tmp_path, caplog):
     plain_bundle().save(tmp_path)
     good = (tmp_path / 'bundle.json').read_bytes()
     with service(tmp_path) as client:
@@ -95,7 +95,7 @@ def test_a_broken_one_is_refused_and_the_old_one_serves(tmp_path, caplog):
         assert answer.status_code == 200 and answer.json()['version'] == version
         (tmp_path / 'bundle.json').write_bytes(good)
         wait_for(client, reloads=1, version=version, reload_error=None)
-        # The folder may be gone for a while.
+        # The folder may disappear for a while.
         shutil.move(tmp_path, tmp_path.with_name('away'))
         for _ in range(500):
             if found := client.get('/health').json()['reload_error']:
@@ -108,7 +108,7 @@ def test_a_broken_one_is_refused_and_the_old_one_serves(tmp_path, caplog):
     assert 'result="refused"' in client.get('/metrics').text
 
 
-def test_a_bundle_without_texts_serves(tmp_path):
+def test_a_bundle_without_texts(tmp_path):
     bare_bundle().save(tmp_path)
     with service(tmp_path) as client:
         steered = client.post('/steer', json={'user': 3, 'k': 2}).json()
@@ -125,12 +125,12 @@ def test_no_bundle(tmp_path):
         create_app(None)
 
 
-def test_the_old_bundle_is_freed_where_the_heap_is_frozen(tmp_path):
+def test_the_old_bundle_is_freed_from_a_frozen_heap(tmp_path):
     plain_bundle().save(tmp_path)
     folder = BundleFolder(tmp_path, 'cpu')
     service = Service(*folder.load(), 'exact')
     model = service._served.bundle.model
-    model.loop = [model]  # Only a search for cycles finds it.
+    model.loop = [model]  # Only the cycle collector frees it.
     old = weakref.ref(model)
     del model
     gc.freeze()

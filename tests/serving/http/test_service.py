@@ -12,9 +12,9 @@ from pyg_irllrec.serving.http.service import Service, UnknownId, plain
 from tests.serving.bundles import bare_bundle, plain_bundle
 
 
-def test_another_bundle_takes_the_place():
+def test_replaces_the_bundle():
     service = Service(plain_bundle(), 'one')
-    service.reload_error = 'of before'
+    service.reload_error = 'an earlier error'
     service.replace(bare_bundle(), 'two')
     health = service.health()
     assert (health['version'], health['reloads']) == ('two', 1)
@@ -22,7 +22,7 @@ def test_another_bundle_takes_the_place():
     assert service.search('user', '', 1)['found'] == [{'user': 0, 'title': '0'}]
 
 
-def test_an_unknown_user_does_not_spoil_the_others():
+def test_an_unknown_user_does_not_affect_the_others():
     service = Service(plain_bundle(), 'one')
     users = ['user-002', 'nobody', 'user-001', 'user-002']
     first, missing, second, again = service.recommend_each((3, False), users)
@@ -57,7 +57,7 @@ def test_search():
         return [each['item'] for each in search.find(query, limit)]
 
     assert find('') == names and find('', 2) == names[:2]
-    # An id that begins so is before a title that holds it.
+    # Ids that start with the query come before titles that contain it.
     assert find('a1') == ['a1', 'b1'] and find('A1', 1) == ['a1']
     assert find('ÉTUDE a') == ['b1'] and find('STRASSE') == ['ß']
     assert find('a 2 x') == ['A\n2'] and find('1 a') == [] and find('\n') == names
