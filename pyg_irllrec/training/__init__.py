@@ -1,10 +1,11 @@
-r"""Training and evaluation (extra :obj:`train`): the only place with a loop."""
+r"""Training and evaluation (extra :obj:`train`)."""
 
-from . import _require_lightning  # noqa: F401  Before all that imports it.
+from . import _require_lightning  # noqa: F401  It must be first.
 from .atomic_checkpoint_io import AtomicCheckpointIO
 from .captured_step import CapturedStep
 from .cutoffs import fitting_cutoffs
 from .default_space import default_space
+from .evaluate import evaluate, evaluate_ranker
 from .fingerprint import fingerprint
 from .fit import fit
 from .fit_result import FitResult
@@ -13,13 +14,8 @@ from .lit_recommender import LitRecommender
 from .load_weights import load_weights
 from .parse_device import parse_device
 from .progress_bar import EpochProgressBar
-from .ranking import (
-    RankingBatch,
-    RankingLoader,
-    RankingMetrics,
-    evaluate,
-    evaluate_ranker,
-)
+from .ranking_loader import RankingBatch, RankingLoader
+from .ranking_metrics import RankingMetrics
 from .run_folder import RunFolder
 from .sampled_data_module import SampledDataModule
 from .sampled_loss import sampled_loss

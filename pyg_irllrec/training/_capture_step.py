@@ -1,4 +1,4 @@
-r"""Whether Lightning leaves the steps of a run to a CUDA graph."""
+r"""Whether a run of Lightning can capture its steps as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -36,16 +36,18 @@ _STEPS = (
 def capture_step(
     lit: LightningModule, model: Recommender, own: type[LightningModule]
 ) -> Optional[CapturedStep]:
-    r"""The step of a run that is about to start, where its device captures steps and
-    nothing of Lightning takes part in one; a warning names what does.
+    r"""Return the captured step of a run that is about to start, or :obj:`None` if its
+    device cannot capture steps. If Lightning or a callback changes a step, warn with
+    the cause and return :obj:`None`, too.
 
     Args:
-        lit (LightningModule): What is trained.
+        lit (LightningModule): The module that is trained.
         model (Recommender): Its model.
-        own (type): The class whose methods leave a step whole.
+        own (type): The class whose methods a captured step replaces. A subclass must
+            not override them.
     """
     if len(lit.trainer.optimizers) != 1:
-        return None  # Lightning has an error for it.
+        return None  # Lightning raises an error.
     loader = lit.trainer.train_dataloader
     if isinstance(loader, SampledLoader):
         return None  # Sampled graphs differ in size.
@@ -72,16 +74,16 @@ def _find_cause(lit: LightningModule, own: type[LightningModule]) -> Optional[st
         return 'gradients are clipped'
     for name in (*_STEPS, *_HOOKS):
         if getattr(type(lit), name) is not getattr(own, name):
-            return f'{type(lit).__name__}.{name} takes part in a step'
+            return f'{type(lit).__name__}.{name} changes a step'
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         kind = type(callback)
         for name in _HOOKS:
             if getattr(kind, name) is not getattr(Callback, name):
-                return f'{kind.__name__}.{name} takes part in a step'
+                return f'{kind.__name__}.{name} may change a step'
         if isinstance(callback, GradientAccumulationScheduler):
             return 'gradients are accumulated over several batches'
         if isinstance(
             callback, StochasticWeightAveraging
         ) and callback.pl_module_contains_batch_norm(lit):
-            return f'{kind.__name__} has an epoch that trains nothing'
+            return f'{kind.__name__} adds an epoch without training'
     return None

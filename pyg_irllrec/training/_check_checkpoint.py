@@ -1,5 +1,5 @@
-r"""What a checkpoint must hold, beside weights. Lightning and torch believe what they
-read: an optimizer's moments of another shape end the process."""
+r"""Check the parts of a checkpoint other than weights. Lightning and torch do not:
+moments of an optimizer with a wrong shape crash the process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyg_irllrec.utils.checks import is_number
 
 
 def check_parts(checkpoint: Any, path: str) -> None:
-    r"""Raise a :class:`ValueError` unless a file holds what
+    r"""Raise a :class:`ValueError` unless a file has the parts that
     :class:`~pyg_irllrec.training.LitRecommender` saves."""
     advice = ''
     if isinstance(checkpoint, dict):
@@ -63,7 +63,7 @@ def _has_history(checkpoint: dict[str, Any]) -> bool:
 
 def _has_version(checkpoint: dict[str, Any]) -> bool:
     version = checkpoint.get('pytorch-lightning_version')
-    # Those of before 2.0 would be rewritten by rules that expect other parts.
+    # Lightning migrates checkpoints from before 2.0, which had other parts.
     return isinstance(version, str) and bool(re.match(r'([2-9]|\d\d)\.\d+', version))
 
 
@@ -81,10 +81,10 @@ def check_progress(
     checkpoint: Mapping[str, Any], name: str, own: object, path: str
 ) -> None:
     r"""Raise a :class:`ValueError` unless a part of a checkpoint has the names and the
-    types of one that is written here."""
+    types of :obj:`own`, the same part of this run."""
     if not _is_like(checkpoint.get(name), own):
         raise ValueError(
-            f'{path} is damaged: its {name} must be those that Lightning saves'
+            f'{path} is damaged: its {name} must have the form that Lightning saves'
         )
 
 
@@ -106,7 +106,7 @@ def _is_like(found: object, own: object) -> bool:
 def check_optimizer(
     states: object, optimizer: torch.optim.Optimizer, path: str
 ) -> None:
-    r"""Raise a :class:`ValueError` unless the states of optimizers are of one Adam
+    r"""Raise a :class:`ValueError` unless the optimizer states are those of one Adam
     over the same weights."""
     own = optimizer.state_dict()
     weights = [weight for group in optimizer.param_groups for weight in group['params']]
@@ -135,7 +135,7 @@ def _same_groups(found: object, own: list[dict[str, Any]]) -> bool:
     return all(
         isinstance(theirs, dict)
         and all(name in theirs for name in needed)
-        # Versions of torch differ in what else there is.
+        # Other options differ between versions of torch.
         and all(
             _plain(theirs[name]) == _plain(mine[name]) for name in mine.keys() & theirs
         )

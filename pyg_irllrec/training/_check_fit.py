@@ -1,4 +1,4 @@
-r"""What :func:`~pyg_irllrec.training.fit` asks of its arguments."""
+r"""Checks of the arguments of :func:`~pyg_irllrec.training.fit`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_model(model: object) -> None:
         return
     advice = _USAGE
     if isinstance(model, Backbone):
-        advice = 'wrap it, Recommender(backbone, edge_index)'
+        advice = 'pass Recommender(backbone, edge_index)'
     elif isinstance(model, LitRecommender):
         advice = 'pass its .model'
     raise ValueError(
@@ -37,9 +37,9 @@ def check_data(data: object) -> None:
         return
     advice = _USAGE
     if isinstance(data, HeteroData):
-        advice = 'wrap it, InteractionDataModule(data)'
+        advice = 'pass InteractionDataModule(data)'
     elif isinstance(data, (list, tuple)):
-        advice = 'wrap its graphs, InteractionDataModule(train, val, test)'
+        advice = 'pass InteractionDataModule(train, val, test)'
     raise ValueError(
         f"'data' must be an InteractionDataModule, got {type(data).__name__}: {advice}"
     )
@@ -60,17 +60,18 @@ def check_folder(out: object) -> Path:
 
 
 def check_unused(out: Path) -> None:
-    r"""Raise a :class:`ValueError` where a new run would overwrite another."""
+    r"""Raise a :class:`ValueError` if a new run would overwrite another."""
     if RunFolder(out).has_results:
         raise ValueError(
-            f"'out' must not hold a run, but {out} does: go on with resume=True, pass "
-            f'another folder, or move it aside, RunFolder({str(out)!r}).open(config)'
+            f"'out' must not hold a run, but {out} does: continue it with resume=True, "
+            f'pass another folder, or move it aside with RunFolder({str(out)!r})'
+            '.open(config)'
         )
 
 
 def check_devices(devices: int, strategy: object, target: torch.device) -> None:
-    r"""Raise a :class:`ValueError` unless there are so many devices, and a strategy
-    that trains on them."""
+    r"""Raise a :class:`ValueError` unless the machine has this number of devices and
+    the strategy can train on them."""
     check_count('devices', devices)
     by_name = isinstance(strategy, str) and strategy == 'ddp'
     if not by_name and not isinstance(strategy, DDPStrategy):
@@ -83,17 +84,17 @@ def check_devices(devices: int, strategy: object, target: torch.device) -> None:
     if target.index is not None:
         raise ValueError(
             f"'device' must be 'auto', 'cpu' or 'cuda' with {devices} 'devices', got "
-            f"'{target}': choose which GPUs by CUDA_VISIBLE_DEVICES"
+            f"'{target}': select GPUs with CUDA_VISIBLE_DEVICES"
         )
     if target.type == 'cuda' and devices > torch.cuda.device_count():
         raise ValueError(
-            f"'devices' must be at most the {torch.cuda.device_count()} CUDA devices "
-            f'of this machine, got {devices}'
+            f"'devices' must be at most {torch.cuda.device_count()}, the number of "
+            f'CUDA devices of this machine, got {devices}'
         )
 
 
 def rank_of_process(devices: int) -> int:
-    r"""The number of this process among those that train on several devices, before
-    they have found each other: as their launchers number them."""
+    r"""Return the rank of this process. Several processes are not connected yet, so it
+    is read from the environment that their launcher sets."""
     known = (os.environ.get(name) for name in ('RANK', 'LOCAL_RANK', 'SLURM_PROCID'))
     return int(next(filter(None, known), 0)) if devices > 1 else 0

@@ -15,11 +15,12 @@ _LEAST_SHARE = 0.1
 
 
 def check_graph(model: Recommender, data: InteractionDataModule) -> None:
-    r"""Look for held-out interactions in what a model learns from beside the triplets:
-    the edges of its graph, in either direction, and the :obj:`interactions` or
-    :obj:`known` that a part of it keeps. A :class:`ValueError` where all are there, a
-    warning with their count where some are. Those that are trained on too are not
-    counted: the data module does."""
+    r"""Look for held-out interactions that a model learns from. Beside the triplets,
+    these are the edges of its graph, in either direction, and the :obj:`interactions`
+    or :obj:`known` of its parts. Raise a :class:`ValueError` if all held-out
+    interactions are there, and warn with their number if some are. Held-out
+    interactions that are also in the training part are not counted, because the data
+    module warns of them."""
     held_out = {'validation': data.val_items, 'test': data.test_items}
     for number, (place, seen) in enumerate(_find_interactions(model)):
         if number == 0:
@@ -32,26 +33,28 @@ def check_graph(model: Recommender, data: InteractionDataModule) -> None:
             if count == 0:
                 continue
             message = (
-                f'{count} of {total} {name} interactions are {place}, from which it '
-                'learns them: build the model from the training interactions alone'
+                f'{count} of {total} {name} interactions are {place}, which it learns '
+                'from: build the model from the training interactions only'
             )
             if count == total:
-                raise ValueError(f"'model' must not have what is held out: {message}")
+                raise ValueError(
+                    f"'model' must not have held-out interactions, but {message}"
+                )
             warn_caller(message)
 
 
 def _check_trained(train: UserItems, graph: UserItems) -> None:
-    # RandomLinkSplit may keep most of them out of the graph, but not nearly all.
+    # RandomLinkSplit may take most of them out of the graph, but leaves a few.
     count, total = int(train.intersect(graph).sum()), train.item.numel()
     if count < _LEAST_SHARE * total:
         warn_caller(
-            f"{count} of {total} training interactions are edges of the model's graph: "
-            "build 'model' from the data that it is trained on"
+            f"only {count} of {total} training interactions are edges of the model's "
+            "graph: build 'model' from the data that it is trained on"
         )
 
 
 def _find_interactions(model: Recommender) -> Iterator[tuple[str, UserItems]]:
-    r"""The interactions that a model was built from, and where."""
+    r"""Yield the interactions that a model was built from, each with its place."""
     source, target = (row.cpu().long() for row in source_and_target(model.edge_index))
     pairs = []
     for user, item in ((source, target), (target, source)):

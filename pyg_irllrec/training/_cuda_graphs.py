@@ -1,5 +1,5 @@
-r"""What a captured step needs of :mod:`torch.cuda`, in one place: tests put a stand-in
-here."""
+r"""The functions of :mod:`torch.cuda` that a captured step needs, in one place, so that
+tests can replace them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Run = Callable[[], Tensor]
 
 
 class CaptureError(RuntimeError):
-    r"""Why a step cannot be captured."""
+    r"""A step cannot be captured. The message is the cause."""
 
 
 class CudaGraphs:
-    r"""Run steps on a side stream and record them, on one device.
+    r"""Run steps on a side stream of a device, and capture them.
 
     Args:
         device (torch.device): The device.
@@ -29,15 +29,15 @@ class CudaGraphs:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream = torch.cuda.Stream(device)
-        # One pool for all graphs: they are replayed one after the other, and what they
-        # return is copied before the next one runs. A graph that is never replayed
-        # keeps it where the last of the others is captured anew.
+        # All graphs share a pool of memory: they are replayed one after the other, and
+        # their results are copied before the next one runs. A graph that is never
+        # replayed keeps the pool alive when the last of the others is captured again.
         self._pool = torch.cuda.graph_pool_handle()
         self._keeper: Optional[torch.cuda.CUDAGraph] = None
 
     def warm_up(self, run: Run) -> Tensor:
-        r"""Run a step on the stream that will capture it, as torch asks for: libraries
-        make their handles and kernels are loaded."""
+        r"""Run a step on the stream that will capture it. Torch requires this, so that
+        libraries create their handles and kernels are loaded."""
         current = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):
@@ -47,8 +47,8 @@ class CudaGraphs:
         return values
 
     def rehearse(self, run: Run) -> tuple[Tensor, Optional[str]]:
-        r"""Warm up and returns, too, what a capture would break on, if anything: torch
-        recovers badly from a capture that fails."""
+        r"""Warm up, and also return the cause for which a capture would fail, if there
+        is one: torch recovers badly from a failed capture."""
         before, drawn = torch.cuda.get_sync_debug_mode(), torch.get_rng_state()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
@@ -59,7 +59,7 @@ class CudaGraphs:
                 torch.cuda.set_sync_debug_mode(before)
         cause = None
         if not torch.equal(drawn, torch.get_rng_state()):
-            cause = "it draws from the generator of the CPU: pass the device's"
+            cause = 'it draws random numbers on the CPU: pass a generator of the device'
         for each in caught:
             text = str(each.message)
             if 'called a synchronizing' in text:
@@ -72,12 +72,12 @@ class CudaGraphs:
         return values, cause
 
     def capture(self, run: Run) -> Run:
-        r"""Records a step, without running it, and returns what replays it. Each replay
-        returns the same tensor, with new values.
+        r"""Capture a step, without running it, and return a function that replays it.
+        Each replay returns the same tensor, with new values.
 
         Raises:
-            CaptureError: If it cannot be recorded. The device is usable afterwards.
-            RuntimeError: If it is not.
+            CaptureError: If the step cannot be captured. The device can still be used.
+            RuntimeError: If the device can no longer be used.
         """
         graph, cause = torch.cuda.CUDAGraph(), None
         try:
@@ -87,7 +87,7 @@ class CudaGraphs:
                 values = run()
         except Exception as error:
             cause = _describe(error)
-        # Not above, where the error still holds what the step has made.
+        # Not in the except block, where the error keeps the tensors of the step alive.
         if cause is not None:
             self._recover(graph, cause)
             raise CaptureError(cause)
@@ -100,13 +100,13 @@ class CudaGraphs:
 
     @contextmanager
     def _capturing(self, graph: torch.cuda.CUDAGraph) -> Iterator[None]:
-        # The outer context sets the stream back where the inner one fails to.
+        # The outer context restores the stream if the inner one fails to.
         with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
             with torch.cuda.graph(
                 graph,
                 pool=self._pool,
                 stream=self._stream,
-                # What other threads do on the device must not end the capture.
+                # Work of other threads on the device must not end the capture.
                 capture_error_mode='thread_local',
             ):
                 yield
@@ -118,30 +118,30 @@ class CudaGraphs:
         return graph
 
     def _recover(self, graph: torch.cuda.CUDAGraph, cause: str) -> None:
-        r"""End what a failed capture leaves open. Before torch 2.12 that is the pool
-        of the allocator, which would keep the memory of a step, and the generator,
-        which a capture that ends well sets right."""
+        r"""Clean up after a failed capture. Before torch 2.12, it leaves the pool of
+        the allocator open, which would keep the memory of a step, and the generator in
+        a state that a successful capture resets."""
         try:
-            with suppress(RuntimeError):  # Where the pool is not open any more.
+            with suppress(RuntimeError):  # The pool may be closed already.
                 index = self._stream.device.index
                 torch._C._cuda_endAllocateToPool(index, self._pool)
                 torch._C._cuda_releasePool(index, self._pool)
             graph.reset()
             torch.cuda.synchronize(self._device)
-            with suppress(RuntimeError):  # Where nothing can be captured at all.
+            with suppress(RuntimeError):  # Some devices cannot capture at all.
                 self._capture_nothing()
             drawn = torch.cuda.get_rng_state(self._device)
             torch.rand(1, device=self._device).cpu()
             torch.cuda.set_rng_state(drawn, self._device)
         except Exception as error:
             raise RuntimeError(
-                f'a training step could not be captured ({cause}), and torch cannot go '
-                'on in this process: start anew with capture=False'
+                f'a training step could not be captured ({cause}), and torch cannot '
+                'continue in this process: start a new one with capture=False'
             ) from error
 
 
 def _describe(error: BaseException) -> str:
-    r"""The error that others followed, such as that of a capture that it broke."""
+    r"""Describe the first error of a chain: a failed capture raises others after it."""
     while error.__context__ is not None:
         error = error.__context__
     text = str(error).strip().partition('\n')[0]
@@ -149,5 +149,5 @@ def _describe(error: BaseException) -> str:
 
 
 def graphs_of(device: torch.device) -> Optional[CudaGraphs]:
-    r"""What records steps on a device, where it can."""
+    r"""Return an object that captures steps on a device, if it is a GPU."""
     return CudaGraphs(device) if device.type == 'cuda' else None

@@ -1,4 +1,4 @@
-r"""The callbacks of :func:`~pyg_irllrec.training.fit`: its own and the user's."""
+r"""The callbacks of :func:`~pyg_irllrec.training.fit` and those of its user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from pyg_irllrec.utils.argument_checks import is_iterable
 def read_callbacks(
     callbacks: Optional[Sequence[Callback]], out: Path, progress: bool
 ) -> list[Callback]:
-    r"""The user's callbacks, or a :class:`ValueError` where one cannot work here."""
+    r"""Return the user's callbacks, or raise a :class:`ValueError` if one of them does
+    not work with :func:`~pyg_irllrec.training.fit`."""
     if callbacks is None:
         return []
     if not is_iterable(callbacks):
@@ -55,8 +56,9 @@ def _check_callback(callback: object, out: Path, progress: bool) -> None:
     name = type(callback).__name__
     if isinstance(callback, StochasticWeightAveraging) or _averages(callback):
         raise ValueError(
-            f"'callbacks' must not average weights, got {name}: fit() ends with those "
-            'of best.ckpt; pass average=0.99 to average them before they are validated'
+            f"'callbacks' must not average weights, got {name}: fit() restores the "
+            'weights of best.ckpt at the end. Pass average=0.99 to validate and save '
+            'averaged weights'
         )
     if isinstance(callback, ProgressBar) and not progress:
         raise ValueError(
@@ -66,13 +68,14 @@ def _check_callback(callback: object, out: Path, progress: bool) -> None:
     if isinstance(callback, ModelCheckpoint) and folder is not None:
         if Path(os.path.realpath(folder)) == out:
             raise ValueError(
-                "'callbacks' must not write checkpoints into 'out' itself, where those "
-                f'of fit() are, got {name} with dirpath={str(folder)!r}: pass another'
+                "'callbacks' must not write checkpoints to 'out' itself, which has "
+                f'those of fit(), got {name} with dirpath={str(folder)!r}: pass '
+                'another folder'
             )
 
 
 def _averages(callback: Callback) -> bool:
-    # Lightning before 2.6 has no such class.
+    # By name, because Lightning before 2.6 has no such class.
     return any(each.__name__ == 'WeightAveraging' for each in type(callback).__mro__)
 
 
@@ -84,7 +87,8 @@ def has_state(callback: Callback) -> bool:
 def own_callbacks(
     out: Path, settings: dict[str, Any], validates: bool
 ) -> list[Callback]:
-    r"""Those that write the checkpoints of a run, stop it early and average weights."""
+    r"""Return the callbacks that write the checkpoints of a run, stop it early and
+    average weights."""
     last = _ModelCheckpoint(
         dirpath=out,
         filename='last',
@@ -112,7 +116,7 @@ def own_callbacks(
 
 
 def with_progress_bar(callbacks: list[Callback], progress: bool) -> list[Callback]:
-    r"""The callbacks with a progress bar, unless the user's own is among them."""
+    r"""Return the callbacks with a progress bar, unless the user passed one."""
     has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
     return [*callbacks, EpochProgressBar()] if progress and not has_bar else callbacks
 
@@ -131,7 +135,8 @@ def _make_averaging(decay: float) -> list[Callback]:
 
 
 class _ModelCheckpoint(ModelCheckpoint):
-    r"""Remember its best checkpoint also where the folder of the run was moved."""
+    r"""A checkpoint callback that finds its best checkpoint after the folder of the run
+    was moved."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         state, here = dict(state_dict), Path(str(self.dirpath))
@@ -148,7 +153,7 @@ class _ModelCheckpoint(ModelCheckpoint):
 
 
 class _EarlyStopping(EarlyStopping):
-    r"""A run that had stopped early stays stopped when it is resumed."""
+    r"""Early stopping that also stops a resumed run that had already stopped."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.wait_count >= self.patience:

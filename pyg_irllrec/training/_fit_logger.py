@@ -9,7 +9,8 @@ from pyg_irllrec.training.run_folder import LOGS
 
 
 def check_logger(logger: object) -> None:
-    r"""Raise a :class:`ValueError` unless this is a logger or the name of one."""
+    r"""Raise a :class:`ValueError` unless :obj:`logger` is a logger, its name or
+    :obj:`None`."""
     is_name = isinstance(logger, str) and logger in LOGS
     if logger is not None and not is_name and not isinstance(logger, Logger):
         got = repr(logger) if isinstance(logger, str) else type(logger).__name__
@@ -20,13 +21,13 @@ def check_logger(logger: object) -> None:
 
 
 def make_logger(logger: Union[str, Logger, None], out: Path) -> Union[Logger, None]:
-    r"""The logger of this name, under the folder of the run.
+    r"""Return the logger of a name, which writes to the folder of the run.
 
     Raises:
         ImportError: If TensorBoard is not installed.
     """
     if logger == 'csv':
-        # A resumed run begins a version of its own: the file of one is never appended.
+        # A resumed run writes a new version: CSVLogger never appends to a file.
         return CSVLogger(out, name='csv')
     if logger == 'tensorboard':
         try:

@@ -1,4 +1,4 @@
-r"""Let a model rank batches of a fixed size, which a CUDA graph can hold."""
+r"""Pad the batches of a ranking loss to a fixed size, as a CUDA graph needs them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _TERMS = tuple(each._terms for each in (Recommender, IRLLRec, RLMRecGen))
 def fixed_ranking(
     model: Recommender, weight: Optional[Tensor], max_users: Optional[int]
 ) -> Iterator[None]:
-    r"""Within it, the ranking loss counts each triplet by its weight, and the users of
-    batches up to a number, where it can."""
+    r"""Within this context, the ranking loss weighs each triplet and reads a fixed
+    number of users, if it can."""
     ranking = model.ranking
     if max_users is None or ranking is None or not _can_be_fixed(ranking):
         yield
@@ -55,13 +55,14 @@ class _FixedRanking(Module):
 
 
 def _can_be_fixed(ranking: Module) -> bool:
-    r"""Whether it is one of ours: another forward need not know of weights."""
+    r"""Whether the ranking loss is one of ours, whose :meth:`forward` accepts
+    weights."""
     return type(ranking).forward in [each.forward for each in _LOSSES]
 
 
 def find_unweighted(model: Recommender) -> Optional[str]:
-    r"""What reads a batch and counts all of its triplets alike, if anything does: with
-    it, no batch can be filled up by triplets that count nothing."""
+    r"""Return the part of a model that gives all triplets of a batch the same weight,
+    if there is one. A batch of such a model cannot be padded."""
     backbone, ranking = type(model.backbone).__name__, model.ranking
     if ranking is None:
         return f'the ranking loss of {backbone}'

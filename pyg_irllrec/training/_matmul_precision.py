@@ -8,8 +8,8 @@ import torch
 
 @contextmanager
 def matmul_precision(precision: str) -> Iterator[None]:
-    r"""Let products of float32 matrices take TensorFloat-32 while a run with
-    :obj:`precision="tf32"` lasts; other runs keep what the process has chosen."""
+    r"""Compute products of float32 matrices in TensorFloat-32 during a run with
+    :obj:`precision="tf32"`. Other runs use the precision that the process has set."""
     if precision != 'tf32':
         yield
         return
@@ -22,16 +22,16 @@ def matmul_precision(precision: str) -> Iterator[None]:
 
 
 def check_matmul_precision(precision: str) -> None:
-    r"""Raise a :class:`ValueError` where torch cannot state its matmul precision, to
-    which a run would have to return."""
+    r"""Raise a :class:`ValueError` if torch cannot return its matmul precision, which a
+    run would have to restore."""
     if precision != 'tf32':
         return
     try:
         torch.get_float32_matmul_precision()
     except RuntimeError:
         raise ValueError(
-            "'precision' must not be 'tf32' where the process has chosen by "
-            'torch.backends.*.fp32_precision, which torch does not mix with '
-            "torch.set_float32_matmul_precision: take '32-true', which follows that "
-            'choice'
+            "'precision' must not be 'tf32' if the process has set "
+            'torch.backends.*.fp32_precision, which cannot be combined with '
+            "torch.set_float32_matmul_precision: use '32-true', which keeps the "
+            'setting'
         ) from None

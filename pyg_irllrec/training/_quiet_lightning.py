@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    r"""Keep Lightning's tips and device report out of the user's output."""
+    r"""Suppress Lightning's tips, warnings and device report."""
     loggers = [logging.getLogger(f'lightning.{part}') for part in ('pytorch', 'fabric')]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

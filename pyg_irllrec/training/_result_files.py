@@ -1,4 +1,4 @@
-r"""What :func:`~pyg_irllrec.training.fit` writes and measures, but checkpoints."""
+r"""The results that :func:`~pyg_irllrec.training.fit` measures and writes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from pyg_irllrec.utils.files import atomic_write
 
 
 def best_epoch(history: list[dict[str, float]], metric: str) -> int:
-    r"""The epoch of the best value; the last one where there are no values."""
+    r"""Return the epoch with the best value, or the last epoch if there are no
+    values."""
     rows = [row for row in history if metric in row] or history[-1:]
     return int(max(rows, key=lambda row: row.get(metric, 0.0))['epoch'])
 
@@ -34,7 +35,8 @@ def write_result(result: FitResult, out: Path) -> None:
 
 
 def recorded_cost(out: Path) -> Optional[tuple[float, float]]:
-    r"""The time of a step and the peak memory that an earlier process recorded."""
+    r"""Return the time of a step and the peak memory that an earlier process
+    recorded."""
     try:
         metrics = json.loads((out / 'metrics.json').read_text(encoding='utf-8'))
         return float(metrics['seconds_per_step']), float(metrics['peak_memory_mb'])

@@ -1,4 +1,4 @@
-r"""What a folder must hold for its run to be resumed."""
+r"""Check that the run in a folder can be resumed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pyg_irllrec.training.fingerprint import same_run
 from pyg_irllrec.training.lit_recommender import LitRecommender
 
 _RESUMED = ('loops', 'callbacks', 'optimizer_states', 'lr_schedulers')
-"""What Lightning reads of a checkpoint beside its weights."""
+"""The parts of a checkpoint, beside weights, that Lightning reads."""
 
 _AVERAGED = ('current_model_state', 'averaging_state')
-"""What it reads besides where weights are averaged."""
+"""The parts that it reads in addition if weights are averaged."""
 
 _RESTORE = 'restore it, or begin a new run in another folder'
 
@@ -29,8 +29,8 @@ def check_resumable(
     extra: list[Callback],
     validates: bool,
 ) -> None:
-    r"""Raise an error unless the run in a folder can go on as it was begun, with the
-    same callbacks of :func:`~pyg_irllrec.training.fit` and of the user."""
+    r"""Raise an error unless the run in a folder can be resumed with the same settings
+    and the same callbacks of :func:`~pyg_irllrec.training.fit` and of the user."""
     last = out / 'last.ckpt'
     if not last.is_file():
         raise FileNotFoundError(f'{out} holds no last.ckpt to resume from')
@@ -40,14 +40,14 @@ def check_resumable(
     missing = [name for name in needed if name not in checkpoint]
     callbacks = checkpoint.get('callbacks', {})
     for callback in own:
-        # Without its state, it would begin anew without a word.
+        # Without its state, it would silently start from scratch.
         if not missing and not (
             isinstance(callbacks, dict) and callback.state_key in callbacks
         ):
             missing.append(f'{type(callback).__name__.lstrip("_")} callback')
     if missing:
         raise ValueError(
-            f'{last} must be the last checkpoint of a run, got none of its '
+            f'{last} must be the last checkpoint of a run, got one without its '
             f'{", ".join(missing)}: {_RESTORE}'
         )
     _check_same_callbacks(out, callbacks, own, extra)
@@ -56,7 +56,8 @@ def check_resumable(
     done = checkpoint['epoch'] + 1
     if epochs < done:
         raise ValueError(
-            f"'epochs' must be at least the {done} that are done, got {epochs}"
+            f"'epochs' must be at least {done}, the number of epochs that are done, "
+            f'got {epochs}'
         )
 
 
@@ -66,8 +67,8 @@ def _check_same_callbacks(
     own: list[Callback],
     extra: list[Callback],
 ) -> None:
-    r"""Raise a :class:`ValueError` unless the user's callbacks have the states that
-    the checkpoint holds: without it, one would begin anew without a word."""
+    r"""Raise a :class:`ValueError` unless the user's callbacks are those with a state
+    in the checkpoint. Without it, one would silently start from scratch."""
     given = {each.state_key for each in extra}
     before = sorted(set(states) - {each.state_key for each in own})
     missing = [key for key in before if key not in given]
@@ -77,9 +78,8 @@ def _check_same_callbacks(
     if missing or added:
         got = ', '.join(sorted(given)) or 'none'
         raise ValueError(
-            f"the run in {out} was begun with the 'callbacks' "
-            f'{", ".join(before) or "none"} that have a state: resume it with the '
-            f'same, got {got}'
+            f"'callbacks' with a state must be those that the run in {out} was begun "
+            f'with, {", ".join(before) or "none"}, got {got}'
         )
 
 
@@ -91,10 +91,10 @@ def _read_to_resume(path: Path) -> dict[str, Any]:
 
 
 def _check_best(best: Path, last: dict[str, Any], metric: str) -> None:
-    r"""Raise a :class:`ValueError` unless the best checkpoint is of the same run as
-    the last one: it is what will be tested."""
+    r"""Raise a :class:`ValueError` unless the best checkpoint, which will be tested, is
+    from the same run as the last one."""
     if not any(metric in row for row in last['history']):
-        return  # It is still to come.
+        return  # The run has not been validated yet.
     if not best.is_file():
         raise ValueError(
             f'{best.parent} must hold the best.ckpt of its run to be resumed, got '
@@ -102,7 +102,8 @@ def _check_best(best: Path, last: dict[str, Any], metric: str) -> None:
         )
     found = _read_to_resume(best)
     shorter = min(len(found['history']), len(last['history']))
-    # One that was written right before a kill is of an epoch that will be repeated.
+    # A best checkpoint that was written right before the run was killed is from an
+    # epoch that will be repeated.
     expected = found['epoch'] + 1
     if found['epoch'] <= last['epoch']:
         expected = best_epoch(last['history'], metric)
@@ -113,6 +114,6 @@ def _check_best(best: Path, last: dict[str, Any], metric: str) -> None:
         or found['epoch'] + 1 != expected
     ):
         raise ValueError(
-            f'{best} must be the best checkpoint of the run in {best.parent}, of epoch '
-            f'{expected}, got one of another run or epoch: {_RESTORE}'
+            f'{best} must be the best checkpoint of the run in {best.parent}, from '
+            f'epoch {expected}, got one from another run or epoch: {_RESTORE}'
         )

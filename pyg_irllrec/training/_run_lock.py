@@ -1,5 +1,4 @@
-r"""One writer per folder of a run, from the moment it is opened until its training
-ends."""
+r"""Lock the folder of a run, from the moment it is opened until its training ends."""
 
 from __future__ import annotations
 
@@ -13,27 +12,27 @@ from pyg_irllrec.utils.folder_lock import FolderLock
 
 _GUARD = threading.Lock()
 _OPENED: dict[tuple[int, Path], tuple[threading.Thread, FolderLock]] = {}
-"""The folders that threads of this process have opened and not trained in yet, by the
-number of the process, as a forked one inherits what it has not opened."""
+"""The folders that threads of this process have opened and not trained in yet. Keys
+have the process id, because a forked process inherits this dictionary."""
 
 
 def open_folder(folder: Path) -> FolderLock:
-    r"""Keep a folder to this thread until it trains there, or the process ends.
+    r"""Lock a folder for this thread until it trains there or the process ends.
 
     Raises:
-        OSError: If another run has it, or it cannot be written to.
+        OSError: If another run is using the folder, or it cannot be written to.
     """
     thread = threading.current_thread()
     with _GUARD:
         owner, lock = _OPENED.get(_key(folder), (thread, None))
         if lock is None or (owner is not thread and owner.is_alive()):
-            lock = FolderLock(folder)  # Refuses what another thread has opened.
+            lock = FolderLock(folder)  # It raises if another thread has the folder.
         _OPENED[_key(folder)] = thread, lock
     return lock
 
 
 def close_folder(folder: Path) -> None:
-    r"""Let go of a folder that was opened."""
+    r"""Unlock a folder that was opened."""
     with _GUARD:
         _, lock = _OPENED.pop(_key(folder), (None, None))
     if lock is not None:
@@ -42,10 +41,10 @@ def close_folder(folder: Path) -> None:
 
 @contextmanager
 def training_in(folder: Path) -> Iterator[None]:
-    r"""Keep a folder, which this process may have opened, until the end of training.
+    r"""Lock a folder, unless this process has opened it, until the end of training.
 
     Raises:
-        OSError: If another run has it, or it cannot be written to.
+        OSError: If another run is using the folder, or it cannot be written to.
     """
     with _GUARD:
         _, lock = _OPENED.pop(_key(folder), (None, None))

@@ -1,5 +1,4 @@
-r"""The space of :func:`~pyg_irllrec.training.tune`: what it may name, and what an
-argument may be."""
+r"""The space of :func:`~pyg_irllrec.training.tune`: its checks and conversions."""
 
 from __future__ import annotations
 
@@ -29,12 +28,12 @@ _TUNED = {
     'fit': ('lr', 'check_every', 'patience', 'average', 'precision'),
 }
 _OPTIONAL = ('ranking', 'features')
-"""The parts that a model has only if its preset holds them."""
+"""The parts that a model has only if they are in its preset."""
 
 
 def check_space(space: object, preset: Preset) -> dict[str, Any]:
-    r"""The space, or a :class:`ValueError` where a name is no argument of a part of the
-    preset, or a range is none."""
+    r"""Return the space in plain types, or raise a :class:`ValueError` if a name is not
+    an argument of a part of the preset, or its values are invalid."""
     if not isinstance(space, Mapping) or not space:
         raise ValueError(
             "'space' must be a dictionary such as {'fit.lr': (1e-4, 1e-2, 'log')}, got "
@@ -46,7 +45,8 @@ def check_space(space: object, preset: Preset) -> dict[str, Any]:
 
 
 def describe_space(space: Mapping[str, Any]) -> dict[str, Any]:
-    r"""The space in values that JSON has: there, a tuple would be a list of choices."""
+    r"""Return the space in JSON types, which have no tuples: a range is marked, to
+    differ from a list of choices."""
     return {
         name: list(choices) if isinstance(choices, list) else {'range': list(choices)}
         for name, choices in space.items()
@@ -57,19 +57,19 @@ def _check_name(name: object, preset: Preset) -> None:
     part, _, argument = str(name).partition('.')
     if not isinstance(name, str) or part not in PARTS or not argument:
         raise ValueError(
-            f"'space' must name PART.ARGUMENT, where the part is one of "
+            f"'space' must have names such as 'PART.ARGUMENT', with a part from "
             f'{", ".join(map(repr, PARTS))}, got {name!r}'
         )
     if part in _OPTIONAL and not preset.get(part):
         raise ValueError(
-            f"'space' must name parts that 'preset' has, got {name!r}, and "
+            f"'space' must name parts that are in 'preset', got {name!r}, but "
             f"preset['{part}'] is empty"
         )
     allowed = _arguments(part, preset)
     if argument not in allowed:
         raise ValueError(
-            f"'space' must name arguments of {part!r}, {', '.join(allowed) or 'none'}, "
-            f'got {name!r}'
+            f"'space' must name arguments of {part!r} "
+            f'({", ".join(allowed) or "none"}), got {name!r}'
         )
 
 
@@ -88,7 +88,7 @@ def _arguments(part: str, preset: Preset) -> list[str]:
 
 
 def _read_choices(name: str, choices: object) -> Any:
-    r"""The choices in plain types."""
+    r"""Return the choices in plain types."""
     if isinstance(choices, list):
         plain = all(_is_plain(each) for each in choices)
         if choices and plain and len(set(choices)) == len(choices):
@@ -100,7 +100,8 @@ def _read_choices(name: str, choices: object) -> Any:
                 return (_as_plain(low), _as_plain(high), *scale)
     raise ValueError(
         f"'space[{name!r}]' must be (low, high), (low, high, 'log') with low above 0, "
-        f'or a list of different numbers, texts, flags or None, got {choices!r:.200}'
+        'or a list of different values that are numbers, strings, bools or None, got '
+        f'{choices!r:.200}'
     )
 
 
@@ -121,7 +122,8 @@ def _as_plain(value: Any) -> Union[int, float]:
 
 
 def to_distributions(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-    r"""The space as optuna has it. A range of two integers holds integers."""
+    r"""Return the space as distributions of optuna. A range of two integers has integer
+    values."""
     from optuna.distributions import (
         CategoricalDistribution,
         FloatDistribution,
@@ -142,7 +144,7 @@ def to_distributions(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:
 
 
 def with_params(preset: Preset, params: Mapping[str, Any]) -> Preset:
-    r"""A copy of a preset with other values."""
+    r"""Return a copy of a preset with other values."""
     preset = copy.deepcopy(preset)
     for name, value in params.items():
         *path, argument = name.split('.')
@@ -154,8 +156,8 @@ def with_params(preset: Preset, params: Mapping[str, Any]) -> Preset:
 
 
 def params_of(preset: Preset, space: Mapping[str, Any]) -> dict[str, Any]:
-    r"""The values that a preset has in a space, or else the default of the class that
-    takes them, where the space holds them."""
+    r"""Return the values of a preset, or else the defaults of its classes, for the
+    arguments of a space. Values that are not in the space are left out."""
     found = {}
     for name, distribution in to_distributions(space).items():
         value, choices = _find_value(preset, name), space[name]

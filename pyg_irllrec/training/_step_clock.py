@@ -1,4 +1,4 @@
-r"""The time of steps, where a host runs ahead of its device."""
+r"""The time of training steps, also on a device that runs behind its host."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import torch
 
 
 class StepClock:
-    r"""Times the steps of an epoch from the start of one to that of the next, on a GPU
-    by its own clock: the host has launched several before the first one ends.
+    r"""Measure the time of the steps of an epoch, from the start of each to the start
+    of the next. On a GPU, use its own clock, because the host launches several steps
+    before the first one ends.
 
     Args:
-        device (torch.device): Where the steps run.
+        device (torch.device): The device on which the steps run.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -22,7 +23,7 @@ class StepClock:
         self._events: list[torch.cuda.Event] = []
 
     def tick(self) -> None:
-        r"""Notes that a step starts."""
+        r"""Record the start of a step."""
         if not self._on_gpu:
             self._seconds.append(time.perf_counter())
             return
@@ -31,8 +32,8 @@ class StepClock:
         self._events.append(event)
 
     def read(self) -> list[float]:
-        r"""The seconds of each step but the last, which it forgets. It waits for a
-        GPU."""
+        r"""Return the seconds of each step except the last, and reset the clock. This
+        waits for a GPU."""
         starts, self._seconds = self._seconds, []
         events, self._events = self._events, []
         if events:

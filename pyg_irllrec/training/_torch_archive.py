@@ -1,5 +1,5 @@
-"""Check a file of :func:`torch.save` before torch reads it. Torch looks at no
-checksum, and believes what a file claims about the sizes of its storages."""
+r"""Check a file of :func:`torch.save` before torch reads it. Torch verifies neither
+checksums nor the sizes of storages that a file claims."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _ELEMENT_SIZES = {
 
 
 def check_torch_archive(path: Path) -> None:
-    r"""Compare all checksums and sizes, in about half the time of loading the file.
+    r"""Verify all checksums and sizes, in about half the time of loading the file.
 
     Raises:
-        ValueError: If the file is damaged or claims what it does not hold.
-        OSError: If it cannot be read.
+        ValueError: If the file is damaged, or a storage has another size than claimed.
+        OSError: If the file cannot be read.
     """
     with open(path, 'rb') as file:
         available = file.seek(0, 2)
@@ -51,14 +51,14 @@ def check_torch_archive(path: Path) -> None:
 
 def _check_archive(archive: zipfile.ZipFile, available: int) -> None:
     members = archive.infolist()
-    # Torch's reader takes upper and lower case for the same.
+    # Torch's reader ignores case.
     if len({member.filename.casefold() for member in members}) < len(members):
-        raise ValueError('two of its parts have one name')
+        raise ValueError('two of its parts have the same name')
     for member in members:
         if member.compress_type != zipfile.ZIP_STORED:
-            raise ValueError(f'{member.filename} is packed')
+            raise ValueError(f'{member.filename} is compressed')
     if sum(member.file_size for member in members) > available:
-        raise ValueError('its parts are longer than the file')
+        raise ValueError('its parts are larger than the file')
     if (damaged := archive.testzip()) is not None:
         raise ValueError(f'the checksum of {damaged} is wrong')
     (content,) = (x.filename for x in members if x.filename.endswith('/data.pkl'))
@@ -71,11 +71,12 @@ def _check_archive(archive: zipfile.ZipFile, available: int) -> None:
         claimed = count * _ELEMENT_SIZES[kind.name]
         held = archive.getinfo(f'{folder}data/{key}').file_size
         if claimed != held:
-            raise ValueError(f'part {key} claims {claimed} bytes and has {held}')
+            raise ValueError(f'part {key} claims {claimed} bytes but has {held}')
 
 
 def _find_storages(record: Any) -> Iterator[tuple[Any, ...]]:
-    r"""What the file claims of each storage: its type, its name and its length."""
+    r"""Yield the type, the name and the length that the file claims for each
+    storage."""
     left, seen = [record], set()
     while left:
         value = left.pop()
@@ -92,4 +93,4 @@ def _find_storages(record: Any) -> Iterator[tuple[Any, ...]]:
         if isinstance(value, (PickledDict, PickledObject)):
             for key, _ in pairs:
                 if not isinstance(key, (str, int)):
-                    raise ValueError('a dictionary has keys that are no texts')
+                    raise ValueError('a dictionary has a key that is not a string')

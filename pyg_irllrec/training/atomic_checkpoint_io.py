@@ -35,7 +35,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         path: Any,
         storage_options: Optional[Any] = None,
     ) -> None:
-        r"""Write beside :obj:`path`, then renames.
+        r"""Write to a file beside :obj:`path`, and then rename it.
 
         Raises:
             ValueError: If a callback has a state that could not be read back.
@@ -48,12 +48,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any = 'cpu', weights_only: Optional[bool] = True
     ) -> dict[str, Any]:
-        r"""Read tensors and plain types only, once all checksums are compared.
+        r"""Verify all checksums, and then read tensors and plain types only.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If the file is damaged, holds other types or weights that are
-                not finite, or is not a checkpoint of
+            ValueError: If the file is damaged, has other types or weights that are not
+                finite, or is not a checkpoint of
                 :class:`~pyg_irllrec.training.LitRecommender`.
         """
         shown = printable(path)
@@ -80,8 +80,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def _check_plain(value: object, name: str) -> None:
-    r"""Raise a :class:`ValueError` unless a state is of what is read back without
-    running code. Found out when it is read, the run could not go on."""
+    r"""Raise a :class:`ValueError` unless a state has only types that are read back
+    without running code. If reading raised it, the run could not be resumed."""
     if isinstance(value, dict):
         _check_plain([*value.keys(), *value.values()], name)
     elif isinstance(value, (list, tuple)):
@@ -97,17 +97,17 @@ def _check_plain(value: object, name: str) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, ValueError):
         return str(error)
-    # Torch advises to read what it refuses in a way that runs code.
+    # The message of torch suggests to read the file in a way that runs code.
     found = re.search(r'GLOBAL (\S+)', str(error))
     if found is not None:
         name = printable(found[1])[:80]
-        return f'it asks for {name}, and must hold tensors and plain values'
-    return 'its content is not what torch.save writes of tensors and plain values'
+        return f'it must hold tensors and plain values, got {name}'
+    return 'its content must be tensors and plain values that torch.save has written'
 
 
-def _is_held(value: torch.Tensor) -> bool:
-    r"""Whether the file has the numbers of a tensor. Those of an expanded one are few,
-    and it can claim any number."""
+def _is_stored(value: torch.Tensor) -> bool:
+    r"""Whether the file has about as many numbers as a tensor. An expanded tensor can
+    claim any size with few of them."""
     size = value.numel() * value.element_size()
     return size <= max(value.untyped_storage().nbytes(), _MAX_EXPANDED_BYTES)
 
@@ -119,7 +119,7 @@ def _check_weights(state: dict[Any, Any], path: str) -> None:
                 f'{path} must hold tensors by name, got a {type(value).__name__} '
                 f'under {name!r}'
             )
-        if value.layout != torch.strided or not _is_held(value):
+        if value.layout != torch.strided or not _is_stored(value):
             raise ValueError(f'{path} must hold dense tensors, got others in {name!r}')
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise ValueError(

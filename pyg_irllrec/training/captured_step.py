@@ -10,7 +10,7 @@ from torch import Tensor
 from pyg_irllrec.nn import LossOutput, Recommender
 from pyg_irllrec.training._cuda_graphs import CaptureError, graphs_of
 from pyg_irllrec.training._fixed_ranking import fixed_ranking
-from pyg_irllrec.training._taken_over import Taken, find_change, taken_over
+from pyg_irllrec.training._fixed_state import FixedState, find_change, fixed_state
 from pyg_irllrec.training._uncapturable import find_uncapturable
 from pyg_irllrec.training.triplet_loader import TripletLoader
 from pyg_irllrec.utils.argument_checks import check_instance
@@ -18,13 +18,14 @@ from pyg_irllrec.utils.checks import check_triplets
 from pyg_irllrec.utils.warn_caller import warn_caller
 
 _WARM_UP = 3
-"""Steps of a shape before it is captured: torch's advice."""
+"""The number of eager steps per shape before a capture, as torch recommends."""
 
 _MOST_SHAPES = 4
-"""An epoch has batches of one shape, and a shorter last one."""
+"""An epoch usually has two shapes: that of most batches and that of the last one."""
 
 _MOST_CHANGES = 4
-"""Graphs in a row that are replayed once: to capture one takes longer than a step."""
+"""The number of graphs in a row that may be replayed only once: a capture takes longer
+than an eager step."""
 
 
 class CapturedStep:
@@ -91,8 +92,8 @@ class CapturedStep:
         }
         if all(id(weight) not in held for weight in model.parameters()):
             raise ValueError(
-                "'optimizer' must hold weights of 'model', got those of another: make "
-                'it with model.parameters()'
+                "'optimizer' must have weights of 'model', got those of another model: "
+                'create it with model.parameters()'
             )
         self.model = model
         self.optimizer = optimizer
@@ -105,21 +106,21 @@ class CapturedStep:
 
     @property
     def captures(self) -> bool:
-        r"""Whether steps are captured, or will be."""
+        r"""Whether steps are captured, or will be after the first ones."""
         return self._graphs is not None
 
     def __call__(self, triplets: Tensor) -> LossOutput:
         r"""Train on a batch and return its loss, without a gradient.
 
         Args:
-            triplets (torch.Tensor): User, positive item and negative item ids, each
-                from zero, of shape :math:`(3, B)`.
+            triplets (torch.Tensor): User, positive item and negative item ids, all
+                zero-based, of shape :math:`(3, B)`.
 
         Raises:
-            ValueError: If the triplets are of another shape, are more than
-                :obj:`loader` draws, or an id is out of range; if gradients are
-                switched off or the model is frozen; or if the optimizer computes
-                losses itself or takes sparse gradients.
+            ValueError: If the triplets have another shape, are more than
+                :obj:`loader` draws, or have an id out of range; if gradients are
+                disabled or the model is frozen; or if the optimizer computes losses
+                itself or takes sparse gradients.
         """
         check_triplets(triplets, self.model.num_users, self.model.num_items)
         self._check_gradients()
@@ -132,7 +133,7 @@ class CapturedStep:
         if not torch.is_grad_enabled():
             raise ValueError(
                 "'CapturedStep' must be called with gradients enabled: call it outside "
-                'of torch.no_grad() and torch.inference_mode()'
+                'torch.no_grad() and torch.inference_mode()'
             )
         if not any(weight.requires_grad for weight in self.model.parameters()):
             raise ValueError(
@@ -141,13 +142,13 @@ class CapturedStep:
             )
         if isinstance(self.optimizer, (torch.optim.LBFGS, torch.optim.SparseAdam)):
             raise ValueError(
-                "'optimizer' must take one step by dense gradients, got "
-                f'{type(self.optimizer).__name__}: take another, such as Adam'
+                "'optimizer' must take one step per batch, with dense gradients, got "
+                f'{type(self.optimizer).__name__}: use another, such as Adam'
             )
 
     def _replay(self, triplets: Tensor) -> Optional[Tensor]:
-        r"""The total and the terms of the loss of a batch that was trained on, or
-        :obj:`None` where it is to be trained on eagerly."""
+        r"""Train on a batch and return the total and the terms of its loss, or return
+        :obj:`None` if the caller must train on it eagerly."""
         if self._graphs is None:
             return None
         triplets = triplets.to(device=self.model.device)
@@ -171,8 +172,8 @@ class CapturedStep:
         return shape.replay().clone()
 
     def _look_for_change(self, shape: _Shape) -> None:
-        r"""Let go of a graph of a step that has become another."""
-        change = find_change(shape.taken, taken_over(self.model, self.optimizer))
+        r"""Free the graph of a step if the model or the optimizer has changed."""
+        change = find_change(shape.fixed, fixed_state(self.model, self.optimizer))
         if change is None:
             return
         self._changes = self._changes + 1 if shape.replays == 1 else 0
@@ -180,30 +181,31 @@ class CapturedStep:
         shape.replay, shape.steps, shape.replays = None, _WARM_UP - 1, 0
 
     @property
-    def _fills_up(self) -> bool:
+    def _pads(self) -> bool:
         return self.loader is not None and self.loader.batch_by == 'user'
 
     def _find_shape(self, triplets: Tensor) -> _Shape:
         size = triplets.size(1)
         room = size, min(size, self.model.num_users)
-        if self._fills_up:
+        if self._pads:
             assert self.loader is not None
             room = self.loader.room
             if size > room[0]:
                 raise ValueError(
                     f"'triplets' must be a batch of 'loader', {room[0]} triplets at "
-                    f'most, got {size}: iterate over the very loader that '
-                    "'CapturedStep' was given"
+                    f'most, got {size}: pass CapturedStep the same loader that you '
+                    'iterate over'
                 )
-            if room not in self._shapes:  # Batches will never have another one again.
+            if room not in self._shapes:  # Room only grows: drop smaller shapes.
                 self._shapes.clear()
         if room not in self._shapes:
-            self._shapes[room] = _Shape(triplets, *room, fills_up=self._fills_up)
+            self._shapes[room] = _Shape(triplets, *room, pads=self._pads)
         return self._shapes[room]
 
     def _find_cause(self) -> Optional[str]:
-        r"""Why no step can be captured, where that shows without running one."""
-        cause = find_uncapturable(self.model, self.optimizer, self._fills_up)
+        r"""Return the cause for which no step can be captured, if it can be found
+        without running a step."""
+        cause = find_uncapturable(self.model, self.optimizer, self._pads)
         if cause is None and len(self._shapes) > _MOST_SHAPES:
             cause = f'batches have more than {_MOST_SHAPES} shapes'
         if cause is None and self._changes == _MOST_CHANGES:
@@ -218,7 +220,7 @@ class CapturedStep:
     def _warm_up(self, shape: _Shape) -> Tensor:
         assert self._graphs is not None
         shape.steps += 1
-        # The first step sorts, compiles and allocates what the later ones find.
+        # The first step sorts, compiles and allocates, which later steps do not repeat.
         if shape.steps == 1:
             return self._graphs.warm_up(lambda: self._step(*shape.given))
         values, cause = self._graphs.rehearse(lambda: self._step(*shape.given))
@@ -233,7 +235,7 @@ class CapturedStep:
                 shape.replay = self._graphs.capture(lambda: self._step(*shape.given))
         finally:
             self._clear_gradients()
-        shape.taken = taken_over(self.model, self.optimizer)
+        shape.fixed = fixed_state(self.model, self.optimizer)
 
     def _step(
         self,
@@ -243,7 +245,7 @@ class CapturedStep:
     ) -> Tensor:
         kind = triplets.device.type
         self._clear_gradients()
-        # A cast that is kept is one of the weights as they were.
+        # A cached cast would be one of the weights before the step.
         with torch.autocast(
             kind, enabled=torch.is_autocast_enabled(kind), cache_enabled=False
         ):
@@ -258,27 +260,28 @@ class CapturedStep:
 
     def _clear_gradients(self) -> None:
         self.optimizer.zero_grad()
-        self.model.zero_grad()  # Those of weights that are not optimized.
+        self.model.zero_grad()  # The optimizer may not have all weights.
 
 
 class _Shape:
-    r"""How far batches of one shape have come, and the memory they are read from."""
+    r"""The progress of one batch shape towards a captured step, and the memory that the
+    step reads batches from."""
 
     def __init__(
-        self, triplets: Tensor, size: int, max_users: int, *, fills_up: bool
+        self, triplets: Tensor, size: int, max_users: int, *, pads: bool
     ) -> None:
         self.batch = triplets.new_empty(3, size)
         self.weight: Optional[Tensor] = None
-        if fills_up:
+        if pads:
             self.weight = torch.empty(size, device=triplets.device)
         self.given = self.batch, self.weight, max_users
         self.steps = 0
         self.replay: Optional[Callable[[], Tensor]] = None
         self.replays = 0
-        self.taken: Taken = {}
+        self.fixed: FixedState = {}
 
     def write(self, triplets: Tensor) -> None:
-        r"""Put a batch there, behind which its last triplet is repeated."""
+        r"""Copy a batch to this memory, and pad it with its last triplet."""
         size = triplets.size(1)
         self.batch[:, :size] = triplets
         if self.weight is not None:
@@ -289,8 +292,8 @@ class _Shape:
 
 @contextmanager
 def _capturable(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    r"""Marks an optimizer as one to be captured. A fused one counts its steps on the
-    device as it is, and its checkpoints are those of any other."""
+    r"""Mark an optimizer as capturable during a capture. A fused optimizer already
+    counts its steps on the device. Its checkpoints do not get the mark."""
     groups = [group for group in optimizer.param_groups if 'capturable' in group]
     before = [group['capturable'] for group in groups]
     for group in groups:

@@ -17,20 +17,20 @@ from pyg_irllrec.utils.digest import (
 )
 
 STATE = 'changed by training'
-"""The value of what is no setting. It agrees with all others."""
+"""The value of a part that is not a setting. It equals all other values."""
 
 BUILD_ALIKE = (
     'build the model from the data and with the options of the training (to use other '
     'data on purpose, load_weights(model, path, check_data=False))'
 )
-"""The advice to whoever builds a model in Python."""
+"""The advice to users who build a model in Python."""
 
 _WORDS = {
     'train': 'other training interactions',
     'val': 'other validation interactions',
     'test': 'other test interactions',
-    'graph': "another graph of the model (its 'edge_index')",
-    'edge_weight': "other weights of the model's graph (its 'edge_weight')",
+    'graph': "another graph (the model's 'edge_index')",
+    'edge_weight': "other edge weights (the model's 'edge_weight')",
 }
 _SETTINGS = {
     'batch_size': "the data module's batch_size",
@@ -107,7 +107,8 @@ def fingerprint(
 def mark_state(
     found: dict[str, Any], model: Recommender, buffers: Collection[str]
 ) -> dict[str, Any]:
-    r"""A :func:`fingerprint` in which what training has changed is compared no more.
+    r"""Return a :func:`fingerprint` that marks the parts that training has changed, so
+    that they are no longer compared.
 
     Args:
         found (dict): The fingerprint, taken before training.
@@ -121,7 +122,7 @@ def mark_state(
 
 
 def with_state(found: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    r"""A :func:`fingerprint` with the marks of another."""
+    r"""Return a :func:`fingerprint` with the marks of another one."""
 
     def marks(values: dict[str, Any]) -> dict[str, str]:
         return {name: STATE for name, value in values.items() if value == STATE}
@@ -131,7 +132,7 @@ def with_state(found: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
 
 
 def same_run(one: object, other: object) -> bool:
-    r"""Whether two fingerprints are of one run."""
+    r"""Whether two fingerprints are from the same run."""
     try:
         return not _differences(_checked(one, ''), _checked(other, ''))
     except ValueError:
@@ -139,31 +140,31 @@ def same_run(one: object, other: object) -> bool:
 
 
 def check_same_run(before: object, now: dict[str, Any], what: str) -> None:
-    r"""Raise a :class:`ValueError` unless a run goes on with all that it was begun
-    with.
+    r"""Raise a :class:`ValueError` unless a run is resumed with its model and data.
 
     Args:
-        before (dict): The :func:`fingerprint` that the checkpoint holds.
-        now (dict): That of the model and the data that are given.
-        what (str): What is compared, such as :obj:`"the run in runs/mine"`.
+        before (dict): The :func:`fingerprint` of the checkpoint.
+        now (dict): The :func:`fingerprint` of the given model and data.
+        what (str): The subject of the message, such as
+            :obj:`"the run in runs/mine"`.
     """
     if differ := _differences(_checked(before, what), now):
         raise ValueError(
-            f'{what} was begun with {"; ".join(differ)}: resume it with those of '
-            'before, or begin a new run in another folder'
+            f'{what} was begun with {"; ".join(differ)}: resume it with the same, or '
+            'begin a new run in another folder'
         )
 
 
 def check_same_model(before: object, now: dict[str, Any], what: str) -> None:
-    r"""Raise a :class:`ValueError` unless a model scores as the one whose weights it
-    gets: by the same graph, texts, backbone and companions.
+    r"""Raise a :class:`ValueError` unless a model scores like the model of a
+    checkpoint: with the same graph, texts, backbone and companions.
 
     Args:
-        before (dict): The :func:`fingerprint` that the checkpoint holds.
-        now (dict): That of the model that is given.
-        what (str): What is compared, such as :obj:`"runs/mine/best.ckpt"`.
+        before (dict): The :func:`fingerprint` of the checkpoint.
+        now (dict): The :func:`fingerprint` of the given model.
+        what (str): The subject of the message, such as :obj:`"runs/mine/best.ckpt"`.
     """
-    old, new = (_of_scores(each) for each in (_checked(before, what), now))
+    old, new = (_scoring_part(each) for each in (_checked(before, what), now))
     if differ := _differences(old, new):
         raise ValueError(f'{what} was trained with {"; ".join(differ)}: {BUILD_ALIKE}')
 
@@ -177,11 +178,11 @@ def _checked(before: object, what: str) -> dict[str, Any]:
             for part in parts
         ):
             return before
-    raise ValueError(f'{what} holds no fingerprint of what it was made from')
+    raise ValueError(f'{what} holds no fingerprint of its model and data')
 
 
-def _of_scores(found: dict[str, Any]) -> dict[str, Any]:
-    r"""The part of a fingerprint that decides what weights mean."""
+def _scoring_part(found: dict[str, Any]) -> dict[str, Any]:
+    r"""Return the part of a fingerprint that affects scores."""
     apart = (
         'version',
         'dtype',
@@ -206,14 +207,14 @@ def _of_scores(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    r"""What differs, in words."""
+    r"""Return descriptions of all differences."""
     found = []
     for name in {**before, **now}:
         old, new = before.get(name), now.get(name)
         if old == new or STATE in (old, new) or same_sketch(old, new):
             continue
         if name == 'nodes':
-            # Texts do not take part in training, their vectors do.
+            # Texts do not affect training. Their vectors do, and are in the model.
             found += [
                 f'other ids of {role}s'
                 for role in ('user', 'item')
@@ -237,5 +238,5 @@ def _setting_differences(before: dict[str, str], now: dict[str, str]) -> list[st
         and STATE not in (before.get(name), now.get(name))
     ]
     most = 3
-    more = [f'{len(differ) - most} settings more'] if len(differ) > most else []
+    more = [f'{len(differ) - most} more settings'] if len(differ) > most else []
     return differ[:most] + more

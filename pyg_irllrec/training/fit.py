@@ -57,6 +57,9 @@ from pyg_irllrec.utils.checks import check_choice, check_count, check_fraction
 from pyg_irllrec.utils.trained_nodes import remember_nodes
 from pyg_irllrec.utils.warn_caller import warn_caller
 
+# Not every build of torch has it.
+_NETWORK_ERRORS = getattr(torch.distributed, 'DistNetworkError', ())
+
 PRECISIONS = ('32-true', 'tf32', 'bf16-mixed', '64-true')
 """TensorFloat-32 and the precisions of Lightning that are tested here."""
 
@@ -222,7 +225,7 @@ def fit(
     check_graph(model, data)
     if ks is not None and data.val_items is None and data.test_items is None:
         ks = fitting_cutoffs(model.num_items, ks)  # Nothing is ranked.
-    capture = capture and devices == 1  # Several devices exchange gradients in a step.
+    capture = capture and devices == 1  # Several devices exchange gradients.
     lit = LitRecommender(model, lr=lr, ks=ks, seed=seed, capture=capture)
     lit.settings |= {
         'check_every': check_every,
@@ -298,9 +301,13 @@ def _train(
         try:
             with matmul_precision(lit.settings['precision']):
                 trainer.fit(lit, data, ckpt_path=last if resume else None)
-        except SystemExit:  # Lightning replaces a KeyboardInterrupt by it.
-            if trainer.interrupted:
+        except BaseException as error:
+            _end_others(trainer)
+            if isinstance(error, SystemExit) and trainer.interrupted:
+                # Lightning replaces a KeyboardInterrupt by it.
                 raise KeyboardInterrupt from None
+            if isinstance(error, _NETWORK_ERRORS):
+                raise OSError(f'the processes could not connect: {error}') from error
             raise
         history = lit.history
         if not validates and trainer.is_global_zero:
@@ -338,6 +345,16 @@ def _train(
         peak_memory_mb=memory,
         fingerprint=lit.fingerprint,
     )
+
+
+def _end_others(trainer: Trainer) -> None:
+    r"""End the processes that this one has started, which may wait for it."""
+    launched = getattr(trainer.strategy.launcher, 'procs', [])
+    others = list(launched)
+    launched.clear()  # Otherwise, Lightning kills this process when they end.
+    for process in others:
+        process.kill()
+        process.wait()
 
 
 def _save_calibrated(model: Recommender, best: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_irllrec.nn import IRLLRec
-from pyg_irllrec.training.ranking import RankingLoader
+from pyg_irllrec.training.ranking_loader import RankingLoader
 from pyg_irllrec.training.triplet_loader import TripletLoader
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.adjacency import check_edge_index, check_node_ids
@@ -258,7 +258,7 @@ class InteractionDataModule(LightningDataModule):
         )
 
     def __str__(self) -> str:
-        # That of Lightning needs loaders with datasets.
+        # The __str__ of Lightning needs loaders with datasets.
         return repr(self)
 
 

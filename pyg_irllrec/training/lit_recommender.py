@@ -35,7 +35,8 @@ from pyg_irllrec.training.fingerprint import (
 )
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.load_weights import load_weights
-from pyg_irllrec.training.ranking import RankingBatch, RankingMetrics
+from pyg_irllrec.training.ranking_loader import RankingBatch
+from pyg_irllrec.training.ranking_metrics import RankingMetrics
 from pyg_irllrec.training.sampled_loss import sampled_loss
 from pyg_irllrec.training.subgraph_sampler import SampledBatch
 from pyg_irllrec.typing import PathLike
@@ -122,8 +123,8 @@ class LitRecommender(LightningModule):
         metrics = RankingMetrics(ks)
         if max(ks) > model.num_items:
             raise ValueError(
-                f"'ks' must not be above the number of items, {model.num_items}, "
-                f'got {max(ks)}: take fitting_cutoffs(num_items) of '
+                f"'ks' must be at most {model.num_items}, the number of items, got "
+                f'{max(ks)}: use fitting_cutoffs(num_items) of '
                 'pyg_irllrec.training'
             )
         self.model = model
@@ -140,8 +141,8 @@ class LitRecommender(LightningModule):
         self.fingerprint: dict[str, Any] = {}
         self.history: list[dict[str, float]] = []
         self.step_seconds: list[float] = []
-        self._begun: dict[str, Tensor] = {}
-        self._versions: dict[str, int] = {}
+        self._initial_buffers: dict[str, Tensor] = {}
+        self._initial_versions: dict[str, int] = {}
         self._clock = StepClock(torch.device('cpu'))
         self._sums: dict[str, Tensor] = {}
         self._captured: CapturedStep | None = None
@@ -191,8 +192,10 @@ class LitRecommender(LightningModule):
         capture steps."""
         if self._ranks is not None:
             send_saved_buffers(self.model, self._ranks)
-        self._begun = dict(self.model.named_buffers())
-        self._versions = {name: _version(value) for name, value in self._begun.items()}
+        self._initial_buffers = dict(self.model.named_buffers())
+        self._initial_versions = {
+            name: _version(value) for name, value in self._initial_buffers.items()
+        }
         if self.capture:
             self._captured = capture_step(self, self.model, LitRecommender)
 
@@ -265,7 +268,7 @@ class LitRecommender(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         r"""Log the metrics and add a row to the history."""
-        values = self._measured()
+        values = self._compute_metrics()
         self.log_dict({f'val/{name}': value for name, value in values.items()})
         self.log(
             'val_recall',
@@ -319,11 +322,11 @@ class LitRecommender(LightningModule):
     def on_test_epoch_end(self) -> None:
         r"""Log the test metrics."""
         self.log_dict(
-            {f'test/{name}': value for name, value in self._measured().items()}
+            {f'test/{name}': value for name, value in self._compute_metrics().items()}
         )
         self._forget()
 
-    def _measured(self) -> dict[str, float]:
+    def _compute_metrics(self) -> dict[str, float]:
         r"""Return the metrics of the users of all processes."""
         if self._ranks is not None:
             self.metrics.reduce(self._ranks)
@@ -415,8 +418,8 @@ class LitRecommender(LightningModule):
             changed = [
                 name
                 for name, value in self.model.named_buffers()
-                if value is not self._begun.get(name)
-                or _version(value) != self._versions[name]
+                if value is not self._initial_buffers.get(name)
+                or _version(value) != self._initial_versions[name]
             ]
             self.fingerprint = mark_state(self.fingerprint, self.model, changed)
         checkpoint['fingerprint'] = self.fingerprint or fingerprint(self.model)

@@ -34,7 +34,7 @@ def parse_device(device: Union[str, torch.device]) -> torch.device:
         raise ValueError(f"'device' must be {allowed}, got {device!r}")
     if target.type == 'cuda' and (target.index or 0) >= torch.cuda.device_count():
         raise ValueError(
-            f"'device' must be here, got {device!r} on a machine with "
+            f"'device' must exist, got {device!r}, but this machine has "
             f'{torch.cuda.device_count()} CUDA devices'
         )
     return target

@@ -130,7 +130,7 @@ class RunFolder:
             ValueError: If :obj:`config.json` is damaged.
         """
         if not self.config_path.is_file():
-            raise FileNotFoundError(f'{self.path} holds no run (no config.json)')
+            raise FileNotFoundError(f'{self.path} holds no run: it has no config.json')
         try:
             return parse_json_object(self.config_path.read_bytes())
         except ValueError as error:

@@ -41,7 +41,7 @@ class SampledDataModule(InteractionDataModule):
         edge_type (tuple, optional): The type of the interactions.
             (default: :obj:`None`, found in :obj:`data`)
         rev_edge_type (tuple, optional): The type of their reverse.
-            (default: :obj:`None`, found likewise)
+            (default: :obj:`None`, found in the same way)
         unsplit (bool): Whether to train on all interactions, with nothing held out.
             (default: :obj:`False`)
         batch_size (int): The number of triplets per batch. (default: :obj:`4096`)

@@ -138,8 +138,8 @@ class SubgraphSampler:
         of the model.
 
         Args:
-            triplets (torch.Tensor): User, positive item and negative item ids, each
-                from zero, of shape :math:`(3, B)`.
+            triplets (torch.Tensor): User, positive item and negative item ids, all
+                zero-based, of shape :math:`(3, B)`.
             generator (torch.Generator, optional): The source of draws.
                 (default: :obj:`None`, torch's own)
 
@@ -237,7 +237,7 @@ def read_num_neighbors(value: object) -> list[int]:
         try:
             check_count('num_neighbors', number)
         except ValueError as error:
-            raise ValueError(f'{error}; -1 stands for all neighbours') from None
+            raise ValueError(f'{error}; -1 means all neighbours') from None
     return [int(number) for number in numbers]
 
 

@@ -75,7 +75,7 @@ class TripletLoader:
         full = (interactions.degree == interactions.num_items).nonzero().flatten()
         if full.numel() > 0:
             raise ValueError(
-                "'interactions' must leave every user an item to sample as negative, "
+                "'interactions' must leave every user an item to sample as a negative, "
                 f'but user {int(full[0])} has all {interactions.num_items}'
             )
         self.interactions = interactions

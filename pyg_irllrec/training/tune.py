@@ -27,10 +27,10 @@ from pyg_irllrec.training._search_space import (
 )
 from pyg_irllrec.training.cutoffs import fitting_cutoffs
 from pyg_irllrec.training.default_space import Choices
+from pyg_irllrec.training.evaluate import evaluate_ranker
 from pyg_irllrec.training.fit import fit
 from pyg_irllrec.training.interaction_data_module import InteractionDataModule
 from pyg_irllrec.training.parse_device import parse_device
-from pyg_irllrec.training.ranking import evaluate_ranker
 from pyg_irllrec.training.tune_result import TuneResult
 from pyg_irllrec.typing import PathLike
 from pyg_irllrec.utils.argument_checks import check_flag, check_instance

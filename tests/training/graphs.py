@@ -16,8 +16,8 @@ from pyg_irllrec.training._cuda_graphs import CaptureError
 
 
 class Graphs:
-    r"""Records nothing: a replay runs the step that was to be captured, and writes
-    what it returns into the same memory each time, as a graph does."""
+    r"""Capture nothing: a replay runs the step and, like a graph, writes its result to
+    the same memory each time."""
 
     def __init__(self, device: torch.device) -> None:
         self.calls: list[str] = []
@@ -48,8 +48,8 @@ class Graphs:
         return replay
 
 
-# What would break a capture: reads of values, shapes that depend on them, copies from
-# the CPU.
+# Operators that break a capture: they read values, have shapes that depend on values,
+# or copy from the CPU.
 SYNCHRONISE = {
     *('item', '_local_scalar_dense', 'is_nonzero', 'equal', 'lift_fresh', 'bincount'),
     *('nonzero', 'masked_select', 'repeat_interleave', 'argwhere', 'histc'),
@@ -58,8 +58,8 @@ SYNCHRONISE = {
 
 
 class RecordedGraphs(Graphs):
-    r"""Records the operators of a step, as a graph does kernels, and repeats them on
-    the same memory: nothing of Python runs again."""
+    r"""Record the operators of a step, as a graph records kernels, and repeat them on
+    the same memory. The Python code of the step does not run again."""
 
     def capture(self, run: Callable[[], Tensor]) -> Callable[[], Tensor]:
         self.calls.append('capture')
@@ -119,8 +119,8 @@ class _Recorder(TorchDispatchMode):
 def pretend_graphs(
     monkeypatch: pytest.MonkeyPatch, cls: type[Graphs] = Graphs, **options: Any
 ) -> list[Graphs]:
-    r"""Let a CPU capture steps, and return what captures those of each
-    :class:`CapturedStep` from now on."""
+    r"""Let a CPU capture steps. The returned list gets the stand-in of every
+    :class:`CapturedStep` that is created from now on."""
     made = []
 
     def make(device: torch.device) -> Graphs:

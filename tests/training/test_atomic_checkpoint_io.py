@@ -91,7 +91,7 @@ def test_cut_files(path, size):
 
 
 def repack(path, method=zipfile.ZIP_STORED, **changes):
-    """Write a file anew, with right checksums."""
+    """Write a file again, with correct checksums."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, 'w', method) as archive:
@@ -107,21 +107,21 @@ def claim(content):
 
 
 def test_a_storage_that_claims_more_than_it_has(path):
-    """Torch reads beyond the end of it."""
+    """Torch would read beyond its end."""
     repack(path, **{'data.pkl': claim})
     with pytest.raises(ValueError, match='part 0 claims 8589934588 bytes'):
         AtomicCheckpointIO().load_checkpoint(path)
 
 
-def test_two_parts_of_one_name(path):
-    """Torch might read the other one than was checked."""
+def test_two_parts_with_the_same_name(path):
+    """Torch might not read the one that was checked."""
     with zipfile.ZipFile(path, 'a') as archive:
         archive.writestr('archive/Data.pkl', b'N.')
-    with pytest.raises(ValueError, match='two of its parts have one name'):
+    with pytest.raises(ValueError, match='two of its parts have the same name'):
         AtomicCheckpointIO().load_checkpoint(path)
 
 
-def test_a_weight_that_is_expanded_comes_back(tmp_path):
+def test_an_expanded_weight_is_read_back(tmp_path):
     path = tmp_path / 'a.ckpt'
     state = {'a': torch.ones(1).expand(1000)}
     AtomicCheckpointIO().save_checkpoint(PARTS | {'state_dict': state}, path)
@@ -129,7 +129,7 @@ def test_a_weight_that_is_expanded_comes_back(tmp_path):
     assert loaded['state_dict']['a'].tolist() == [1.0] * 1000
 
 
-def test_a_type_of_numbers_that_has_no_storage_of_its_own_comes_back(tmp_path):
+def test_a_dtype_without_a_storage_type_is_read_back(tmp_path):
     path, value = tmp_path / 'a.ckpt', torch.arange(3).to(torch.uint16)
     AtomicCheckpointIO().save_checkpoint(PARTS | {'x': value}, path)
     loaded = AtomicCheckpointIO().load_checkpoint(path)['x']
@@ -145,9 +145,9 @@ def test_a_file_that_cannot_be_read_is_not_damaged(path, monkeypatch):
         AtomicCheckpointIO().load_checkpoint(path)
 
 
-def test_packed_parts(path):
+def test_compressed_parts(path):
     repack(path, zipfile.ZIP_DEFLATED)
-    with pytest.raises(ValueError, match='is packed'):
+    with pytest.raises(ValueError, match='is compressed'):
         AtomicCheckpointIO().load_checkpoint(path)
 
 
@@ -175,7 +175,7 @@ def test_packed_parts(path):
         ({'epoch': -5, 'global_step': 'x'}, 'missing: epoch, global_step'),
         ({'pytorch-lightning_version': 'x'}, 'missing: pytorch-lightning_version'),
         ({'pytorch-lightning_version': '0.7.0'}, 'pytorch-lightning_version'),
-        ({'x': {(1, (2, 3)): 1}}, 'keys that are no texts'),
+        ({'x': {(1, (2, 3)): 1}}, 'a key that is not a string'),
     ],
 )
 def test_parts_of_other_types(tmp_path, changes, message):
@@ -192,7 +192,7 @@ def test_files_that_hold_something_else(tmp_path, value):
         AtomicCheckpointIO().load_checkpoint(tmp_path / 'a.ckpt')
 
 
-def test_no_word_advises_to_run_code(tmp_path):
+def test_no_message_suggests_running_code(tmp_path):
     path = tmp_path / 'a.ckpt'
     for content in (Code(), {'x': Code()}, b'garbage' * 99):
         torch.save(content, path)

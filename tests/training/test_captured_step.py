@@ -41,7 +41,7 @@ WARM = ['warm up', 'rehearse', 'rehearse']
 
 
 def build(device: str = 'cpu', **options) -> Recommender:
-    """The whole method: noise, and a momentum teacher."""
+    """The whole method, with noise and a momentum teacher."""
     torch.manual_seed(0)
     return build_model(DATA, **{'alignment': 'full', **options}).to(device)
 
@@ -53,14 +53,14 @@ def adam(model: Recommender, **options) -> torch.optim.Optimizer:
 
 
 def batches(size: int = 16, number: int = 8, device: str = 'cpu') -> list[torch.Tensor]:
-    """All of one size."""
+    """Return batches of one size."""
     loader = TripletLoader(UserItems(PAIRS, 20, 15), size)
     found = [each for _ in range(9) for each in loader if each.size(1) == size]
     return [each.to(device) for each in found[:number]]
 
 
 def train(model, given, **options) -> list[LossOutput]:
-    """The plain loop."""
+    """Train in the plain loop."""
     optimizer, losses = adam(model, **options), []
     torch.manual_seed(1)
     for triplets in given:
@@ -82,13 +82,13 @@ def assert_same(losses: list[LossOutput], expected: list[LossOutput], **close) -
 
 
 @pytest.mark.parametrize('captures', [True, False])
-def test_trains_as_the_plain_loop(captures, monkeypatch):
+def test_trains_like_the_plain_loop(captures, monkeypatch):
     made = pretend_graphs(monkeypatch) if captures else []
     model, plain = build(), build()
     expected = train(plain, batches())
     step = CapturedStep(model, adam(model))
     torch.manual_seed(1)
-    losses = [step(triplets) for triplets in batches()]  # Which no replay overwrites.
+    losses = [step(triplets) for triplets in batches()]  # No replay overwrites a loss.
     assert_same(losses, expected)
     torch.testing.assert_close(model.state_dict(), plain.state_dict(), rtol=0, atol=0)
     assert step.captures == captures
@@ -97,7 +97,7 @@ def test_trains_as_the_plain_loop(captures, monkeypatch):
     assert all(weight.grad is None for weight in model.parameters())
 
 
-def test_draws_anew_at_each_replay(monkeypatch):
+def test_each_replay_draws_new_numbers(monkeypatch):
     pretend_graphs(monkeypatch)
     model = build()
     step = CapturedStep(model, adam(model, lr=0.0))
@@ -137,7 +137,7 @@ def test_many_shapes_run_eagerly(monkeypatch):
 @pytest.mark.parametrize(
     'options', [{'cause': 'it waits'}, {'error': 'RuntimeError: no'}]
 )
-def test_what_cannot_be_captured_runs_eagerly(options, monkeypatch):
+def test_a_step_that_cannot_be_captured_runs_eagerly(options, monkeypatch):
     pretend_graphs(monkeypatch, **options)
     model, plain = build(), build()
     expected = train(plain, batches())
@@ -163,16 +163,16 @@ def test_what_cannot_be_captured_runs_eagerly(options, monkeypatch):
         (
             lambda model: model.register_buffer('far', torch.ones(1, device='meta')),
             {},
-            "'far' lies on meta, and not on cpu",
+            "'far' is on meta, not on cpu",
         ),
         (
             lambda model: setattr(model, 'text_storage', 'host'),
             {},
-            "texts are read on the CPU, with text_storage='host'",
+            "texts are read on the CPU, because text_storage is 'host'",
         ),
     ],
 )
-def test_names_what_cannot_be_captured(change, options, message, monkeypatch):
+def test_names_the_cause_without_running_a_step(change, options, message, monkeypatch):
     made = pretend_graphs(monkeypatch)
     model = build()
     change(model)
@@ -218,7 +218,7 @@ def round_products(step: CapturedStep) -> None:
         round_products,
     ],
 )
-def test_what_a_graph_has_taken_over_is_captured_anew(change, monkeypatch):
+def test_a_change_of_the_fixed_state_is_captured_again(change, monkeypatch):
     made, before = pretend_graphs(monkeypatch), torch.get_float32_matmul_precision()
     model = build()
     step = CapturedStep(model, adam(model))
@@ -235,7 +235,7 @@ def test_what_a_graph_has_taken_over_is_captured_anew(change, monkeypatch):
 
 
 def test_changed_values_need_no_new_graph(monkeypatch):
-    """Of a weight that is averaged or loaded, and of a rate that is a tensor."""
+    """Values of weights that are averaged or loaded, and of a rate in a tensor."""
     made = pretend_graphs(monkeypatch)
     model, rate = build(), torch.tensor(1e-2)
     step = CapturedStep(model, adam(model, lr=rate))
@@ -247,7 +247,7 @@ def test_changed_values_need_no_new_graph(monkeypatch):
 
 
 def test_a_rate_that_changes_at_every_step_is_named(monkeypatch):
-    """To capture each step would take longer than to run it."""
+    """Capturing each step would take longer than running it."""
     made, model = pretend_graphs(monkeypatch), build()
     step = CapturedStep(model, adam(model))
     with pytest.warns(UserWarning, match="the optimizer's 'lr' changes at every step"):
@@ -257,7 +257,7 @@ def test_a_rate_that_changes_at_every_step_is_named(monkeypatch):
     assert made[0].calls.count('capture') == 4 and not step.captures
 
 
-def test_a_rate_that_changes_once_an_epoch_is_not(monkeypatch):
+def test_a_rate_that_changes_once_per_epoch_is_captured(monkeypatch):
     made, model = pretend_graphs(monkeypatch), build()
     step = CapturedStep(model, adam(model))
     long, (short,) = batches(16, 4), batches(8, 1)
@@ -268,8 +268,8 @@ def test_a_rate_that_changes_once_an_epoch_is_not(monkeypatch):
     assert step.captures and made[0].calls.count('capture') > 12
 
 
-def test_the_state_of_an_optimizer_is_that_of_a_plain_one(monkeypatch):
-    """In either direction, also of weights without gradients."""
+def test_optimizer_states_can_be_exchanged_with_the_plain_loop(monkeypatch):
+    """In both directions, and for weights without gradients, too."""
     pretend_graphs(monkeypatch)
     model, plain = build(), build()
     train(plain, batches(number=5))
@@ -287,7 +287,7 @@ def test_the_state_of_an_optimizer_is_that_of_a_plain_one(monkeypatch):
 
 
 def test_the_optimizer_is_marked_while_it_is_captured(monkeypatch):
-    """torch captures no other one."""
+    """Torch captures no other optimizer."""
     pretend_graphs(monkeypatch)
     model, seen, capture = build(), [], Graphs.capture
     step = CapturedStep(model, adam(model))
@@ -303,8 +303,8 @@ def test_the_optimizer_is_marked_while_it_is_captured(monkeypatch):
     assert seen == [True] and group['capturable'] is False
 
 
-def test_casts_and_the_caches_of_casts():
-    """As plain steps in mixed precision without a cache."""
+def test_casts_are_not_cached():
+    """Steps equal plain steps in mixed precision without a cache."""
     model, plain = build(), build()
     optimizer, expected = adam(plain), []
     torch.manual_seed(1)
@@ -323,7 +323,7 @@ def test_casts_and_the_caches_of_casts():
 
 
 def find_synchronising(model: Recommender, max_users: int | None = 16) -> set[str]:
-    """Those in a step, by name, as if on a GPU."""
+    """Return the operators of a step that wait for a GPU, by name."""
     (triplets,) = batches(number=1)
     with pretend_cuda(), fixed_ranking(model, None, max_users):
         model.loss(triplets).total.backward()
@@ -346,8 +346,8 @@ def test_no_step_waits_for_the_device(backbone, alignment):
 
 
 @pytest.mark.parametrize('backbone', BACKBONES)
-def test_operators_repeated_train_as_the_plain_loop(backbone, monkeypatch):
-    """Nothing that a step computes in Python, or draws, is frozen in a graph."""
+def test_recorded_operators_train_like_the_plain_loop(backbone, monkeypatch):
+    """No value that a step computes in Python or draws is frozen in a graph."""
     for name in ('info_nce_triton', 'intent_propagate_fused'):
         kernels = import_module(f'pyg_irllrec.functional._kernels.{name}')
         monkeypatch.setattr(kernels, 'can_run_triton', lambda *_: False)
@@ -383,13 +383,13 @@ def test_no_ranking_waits_for_the_device(name):
 
 
 def users_loader(number: int = 16) -> TripletLoader:
-    """Of whole users, in some batches of different sizes."""
+    """Return a loader of whole users, whose batches differ in size."""
     return TripletLoader(UserItems(PAIRS, 20, 15), number, batch_by='user')
 
 
 @pytest.mark.parametrize('name', RANKINGS)
-def test_whole_users_are_trained_on_as_in_the_plain_loop(name, monkeypatch):
-    """Operators that are repeated have one size alone."""
+def test_whole_users_train_like_the_plain_loop(name, monkeypatch):
+    """Recorded operators work for one size only."""
     for kernels in ('info_nce_triton', 'intent_propagate_fused'):
         module = import_module(f'pyg_irllrec.functional._kernels.{kernels}')
         monkeypatch.setattr(module, 'can_run_triton', lambda *_: False)
@@ -414,7 +414,7 @@ def test_whole_users_are_trained_on_as_in_the_plain_loop(name, monkeypatch):
     assert calls[:3] == WARM and calls.count('replay') > 3
 
 
-def test_whole_users_need_no_second_graph_but_for_larger_batches(monkeypatch):
+def test_whole_users_need_a_new_graph_only_for_larger_batches(monkeypatch):
     made = pretend_graphs(monkeypatch)
     model, loader = build(alignment='auto'), users_loader()
     step = CapturedStep(model, adam(model), loader)
@@ -431,15 +431,13 @@ def test_whole_users_need_no_second_graph_but_for_larger_batches(monkeypatch):
 @pytest.mark.parametrize(
     ('change', 'options', 'message'),
     [
-        (None, {}, 'the alignment with texts counts all triplets of a batch alike'),
-        (None, {'alignment': 'none'}, 'the ranking loss of LightGCN counts all'),
+        (None, {}, 'the alignment with texts gives all triplets of a batch the same'),
+        (None, {'alignment': 'none'}, 'the ranking loss of LightGCN gives all'),
         (None, {'backbone': 'simgcl', 'alignment': 'auto'}, 'the own loss of SimGCL'),
-        (BPRLoss(), {'alignment': 'auto'}, 'BPRLoss counts .* take SoftmaxLoss, '),
+        (BPRLoss(), {'alignment': 'auto'}, 'BPRLoss gives .* use SoftmaxLoss, '),
     ],
 )
-def test_what_counts_all_triplets_alike_runs_eagerly(
-    change, options, message, monkeypatch
-):
+def test_losses_without_weights_run_eagerly(change, options, message, monkeypatch):
     pretend_graphs(monkeypatch)
     model, plain = build(**options), build(**options)
     for each in (model, plain):
@@ -456,7 +454,7 @@ def test_what_counts_all_triplets_alike_runs_eagerly(
 
 @pytest.mark.parametrize(('texts', 'bound'), [(True, 272), (False, 178)])
 def test_kernels_of_a_step_of_the_default_recipe(texts, bound):
-    """What was reached, and 5 % for other versions of torch."""
+    """The bounds are 5 % above the counts, for other versions of torch."""
     data = SyntheticIntents(300, 280)[0]
     if not texts:
         for side in 'user', 'item':
@@ -504,19 +502,19 @@ def test_a_step_without_gradients_is_refused():
 
 
 def test_an_optimizer_of_another_model_is_refused():
-    with pytest.raises(ValueError, match="'optimizer' must hold weights of 'model'"):
+    with pytest.raises(ValueError, match="'optimizer' must have weights of 'model'"):
         CapturedStep(build(), adam(build()))
 
 
-# Those that need a GPU.
+# Tests that need a GPU.
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUDA')
 
 
 @needs_cuda
 @pytest.mark.parametrize('backbone', BACKBONES)
-def test_a_graph_trains_as_the_plain_loop(backbone):
-    """But for the order in which atomic sums are taken."""
+def test_a_graph_trains_like_the_plain_loop(backbone):
+    """Up to the order of atomic additions."""
     model, plain = (build('cuda', backbone=backbone) for _ in range(2))
     given = batches(number=8, device='cuda')
     expected = train(plain, given, lr=1e-3)
@@ -531,7 +529,7 @@ def test_a_graph_trains_as_the_plain_loop(backbone):
 
 @needs_cuda
 @pytest.mark.parametrize('name', RANKINGS)
-def test_a_graph_trains_on_whole_users_as_the_plain_loop(name):
+def test_a_graph_trains_on_whole_users_like_the_plain_loop(name):
     model, plain = (build('cuda', alignment='auto') for _ in range(2))
     for each in (model, plain):
         each.ranking = copy.deepcopy(RANKINGS[name]).to('cuda')
@@ -544,7 +542,6 @@ def test_a_graph_trains_on_whole_users_as_the_plain_loop(name):
         warnings.filterwarnings('error', message='.*CUDA graph')
         losses = [step(triplets) for triplets in chain(loader, loader, loader)]
     assert step.captures
-    # The rows are as many as there is room for: draws are the same.
     assert_same(losses, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -564,7 +561,7 @@ def test_a_graph_of_mixed_precision():
 
 
 @needs_cuda
-def test_replays_of_a_graph_draw_anew():
+def test_each_replay_of_a_graph_draws_new_numbers():
     model = build('cuda')
     model.intent_projector.momentum = 1.0
     step = CapturedStep(model, adam(model, lr=0.0))
@@ -594,7 +591,7 @@ def test_a_step_that_waits_for_the_gpu_runs_eagerly(monkeypatch):
 @needs_cuda
 @pytest.mark.parametrize('late', [False, True])
 def test_the_gpu_survives_a_capture_that_fails(late, monkeypatch):
-    """In Python, or by what CUDA does not allow in a capture."""
+    """Through an error in Python, or a call that CUDA forbids in a capture."""
     model = build('cuda')
     plain = model.loss
 
@@ -617,7 +614,7 @@ def test_the_gpu_survives_a_capture_that_fails(late, monkeypatch):
     assert_same(losses, expected, rtol=1e-4, atol=1e-5)
     torch.cuda.empty_cache()
     fresh = build('cuda')
-    step = CapturedStep(fresh, adam(fresh))  # The next one is captured again.
+    step = CapturedStep(fresh, adam(fresh))  # A later step can be captured.
     for triplets in given:
         step(triplets)
     assert step.captures

@@ -10,10 +10,10 @@ from pyg_irllrec.training._check_fit import check_devices, rank_of_process
     ('devices', 'device', 'message'),
     [
         (2, 'cuda:1', "'device' must be .* with 2 'devices', got 'cuda:1': .*VISIBLE"),
-        (2, 'cuda', r"'devices' must be at most the \d CUDA devices of this machine"),
+        (2, 'cuda', r"'devices' must be at most \d, the number of CUDA devices"),
     ],
 )
-def test_several_devices_are_those_of_a_kind(monkeypatch, devices, device, message):
+def test_wrong_devices(monkeypatch, devices, device, message):
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
     with pytest.raises(ValueError, match=message):
         check_devices(devices, 'ddp', torch.device(device))
@@ -28,4 +28,4 @@ def test_rank_of_process(monkeypatch):
     assert rank_of_process(2) == 1
     monkeypatch.setenv('RANK', '5')
     assert rank_of_process(2) == 5
-    assert rank_of_process(1) == 0  # A run of its own.
+    assert rank_of_process(1) == 0  # A single process has rank 0.

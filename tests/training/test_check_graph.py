@@ -15,8 +15,8 @@ RATES = ('user', 'rates', 'item')
 
 
 @pytest.mark.parametrize('held_out', [('test',), ('val', 'test')])
-def test_every_split_is_looked_at(held_out):
-    """Also behind one that is not there, and behind one of which nothing leaks."""
+def test_every_split_is_checked(held_out):
+    """Also after a split that is missing or does not leak."""
     splits = {'val': [[0], [2]], 'test': [[1, 1], [1, 2]]}
     data = HeteroData()
     data['user'].num_nodes, data['item'].num_nodes = 2, 4
@@ -36,7 +36,7 @@ def test_every_split_is_looked_at(held_out):
             check_graph(model, module)
 
 
-def test_edges_between_users_or_between_items_are_no_interactions():
+def test_edges_between_users_or_between_items_are_ignored():
     data = HeteroData()
     data['user'].num_nodes, data['item'].num_nodes = 2, 4
     data[RATES].edge_index = torch.tensor([[0, 1], [0, 3]])
@@ -49,7 +49,7 @@ def test_edges_between_users_or_between_items_are_no_interactions():
     check_graph(model, InteractionDataModule(data))
 
 
-def test_what_a_loss_leaves_out_of_its_rivals_is_looked_at():
+def test_known_interactions_of_a_loss_are_checked():
     data = HeteroData()
     data['user'].num_nodes, data['item'].num_nodes = 2, 4
     train, test = torch.tensor([[0, 1], [0, 3]]), torch.tensor([[0, 1], [1, 0]])

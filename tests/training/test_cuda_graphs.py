@@ -17,7 +17,7 @@ POOL = ['endAllocateToPool', 'releasePool']
 
 
 class Cuda:
-    r"""Records what is called, and can fail as CUDA does."""
+    r"""Record calls, and fail as CUDA does if asked to."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
@@ -108,7 +108,7 @@ def fail() -> torch.Tensor:
 
 @pytest.mark.parametrize('breaks', [True, False])
 def test_recovers_from_a_capture_that_fails(breaks, cuda):
-    """In the step, or where CUDA ends it: the first error is named."""
+    """In the step, or at the end of the capture. The first error is named."""
     graphs = CudaGraphs(CPU)
     graphs.capture(lambda: torch.ones(1))
     cuda.breaks, cuda.calls = breaks, []
@@ -122,14 +122,14 @@ def test_recovers_from_a_capture_that_fails(breaks, cuda):
         graphs.capture(lambda: torch.ones(1))
 
 
-def test_a_device_that_captures_nothing_goes_on(cuda):
+def test_a_device_that_cannot_capture_continues(cuda):
     cuda.captures = False
     with pytest.raises(CaptureError, match=r'^RuntimeError: not supported$'):
         CudaGraphs(CPU).capture(lambda: torch.ones(1))
     assert cuda.calls == [*POOL, 'synchronize', 'set drawn']
 
 
-def test_a_device_that_is_lost_is_named(cuda):
+def test_a_lost_device_is_reported(cuda):
     cuda.is_lost = True
     message = r'could not be captured \(ValueError: on purpose\).*with capture=False'
     with pytest.raises(RuntimeError, match=message):
@@ -158,11 +158,11 @@ def draw() -> Mock:
     ('step', 'cause'),
     [
         (wait, r'it waits for the device at test_cuda_graphs\.py:\d+'),
-        (draw, 'it draws from the generator of the CPU'),
+        (draw, 'it draws random numbers on the CPU'),
         (Mock, None),
     ],
 )
-def test_a_rehearsal_finds_what_breaks_a_capture(step, cause, cuda):
+def test_a_rehearsal_finds_the_cause_of_a_failing_capture(step, cause, cuda):
     graphs, modes = CudaGraphs(CPU), []
     with warnings.catch_warnings():
         warnings.simplefilter('error')

@@ -36,7 +36,7 @@ def test_cutoffs_in_any_container(ks):
         *(torch.tensor(5), torch.tensor([5.0]), np.array([[5]])),
     ],
 )
-def test_what_holds_no_cutoffs(ks):
+def test_invalid_cutoffs(ks):
     for check in (as_cutoffs, RankingMetrics):
         with pytest.raises(ValueError, match="'ks' must"):
             check(ks)

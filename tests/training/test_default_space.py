@@ -11,7 +11,7 @@ pytest.importorskip('optuna')
 
 @pytest.mark.parametrize('alignment', ALIGNMENTS)
 @pytest.mark.parametrize('backbone', BACKBONES)
-def test_it_holds_the_preset(backbone, alignment):
+def test_it_includes_the_values_of_the_preset(backbone, alignment):
     if alignment == 'auto':
         preset = auto_preset(backbone, 1000, 1000, 10_000)
     else:

@@ -27,7 +27,7 @@ def module(data=DATA, **options):
 
 
 def changed(kind: str):
-    """The data with one thing that is another."""
+    """Return the data with one change."""
     data = copy.deepcopy(DATA)
     if kind in ('val', 'test'):
         del data[RATES][f'{kind}_edge_label_index']
@@ -40,7 +40,7 @@ def changed(kind: str):
     return data
 
 
-def test_holds_what_json_has_and_nothing_that_training_changes():
+def test_has_json_types_and_no_value_that_training_changes():
     before = fingerprint(build(), module())
     assert json.loads(json.dumps(before)) == before
     model = build()
@@ -67,7 +67,7 @@ def test_holds_what_json_has_and_nothing_that_training_changes():
 
 
 @pytest.mark.parametrize('backbone', BACKBONES)
-def test_a_step_of_training_leaves_it(backbone):
+def test_a_training_step_does_not_change_it(backbone):
     model = build(alignment='profile', backbone=backbone)
     before = fingerprint(model)
     model.loss(torch.tensor([[0, 1], [0, 1], [2, 3]])).total.backward()
@@ -88,12 +88,12 @@ def test_a_step_of_training_leaves_it(backbone):
         ('intent', "other 'intent' of the model"),
     ],
 )
-def test_another_part_of_the_data_is_named(kind, word):
+def test_a_change_of_the_data_is_named(kind, word):
     before, data = fingerprint(build(), module()), changed(kind)
     now = fingerprint(build(data), module(data))
     with pytest.raises(ValueError, match=f'^the run was begun with {word}.*resume it'):
         check_same_run(before, now, 'the run')
-    # What is held out does not change what weights mean.
+    # Held-out interactions do not affect scores.
     if kind in ('val', 'test'):
         check_same_model(before, now, 'it')
     else:
@@ -130,13 +130,13 @@ def test_settings_are_named():
         ValueError, match=r"the model's alignment.translation.temperature 1.0, not 0.7"
     ):
         check_same_run(before, now, 'the run')
-    check_same_model(before, now, 'it')  # Losses embed nothing.
+    check_same_model(before, now, 'it')  # Losses do not affect scores.
     model = build()
     model.backbone.num_layers = 7
     with pytest.raises(ValueError, match=r"the model's backbone.num_layers 3, not 7"):
         check_same_model(before, fingerprint(model), 'it')
     many = {name: f'{value}x' for name, value in before['model'].items()}
-    with pytest.raises(ValueError, match=r'\d+ settings more'):
+    with pytest.raises(ValueError, match=r'\d+ more settings'):
         check_same_run(before, before | {'model': many}, 'the run')
 
 
@@ -149,14 +149,14 @@ def test_another_version_is_not_resumed():
 
 
 @pytest.mark.parametrize('before', [None, [], {}, {'model': 3}])
-def test_what_holds_none(before):
+def test_invalid_fingerprints(before):
     now = fingerprint(build())
     for check in (check_same_run, check_same_model):
         with pytest.raises(ValueError, match='it holds no fingerprint'):
             check(before, now, 'it')
 
 
-def test_a_part_that_is_missing_is_other():
+def test_a_missing_part_is_a_difference():
     """A run that was begun with data is not resumed with unknown data."""
     before = fingerprint(build(), module())
     with pytest.raises(ValueError, match='other training interactions'):

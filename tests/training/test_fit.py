@@ -77,14 +77,14 @@ def run(out, model=None, **kwargs):
     return fit(model or build(), module, out, **options)
 
 
-def test_learns_and_writes_what_it_found(tmp_path, capsys):
+def test_learns_and_writes_its_results(tmp_path, capsys):
     model = build()
     first = model.eval().get_embeddings()
     result = run(tmp_path, model, epochs=10, lr=1e-2, progress=True)
     module = InteractionDataModule(DATA)
     before = evaluate(*first, module.test_items, module.train_items)
     assert result.test['recall@20'] > before['recall@20']
-    # The model ends with the best weights, which give the metrics that it reports.
+    # The model has the best weights, which give the reported metrics.
     after = evaluate(
         *model.eval().get_embeddings(), module.test_items, module.train_items
     )
@@ -113,7 +113,7 @@ def test_the_same_seed_gives_the_same_run(tmp_path):
 
 
 @pytest.mark.parametrize('epochs', [1, 3])
-def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path, epochs):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, epochs):
     whole, resumed = build(), build()
     expected = run(tmp_path / 'whole', whole)
     run(tmp_path / 'parts', build(), epochs=epochs)
@@ -128,8 +128,8 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path, epochs):
 
 
 @pytest.mark.parametrize('captures', [(True, True), (True, False), (False, True)])
-def test_a_captured_run_ends_as_another(captures, tmp_path, monkeypatch):
-    """Begun and resumed with and without capture, by a stand-in for CUDA graphs."""
+def test_a_captured_run_equals_an_eager_one(captures, tmp_path, monkeypatch):
+    """Begun and resumed with and without capture, with a stand-in for CUDA graphs."""
     expected = run(tmp_path / 'plain', average=0.9)
     made = pretend_graphs(monkeypatch)
     begun, resumed = captures
@@ -155,7 +155,7 @@ def test_stops_early(tmp_path):
     assert result.history[-1]['epoch'] < 20
     resumed = run(tmp_path, lr=1e-9, epochs=50, check_every=1, patience=2, resume=True)
     assert resumed.history == result.history and resumed.test == result.test
-    # It took no step: what was recorded stands.
+    # It ran no step, so the recorded cost remains.
     assert resumed == result and result.seconds_per_step > 0
     (tmp_path / 'metrics.json').unlink()
     resumed = run(tmp_path, lr=1e-9, epochs=50, check_every=1, patience=2, resume=True)
@@ -186,7 +186,7 @@ def test_without_validation_or_test(tmp_path, held_out):
     assert more.history[-1]['epoch'] == 4
 
 
-def test_a_diverging_run_says_so(tmp_path):
+def test_a_diverging_run_raises(tmp_path):
     with pytest.raises(ValueError, match=r"training diverged: 'loss' is (nan|inf) in"):
         run(tmp_path, lr=1e18)
 
@@ -200,7 +200,7 @@ def test_a_moved_run_keeps_its_best_checkpoint(tmp_path):
     assert not (tmp_path / 'a').exists()
 
 
-def test_a_run_is_resumed_as_it_was_begun(tmp_path):
+def test_a_run_is_resumed_with_the_settings_that_it_was_begun_with(tmp_path):
     run(tmp_path, epochs=2)
     for change in ({'lr': 0.5}, {'seed': 3}, {'patience': 7}, {'ks': (5, 20)}):
         (name,) = change
@@ -210,7 +210,7 @@ def test_a_run_is_resumed_as_it_was_begun(tmp_path):
         edge_index = bipartite_edge_index(DATA[RATES].edge_index, 60, 50)
         run(tmp_path, IRLLRec(LightGCN(60, 50, 4), edge_index), resume=True)
     with pytest.raises(
-        ValueError, match="'epochs' must be at least the 2 that are done"
+        ValueError, match="'epochs' must be at least 2, the number of epochs"
     ):
         run(tmp_path, epochs=1, resume=True)
 
@@ -219,7 +219,7 @@ def test_a_run_is_resumed_as_it_was_begun(tmp_path):
 def test_a_run_is_resumed_with_the_data_that_it_was_begun_with(
     tmp_path, monkeypatch, other
 ):
-    """Else it would be tested on what it was trained on."""
+    """Otherwise, it would be tested on training interactions."""
     noise = torch.randint(0, 50, (12, 60), generator=torch.manual_seed(0))
     user = torch.arange(60).repeat(12)
     graph = HeteroData()
@@ -290,7 +290,7 @@ def test_a_damaged_checkpoint(tmp_path):
     for name in ('loops', 'optimizer_states'):
         part = {key: value for key, value in checkpoint.items() if key != name}
         torch.save(part, last)
-        with pytest.raises(ValueError, match=f'got none of its {name}: restore it'):
+        with pytest.raises(ValueError, match=f'got one without its {name}: restore it'):
             run(tmp_path, resume=True)
 
 
@@ -301,9 +301,9 @@ def test_a_damaged_checkpoint(tmp_path):
         ({'epochs': 2.5}, "'epochs' must be an integer of at least 1, got 2.5"),
         ({'patience': 0}, "'patience' must be an integer of at least 1"),
         ({'lr': 0.0}, "'lr' must be above 0"),
-        ({'ks': (60,)}, "'ks' must not be above the number of items, 50, got 60"),
+        ({'ks': (60,)}, "'ks' must be at most 50, the number of items, got 60"),
         ({'ks': ()}, "'ks' must hold at least one cut-off"),
-        ({'ks': (60,)}, r'got 60: take fitting_cutoffs\(num_items\)'),
+        ({'ks': (60,)}, r'got 60: use fitting_cutoffs\(num_items\)'),
         ({'seed': -1}, r"'seed' must be an integer from 0 to 2\*\*63 - 1, got -1"),
         ({'seed': 0.5}, "'seed' must be an integer from 0"),
         ({'check_every': 1.5}, "'check_every' must be an integer"),
@@ -316,7 +316,7 @@ def test_a_damaged_checkpoint(tmp_path):
         ({'device': 'mps'}, "'device' must be 'auto', 'cpu'"),
         (
             {'device': 'cuda:99'},
-            "'device' must be here, got 'cuda:99' on a machine with",
+            "'device' must exist, got 'cuda:99', but this machine",
         ),
     ],
 )
@@ -330,13 +330,13 @@ def test_wrong_objects_are_named(tmp_path):
     model, data, out = build(), InteractionDataModule(DATA), tmp_path / 'out'
     for arguments, message in (
         ((model, DATA, out), r"'data' must be an InteractionDataModule, got HeteroDa"),
-        ((model, [DATA], out), r'got list: wrap its graphs, InteractionDataModule'),
+        ((model, [DATA], out), r'got list: pass InteractionDataModule'),
         ((data, model, out), r"'model' must be a Recommender, got InteractionDataM"),
         ((model, out, data), r"'data' must .*Path: fit\(model, data, out\)"),
         ((model, data, None), r"'out' must be the path of a folder, got NoneType"),
         (
             (model.backbone, data, out),
-            r'got LightGCN: wrap it, Recommender\(backbone, edge_index\)',
+            r'got LightGCN: pass Recommender\(backbone, edge_index\)',
         ),
         ((LitRecommender(model), data, out), r'got LitRecommender: pass its .model'),
     ):
@@ -358,7 +358,7 @@ def test_a_run_is_never_overwritten(tmp_path, name):
 
 
 def test_a_folder_in_use_is_refused(tmp_path):
-    """By whichever door the second run comes."""
+    """The second run may come from fit or from RunFolder."""
     held = (tmp_path / 'last.ckpt', tmp_path / 'config.json')
     for path in held:
         path.write_text('dear')
@@ -407,10 +407,10 @@ def undisturbed(tmp_path_factory):
         *(('history', 'write'), ('metrics', 'replace')),
     ],
 )
-def test_a_full_disk_is_named_and_the_run_goes_on(
+def test_a_full_disk_is_reported_and_the_run_can_be_resumed(
     tmp_path, monkeypatch, undisturbed, name, where
 ):
-    """At each file that is written."""
+    """For each file that is written."""
     (expected, whole), resumed = undisturbed, build()
     out, again = tmp_path / 'run', name != 'best.ckpt'
     if again:
@@ -430,7 +430,7 @@ def test_a_full_disk_is_named_and_the_run_goes_on(
 
 
 def fill_disk(patch, name, where):
-    """From now on, nothing is written to a file of this name."""
+    """Let all writes to files of this name fail."""
     full = OSError(errno.ENOSPC, 'No space left on device')
     if where == 'replace':
         replace = os.replace
@@ -457,7 +457,7 @@ def fill_disk(patch, name, where):
 
 
 def test_held_out_pairs_in_the_graph_of_the_model(tmp_path):
-    """The model would learn them from its graph."""
+    """The model would learn from them."""
     test = DATA[RATES].test_edge_label_index
 
     def go(extra):
@@ -530,7 +530,7 @@ def moments(change):
     ],
 )
 def test_a_crafted_checkpoint_is_refused(tmp_path, undisturbed_folder, name, change):
-    """Torch ends the process where moments have another shape."""
+    """Moments of another shape would crash the process."""
     shutil.copytree(undisturbed_folder, tmp_path / 'run')
     last = tmp_path / 'run' / 'last.ckpt'
     checkpoint = torch.load(last, weights_only=True)
@@ -548,7 +548,7 @@ def undisturbed_folder(tmp_path_factory):
 
 
 def test_the_best_checkpoint_must_be_of_the_run(tmp_path, undisturbed_folder):
-    """It is what is tested; without it, nothing is, after all of the training."""
+    """It is needed for the test, at the end of the training."""
     run(tmp_path / 'other', build(1))
     shutil.copytree(undisturbed_folder, tmp_path / 'run')
     best, last = tmp_path / 'run' / 'best.ckpt', tmp_path / 'run' / 'last.ckpt'
@@ -565,7 +565,7 @@ def test_the_best_checkpoint_must_be_of_the_run(tmp_path, undisturbed_folder):
 
 
 class Changing(LightGCN):
-    """Training changes a counter, a private one, and a tensor that is not saved."""
+    """Training changes a public counter, a private one, and an unsaved tensor."""
 
     def __init__(self):
         super().__init__(60, 50, 8)
@@ -581,7 +581,7 @@ class Changing(LightGCN):
         return super().forward(*args, **kwargs)
 
 
-def test_what_training_changes_is_no_setting(tmp_path):
+def test_values_that_training_changes_are_not_settings(tmp_path):
     graph = bipartite_edge_index(DATA[RATES].edge_index, 60, 50)
 
     def build_one():
@@ -596,7 +596,7 @@ def test_what_training_changes_is_no_setting(tmp_path):
     found = run(tmp_path / 'run', build_one(), epochs=6, resume=True)
     assert found.test == whole.test
     other = build_one()
-    other.backbone.num_layers = 1  # Which is one.
+    other.backbone.num_layers = 1  # This is a setting.
     with pytest.raises(ValueError, match='num_layers 3, not 1'):
         load_weights(other, tmp_path / 'run' / 'best.ckpt')
 
@@ -633,7 +633,7 @@ def test_held_out_pairs_in_one_direction_of_the_graph(tmp_path, direction):
 
 
 def test_held_out_pairs_that_a_backbone_was_built_from(tmp_path):
-    """The texts of users are means over these."""
+    """The texts of users are means over them."""
     train, test = DATA[RATES].edge_index, DATA[RATES].test_edge_label_index
     graph, text = bipartite_edge_index(train, 60, 50), torch.randn(50, 6)
 
@@ -650,7 +650,7 @@ def test_held_out_pairs_that_a_backbone_was_built_from(tmp_path):
         run(tmp_path / 'honest', build_from(train), epochs=1)
 
 
-def test_a_model_that_was_trained_goes_on_with_a_warning(tmp_path):
+def test_a_trained_model_continues_with_a_warning(tmp_path):
     model = build()
     run(tmp_path / '1', model, epochs=1)
     with pytest.warns(UserWarning, match='has been trained by fit'):
@@ -663,7 +663,7 @@ def test_a_model_that_was_trained_goes_on_with_a_warning(tmp_path):
 
 
 def test_threads_train_one_after_the_other(tmp_path):
-    """Torch's generator, from which edges are dropped, is one for all."""
+    """They share torch's generator, which edge dropout draws from."""
     expected = run(tmp_path / 'alone', build(), epochs=3).history[-1]['loss']
     models, found = [build(), build()], {}
 
@@ -727,7 +727,7 @@ def test_on_a_gpu(tmp_path):
 
 
 def test_a_checkpoint_whose_parameters_come_in_another_order(tmp_path):
-    """The optimizer knows them by their number alone."""
+    """The optimizer identifies them by position."""
     run(tmp_path, epochs=1)
     checkpoint = torch.load(tmp_path / 'last.ckpt', weights_only=True)
     state = checkpoint['state_dict']
@@ -743,7 +743,7 @@ def with_companions(seed=0):
 
 
 @pytest.mark.parametrize('progress', [False, True])
-def test_progress_is_passed_on_to_the_choice_of_a_blend(progress, tmp_path, capsys):
+def test_progress_also_applies_to_the_choice_of_a_blend(progress, tmp_path, capsys):
     run(tmp_path, with_companions(), epochs=1, progress=progress)
     line = 'choosing the options of EASE (50 items) and the blend on validation'
     assert (line in capsys.readouterr().err) == progress
@@ -753,7 +753,7 @@ def test_companions_are_blended_by_validation_and_saved(tmp_path):
     plain = run(tmp_path / 'plain')
     model = with_companions()
     result = run(tmp_path / 'blend', model)
-    # They take no part in training and in the choice of the checkpoint.
+    # They affect neither training nor the choice of the checkpoint.
     assert result.history == plain.history and result.best_epoch == plain.best_epoch
     module = InteractionDataModule(DATA)
     label, train = module.test_items, module.train_items
@@ -784,12 +784,12 @@ def test_a_blend_is_resumed(tmp_path, epochs):
     assert result.test == expected.test and result.history == expected.history
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name])
-    # The model of an earlier call, too.
+    # This also works for the model of an earlier call.
     result = run(tmp_path / 'parts', resumed, resume=True)
     assert result.test == expected.test
 
 
-def test_without_validation_the_blend_stays(tmp_path):
+def test_without_validation_the_blend_does_not_change(tmp_path):
     data = copy.copy(DATA)
     del data[RATES].val_edge_label_index
     model = with_companions()
@@ -807,7 +807,7 @@ def test_without_validation_the_blend_stays(tmp_path):
         fit(with_companions(), module, tmp_path / 'open', **options)
 
 
-def test_a_companion_must_not_have_what_is_held_out(tmp_path):
+def test_a_companion_must_not_have_held_out_interactions(tmp_path):
     both = (DATA[RATES].edge_index, DATA[RATES].test_edge_label_index)
     companion = EASE(60, 50, torch.cat(both, dim=1))
     with pytest.raises(ValueError, match=r"test .* 'interactions' of .*companions\.0"):
@@ -828,7 +828,7 @@ def test_averages_weights(tmp_path):
     assert torch.equal(states[0]['state_dict'][name], first)
     average = states[1]['state_dict'][name]
     torch.testing.assert_close(average, 0.75 * first + 0.25 * second)
-    # It is what is validated, tested and kept.
+    # The average is validated, tested and saved.
     best = torch.load(tmp_path / '2' / 'best.ckpt', weights_only=True)
     for key, value in model.state_dict().items():
         assert torch.equal(value, best['state_dict'][f'model.{key}'])
@@ -857,7 +857,7 @@ def test_an_averaged_run_is_resumed(tmp_path):
     path = tmp_path / 'parts' / 'last.ckpt'
     checkpoint = torch.load(path, weights_only=True)
     for part, message in (
-        ({}, 'must be the last checkpoint .* got none of its current_model_state'),
+        ({}, 'must be the last checkpoint .* got one without its current_model_state'),
         ({'current_model_state': {}}, 'got other parts or sizes'),
     ):
         del checkpoint['current_model_state']
@@ -875,7 +875,7 @@ class Counting(Callback):
         self.epochs, self.best = 0, None
 
     def on_train_epoch_end(self, trainer, pl_module):
-        self.epochs -= 1  # Which no count of Lightning does.
+        self.epochs -= 1  # No counter of Lightning decreases.
         self.best = torch.tensor([float(trainer.callback_metrics['loss'])])
 
     def state_dict(self):
@@ -893,7 +893,7 @@ def test_a_run_with_callbacks_is_resumed(tmp_path):
     part = tmp_path / 'part'
     run(part, epochs=2, callbacks=[Counting()])
     for given in (None, [EarlyStopping('val/recall@5')]):
-        with pytest.raises(ValueError, match="the 'callbacks' Counting that have a st"):
+        with pytest.raises(ValueError, match='was begun with, Counting, got'):
             run(part, callbacks=given, resume=True)
     result = run(part, resumed, callbacks=[again], resume=True)
     assert again.epochs == counting.epochs == -4 and again.best == counting.best
@@ -926,11 +926,11 @@ def test_callbacks_of_lightning(tmp_path):
         ([3], "'callbacks' must hold Callbacks of lightning.pytorch, got int"),
         ([Counting(), Counting()], "different state_keys, got two under 'Counting'"),
         ([TQDMProgressBar()], 'no progress bar with progress=False, got TQDMProg'),
-        ([StochasticWeightAveraging(0.1)], r'average weights.* pass average=0\.99'),
-        ([EMAWeightAveraging()], r'average weights.* pass average=0\.99'),
+        ([StochasticWeightAveraging(0.1)], r'average weights.* Pass average=0\.99'),
+        ([EMAWeightAveraging()], r'average weights.* Pass average=0\.99'),
     ],
 )
-def test_callbacks_that_cannot_work(tmp_path, callbacks, message):
+def test_invalid_callbacks(tmp_path, callbacks, message):
     with pytest.raises(ValueError, match=message):
         run(tmp_path / 'out', callbacks=callbacks)
     assert not (tmp_path / 'out').exists()

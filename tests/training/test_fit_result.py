@@ -4,6 +4,6 @@ from pyg_irllrec.training import FitResult
 
 
 def test_it_is_what_metrics_json_holds_and_the_history():
-    """Who reads the file relies on these names."""
+    """Readers of the file rely on these names."""
     names = ('test', 'best_epoch', 'history', 'seconds_per_step', 'peak_memory_mb')
     assert FitResult._fields == (*names, 'fingerprint')

@@ -36,7 +36,7 @@ OWN = ('user', 'rates', 'item')
 
 
 def found(items):
-    """The pairs of UserItems."""
+    """Return the pairs of a UserItems."""
     user, item = items.lookup(torch.arange(items.num_users))
     return list(zip(user.tolist(), item.tolist()))
 
@@ -83,7 +83,7 @@ def test_the_three_parts_of_random_link_split(options):
     module = InteractionDataModule(train, val, test)
     parts = [found(module.train_items), found(module.val_items)]
     parts.append(found(module.test_items))
-    # Every interaction is on one side, and no negative is on any.
+    # Every interaction is in one split, and no negative edge is in any.
     assert [len(part) for part in parts] == [16, 4, 4]
     assert sorted(pair for part in parts for pair in part) == PAIRS
     without_test = InteractionDataModule(train, val)
@@ -92,7 +92,7 @@ def test_the_three_parts_of_random_link_split(options):
         with pytest.raises(ValueError, match=r'the training part of .* pass all three'):
             InteractionDataModule(train)
         return
-    assert train[RATES].edge_index.size(1) == 8  # The others are trained on too.
+    assert train[RATES].edge_index.size(1) == 8  # The others are labelled edges.
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_ratings_as_labels(ratio):
     assert sorted(pair for part in parts for pair in found(part)) == PAIRS
 
 
-def test_the_call_decides():
+def test_the_arguments_decide_the_layout():
     train = amazon_book()
     rates = 'user', 'rates', 'book'
     rest = amazon_book()
@@ -182,7 +182,7 @@ def test_labels_of_the_data_itself():
     assert module.train_items.item.numel() == 16
 
 
-def test_the_reverse_is_left_behind_by_random_link_split():
+def test_reverse_edges_of_random_link_split():
     train, val, test = link_split(rev_edge_types=None)
     with pytest.raises(ValueError, match=r'must hold the 16 interactions of .* rev_ed'):
         InteractionDataModule(train, val, test)
@@ -247,7 +247,7 @@ def test_an_empty_split(split, name):
         InteractionDataModule(data)
 
 
-def test_interactions_on_two_sides():
+def test_interactions_in_two_splits():
     data = amazon_book()
     rates = data['user', 'rates', 'book']
     rates.edge_label_index = torch.cat([edges(TEST), edges(PAIRS[:2])], dim=1)
@@ -268,9 +268,9 @@ def test_wrong_parts():
         (
             (split,),
             {'unsplit': True},
-            "'unsplit' must be False, as 'data' holds .*",
+            "'unsplit' must be False, because 'data' holds .*",
         ),
-        ((split, val, test), {}, 'as SplitInteractions makes them.*goes without'),
+        ((split, val, test), {}, 'as SplitInteractions makes them.*pass it without'),
         ((train, 'val'), {}, "'val_data' needs users and items in a HeteroData, got"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -282,7 +282,7 @@ def test_wrong_parts():
         InteractionDataModule(T.ToUndirected()(movie_lens_1m()).to_homogeneous())
 
 
-def test_a_part_that_is_all_trained_on():
+def test_a_part_with_only_training_interactions():
     train, val, test = link_split()
     for parts, name in (((train, train, test), 'val'), ((train, val, train), 'test')):
         with pytest.raises(
@@ -292,7 +292,7 @@ def test_a_part_that_is_all_trained_on():
 
 
 def split(train, val, test):
-    """A graph of three users and six items, split so."""
+    """Return a graph of three users and six items with these splits."""
     data = HeteroData()
     data['user'].num_nodes, data['item'].num_nodes = 3, 6
     for name, held in (('', train), ('val_', val), ('test_', test)):
@@ -309,7 +309,7 @@ VAL = [(0, 3), (1, 4), (2, 5)]
     ('val', 'test'), [(VAL, VAL[::-1]), (VAL, VAL[:2]), (VAL[1:], VAL)]
 )
 def test_one_set_for_validation_and_test_is_refused(val, test):
-    """By whichever door; the one within the other chooses by the test as well."""
+    """Also if one set is a part of the other."""
     with pytest.raises(ValueError, match=r"'data' must hold test .* those for valid"):
         InteractionDataModule(split(TRAIN, val, test))
     train, first, _ = link_split()
@@ -326,7 +326,7 @@ def test_one_set_for_validation_and_test_is_refused(val, test):
         ([*TRAIN[:2], VAL[0]], [(0, 1)], '2 of 3 held-out .* are also trained on'),
     ],
 )
-def test_a_part_that_two_splits_share_is_counted_once(val, test, words):
+def test_interactions_that_two_splits_share_are_counted_once(val, test, words):
     with pytest.warns(UserWarning) as caught:
         InteractionDataModule(split(TRAIN, val, test))
     (message,) = (str(each.message) for each in caught)
@@ -344,7 +344,7 @@ def test_a_part_that_two_splits_share_is_counted_once(val, test, words):
         ([0.5], 'edge_label'),
     ],
 )
-def test_labels_that_are_none(label, message):
+def test_invalid_labels(label, message):
     data = split(TRAIN, VAL, VAL)
     for name in ('val', 'test'):
         del data[OWN][f'{name}_edge_label_index']
@@ -356,7 +356,7 @@ def test_labels_that_are_none(label, message):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """The sizes of interactions that were sent to a GPU, which is a stub."""
+    """Pretend a GPU, and list the sizes of interactions that were sent to it."""
     sizes = []
 
     def send(self, device):
@@ -391,7 +391,9 @@ def test_a_split_is_sent_to_a_gpu_once(sent):
     assert sent == sizes[:2]
     assert module.test_dataloader().exclude is train.interactions is val.exclude
     assert sent == sizes and val.batch_size == 7
-    assert train.interactions is not module.train_items  # Which stay on the host.
+    assert (
+        train.interactions is not module.train_items
+    )  # The originals stay on the host.
     train.set_epoch(0)
     assert all(map(torch.equal, train, here[0]))
     assert [len(batch.user) for batch in val] == [len(batch.user) for batch in here[1]]
@@ -402,7 +404,7 @@ def test_a_split_is_sent_to_a_gpu_once(sent):
 
 
 @pytest.mark.parametrize('text_storage', ['device', 'host'])
-def test_texts_of_the_host_have_batches_of_the_host(text_storage, sent):
+def test_texts_on_the_host_need_batches_on_the_host(text_storage, sent):
     data = SyntheticIntents(40, 30)[0]
     preset = get_preset('lightgcn', 'own', 'full')
     preset['model']['text_storage'] = text_storage

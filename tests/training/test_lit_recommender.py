@@ -108,7 +108,7 @@ def test_predicting_embeds_the_graph_once(weight, monkeypatch):
         ),
     ],
 )
-def test_predicts_no_other_batches(loader, message):
+def test_invalid_batches(loader, message):
     with pytest.raises(ValueError, match=message):
         trainer().predict(build(), loader)
 
@@ -123,8 +123,8 @@ def by_hand(out, lit, data, callbacks=(), **options) -> ModelCheckpoint:
     return best
 
 
-def test_a_trainer_by_hand_ends_as_fit_does(tmp_path):
-    """With all that Lightning does by default, such as a check before the training."""
+def test_a_trainer_of_the_user_equals_fit(tmp_path):
+    """With the defaults of Lightning, such as its sanity check."""
     companions = [EASE(20, 15, PAIRS)]
     data = InteractionDataModule(DATA, batch_size=16)
     model = build(companions).model
@@ -145,7 +145,7 @@ def test_a_trainer_by_hand_ends_as_fit_does(tmp_path):
     for name, value in model.state_dict().items():
         assert torch.equal(value, lit.model.state_dict()[name])
     trainer().validate(lit, data, verbose=False)
-    assert lit.history == expected.history  # Which is of the training alone.
+    assert lit.history == expected.history  # The sanity check adds no row.
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_trainer_by_hand_ends_as_fit_does(tmp_path):
     ],
     ids=['accumulation', 'ema', 'swa', 'precision and clipping'],
 )
-def test_what_trainers_of_lightning_do(tmp_path, callbacks, options):
+def test_options_of_trainers(tmp_path, callbacks, options):
     data, lit, plain = InteractionDataModule(DATA, batch_size=16), build(), build()
     by_hand(tmp_path / 'plain', plain, data, logger=False)
     best = by_hand(tmp_path, lit, data, callbacks, logger=False, **options)
@@ -169,7 +169,7 @@ def test_what_trainers_of_lightning_do(tmp_path, callbacks, options):
 
 
 class Watch(Callback):
-    """What callbacks see of steps."""
+    """Record the steps that callbacks see."""
 
     def __init__(self):
         self.losses, self.steps = [], []
@@ -186,7 +186,7 @@ def test_callbacks_see_captured_steps(tmp_path, monkeypatch):
         watches.append(Watch())
         lit = build()
         by_hand(tmp_path, lit, data, watches[-1:], logger=CSVLogger(tmp_path))
-        assert lit._captured is None  # It holds memory.
+        assert lit._captured is None  # It would keep memory.
     assert made[0].calls.count('replay') > 4
     torch.testing.assert_close(watches[1].losses, watches[0].losses, rtol=0, atol=0)
     assert watches[1].steps == watches[0].steps
@@ -213,11 +213,11 @@ class Own(LitRecommender):
             {'callbacks': [GradientAccumulationScheduler({1: 2})]},
             'gradients are accumulated over',
         ),
-        (None, {'callbacks': [Looks()]}, 'Looks.on_after_backward takes part'),
-        (Own, {}, 'Own.training_step takes part'),
+        (None, {'callbacks': [Looks()]}, 'Looks.on_after_backward may change'),
+        (Own, {}, 'Own.training_step changes a step'),
     ],
 )
-def test_what_takes_part_in_a_step_is_not_captured(cls, options, message, monkeypatch):
+def test_changed_steps_are_not_captured(cls, options, message, monkeypatch):
     made = pretend_graphs(monkeypatch)
     lit, data = build(), InteractionDataModule(DATA, batch_size=16)
     lit = lit if cls is None else cls(lit.model, ks=(5,))
@@ -227,19 +227,19 @@ def test_what_takes_part_in_a_step_is_not_captured(cls, options, message, monkey
 
 
 def test_an_epoch_for_batch_norm_is_not_captured(monkeypatch):
-    """Lightning skips its backward passes; without such layers there is none."""
+    """Lightning adds it only for a model with batch norm."""
     made, data = pretend_graphs(monkeypatch), InteractionDataModule(DATA, batch_size=16)
     for has_norm in (False, True):
         lit = build()
         lit.model.backbone.norm = torch.nn.BatchNorm1d(2) if has_norm else None
         options = {'callbacks': [StochasticWeightAveraging(1e-2)], 'max_epochs': 2}
-        message = 'StochasticWeightAveraging has an epoch that trains nothing'
+        message = 'StochasticWeightAveraging adds an epoch without training'
         with pytest.warns(UserWarning, match=message) if has_norm else nullcontext():
             trainer(limit_val_batches=0, **options).fit(lit, data)
         assert ('replay' in made[-1].calls) is not has_norm
 
 
-def test_steps_are_captured_unless_they_are_not_to_be(monkeypatch):
+def test_capture_can_be_disabled(monkeypatch):
     made = pretend_graphs(monkeypatch)
     data = InteractionDataModule(DATA, batch_size=16)
     trainer(max_epochs=1, limit_val_batches=0).fit(build(capture=False), data)
@@ -268,7 +268,7 @@ def test_the_graph_is_never_averaged(tmp_path):
         by_hand(tmp_path, build(), data, [EMAWeightAveraging()], logger=False)
 
 
-def test_processes_that_hold_parts_of_the_model_are_refused():
+def test_a_sharded_model_is_refused():
     data = InteractionDataModule(DATA)
     data.trainer = SimpleNamespace(world_size=2, strategy=FSDPStrategy())
     data.setup('test')
@@ -298,7 +298,7 @@ def test_load_from_checkpoint(tmp_path):
         LitRecommender.load_from_checkpoint(tmp_path / 'none.ckpt', model=other)
 
 
-def test_a_trainer_of_lightning_resumes_the_same_data_alone(tmp_path):
+def test_a_trainer_resumes_only_the_same_data(tmp_path):
     path = tmp_path / 'last.ckpt'
     lit, data = build(), InteractionDataModule(DATA, batch_size=16)
     trainer(max_epochs=1, limit_val_batches=0).fit(lit, data)
@@ -308,12 +308,12 @@ def test_a_trainer_of_lightning_resumes_the_same_data_alone(tmp_path):
     options = {'max_epochs': 2, 'limit_val_batches': 0}
     for given in (
         {'datamodule': InteractionDataModule(other, batch_size=16)},
-        {'train_dataloaders': data.train_dataloader()},  # Of what data, is unknown.
+        {'train_dataloaders': data.train_dataloader()},  # The data is unknown.
     ):
         with pytest.raises(ValueError, match='was begun with other training interact'):
             trainer(**options).fit(build(), **given, ckpt_path=path)
     trainer(**options).fit(build(), data, ckpt_path=path)
-    # The test may be of other data, the model may not.
+    # A test may use other data, but not another model.
     fresh = build(lr=0.5, seed=3)
     trainer().test(fresh, InteractionDataModule(other), ckpt_path=path, verbose=False)
     changed = build()
@@ -339,7 +339,7 @@ def test_the_teacher_moves_once_per_optimizer_step(monkeypatch):
     assert len(moves) == 2
 
 
-def test_what_is_frozen_is_not_optimized():
+def test_frozen_weights_are_not_optimized():
     lit = build()
     lit.model.backbone.user_embedding.weight.requires_grad_(False)
     (group,) = lit.configure_optimizers().param_groups
@@ -360,7 +360,7 @@ def test_ddp(process_group):
 
 @pytest.fixture
 def own_process_group():
-    """Lightning leaves its process group and its environment to the process."""
+    """Clean up the process group and the environment that Lightning leaves."""
     with patch.dict(os.environ):
         yield
     torch.distributed.destroy_process_group()
@@ -383,7 +383,7 @@ def test_lightning_trains_with_ddp():
     [
         ({'lr': 0.0}, "'lr' must be above 0, got 0.0"),
         ({'capture': 'no'}, "'capture' must be True or False, got 'no'"),
-        ({'ks': (16,)}, "'ks' must not be above the number of items, 15, got 16"),
+        ({'ks': (16,)}, "'ks' must be at most 15, the number of items, got 16"),
         ({'ks': ()}, "'ks' must hold at least one cut-off"),
     ],
 )

@@ -37,7 +37,7 @@ def trained(tmp_path_factory):
     return model, out / 'best.ckpt'
 
 
-def test_another_model_becomes_the_trained_one(trained):
+def test_a_new_model_gets_the_trained_weights(trained):
     model, path = trained
     other = build(1)
     assert not torch.equal(other.get_embeddings()[0], model.get_embeddings()[0])
@@ -50,7 +50,7 @@ def test_another_model_becomes_the_trained_one(trained):
         assert torch.equal(mine, theirs)
 
 
-def test_a_model_of_other_parts_or_sizes_stays_as_it_was(trained):
+def test_a_model_with_other_parts_or_sizes_is_not_changed(trained):
     _, path = trained
     for options in ({'embedding_dim': 16}, {'num_intents': 2}):
         other = build(1, **options)
@@ -62,7 +62,7 @@ def test_a_model_of_other_parts_or_sizes_stays_as_it_was(trained):
 
 
 @pytest.mark.parametrize('other', ['graph', 'profile', 'intent', 'num_layers'])
-def test_other_data_are_refused_unless_they_are_meant(trained, other):
+def test_other_data_is_refused_unless_allowed(trained, other):
     model, path = trained
     mine = build(1)
     if other == 'graph':
@@ -83,7 +83,7 @@ def test_other_data_are_refused_unless_they_are_meant(trained, other):
     assert torch.equal(mine.backbone.user_embedding.weight, trained_weight)
 
 
-def test_what_only_training_reads_may_differ(trained):
+def test_settings_of_training_may_differ(trained):
     _, path = trained
     mine = build(1)
     mine.alignment.translation.temperature = mine.l2_weight = 0.5
@@ -98,7 +98,7 @@ def test_what_only_training_reads_may_differ(trained):
         ({'num_neighbors': 3}, r"the model's companions\.0\.num_neighbors 500, not 3"),
     ],
 )
-def test_a_model_that_scores_otherwise(tmp_path, others, message):
+def test_a_model_with_other_scores(tmp_path, others, message):
     pairs = DATA['user', 'rates', 'item'].edge_index
 
     def model(normalize=True, companion=ItemKNN, **options):
@@ -116,15 +116,15 @@ def test_a_model_that_scores_otherwise(tmp_path, others, message):
         load_weights(model(**others), tmp_path / 'best.ckpt')
 
 
-def test_a_checkpoint_of_nothing_known(trained, tmp_path):
+def test_a_checkpoint_without_a_fingerprint(trained, tmp_path):
     checkpoint = torch.load(trained[1], weights_only=True)
     del checkpoint['fingerprint']
     torch.save(checkpoint, tmp_path / 'best.ckpt')
-    with pytest.raises(ValueError, match=r'best\.ckpt holds no fingerprint of what'):
+    with pytest.raises(ValueError, match=r'best\.ckpt holds no fingerprint of its'):
         load_weights(build(1), tmp_path / 'best.ckpt')
 
 
-def test_files_that_are_none(tmp_path):
+def test_invalid_files(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'best\.ckpt does not exist'):
         load_weights(build(0), tmp_path / 'best.ckpt')
     with pytest.raises(ValueError, match=r'is a folder, .*: pass .*best\.ckpt'):
@@ -140,7 +140,7 @@ def test_files_that_are_none(tmp_path):
 
 
 def rewrite(path, target, change):
-    """Save a checkpoint whose weights are changed."""
+    """Save a checkpoint with changed weights."""
     checkpoint = torch.load(path, weights_only=True)
     checkpoint['state_dict'] = change(checkpoint['state_dict'])
     torch.save(checkpoint, target)
@@ -168,7 +168,7 @@ def as_nan(state):
         (lambda state: {}, "must hold the weights of 'model'"),
     ],
 )
-def test_weights_that_are_none(trained, tmp_path, change, message):
+def test_invalid_weights(trained, tmp_path, change, message):
     path = rewrite(trained[1], tmp_path / 'best.ckpt', change)
     other = build(1)
     before = {name: value.clone() for name, value in other.state_dict().items()}

@@ -13,7 +13,7 @@ DATA = SyntheticIntents(20, 16, num_intents=2)[0]
 
 
 class Observer(Callback):
-    """Which precision steps are computed with."""
+    """Record the precision of each step."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
@@ -42,14 +42,14 @@ def run(out, precision, **options):
         ('32-true', 'highest', 'test highest'),
     ],
 )
-def test_steps_take_tensor_float_32_where_asked(tmp_path, precision, trains, tests):
+def test_only_training_steps_use_tensor_float_32(tmp_path, precision, trains, tests):
     observer = Observer()
     run(tmp_path / 'run', precision, callbacks=[observer])
     assert observer.seen == {trains, tests}
     assert torch.get_float32_matmul_precision() == 'highest'
 
 
-def test_what_was_chosen_before_is_back_after_an_error():
+def test_the_precision_is_restored_after_an_error():
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision('medium')
     try:
@@ -63,12 +63,12 @@ def test_what_was_chosen_before_is_back_after_an_error():
         torch.set_float32_matmul_precision(before)
 
 
-def test_two_ways_to_choose_are_not_mixed(tmp_path, monkeypatch):
+def test_two_ways_to_set_the_precision_are_not_mixed(tmp_path, monkeypatch):
     def mixed() -> str:
         raise RuntimeError('you have used mix of the legacy and new APIs')
 
     monkeypatch.setattr(torch, 'get_float32_matmul_precision', mixed)
-    with pytest.raises(ValueError, match=r"'precision' must not be 'tf32' where"):
+    with pytest.raises(ValueError, match=r"'precision' must not be 'tf32' if"):
         run(tmp_path / 'run', 'tf32')
     assert not (tmp_path / 'run').exists()
     run(tmp_path / 'other', '32-true')

@@ -19,7 +19,7 @@ def attached(monkeypatch, **options):
     return bar, run
 
 
-def test_one_bar_for_all_epochs_with_the_loss(capsys, monkeypatch):
+def test_a_single_bar_shows_all_epochs_and_the_loss(capsys, monkeypatch):
     bar, run = attached(monkeypatch)
     run.current_epoch, run.progress_bar_metrics = 1, {'loss': 0.25}
     for _ in range(3):
@@ -46,5 +46,7 @@ def test_a_resumed_run_begins_where_it_was(capsys, monkeypatch):
     bar, run = attached(monkeypatch, global_step=4)
     bar.on_exception(run, None, RuntimeError())
     assert '4/6' in capsys.readouterr().err
-    bar.on_train_batch_end(run, None, None, None, 0)  # Closed: nothing is shown.
+    bar.on_train_batch_end(
+        run, None, None, None, 0
+    )  # The bar is closed and shows nothing.
     assert capsys.readouterr().err == ''

@@ -1,4 +1,4 @@
-"""What the protocol of training does, with scripted values and by hand."""
+"""The training protocol, compared with scripted values and manual loops."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pyg_irllrec.utils import bipartite_edge_index
 
 RATES = ('user', 'rates', 'item')
 USERS, ITEMS = 6, 8
-# Every user has three items to train on, one to validate and one to test with.
+# Every user has three training items, one validation item and one test item.
 TRAIN = [(u, (u + i) % ITEMS) for u in range(USERS) for i in (0, 2, 5)]
 VAL = [(u, (u + 1) % ITEMS) for u in range(USERS)]
 TEST = [(u, (u + 3) % ITEMS) for u in range(USERS)]
@@ -68,8 +68,8 @@ def saved(path):
 
 
 class Script:
-    """Recall at the largest cut-off, one per validation; those at the smaller one, and
-    NDCG, go the other way."""
+    """Script the Recall at the largest cut-off of each validation. The other metrics
+    change in the opposite direction."""
 
     def __init__(self, monkeypatch, model, recalls):
         self.model = model
@@ -94,10 +94,10 @@ class Script:
 @pytest.mark.parametrize('ks', [(1, 2), (2, 1)])
 def test_the_best_recall_at_the_largest_cutoff_decides(tmp_path, monkeypatch, ks):
     model = build()
-    # The best is checked second. A tie is no gain, nor is a second best.
+    # The second check is the best. Neither a tie nor a second best is a gain.
     script = Script(monkeypatch, model, [0.25, 0.5, 0.125, 0.5, 0.375, 0.75])
     result = run(tmp_path, model, epochs=40, check_every=2, patience=3, lr=0.1, ks=ks)
-    # It stopped at the third check without a gain; what came next is the test.
+    # It stopped at the third check without a gain. The next value is of the test.
     assert [row['epoch'] for row in result.history] == [2, 4, 6, 8, 10]
     assert [row['recall@2'] for row in result.history] == [
         0.25,
@@ -133,13 +133,13 @@ def test_patience_counts_checks_without_a_gain(tmp_path, monkeypatch, patience):
     model = build()
     Script(monkeypatch, model, [0.25, 0.5, 0.375, 0.625, *[0.5] * 9])
     result = run(tmp_path, model, epochs=12, check_every=1, patience=patience)
-    # A gain starts the count anew.
+    # A gain resets the count.
     stopped = {1: 3, 2: 6}[patience]
     assert [row['epoch'] for row in result.history] == [*range(1, stopped + 1)]
     assert result.best_epoch == {1: 2, 2: 4}[patience]
 
 
-def test_a_resumed_run_counts_on(tmp_path, monkeypatch):
+def test_a_resumed_run_keeps_its_count(tmp_path, monkeypatch):
     model = build()
     Script(monkeypatch, model, [0.5, 0.25, 0.0])
     run(tmp_path, model, epochs=2, check_every=1, patience=3)
@@ -159,7 +159,7 @@ def test_the_time_of_a_step(tmp_path, monkeypatch):
     assert run(tmp_path, epochs=1).seconds_per_step == 0.5
 
 
-def test_a_run_killed_right_after_its_best_checkpoint_goes_on(tmp_path, monkeypatch):
+def test_a_run_killed_right_after_its_best_checkpoint_is_resumed(tmp_path, monkeypatch):
     options, last = {'check_every': 1, 'lr': 0.1}, tmp_path / 'last.ckpt'
     model = build()
     Script(monkeypatch, model, [0.25, 0.0])
@@ -174,7 +174,7 @@ def test_a_run_killed_right_after_its_best_checkpoint_goes_on(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(('epochs', 'rows'), [(6, [3, 6]), (7, [3, 6, 7])])
-def test_without_validation_a_row_takes_its_place(tmp_path, epochs, rows):
+def test_without_validation_the_history_has_the_same_rows(tmp_path, epochs, rows):
     data = graph()
     del data[RATES].val_edge_label_index
     options = {'ks': (1, 2), 'device': 'cpu', 'progress': False}
@@ -183,7 +183,7 @@ def test_without_validation_a_row_takes_its_place(tmp_path, epochs, rows):
     assert [row['epoch'] for row in result.history] == rows
 
 
-def test_a_warning_of_the_model_is_seen(tmp_path, monkeypatch):
+def test_a_warning_of_the_model_is_shown(tmp_path, monkeypatch):
     model = build()
     loss = model.loss
 
@@ -203,7 +203,7 @@ def test_nothing_is_written_elsewhere(tmp_path, monkeypatch):
 
 
 def record_losses(monkeypatch, model):
-    """The triplets and terms of every step."""
+    """Record the triplets and the terms of every step."""
     steps = []
     loss = model.loss
 
@@ -219,7 +219,7 @@ def record_losses(monkeypatch, model):
     return steps
 
 
-def test_history_holds_the_means_of_the_steps_of_an_epoch(tmp_path, monkeypatch):
+def test_history_has_the_means_over_the_steps_of_an_epoch(tmp_path, monkeypatch):
     model = build()
     steps = record_losses(monkeypatch, model)
     result = run(tmp_path, model, epochs=4, check_every=2, lr=0.1)
@@ -304,7 +304,7 @@ def test_the_teacher_rests_between_optimizer_steps(monkeypatch):
     assert len(seen) == 6
     for step in range(1, 6):
         before, after = seen[step - 1], seen[step]
-        moved = step % 2 == 0  # An optimizer step lies between the two.
+        moved = step % 2 == 0  # An optimizer step is between the two.
         assert torch.equal(before[1], after[1]) == (not moved)
         expected = (before[0] + after[1]) / 2 if moved else before[0]
         torch.testing.assert_close(after[0], expected)
@@ -314,8 +314,8 @@ def test_the_teacher_rests_between_optimizer_steps(monkeypatch):
 def test_training_items_are_masked_and_no_others(
     tmp_path, monkeypatch, eval_batch_size
 ):
-    """Embeddings that rank those of training first, then those of validation, then
-    those of the test."""
+    """The embeddings rank training items first, then validation items, then test
+    items."""
     scores = torch.zeros(USERS, ITEMS)
     for pairs, score in ((TRAIN, 3.0), (VAL, 2.0), (TEST, 1.0)):
         scores[tuple(torch.tensor(pairs).t())] = score
@@ -334,9 +334,9 @@ def test_training_items_are_masked_and_no_others(
     data = InteractionDataModule(graph(), eval_batch_size=eval_batch_size)
     options = {'ks': (2, 1), 'device': 'cpu', 'progress': False}
     result = fit(model, data, tmp_path, epochs=1, **options)
-    # Without the mask, those of training would fill both places.
+    # Without the mask, training items would fill both places.
     assert result.history[0]['recall@1'] == 1
-    # In the test those of validation are items like others: they come first.
+    # The test does not mask validation items, which come first.
     assert result.test['recall@1'] == 0 and result.test['recall@2'] == 1
     batches = -(-USERS // eval_batch_size)
     assert len(masks) == 2 * batches

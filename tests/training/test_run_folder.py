@@ -22,7 +22,7 @@ def test_an_earlier_run_is_moved_aside(tmp_path):
     assert (tmp_path / 'runs' / 'mine.1' / 'last.ckpt').read_bytes() == b'weights'
 
 
-def test_resumes_the_same_configuration_alone(tmp_path):
+def test_resumes_only_the_same_configuration(tmp_path):
     run = RunFolder(tmp_path)
     config = {'seed': 0, 'ks': (5, 10)}
     run.open(config)
@@ -33,11 +33,11 @@ def test_resumes_the_same_configuration_alone(tmp_path):
     assert RunFolder(tmp_path).read_config() == {'seed': 0, 'ks': [5, 10]}
 
 
-def test_a_run_killed_in_its_first_seconds_begins_anew(tmp_path):
+def test_a_run_killed_in_its_first_seconds_starts_over(tmp_path):
     run = RunFolder(tmp_path / 'mine')
     assert run.open({'seed': 0}, resume=True) is None
     assert run.read_config() == {'seed': 0}
-    # But no checkpoints are resumed with an unknown configuration.
+    # Checkpoints without a configuration are not resumed.
     run.config_path.rename(tmp_path / 'lost.json')
     (run.path / 'last.ckpt').touch()
     with pytest.raises(ValueError, match='beside its checkpoints'):
@@ -45,7 +45,7 @@ def test_a_run_killed_in_its_first_seconds_begins_anew(tmp_path):
     assert run.open({'seed': 0}) == tmp_path / 'mine.1'
 
 
-def test_a_run_killed_between_its_first_checkpoints_begins_anew(tmp_path):
+def test_a_run_killed_between_its_first_checkpoints_starts_over(tmp_path):
     run = RunFolder(tmp_path / 'mine')
     run.open({'seed': 0})
     run.best_path.touch()
@@ -53,7 +53,7 @@ def test_a_run_killed_between_its_first_checkpoints_begins_anew(tmp_path):
     assert not run.best_path.exists() and run.read_config() == {'seed': 0}
 
 
-def test_the_folder_that_the_process_is_in(tmp_path, monkeypatch):
+def test_the_current_folder(tmp_path, monkeypatch):
     (tmp_path / 'mine').mkdir()
     monkeypatch.chdir(tmp_path / 'mine')
     run = RunFolder('.')
@@ -62,22 +62,22 @@ def test_the_folder_that_the_process_is_in(tmp_path, monkeypatch):
     assert json.loads((tmp_path / 'mine' / 'config.json').read_text()) == {'seed': 1}
 
 
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path, monkeypatch):
-    """Other programs write a config.json, too."""
+def test_a_folder_with_other_files_is_left_alone(tmp_path, monkeypatch):
+    """Other programs also write a config.json."""
     (tmp_path / 'config.json').write_text('{"name": "theirs"}')
     (tmp_path / 'thesis.tex').write_text('dear')
     for resume in (False, True):
         with pytest.raises(ValueError, match=r'(got thesis\.tex|was begun with)'):
             RunFolder(tmp_path).open({'seed': 0}, resume=resume)
     assert {path.name for path in tmp_path.iterdir()} == {'config.json', 'thesis.tex'}
-    (tmp_path / 'last.ckpt').touch()  # With a checkpoint, the text is of the run.
+    (tmp_path / 'last.ckpt').touch()  # A checkpoint shows that it is a run.
     assert RunFolder(tmp_path).open({'seed': 0}) == Path(f'{tmp_path}.1')
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="'path' must be a path, got ''"):
         RunFolder('')
 
 
-def test_logs_of_a_run_that_was_killed_early_are_its_own(tmp_path):
+def test_a_run_that_was_killed_early_may_have_logs(tmp_path):
     folder = tmp_path / 'run'
     RunFolder(folder).open({'seed': 0})
     (folder / 'csv').mkdir()
@@ -85,8 +85,8 @@ def test_logs_of_a_run_that_was_killed_early_are_its_own(tmp_path):
     assert (tmp_path / 'run.1' / 'csv').is_dir()
 
 
-def test_a_link_stays_where_it_is(tmp_path):
-    (tmp_path / 'link').symlink_to('real')  # Which there is not yet.
+def test_a_link_is_not_moved(tmp_path):
+    (tmp_path / 'link').symlink_to('real')  # It does not exist yet.
     run = RunFolder(tmp_path / 'link')
     run.open({'seed': 0})
     assert run.open({'seed': 1}) == tmp_path / 'real.1'
@@ -99,7 +99,7 @@ def test_a_name_that_is_too_long(tmp_path):
         RunFolder(tmp_path / ('x' * 300)).open({})
 
 
-def test_places_may_be_others(tmp_path):
+def test_places_may_change(tmp_path):
     run = RunFolder(tmp_path)
     run.open({'seed': 0, 'root': 'a'})
     run.open({'seed': 0, 'root': 'b'}, resume=True, places=('root',))

@@ -37,7 +37,7 @@ def train(
     return fit(model, data, out, epochs=epochs, **options)
 
 
-def test_a_resumed_run_makes_the_same_draws(tmp_path: Path) -> None:
+def test_a_resumed_run_draws_the_same_batches(tmp_path: Path) -> None:
     whole, parts = make_model(), make_model()
     result = train(whole, make_batches(), tmp_path / 'whole')
     train(parts, make_batches(), tmp_path / 'parts', epochs=1)
@@ -51,7 +51,7 @@ def test_a_resumed_run_makes_the_same_draws(tmp_path: Path) -> None:
         train(make_model(), data, tmp_path / 'parts', epochs=3)
 
 
-def test_with_all_neighbors_a_run_is_that_of_the_full_graph(tmp_path: Path) -> None:
+def test_with_all_neighbors_a_run_equals_one_on_the_full_graph(tmp_path: Path) -> None:
     sampled = SampledDataModule(DATA, num_neighbors=[-1, -1], batch_size=64, seed=1)
     full = InteractionDataModule(DATA, batch_size=64, seed=1)
     one, other = (
@@ -62,7 +62,7 @@ def test_with_all_neighbors_a_run_is_that_of_the_full_graph(tmp_path: Path) -> N
         assert row == pytest.approx(expected, rel=1e-4)
 
 
-def test_refuses_what_cannot_be_sampled(tmp_path: Path) -> None:
+def test_wrong_arguments(tmp_path: Path) -> None:
     model = build_model(DATA, backbone='simgcl')
     with pytest.raises(ValueError, match='its backbone, SimGCL, is not a plain'):
         train(model, make_batches(), tmp_path / 'run')

@@ -93,14 +93,14 @@ def test_equals_the_full_loss_with_all_neighbors_and_nodes(name: str) -> None:
     torch.testing.assert_close(
         gradients(model, sampled), expected, rtol=1e-7, atol=1e-9
     )
-    # The model itself stays that of the full graph.
+    # The model itself is not changed.
     assert model.num_users == model.backbone.num_users == 24
 
 
 def drawn_terms(
     model: Recommender, triplets: Tensor, field: str, size: int
 ) -> dict[str, Tensor]:
-    """The mean of each term over all sets of so many drawn nodes or items."""
+    """Return the mean of each term over all sets of this many drawn nodes or items."""
     batch = SubgraphSampler(model, [-1, -1], num_samples=40).sample(triplets)
     every = getattr(batch, field)
     losses = []
@@ -133,10 +133,10 @@ def test_estimates_from_drawn_nodes_approach_the_full_loss() -> None:
     model = tiny()
     full = model.loss(triplets, update_teacher=False).terms
     means = {size: drawn_terms(model, triplets, 'drawn_nodes', size) for size in (3, 6)}
-    for mean in means.values():  # Means over rows have no bias.
+    for mean in means.values():  # Means over rows are unbiased.
         torch.testing.assert_close(mean['matching'], full['matching'])
         torch.testing.assert_close(mean['prototype'], full['prototype'])
-    # The logarithm of a sum is too low, by less the more nodes are drawn.
+    # The logarithm of a sum is too low, but less so with more drawn nodes.
     gaps = [float(full['translation'] - means[size]['translation']) for size in (3, 6)]
     assert gaps[0] > 3 * gaps[1] > 0
 
@@ -205,7 +205,7 @@ def test_reads_no_more_texts_than_those_of_the_seeds() -> None:
     assert part.profile.size(0) == part.num_users + part.num_items < 40
 
 
-def test_edges_are_dropped_in_training_alone() -> None:
+def test_edges_are_dropped_only_in_training() -> None:
     backbone = LightGCN(24, 16, 8, num_layers=1, edge_dropout=0.5)
     model = Recommender(backbone, GRAPH)
     batch = SubgraphSampler(model, [-1]).sample(TRIPLETS)

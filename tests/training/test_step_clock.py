@@ -16,7 +16,7 @@ def test_times_steps_on_a_cpu(monkeypatch):
         clock.tick()
     assert clock.read() == [0.5, 2.0]
     clock.tick()
-    assert clock.read() == []  # What lies between two epochs is no step.
+    assert clock.read() == []  # The time between two epochs is not a step.
 
 
 class Event:
@@ -39,7 +39,7 @@ class Event:
 
 
 def test_times_steps_on_a_gpu(monkeypatch):
-    """By a stand-in for CUDA's events."""
+    """With a stand-in for CUDA events."""
     monkeypatch.setattr(torch.cuda, 'Event', Event)
     monkeypatch.setattr(Event, 'made', [], raising=False)
     clock = StepClock(torch.device('cuda'))

@@ -149,7 +149,7 @@ def test_refuses_bad_numbers() -> None:
     for bad in ([2, 0], [2, -2], [2, 1.5], [True, 2]):
         with pytest.raises(ValueError, match="'num_neighbors'"):
             SubgraphSampler(model, bad)
-    with pytest.raises(ValueError, match='got -2; -1 stands for all neighbours'):
+    with pytest.raises(ValueError, match='got -2; -1 means all neighbours'):
         SubgraphSampler(model, [2, -2])
     assert SubgraphSampler(model, np.array([2, -1])).num_neighbors == [2, -1]
     with pytest.raises(ValueError, match="'num_samples' must be"):

@@ -28,7 +28,7 @@ def test_every_interaction_once_with_a_true_negative(loader, interactions):
     assert not pairs & set(map(tuple, triplets[[0, 2]].t().tolist()))
 
 
-def test_an_epoch_depends_on_the_seed_and_its_number_alone(loader):
+def test_an_epoch_depends_only_on_the_seed_and_its_number(loader):
     def epoch(number):
         loader.set_epoch(number)
         return torch.cat(list(loader), dim=1)
@@ -37,14 +37,16 @@ def test_an_epoch_depends_on_the_seed_and_its_number_alone(loader):
     torch.rand(5)
     assert torch.equal(epoch(1), first) and not torch.equal(first, second)
     following = torch.cat(list(loader), dim=1)
-    assert not torch.equal(following, first)  # Iterations count on.
+    assert not torch.equal(following, first)  # Each iteration is the next epoch.
     loader.seed = 8
     assert not torch.equal(epoch(1), first)
 
 
 @pytest.mark.parametrize('batch_size', [1, 2, 3, 4, 5, 100])
 def test_a_user_is_never_split(interactions, batch_size):
-    items = UserItems(interactions, NUM_USERS + 1, NUM_ITEMS)  # One has none.
+    items = UserItems(
+        interactions, NUM_USERS + 1, NUM_ITEMS
+    )  # One user has no interactions.
     loader = TripletLoader(items, batch_size, seed=7, batch_by='user')
     for _ in range(5):
         batches = list(loader)
@@ -57,7 +59,7 @@ def test_a_user_is_never_split(interactions, batch_size):
         assert not pairs & set(map(tuple, triplets[[0, 2]].t().tolist()))
 
 
-def test_whole_users_are_shuffled_into_batches_of_like_size(generator):
+def test_whole_users_are_shuffled_into_batches_of_similar_size(generator):
     degree = torch.randint(1, 20, (300,), generator=generator)
     user = torch.arange(300).repeat_interleave(degree)
     item = torch.arange(user.numel()) - (degree.cumsum(0) - degree)[user]
@@ -112,7 +114,7 @@ WAITS = (
 
 
 class WaitCounter(TorchDispatchMode):
-    """Counts what waits for a GPU: values, or sizes, that the host must know."""
+    """Count operators that wait for a GPU, because the host reads values or sizes."""
 
     def __init__(self, counts: dict[str, int]) -> None:
         super().__init__()
@@ -127,15 +129,15 @@ class WaitCounter(TorchDispatchMode):
 
 
 def random_loader(batch_by: str) -> TripletLoader:
-    """Five thousand interactions in batches of sixty."""
+    """Return five thousand interactions in batches of sixty."""
     generator = torch.Generator().manual_seed(5)
     user = torch.randint(0, 90, (5000,), generator=generator)
     item = torch.randint(0, 150, (5000,), generator=generator)
     return TripletLoader(UserItems(torch.stack([user, item]), 90, 150), 60, 3, batch_by)
 
 
-def test_what_a_seed_draws_on_a_cpu():
-    """Results that are stored depend on it."""
+def test_draws_of_a_seed_on_a_cpu():
+    """Stored results depend on them."""
     loader = random_loader('interaction')
     generator = torch.Generator().manual_seed(derive_seed(3, 0, 'triplets'))
     pairs = loader.interactions.pairs
@@ -150,7 +152,7 @@ def test_an_epoch_is_drawn_in_chunks_that_are_bit_equal_to_the_whole(
     batch_by, monkeypatch
 ):
     whole = list(random_loader(batch_by))
-    monkeypatch.setattr(triplet_loader, '_CHUNK', 200)  # Of three batches.
+    monkeypatch.setattr(triplet_loader, '_CHUNK', 200)  # Three batches.
     drawn = []
     sample = UserItems._sample_negatives
 
@@ -165,11 +167,11 @@ def test_an_epoch_is_drawn_in_chunks_that_are_bit_equal_to_the_whole(
     assert max(drawn) <= 200 + 150 and len(drawn) == -(-len(whole) // 3)
 
 
-def test_a_copy_on_another_device_goes_on_from_the_same_epoch():
+def test_a_copy_on_another_device_continues_at_the_same_epoch():
     loader = random_loader('interaction')
     loader.set_epoch(4)
     meta = loader.interactions.to(torch.device('meta'))
-    moved = loader._with(meta)  # As to() does.
+    moved = loader._with(meta)  # As in to().
     assert moved.device.type == 'meta' and loader.device.type == 'cpu'
     assert (moved.epoch, moved.batch_size, moved.seed) == (4, 60, 3)
     assert len(moved) == len(loader)
@@ -177,18 +179,18 @@ def test_a_copy_on_another_device_goes_on_from_the_same_epoch():
 
 
 @pytest.mark.parametrize('batch_by', ['interaction', 'user'])
-def test_batches_wait_for_the_device_once_an_epoch(batch_by, monkeypatch):
+def test_batches_wait_for_the_device_once_per_epoch(batch_by, monkeypatch):
     loader = random_loader(batch_by)
     monkeypatch.setattr(triplet_loader, '_CHUNK', 200)
     counts = {}
     with WaitCounter(counts):
         batches = list(loader)
-    # For whole users: those who have interactions, and where batches begin.
+    # For whole users: the users with interactions, and the starts of batches.
     most = {'interaction': 0, 'user': 3}[batch_by]
     assert len(batches) > 50 and sum(counts.values()) <= most, counts
 
 
-def test_batches_are_sent_while_the_one_before_is_read():
+def test_batches_are_sent_while_the_previous_one_is_read():
     loader, events = random_loader('interaction'), []
 
     def send(batch):

@@ -62,7 +62,7 @@ def whole(tmp_path_factory):
 def test_the_best_preset_is_found_and_written(whole):
     result, out = whole
     params = {'fit.lr': 1e-2, 'backbone.num_layers': 2, 'data.batch_size': 64}
-    assert result.trials[0]['params'] == params  # Those of the preset.
+    assert result.trials[0]['params'] == params  # The values of the preset.
     values = [trial['value'] for trial in result.trials]
     assert result.value == max(values) and len(set(values)) == 3
     chosen = result.trials[values.index(result.value)]['params']
@@ -80,7 +80,7 @@ def test_the_best_preset_is_found_and_written(whole):
     assert names == {'study.json', 'preset.json', *trials}
 
 
-def test_nothing_is_printed_but_the_bar(tmp_path, capfd):
+def test_only_the_bar_is_printed(tmp_path, capfd):
     with warnings.catch_warnings():
         warnings.simplefilter('error', UserWarning)
         warnings.filterwarnings('ignore', message='Sparse ')
@@ -101,7 +101,7 @@ def test_trials_on_file_are_not_run_again(whole, tmp_path, monkeypatch):
     assert without_seconds(found) == without_seconds(result)
 
 
-def test_a_trial_that_was_killed_goes_on(whole, tmp_path, monkeypatch):
+def test_a_killed_trial_continues(whole, tmp_path, monkeypatch):
     result, _ = whole
     start, epochs = LitRecommender.on_train_epoch_start, []
 
@@ -124,7 +124,7 @@ def test_a_trial_that_was_killed_goes_on(whole, tmp_path, monkeypatch):
 
 
 def test_bad_trials_are_pruned(tmp_path):
-    """By the median of those before that came to their end."""
+    """By the median of the earlier trials that were completed."""
     result = search(tmp_path / 'pruned', trials=13, epochs=4)
     pruned = [place for place, x in enumerate(result.trials) if x['state'] == 'pruned']
     assert pruned and min(pruned) >= 5
@@ -138,7 +138,7 @@ def test_bad_trials_are_pruned(tmp_path):
         ]
         assert max(value for _, value in history) < statistics.median(others)
     assert any(len(result.trials[place]['history']) < 4 for place in pruned)
-    # Those on file are known to the pruner and to the sampler.
+    # The pruner and the sampler get the trials on file.
     for trials in (7, 13):
         again = search(tmp_path / 'parts', trials=trials, epochs=4)
     assert without_seconds(again) == without_seconds(result)
@@ -146,7 +146,7 @@ def test_bad_trials_are_pruned(tmp_path):
     assert {trial['state'] for trial in whole.trials} == {'complete'}
 
 
-def test_a_trial_that_diverges_is_a_result(tmp_path):
+def test_a_trial_that_diverges_has_failed(tmp_path):
     result = search(tmp_path, {'fit.lr': [1e-2, 1e18]}, trials=6)
     states = {trial['params']['fit.lr']: trial['state'] for trial in result.trials}
     assert states == {1e-2: 'complete', 1e18: 'failed'}
@@ -176,7 +176,7 @@ def test_a_blend_is_tuned_as_a_whole(tmp_path):
     assert sum(metrics.values()) == pytest.approx(found.value)
 
 
-def test_a_data_module_keeps_its_batches(tmp_path):
+def test_a_data_module_has_fixed_batches(tmp_path):
     module = InteractionDataModule(DATA, batch_size=64)
     found = search(tmp_path, {'fit.lr': (1e-3, 1e-1)}, data=module, trials=1)
     assert found.trials[0]['state'] == 'complete'
@@ -238,21 +238,27 @@ del NO_VALIDATION[RATES].val_edge_label_index
         ({'data': NO_VALIDATION}, "'data' must hold validation interactions to tune"),
         ({'preset': {'x': {}}}, "'preset' must be a dictionary of dictionaries"),
         ({'preset': PRESET | {'fit': 3}}, "'preset' must be a dictionary of dictio"),
-        ({'preset': {'fit': {'lr': torch.ones(1)}}}, "'preset' must hold values that"),
+        (
+            {'preset': {'fit': {'lr': torch.ones(1)}}},
+            "'preset' must hold values in JSON",
+        ),
         ({'trials': 0}, "'trials' must be an integer of at least 1"),
         ({'epochs': 0}, "'epochs' must be an integer of at least 1"),
         ({'prune': 1}, "'prune' must be True or False"),
         ({'seed': 2**32}, "'seed' must be an integer from 0"),
         ({'device': 'x'}, "'device' must be 'auto'"),
         ({'space': {}}, "'space' must be a dictionary such as"),
-        ({'space': {'lr': (1, 2)}}, r"'space' must name PART\.ARGUMENT, .* got 'lr'"),
-        ({'space': {3: (1, 2)}}, r"'space' must name PART\.ARGUMENT, .* got 3"),
-        ({'space': {'fit.ks': [1]}}, "arguments of 'fit', lr, .* got 'fit.ks'"),
-        ({'space': {'loss.x': [1]}}, "arguments of 'loss', profile_weight"),
-        ({'space': {'companions.ease.x': [1]}}, "of 'companions', none, got"),
+        (
+            {'space': {'lr': (1, 2)}},
+            r"'space' must have .* 'PART\.ARGUMENT', .* got 'lr'",
+        ),
+        ({'space': {3: (1, 2)}}, r"'space' must have .* 'PART\.ARGUMENT', .* got 3"),
+        ({'space': {'fit.ks': [1]}}, "arguments of 'fit' .*, got 'fit.ks'"),
+        ({'space': {'loss.x': [1]}}, r"arguments of 'loss' \(profile_weight"),
+        ({'space': {'companions.ease.x': [1]}}, r"of 'companions' \(none\), got"),
         (
             {'space': {'ranking.temperature': [1]}},
-            r"parts that 'preset' has, got 'ranking\.temp.* is empty",
+            r"parts that are in 'preset', got 'ranking\.temp.* is empty",
         ),
         *(
             ({'space': {'fit.lr': choices}}, r"'space\['fit.lr'\]' must be \(low, high")

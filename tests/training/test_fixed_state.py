@@ -7,7 +7,7 @@ import torch
 
 from pyg_irllrec import build_model
 from pyg_irllrec.datasets import SyntheticIntents
-from pyg_irllrec.training._taken_over import _held, find_change, taken_over
+from pyg_irllrec.training._fixed_state import _as_read, find_change, fixed_state
 
 DATA = SyntheticIntents(20, 15, num_intents=2)[0]
 
@@ -24,7 +24,7 @@ def trained():
 
 
 def change_values(model, optimizer):
-    """Of which a kernel reads the new ones."""
+    """Change values that kernels read from memory."""
     optimizer.param_groups[0]['lr'].mul_(0.5)
     optimizer.param_groups[0]['capturable'] = True
     model.load_state_dict({name: x + 1 for name, x in model.state_dict().items()})
@@ -73,43 +73,43 @@ def move_weights(model, optimizer):
     ],
 )
 def test_names_what_has_changed(change, name, trained):
-    before = taken_over(*trained)
+    before = fixed_state(*trained)
     change(*trained)
-    assert find_change(before, taken_over(*trained)) == name
+    assert find_change(before, fixed_state(*trained)) == name
 
 
 def test_names_a_state_that_was_loaded(trained):
     model, optimizer = trained
-    before = taken_over(model, optimizer)
+    before = fixed_state(model, optimizer)
     rate = optimizer.param_groups[0]['lr']
     optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     optimizer.param_groups[0]['lr'] = rate
-    now = taken_over(model, optimizer)
+    now = fixed_state(model, optimizer)
     assert find_change(before, now) == 'the state of the optimizer'
 
 
-def test_an_option_that_is_new_is_a_change(trained):
-    before = taken_over(*trained)
+def test_a_new_option_is_a_change(trained):
+    before = fixed_state(*trained)
     trained[1].param_groups[0]['initial_lr'] = 0.1
-    assert find_change(before, taken_over(*trained)) == 'the optimizer'
+    assert find_change(before, fixed_state(*trained)) == 'the optimizer'
 
 
-def test_a_tensor_elsewhere_is_its_value():
+def test_a_tensor_on_another_device_is_read_by_value():
     """A fused optimizer launches kernels with the value of a rate on the CPU."""
     rate = torch.tensor(0.5)
-    assert _held(rate, torch.device('cuda', 0)) == 0.5
-    assert _held(rate, torch.device('cpu')) is rate
+    assert _as_read(rate, torch.device('cuda', 0)) == 0.5
+    assert _as_read(rate, torch.device('cpu')) is rate
 
 
 @pytest.mark.skipif(
     not hasattr(torch.backends.cuda.matmul, 'fp32_precision'), reason='older torch'
 )
 def test_reads_a_precision_that_was_set_by_backend(trained):
-    """Of which torch.get_float32_matmul_precision() makes an error."""
-    before, matmul = taken_over(*trained), torch.backends.cuda.matmul
+    """torch.get_float32_matmul_precision() would raise an error."""
+    before, matmul = fixed_state(*trained), torch.backends.cuda.matmul
     precision = matmul.fp32_precision
     matmul.fp32_precision = 'tf32'
     try:
-        assert find_change(before, taken_over(*trained)) == 'the precision'
+        assert find_change(before, fixed_state(*trained)) == 'the precision'
     finally:
         matmul.fp32_precision = precision

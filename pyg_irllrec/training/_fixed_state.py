@@ -1,5 +1,5 @@
-r"""What a captured step has taken over from its model and its optimizer: a graph reads
-tensors where they lay, and holds the values of numbers."""
+r"""The state of a model and its optimizer that is fixed in a captured step. A CUDA
+graph reads tensors at their addresses and has the values of numbers."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from torch.nn import Module
 
 from pyg_irllrec.nn import Recommender
 
-Taken = dict[str, list[Any]]
+FixedState = dict[str, list[Any]]
 
 _PLAIN = {bool, int, float, str}
 
 
-def taken_over(model: Recommender, optimizer: torch.optim.Optimizer) -> Taken:
-    r"""All that a graph of a step would not follow, by name."""
+def fixed_state(model: Recommender, optimizer: torch.optim.Optimizer) -> FixedState:
+    r"""Return everything whose change a captured step would not notice, by name."""
     device = model.device
-    options: Taken = {}
+    options: FixedState = {}
     for group in optimizer.param_groups:
         for name, value in group.items():
             if name not in ('params', 'capturable'):
                 options.setdefault(f"the optimizer's {name!r}", []).append(
-                    _held(value, device)
+                    _as_read(value, device)
                 )
     weights = [each for group in optimizer.param_groups for each in group['params']]
     states = [optimizer.state.get(weight, {}).values() for weight in weights]
-    modules = list(model.modules())  # Once: to walk them takes longest.
+    modules = list(model.modules())  # Only once, since this takes most of the time.
     return {
         **options,
         'the state of the optimizer': list(chain.from_iterable(states)),
@@ -52,8 +52,8 @@ def taken_over(model: Recommender, optimizer: torch.optim.Optimizer) -> Taken:
     }
 
 
-def find_change(before: Taken, now: Taken) -> Optional[str]:
-    r"""The name of something that is another value, or another tensor, if any is."""
+def find_change(before: FixedState, now: FixedState) -> Optional[str]:
+    r"""Return the name of a part whose values or tensors have changed, if any."""
     if before.keys() != now.keys():
         return 'the optimizer'
     for name, values in before.items():
@@ -63,8 +63,9 @@ def find_change(before: Taken, now: Taken) -> Optional[str]:
     return None
 
 
-def _held(value: Any, device: torch.device) -> Any:
-    r"""A kernel is launched with the value of a tensor that lies elsewhere."""
+def _as_read(value: Any, device: torch.device) -> Any:
+    r"""Return the value of a tensor on another device, with which a kernel is
+    launched."""
     if isinstance(value, Tensor) and value.device != device:
         return value.tolist()
     return value
@@ -72,14 +73,14 @@ def _held(value: Any, device: torch.device) -> Any:
 
 def _matmul_precision() -> object:
     matmul = torch.backends.cuda.matmul
-    if hasattr(matmul, 'fp32_precision'):  # From torch 2.9 on; the old one may raise.
+    if hasattr(matmul, 'fp32_precision'):  # From torch 2.9 on, the old one may raise.
         return matmul.fp32_precision
     return torch.get_float32_matmul_precision()
 
 
 def _settings(module: Module) -> list[Any]:
-    r"""The numbers and names that a module holds, such as its mode, a rate and the
-    weights of terms."""
+    r"""Return the numbers and strings of a module, such as its mode, a dropout rate and
+    the weights of loss terms."""
     values = vars(module)
     found = [each for each in values.values() if type(each) in _PLAIN]
     for name, each in values.items():
