@@ -185,8 +185,9 @@ def fit(
             :obj:`resume` is :obj:`False`, if the checkpoint is damaged or has another
             model, other data or other settings, or if the graph of the model has all
             held-out interactions. If it has some of them, a warning gives their number.
-        OSError: If another run is using :obj:`out`, or a file cannot be written. Files
-            that were written before are intact: continue with :obj:`resume=True`.
+        OSError: If another run is using :obj:`out`, a file cannot be written, or
+            several processes cannot connect. Files that were written before are intact:
+            continue with :obj:`resume=True`.
 
     Example:
         >>> from pyg_irllrec import build_model

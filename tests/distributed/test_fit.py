@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+
 import pytest
 import torch
+from lightning.pytorch.strategies.launchers.subprocess_script import (
+    _SubprocessScriptLauncher,
+)
 
 from tests.distributed.fits import (
     train,
@@ -48,3 +55,21 @@ def test_processes_that_differ_are_one_error_in_each(tmp_path, ranks):
         assert "'model' and 'data' must be the same in all processes" in error
     for error in ranks(2, train_on_other_batches):
         assert 'all processes must draw the same batches' in error
+
+
+def test_a_taken_port_is_an_error_that_ends_the_started_process(tmp_path, monkeypatch):
+    started = []
+
+    def start(launcher):
+        wait = [sys.executable, '-c', 'import time; time.sleep(300)']
+        launcher.procs = [subprocess.Popen(wait)]
+        started.extend(launcher.procs)
+
+    monkeypatch.setattr(_SubprocessScriptLauncher, '_call_children_scripts', start)
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')  # Otherwise, Lightning sets it.
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        monkeypatch.setenv('MASTER_ADDR', '127.0.0.1')
+        monkeypatch.setenv('MASTER_PORT', str(taken.getsockname()[1]))
+        with pytest.raises(OSError, match='the processes could not connect'):
+            train('auto', tmp_path / 'run', 2, epochs=1)
+    assert started[0].poll() is not None
