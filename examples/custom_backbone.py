@@ -3,10 +3,10 @@ r"""Any PyG module as a backbone of IRLLRec, and the reverse.
     python examples/custom_backbone.py
     python examples/custom_backbone.py --epochs 3 --only graphsage plain
 
-Each part is a few lines of your own, at the top of this file: five backbones that are
-trained with full alignment on the embedded dataset, and a plain module that borrows
-layers and losses alone. The table at the end counts those lines, and shows the mean
-loss of the first and of the last epoch, and Recall@20 of the test.
+The top of this file has five backbones of a few lines each, trained with full alignment
+on the embedded dataset, and a plain module that uses only layers and losses of this
+package. The table at the end shows, for each part, its lines of code, the mean loss of
+the first and the last epoch, and Recall@20 on the test part.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ DIM, INTENTS = 32, 16
 BATCH, LR = 512, 5e-3
 
 
-# 1. A model of PyG with a table and a method of its own.
+# 1. A PyG model with its own embedding table and its own method.
 def lightgcn(num_users: int, num_items: int) -> Backbone:
     return ModuleBackbone(
         LightGCN(num_users + num_items, DIM, num_layers=3),
@@ -70,13 +70,13 @@ def lightgcn(num_users: int, num_items: int) -> Backbone:
     )
 
 
-# 2. A module that takes features: it gets a learned table of them.
+# 2. A module that takes features: it gets a learned embedding table.
 def graphsage(num_users: int, num_items: int) -> Backbone:
     module = GraphSAGE(DIM, DIM, num_layers=2)
     return ModuleBackbone(module, num_users, num_items, DIM, num_intents=INTENTS)
 
 
-# 3. The same, heterogeneous: weights of its own for each direction.
+# 3. The same module made heterogeneous, with separate weights for each direction.
 def hetero_graphsage(num_users: int, num_items: int) -> Backbone:
     module = to_hetero(GraphSAGE(DIM, DIM, num_layers=2), ModuleBackbone.metadata)
     return ModuleBackbone(
@@ -84,7 +84,7 @@ def hetero_graphsage(num_users: int, num_items: int) -> Backbone:
     )
 
 
-# 4. Heterogeneous by hand: users attend to items, items take the mean of users.
+# 4. Heterogeneous by hand: users attend to items, items average their users.
 def hetero_conv(num_users: int, num_items: int) -> Backbone:
     rates, rated_by = ModuleBackbone.metadata[1]
     layers = [
@@ -102,7 +102,7 @@ def hetero_conv(num_users: int, num_items: int) -> Backbone:
     )
 
 
-# 5. A backbone written from scratch, with the intents of every layer.
+# 5. A backbone from scratch, with intents at every layer.
 class GATBackbone(Backbone):
     def __init__(self, num_users: int, num_items: int) -> None:
         super().__init__(num_users, num_items, DIM, num_intents=INTENTS)
@@ -130,7 +130,7 @@ BACKBONES: dict[str, Callable[[int, int], Backbone]] = {
 PARTS = (*BACKBONES, 'plain')
 
 
-# 6. The reverse: a module that is no backbone, with layers of this package.
+# 6. The reverse: a plain module with layers of this package.
 class PlainModel(Module):
     def __init__(self, num_nodes: int, profile_width: int, intent_width: int) -> None:
         super().__init__()
@@ -147,20 +147,20 @@ class PlainModel(Module):
 
 
 def train_plain(model: PlainModel, data: HeteroData, epochs: int) -> list[float]:
-    """A loop of its own, with a loss of this package."""
+    """Train in a plain loop, with a loss of this package."""
     user, item = data['user', 'rates', 'item'].edge_index
     num_users, num_items = data['user'].num_nodes, data['item'].num_nodes
     profile, intent = join(data, 'profile'), join(data, 'intent')
     edge_index = graph_of(data)
-    align = IntentAlignmentLoss()  # Without a teacher there is no matching term.
+    align = IntentAlignmentLoss()  # Without a teacher, it has no matching term.
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
     losses = []
     for _ in range(epochs):
         total = 0.0
         for batch in torch.randperm(user.numel()).split(BATCH):
-            other = torch.randint(num_items, batch.shape)
-            triplets = torch.stack([user[batch], item[batch], other])
-            z, own_intent = model(edge_index)
+            negative = torch.randint(num_items, batch.shape)
+            triplets = torch.stack([user[batch], item[batch], negative])
+            z, learned_intent = model(edge_index)
             chosen, not_chosen = z[num_users:][triplets[1:]]
             ranking = softplus((z[triplets[0]] * (not_chosen - chosen)).sum(dim=1))
             alignment = align(
@@ -168,7 +168,7 @@ def train_plain(model: PlainModel, data: HeteroData, epochs: int) -> list[float]
                 triplets,
                 num_users,
                 profile=model.profile(profile),
-                interaction_intent=own_intent,
+                interaction_intent=learned_intent,
                 text_intent=model.intent(intent),
             )
             loss = ranking.mean() + alignment.total
@@ -190,17 +190,31 @@ class Row(NamedTuple):
 
 def main(argv: Optional[list[str]] = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--epochs', type=positive_int, default=10)
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--num-users', type=positive_int, default=1000)
-    parser.add_argument('--num-items', type=positive_int, default=800)
+    parser.add_argument(
+        '--epochs', type=positive_int, default=10, help='number of epochs (default: 10)'
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of all random draws (default: 0)'
+    )
+    parser.add_argument(
+        '--num-users',
+        type=positive_int,
+        default=1000,
+        help='users of the embedded dataset (default: 1000)',
+    )
+    parser.add_argument(
+        '--num-items',
+        type=positive_int,
+        default=800,
+        help='items of the embedded dataset, at least 20 (default: 800)',
+    )
     parser.add_argument(
         '--only',
         nargs='+',
         choices=PARTS,
         default=PARTS,
         metavar='NAME',
-        help=f'some of: {", ".join(PARTS)}',
+        help=f'parts to run, of: {", ".join(PARTS)} (default: all)',
     )
     args = parser.parse_args(argv)
     if args.num_items < 20:
@@ -216,9 +230,7 @@ def run(args: argparse.Namespace) -> None:
         torch.manual_seed(args.seed)
         train = run_plain if name == 'plain' else run_backbone
         rows.append(train(name, data, args))
-    print(
-        f'\n{"part":<18}{"own lines":>11}{"first loss":>12}{"last":>8}{"recall@20":>11}'
-    )
+    print(f'\n{"part":<18}{"lines":>11}{"first loss":>12}{"last":>8}{"recall@20":>11}')
     for row in rows:
         print(
             f'{row.name:<18}{row.lines:>11}{row.first:>12.4f}{row.last:>8.4f}'
@@ -261,7 +273,7 @@ def run_plain(name: str, data: HeteroData, args: argparse.Namespace) -> Row:
 
 
 def graph_of(data: HeteroData) -> Tensor:
-    """The undirected graph by PyG alone, users first."""
+    """The undirected graph of users and items, users first, built with PyG only."""
     user, item = data['user', 'rates', 'item'].edge_index
     return to_undirected(torch.stack([user, item + data['user'].num_nodes]))
 
@@ -271,8 +283,8 @@ def join(data: HeteroData, kind: str) -> Tensor:
 
 
 def count_lines(builder: Callable[..., object]) -> int:
-    """The lines of a function or class without its first one, its docstring and
-    blank ones."""
+    """Count the lines of a function or class, without the header, the docstring and
+    blank lines."""
     source = inspect.getsource(builder)
     node = ast.parse(source).body[0]
     assert isinstance(node, (ast.ClassDef, ast.FunctionDef))

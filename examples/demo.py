@@ -1,10 +1,10 @@
-r"""The demo: a LightGCN with and without intents on the embedded dataset.
+r"""The demo: LightGCN with and without intents on the embedded dataset.
 
     python examples/demo.py
 
-Trains both, prints their test metrics side by side, shows for three users what they
-want and what they get, and writes checkpoints, metrics (JSON and CSV) and a picture
-under runs/demo.
+Train both models, print their test metrics, show for three users what they want and
+which items they get, and write checkpoints, metrics (JSON and CSV) and a picture to
+runs/demo.
 """
 
 from __future__ import annotations
@@ -41,9 +41,21 @@ METRICS = ('recall@5', 'recall@10', 'recall@20', 'ndcg@5', 'ndcg@10', 'ndcg@20')
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--epochs', type=positive_int, default=100, help='at most')
-    parser.add_argument('--out', type=Path, default=Path('runs/demo'), metavar='DIR')
+    add = parser.add_argument
+    add('--seed', type=int, default=0, help='seed of all random draws (default: 0)')
+    add(
+        '--epochs',
+        type=positive_int,
+        default=100,
+        help='maximum number of epochs per model (default: 100)',
+    )
+    add(
+        '--out',
+        type=Path,
+        default=Path('runs/demo'),
+        metavar='DIR',
+        help='folder for all results (default: runs/demo)',
+    )
     args = parser.parse_args(argv)
     return run_command(lambda: run(args))
 
@@ -61,15 +73,15 @@ def run(args: argparse.Namespace) -> None:
     show_users(models['full'], data, users=(0, 1, 2))
     write_metrics(results, args.out)
     draw(models['full'], results, data, args.out / 'demo.png')
-    print(f'\nCheckpoints, metrics and demo.png lie in {args.out}')
+    print(f'\nCheckpoints, metrics and demo.png are in {args.out}')
 
 
 def describe_data(data: HeteroData) -> None:
     rates = data['user', 'rates', 'item']
     print(
         f'{data["user"].num_nodes} users, {data["item"].num_nodes} items, '
-        f'{rates.edge_index.size(1)} training interactions, drawn from '
-        f'{len(data.intent_names)} intents. The first user in words:\n'
+        f'{rates.edge_index.size(1)} training interactions, generated from '
+        f'{len(data.intent_names)} intents. The texts of the first user:\n'
         f'  {data["user"].profile_text[0]}\n  {data["user"].intent_text[0]}'
     )
 
@@ -115,12 +127,12 @@ def show_users(model: IRLLRec, data: HeteroData, users: tuple[int, ...]) -> None
     for user, row in zip(users, items.tolist(), strict=True):
         print(f'\nUser {user}: {data["user"].intent_text[user]}')
         for active in explain.node('user', user, num_prototypes=2).active_prototypes:
-            print(f'  intent found: {", ".join(active.prototype.words)}')
+            print(f'  learned intent: {", ".join(active.prototype.words)}')
         wanted = set(test[1, test[0] == user].tolist())
         for item in row:
             hit = '*' if item in wanted else ' '
             print(f'  {hit} item {item:<4}{data["item"].profile_text[item]}')
-    print('\n* an item that the user chose in the test split')
+    print('\n* an item that the user chose in the test part')
 
 
 def write_metrics(results: dict[str, FitResult], out: Path) -> None:
@@ -168,7 +180,7 @@ def draw_curves(axes: Axes, results: dict[str, FitResult]) -> None:
 
 
 def draw_map(axes: Axes, model: IRLLRec, data: HeteroData) -> None:
-    """Users, items and user prototypes in the plane, coloured by true main intent."""
+    """Draw users, items and user prototypes in the plane, coloured by main intent."""
     import matplotlib
     from matplotlib.lines import Line2D
 
@@ -205,7 +217,7 @@ def draw_map(axes: Axes, model: IRLLRec, data: HeteroData) -> None:
 
 
 def write_label(axes: Axes, points: np.ndarray, text: str, colour: object) -> None:
-    """A text in the middle of points."""
+    """Write a text at the median of points."""
     axes.annotate(
         text,
         np.median(points, axis=0),

@@ -1,16 +1,18 @@
-r"""The papers' protocol: any backbone, with any alignment, on one dataset by name.
+r"""The protocol of the papers: any backbone with any alignment on a named dataset.
 
     python examples/irllrec.py --dataset synthetic --backbone sgl --alignment full
     python examples/irllrec.py --dataset amazon --root DIR --alignment none
 
 Alignments: none (the plain backbone), profile (RLMRec-Con), reconstruction
 (RLMRec-Gen), intents (profiles and intents, pairwise) and full (IRLLRec). The backbone
-alpharec has no embeddings of its own, only the profiles of items. Your own files are
-the business of pyg-irllrec train.
+alpharec has no learned embeddings: it reads the profiles of items. For your own files,
+use pyg-irllrec train.
 
-The run lies under runs/ (or --out): config.json, best.ckpt, last.ckpt, history.csv and
-metrics.json, and a bundle for pyg-irllrec recommend, explain and serve. A run that was
-stopped continues with --resume and ends as if it had never been.
+The folder of the run (under runs/, or --out) contains config.json, best.ckpt,
+last.ckpt, history.csv, metrics.json and a bundle for pyg-irllrec recommend, explain and
+serve.
+--resume continues a run that was stopped, with the same result as without the
+interruption.
 """
 
 from __future__ import annotations
@@ -68,9 +70,9 @@ def run(args: argparse.Namespace) -> FitResult:
     name = f'{args.dataset}-{args.backbone}-{args.alignment}-seed{args.seed}'
     folder = RunFolder(args.out or Path('runs') / name)
     config = {option: getattr(args, option) for option in CONFIG}
-    aside = folder.open(config, args.resume, places=('root',))
-    if aside is not None:
-        print(f'moved the earlier run to {aside}')
+    moved = folder.open(config, args.resume, places=('root',))
+    if moved is not None:
+        print(f'moved the earlier run to {moved}')
     result = fit(
         model,
         interactions,
@@ -93,7 +95,7 @@ def load_dataset(args: argparse.Namespace) -> HeteroData:
         return SyntheticIntents(seed=args.data_seed)[0]
     if args.root is None:
         raise ValueError(
-            f"--root must name the folder that holds '{args.dataset}', got none"
+            f"--root must be the folder that contains '{args.dataset}/', got none"
         )
     texts = ALIGNMENT_TEXTS[args.alignment]
     if args.backbone == 'alpharec':
@@ -102,11 +104,11 @@ def load_dataset(args: argparse.Namespace) -> HeteroData:
 
 
 def print_result(result: FitResult) -> None:
-    print(f'\nTest, best epoch {result.best_epoch} by validation Recall')
+    print(f'\nTest metrics of epoch {result.best_epoch}, the best on validation')
     print(' '.join(f'{name:>10}' for name in result.test))
     print(' '.join(f'{value:>10.4f}' for value in result.test.values()))
     print(
-        f'{result.seconds_per_step * 1000:.1f} ms a training step (median), '
+        f'{result.seconds_per_step * 1000:.1f} ms per training step (median), '
         f'{result.peak_memory_mb:.0f} MB peak memory'
     )
 
@@ -117,31 +119,72 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     names = ('synthetic', *IRLLRecDataset.names)
-    add('--dataset', choices=names, default='synthetic')
-    add('--root', type=Path, metavar='DIR', help='of amazon/, yelp/ and movie/')
-    add('--data-seed', type=int, default=0, help='of the synthetic dataset')
-    add('--backbone', choices=tuple(BACKBONES), default='lightgcn')
-    add('--alignment', choices=ALIGNMENTS[1:], default='full', help='(default: full)')
-    add('--preset', choices=VARIANTS, default='sound', help='the hyper-parameters')
+    add('--dataset', choices=names, default='synthetic', help='(default: synthetic)')
+    add('--root', type=Path, metavar='DIR', help='folder that contains the dataset')
+    add(
+        '--data-seed',
+        type=int,
+        default=0,
+        help='seed of the synthetic dataset (default: 0)',
+    )
+    add(
+        '--backbone',
+        choices=tuple(BACKBONES),
+        default='lightgcn',
+        help='graph model (default: lightgcn)',
+    )
+    add(
+        '--alignment',
+        choices=ALIGNMENTS[1:],
+        default='full',
+        help='use of texts, see above (default: full)',
+    )
+    add(
+        '--preset',
+        choices=VARIANTS,
+        default='sound',
+        help="hyper-parameters: this package's or the authors' (default: sound)",
+    )
     add(
         '--translation',
         choices=('exact', 'moments'),
         default='exact',
-        help='moments: approximate, linear in the number of nodes (default: exact)',
+        help='translation term: exact, or approximate and linear in the number of '
+        'nodes (default: exact)',
     )
-    add('--batch-size', type=positive_int, metavar='B', help='triplets per step')
+    add(
+        '--batch-size',
+        type=positive_int,
+        metavar='B',
+        help='triplets per step (default: that of the preset)',
+    )
     add(
         '--precision',
         choices=('32-true', 'bf16-mixed'),
         default='32-true',
-        help='of the text towers (default: 32-true)',
+        help='bf16-mixed: text towers in bfloat16 (default: 32-true)',
     )
-    add('--epochs', type=positive_int, default=1000, help='at most (default: 1000)')
-    add('--seed', type=int, default=0, help='of weights and training (default: 0)')
+    add(
+        '--epochs',
+        type=positive_int,
+        default=1000,
+        help='maximum number of epochs (default: 1000)',
+    )
+    add(
+        '--seed',
+        type=int,
+        default=0,
+        help='seed of weights and training (default: 0)',
+    )
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
-    add('--out', type=Path, metavar='DIR', help='(default: under runs/)')
-    add('--resume', action='store_true', help='continue the run that was stopped')
-    add('--quiet', action='store_true', help='no progress bars')
+    add(
+        '--out',
+        type=Path,
+        metavar='DIR',
+        help='folder of the run (default: a folder under runs/)',
+    )
+    add('--resume', action='store_true', help='continue a run that was stopped')
+    add('--quiet', action='store_true', help='draw no progress bars')
     return parser.parse_args(argv)
 
 

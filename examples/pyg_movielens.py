@@ -1,4 +1,4 @@
-"""PyG's own MovieLens1M, split by PyG, with a recommender of this package."""
+"""A recommender of this package on PyG's MovieLens1M, split by PyG."""
 
 import torch
 from torch_geometric.datasets import MovieLens1M

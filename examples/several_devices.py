@@ -1,4 +1,4 @@
-"""One model on several devices, with a process for each.
+"""Train one model on several devices, with one process per device.
 
 python examples/several_devices.py --devices 2
 torchrun --nproc-per-node 2 examples/several_devices.py --devices 2
@@ -37,7 +37,7 @@ def train_by_hand(
     model.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     step = DistributedDataParallel(DistributedLoss(model))
-    # All processes draw the same batches, and the same noise.
+    # All processes draw the same batches and the same noise.
     loader = TripletLoader(data.train_items, batch_size=512, seed=0).to(device)
     torch.manual_seed(0)
     for _ in range(epochs):
@@ -52,11 +52,18 @@ def train_by_hand(
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--devices', type=int, default=2)
-    parser.add_argument('--by-hand', action='store_true', help='without Lightning')
-    parser.add_argument('--epochs', type=int, default=3)
-    parser.add_argument('--out', default='runs/several_devices')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add('--devices', type=int, default=2, help='number of devices (default: 2)')
+    add('--by-hand', action='store_true', help='train in a loop without Lightning')
+    add('--epochs', type=int, default=3, help='number of epochs (default: 3)')
+    add(
+        '--out',
+        default='runs/several_devices',
+        help='folder of the run (default: runs/several_devices)',
+    )
     args = parser.parse_args(argv)
 
     graph = SyntheticIntents(num_users=200, num_items=100)[0]
@@ -69,7 +76,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         test = fit(
             model,
             data,
-            args.out,  # All processes name the same.
+            args.out,  # The same in all processes.
             epochs=args.epochs,
             devices=args.devices,
             resume=Path(args.out, 'last.ckpt').exists(),

@@ -1,4 +1,4 @@
-"""LightGCN whose tables, texts and graph are sharded over processes.
+"""Train a LightGCN whose embedding tables and graph are sharded over processes.
 
 torchrun --nproc-per-node 2 examples/sharded_tables.py --epochs 5
 torchrun --nproc-per-node 3 examples/sharded_tables.py --epochs 10 --resume
@@ -23,10 +23,21 @@ from pyg_irllrec.distributed import ShardedGraph, ShardedLightGCN
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--epochs', type=int, default=5)
-    parser.add_argument('--resume', action='store_true', help='on any number of them')
-    parser.add_argument('--out', default='runs/sharded_tables')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add('--epochs', type=int, default=5, help='number of epochs in all (default: 5)')
+    add(
+        '--resume',
+        action='store_true',
+        help='continue the saved run, on any number of processes',
+    )
+    add(
+        '--out',
+        default='runs/sharded_tables',
+        help='folder of the checkpoint (default: runs/sharded_tables)',
+    )
     args = parser.parse_args(argv)
 
     on_gpu = torch.cuda.is_available()
@@ -37,7 +48,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     device = torch.device('cuda', torch.cuda.current_device()) if on_gpu else 'cpu'
     torch.manual_seed(rank)
 
-    # Each process reads its part of the interactions: here, every second one of two.
+    # Each process reads its own part of the interactions.
     data = SyntheticIntents(num_users=200, num_items=100)[0]
     pairs = data['user', 'rates', 'item'].edge_index[:, rank::num_ranks].to(device)
     graph = ShardedGraph(pairs, 200, 100, mesh)
@@ -59,10 +70,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     for epoch in epochs:
         negative = torch.randint(100, (1, pairs.size(1)), device=device)
         optimizer.zero_grad()
-        share = model.loss(torch.cat([pairs, negative]))
-        share.backward()
+        part = model.loss(torch.cat([pairs, negative]))
+        part.backward()
         optimizer.step()
-        loss = share.detach().clone()
+        loss = part.detach().clone()
         dist.all_reduce(loss)
         if rank == 0:
             print(f'epoch {epoch + 1}, loss {loss:.4f}')

@@ -1,4 +1,4 @@
-"""Run an example in this process: importing torch anew takes longer than most runs."""
+"""Run an example in this process: importing torch again takes longer than most runs."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def load_example(name: str) -> ModuleType:
         f'example_{name}', EXAMPLES / f'{name}.py'
     )
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # As inspect.getsource needs it.
+    sys.modules[spec.name] = module  # inspect.getsource needs this.
     spec.loader.exec_module(module)
     return module
 
 
 def run_example(name: str, *args: object, cwd: Path) -> Done:
-    """What the command returns and prints, called in a folder."""
+    """Call the command in a folder, and return its exit code and output."""
     here, out, err = os.getcwd(), StringIO(), StringIO()
     os.chdir(cwd)
     try:
         with redirect_stdout(out), redirect_stderr(err):
             code = load_example(name).main([str(arg) for arg in args])
-    except SystemExit as error:  # Of argparse.
+    except SystemExit as error:  # From argparse.
         code = int(error.code or 0)
     finally:
         os.chdir(here)

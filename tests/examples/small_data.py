@@ -1,4 +1,4 @@
-"""The embedded dataset, small enough for t-SNE."""
+"""A smaller embedded dataset for the demo."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from tests.examples.run_example import load_example
 
 
 def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The demo gets 60 users and 40 items of the embedded dataset."""
+    """Make the demo use 60 users and 40 items, so that t-SNE is fast."""
     small = partial(SyntheticIntents, num_users=60, num_items=40, num_intents=4)
     monkeypatch.setattr(load_example('demo'), 'SyntheticIntents', small)

@@ -13,7 +13,7 @@ SMALL = ('--num-users', '120', '--num-items', '60')
 
 
 def table(stdout: str) -> dict[str, tuple[float, ...]]:
-    """Lines of code, first loss, last loss and recall by part."""
+    """Parse lines of code, first loss, last loss and recall, by part."""
     lines = stdout.split('\n\n')[-1].splitlines()[1:]
     rows = {name: values for name, *values in map(str.split, lines)}
     return {name: tuple(map(float, values)) for name, values in rows.items()}
@@ -32,13 +32,13 @@ def test_every_part_is_short_and_learns(tmp_path):
 
 
 @pytest.mark.parametrize('args', [('--only', 'gcn'), ('--num-items', '19')])
-def test_bad_input_gets_one_line(args, tmp_path):
+def test_bad_input_is_one_line(args, tmp_path):
     done = run_example('custom_backbone', *args, cwd=tmp_path)
     assert done.returncode == 2
     assert 'error: ' in done.stderr and 'Traceback' not in done.stderr
 
 
-def test_runs_the_parts_that_are_named(tmp_path):
+def test_only_runs_the_named_parts(tmp_path):
     named = ('--epochs', 1, '--only', 'plain', 'graphsage', *SMALL)
     done = run_example('custom_backbone', *named, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -46,7 +46,7 @@ def test_runs_the_parts_that_are_named(tmp_path):
 
 
 @pytest.mark.parametrize('hetero', [False, True])
-def test_a_module_of_the_wrong_width_is_named_as_such(hetero):
+def test_a_module_of_the_wrong_width_is_an_error(hetero):
     module = GraphSAGE(8, 16, num_layers=2)
     if hetero:
         module = to_hetero(module, ModuleBackbone.metadata)

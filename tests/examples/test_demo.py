@@ -12,7 +12,7 @@ pytest.importorskip('matplotlib')
 
 
 @pytest.mark.parametrize('args', [('--epochs', 0), ('--seed', -1)])
-def test_bad_input_gets_one_line_and_nothing_is_written(tmp_path, args):
+def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, args):
     done = run_example('demo', *args, cwd=tmp_path)
     assert done.returncode == 2
     assert 'error: ' in done.stderr and 'Traceback' not in done.stderr
@@ -24,7 +24,7 @@ def test_shows_and_writes_everything(tmp_path, monkeypatch):
     done = run_example('demo', '--epochs', 2, '--out', 'out', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert 'LightGCN with intents' in done.stdout and 'gain' in done.stdout
-    assert done.stdout.count('\nUser ') == 3 and 'intent found: ' in done.stdout
+    assert done.stdout.count('\nUser ') == 3 and 'learned intent: ' in done.stdout
     assert 'training' in done.stderr
     out = tmp_path / 'out'
     metrics = json.loads((out / 'metrics.json').read_text())

@@ -25,10 +25,10 @@ def call(*args: object, cwd: Path) -> Done:
 
 
 def start(*args: object, **options: object) -> subprocess.Popen[str]:
-    """The command in a process of its own, which can be killed."""
+    """Start the command in its own process, which can be killed."""
     command = [sys.executable, EXAMPLES / 'irllrec.py', *ALWAYS, *args]
 
-    def heed() -> None:  # Ignored where the tests run in the background of a shell.
+    def heed() -> None:  # A shell in the background ignores SIGINT in its children.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     words = [str(word) for word in command]
@@ -40,7 +40,7 @@ def wait_for_epoch(epoch: int, last: Path, process: subprocess.Popen[str]) -> No
         if last.exists() and torch.load(last, weights_only=True)['epoch'] >= epoch:
             return
         time.sleep(0.02)
-    raise AssertionError('it ended before it could be stopped')
+    raise AssertionError('the process ended before it could be stopped')
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -56,17 +56,17 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
         ('alpharec', 'profile'),
     ],
 )
-def test_trains_on_the_authors_layout(tmp_path, backbone, alignment):
+def test_trains_on_the_files_of_the_authors(tmp_path, backbone, alignment):
     write_dataset(tmp_path)
     args = ('--dataset', 'amazon', '--root', tmp_path, '--epochs', 1)
     choice = ('--backbone', backbone, '--alignment', alignment)
     done = call(*args, *choice, '--out', tmp_path / 'out', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert 'recall@20' in done.stdout
-    assert 'ms a training step' in done.stdout and 'MB peak memory' in done.stdout
+    assert 'ms per training step' in done.stdout and 'MB peak memory' in done.stdout
 
 
-def test_the_bundle_ranks_as_the_run(tmp_path):
+def test_the_bundle_has_the_best_weights_and_the_metrics(tmp_path):
     write_dataset(tmp_path)
     args = ('--dataset', 'amazon', '--root', tmp_path, '--epochs', 1)
     done = call(*args, '--out', tmp_path / 'out', cwd=tmp_path)
@@ -92,7 +92,7 @@ def test_moments_and_bfloat16(tmp_path):
     assert other.returncode == 2 and "precision='bf16-mixed'" in other.stderr
 
 
-def test_stopped_and_resumed_ends_as_one_left_alone(tmp_path):
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path):
     args = ('--dataset', 'synthetic', '--alignment', 'full', '--epochs', 8)
     alone = call(*args, '--out', tmp_path / 'alone', cwd=tmp_path)
     assert alone.returncode == 0, alone.stderr
@@ -123,7 +123,9 @@ def test_stopped_and_resumed_ends_as_one_left_alone(tmp_path):
     assert metrics[0]['test'] == metrics[1]['test']
 
 
-def test_an_earlier_run_is_moved_aside_and_another_is_not_resumed(tmp_path):
+def test_an_earlier_run_is_moved_aside_and_one_with_another_seed_is_not_resumed(
+    tmp_path,
+):
     args = ('--alignment', 'none', '--epochs', 1, '--out', tmp_path / 'out')
     assert call(*args, cwd=tmp_path).returncode == 0
     first = weights(tmp_path / 'out' / 'last.ckpt')
@@ -133,7 +135,7 @@ def test_an_earlier_run_is_moved_aside_and_another_is_not_resumed(tmp_path):
     assert all(torch.equal(first[key], moved[key]) for key in first)
     other = call(*args, '--seed', 2, '--resume', cwd=tmp_path)
     assert other.returncode == 2
-    # As if killed before its first checkpoint: it starts over.
+    # Without a checkpoint, as if it was killed before the first, the run starts over.
     second = weights(tmp_path / 'out' / 'last.ckpt')
     (tmp_path / 'out' / 'last.ckpt').unlink()
     over = call(*args, '--seed', 1, '--resume', cwd=tmp_path)
@@ -180,7 +182,7 @@ def empty(folder: Path) -> None:
 
 
 def greedy(folder: Path) -> None:
-    """A user with every item leaves no negative."""
+    """A user who has every item has no negatives."""
     write_pickle(folder, 'trn_mat', matrix([[0] * 30, range(30)]))
 
 
@@ -199,15 +201,13 @@ def nothing(folder: Path) -> None:
         (missing_text, (), 'lacks item_intent_emb_3.pkl'),
         (empty, (), 'trn_mat.pkl must hold interactions, got none'),
         (greedy, (), 'user 0 has all 30'),
-        (nothing, ('--device', 'cuda:77'), "'device' must be here, got 'cuda:77'"),
+        (nothing, ('--device', 'cuda:77'), "'device' must exist, got 'cuda:77'"),
         (nothing, ('--device', 'abacus'), "'device' must be 'auto', 'cpu'"),
         (nothing, ('--root', 'elsewhere'), 'lacks trn_mat.pkl'),
         (nothing, ('--epochs', '0'), '--epochs: must be a positive integer'),
     ],
 )
-def test_bad_input_gets_one_line_and_nothing_is_written(
-    tmp_path, damage, args, message
-):
+def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, damage, args, message):
     root = tmp_path / 'data'
     damage(write_dataset(root))
     before = sorted(tmp_path.rglob('*'))
@@ -226,8 +226,8 @@ def test_bad_input_gets_one_line_and_nothing_is_written(
     assert sorted(tmp_path.rglob('*')) == before
 
 
-def test_a_root_must_be_named(tmp_path):
+def test_a_dataset_of_the_authors_needs_a_root(tmp_path):
     done = call('--dataset', 'yelp', cwd=tmp_path)
     assert done.returncode == 2
-    message = "error: --root must name the folder that holds 'yelp', got none\n"
+    message = "error: --root must be the folder that contains 'yelp/', got none\n"
     assert done.stderr == message

@@ -14,7 +14,7 @@ SCRIPT = EXAMPLES / 'pyg_movielens.py'
 
 
 def write_movielens_1m(raw: Path, num_users: int = 30, num_movies: int = 25) -> None:
-    """The files of MovieLens1M, made by hand."""
+    """Write small files in the format of MovieLens1M."""
     raw.mkdir(parents=True)
     draw = random.Random(0)
     movies = [f'{k}::Film {k} (1999)::Comedy|Drama' for k in range(1, num_movies + 1)]
@@ -30,12 +30,12 @@ def write_movielens_1m(raw: Path, num_users: int = 30, num_movies: int = 25) -> 
         (raw / f'{name}.dat').write_text(text, encoding='ISO-8859-1')
 
 
-def test_is_short():
+def test_the_example_is_short():
     assert len(SCRIPT.read_text().splitlines()) <= 25
 
 
 @pytest.mark.filterwarnings('ignore')
-def test_from_pygs_layout_to_recommendations(tmp_path, monkeypatch, capsys):
+def test_trains_on_the_files_of_pyg_and_recommends(tmp_path, monkeypatch, capsys):
     write_movielens_1m(tmp_path / 'data' / 'MovieLens1M' / 'raw')
     monkeypatch.chdir(tmp_path)
     names = runpy.run_path(str(SCRIPT))

@@ -20,8 +20,8 @@ def start(*command: object) -> subprocess.Popen[str]:
     )
 
 
-def test_the_commands_of_the_docs(tmp_path):
-    """Processes that fit() starts, and those that torchrun does."""
+def test_the_commands_of_the_docs_run(tmp_path):
+    """The first command starts its processes with fit(), the second with torchrun."""
     torchrun = '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', 2
     running = [
         start(SCRIPT, '--devices', 2, '--epochs', 1, '--out', tmp_path / 'run'),

@@ -10,11 +10,11 @@ from tests.examples.run_example import EXAMPLES
 
 
 def train(num_ranks: int, *options: object) -> dict[int, float]:
-    """The losses of epochs."""
+    """Train on some processes and return the losses by epoch."""
     torchrun = '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node'
     command = *torchrun, num_ranks, EXAMPLES / 'sharded_tables.py', *options
     alone = {}
-    if num_ranks == 1:  # What torchrun would set, without its seconds.
+    if num_ranks == 1:  # Set what torchrun would, which takes seconds to start.
         command = command[len(torchrun) + 1 :]
         alone = {'RANK': '0', 'WORLD_SIZE': '1', 'LOCAL_RANK': '0'}
         alone |= {'MASTER_ADDR': 'localhost', 'MASTER_PORT': '0'}
@@ -30,7 +30,7 @@ def train(num_ranks: int, *options: object) -> dict[int, float]:
     return {int(epoch): float(loss) for epoch, loss in lines}
 
 
-def test_learns_and_goes_on_with_another_number_of_processes(tmp_path: Path) -> None:
+def test_learns_and_resumes_on_another_number_of_processes(tmp_path: Path) -> None:
     out = '--out', tmp_path / 'run'
     first = train(2, '--epochs', 3, *out)
     rest = train(1, '--epochs', 6, '--resume', *out)
