@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import readme
+from benchmarks import _figures, readme
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / 'README.md'
@@ -18,7 +18,7 @@ BLOCKS = {
         re.findall(r'```python\n(.*?)```', page.read_text(), flags=re.DOTALL)
     )
 }
-RESULTS = sorted(readme.RESULTS.glob('*.json'))
+RESULTS = sorted(_figures.RESULTS.glob('*.json'))
 # Numbers that are no measurements: names, definitions, sizes of data, options.
 ALLOWED = ('SIGIR 2025', 'Recall@20')
 NOT_PROSE = (
@@ -52,7 +52,7 @@ def test_every_file_it_links_to_is_there(page):
 
 @pytest.mark.parametrize('page', readme.PAGES, ids=lambda page: page.name)
 def test_figures_are_those_of_the_benchmarks(page):
-    """python -m benchmarks.readme writes them anew."""
+    """If this fails, run python -m benchmarks.readme."""
     text = page.read_text()
     assert readme.render(page) == text
     assert text.count('<!-- figures: ') == text.count('<!-- end -->')
@@ -82,7 +82,7 @@ def test_the_front_page_leads_to_every_page(page):
 
 
 def test_every_figure_has_a_source():
-    """A measurement belongs between <!-- figures: NAME --> and <!-- end -->, see
+    """Measurements must be between <!-- figures: NAME --> and <!-- end -->. See
     benchmarks/readme.py."""
     text = prose(README)
     for phrase in ALLOWED:
@@ -124,7 +124,7 @@ def test_a_changed_figure_is_found():
     empty = '<!-- figures: approximation -->\n<!-- end -->\n'
     figures = readme.render_text(empty)
     assert readme.render_text(2 * empty) == 2 * figures
-    with pytest.raises(SystemExit, match="no figures 'fame'"):
+    with pytest.raises(SystemExit, match="unknown figures 'fame'"):
         readme.render_text('<!-- figures: fame -->\n\n<!-- end -->')
 
 
@@ -148,11 +148,11 @@ def test_figures_of_quality(tmp_path, monkeypatch):
     command = 'python -m benchmarks.quality --out RUNS --report --json FILE --png FILE'
     report = {'command': command, 'rows': rows}
     (tmp_path / 'quality.json').write_text(json.dumps(report))
-    monkeypatch.setattr(readme, 'RESULTS', tmp_path)
-    short, long = readme.quality(), readme.quality_tests()
+    monkeypatch.setattr(_figures, 'RESULTS', tmp_path)
+    short, long = (readme.FIGURES[name]() for name in ('quality', 'quality_tests'))
     for text in (short, long):
         assert text.startswith('`python -m benchmarks.quality --out RUNS` ([JSON]')
-    assert 'mean of 2 seeds (where fewer' in short
+    assert 'mean of 2 seeds (with fewer' in short
     assert '| ease | 0.1000 / **0.4000** | **0.5000** / **0.6000** (1) |' in short
     assert '| ease-profile | **0.3000** / 0.1500 |  |' in short
     assert '| ease-profile | 0.3000 ± 0.1414 / 0.1500 ± 0.0707 |  |' in long
@@ -172,8 +172,8 @@ def test_results_of_the_readme(tmp_path, monkeypatch):
             for arm, case, recall in runs
         ]
         (tmp_path / f'{name}.json').write_text(json.dumps({'rows': rows}))
-    monkeypatch.setattr(readme, 'RESULTS', tmp_path)
-    lines = readme.results().splitlines()
+    monkeypatch.setattr(_figures, 'RESULTS', tmp_path)
+    lines = readme.FIGURES['results']().splitlines()
     assert 'means of 1 to 2 seeds' in lines[0]
     assert lines[2] == '|  | one | late |'
     assert '| EASE | 0.250 | **0.100** |' in lines

@@ -16,6 +16,8 @@ from torch.autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEvent
 
 from benchmarks import (
+    _figures,
+    _figures_of_speed,
     _gpu_blocks,
     _gpu_checks,
     _gpu_contrast,
@@ -23,7 +25,6 @@ from benchmarks import (
     _gpu_measure,
     _gpu_report,
     gpu,
-    readme,
 )
 from benchmarks._gpu_measure import PEAKS, Work, find_floor
 from benchmarks._gpu_setting import LeftOut, Setting, need
@@ -505,14 +506,21 @@ def test_the_report_of_a_dry_run_has_no_figures():
 
 
 def test_figures_in_the_docs(tmp_path, monkeypatch):
-    monkeypatch.setattr(readme, 'RESULTS', tmp_path)
-    assert readme.gpu() == readme.gpu_summary() == readme.NO_GPU
+    monkeypatch.setattr(_figures, 'RESULTS', tmp_path)
+    assert (
+        _figures_of_speed.gpu()
+        == _figures_of_speed.gpu_summary()
+        == _figures_of_speed.NO_GPU
+    )
     store = Store(tmp_path / 'gpu.json', dry=False)
     entry = Entry('step', 'text 1536', 'exact, captured', dict)
     store.put(entry, 'done', {'seconds': 3e-3, 'kernels': 390})
-    assert '| text 1536 | exact, captured | 3 ms | 4 ms |' in readme.gpu_summary()
-    assert '| exact, captured | 3 ms | 4 ms | 390 |' in readme.gpu()
-    assert 'missed' not in readme.gpu()
+    assert (
+        '| text 1536 | exact, captured | 3 ms | 4 ms |'
+        in _figures_of_speed.gpu_summary()
+    )
+    assert '| exact, captured | 3 ms | 4 ms | 390 |' in _figures_of_speed.gpu()
+    assert 'missed' not in _figures_of_speed.gpu()
 
 
 def test_a_peer_is_left_out_by_its_name():
