@@ -59,15 +59,15 @@ def find_table_columns(
         ValueError: If no column matches, or several do.
     """
     import_optional('pyarrow', 'pyg-irllrec prepare', 'data')
-    where = str(interactions)
+    table = str(interactions)
     names = open_table(interactions, **form).columns()
     found = given._asdict()
     wanted = ['user', 'item', *['rating'] * needs_rating, *['timestamp'] * needs_time]
-    for what in wanted:
-        found[what] = found[what] or find_column(what, names, where)
-        if found[what] is None and what != 'timestamp':
+    for kind in wanted:
+        found[kind] = found[kind] or find_column(kind, names, table)
+        if found[kind] is None and kind != 'timestamp':
             raise ValueError(
-                f'--{what} must name a column of {where}, which has '
+                f'--{kind} must name a column of {table}, which has '
                 + ', '.join(map(repr, names))
                 + _advice(names)
             )
@@ -86,26 +86,26 @@ def find_item_columns(
     Raises:
         ValueError: If no column matches, or several do.
     """
-    names, where = open_table(items, **form).columns(), str(items)
+    names, table = open_table(items, **form).columns(), str(items)
     key = given['items_id']
     if key is None and given['item'] not in names:
         # In a table of items, 'id' is the id of the item.
-        key = find_column('item', names, where) or find_column('id', names, where)
+        key = find_column('item', names, table) or find_column('id', names, table)
         if key is None:
             raise ValueError(
-                f'--items-id must name the column of ids in {where}, which has '
+                f'--items-id must name the column of ids in {table}, which has '
                 + ', '.join(map(repr, names))
                 + _advice(names)
             )
     title = given['title']
     texts = given['item_text']
     if not texts:
-        title = title or find_column('title', names, where)
+        title = title or find_column('title', names, table)
         texts = [] if title is None else [title]
         texts += [name for name in find_all('text', names) if name not in texts]
         if not texts:
             raise ValueError(
-                f'--item-text must name columns of {where}, which has '
+                f'--item-text must name columns of {table}, which has '
                 + ', '.join(map(repr, names))
                 + _advice(names)
             )

@@ -177,9 +177,8 @@ def train(
     check_torchrun(devices)
     is_first = rank_of_process(devices) == 0
     if threads is not None and devices > 1:
-        os.environ['OMP_NUM_THREADS'] = str(
-            threads
-        )  # Lightning reads it to divide cores.
+        # Without this, Lightning divides the cores among the processes.
+        os.environ['OMP_NUM_THREADS'] = str(threads)
     if not is_first:
         warnings.simplefilter('ignore')  # The first process prints them.
         wait_for_first()

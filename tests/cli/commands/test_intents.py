@@ -62,16 +62,16 @@ def test_profiles_as_json(capsys):
 def test_an_endpoint_end_to_end(folder, capsys):
     path = Path('data/intents.jsonl')
     with ChatServer(failing=0.1, seed=1) as server:
-        asked = ('intents', 'data', '--llm', server.url, '--model', 'small')
-        asked += ('--price', '0.1', '--answer-price', '0.2')
+        args = ('intents', 'data', '--llm', server.url, '--model', 'small')
+        args += ('--price', '0.1', '--answer-price', '0.2')
         capsys.readouterr()
-        assert call(*asked, '--dry-run', '--json') == 0
+        assert call(*args, '--dry-run', '--json') == 0
         estimate = json.loads(capsys.readouterr().out)
         assert estimate['calls'] == 32 and estimate['cost'] > 0
         assert server.requests == [] and not path.exists()
-        assert call(*asked) == 0
+        assert call(*args) == 0
         content, count = path.read_bytes(), len(server.answered)
-        assert call(*asked) == 0
+        assert call(*args) == 0
     assert count == len(server.answered) == 32
     assert path.read_bytes() == content
     printed = capsys.readouterr()
@@ -83,11 +83,11 @@ def test_an_endpoint_end_to_end(folder, capsys):
 
 def test_batch_files(folder, monkeypatch, capsys):
     monkeypatch.delenv('OPENAI_API_KEY')
-    asked = ('intents', 'data', '--llm', 'http://127.0.0.1:9/v1', '--model', 'small')
+    args = ('intents', 'data', '--llm', 'http://127.0.0.1:9/v1', '--model', 'small')
     capsys.readouterr()
-    assert call(*asked, '--write-batch', 'batch.jsonl', '--json') == 0
+    assert call(*args, '--write-batch', 'batch.jsonl', '--json') == 0
     assert json.loads(capsys.readouterr().out) == {'files': ['batch-1.jsonl']}
-    assert call(*asked, '--write-batch', 'batch.jsonl') == 2
+    assert call(*args, '--write-batch', 'batch.jsonl') == 2
     assert '--write-batch must be a new name' in capsys.readouterr().err
     lines = [json.loads(line) for line in open('batch-1.jsonl')]
     for name, part in (('a', lines[:20]), ('b', lines[20:])):
@@ -96,23 +96,23 @@ def test_batch_files(folder, monkeypatch, capsys):
                 body = completion(good(line['body']))
                 answer = {'custom_id': line['custom_id'], 'response': {'body': body}}
                 file.write(json.dumps(answer) + '\n')
-    assert call(*asked, '--read-batch', 'a.jsonl') == 1
+    assert call(*args, '--read-batch', 'a.jsonl') == 1
     assert '12 missing: intents.jsonl is written once' in capsys.readouterr().out
     assert not Path('data/intents.jsonl').exists()
     both = ('--read-batch', 'a.jsonl', '--read-batch', 'b.jsonl')
-    assert call(*asked, *both, '--json') == 0
+    assert call(*args, *both, '--json') == 0
     found = json.loads(capsys.readouterr().out)
     assert found['counts']['ok'] == 32 and found['path'] == 'data/intents.jsonl'
     assert len(load_intents('data/intents.jsonl').records) == 32
-    assert call(*asked, '--write-batch', 'more.jsonl') == 0
+    assert call(*args, '--write-batch', 'more.jsonl') == 0
     assert 'every request has an answer' in capsys.readouterr().out
 
 
 def test_results_of_another_model_are_replaced_only_with_force(capsys):
     path = Path('data/intents.jsonl')
     with ChatServer() as server:
-        asked = ('intents', 'data', '--llm', server.url, '--model', 'small')
-        assert call(*asked) == 0
+        args = ('intents', 'data', '--llm', server.url, '--model', 'small')
+        assert call(*args) == 0
         content = path.read_bytes()
         capsys.readouterr()
         assert call('intents', 'data', '--llm', 'extractive') == 2
@@ -123,20 +123,20 @@ def test_results_of_another_model_are_replaced_only_with_force(capsys):
         assert call('intents', 'data', '--llm', 'extractive', '--force') == 0
         assert path.read_bytes() != content
         path.with_suffix('.manifest.json').unlink()
-        assert call(*asked) == 0
+        assert call(*args) == 0
 
 
 def test_failed_requests_are_repeated(capsys):
     bad = {'choices': [{'message': {'content': 'no'}, 'finish_reason': 'stop'}]}
     with ChatServer() as server:
-        asked = ('intents', 'data', '--llm', server.url, '--model', 'small')
-        asked += ('--concurrency', 1)
+        args = ('intents', 'data', '--llm', server.url, '--model', 'small')
+        args += ('--concurrency', 1)
         server.script = [lambda _: (200, {}, bad)] * 6
-        assert call(*asked) == 1
+        assert call(*args) == 1
         out = capsys.readouterr().out
         assert 'user u0 and 2 more failed: the answer is invalid' in out
         assert '3 failed: run the same command to repeat' in out
-        assert call(*asked) == 0
+        assert call(*args) == 0
 
 
 def test_a_rejected_key_is_one_line(capsys):
