@@ -26,9 +26,9 @@ RESULTS = Path(__file__).parent / 'results'
 NODES = np.logspace(5, 8.5, 60)
 LINES = [
     (4, 0.2, 'C0', '-', '4 processes, a fifth crosses'),
-    (4, None, 'C0', '--', '4 processes, owners by chance'),
+    (4, None, 'C0', '--', '4 processes, random owners'),
     (64, 0.2, 'C1', '-', '64 processes, a fifth crosses'),
-    (64, None, 'C1', '--', '64 processes, owners by chance'),
+    (64, None, 'C1', '--', '64 processes, random owners'),
 ]
 
 
@@ -48,7 +48,7 @@ def draw(path: Path) -> None:
         'memory': [row['step_peak_mb'] * 2**20 for row in rows],
         'sent': [row['sent'] for row in rows],
     }
-    titles = {'memory': 'Memory of a process, GB', 'sent': 'Sent in a step, GB'}
+    titles = {'memory': 'Memory per process, GB', 'sent': 'Sent per process and step, GB'}
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout='constrained')
     for axis, (kind, title) in zip(axes, titles.items(), strict=True):
         for processes, crossing, color, style, label in LINES:
