@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _QUOTES = re.compile('["“”„]')
 _NUM_SIMILAR = 3
 _NUM_INTENTS = 3
-_LONGEST_TITLE = 80
+_MAX_TITLE_LENGTH = 80
 _DEVIATIONS = 3.0  # By chance, 1 in 700 unrelated items exceeds them.
 
 
@@ -47,9 +47,9 @@ def _explain(
     nearest = _most_similar(bundle, user, item)
     intents = _shared(bundle, user, item)
     sentences = [
-        _place_in_words(bundle, user, item, rank, len(better)),
-        _similarity_in_words(bundle, user, item, [each for each, _ in nearest]),
-        _intents_in_words(intents),
+        _rank_sentence(bundle, user, item, rank, len(better)),
+        _similarity_sentence(bundle, user, item, [each for each, _ in nearest]),
+        _intents_sentence(intents),
     ]
     return Explanation(
         bundle.users[user],
@@ -82,7 +82,7 @@ def _most_similar(bundle: Bundle, user: int, item: int) -> list[tuple[int, float
     unit = normalize(embedding[rows].float()).cpu()
     best = (unit[:-1] @ unit[-1]).topk(min(_NUM_SIMILAR, len(own)))
     found = zip(own[best.indices].tolist(), best.values.tolist())
-    return [(each, cosine) for each, cosine in found if cosine >= _least_cosine(bundle)]
+    return [(each, cosine) for each, cosine in found if cosine >= _min_cosine(bundle)]
 
 
 def _others(bundle: Bundle, user: int, item: int) -> Tensor:
@@ -101,7 +101,7 @@ def _threshold(bundle: Bundle) -> float:
     return mean + (1 - mean) * min(0.9, _DEVIATIONS / math.sqrt(unit.size(1)))
 
 
-_least_cosine = PerBundle(_threshold)
+_min_cosine = PerBundle(_threshold)
 
 
 def _training_items(bundle: Bundle) -> UserItems:
@@ -129,7 +129,7 @@ def _shared(bundle: Bundle, user: int, item: int) -> list[NamedIntent]:
     return shared[:_NUM_INTENTS]
 
 
-def _place_in_words(
+def _rank_sentence(
     bundle: Bundle, user: int, item: int, rank: Optional[int], num_unseen: int
 ) -> str:
     name, who = _item_name(bundle, item), _user_name(bundle, user)
@@ -139,19 +139,19 @@ def _place_in_words(
     return f'{name} is number {rank} of the {num_unseen} items that {who} has not seen.'
 
 
-def _similarity_in_words(
+def _similarity_sentence(
     bundle: Bundle, user: int, item: int, nearest: Sequence[int]
 ) -> str:
     who = _user_name(bundle, user)
     if not nearest:
         others = len(_others(bundle, user, item)) > 0
-        return f'None of the items that {who} chose is much like it.' if others else ''
+        return f'No item that {who} chose is similar to it.' if others else ''
     *first, last = (_item_name(bundle, each) for each in nearest)
     names = f'{", ".join(first)} and {last}' if first else last
-    return f'Of those that {who} chose, it is most like {names}.'
+    return f'Among the items that {who} chose, it is most similar to {names}.'
 
 
-def _intents_in_words(intents: Sequence[NamedIntent]) -> str:
+def _intents_sentence(intents: Sequence[NamedIntent]) -> str:
     if not intents:
         return ''
     return f'Both lean to: {"; ".join(each.name for each in intents)}.'
@@ -165,6 +165,6 @@ def _item_name(bundle: Bundle, item: int) -> str:
     title = bundle.items.title(item)
     if title == str(bundle.items[item]):  # There is no title.
         return f'item {title}'
-    title = shorten(title, _LONGEST_TITLE, placeholder=' ...')
+    title = shorten(title, _MAX_TITLE_LENGTH, placeholder=' ...')
     inner = _QUOTES.sub("'", title)
     return f'"{inner}"'

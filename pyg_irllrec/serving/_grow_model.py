@@ -18,7 +18,7 @@ from pyg_irllrec.serving._model_config import (
     model_config,
     model_tensors,
 )
-from pyg_irllrec.serving._text_tower import LEAST_ROWS, TextRidge, trained_rows
+from pyg_irllrec.serving._text_tower import MIN_ROWS, TextRidge, trained_rows
 from pyg_irllrec.typing import SIDES
 from pyg_irllrec.utils.adjacency import (
     bipartite_edge_index,
@@ -175,7 +175,7 @@ def _fill_tables(model: Recommender, new: Recommender, growth: _Growth) -> None:
         if text is None or added == 0:
             continue
         trained = trained_rows(text[:size], node)
-        if len(trained) < LEAST_ROWS:
+        if len(trained) < MIN_ROWS:
             continue
         ridge = TextRidge(text[:size], trained)
         ridge.fit(old[ridge.rows].t())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pyg_irllrec.serving.bundle import Bundle
 
 
-_MOST_SCORES = 6_000_000  # 24 MB.
+_MAX_SCORES = 6_000_000  # 24 MB.
 
 Pairs = tuple[Tensor, Tensor]
 """Rows of a batch of users, and for each row an item to leave out."""
@@ -159,4 +159,4 @@ def _with_all(pairs: Pairs, users: Tensor, items: Tensor) -> Pairs:
 def fitting_batch_size(num_items: int) -> int:
     r"""The number of users whose scores fit into memory that the allocator reuses.
     Larger batches get new memory each time, which takes longer than to fill it."""
-    return max(1, min(128, _MOST_SCORES // num_items))
+    return max(1, min(128, _MAX_SCORES // num_items))

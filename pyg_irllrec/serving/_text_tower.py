@@ -12,10 +12,10 @@ from torch import Tensor
 from pyg_irllrec.functional import unit_norm
 
 _GRID = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
-LEAST_ROWS = 2
+MIN_ROWS = 2
 _MAX_ROWS = 50_000  # More rows do not improve a linear map, but need memory.
 _MAX_SCORES = 2**22  # In memory at once.
-_LEAST_USERS = 16
+_MIN_USERS = 16
 _TOP = 20
 
 
@@ -81,7 +81,7 @@ class TextTower:
         if text is None:
             return self._pairs.new_empty(0)
         node = self._node(name)
-        if len(trained_rows(text, node)) < LEAST_ROWS:
+        if len(trained_rows(text, node)) < MIN_ROWS:
             return self._pairs.new_empty(0)
         only_text = _has_text(text)
         only_text[node.to(text.device)] = False
@@ -118,10 +118,10 @@ class TextTower:
         if name not in self._sides:
             text = self._vectors(name)
             rows = trained_rows(text, self._node(name))
-            if len(rows) < LEAST_ROWS:
+            if len(rows) < MIN_ROWS:
                 raise ValueError(
                     f'the model was trained on {len(rows)} {name}s with a text, but '
-                    f'at least {LEAST_ROWS} are needed to embed new {name}s by their '
+                    f'at least {MIN_ROWS} are needed to embed new {name}s by their '
                     'texts'
                 )
             side = TextRidge(text, rows)
@@ -138,7 +138,7 @@ class TextTower:
     def _fit_items(self, side: TextRidge) -> None:
         trained = self._pairs[0].unique()
         num_items = len(self._embedding['item'])
-        users = _spread(trained, max(_LEAST_USERS, _MAX_SCORES // num_items))
+        users = _spread(trained, max(_MIN_USERS, _MAX_SCORES // num_items))
         scores = self._scorer(users)
         seen = _seen(self._pairs, users, scores.shape)
         unseen = ~seen[:, side.rows]

@@ -15,7 +15,7 @@ from pyg_irllrec.utils.checks import (
 )
 from pyg_irllrec.utils.optional import import_optional
 
-_LEAST_PROBES = 8  # A tenth of few cells is too few.
+_MIN_PROBES = 8  # A tenth of few cells is too few.
 
 
 class ItemIndex:
@@ -72,7 +72,7 @@ class ItemIndex:
         check_count('num_cells', num_cells)
         self.num_cells = min(int(num_cells), num_items)
         if num_probes is None:
-            num_probes = max(_LEAST_PROBES, math.ceil(self.num_cells / 10))
+            num_probes = max(_MIN_PROBES, math.ceil(self.num_cells / 10))
         check_count('num_probes', num_probes)
         self.num_probes = min(int(num_probes), self.num_cells)
         self.num_items = num_items

@@ -38,7 +38,7 @@ def test_own_items_that_are_most_similar():
     assert found.similar[0].score == pytest.approx(cosine.max().item())
     named = [f'"The Story of Book {each}"' for each in best]
     names = ' and '.join(filter(None, [', '.join(named[:-1]), named[-1]]))
-    assert f'it is most like {names}.' in found.text
+    assert f'it is most similar to {names}.' in found.text
 
 
 def threshold(bundle):
@@ -53,8 +53,8 @@ def test_chance_similarity_is_not_claimed():
     cosines = []
     for row in range(0, NUM_ITEMS, 3):
         found = bundle.explain('user-005', f'book {row}')
-        assert ('is most like' in found.text) == (len(found.similar) > 0)
-        none = 'None of the items that user user-005 chose is much like it.'
+        assert ('is most similar to' in found.text) == (len(found.similar) > 0)
+        none = 'No item that user user-005 chose is similar to it.'
         assert (none in found.text) == (found.similar == [])
         cosines += [each.score for each in found.similar]
     assert (
