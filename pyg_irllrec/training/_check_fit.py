@@ -81,6 +81,12 @@ def check_devices(devices: int, strategy: object, target: torch.device) -> None:
         )
     if devices == 1:
         return
+    started = os.environ.get('WORLD_SIZE')
+    if 'TORCHELASTIC_RUN_ID' in os.environ and started not in (None, str(devices)):
+        raise ValueError(
+            f"'devices' must be {started}, the number of processes that torchrun "
+            f'started, got {devices}'
+        )
     if target.index is not None:
         raise ValueError(
             f"'device' must be 'auto', 'cpu' or 'cuda' with {devices} 'devices', got "

@@ -20,6 +20,14 @@ def test_wrong_devices(monkeypatch, devices, device, message):
     check_devices(devices, 'ddp', torch.device('cpu'))
 
 
+def test_torchrun_starts_a_process_per_device(monkeypatch):
+    monkeypatch.setenv('TORCHELASTIC_RUN_ID', '1')
+    monkeypatch.setenv('WORLD_SIZE', '3')
+    with pytest.raises(ValueError, match=r"'devices' must be 3, .* got 2"):
+        check_devices(2, 'ddp', torch.device('cpu'))
+    check_devices(3, 'ddp', torch.device('cpu'))
+
+
 def test_rank_of_process(monkeypatch):
     for name in ('RANK', 'LOCAL_RANK', 'SLURM_PROCID'):
         monkeypatch.delenv(name, raising=False)
