@@ -48,7 +48,10 @@ def draw(path: Path) -> None:
         'memory': [row['step_peak_mb'] * 2**20 for row in rows],
         'sent': [row['sent'] for row in rows],
     }
-    titles = {'memory': 'Memory per process, GB', 'sent': 'Sent per process and step, GB'}
+    titles = {
+        'memory': 'Memory per process, GB',
+        'sent': 'Sent per process and step, GB',
+    }
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout='constrained')
     for axis, (kind, title) in zip(axes, titles.items(), strict=True):
         for processes, crossing, color, style, label in LINES:

@@ -7,7 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks.mutation import RESULTS, Mutant, Mutator, Suite, change, count, table
+from benchmarks._mutant_trials import Suite, change
+from benchmarks._mutants import Mutant, Mutator
+from benchmarks.mutation import RESULTS, count, table
 
 SOURCE = '''\
 LIMIT = 3
