@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+pytest.importorskip('fastapi')
+pytest.importorskip('httpx')
 pytest.importorskip('lightning')
 pytest.importorskip('matplotlib')
 pytest.importorskip('pyarrow')
@@ -24,6 +26,7 @@ PACKAGES = (
     'pyg_irllrec.plot',
     'pyg_irllrec.presets',
     'pyg_irllrec.serving',
+    'pyg_irllrec.serving.http',
     'pyg_irllrec.testing',
     'pyg_irllrec.text',
     'pyg_irllrec.training',
@@ -37,6 +40,7 @@ NOT_RUN = frozenset(
         'pyg_irllrec.datasets.irllrec_dataset.IRLLRecDataset',
         'pyg_irllrec.datasets.last_fm.LastFM',
         'pyg_irllrec.datasets.movie_lens.MovieLens',
+        'pyg_irllrec.serving.http.serve.serve',
         'pyg_irllrec.text.chat.local_chat.LocalChat',
         'pyg_irllrec.text.encoders.sentence_encoder.SentenceEncoder',
     }

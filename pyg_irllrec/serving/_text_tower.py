@@ -20,8 +20,8 @@ _TOP = 20
 
 
 class TextTower:
-    r"""Embed and score items and users that have only a text, so that they can be
-    ranked together with those that a model was trained on.
+    r"""Embeddings and scores of items and users that have only a text, so that they can
+    be ranked together with those that a model was trained on.
 
     From texts :math:`\mathbf{t}`, centred and of unit length, a ridge regression
     predicts the embedding or the scores of a node. It is linear in these, so that one

@@ -25,7 +25,7 @@ class BundleFolder:
         self._tried: Optional[str] = None  # The version that load() last tried.
 
     def load(self) -> tuple[Bundle, str]:
-        r"""Load the bundle. Returns the bundle and its version."""
+        r"""Load the bundle, and return it with its version."""
         self._tried = self.version()
         bundle = load(self._path, self._device)
         return bundle, self._tried or ''

@@ -94,6 +94,19 @@ def create_app(
     Raises:
         ValueError: If an argument is out of range, or the bundle is damaged.
         FileNotFoundError: If there is no bundle.
+
+    Example:
+        >>> from fastapi.testclient import TestClient
+        >>> from pyg_irllrec import build_model
+        >>> from pyg_irllrec.datasets import SyntheticIntents
+        >>> from pyg_irllrec.serving import Bundle
+        >>> from pyg_irllrec.serving.http import create_app
+        >>> data = SyntheticIntents(12, 10, num_intents=2)[0]
+        >>> app = create_app(Bundle(build_model(data), data))
+        >>> with TestClient(app, 'http://localhost') as client:
+        ...     answer = client.post('/recommend', json={'users': [0], 'k': 3})
+        >>> len(answer.json()['recommendations'][0]['items'])
+        3
     """
     check_count('threads', threads)
     check_count('queue_size', queue_size)

@@ -34,10 +34,6 @@ def serve(
     r"""Serve a bundle over HTTP until Ctrl-C or :obj:`SIGTERM`. The service then
     rejects new requests and finishes the requests in flight.
 
-    .. code-block:: python
-
-        serve('runs/books/bundle')  # http://127.0.0.1:8000
-
     Args:
         path (str or path-like): The folder of the bundle.
         host (str): The address to listen on. There is no authentication: the service
@@ -59,6 +55,10 @@ def serve(
         ValueError: If an argument is out of range, or the bundle is damaged.
         FileNotFoundError: If there is no bundle.
         OSError: If the address or port cannot be used.
+
+    Example:
+        >>> from pyg_irllrec.serving.http import serve
+        >>> serve('runs/books/bundle')  # at http://127.0.0.1:8000
     """
     listen(host, port).close()  # Fail before the bundle is loaded.
     local = host in ('localhost', '127.0.0.1', '::1')

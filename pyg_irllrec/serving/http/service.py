@@ -36,8 +36,8 @@ class Served(NamedTuple):
 
 
 class Service:
-    r"""Answers requests from a bundle, with JSON values. The bundle may be replaced at
-    any time, but each request is answered from one bundle only.
+    r"""A service that answers requests from a bundle, with JSON values. The bundle may
+    be replaced at any time, but each request is answered from one bundle only.
 
     Args:
         bundle (Bundle): The bundle to serve.
