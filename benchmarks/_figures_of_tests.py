@@ -135,7 +135,7 @@ def mutation() -> str:
         ]
         for row in rows
     ]
-    head = ('folder', *names, 'other survivors', 'killed / not equivalent')
+    head = ('folder', *names, 'other survivors', 'killed / (tried - equivalent)')
     return f'{command("mutation")}:\n\n{table(head, lines)}'
 
 
