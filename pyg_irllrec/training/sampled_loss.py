@@ -60,7 +60,8 @@ def sampled_loss(
     :math:`1 / n`. Embeddings are unbiased in turn. What is not linear in them, such as
     a cosine, has a bias that falls as :math:`1 / k` with :math:`k` neighbours per node.
     The alignment of profiles and intents is computed on the batch, as on the full
-    graph.
+    graph. Edge dropout makes a separate draw for each layer. On the full graph, all
+    layers share one.
 
     Args:
         model (Recommender): The model that the batch was sampled for.
@@ -194,7 +195,7 @@ class _SampledLightGCN(LightGCN):
         return BackboneOutput(embedding, self._interaction_intent(layers[:-1]))
 
     def _propagate(self, x: Tensor, hop: Hop) -> Tensor:
-        weight = hop.weight.to(x.dtype)
+        weight = hop.weight
         if self.training and self.edge_dropout > 0:
             weight = edge_dropout(weight, self.edge_dropout)
         return F.embedding_bag(
@@ -202,7 +203,7 @@ class _SampledLightGCN(LightGCN):
             x,
             hop.rowptr,
             mode='sum',
-            per_sample_weights=weight,
+            per_sample_weights=weight.to(x.dtype),  # Dropout widens half precision.
             include_last_offset=True,
         )
 

@@ -205,9 +205,11 @@ def test_reads_no_more_texts_than_those_of_the_seeds() -> None:
     assert part.profile.size(0) == part.num_users + part.num_items < 40
 
 
-def test_edges_are_dropped_only_in_training() -> None:
+@pytest.mark.parametrize('dtype', [torch.float, torch.bfloat16])
+def test_edges_are_dropped_only_in_training(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
     backbone = LightGCN(24, 16, 8, num_layers=1, edge_dropout=0.5)
-    model = Recommender(backbone, GRAPH)
+    model = Recommender(backbone, GRAPH).to(dtype)
     batch = SubgraphSampler(model, [-1]).sample(TRIPLETS)
     trained = sampled_loss(model, batch).total
     assert trained != sampled_loss(model, batch).total
