@@ -209,7 +209,7 @@ def targets(rows: list[dict[str, Any]]) -> list[str]:
     at = [('sampling', SAMPLE, 20), ('evaluation', 'evaluate', 8)]
     return [
         harness.target(
-            f'{case} over the Python loop', harness.ratio(rows, case, LOOP, fast), least
+            f'speedup of {case}', harness.ratio(rows, case, LOOP, fast), least
         )
         for case, fast, least in at
     ]
