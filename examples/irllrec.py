@@ -107,10 +107,9 @@ def print_result(result: FitResult) -> None:
     print(f'\nTest metrics of epoch {result.best_epoch}, the best on validation')
     print(' '.join(f'{name:>10}' for name in result.test))
     print(' '.join(f'{value:>10.4f}' for value in result.test.values()))
-    print(
-        f'{result.seconds_per_step * 1000:.1f} ms per training step (median), '
-        f'{result.peak_memory_mb:.0f} MB peak memory'
-    )
+    if result.seconds_per_step is not None:  # Otherwise, no step was left to train.
+        print(f'{result.seconds_per_step * 1000:.1f} ms per training step (median)')
+    print(f'{result.peak_memory_mb:.0f} MB peak memory')
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -10,8 +10,8 @@ import torch
 
 class StepClock:
     r"""Measure the time of the steps of an epoch, from the start of each to the start
-    of the next. On a GPU, use its own clock, because the host launches several steps
-    before the first one ends.
+    of the next, and of the last one to its end. On a GPU, use its own clock, because
+    the host launches several steps before the first one ends.
 
     Args:
         device (torch.device): The device on which the steps run.
@@ -23,7 +23,7 @@ class StepClock:
         self._events: list[torch.cuda.Event] = []
 
     def tick(self) -> None:
-        r"""Record the start of a step."""
+        r"""Record the start of a step, or the end of the last one."""
         if not self._on_gpu:
             self._seconds.append(time.perf_counter())
             return
@@ -32,8 +32,8 @@ class StepClock:
         self._events.append(event)
 
     def read(self) -> list[float]:
-        r"""Return the seconds of each step except the last, and reset the clock. This
-        waits for a GPU."""
+        r"""Return the seconds between ticks, and reset the clock. This waits for a
+        GPU."""
         starts, self._seconds = self._seconds, []
         events, self._events = self._events, []
         if events:

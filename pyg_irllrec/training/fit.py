@@ -329,10 +329,9 @@ def _train(
     lit.model.to(target)
     remember_nodes(lit.model, data.node_hashes)
     _TRAINED[lit.model] = _count_changes(lit.model)
-    seconds, memory = 0.0, peak_memory_mb(target)
-    if lit.step_seconds:
-        seconds = statistics.median(lit.step_seconds)
-    elif resume:  # No step was left to train.
+    memory = peak_memory_mb(target)
+    seconds = statistics.median(lit.step_seconds) if lit.step_seconds else None
+    if seconds is None and resume:  # No step was left to train.
         seconds, memory = recorded_cost(out) or (seconds, memory)
     return FitResult(
         test={

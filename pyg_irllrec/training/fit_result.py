@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 
 class FitResult(NamedTuple):
@@ -25,9 +25,10 @@ class FitResult(NamedTuple):
     history: list[dict[str, float]]
     """A row per validation, with the epoch, the mean of each loss term and the metrics.
     Without validation, the rows have no metrics."""
-    seconds_per_step: float
+    seconds_per_step: Optional[float]
     """The median time of a training step in this process. If a resumed run had no step
-    left to train, the value that the earlier process recorded."""
+    left to train, the value that the earlier process recorded, or :obj:`None` without
+    a record."""
     peak_memory_mb: float
     """The peak memory of the process on a CPU (0 on Windows), or of its tensors on a
     GPU, in MiB."""

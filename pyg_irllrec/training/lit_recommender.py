@@ -248,6 +248,11 @@ class LitRecommender(LightningModule):
         if self._captured is None:
             loss.backward()
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        r"""Record the end of the last step of an epoch."""
+        if self.trainer.is_last_batch:
+            self._clock.tick()
+
     def on_validation_epoch_start(self) -> None:
         r"""Embed the graph once for all batches. During training, rank without
         companions, because their weights are chosen afterwards."""

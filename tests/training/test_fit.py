@@ -159,7 +159,13 @@ def test_stops_early(tmp_path):
     assert resumed == result and result.seconds_per_step > 0
     (tmp_path / 'metrics.json').unlink()
     resumed = run(tmp_path, lr=1e-9, epochs=50, check_every=1, patience=2, resume=True)
-    assert resumed.seconds_per_step == 0
+    assert resumed.seconds_per_step is None
+
+
+def test_the_time_of_a_step_is_measured_if_an_epoch_has_one_step(tmp_path):
+    module = InteractionDataModule(DATA, batch_size=10_000)
+    result = fit(build(), module, tmp_path, epochs=2, device='cpu', progress=False)
+    assert result.seconds_per_step > 0
 
 
 @pytest.mark.parametrize('held_out', ['nothing', 'validation', 'test'])
