@@ -55,7 +55,7 @@ class _FixedRanking(Module):
 
 
 def _can_be_fixed(ranking: Module) -> bool:
-    r"""Whether the ranking loss is one of ours, whose :meth:`forward` accepts
+    r"""Whether the ranking loss is one of ours, whose :obj:`forward` accepts
     weights."""
     return type(ranking).forward in [each.forward for each in _LOSSES]
 
