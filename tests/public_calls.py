@@ -800,7 +800,10 @@ def serving_calls(folder: Path) -> Calls:
     return {
         'Bundle': (
             serving.Bundle,
-            {**given, 'seen': torch.tensor([[0], [1]]), 'metrics': {'recall@20': 0.5}},
+            {
+                **{**given, 'seen': torch.tensor([[0], [1]])},
+                **{'metrics': {'recall@20': 0.5}, 'min_rating': 4.0},
+            },
         ),
         'Bundle.save': (bundle.save, {'path': folder / 'other'}),
         'Bundle.update': (

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from pyg_irllrec.nn import IntentNodeBackbone, Recommender, RLMRecGen
 from pyg_irllrec.serving._save import fingerprint_of, versions
+from pyg_irllrec.utils.checks import is_number
 
 if TYPE_CHECKING:
     from pyg_irllrec.serving.bundle import Bundle
@@ -37,6 +39,7 @@ def info_of(bundle: Bundle) -> dict[str, Any]:
         'encoder': None if bundle.encoder is None else repr(bundle.encoder),
         'device': str(model.device),
         'metrics': dict(bundle.metrics),
+        'min_rating': bundle.min_rating,
         'fingerprint': fingerprint_of(bundle),
         'saved': None,
         'bytes': None,
@@ -60,6 +63,15 @@ def check_metrics(metrics: object) -> dict[str, float]:
             f"{{'recall@20': 0.25}}, got {metrics!r}"
         )
     return {name: float(value) for name, value in metrics.items()}
+
+
+def check_min_rating(min_rating: Optional[float]) -> Optional[float]:
+    r"""Check the lowest rating that counts as liked and convert it to a float."""
+    if min_rating is None:
+        return None
+    if not is_number(min_rating) or not math.isfinite(min_rating):
+        raise ValueError(f"'min_rating' must be a number, got {min_rating!r}")
+    return float(min_rating)
 
 
 def _alignment(model: Recommender) -> str:

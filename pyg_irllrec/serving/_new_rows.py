@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
+import torch
 from torch import Tensor
 
 from pyg_irllrec.utils.argument_checks import is_iterable
@@ -25,6 +26,8 @@ class NewPairs(NamedTuple):
     pairs: Tensor
     """The distinct interactions as indices into these lists, of shape
     :math:`(2, E)`."""
+    liked: Tensor
+    """Which interactions are liked, of shape :math:`(E)`."""
 
 
 class NewNode(NamedTuple):
@@ -34,15 +37,17 @@ class NewNode(NamedTuple):
     text: str = ''
 
 
-def read_pairs(interactions: Any) -> NewPairs:
+def read_pairs(interactions: Any, min_rating: Optional[float]) -> NewPairs:
     r"""Read interactions with original ids.
 
     Args:
         interactions: Pairs of ids; a tensor of ids, of shape :math:`(2, E)`; or a
             table, in memory or in a file, with the columns :obj:`user` and :obj:`item`.
+        min_rating (float, optional): The lowest rating that counts as liked. A table
+            then needs the column :obj:`rating`. Pairs and tensors are liked.
 
     Raises:
-        ValueError: If it is none of these.
+        ValueError: If it is none of these, or a table has no ratings.
     """
     import_optional('pyarrow', 'Bundle.update()', 'data')
     from pyg_irllrec.datasets._ingest.read_interactions import (
@@ -50,15 +55,25 @@ def read_pairs(interactions: Any) -> NewPairs:
         read_interactions,
     )
 
+    rating = None if min_rating is None else 'rating'
     if isinstance(interactions, Tensor):
-        interactions = _columns_of_tensor(interactions)
+        interactions, rating = _columns_of_tensor(interactions), None
     elif isinstance(interactions, (list, tuple)):
-        interactions = _columns_of_pairs(interactions)
+        interactions, rating = _columns_of_pairs(interactions), None
     table = _open(interactions, "'interactions'")
-    columns = InteractionColumns('user', 'item')
+    if rating is not None and rating not in table.columns():
+        raise ValueError(
+            f"'interactions' must have a column 'rating', because only ratings of at "
+            f'least {min_rating:g} count as liked, got {table.name} without it: pass '
+            'pairs if all of them are liked'
+        )
+    columns = InteractionColumns('user', 'item', rating)
     read = read_interactions([table], columns, 'last', 'auto')
     users, items = _as_texts(read.user_ids), _as_texts(read.item_ids)
-    return NewPairs(users, items, read.edge_index)
+    liked = torch.ones(read.edge_index.size(1), dtype=torch.bool)
+    if read.rating is not None and min_rating is not None:
+        liked = read.rating >= min_rating
+    return NewPairs(users, items, read.edge_index, liked)
 
 
 def read_nodes(argument: str, nodes: Any, side: str) -> dict[str, NewNode]:

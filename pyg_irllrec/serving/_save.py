@@ -120,6 +120,7 @@ def _record_of(bundle: Bundle) -> dict[str, Any]:
             name: value if math.isfinite(value) else None
             for name, value in bundle.metrics.items()
         },
+        'min_rating': bundle.min_rating,
         'fingerprint': fingerprint_of(bundle),
     }
 

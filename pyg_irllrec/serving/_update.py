@@ -35,33 +35,47 @@ def updated(bundle: Bundle, interactions: Any, items: Any, users: Any) -> Bundle
         side: {} if nodes is None else read_nodes(f'{side}s', nodes, side)
         for side, nodes in zip(SIDES, (users, items))
     }
-    none = NewPairs([], [], torch.empty(2, 0, dtype=torch.long))
-    read = none if _is_empty(interactions) else read_pairs(interactions)
+    none = torch.empty(2, 0, dtype=torch.long)
+    read = NewPairs([], [], none, none[0].bool())
+    if not _is_empty(interactions):
+        read = read_pairs(interactions, bundle.min_rating)
     known = {'user': bundle.users, 'item': bundle.items}
     data = copy(bundle.data)  # Shallow: values below are replaced, not changed.
     ends = []
     for side, mentioned, end in zip(SIDES, (read.users, read.items), read.pairs):
-        rows = _rows(known[side], [*given[side], *mentioned])
+        # A dislike adds no user or item.
+        liked = [mentioned[each] for each in end[read.liked].unique().tolist()]
+        rows = _rows(known[side], [*given[side], *liked])
         _add_nodes(data, side, known[side], rows)
         _write_texts(data, side, given[side], rows, bundle.encoder)
-        place = torch.tensor([rows[each] for each in mentioned], dtype=torch.long)
+        rows |= _rows(known[side], [each for each in mentioned if each in known[side]])
+        place = torch.tensor([rows.get(each, -1) for each in mentioned]).long()
         ends.append(place[end])
-    pairs = torch.stack(ends)
+    rated = torch.stack(ends)
+    pairs = rated[:, read.liked]
+    rated = rated[:, (rated >= 0).all(dim=0)]
     old = data[RATES].edge_index
     sizes = int(data['user'].num_nodes), int(data['item'].num_nodes)
     trained = UserItems(old, *sizes)
     folded_in = UserItems(pairs, *sizes)
     new = folded_in.pairs[:, ~folded_in.intersect(trained)]
     is_grown = sizes != (len(bundle.users), len(bundle.items))
-    if new.size(1) == 0 and not is_grown and not any(given.values()):
+    seen = merge_pairs(bundle.seen.pairs, rated)
+    is_seen = seen.size(1) == bundle.seen.item.numel()
+    if new.size(1) == 0 and is_seen and not is_grown and not any(given.values()):
         return bundle
     _add_pairs(data, new, sizes)
     model = bundle.model
     if new.size(1) > 0 or is_grown:
         check_unchanged(bundle, model)
         model = grow_model(model, data, new)
-    seen = merge_pairs(bundle.seen.pairs, pairs)
-    return type(bundle)(model, data, encoder=bundle.encoder, seen=seen)
+    return type(bundle)(
+        model,
+        data,
+        encoder=bundle.encoder,
+        seen=seen,
+        min_rating=bundle.min_rating,
+    )
 
 
 def _is_empty(interactions: object) -> bool:

@@ -13,7 +13,7 @@ from pyg_irllrec.nn.models._own_interactions import check_interactions
 from pyg_irllrec.nn.models.recommendation import check_pairs
 from pyg_irllrec.serving._explain import explain
 from pyg_irllrec.serving._hub import from_pretrained, push_to_hub, save_pretrained
-from pyg_irllrec.serving._info import check_metrics, info_of
+from pyg_irllrec.serving._info import check_metrics, check_min_rating, info_of
 from pyg_irllrec.serving._intents import intents_of
 from pyg_irllrec.serving._kept_data import all_interactions, kept_of, titles_of
 from pyg_irllrec.serving._model_config import (
@@ -67,6 +67,9 @@ class Bundle:
             interactions of :obj:`data`, including those held out)
         metrics (dict, optional): The test metrics of the model, for :meth:`info` and
             the model card. (default: :obj:`None`)
+        min_rating (float, optional): The lowest rating that counted as liked in
+            training. :meth:`update` applies it to new ratings. (default: :obj:`None`,
+            every interaction counts)
         edge_type (tuple, optional): The type of the interactions.
             (default: :obj:`None`, found in :obj:`data`)
         rev_edge_type (tuple, optional): The type of the reverse edges.
@@ -85,6 +88,7 @@ class Bundle:
         seen (UserItems): The interactions that are not recommended again.
         encoder (callable or None): The text encoder.
         metrics (dict): The test metrics.
+        min_rating (float or None): The lowest rating that counts as liked.
         saved (dict): When a loaded bundle was saved, its size in bytes, and the
             versions that saved it; empty for other bundles.
 
@@ -110,6 +114,7 @@ class Bundle:
     seen: UserItems
     encoder: Optional[TextEncoder]
     metrics: dict[str, float]
+    min_rating: Optional[float]
     saved: dict[str, Any]
 
     def __init__(
@@ -120,6 +125,7 @@ class Bundle:
         encoder: Optional[TextEncoder] = None,
         seen: Optional[Tensor] = None,
         metrics: Optional[Mapping[str, float]] = None,
+        min_rating: Optional[float] = None,
         edge_type: Optional[EdgeType] = None,
         rev_edge_type: Optional[EdgeType] = None,
     ) -> None:
@@ -157,6 +163,7 @@ class Bundle:
         # A copy, so that fitting the given encoder again does not change the bundle.
         self.encoder = copy(encoder) if isinstance(encoder, TfidfEncoder) else encoder
         self.metrics = check_metrics(metrics)
+        self.min_rating = check_min_rating(min_rating)
         self.saved = {}
 
     def __repr__(self) -> str:
@@ -203,6 +210,7 @@ class Bundle:
             encoder=self.encoder,
             seen=self.seen.pairs,
             metrics=self.metrics,
+            min_rating=self.min_rating,
         )
         out.saved = self.saved
         return out
@@ -573,8 +581,10 @@ class Bundle:
             interactions (list, torch.Tensor, table or str, optional): Pairs of a user
                 id and an item id; a tensor of ids, of shape :math:`(2, E)`; or a table
                 with the columns :obj:`user` and :obj:`item`: a pandas, polars or Arrow
-                table, or the path of a CSV, Parquet or JSON lines file.
-                (default: :obj:`None`)
+                table, or the path of a CSV, Parquet or JSON lines file. If this bundle
+                has :obj:`min_rating`, a table needs a column :obj:`rating`, too: lower
+                ratings of known items by known users only count as seen. Pairs and
+                tensors are liked. (default: :obj:`None`)
             items (dict, table or str, optional): A text for each item id; or a table,
                 as above, with a column :obj:`id` or :obj:`item` and columns
                 :obj:`title`, :obj:`text` or both. They replace the titles and texts of

@@ -218,6 +218,7 @@ def _build(
             name: math.nan if value is None else value
             for name, value in record['metrics'].items()
         },
+        min_rating=record.get('min_rating'),
     )
     bundle.saved = {
         'saved': record['saved'],

@@ -94,6 +94,31 @@ def test_known_pairs_are_not_added_again():
     assert updated == [*edges, [user, new]]
 
 
+def test_low_ratings_only_count_as_seen(tmp_path):
+    bundle = plain_bundle()
+    bundle = Bundle(bundle.model, bundle.data, min_rating=4)
+    rows = [('user-003', 'book 11', 1), ('user-003', 'book 12', 4)]
+    rows += [('sad', 'book 1', 2), ('zoe', 'bad', 3), ('zoe', 'book 7', 5)]
+    ratings = pd.DataFrame(rows, columns=['user', 'item', 'rating'])
+    bundle.save(tmp_path)
+    fresh = load(tmp_path).update(ratings)
+    count = bundle.data[RATES].edge_index.size(1)
+    added = fresh.data[RATES].edge_index[:, count:].t().tolist()
+    assert added == [[3, 12], [NUM_USERS, 7]]
+    best = {each.item for each in fresh.recommend(['user-003'], 99)['user-003']}
+    assert not {'book 11', 'book 12'} & best and 'book 13' in best
+    # A dislike adds no user or item, and may be the only news.
+    assert 'sad' not in fresh.users and 'bad' not in fresh.items
+    assert fresh.min_rating == 4
+    disliked = bundle.update(ratings[:1])
+    assert disliked.model is bundle.model
+    assert disliked.seen.item.numel() == bundle.seen.item.numel() + 1
+    assert disliked.update(ratings[:1]) is disliked
+    with pytest.raises(ValueError, match=r"must have a column 'rating'.*at least 4"):
+        bundle.update(ratings[['user', 'item']])
+    assert len(bundle.update([('zoe', 'book 7')]).users) == NUM_USERS + 1
+
+
 def test_new_interactions_are_no_longer_held_out():
     bundle = plain_bundle()
     user, item = bundle.data[RATES].test_edge_label_index[:, 0].tolist()
