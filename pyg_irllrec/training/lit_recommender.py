@@ -145,6 +145,7 @@ class LitRecommender(LightningModule):
         self._initial_versions: dict[str, int] = {}
         self._clock = StepClock(torch.device('cpu'))
         self._sums: dict[str, Tensor] = {}
+        self._first_loss: Tensor | None = None
         self._captured: CapturedStep | None = None
         self._embeddings: tuple[Tensor, Tensor] | None = None
         self._scorer: Scorer | None = None
@@ -224,6 +225,8 @@ class LitRecommender(LightningModule):
             # Sum on the device: reading a loss here would wait for every step.
             self._sums[name] = self._sums.get(name, 0.0) + term.detach()
         shown, several = loss.total.detach(), self.trainer.world_size > 1
+        if self.current_epoch == 0 and batch_idx == 0:
+            self._first_loss = shown.clone()
         self.log('loss', shown, prog_bar=True, sync_dist=several)
         return loss.total
 
@@ -307,11 +310,21 @@ class LitRecommender(LightningModule):
         terms = {name: value / steps for name, value in self._sum_terms().items()}
         for name, value in terms.items():
             if not math.isfinite(value):
-                raise ValueError(
-                    f'training diverged: {name!r} is {value} in epoch '
-                    f'{self.current_epoch + 1} (try a lower learning rate)'
-                )
+                raise self._diverged(name, value)
         return terms
+
+    def _diverged(self, name: str, value: float) -> ValueError:
+        first = self._first_loss
+        if first is not None and not bool(first.isfinite()):
+            return ValueError(
+                f"the loss of 'model' must be finite before training, got "
+                f'{float(first)} in the first step: check that its backbone returns '
+                'finite embeddings, and that its weights and texts are finite'
+            )
+        return ValueError(
+            f'training diverged: {name!r} is {value} in epoch '
+            f'{self.current_epoch + 1} (try a lower learning rate)'
+        )
 
     def _sum_terms(self) -> dict[str, float]:
         r"""Return the sum of every loss term in this epoch, averaged over processes."""

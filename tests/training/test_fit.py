@@ -5,6 +5,7 @@ import csv
 import errno
 import io
 import json
+import math
 import os
 import shutil
 import signal
@@ -195,6 +196,13 @@ def test_without_validation_or_test(tmp_path, held_out):
 def test_a_diverging_run_raises(tmp_path):
     with pytest.raises(ValueError, match=r"training diverged: 'loss' is (nan|inf) in"):
         run(tmp_path, lr=1e18)
+
+
+def test_a_loss_that_is_not_finite_in_the_first_step_is_another_error(tmp_path):
+    model = build()
+    torch.nn.init.constant_(next(model.backbone.parameters()), math.nan)
+    with pytest.raises(ValueError, match='must be finite before training, got nan in'):
+        run(tmp_path, model, epochs=2)
 
 
 def test_a_moved_run_keeps_its_best_checkpoint(tmp_path):

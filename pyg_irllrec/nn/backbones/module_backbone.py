@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any, Optional
 
 import torch
@@ -68,7 +69,7 @@ class ModuleBackbone(Backbone):
 
     Raises:
         ValueError: If an argument is out of range, or the module does not have the
-            method.
+            method, or the method does not accept this call.
 
     Example:
         >>> import torch
@@ -129,6 +130,7 @@ class ModuleBackbone(Backbone):
                 'hetero=True needs in_channels above 0, weighted=False and '
                 f"layout='edge_index', got {in_channels}, {weighted} and {layout!r}"
             )
+        _check_call(module, method, in_channels > 0, weighted)
         self.module = module
         self.in_channels = in_channels
         self.method = method
@@ -212,3 +214,25 @@ class ModuleBackbone(Backbone):
                 f'got {got}'
             )
         return torch.cat([out['user'], out['item']])
+
+
+def _check_call(
+    module: Module, method: str, has_features: bool, weighted: bool
+) -> None:
+    r"""Raise a :class:`ValueError` unless a method accepts a call with the graph."""
+    features = ['x'] if has_features else []
+    try:
+        accepted = signature(getattr(module, method))
+    except (TypeError, ValueError):  # It has no signature, as in TorchScript.
+        return
+    names = [*features, 'edge_index']
+    given = {'edge_weight': None} if weighted else {}
+    try:
+        accepted.bind(*names, **given)
+    except TypeError as error:
+        call = ', '.join([*names, *(f'{name}=...' for name in given)])
+        raise ValueError(
+            f"'module' must accept the call {method}({call}), got "
+            f'{type(module).__name__}.{method}({", ".join(accepted.parameters)}): '
+            f'{error} (in_channels=0 passes no x, weighted=True passes edge_weight)'
+        ) from None

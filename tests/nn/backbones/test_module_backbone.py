@@ -87,6 +87,10 @@ def test_the_wrong_width():
         ({'hetero': True, 'weighted': True}, 'hetero=True needs in_channels above 0'),
         ({'in_channels': -1}, "'in_channels' must be an integer of at least 0"),
         ({'num_intents': -1}, "'num_intents' must be an integer of at least 0, got -1"),
+        (
+            {'method': 'reset_parameters'},
+            r'accept the call reset_parameters\(x, edge_index\), got .* too many',
+        ),
     ],
 )
 def test_wrong_arguments(change, message):
