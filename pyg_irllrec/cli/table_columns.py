@@ -42,7 +42,7 @@ def find_table_columns(
     form: Mapping[str, str],
     given: TableColumns,
     *,
-    needs_rating: bool,
+    min_rating: Optional[float],
     needs_time: bool,
 ) -> TableColumns:
     r"""Complete the columns that the user named with those found by their headers.
@@ -52,7 +52,8 @@ def find_table_columns(
         items (pathlib.Path, optional): The table of items.
         form (dict): :obj:`sep` and :obj:`encoding` of the tables.
         given (TableColumns): The columns that the user named.
-        needs_rating (bool): Whether a column of ratings is required.
+        min_rating (float, optional): The lowest rating that counts as liked. A column
+            of ratings is then required.
         needs_time (bool): Whether to look for a column of times.
 
     Raises:
@@ -62,14 +63,19 @@ def find_table_columns(
     table = str(interactions)
     names = open_table(interactions, **form).columns()
     found = given._asdict()
-    wanted = ['user', 'item', *['rating'] * needs_rating, *['timestamp'] * needs_time]
+    wanted = ['user', 'item']
+    wanted += ['rating'] * (min_rating is not None) + ['timestamp'] * needs_time
     for kind in wanted:
         found[kind] = found[kind] or find_column(kind, names, table)
         if found[kind] is None and kind != 'timestamp':
+            why = ''
+            if kind == 'rating':
+                why = f'; ratings of at least {min_rating:g} count as liked'
             raise ValueError(
                 f'--{kind} must name a column of {table}, which has '
                 + ', '.join(map(repr, names))
                 + _advice(names)
+                + why
             )
     if items is None:
         _check_no_items(given)

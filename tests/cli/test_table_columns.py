@@ -9,7 +9,7 @@ from pyg_irllrec.cli.table_columns import (
 )
 
 FORM = {'sep': ',', 'encoding': 'utf-8'}
-NEEDS = {'needs_rating': False, 'needs_time': True}
+NEEDS = {'min_rating': None, 'needs_time': True}
 
 
 @pytest.fixture

@@ -105,7 +105,8 @@ def _interactions(bundle: Bundle, on: str) -> tuple[UserItems, UserItems]:
     if held_out is None or held_out.size(1) == 0:
         raise ValueError(
             f'the bundle must have held-out interactions (--on {on}), got none: '
-            f'prepare --{on} holds them out, but train --unsplit trains on all of them'
+            f'prepare --{on} holds them out, train --unsplit trains on all of them, '
+            'and update adds them to training if they are in its new interactions'
         )
     return UserItems(rates.edge_index, *size), UserItems(held_out, *size)
 

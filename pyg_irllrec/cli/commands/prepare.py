@@ -138,7 +138,7 @@ def prepare(
         items,
         form,
         TableColumns(user, item, rating, timestamp, items_id, item_text, title),
-        needs_rating=min_rating is not None,
+        min_rating=min_rating,
         needs_time=split != 'random',
     )
     if split == 'time' and columns.timestamp is None:

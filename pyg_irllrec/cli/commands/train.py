@@ -244,6 +244,7 @@ def train(
         # Everything that a user has rated, including held-out and disliked items.
         seen=map_interactions(folder.open()[0], graph),
         metrics=result.test,
+        min_rating=folder.read_options().min_rating,
     )
     bundle.save(run.path / 'bundle')
     _draw_curves(run.path, output)

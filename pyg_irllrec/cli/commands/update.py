@@ -36,6 +36,7 @@ from pyg_irllrec.datasets._ingest.open_table import open_table
 from pyg_irllrec.serving import Bundle
 from pyg_irllrec.serving.load import bundle_folder
 from pyg_irllrec.typing import RATES
+from pyg_irllrec.utils.split_layout import HELD_OUT_KEYS
 
 EXAMPLES = """\
 pyg-irllrec update runs/movies --interactions today.csv
@@ -59,6 +60,19 @@ def update(
     items: Items = None,
     user: UserColumn = None,
     item: ItemColumn = None,
+    rating: Annotated[
+        Optional[str],
+        Option(
+            '--rating',
+            metavar='COLUMN',
+            help='Column of ratings. Read only if the bundle has a --min-rating from '
+            'prepare: lower ratings only count as seen.',
+        ),
+    ] = None,
+    all_liked: Annotated[
+        bool,
+        Option('--all-liked', help='Count every new interaction as liked.'),
+    ] = False,
     items_id: ItemsId = None,
     item_text: ItemText = None,
     title: Title = None,
@@ -88,12 +102,32 @@ def update(
     if interactions is None and items is None:
         raise ValueError('pass --interactions, --items or both')
     form = {'sep': sep, 'encoding': encoding}
-    given = TableColumns(user, item, None, None, items_id, item_text, title)
-    pairs, texts = _read(interactions, items, form, given)
     before, output = open_bundle(bundle), Output(as_json, quiet)
+    min_rating = None if all_liked else before.min_rating
+    if min_rating is None and rating is not None:
+        output.note('--rating has no effect: every interaction counts as liked')
+        rating = None
+    given = TableColumns(user, item, rating, None, items_id, item_text, title)
+    columns = _find_columns(interactions, items, form, given, min_rating)
+    pairs: Any = []
+    if interactions is not None:
+        pairs = _read_pairs(interactions, form, columns)
+        if all_liked:
+            pairs['rating'] = [before.min_rating] * len(pairs['user'])
+    texts = None if items is None else _read_items(items, form, columns)
+    for name, column in columns.shown():
+        output.note(f'{name:>12}: {column}')
+    if interactions is not None and min_rating is not None:
+        output.note(f'{"min-rating":>12}: {min_rating:g}')
     if before.model.blends:
         output.note('recomputing the closed-form companions of the model')
     after = before.update(pairs, items=texts)
+    still = _num_held_out(after)
+    if still < _num_held_out(before):
+        output.note(
+            f'{_num_held_out(before) - still} interactions are no longer held out, '
+            f'{still} still are'
+        )
     path = bundle_folder(bundle) if out is None else out
     after.save(path)
     added = {
@@ -108,25 +142,29 @@ def update(
     )
 
 
-def _read(
+def _find_columns(
     interactions: Optional[Path],
     items: Optional[Path],
     form: Mapping[str, str],
     given: TableColumns,
-) -> tuple[Any, Any]:
-    r"""Read both tables, with columns as
-    :meth:`~pyg_irllrec.serving.Bundle.update` names them."""
+    min_rating: Optional[float],
+) -> TableColumns:
+    r"""Complete the columns by the headers of the tables."""
     if interactions is not None:
-        columns = find_table_columns(
-            interactions, items, form, given, needs_rating=False, needs_time=False
+        return find_table_columns(
+            interactions, items, form, given, min_rating=min_rating, needs_time=False
         )
-        names = {'user': str(columns.user), 'item': str(columns.item)}
-        pairs: Any = _columns(interactions, form, names)
-    else:
-        assert items is not None
-        found = find_item_columns(items, form, given._asdict())
-        columns, pairs = given._replace(**found), []
-    return pairs, None if items is None else _read_items(items, form, columns)
+    assert items is not None
+    return given._replace(**find_item_columns(items, form, given._asdict()))
+
+
+def _read_pairs(
+    path: Path, form: Mapping[str, str], columns: TableColumns
+) -> dict[str, list[Any]]:
+    r"""Read the interactions, with columns as
+    :meth:`~pyg_irllrec.serving.Bundle.update` names them."""
+    names = {'user': columns.user, 'item': columns.item, 'rating': columns.rating}
+    return _columns(path, form, {key: name for key, name in names.items() if name})
 
 
 def _read_items(
@@ -154,6 +192,11 @@ def _columns(
         for name, column in names.items():
             columns[name] += batch[column].to_pylist()
     return columns
+
+
+def _num_held_out(bundle: Bundle) -> int:
+    rates = bundle.data[RATES]
+    return sum(rates[key].size(1) for key in HELD_OUT_KEYS if key in rates)
 
 
 def _sizes(bundle: Bundle) -> dict[str, int]:

@@ -63,6 +63,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 def test_the_bundle_has_texts_titles_seen_items_and_metrics(folder, capsys):
     bundle = load('run/bundle')
+    assert bundle.min_rating == 4
     anna = bundle.data['user'].id.index('anna')
     assert bundle.data['user'].intent_text[anna] and bundle.encoder is not None
     (_, best), *_ = bundle.recommend(['anna'], k=30)
