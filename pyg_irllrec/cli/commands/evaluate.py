@@ -54,7 +54,11 @@ def evaluate(
         Literal['test', 'val'], Option(help='Held-out part to measure on.')
     ] = 'test',
     baselines: Annotated[
-        bool, Option('--baselines', help='Also measure Popularity and EASE.')
+        bool,
+        Option(
+            '--baselines',
+            help='Also measure Popularity and EASE, calibrated on validation.',
+        ),
     ] = False,
     device: Device = 'cpu',
     threads: Threads = None,
@@ -80,21 +84,22 @@ def evaluate(
             f'--k must be at most the number of items, {size[1]}, got {max(ks)}'
         )
     rankers: dict[str, Ranker] = {'model': found.ranker}
+    notes, chosen = [], {}
     if baselines:
-        edges = found.data[RATES].edge_index
-        rankers |= {
-            'Popularity': Popularity(*size, edges),
-            'EASE': EASE(*size, edges),
-        }
+        ease, num_labels = _calibrated_ease(found, train, not quiet)
+        rankers |= {'Popularity': Popularity(*size, train.pairs), 'EASE': ease}
+        notes.append(_note_on_ease(ease, num_labels))
+        chosen = {'EASE': {**ease.options, 'validation_interactions': num_labels}}
     metrics = tuple(metric or ('recall', 'ndcg'))
     results = {}
     for name, ranker in rankers.items():
         ranker.to(found.model.device)
         results[name] = evaluate_ranker(ranker, held_out, train, ks, metrics=metrics)
     by_text = {f'{side}s': found.ranker.tower.only_text(side).numel() for side in SIDES}
+    options = {'options': chosen} if chosen else {}
     output.result(
-        {'on': on, 'ranked_by_text': by_text, **results},
-        [*table_of(results), *_note_on_texts(by_text)],
+        {'on': on, 'ranked_by_text': by_text, **options, **results},
+        [*table_of(results), *notes, *_note_on_texts(by_text)],
     )
 
 
@@ -111,6 +116,27 @@ def _interactions(bundle: Bundle, on: str) -> tuple[UserItems, UserItems]:
     return UserItems(rates.edge_index, *size), UserItems(held_out, *size)
 
 
+def _calibrated_ease(
+    bundle: Bundle, train: UserItems, progress: bool
+) -> tuple[EASE, int]:
+    r"""EASE with the options that are best on validation, and the number of validation
+    interactions. If there are none, it has its default options."""
+    size = len(bundle.users), len(bundle.items)
+    ease = EASE(*size, train.pairs).to(bundle.model.device)
+    label = bundle.data[RATES].get('val_edge_label_index')
+    if label is None or label.size(1) == 0:
+        return ease, 0
+    ease.calibrate(UserItems(label, *size), train, progress=progress)
+    return ease, label.size(1)
+
+
+def _note_on_ease(ease: EASE, num_labels: int) -> str:
+    shown = ', '.join(f'{name}={value:g}' for name, value in ease.options.items())
+    if num_labels == 0:
+        return f'EASE has its default {shown}: no validation interactions are held out.'
+    return f'EASE has {shown}, chosen on {num_labels} validation interactions.'
+
+
 def table_of(results: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     r"""Yield the lines of a table with a row per model and a column per metric."""
     width = max(map(len, results))
@@ -124,8 +150,9 @@ def _note_on_texts(by_text: Mapping[str, int]) -> Iterator[str]:
     if any(by_text.values()):
         yield (
             f'{by_text["items"]} items and {by_text["users"]} users without training '
-            'interactions are ranked by their texts, as in the service. Such items '
-            'displace others, so these metrics differ from those that train printed.'
+            'interactions are ranked by their texts, as in the service. They take '
+            'places in the rankings, so the metrics differ from those of train, which '
+            'ranks without these texts.'
         )
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import copy
 import json
 
 import pytest
 
 from pyg_irllrec.nn import EASE
-from pyg_irllrec.serving import load
+from pyg_irllrec.serving import Bundle, load
 from pyg_irllrec.training import evaluate_ranker
 from pyg_irllrec.typing import RATES
 from pyg_irllrec.utils import UserItems
@@ -20,15 +21,19 @@ def test_cutoffs_metrics_and_baselines(saved, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found.pop('on') == 'val'
     assert found.pop('ranked_by_text') == {'users': 0, 'items': 0}
+    options = found.pop('options')['EASE']
     assert list(found) == ['model', 'Popularity', 'EASE']
     bundle = load(saved / 'bundle')
     rates, size = bundle.data[RATES], (len(bundle.users), len(bundle.items))
     held_out = UserItems(rates.val_edge_label_index, *size)
     train = UserItems(rates.edge_index, *size)
-    for name, ranker in (
-        ('model', bundle.model),
-        ('EASE', EASE(*size, rates.edge_index)),
-    ):
+    ease = EASE(*size, rates.edge_index)
+    ease.calibrate(held_out, train)
+    assert options == {
+        **ease.options,
+        'validation_interactions': rates.val_edge_label_index.size(1),
+    }
+    for name, ranker in (('model', bundle.model), ('EASE', ease)):
         expected = evaluate_ranker(
             ranker, held_out, train, (3, 7), metrics=('mrr', 'recall')
         )
@@ -42,6 +47,15 @@ def test_metrics_of_the_test_part_as_a_table(saved, capsys):
         f'{name}@{k}' for name in ('recall', 'ndcg') for k in (5, 10, 20)
     ]
     assert row.split()[0] == 'model' and len(row) == len(head)
+
+
+def test_ease_without_validation_has_its_default_options(tmp_path, capsys):
+    bundle = plain_bundle()
+    data = copy.copy(bundle.data)
+    del data[RATES].val_edge_label_index
+    Bundle(bundle.model, data, encoder=bundle.encoder).save(tmp_path)
+    assert call('evaluate', tmp_path, '--baselines') == 0
+    assert 'default l2_weight=200: no validation' in capsys.readouterr().out
 
 
 def test_users_and_items_ranked_by_text_are_counted(tmp_path, capsys):
