@@ -4,6 +4,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform, Compose
 
 from pyg_irllrec.cli.data_folder import DataFolder
+from pyg_irllrec.cli.model_options import TextChoices
 from pyg_irllrec.text import TfidfEncoder
 from pyg_irllrec.transforms import AddIntents, AddProfiles, EncodeText, ProfileTexts
 from pyg_irllrec.typing import SIDES, TextEncoder
@@ -15,9 +16,8 @@ VECTORS = {'profile_text': 'profile', 'intent_text': 'intent'}
 def make_graph(
     folder: DataFolder,
     encoder: TextEncoder,
+    choices: TextChoices,
     *,
-    intents: bool = True,
-    profiles: bool = True,
     unsplit: bool = False,
 ) -> HeteroData:
     r"""Build the graph to train on, with the vectors of profiles and intents from one
@@ -27,32 +27,31 @@ def make_graph(
         folder (DataFolder): The data.
         encoder (callable): The text encoder. A
             :class:`~pyg_irllrec.text.TfidfEncoder` is fitted on all texts.
-        intents (bool): Whether to read extracted intents, if there are any.
-            (default: :obj:`True`)
-        profiles (bool): Whether to read extracted profiles, if there are any, instead
-            of joining the texts of items. (default: :obj:`True`)
+        choices (TextChoices): The texts to use.
         unsplit (bool): Whether to train on all interactions, with none held out.
             (default: :obj:`False`)
 
     Raises:
         ValueError: If intents or profiles were extracted from other data, or from
-            another split.
+            another split, or are missing for a node.
     """
     options = folder.read_options()
     kept = Compose(options.filters())(folder.open()[0])
     # AddIntents and AddProfiles check that the texts come from this split.
     split = options.hold_out()(kept)
-    written: list[str] = []
-    if intents and folder.intents.is_file():
-        split = _add(split, AddIntents(folder.intents, sides=SIDES), 'intents')
-        written.append('intent_text')
-    if profiles and folder.profiles.is_file():
-        split = _add(split, AddProfiles(folder.profiles, sides=SIDES), 'profiles')
-        written.append('profile_text')
     graph: HeteroData = kept if unsplit else split
-    for name in written:
-        for side in SIDES:
-            graph[side][name] = split[side][name]
+    if not choices.texts:
+        return graph
+    written = {
+        'intent_text': ('intents', choices.intents, folder.intents, AddIntents),
+        'profile_text': ('profiles', choices.profiles, folder.profiles, AddProfiles),
+    }
+    for name, (what, is_read, path, add) in written.items():
+        if is_read and path.is_file():
+            step = add(path, sides=SIDES, missing=choices.missing)
+            split = _add(split, step, what)
+            for side in SIDES:
+                graph[side][name] = split[side][name]
     if 'text' in graph['item'] and 'profile_text' not in graph['item']:
         # From training interactions only: no profile may contain a held-out item.
         graph = ProfileTexts(unsplit=unsplit)(graph)
@@ -60,13 +59,23 @@ def make_graph(
 
 
 def _add(split: HeteroData, step: BaseTransform, what: str) -> HeteroData:
+    again = f'run pyg-irllrec intents again (--what {what})'
+    advice = {
+        ": run the extraction again, or leave them blank with missing='blank'": (
+            f': {again}, or pass --missing blank'
+        ),
+        f'. Extract {what} from this split, or pass check_evidence=False': (
+            f': {again}, or pass --no-{what}'
+        ),
+    }
     try:
         added: HeteroData = step(split)
     except ValueError as error:
-        raise ValueError(
-            f'{error}: run pyg-irllrec intents again (--what {what}), or train with '
-            f'--no-{what}'
-        ) from None
+        text = str(error)
+        for old, new in advice.items():
+            if text.endswith(old):
+                raise ValueError(text.replace(old, new)) from None
+        raise ValueError(f'{text}: {again}, or pass --no-{what}') from None
     return added
 
 

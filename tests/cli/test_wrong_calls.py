@@ -55,6 +55,7 @@ CALLS = {
         'run --out new': 'run',
         'data --out new --backbone vgg': '--backbone',
         'data --out new --alignment full': 'pyg-irllrec intents',
+        'data --out new --missing never': '--missing',
         'data --out new --epochs 0': '--epochs',
         'data --out new --device toaster': 'toaster',
         'data --out new --devices 0': '--devices',

@@ -23,6 +23,8 @@ from pyg_irllrec.serving.named_intent import NamedIntent
 EXAMPLES = """pyg-irllrec explain runs/books --user anna --item 0195153448
 pyg-irllrec explain runs/books --user anna"""
 
+_NUM_SHOWN = 10
+
 OPTIONS = {
     "'item'": '--item',
     "'user'": '--user',
@@ -55,8 +57,8 @@ def explain(
     r"""Explain why an item is recommended to a user, or list intents.
 
     Print the items in the user's history that are most similar to the item, and the
-    intents that user and item share. Without --item, print the intents of the user,
-    and without --user the mean over all users. `recommend --intent NAME=WEIGHT`
+    intents that user and item share. Without --item, print the strongest intents of the
+    user, and without --user the mean over all users. `recommend --intent NAME=WEIGHT`
     promotes or demotes an intent by its name.
     """
     if item is not None and user is None:
@@ -69,6 +71,8 @@ def explain(
             {'user': user, 'intents': [each._asdict() for each in intents]},
             _intent_lines(intents),
         )
+        if len(intents) > _NUM_SHOWN:
+            output.note(f'{len(intents) - _NUM_SHOWN} more intents: --json lists all')
         return
     why = found.explain(user, item)
     output.result(why.to_dict(), _lines(why))
@@ -94,7 +98,7 @@ def _intent_lines(intents: Sequence[NamedIntent]) -> list[str]:
         ['intent', 'share', 'times the mean', 'examples'],
         [
             [each.name, each.share, each.lift, '; '.join(each.titles)]
-            for each in intents
+            for each in intents[:_NUM_SHOWN]
         ],
     )
 

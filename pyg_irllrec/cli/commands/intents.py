@@ -316,7 +316,10 @@ def _lines(path: Path, manifest: dict[str, Any], most: int = 3) -> Iterator[str]
             first = next(record for record in failed if record.reason == reason)
             others = f' and {count - 1} more' if count > 1 else ''
             yield f'{first.side} {first.id}{others} failed: {reason}'
-        yield f'{len(failed)} failed: run the same command to repeat them'
+        yield (
+            f'{len(failed)} failed: run the same command to repeat them, or leave them '
+            'blank with train --missing blank'
+        )
 
 
 command = Command(intents, EXAMPLES, OPTIONS, HINT)

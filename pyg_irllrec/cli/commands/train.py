@@ -20,6 +20,11 @@ from pyg_irllrec.cli.model_options import (
     AlignmentOption,
     BackboneOption,
     EncoderOption,
+    IntentsOption,
+    MissingOption,
+    ProfilesOption,
+    TextChoices,
+    TextsOption,
 )
 from pyg_irllrec.cli.options import (
     Config,
@@ -59,9 +64,14 @@ class _Choices(NamedTuple):
     alignment: str
     translation: str
     encoder: str
+    texts: bool
     intents: bool
     profiles: bool
+    missing: Literal['error', 'blank']
     seed: int
+
+    def of_texts(self) -> TextChoices:
+        return TextChoices(self.texts, self.intents, self.profiles, self.missing)
 
 
 class _Validated(NamedTuple):
@@ -97,16 +107,10 @@ def train(
         ),
     ] = 'moments',
     encoder: EncoderOption = 'tfidf',
-    intents: Annotated[
-        bool,
-        Option('--intents/--no-intents', help='Use DATA/intents.jsonl if it exists.'),
-    ] = True,
-    profiles: Annotated[
-        bool,
-        Option(
-            '--profiles/--no-profiles', help='Use DATA/profiles.jsonl if it exists.'
-        ),
-    ] = True,
+    texts: TextsOption = True,
+    intents: IntentsOption = True,
+    profiles: ProfilesOption = True,
+    missing: MissingOption = 'error',
     preset: Annotated[
         Optional[Path],
         Option(
@@ -186,7 +190,15 @@ def train(
     folder = DataFolder(data)
     folder.check_differs_from(out)
     choices = _Choices(
-        backbone, alignment, translation, encoder, intents, profiles, seed
+        backbone=backbone,
+        alignment=alignment,
+        translation=translation,
+        encoder=encoder,
+        texts=texts,
+        intents=intents,
+        profiles=profiles,
+        missing=missing,
+        seed=seed,
     )
     validated = None
     if unsplit is not None:
@@ -208,6 +220,7 @@ def train(
     )
     if validated is not None:
         _copy_blend(model, validated)
+    output.note(f'texts: {_describe_texts(graph, model, folder, choices)}')
     settings = choices._asdict() | {'data': data, 'unsplit': unsplit}
     settings['data_digest'] = folder.digest(intents, profiles)
     settings['preset'] = None if preset is None else chosen
@@ -280,10 +293,12 @@ def _make_graphs(
     r"""Build the graph to train on, and choose the hyper-parameters, always from the
     graph with a validation part."""
     encode = cached(encoder, folder.path, output.progress)
-    read = {'intents': choices.intents, 'profiles': choices.profiles}
-    graph = make_graph(folder, encode, **read)
-    for name, is_read in read.items():
-        if is_read:
+    graph = make_graph(folder, encode, choices.of_texts())
+    for name, is_read in (
+        ('intents', choices.intents),
+        ('profiles', choices.profiles),
+    ):
+        if is_read and choices.texts:
             _note_incomplete(folder, name, graph, output)
     _check_texts(graph, choices)
     preset = choose_preset(graph, choices.backbone, choices.alignment)
@@ -291,7 +306,7 @@ def _make_graphs(
     if choices.translation == 'moments':
         preset['loss']['translation_impl'] = 'moments'
     if validated is not None:
-        graph = make_graph(folder, encode, **read, unsplit=True)
+        graph = make_graph(folder, encode, choices.of_texts(), unsplit=True)
     return graph, preset
 
 
@@ -312,6 +327,30 @@ def _note_incomplete(
         f'{name} are incomplete{missing} and not used: continue with pyg-irllrec '
         f'intents {folder.path} (--what {name})'
     )
+
+
+def _describe_texts(
+    graph: HeteroData, model: Recommender, folder: DataFolder, choices: _Choices
+) -> str:
+    r"""Name the texts of a graph, and whether the model uses them."""
+    is_written = choices.profiles and folder.profiles.is_file()
+    sources = {
+        'intent_text': folder.intents.name,
+        'profile_text': folder.profiles.name if is_written else 'texts of items',
+    }
+    found = []
+    for name, source in sources.items():
+        if name in graph['item']:
+            texts = [text for side in SIDES for text in graph[side][name]]
+            blank = sum(not text for text in texts)
+            found.append(source + f' ({blank} of {len(texts)} blank)' * (blank > 0))
+    if not found:
+        return 'none'
+    names = ('profile', 'intent', 'features')
+    is_used = choices.backbone == 'alpharec' or any(
+        getattr(model, name, None) is not None for name in names
+    )
+    return ', '.join(found) + ('' if is_used else ', only to rank new items')
 
 
 def _check_texts(graph: HeteroData, choices: _Choices) -> None:

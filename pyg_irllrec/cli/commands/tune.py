@@ -15,6 +15,11 @@ from pyg_irllrec.cli.model_options import (
     AlignmentOption,
     BackboneOption,
     EncoderOption,
+    IntentsOption,
+    MissingOption,
+    ProfilesOption,
+    TextChoices,
+    TextsOption,
 )
 from pyg_irllrec.cli.options import (
     Config,
@@ -55,6 +60,10 @@ def tune(
     backbone: BackboneOption = 'lightgcn',
     alignment: AlignmentOption = 'auto',
     encoder: EncoderOption = 'tfidf',
+    texts: TextsOption = True,
+    intents: IntentsOption = True,
+    profiles: ProfilesOption = True,
+    missing: MissingOption = 'error',
     trials: Annotated[
         int, Option(min=1, help='Total number of trials, including those in DIR.')
     ] = 20,
@@ -86,7 +95,7 @@ def tune(
     encode = cached(
         make_encoder(encoder, output.progress), folder.path, output.progress
     )
-    graph = make_graph(folder, encode)
+    graph = make_graph(folder, encode, TextChoices(texts, intents, profiles, missing))
     found = training.tune(
         lambda preset: build_model(graph, backbone, alignment, preset),
         training.default_space(backbone, alignment),

@@ -34,4 +34,7 @@ def test_intents_of_a_user_and_of_all(capsys, saved):
         assert found == {'user': user, 'intents': [each._asdict() for each in intents]}
         assert intents
     assert call('explain', saved) == 0
-    assert intents[0].name in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    intents = plain_bundle().intents()
+    assert intents[9].name in shown and intents[10].name not in shown
+    assert f'{len(intents) - 10} more intents' in shown

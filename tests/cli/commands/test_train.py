@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import torch
 
 from pyg_irllrec import training
 from pyg_irllrec.serving import Bundle, load
-from pyg_irllrec.text import TfidfEncoder
+from pyg_irllrec.text import TfidfEncoder, load_intents, save_intents
 from pyg_irllrec.typing import SIDES
 from pyg_irllrec.utils.folder_lock import FolderLock
 from tests.cli.calls import call
@@ -99,9 +100,29 @@ def test_intents_and_profiles_are_optional_and_must_fit_the_split(folder, capsys
     capsys.readouterr()
     assert train('--out', 'third') == 2
     error = capsys.readouterr().err
-    assert 'Extract intents from this split' in error
-    assert error.endswith('(--what intents), or train with --no-intents\n')
+    assert error.endswith('(--what intents), or pass --no-intents\n')
     assert train('--out', 'third', *PLAIN) == 0
+
+
+def test_failed_intents_are_an_error_or_blank(folder, monkeypatch, capsys):
+    found = load_intents('data/intents.jsonl')
+    first = replace(found.records[0], status='failed', intents=(), reason='?')
+    save_intents('data/intents.jsonl', [first, *found.records[1:]], found.manifest)
+    capsys.readouterr()
+    assert train('--out', 'other') == 2
+    error = capsys.readouterr().err
+    assert error.endswith(
+        f'but 1 of 40 are missing or failed ({first.id!r}): run pyg-irllrec intents '
+        'again (--what intents), or pass --missing blank\n'
+    )
+    monkeypatch.setattr(training, 'fit', lambda *_, **__: exit(0))
+    for words, note in (
+        (('--missing', 'blank'), 'intents.jsonl (1 of 70 blank), profiles.jsonl'),
+        (('--no-intents', '--alignment', 'none'), 'profiles.jsonl, only to rank new'),
+        (('--no-texts',), 'none'),
+    ):
+        assert train('--out', 'other', *words) == 0
+        assert f'texts: {note}' in capsys.readouterr().out
 
 
 def test_a_note_counts_missing_intents(folder, monkeypatch, capsys):
