@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from pyg_irllrec.serving._info import blend_of
 from pyg_irllrec.serving._intents import intents_of
 from pyg_irllrec.serving._per_bundle import PerBundle
 from pyg_irllrec.serving.explanation import Explanation
@@ -27,6 +28,7 @@ _QUOTES = re.compile('["“”„]')
 _NUM_SIMILAR = 3
 _NUM_INTENTS = 3
 _MAX_TITLE_LENGTH = 80
+_MAIN_SHARE = 0.5
 _DEVIATIONS = 3.0  # By chance, 1 in 700 unrelated items exceeds them.
 
 
@@ -50,6 +52,7 @@ def _explain(
         _rank_sentence(bundle, user, item, rank, len(better)),
         _similarity_sentence(bundle, user, item, [each for each, _ in nearest]),
         _intents_sentence(intents),
+        graph_sentence(bundle),
     ]
     return Explanation(
         bundle.users[user],
@@ -155,6 +158,18 @@ def _intents_sentence(intents: Sequence[NamedIntent]) -> str:
     if not intents:
         return ''
     return f'Both lean to: {"; ".join(each.name for each in intents)}.'
+
+
+def graph_sentence(bundle: Bundle) -> str:
+    r"""Return a sentence on the weight of the graph, which similarity and intents
+    describe, if most of the score comes from companions."""
+    blend = blend_of(bundle.model)
+    if blend.get('graph', 1) >= _MAIN_SHARE:
+        return ''
+    return (
+        f'Similar items and intents are those of the graph, whose weight in the score '
+        f'is {blend["graph"]:g}.'
+    )
 
 
 def _user_name(bundle: Bundle, user: int) -> str:

@@ -42,7 +42,7 @@ bundle.recommend([{{ user }}], k=10).to_pandas()
 |---|---|
 | alignment | {{ alignment }} |
 | texts | {{ texts }} |
-| companions | {{ companions }} |
+| blend | {{ blend }} |
 | text encoder | {{ encoder }} |
 | versions | {{ versions }} |
 
@@ -148,7 +148,7 @@ def _card_fields(bundle: Bundle, name: str) -> dict[str, Any]:
     info = bundle.info()
     metrics = [f'| {each} | {value:.4f} |' for each, value in info['metrics'].items()]
     head = ['| test metric | value |', '|---|---|'] if metrics else ['No test metrics.']
-    companions = (f'{each} ({weight})' for each, weight in info['companions'].items())
+    blend = (f'{name} {weight}' for name, weight in info['blend'].items())
     return {
         **{field: info[field] for field in ('model', 'backbone', 'users', 'items')},
         'title': name,
@@ -158,7 +158,7 @@ def _card_fields(bundle: Bundle, name: str) -> dict[str, Any]:
         'metrics': '\n'.join(head + metrics),
         'alignment': info['alignment'],
         'texts': ', '.join(info['texts']) or 'none',
-        'companions': ', '.join(companions) or 'none',
+        'blend': ', '.join(blend) or 'none',
         'encoder': info['encoder'] or 'none',
         'versions': ', '.join(f'{key} {v}' for key, v in info['versions'].items()),
     }

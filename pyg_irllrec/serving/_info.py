@@ -20,12 +20,6 @@ def info_of(bundle: Bundle) -> dict[str, Any]:
     model, backbone = bundle.model, bundle.model.backbone
     if isinstance(backbone, IntentNodeBackbone):
         backbone = backbone.backbone
-    weight = model.blend_weight
-    blend = {
-        type(each).__name__: round(float(weight[place + 1]), 3)
-        for place, each in enumerate(model.companions)
-        if weight is not None
-    }
     return {
         'users': len(bundle.users),
         'items': len(bundle.items),
@@ -34,7 +28,7 @@ def info_of(bundle: Bundle) -> dict[str, Any]:
         'backbone': type(backbone).__name__,
         'alignment': _alignment(model),
         'texts': [name for name in _TEXTS if getattr(model, name, None) is not None],
-        'companions': blend,
+        'blend': blend_of(model),
         'parameters': sum(each.numel() for each in model.parameters()),
         'encoder': None if bundle.encoder is None else repr(bundle.encoder),
         'device': str(model.device),
@@ -46,6 +40,16 @@ def info_of(bundle: Bundle) -> dict[str, Any]:
         'versions': versions(),
         **bundle.saved,
     }
+
+
+def blend_of(model: Recommender) -> dict[str, float]:
+    r"""Return the weights of the graph and of each companion in the scores; empty
+    without companions."""
+    if model.blend_weight is None:
+        return {}
+    names = ['graph', *(type(each).__name__ for each in model.companions)]
+    weights = (round(weight, 3) for weight in model.blend_weight.tolist())
+    return dict(zip(names, weights))
 
 
 def check_metrics(metrics: object) -> dict[str, float]:

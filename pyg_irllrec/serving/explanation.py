@@ -29,7 +29,7 @@ class Explanation(NamedTuple):
     title: str
     """The title of the item."""
     text: str
-    """The explanation in two or three plain sentences."""
+    """The explanation in a few plain sentences."""
     score: float
     """The score by which the item is ranked."""
     rank: Optional[int]

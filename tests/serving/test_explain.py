@@ -8,7 +8,13 @@ from pyg_irllrec.explain import IntentExplainer
 from pyg_irllrec.serving import Bundle
 from pyg_irllrec.serving._explain import explain
 from pyg_irllrec.typing import RATES
-from tests.serving.bundles import NUM_ITEMS, bare_bundle, plain_bundle, small_model
+from tests.serving.bundles import (
+    NUM_ITEMS,
+    bare_bundle,
+    plain_bundle,
+    small_data,
+    small_model,
+)
 
 
 def test_score_and_rank_are_those_of_recommend():
@@ -93,6 +99,15 @@ def test_shared_intents():
     best = sorted(product, key=product.get, reverse=True)[:3]
     assert best and found.intents == [of_user[name] for name in best]
     assert found.text.endswith(f'Both lean to: {"; ".join(best)}.')
+
+
+@pytest.mark.parametrize(('weight', 'is_stated'), [(0.0, True), (0.5, False)])
+def test_a_small_weight_of_the_graph_is_stated(weight, is_stated):
+    data, _ = small_data()
+    model = small_model(data)
+    model.blend_weight.copy_(torch.tensor([weight, 1 - weight]))
+    text = Bundle(model, data).explain('user-005', 'book 3').text
+    assert ('graph, whose weight in the score is 0.' in text) == is_stated
 
 
 def test_without_intents_titles_and_interactions():

@@ -31,7 +31,7 @@ def test_a_folder_with_a_model_card(tmp_path, monkeypatch):
         "bundle.recommend(['user-000'], k=10)",
         '60 users, 40 items',
         '| test metric | value |\n|---|---|\n| recall@20 | 0.2500 |\n',
-        '| companions | EASE (0.4) |',
+        '| blend | graph 0.6, EASE 0.4 |',
         'TfidfEncoder',
     ):
         assert part in body, part

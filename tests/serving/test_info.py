@@ -12,7 +12,8 @@ def test_what_a_bundle_is(tmp_path):
     assert (info['users'], info['items']) == (60, 40)
     assert info['interactions'] == plain_bundle().seen.item.numel()
     assert (info['model'], info['backbone']) == ('IRLLRec', 'LightGCN')
-    assert info['texts'] == ['features'] and info['companions'] == {'EASE': 0.4}
+    assert info['texts'] == ['features']
+    assert info['blend'] == {'graph': 0.6, 'EASE': 0.4}
     assert info['encoder'] == 'TfidfEncoder(dim=16, seed=0)'
     assert info['metrics'] == {'recall@20': 0.25, 'ndcg@20': 0.125}
     assert info['versions']['pyg_irllrec'] == pyg_irllrec.__version__
