@@ -2,6 +2,8 @@ r"""The figures of :mod:`benchmarks.readme` on speed, on CPUs and GPUs."""
 
 from __future__ import annotations
 
+import re
+
 from benchmarks import _gpu_report
 from benchmarks import info_nce as info_nce_benchmark
 from benchmarks import intent_propagate as intent_propagate_benchmark
@@ -62,7 +64,11 @@ def sampling_eval() -> str:
 def exact_contrast() -> str:
     rows = by(rows_of('info_nce') + rows_of('info_nce_large'), impl='chunked')
     rows = [row for row in rows if row['case'].startswith('n=')]  # N x N cases.
-    times = ', '.join(f'{seconds(row["seconds"])} for {row["case"]}' for row in rows)
+    times = ', '.join(
+        f'{seconds(row["seconds"])} for {int(size):,} nodes of width {width}'
+        for row in rows
+        for size, width in re.findall(r'n=(\d+) d=(\d+)', row['case'])
+    )
     return (
         '- Exact translation alignment contrasts all nodes with all nodes: its time '
         f'grows with $N^2$ ({times}), its memory with $N$. For more nodes, use '

@@ -30,18 +30,20 @@ def extraction() -> str:
     (chaos,) = by(rows, case='chaos')
     speed = by(rows, case='speed')
     shares = ', '.join(
-        f'{row["share"]:.0%} with {row["concurrency"]} threads (the bare client: '
+        f'{row["share"]:.0%} of it with {row["concurrency"]} threads (the bare client: '
         f'{row["bare_client_share"]:.0%})'
         for row in speed
     )
     same = 'is' if chaos['same_bytes'] else 'is not'
     return (
-        f'{command("extraction")}: a run over {chaos["nodes"]} nodes was killed '
+        f'{command("extraction")}:\n\n'
+        f'- On the unreliable server, a run over {chaos["nodes"]} nodes was killed '
         f'{chaos["kills"]} times by SIGKILL. It ended with {chaos["ok"]} valid records '
         f'after {chaos["seconds"]} s. {chaos["records_lost"]} records were lost, and '
         f'{chaos["recorded_and_asked_again"]} recorded nodes were requested again. The '
-        f'file {same} byte by byte the same as that of an undisturbed run. The speed '
-        f'reaches these shares of concurrency / latency: {shares}.'
+        f'file {same} byte-for-byte identical to that of an uninterrupted run.\n'
+        '- On the server with a fixed latency, the ideal rate is concurrency / latency '
+        f'answers per second. The extraction reaches {shares}.'
     )
 
 
@@ -87,7 +89,7 @@ def chaos() -> str:
     ]
     total = [str(sum(row[name] for row in rows)) for name in names]
     notes = ''.join(
-        f'\n\n{row["job"]}, {row["fault"]}: {row["note"]}.'
+        f'\n\nThe trials of "{row["fault"]}" with {row["job"]} were {row["note"]}.'
         for row in rows
         if 'note' in row
     )
