@@ -92,6 +92,12 @@ class RecommendRequest(Schema):
     @model_validator(mode='after')
     def _check(self) -> Self:
         new = bool(self.items) or bool((self.text or '').strip())
+        given = [name for name in ('items', 'text') if getattr(self, name) is not None]
+        if given and not new and self.users is None:
+            raise ValueError(
+                "a new user needs at least one id in 'items', a text in 'text', or "
+                f'both, got {" and ".join(map(repr, given))} without content'
+            )
         if new == (self.users is not None):
             raise ValueError(
                 "either 'users' or, for a new user, 'items', 'text' or both must be "

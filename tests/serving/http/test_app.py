@@ -121,6 +121,8 @@ USERS = {'users': [USER]}
 INVALID = [
     ('/recommend', {}, "either 'users' or, for"),
     ('/recommend', USERS | {'items': [ITEM]}, "either 'users' or, for"),
+    ('/recommend', {'items': []}, "got 'items' without content"),
+    ('/recommend', {'items': [], 'text': ' '}, "got 'items' and 'text' without"),
     ('/recommend', {'users': []}, "'users'"),
     ('/recommend', {'users': USER}, "'users'"),
     ('/recommend', {'users': [None]}, "'users.0': must be an integer or"),
