@@ -24,13 +24,13 @@ from pyg_irllrec.typing import SIDES
 HINT = 'run the same command to continue'
 
 EXAMPLES = """\
-pyg-irllrec intents data/movies --llm extractive
-pyg-irllrec intents data/movies --llm https://api.openai.com/v1 --model gpt-4o-mini \\
+pyg-irllrec intents data/books --llm extractive
+pyg-irllrec intents data/books --llm https://api.openai.com/v1 --model gpt-4o-mini \\
     --concurrency 32 --rpm 500 --price 0.00015 --answer-price 0.0006 --dry-run
-pyg-irllrec intents data/movies --what profiles --llm local --model Qwen/Qwen3-4B
-pyg-irllrec intents data/movies --llm https://api.openai.com/v1 --model gpt-4o-mini \\
+pyg-irllrec intents data/books --what profiles --llm local --model Qwen/Qwen3-4B
+pyg-irllrec intents data/books --llm https://api.openai.com/v1 --model gpt-4o-mini \\
     --write-batch requests.jsonl
-pyg-irllrec intents data/movies --llm https://api.openai.com/v1 --model gpt-4o-mini \\
+pyg-irllrec intents data/books --llm https://api.openai.com/v1 --model gpt-4o-mini \\
     --read-batch answers.jsonl --read-batch errors.jsonl"""
 
 OPTIONS = {

@@ -30,7 +30,7 @@ from pyg_irllrec.typing import RATES
 from pyg_irllrec.utils.folder_lock import FolderLock
 
 EXAMPLES = """\
-pyg-irllrec prepare --interactions ratings.csv --items movies.csv --out data/movies
+pyg-irllrec prepare --interactions ratings.csv --items books.csv --out data/books
 pyg-irllrec prepare --interactions plays.parquet --user listener --item track \\
     --rating plays --min-rating 5 --k-core 5 --split random --out data/plays"""
 

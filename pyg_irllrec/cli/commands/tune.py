@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from pyg_irllrec.training import TuneResult
 
 EXAMPLES = """\
-pyg-irllrec tune data/movies --out runs/tuned --trials 30
-pyg-irllrec train data/movies --out runs/movies --preset runs/tuned/preset.json"""
+pyg-irllrec tune data/books --out runs/tuned --trials 30
+pyg-irllrec train data/books --out runs/books --preset runs/tuned/preset.json"""
 
 OPTIONS = {
     "'epochs'": '--epochs',

@@ -39,8 +39,8 @@ from pyg_irllrec.typing import RATES
 from pyg_irllrec.utils.split_layout import HELD_OUT_KEYS
 
 EXAMPLES = """\
-pyg-irllrec update runs/movies --interactions today.csv
-pyg-irllrec update runs/movies --items new_movies.csv --out runs/fresh"""
+pyg-irllrec update runs/books --interactions today.csv
+pyg-irllrec update runs/books --items new_books.csv --out runs/fresh"""
 
 OPTIONS = {
     "'interactions'": '--interactions',
