@@ -163,7 +163,10 @@ def prepare(
     shown = by.replace('_', '-')
     output.note(f'{"split":>12}: {shown}')
     if split == 'auto' and by == 'random':
-        output.note('found no column of times: name it with --timestamp')
+        output.note(
+            'the split is random, because no column of times was found (--timestamp '
+            'names one)'
+        )
     if rating is not None and min_rating is None:
         output.note(
             '--rating has no effect without --min-rating: all interactions count'

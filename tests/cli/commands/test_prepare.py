@@ -108,7 +108,7 @@ def test_notes_on_times_ratings_and_items_left_out(folder, capsys):
     words = ('--interactions', 'few.csv', '--out', 'data', '--val', 0.3)
     assert call('prepare', *words, '--rating', 'stars') == 0
     shown = capsys.readouterr().out
-    assert 'split: random\nfound no column of times' in shown
+    assert 'split: random\nthe split is random, because no column of times' in shown
     assert '--rating has no effect without --min-rating' in shown
     assert 'left out' not in shown
     words += ('--rating', 'stars', '--min-rating', 2, '--timestamp', 'sold')
