@@ -21,12 +21,16 @@ def best_epoch(history: list[dict[str, float]], metric: str) -> int:
     return int(max(rows, key=lambda row: row.get(metric, 0.0))['epoch'])
 
 
-def write_result(result: FitResult, out: Path) -> None:
-    fields = list(dict.fromkeys(name for row in result.history for name in row))
+def write_history(history: list[dict[str, float]], out: Path) -> None:
+    fields = list(dict.fromkeys(name for row in history for name in row))
     with atomic_write(out / 'history.csv') as file:
         writer = csv.DictWriter(file, fields, lineterminator='\n')
         writer.writeheader()
-        writer.writerows(result.history)
+        writer.writerows(history)
+
+
+def write_result(result: FitResult, out: Path) -> None:
+    write_history(result.history, out)
     with atomic_write(out / 'metrics.json') as file:
         values = result._asdict()
         del values['history']

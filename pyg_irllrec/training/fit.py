@@ -30,6 +30,7 @@ from pyg_irllrec.training._fit_callbacks import (
     with_progress_bar,
 )
 from pyg_irllrec.training._fit_logger import check_logger, make_logger
+from pyg_irllrec.training._history_callback import HistoryFile
 from pyg_irllrec.training._matmul_precision import (
     check_matmul_precision,
     matmul_precision,
@@ -107,7 +108,8 @@ def fit(
     last weights are the best ones. Find the right number in a run with validation.
 
     The files under :obj:`out` are :obj:`best.ckpt`, :obj:`last.ckpt` (written after
-    every epoch), :obj:`history.csv` and :obj:`metrics.json`. Each is written whole or
+    every epoch), :obj:`history.csv` (after every validation) and :obj:`metrics.json`
+    (at the end). Each is written whole or
     not at all. They contain the :func:`~pyg_irllrec.training.fingerprint` of the model
     and the data, and a run is resumed only with equal ones. While a run is using
     :obj:`out`, a second run in any process or thread raises an error. Several threads
@@ -246,7 +248,9 @@ def fit(
             check_unused(out)
             _warn_of_trained(model)
             _warn_of_companions(model, data)
-        callbacks = with_progress_bar([*extra, *own], progress and is_first)
+        callbacks = with_progress_bar(
+            [*extra, *own, HistoryFile(out)], progress and is_first
+        )
         with quiet_lightning():
             trainer = Trainer(
                 **_place(target, devices, strategy, precision),

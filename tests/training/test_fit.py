@@ -107,6 +107,34 @@ def test_learns_and_writes_its_results(tmp_path, capsys):
     ]
 
 
+@pytest.mark.parametrize('validates', [True, False])
+def test_the_history_is_written_during_training(tmp_path, validates):
+    class Stop(Callback):
+        def on_train_batch_start(self, trainer, *_):
+            if trainer.current_epoch == 3:
+                raise ValueError('stop')
+
+    data = copy.copy(DATA)
+    if not validates:
+        del data[RATES].val_edge_label_index, data[RATES].test_edge_label_index
+    module = InteractionDataModule(data, unsplit=not validates)
+    with pytest.raises(ValueError, match='stop'):
+        fit(
+            build(),
+            module,
+            tmp_path,
+            epochs=9,
+            check_every=2,
+            device='cpu',
+            callbacks=[Stop()],
+            progress=False,
+        )
+    with open(tmp_path / 'history.csv') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['epoch'] for row in rows] == ['2']
+    assert ('recall@20' in rows[0]) == validates
+
+
 def test_the_same_seed_gives_the_same_run(tmp_path):
     first, second = run(tmp_path / 'a'), run(tmp_path / 'b')
     assert first.test == second.test and first.history == second.history

@@ -51,10 +51,10 @@ if TYPE_CHECKING:
     from pyg_irllrec.training import RunFolder
 
 EXAMPLES = """\
-pyg-irllrec train data/movies --out runs/movies
-pyg-irllrec train data/movies --out runs/movies --epochs 300 --resume
-pyg-irllrec train data/movies --out runs/final --unsplit runs/movies
-pyg-irllrec train data/movies --out runs/movies --devices 2"""
+pyg-irllrec train data/books --out runs/books
+pyg-irllrec train data/books --out runs/books --epochs 300 --resume
+pyg-irllrec train data/books --out runs/final --unsplit runs/books
+pyg-irllrec train data/books --out runs/books --devices 2"""
 
 
 class _Choices(NamedTuple):
@@ -168,6 +168,7 @@ def train(
     aside. --resume continues a run that was stopped, with the same result as without
     the interruption.
     """
+    from pyg_irllrec.cli.progress_lines import ProgressLines
     from pyg_irllrec.training import (
         InteractionDataModule,
         RunFolder,
@@ -232,6 +233,7 @@ def train(
             'after training, the companions and their weights in the blend are chosen '
             'on validation'
         )
+    has_bar = output.progress and not as_json
     result = fit(
         model,
         interactions,
@@ -245,7 +247,8 @@ def train(
         capture=capture,
         logger=logger,
         resume=resume and run.has_checkpoint,
-        progress=output.progress and not as_json,
+        progress=has_bar,
+        callbacks=[] if has_bar or output.quiet else [ProgressLines()],
         **chosen['fit'],
     )
     if not is_first:
