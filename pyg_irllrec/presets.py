@@ -356,12 +356,12 @@ def auto_preset(
     num_interactions: int = 100_000,
     has_texts: bool = False,
 ) -> Preset:
-    r"""Return the hyper-parameters that work best without tuning
-    (:obj:`docs/quality.md`): the ranking loss is a softmax over all items; texts, if
-    there are any, are propagated as node features and, for LightGCN, latent intents
-    represent clusters of texts; and the scores are blended with those of
-    :class:`~pyg_irllrec.nn.EASE`, which also reads texts. The weights of the blend are
-    chosen on validation: a part that does not help gets weight 0.
+    r"""Return the hyper-parameters that work best without tuning: the ranking loss
+    is a softmax over all items; texts, if there are any, are propagated as node
+    features and, for LightGCN, latent intents represent clusters of texts; and the
+    scores are blended with those of :class:`~pyg_irllrec.nn.EASE`, which also reads
+    texts. The weights of the blend are chosen on validation: a part that does not help
+    gets weight 0.
 
     Large data changes the preset: above 13 000 items, for which EASE takes gigabytes,
     :class:`~pyg_irllrec.nn.ItemKNN` replaces it; above 50 000 items, the softmax is

@@ -1,4 +1,4 @@
-r"""Steering: rankings in which intents in words are raised or muted."""
+r"""Steering: rankings in which intents in words are promoted or demoted."""
 
 from __future__ import annotations
 

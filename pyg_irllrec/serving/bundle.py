@@ -355,8 +355,8 @@ class Bundle:
                 (default: :obj:`None`)
             seen (bool): Whether to include items that the user has already seen
                 (:attr:`seen`). (default: :obj:`False`)
-            intents (dict, optional): The intents to raise or mute: a weight for each
-                intent name or free text. (default: :obj:`None`)
+            intents (dict, optional): The intents to promote or demote: a weight for
+                each intent name or free text. (default: :obj:`None`)
             dial (float): The strength of :obj:`intents`, at least 0. With 0 they have
                 no effect. (default: :obj:`1.0`)
             index (str): How items are searched. :obj:`"exact"` scores all items;
@@ -411,7 +411,7 @@ class Bundle:
         new user whose own table row is zero, except that the embeddings of items do not
         change. For other backbones, the final embedding of the item replaces the inner
         sum, which is an approximation too. A text beside items counts as much as two
-        items, independently of the blend weights (:obj:`docs/recommend.md`).
+        items, independently of the blend weights.
 
         Args:
             items (iterable): The ids of the items that the user likes. They are not
@@ -564,9 +564,8 @@ class Bundle:
     ) -> Bundle:
         r"""Return a bundle with new interactions, users and items, without training:
         the trained tables are propagated over the new graph, and companions are solved
-        again (:obj:`docs/cold.md`). This bundle does not change. The new bundle has no
-        metrics, because it has not been evaluated. If nothing is new, this bundle is
-        returned.
+        again. This bundle does not change. The new bundle has no metrics, because it
+        has not been evaluated. If nothing is new, this bundle is returned.
 
         Known rows keep their order, and new ids are appended. If this bundle has an
         encoder, items with a text but without interactions are ranked by their text.
@@ -601,7 +600,7 @@ class Bundle:
 
     def intents(self, user: Optional[NodeId] = None) -> list[NamedIntent]:
         r"""Return the latent intents of a user in words, sorted by descending lift.
-        :meth:`recommend` can raise or mute each by its name. Intents are the item
+        :meth:`recommend` can promote or demote each by its name. Intents are the item
         prototypes, named by typical words of the items closest to them. Prototypes
         with the same words are merged into one intent.
 
@@ -633,9 +632,8 @@ class Bundle:
 
     def explain(self, user: NodeId, item: NodeId) -> Explanation:
         r"""Explain why an item is recommended to a user: by the user's own items that
-        are most similar to it, if any exceed chance similarity
-        (:obj:`docs/steering.md`), by the intents that both lean to, and by its score
-        and rank. The explanation describes what the model has learned, not what caused
+        are most similar to it, if any exceed chance similarity, by the intents that
+        both lean to, and by its score and rank. The explanation describes what the model has learned, not what caused
         the score.
 
         .. code-block:: python

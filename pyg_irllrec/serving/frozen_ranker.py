@@ -16,7 +16,7 @@ from pyg_irllrec.utils.evaluating import evaluating
 class FrozenRanker(Ranker):
     r"""The scores of a trained model, for serving: the graph is embedded once, when the
     ranker is made. Users and items that have a text but no interactions are embedded
-    and scored by their text, in one ranking with all others (:obj:`docs/cold.md`).
+    and scored by their text, in one ranking with all others.
 
     Args:
         model (Recommender): The trained model.

@@ -21,7 +21,7 @@ class NamedIntent(NamedTuple):
 
     name: str
     """Words that are typical of the items of the intent.
-    :meth:`~pyg_irllrec.serving.Bundle.recommend` raises or mutes the intent by this
+    :meth:`~pyg_irllrec.serving.Bundle.recommend` promotes or demotes the intent by this
     name."""
     share: float
     """The share of the intent in all intents of the user or item."""

@@ -144,7 +144,7 @@ class ExplainRequest(Schema):
 
 
 class SteerRequest(Schema):
-    r"""Recommend items to a user with intents raised or muted."""
+    r"""Recommend items to a user with intents promoted or demoted."""
 
     user: Id
     intents: Intents = Field(default_factory=dict)

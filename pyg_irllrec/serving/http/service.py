@@ -172,7 +172,7 @@ class Service:
         }
 
     def steer(self, request: SteerRequest) -> dict[str, Any]:
-        r"""Recommend items to a user with intents raised or muted."""
+        r"""Recommend items to a user with intents promoted or demoted."""
         served = self._served
         bundle = served.bundle
         check_known(bundle.users, [request.user], 'user')

@@ -131,7 +131,7 @@ def test_intents_in_own_words(page):
     page.get_by_label('An intent in your own words').fill('lantern and boots')
     page.keyboard.press('Enter')
     own = page.get_by_role('slider', name='lantern and boots')
-    sync_api.expect(own).to_have_attribute('aria-valuetext', 'raised +1.0')
+    sync_api.expect(own).to_have_attribute('aria-valuetext', 'promoted +1.0')
     sync_api.expect(page.locator('#list .up').first).to_be_visible()
     why = page.locator('#list .steered')
     sync_api.expect(why.first).to_have_text('Raised by “lantern and boots”.')

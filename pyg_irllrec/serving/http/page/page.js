@@ -190,7 +190,7 @@ function slider(name, note, index) {
     const weight = Number(input.value);
     value.textContent = shown(weight);
     value.className = weight > 0 ? 'raised' : weight < 0 ? 'muted' : '';
-    const word = weight > 0 ? 'raised' : weight < 0 ? 'muted' : 'unchanged';
+    const word = weight > 0 ? 'promoted' : weight < 0 ? 'demoted' : 'unchanged';
     input.setAttribute('aria-valuetext', `${word} ${shown(weight)}`);
   };
   input.value = state.weights.get(name) ?? 0;
@@ -303,8 +303,8 @@ function showList(items) {
   showReasons(items.map(({ item }) => item));
 }
 
-// The effects of intents on an item, the strongest first. A muted intent raises items that
-// have little of it, and a raised intent lowers them.
+// The effects of intents on an item, the strongest first. A demoted intent raises items that
+// have little of it, and a promoted intent lowers them.
 function steered(effects) {
   const strong = Object.entries(effects)
     .filter(([, effect]) => Math.abs(effect) >= MIN_EFFECT)
