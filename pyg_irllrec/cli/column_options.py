@@ -8,7 +8,9 @@ from typing import Annotated, Optional
 from typer import Option
 
 
-def _separator(text: str) -> str:
+def _separator(text: Optional[str]) -> Optional[str]:
+    if text is None:
+        return None
     character = '\t' if text == r'\t' else text
     if len(character) != 1:
         raise ValueError(rf'--sep must be one character, or \t for a tab, got {text!r}')
@@ -58,10 +60,11 @@ Title = Annotated[
     ),
 ]
 Separator = Annotated[
-    str,
+    Optional[str],
     Option(
         '--sep',
         callback=_separator,
+        show_default='a tab for .tsv, otherwise a comma',
         help=r'Separator of CSV files: one character, or \t for a tab.',
     ),
 ]

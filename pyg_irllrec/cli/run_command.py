@@ -42,7 +42,6 @@ def run_command(
         # Escape characters that the encoding of the terminal lacks.
         sys.stdout.reconfigure(errors='backslashreplace')
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='Sparse ')  # Torch: beta state.
         show, warnings.showwarning = warnings.showwarning, print_note
         try:
             work()

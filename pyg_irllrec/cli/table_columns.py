@@ -39,7 +39,7 @@ class TableColumns(NamedTuple):
 def find_table_columns(
     interactions: Path,
     items: Optional[Path],
-    form: Mapping[str, str],
+    form: Mapping[str, Any],
     given: TableColumns,
     *,
     min_rating: Optional[float],
@@ -84,7 +84,7 @@ def find_table_columns(
 
 
 def find_item_columns(
-    items: Path, form: Mapping[str, str], given: Mapping[str, Any]
+    items: Path, form: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
     r"""Complete the columns of the table of items, by the field names of
     :class:`TableColumns`, as :func:`find_table_columns` does.

@@ -115,7 +115,7 @@ class InteractionDataset(StoredDataset):
         rating: Optional[str] = None,
         timestamp: Optional[str] = None,
         time_unit: str = 'auto',
-        sep: str = ',',
+        sep: Optional[str] = None,
         encoding: str = 'utf-8',
         quote: Optional[str] = '"',
         column_names: Optional[Sequence[str]] = None,
@@ -148,7 +148,8 @@ class InteractionDataset(StoredDataset):
                 :obj:`"us"`, :obj:`"ns"`, or :obj:`"auto"`: the unit in which all of
                 them are in the years 1973 to 2286, else seconds. A warning names an
                 inferred unit other than seconds. (default: :obj:`"auto"`)
-            sep (str): The separator of columns. (default: :obj:`","`)
+            sep (str, optional): The separator of columns. (default: :obj:`None`, a tab
+                in files named :obj:`.tsv`, otherwise a comma)
             encoding (str): The encoding of the files. (default: :obj:`"utf-8"`)
             quote (str, optional): The quote around cells that contain separators or
                 line breaks; :obj:`None` if the files use no quotes.

@@ -94,7 +94,7 @@ def prepare(
     items_id: ItemsId = None,
     item_text: ItemText = None,
     title: Title = None,
-    sep: Separator = ',',
+    sep: Separator = None,
     encoding: Encoding = 'utf-8',
     k_core: Annotated[
         int,

@@ -45,6 +45,8 @@ pyg-irllrec update runs/books --items new_books.csv --out runs/fresh"""
 OPTIONS = {
     "'interactions'": '--interactions',
     "'items'": '--items',
+    "'sep'": '--sep',
+    "'encoding'": '--encoding',
     "'path'": '--out',
 }
 
@@ -76,7 +78,7 @@ def update(
     items_id: ItemsId = None,
     item_text: ItemText = None,
     title: Title = None,
-    sep: Separator = ',',
+    sep: Separator = None,
     encoding: Encoding = 'utf-8',
     out: Annotated[
         Optional[Path],
@@ -145,7 +147,7 @@ def update(
 def _find_columns(
     interactions: Optional[Path],
     items: Optional[Path],
-    form: Mapping[str, str],
+    form: Mapping[str, Any],
     given: TableColumns,
     min_rating: Optional[float],
 ) -> TableColumns:
@@ -159,7 +161,7 @@ def _find_columns(
 
 
 def _read_pairs(
-    path: Path, form: Mapping[str, str], columns: TableColumns
+    path: Path, form: Mapping[str, Any], columns: TableColumns
 ) -> dict[str, list[Any]]:
     r"""Read the interactions, with columns as
     :meth:`~pyg_irllrec.serving.Bundle.update` names them."""
@@ -168,7 +170,7 @@ def _read_pairs(
 
 
 def _read_items(
-    path: Path, form: Mapping[str, str], columns: TableColumns
+    path: Path, form: Mapping[str, Any], columns: TableColumns
 ) -> dict[str, list[Any]]:
     key, title = str(columns.items_id or columns.item), str(columns.title)
     texts = columns.item_text or []
@@ -184,7 +186,7 @@ def _read_items(
 
 
 def _columns(
-    path: Path, form: Mapping[str, str], names: Mapping[str, str]
+    path: Path, form: Mapping[str, Any], names: Mapping[str, str]
 ) -> dict[str, list[Any]]:
     r"""Read columns of a file and rename them."""
     columns: dict[str, list[Any]] = {name: [] for name in names}

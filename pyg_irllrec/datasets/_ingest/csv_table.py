@@ -3,12 +3,14 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional
 
 import pyarrow as pa
 import pyarrow.csv
 
+from pyg_irllrec.datasets._ingest.file_kind import file_separator
 from pyg_irllrec.datasets._ingest.read_errors import check_file, read_errors
 from pyg_irllrec.datasets._ingest.text_stream import (
     check_content,
@@ -28,11 +30,12 @@ class CsvTable:
     def __init__(
         self,
         path: Path,
-        sep: str = ',',
+        sep: Optional[str] = None,
         encoding: str = 'utf-8',
         quote: Optional[str] = '"',
         column_names: Optional[Sequence[str]] = None,
     ) -> None:
+        sep = file_separator(path) if sep is None else sep
         _check_characters(sep, quote)
         check_encoding(encoding)
         self.path = check_file(path)
@@ -51,6 +54,7 @@ class CsvTable:
             )
         if column_names is not None:
             _check_no_header(first_line, sep, quote, column_names, self.name)
+        self._hint = _other_separator(first_line, sep)
         self._first_line = (2 if column_names is None else 1) + skipped
         # Without threads, Arrow reports the line of a malformed row, at the same speed.
         self._read = pa.csv.ReadOptions(
@@ -66,17 +70,27 @@ class CsvTable:
         )
 
     def columns(self) -> list[str]:
-        with read_errors(self.name, _KIND, self._read.encoding):
+        with self._errors():
             names: list[str] = self._open().schema.names
         return names
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
-        with read_errors(self.name, _KIND, self._read.encoding):
+        with self._errors():
             self._check_quotes()
             yield from self._open(columns)
 
     def location(self, row: int) -> str:
         return f'line {row + self._first_line}'
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        r"""Turn errors of Arrow into a :class:`ValueError`, with a hint if the first
+        line has another separator."""
+        try:
+            with read_errors(self.name, _KIND, self._read.encoding):
+                yield
+        except ValueError as error:
+            raise ValueError(f'{error}{self._hint}') from None
 
     def _check_quotes(self) -> None:
         r"""Raise a :class:`ValueError` for a quote that is never closed: Arrow would
@@ -148,6 +162,14 @@ def _num_separator_lines(line: str, sep: str, name: str) -> int:
             f"'sep' must be {named[1]!r}, as in the first line of {name}, got {sep!r}"
         )
     return 1
+
+
+def _other_separator(line: str, sep: str) -> str:
+    r"""A hint if the first line has only another separator, otherwise :obj:`""`."""
+    found = [other for other in ('\t', ';', '|', ',') if other in line]
+    if not found or sep in line:
+        return ''
+    return f" (its first line has {found[0]!r} and no {sep!r}: pass 'sep')"
 
 
 def _check_no_header(

@@ -13,10 +13,21 @@ def file_kind(path: PathLike) -> str:
     :obj:`"json_lines"` or :obj:`"csv"`."""
     if Path(path).expanduser().is_dir():
         return 'parquet'
+    suffix = _suffix(path)
+    if suffix in ('.parquet', '.pq'):
+        return 'parquet'
+    return 'json_lines' if suffix in _JSON_LINES else 'csv'
+
+
+def file_separator(path: PathLike) -> str:
+    r"""Return the separator of a table by the name of its file: a tab for
+    :obj:`.tsv`, otherwise a comma."""
+    return '\t' if _suffix(path) in ('.tsv', '.tab') else ','
+
+
+def _suffix(path: PathLike) -> str:
+    r"""The ending of a file name, without that of a compression."""
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()
-    last = suffixes[-1] if suffixes else ''
-    if last in ('.parquet', '.pq'):
-        return 'parquet'
-    return 'json_lines' if last in _JSON_LINES else 'csv'
+    return suffixes[-1] if suffixes else ''

@@ -43,7 +43,7 @@ class InputTables:
         timestamp: Optional[str],
         duplicates: str,
         time_unit: str,
-        sep: str = ',',
+        sep: Optional[str] = None,
         encoding: str = 'utf-8',
         quote: Optional[str] = '"',
     ) -> None:

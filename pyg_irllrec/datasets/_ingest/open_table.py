@@ -14,7 +14,7 @@ from pyg_irllrec.datasets._ingest.table import Table
 
 def open_table(
     path: Path,
-    sep: str = ',',
+    sep: Optional[str] = None,
     encoding: str = 'utf-8',
     quote: Optional[str] = '"',
     texts: Sequence[str] = (),
@@ -23,7 +23,8 @@ def open_table(
 
     Args:
         path (Path): The file or folder.
-        sep (str): The separator of a CSV file. (default: :obj:`","`)
+        sep (str, optional): The separator of a CSV file. (default: :obj:`None`, by the
+            name of the file)
         encoding (str): The encoding of CSV and JSON lines. (default: :obj:`"utf-8"`)
         quote (str, optional): The quote of a CSV file. (default: :obj:`'"'`)
         texts (sequence of str): The columns that hold texts. (default: :obj:`()`)

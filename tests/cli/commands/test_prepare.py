@@ -49,6 +49,13 @@ def test_columns_are_found_and_printed(capsys):
     assert graph['item'].text[0].startswith('Book ') and 'time' in graph[RATES]
 
 
+def test_the_file_name_selects_the_separator(capsys):
+    words = ('--interactions', 'ratings.tsv', '--items', 'books.csv')
+    assert call('prepare', *words, '--out', 'data') == 0
+    shown = capsys.readouterr().out
+    assert 'user: reader\n' in shown and 'with a text: 30\n' in shown
+
+
 def test_folders_of_parquet(folder, capsys):
     for name in ('ratings', 'books'):
         (folder / name / 'part=1').mkdir(parents=True)
@@ -166,7 +173,6 @@ def test_a_killed_command_starts_over(folder, capsys):
         (('--sep', ';;'), '--sep must be one character'),
         (('--sep', ';'), '--user must name a column of ratings.csv'),
         (('--interactions', 'none.csv'), 'none.csv'),
-        (('--interactions', 'ratings.tsv'), r"; pass --sep '\t'"),
         (('--rating', 'source', '--min-rating', '4'), "'web'"),
         (('--min-rating', '9'), 'from 1'),
         (('--split', 'time', '--timestamp', 'source'), "'web'"),
@@ -198,7 +204,12 @@ def test_missing_columns_and_small_data_are_errors(folder, capsys):
         folder / 'mute.csv', ['asin', 'title'], [[f'i{k}', ''] for k in range(7)]
     )
     few = ('--interactions', 'few.csv', '--out', 'data')
+    tabs = (folder / 'ratings.tsv').read_text()
+    (folder / 'tabs.csv').write_text(tabs)
+    (folder / 'torn.csv').write_text(tabs + '4,1\tx\ty\tz\t3\n')
     for words, message in (
+        (('--interactions', 'tabs.csv', '--out', 'data'), r"; pass --sep '\t'"),
+        (('--interactions', 'torn.csv', '--out', 'data'), "no ',': pass --sep)"),
         ((*few, '--split', 'time'), '--split time needs --timestamp'),
         ((*few, '--min-rating', 3), '--rating must name a column of few.csv'),
         ((*few, '--title', 'x'), '--title needs --items'),

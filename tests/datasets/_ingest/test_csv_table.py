@@ -93,7 +93,6 @@ def test_a_first_line_that_names_the_separator(read, first):
     [
         (r'\t', r"'sep' must be a tab, '\\t', got r'\\t'"),
         ('', "'sep' must be one character, got ''"),
-        (None, "'sep' must be one character, got None"),
         ('§', "'sep' must be an ASCII character other than a line break, got '§'"),
         ('\n', 'other than a line break'),
         ('"', "'sep' and 'quote' must differ"),
