@@ -3,8 +3,8 @@ r"""Take a screenshot of the service's web page in a headless Chromium.
     python -m benchmarks.serving_page --png docs/serve.png
 
 Serves a bundle of the embedded dataset, trained for a few epochs. The title of an item
-lists the things in its text. The page shows a user with one intent promoted, one demoted
-and one in words. Takes a minute.
+lists the things in its text. The page shows a user with one intent promoted, one
+demoted and one in words. Takes a minute.
 """
 
 from __future__ import annotations
