@@ -77,7 +77,6 @@ def test_letters_that_the_terminal_lacks_are_escaped(monkeypatch):
 def test_warnings_are_printed_as_notes(capsys):
     def work() -> None:
         warnings.warn('3 items are cold', stacklevel=1)
-        warnings.warn('Sparse CSR tensor support is in beta state', stacklevel=1)
 
     show = warnings.showwarning
     with warnings.catch_warnings():

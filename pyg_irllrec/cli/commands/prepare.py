@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
 
+import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import Compose
 from typer import Option
@@ -243,13 +244,30 @@ def _split(dataset: InteractionDataset, options: SplitOptions) -> HeteroData:
         )
     held_out = graph[RATES].get('val_edge_label_index')
     if held_out is None or held_out.size(1) == 0:
-        most = int(graph[RATES].edge_index[0].bincount().max())
-        raise ValueError(
-            f'--val {options.val:g} holds out no interaction for validation, because '
-            f'users have at most {most} training interactions (after --min-rating): '
-            'use a larger fraction, or --split leave-one-out'
-        )
+        raise ValueError(_no_validation(graph, options))
     return graph
+
+
+def _no_validation(graph: HeteroData, options: SplitOptions) -> str:
+    r"""Why no interaction is held out for validation, and what to do."""
+    rates = graph[RATES]
+    test = rates.get('test_edge_label_index', rates.edge_index[:, :0])
+    most = int(torch.cat([rates.edge_index[0], test[0]]).bincount().max())
+    if most == 1:
+        return (
+            'users must have at least 2 interactions for validation, got 1 for each '
+            'user after filtering: no --split or --val can hold one out'
+        )
+    if options.split == 'leave_one_out':
+        return (
+            '--split leave-one-out needs users with at least 3 interactions, got at '
+            f'most {most} after filtering: use --split random --val 0.5 --test 0'
+        )
+    way = ', or --split leave-one-out' if most > 2 else ' and a smaller --test'
+    return (
+        f'--val {options.val:g} holds out no interaction for validation, because users '
+        f'have at most {most} interactions after filtering: use a larger fraction{way}'
+    )
 
 
 def _count_left_out(dataset: InteractionDataset, graph: HeteroData) -> int:

@@ -204,6 +204,10 @@ def test_missing_columns_and_small_data_are_errors(folder, capsys):
         folder / 'mute.csv', ['asin', 'title'], [[f'i{k}', ''] for k in range(7)]
     )
     few = ('--interactions', 'few.csv', '--out', 'data')
+    write_table(folder / 'single.csv', ['user', 'item'], [['u', 'i'], ['v', 'i']])
+    write_table(folder / 'pairs.csv', ['user', 'item'], [['u', 'i'], ['u', 'j']])
+    single = ('--interactions', 'single.csv', '--out', 'data')
+    pairs = ('--interactions', 'pairs.csv', '--out', 'data')
     tabs = (folder / 'ratings.tsv').read_text()
     (folder / 'tabs.csv').write_text(tabs)
     (folder / 'torn.csv').write_text(tabs + '4,1\tx\ty\tz\t3\n')
@@ -218,9 +222,21 @@ def test_missing_columns_and_small_data_are_errors(folder, capsys):
         (('--interactions', 'both.csv', '--out', 'data'), '--item must be given'),
         ((*few, '--items', 'mute.csv'), '--item-text must name columns with texts'),
         (few, 'use a larger fraction, or --split leave-one-out'),
+        (
+            (*single, '--split', 'leave-one-out'),
+            'at least 2 interactions for validation, got 1',
+        ),
+        (single, 'no --split or --val can hold one out'),
+        (
+            (*pairs, '--split', 'leave-one-out'),
+            'at least 3 interactions, got at most 2',
+        ),
+        (pairs, 'use a larger fraction and a smaller --test'),
     ):
         assert call('prepare', *words) == 2
         error = capsys.readouterr().err.splitlines()[-1]
         assert message in error, error
     assert not (folder / 'data').exists()
     assert call('prepare', *few, '--split', 'leave-one-out') == 0
+    advised = ('--split', 'random', '--val', 0.5, '--test', 0, '--force')
+    assert call('prepare', *pairs, *advised) == 0
