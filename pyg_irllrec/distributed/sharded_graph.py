@@ -9,8 +9,8 @@ from torch.distributed.device_mesh import DeviceMesh
 
 from pyg_irllrec.distributed._row_exchange import RowExchange, send_rows
 from pyg_irllrec.distributed._row_ranges import NodeRanges, check_mesh, node_ranges
-from pyg_irllrec.functional._kernels.intent_propagate_csr import csr_matrix
 from pyg_irllrec.utils.checks import check_count, check_index, check_matrix
+from pyg_irllrec.utils.csr_matrix import csr_matrix
 
 
 class ShardedGraph:

@@ -16,7 +16,6 @@ def quiet_lightning() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', module='lightning')
-            warnings.filterwarnings('ignore', message='Sparse ')
             yield
     finally:
         for logger, level in zip(loggers, levels):

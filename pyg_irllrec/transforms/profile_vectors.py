@@ -12,6 +12,7 @@ from pyg_irllrec.transforms._interaction_transform import InteractionTransform
 from pyg_irllrec.typing import EdgeType
 from pyg_irllrec.utils.argument_checks import check_flag, check_name
 from pyg_irllrec.utils.checks import check_choice, check_length
+from pyg_irllrec.utils.csr_matrix import csr_matrix
 from pyg_irllrec.utils.edge_store import num_nodes, read_edges
 from pyg_irllrec.utils.node_data import check_split, read_vectors
 
@@ -90,13 +91,8 @@ class ProfileVectors(InteractionTransform):
         # Products with a CSR matrix are faster than those with a COO matrix.
         order = user.argsort(stable=True)
         start = torch.bincount(user, minlength=size[0]).cumsum(0)
-        matrix = torch.sparse_csr_tensor(
-            torch.cat([start.new_zeros(1), start]),
-            item[order],
-            weight[order],
-            size,
-            check_invariants=False,
-        )
+        rowptr = torch.cat([start.new_zeros(1), start])
+        matrix = csr_matrix(rowptr, item[order], weight[order], size)
         data[user_type][self.source] = normalize(matrix @ vectors)
         return data
 

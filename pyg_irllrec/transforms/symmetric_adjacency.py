@@ -20,6 +20,7 @@ from pyg_irllrec.utils.adjacency import (
 )
 from pyg_irllrec.utils.argument_checks import check_flag
 from pyg_irllrec.utils.checks import check_choice
+from pyg_irllrec.utils.csr_matrix import csr_matrix
 from pyg_irllrec.utils.edge_store import num_nodes, read_edges
 from pyg_irllrec.utils.optional import import_optional
 from pyg_irllrec.utils.select_edges import edge_attributes, select_edges
@@ -138,11 +139,9 @@ def _check_homogeneous(data: GraphData, edge_index: Tensor, size: int) -> None:
 
 def _matrix(graph: EdgeIndex, weight: Tensor, layout: str) -> Adj:
     rowptr, col, *_ = csr(graph)
-    size = tuple(graph.get_sparse_size())
+    size = graph.get_sparse_size()
     if layout == 'csr':
-        return torch.sparse_csr_tensor(
-            rowptr, col, weight, size, check_invariants=False
-        )
+        return csr_matrix(rowptr, col, weight, size)
     if layout == 'coo':
         index = graph.as_tensor().flip(0)
         return torch.sparse_coo_tensor(

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from functools import partial
 from typing import Optional
 
 import torch
 from torch import Tensor
 
-csr_matrix = partial(torch.sparse_csr_tensor, check_invariants=False)
+from pyg_irllrec.utils.csr_matrix import csr_matrix
 
 
 def forward(

@@ -5,8 +5,9 @@ from typing import Any, Optional
 import torch
 from torch import Tensor
 
-from pyg_irllrec.functional._kernels.intent_propagate_csr import csr_matrix, on_edges
+from pyg_irllrec.functional._kernels.intent_propagate_csr import on_edges
 from pyg_irllrec.functional._second_order import refuse_second_order
+from pyg_irllrec.utils.csr_matrix import csr_matrix
 
 
 @torch.library.custom_op('pyg_irllrec::propagate', mutates_args=())

@@ -15,6 +15,7 @@ from pyg_irllrec.typing import RATES
 from pyg_irllrec.utils.adjacency import plain_edge_index
 from pyg_irllrec.utils.argument_checks import check_flag, check_name
 from pyg_irllrec.utils.checks import check_choice, check_count
+from pyg_irllrec.utils.csr_matrix import csr_matrix
 from pyg_irllrec.utils.graph_cache import prepare_graph
 
 RATED_BY = ('item', 'rev_rates', 'user')
@@ -192,7 +193,7 @@ class ModuleBackbone(Backbone):
         if not self.weighted:
             weight = torch.ones_like(weight)
         size = (self.num_nodes, self.num_nodes)
-        return torch.sparse_csr_tensor(graph.csr.rowptr, graph.csr.col, weight, size)
+        return csr_matrix(graph.csr.rowptr, graph.csr.col, weight, size)
 
     def _call_hetero(self, call: Any, x: Tensor, edge_index: Tensor) -> Tensor:
         back, forth = (end < self.num_users for end in edge_index.flip(0))

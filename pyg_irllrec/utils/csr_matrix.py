@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import warnings
+from functools import cache, partial
+
+import torch
+from torch import Tensor
+
+_matrix = partial(torch.sparse_csr_tensor, check_invariants=False)
+
+
+def csr_matrix(
+    rowptr: Tensor, col: Tensor, value: Tensor, size: tuple[int, int]
+) -> Tensor:
+    r"""Return a sparse CSR matrix of torch, without checks and without the warning that
+    such matrices are in beta."""
+    _skip_warning()
+    return _matrix(rowptr, col, value, size)
+
+
+@cache
+def _skip_warning() -> None:
+    r"""Make an empty matrix, because torch warns only of the first one in a process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='Sparse CSR tensor support')
+        zero = torch.zeros(1, dtype=torch.long, device='cpu')
+        _matrix(zero, zero[:0], zero[:0], (0, 0))
