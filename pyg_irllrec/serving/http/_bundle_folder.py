@@ -14,7 +14,7 @@ class BundleFolder:
     r"""The folder of a bundle, into which a new bundle may be saved at any time.
 
     Args:
-        path (str or path-like): The folder of the bundle, or of the run that contains
+        path (str or Path): The folder of the bundle, or of the run that contains
             it.
         device (str): The device of loaded bundles.
     """

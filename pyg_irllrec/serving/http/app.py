@@ -71,7 +71,7 @@ def create_app(
     full or the request times out. There is no authentication.
 
     Args:
-        bundle (Bundle, str or path-like): A bundle, or the folder of a bundle. If a new
+        bundle (Bundle, str or Path): A bundle, or the folder of a bundle. If a new
             bundle is saved into the folder, it is loaded in the background and replaces
             the old one between two requests.
         threads (int): The number of requests processed at a time.

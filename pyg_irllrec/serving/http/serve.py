@@ -35,7 +35,7 @@ def serve(
     rejects new requests and finishes the requests in flight.
 
     Args:
-        path (str or path-like): The folder of the bundle.
+        path (str or Path): The folder of the bundle.
         host (str): The address to listen on. There is no authentication: the service
             answers anyone who can reach it. (default: :obj:`"127.0.0.1"`, reachable
             from this machine only)
