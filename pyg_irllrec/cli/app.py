@@ -82,7 +82,10 @@ def _exiting(command: Command) -> Callable[..., None]:
     @wraps(command.function)
     def function(**options: Any) -> None:
         code = run_command(
-            lambda: command.function(**options), command.hint, command.options
+            lambda: command.function(**options),
+            command.hint,
+            command.options,
+            quiet=bool(options.get('quiet')),
         )
         raise typer.Exit(code)
 

@@ -16,6 +16,7 @@ def run_command(
     work: Callable[[], object],
     hint: str = '',
     options: Optional[Mapping[str, str]] = None,
+    quiet: bool = False,
 ) -> int:
     r"""Run the work of a command. Print wrong input as one line, without a traceback,
     and warnings as notes.
@@ -27,6 +28,7 @@ def run_command(
         options (dict, optional): Text in errors and notes, and the option that replaces
             it, see :class:`~pyg_irllrec.cli.command.Command`.
             (default: :obj:`None`)
+        quiet (bool): Whether to omit warnings. (default: :obj:`False`)
 
     Returns:
         The exit code: 0 for success, 2 for wrong input, 130 after an interruption, and
@@ -35,6 +37,8 @@ def run_command(
     options = options or {}
 
     def print_note(message: Warning | str, *_: Any, **__: Any) -> None:
+        if quiet:
+            return
         # Without the file and line of the code that warned.
         print(f'note: {printable(_name_options(message, options))}', file=sys.stderr)
 

@@ -45,8 +45,10 @@ def test_control_characters_are_escaped(capsys):
     with warnings.catch_warnings():
         warnings.simplefilter('always')
         assert run_command(work) == 2
-    shown = 'note: \\x1b[2Jcold\nerror: a\\nb\\u202ec\n'
-    assert capsys.readouterr().err == shown
+        shown = 'note: \\x1b[2Jcold\nerror: a\\nb\\u202ec\n'
+        assert capsys.readouterr().err == shown
+        assert run_command(work, quiet=True) == 2
+    assert capsys.readouterr().err == 'error: a\\nb\\u202ec\n'
 
 
 def test_arguments_are_replaced_by_options(capsys):

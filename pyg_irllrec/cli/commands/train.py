@@ -205,6 +205,8 @@ def train(
     if unsplit is not None:
         _check_same_data(f'--unsplit {unsplit}', RunFolder(unsplit), folder)
         validated = _read_validated(unsplit, choices)
+        # The split is only read to choose hyper-parameters; all items are trained on.
+        warnings.filterwarnings('ignore', message='[0-9]+ of [0-9]+ items are held out')
     run = RunFolder(out)
     if resume and run.config_path.is_file():
         _check_same_data(f'--out {out}', run, folder)

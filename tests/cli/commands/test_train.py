@@ -256,11 +256,16 @@ def test_interactions_without_texts(tmp_path, monkeypatch, capsys):
     """Integer ids, no texts, fewer items than the cut-offs."""
     monkeypatch.chdir(tmp_path)
     likes = [[u - 4, (u + k) % 7] for u in range(9) for k in range(5)]
+    likes += [[u - 4, 7 + u] for u in range(2)]  # One user each, so maybe cold.
     write_table(tmp_path / 'likes.csv', ['user', 'item'], likes)
     assert call('prepare', '--interactions', 'likes.csv', '--out', 'data') == 0
+    assert '1 of 9 items are held out' in capsys.readouterr().err
     assert train('--out', 'run', '--logger', 'csv', '--json', '--quiet') == 0
-    out = capsys.readouterr().out
+    out, error = capsys.readouterr()
     found = json.loads(out[out.index('{') :])
+    assert 'held out' not in error  # Quiet, and with --unsplit all items are trained.
+    assert train('--out', 'final', '--unsplit', 'run') == 0
+    assert 'held out' not in capsys.readouterr().err
     assert set(found['test']) == {'recall@5', 'ndcg@5'}
     bundle = load('run/bundle')
     assert bundle.encoder is None and bundle.items.title(0) == '0'
