@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.distributed.device_mesh import init_device_mesh
+from torch_geometric.nn import LGConv
 
 from pyg_irllrec import (
     build_model,
@@ -348,7 +349,7 @@ def backbone_calls(folder: Path) -> Calls:
         ),
         'ModuleBackbone': (
             nn.ModuleBackbone,
-            {**common, 'module': torch.nn.Linear(4, 4), 'in_channels': 4}
+            {**common, 'module': LGConv(), 'in_channels': 4}
             | {'method': 'forward', 'hetero': False, 'weighted': False}
             | {'layout': 'edge_index'},
         ),

@@ -6,6 +6,7 @@ import inspect
 
 import pytest
 import torch
+from torch_geometric.nn import LGConv
 from torch_geometric.nn.inits import reset
 
 from pyg_irllrec import nn
@@ -45,7 +46,7 @@ MODULES = {
     'InteractionTextMatchingLoss': nn.InteractionTextMatchingLoss,
     'ItemKNN': lambda: nn.ItemKNN(6, 7, TESTS.interactions, shrinkage=0.5),
     'LightGCN': lambda: nn.LightGCN(*SIZES, num_intents=2, edge_dropout=0.1),
-    'ModuleBackbone': lambda: nn.ModuleBackbone(torch.nn.Identity(), *SIZES),
+    'ModuleBackbone': lambda: nn.ModuleBackbone(LGConv(), *SIZES),
     'MomentumEncoder': lambda: nn.MomentumEncoder(nn.TextProjector(3, 4), 0.5),
     'PairwiseAlignmentLoss': nn.PairwiseAlignmentLoss,
     'Popularity': lambda: nn.Popularity(6, 7, TESTS.interactions),
@@ -115,7 +116,7 @@ def test_reset_parameters_gives_a_new_module(name):
             'LightGCN(num_users=6, num_items=7, embedding_dim=4, num_intents=2, '
             'edge_dropout=0.1)',
         ),
-        ('ModuleBackbone', '(module): Identity()'),
+        ('ModuleBackbone', '(module): LGConv()'),
         ('MomentumEncoder', 'momentum=0.5'),
         ('RLMRecGen', 'mask_ratio=0.3'),
         ('Recommender', '(backbone): LightGCN(num_users=6'),
@@ -190,7 +191,7 @@ def test_a_backbone_stores_its_arguments(name):
     required = {
         'AlphaRec': (6, 7, ITEM_TEXT, TESTS.interactions),
         'IntentNodeBackbone': (nn.LightGCN(6, 7 + 2, 4), 7, INTENT_EDGES, INTENT_EDGES),
-        'ModuleBackbone': (torch.nn.Identity(), 6, 7),
+        'ModuleBackbone': (LGConv(), 6, 7),
     }.get(name, (6, 7))
     if 'embedding_dim' in parameters:
         given.setdefault('embedding_dim', 4)

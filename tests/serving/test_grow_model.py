@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.nn import Linear
+from torch_geometric.nn import LGConv
 
 from pyg_irllrec.nn import (
     IntentNodeBackbone,
@@ -154,7 +154,7 @@ def test_intents_stay_behind_items(data, larger):
 
 
 def test_own_parts_are_named(data, larger):
-    backbone = ModuleBackbone(Linear(32, 32), NUM_USERS, NUM_ITEMS, embedding_dim=32)
+    backbone = ModuleBackbone(LGConv(), NUM_USERS, NUM_ITEMS, embedding_dim=32)
     model = Recommender(backbone, graph(data)).eval()
     with pytest.raises(ValueError, match=r'from this package.*ModuleBackbone'):
         grow_model(model, larger, PAIRS)

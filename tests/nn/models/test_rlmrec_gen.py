@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch_geometric.nn import LGConv
 from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_irllrec.functional import info_nce
@@ -48,7 +49,7 @@ def test_a_masked_node_is_not_shown_to_the_backbone():
 def test_any_backbone_with_features():
     for backbone in (
         SGL(6, 7, embedding_dim=4),
-        ModuleBackbone(torch.nn.Identity(), 6, 7, 4),
+        ModuleBackbone(LGConv(), 6, 7, 4),
     ):
         if isinstance(backbone, ModuleBackbone):
             backbone.module.forward = lambda x, edge_index: x
