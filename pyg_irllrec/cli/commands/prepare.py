@@ -177,8 +177,8 @@ def prepare(
     if left_out:
         output.note(
             f'left out {left_out} rows of {items}, whose items have no interactions '
-            'after filtering: once trained, add them with pyg-irllrec update RUN '
-            '--items, which ranks them by their texts'
+            'after filtering: once trained, pyg-irllrec update RUN --items can add '
+            'them, ranked by their texts, at the expense of other items'
         )
     output.result(
         {

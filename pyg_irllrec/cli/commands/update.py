@@ -130,6 +130,13 @@ def update(
             f'{_num_held_out(before) - still} interactions are no longer held out, '
             f'{still} still are'
         )
+    by_text = _num_by_text(after)
+    if by_text > _num_by_text(before):
+        output.note(
+            f'{by_text} of {len(after.items)} items have no interactions and are '
+            'ranked by their texts, at the expense of other items: compare with '
+            'evaluate if there are many'
+        )
     path = bundle_folder(bundle) if out is None else out
     after.save(path)
     added = {
@@ -199,6 +206,10 @@ def _columns(
 def _num_held_out(bundle: Bundle) -> int:
     rates = bundle.data[RATES]
     return sum(rates[key].size(1) for key in HELD_OUT_KEYS if key in rates)
+
+
+def _num_by_text(bundle: Bundle) -> int:
+    return bundle.ranker.tower.only_text('item').numel()
 
 
 def _sizes(bundle: Bundle) -> dict[str, int]:

@@ -60,7 +60,9 @@ def test_ratings_below_the_threshold_of_training_only_count_as_seen(run, capsys)
 
 def test_only_items_into_another_folder(run, capsys):
     assert call('update', run, '--items', 'books.csv', '--out', 'fresh') == 0
-    assert '       items: 1 added\n' in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert '       items: 1 added\n' in shown
+    assert f'\n1 of {NUM_ITEMS + 1} items have no interactions and are ranked' in shown
     assert len(load('fresh').items) == NUM_ITEMS + 1
     assert len(load(run / 'bundle').items) == NUM_ITEMS
     assert len(load('fresh').users) == NUM_USERS
