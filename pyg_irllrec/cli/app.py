@@ -3,8 +3,10 @@ module, because typer is an optional dependency."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from functools import wraps
 from typing import Annotated, Any, Optional
 
@@ -73,7 +75,11 @@ class _Group(TyperGroup):
 
 def _one_line(error: Any) -> str:
     path = error.ctx.command_path if error.ctx else 'pyg-irllrec'
-    return f'{error.format_message().rstrip(".")} (see {path} --help)'
+    text = error.format_message().rstrip('.').replace('Value error, ', '')
+    if choice := re.search(r": '(.*)' is not one of (.*)", text):
+        near = get_close_matches(choice[1], re.findall("'(.*?)'", choice[2]), 1)
+        text += f'. Did you mean {near[0]!r}?' if near else ''
+    return f'{text} (see {path} --help)'
 
 
 def _exiting(command: Command) -> Callable[..., None]:

@@ -69,8 +69,8 @@ class DataFolder:
         """
         if not self.options_path.is_file():
             raise FileNotFoundError(
-                f'{self.path} must be a folder that pyg-irllrec prepare wrote, but it '
-                f'has no {self.options_path.name}'
+                f'{self.path} must be a folder that pyg-irllrec prepare wrote, '
+                f'{self._found()}'
             )
         try:
             found = parse_json_object(self.options_path.read_bytes())
@@ -83,6 +83,16 @@ class DataFolder:
             raise ValueError(
                 f'{self.options_path} is damaged: {reason}: prepare the data again'
             ) from None
+
+    def _found(self) -> str:
+        r"""What the path is instead, and how to write data."""
+        if self.path.is_file():
+            return (
+                f'got a file: pyg-irllrec prepare --interactions {self.path} --out DATA'
+            )
+        if not self.path.exists():
+            return f'got no folder: pyg-irllrec prepare --out {self.path} writes it'
+        return f'but it has no {self.options_path.name}: run prepare with another --out'
 
     def write_options(self, options: SplitOptions) -> None:
         r"""Write the options of the split."""

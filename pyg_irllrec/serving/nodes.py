@@ -129,11 +129,13 @@ class Nodes(Sequence[NodeId]):
                 f'{given[:100]!r}. Its id is {str(self.ids[row])!r}'
             )
         some = list(islice(self._rows, 10_000))
-        near = get_close_matches(given[:100], some, 1) or some[:1]
-        example = f', such as {near[0]!r}' if near else ''
+        near = get_close_matches(given[:100], some, 1)
+        hint = f': did you mean {near[0]!r}?' if near else ''
+        if some and not near:
+            hint = f' (of {len(self)}, such as {some[0]!r})'
         return (
-            f"'{name}' must hold ids of {self.side}s of the model ({len(self)} ids"
-            f'{example}), got {given[:100]!r}'
+            f"'{name}' must hold ids of {self.side}s, but there is no {self.side} "
+            f'{given[:100]!r}{hint}'
         )
 
     def __repr__(self) -> str:

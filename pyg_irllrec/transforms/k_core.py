@@ -87,10 +87,12 @@ class KCore(InteractionTransform):
         users, items = _peel(user, item, (num_users, num_items), least)
         del user, item
         if users.numel() == 0:
+            given = f"'k' = {self.k} leaves"
+            if self.k_item is not None:
+                given = f"'k' = {self.k} and 'k_item' = {self.k_item} leave"
             raise ValueError(
-                f"'k' = {least[0]} and 'k_item' = {least[1]} leave nothing of "
-                f'{num_users} users and {num_items} items with {num_pairs} distinct '
-                'interactions'
+                f'{given} nothing of {num_users} users and {num_items} items with '
+                f'{num_pairs} distinct interactions'
             )
         select_nodes(data, {edge_type[0]: users, edge_type[2]: items})
         return data

@@ -37,9 +37,12 @@ def test_titles():
         (b'b', 'list of ids, got bytes'),
         (None, 'list of ids, got NoneType'),
         (torch.tensor(3), 'list of ids, got Tensor'),
-        (['4'], r"'items' must hold ids of items of the model \(2.*got '4'"),
-        (['x' * 10**6], r"got 'x{100}'"),
-        ([[3]], r"got '\[3\]'"),
+        (
+            ['4'],
+            r"'items' must hold ids of items, but there is no item '4' \(of 2, such",
+        ),
+        (['x' * 10**6], r"no item 'x{100}'"),
+        ([[3]], r"no item '\[3\]'"),
     ],
 )
 def test_invalid_ids(ids, message):

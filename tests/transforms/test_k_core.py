@@ -51,7 +51,7 @@ def test_equals_the_dense_core(pairs, k, k_item):
     before = copy.deepcopy(data)
     core = dense_core(pairs, k, k if k_item is None else k_item)
     if core.sum() == 0:
-        with pytest.raises(ValueError, match=f"'k' = {k} and .* leave nothing of"):
+        with pytest.raises(ValueError, match=f"'k' = {k} .*leaves? nothing of"):
             KCore(k, k_item)(data)
         return
     out = KCore(k, k_item)(data)
@@ -151,9 +151,13 @@ def test_errors():
         match="'k' = 2 and 'k_item' = 3 leave nothing of 5 users and 6 items with 2 ",
     ):
         KCore(2, 3)(data)
-    with pytest.raises(ValueError, match='leave nothing of 5 users and 6 items with 0'):
+    with pytest.raises(
+        ValueError, match=r"^'k' = 1 leaves nothing of 5 users and 6 items with 0"
+    ):
         KCore(1)(hetero([]))
-    with pytest.raises(ValueError, match='leave nothing of 0 users and 0 items with 0'):
+    with pytest.raises(
+        ValueError, match=r"^'k' = 1 leaves nothing of 0 users and 0 items with 0"
+    ):
         KCore(1)(hetero([], 0, 0))
     with pytest.raises(ValueError, match=r'KCore needs users and items in .* got Data'):
         KCore(1)(Data(edge_index=edges([(0, 1)])))

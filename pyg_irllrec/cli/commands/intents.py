@@ -221,6 +221,8 @@ def _check_llm(llm: str, model: Optional[str]) -> None:
         raise ValueError(
             f"--llm must be 'extractive', 'local' or an http(s) URL, got {llm!r}"
         )
+    if llm == 'extractive' and model is not None:
+        raise ValueError(f'--llm extractive uses no model: omit --model {model}')
     if llm != 'extractive' and model is None:
         raise ValueError(f'--llm {"local" if is_name else "URL"} needs --model')
 

@@ -46,7 +46,6 @@ OPTIONS = {
     "'rating'": '--rating',
     "'val + test'": '--val + --test',
     "'k'": '--k-core',
-    "'k_item'": '--k-core of items',
     **WITHOUT_COLD_ADVICE,
 }
 
