@@ -92,6 +92,10 @@ BASELINES: dict[str, Callable[..., Ranker]] = {
 }
 """All baselines by name."""
 
+MAX_EASE_ITEMS = 13_000
+"""With more items, ItemKNN takes the place of EASE, which solves a matrix of items
+times items."""
+
 VARIANTS = ('sound', 'authors')
 
 _SEPARATE_PROTOTYPES = ('lightgcn', 'sgl', 'simgcl')
@@ -416,7 +420,7 @@ def auto_preset(
         'model': model,
         'ranking': ranking,
         'features': {'dim': 128, 'whiten': True} if has_texts else {},
-        'companions': {'ease' if num_items <= 13_000 else 'item_knn': {}},
+        'companions': {'ease' if num_items <= MAX_EASE_ITEMS else 'item_knn': {}},
         # Eight steps per epoch, because each step propagates over the whole graph.
         'data': {
             'batch_size': min(

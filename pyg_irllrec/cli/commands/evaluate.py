@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Literal, Optional, Union
 
 from typer import Option
 
@@ -16,7 +16,8 @@ from pyg_irllrec.cli.options import (
     Threads,
 )
 from pyg_irllrec.cli.output import Output
-from pyg_irllrec.nn import EASE, Popularity, Ranker
+from pyg_irllrec.nn import EASE, ItemKNN, Popularity, Ranker
+from pyg_irllrec.presets import MAX_EASE_ITEMS
 from pyg_irllrec.serving import Bundle
 from pyg_irllrec.typing import RATES, SIDES
 from pyg_irllrec.utils import UserItems
@@ -57,7 +58,8 @@ def evaluate(
         bool,
         Option(
             '--baselines',
-            help='Also measure Popularity and EASE, calibrated on validation.',
+            help='Also measure Popularity and EASE (with many items, ItemKNN), '
+            'calibrated on validation.',
         ),
     ] = False,
     device: Device = 'cpu',
@@ -86,10 +88,11 @@ def evaluate(
     rankers: dict[str, Ranker] = {'model': found.ranker}
     notes, chosen = [], {}
     if baselines:
-        ease, num_labels = _calibrated_ease(found, train, not quiet)
-        rankers |= {'Popularity': Popularity(*size, train.pairs), 'EASE': ease}
-        notes.append(_note_on_ease(ease, num_labels))
-        chosen = {'EASE': {**ease.options, 'validation_interactions': num_labels}}
+        closed, num_labels = _calibrated(found, train, not quiet)
+        name = type(closed).__name__
+        rankers |= {'Popularity': Popularity(*size, train.pairs), name: closed}
+        notes.append(_note_on_options(closed, num_labels))
+        chosen = {name: {**closed.options, 'validation_interactions': num_labels}}
     metrics = tuple(metric or ('recall', 'ndcg'))
     results = {}
     for name, ranker in rankers.items():
@@ -116,25 +119,30 @@ def _interactions(bundle: Bundle, on: str) -> tuple[UserItems, UserItems]:
     return UserItems(rates.edge_index, *size), UserItems(held_out, *size)
 
 
-def _calibrated_ease(
+def _calibrated(
     bundle: Bundle, train: UserItems, progress: bool
-) -> tuple[EASE, int]:
-    r"""EASE with the options that are best on validation, and the number of validation
-    interactions. If there are none, it has its default options."""
+) -> tuple[Union[EASE, ItemKNN], int]:
+    r"""EASE, or ItemKNN if there are too many items for EASE, with the options that are
+    best on validation, and the number of validation interactions. If there are none, it
+    has its default options."""
     size = len(bundle.users), len(bundle.items)
-    ease = EASE(*size, train.pairs).to(bundle.model.device)
+    closed = (EASE if size[1] <= MAX_EASE_ITEMS else ItemKNN)(*size, train.pairs)
+    closed.to(bundle.model.device)
     label = bundle.data[RATES].get('val_edge_label_index')
     if label is None or label.size(1) == 0:
-        return ease, 0
-    ease.calibrate(UserItems(label, *size), train, progress=progress)
-    return ease, label.size(1)
+        return closed, 0
+    closed.calibrate(UserItems(label, *size), train, progress=progress)
+    return closed, label.size(1)
 
 
-def _note_on_ease(ease: EASE, num_labels: int) -> str:
-    shown = ', '.join(f'{name}={value:g}' for name, value in ease.options.items())
+def _note_on_options(closed: Union[EASE, ItemKNN], num_labels: int) -> str:
+    name = type(closed).__name__
+    shown = ', '.join(f'{key}={value:g}' for key, value in closed.options.items())
     if num_labels == 0:
-        return f'EASE has its default {shown}: no validation interactions are held out.'
-    return f'EASE has {shown}, chosen on {num_labels} validation interactions.'
+        return (
+            f'{name} has its default {shown}: no validation interactions are held out.'
+        )
+    return f'{name} has {shown}, chosen on {num_labels} validation interactions.'
 
 
 def table_of(results: Mapping[str, Mapping[str, float]]) -> Iterator[str]:

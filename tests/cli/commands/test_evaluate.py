@@ -58,6 +58,13 @@ def test_ease_without_validation_has_its_default_options(tmp_path, capsys):
     assert 'default l2_weight=200: no validation' in capsys.readouterr().out
 
 
+def test_item_knn_takes_the_place_of_ease_with_many_items(saved, capsys, monkeypatch):
+    monkeypatch.setattr('pyg_irllrec.cli.commands.evaluate.MAX_EASE_ITEMS', 1)
+    assert call('evaluate', saved, '--baselines') == 0
+    out = capsys.readouterr().out
+    assert 'ItemKNN has exponent=' in out and 'EASE' not in out
+
+
 def test_users_and_items_ranked_by_text_are_counted(tmp_path, capsys):
     new = {'new': 'a chess set', 'boots': 'boots for hiking'}
     plain_bundle().update(items=new, users={'zoe': 'hiking'}).save(tmp_path)
