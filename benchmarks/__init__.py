@@ -1,1 +1,1 @@
-"""One module per claim: python -m benchmarks.NAME prints a table and writes JSON."""
+"""One module per claim, python -m benchmarks.NAME, with a table and JSON."""

@@ -52,13 +52,11 @@ SECOND = rf'\b(and|or),? ({VERBS.lower()}|{MORE})\b'
 NOUN = r'(An?|The|This|These|It|Whether|What|Where|How|If|Without|For|[A-Z]\w*s)\b'
 # What is right where it is.
 ALLOWED = ('one sentence that says why',)
-# Folders that are still to be edited.
-PENDING = ('pyg_irllrec/serving/', 'pyg_irllrec/training/')
-CODE = [
+CODE = sorted(
     path
-    for path in sorted((ROOT / 'pyg_irllrec').rglob('*.py'))
-    if not str(path.relative_to(ROOT)).startswith(PENDING)
-]
+    for folder in ('pyg_irllrec', 'benchmarks', 'examples')
+    for path in (ROOT / folder).rglob('*.py')
+)
 
 
 @cache

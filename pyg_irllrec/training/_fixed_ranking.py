@@ -26,8 +26,8 @@ _TERMS = tuple(each._terms for each in (Recommender, IRLLRec, RLMRecGen))
 def fixed_ranking(
     model: Recommender, weight: Optional[Tensor], max_users: Optional[int]
 ) -> Iterator[None]:
-    r"""Within this context, the ranking loss weighs each triplet and reads a fixed
-    number of users, if it can."""
+    r"""Return a context in which the ranking loss weighs each triplet and, if possible,
+    reads a fixed number of users."""
     ranking = model.ranking
     if max_users is None or ranking is None or not _can_be_fixed(ranking):
         yield

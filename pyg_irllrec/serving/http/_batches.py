@@ -27,7 +27,7 @@ class Batch(Generic[Member, Answer]):
 class Batches(Generic[Key, Member, Answer]):
     r"""Batches of requests with the same key. Requests that wait for a free thread are
     computed together. No request waits for a batch to fill: the first request that gets
-    a thread is computed with all that wait by then.
+    a thread is computed with all that are waiting at that moment.
 
     Args:
         pool (WorkerPool): The threads.

@@ -40,8 +40,8 @@ class Refused(Exception):
 
 
 class Guard:
-    r"""Middleware that checks host names and body sizes, adds security headers and
-    counts requests.
+    r"""Middleware to check host names and body sizes, to add security headers and to
+    count requests.
 
     Args:
         app (callable): The application.
