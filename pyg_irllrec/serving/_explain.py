@@ -122,7 +122,7 @@ def _items_of(items: UserItems, user: int) -> Tensor:
 
 
 def _shared(bundle: Bundle, user: int, item: int) -> list[NamedIntent]:
-    r"""The intents that both lean to, by the descending product of their lifts."""
+    r"""The intents above the mean for both, by the descending product of lifts."""
     intents = intents_of(bundle)
     lift = {each.name: each.lift for each in intents.of_item(item)}
     shared = [
@@ -157,7 +157,7 @@ def _similarity_sentence(
 def _intents_sentence(intents: Sequence[NamedIntent]) -> str:
     if not intents:
         return ''
-    return f'Both lean to: {"; ".join(each.name for each in intents)}.'
+    return f'Shared intents: {"; ".join(each.name for each in intents)}.'
 
 
 def graph_sentence(bundle: Bundle) -> str:

@@ -633,7 +633,7 @@ class Bundle:
     def explain(self, user: NodeId, item: NodeId) -> Explanation:
         r"""Explain why an item is recommended to a user: by the user's own items that
         are most similar to it, if any exceed chance similarity, by the intents that
-        both lean to, and by its score and rank. The explanation describes what the
+        both share, and by its score and rank. The explanation describes what the
         model has learned, not what caused the score.
 
         .. code-block:: python

@@ -40,8 +40,8 @@ class Explanation(NamedTuple):
     similarity of their embeddings as the score. Items that do not exceed chance
     similarity are left out."""
     intents: list[NamedIntent]
-    """The intents that both the user and the item lean to, with the shares and lifts
-    of the user."""
+    """The intents above the mean for both the user and the item, with the shares and
+    lifts of the user."""
 
     def to_dict(self) -> dict[str, Any]:
         r"""Return the fields as a dictionary for :func:`json.dumps`."""

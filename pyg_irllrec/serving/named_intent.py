@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 
 class NamedIntent(NamedTuple):
-    r"""A latent intent of a bundle in words, and how much a user or an item leans to
-    it, from :meth:`Bundle.intents() <pyg_irllrec.serving.Bundle.intents>`.
+    r"""A latent intent of a bundle in words, and its share for a user or an item,
+    from :meth:`Bundle.intents() <pyg_irllrec.serving.Bundle.intents>`.
 
     Example:
         >>> from pyg_irllrec import build_model
@@ -26,7 +26,7 @@ class NamedIntent(NamedTuple):
     share: float
     """The share of the intent in all intents of the user or item."""
     lift: float
-    """The share divided by the mean share of all users or items. Above 1, the user or
-    item leans to the intent."""
+    """The share divided by the mean share of all users or items. Above 1, the intent
+    is stronger than for the average user or item."""
     titles: list[str]
-    """The titles of the items that lean to the intent most."""
+    """The titles of the items in which the intent is strongest."""

@@ -98,7 +98,7 @@ def test_shared_intents():
     }
     best = sorted(product, key=product.get, reverse=True)[:3]
     assert best and found.intents == [of_user[name] for name in best]
-    assert found.text.endswith(f'Both lean to: {"; ".join(best)}.')
+    assert found.text.endswith(f'Shared intents: {"; ".join(best)}.')
 
 
 @pytest.mark.parametrize(('weight', 'is_stated'), [(0.0, True), (0.5, False)])
