@@ -52,7 +52,7 @@ def _explain(
         _rank_sentence(bundle, user, item, rank, len(better)),
         _similarity_sentence(bundle, user, item, [each for each, _ in nearest]),
         _intents_sentence(intents),
-        graph_sentence(bundle),
+        _graph_sentence(bundle),
     ]
     return Explanation(
         bundle.users[user],
@@ -160,14 +160,14 @@ def _intents_sentence(intents: Sequence[NamedIntent]) -> str:
     return f'Shared intents: {"; ".join(each.name for each in intents)}.'
 
 
-def graph_sentence(bundle: Bundle) -> str:
+def _graph_sentence(bundle: Bundle) -> str:
     r"""Return a sentence on the weight of the graph, which similarity and intents
     describe, if most of the score comes from companions."""
     blend = blend_of(bundle.model)
     if blend.get('graph', 1) >= _MAIN_SHARE:
         return ''
     return (
-        f'Similar items and intents are those of the graph, whose weight in the score '
+        'Similar items and intents are those of the graph, whose weight in the score '
         f'is {blend["graph"]:g}.'
     )
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import warnings
-from functools import cache, partial
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,14 +14,17 @@ def csr_matrix(
 ) -> Tensor:
     r"""Return a sparse CSR matrix of torch, without checks and without the warning that
     such matrices are in beta."""
-    _skip_warning()
     return _matrix(rowptr, col, value, size)
 
 
-@cache
 def _skip_warning() -> None:
     r"""Make an empty matrix, because torch warns only of the first one in a process."""
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='Sparse CSR tensor support')
         zero = torch.zeros(1, dtype=torch.long, device='cpu')
         _matrix(zero, zero[:0], zero[:0], (0, 0))
+
+
+# On import: torch.compile would trace it in a call, and filters of warnings are global,
+# so they must not change while other threads run.
+_skip_warning()

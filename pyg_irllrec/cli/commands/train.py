@@ -43,6 +43,7 @@ from pyg_irllrec.cli.torchrun import check_torchrun, start_others, wait_for_firs
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.presets import ALIGNMENT_TEXTS, Preset
 from pyg_irllrec.serving import Bundle, load
+from pyg_irllrec.serving._info import blend_of
 from pyg_irllrec.text.intents._journal import count_answers
 from pyg_irllrec.typing import SIDES
 from pyg_irllrec.utils import map_interactions
@@ -196,8 +197,8 @@ def train(
         translation=translation,
         encoder=encoder,
         texts=texts,
-        intents=intents,
-        profiles=profiles,
+        intents=texts and intents,
+        profiles=texts and profiles,
         missing=missing,
         seed=seed,
     )
@@ -225,7 +226,7 @@ def train(
         _copy_blend(model, validated)
     output.note(f'texts: {_describe_texts(graph, model, folder, choices)}')
     settings = choices._asdict() | {'data': data, 'unsplit': unsplit}
-    settings['data_digest'] = folder.digest(intents, profiles)
+    settings['data_digest'] = folder.digest(choices.intents, choices.profiles)
     settings['preset'] = None if preset is None else chosen
     if is_first:
         _open_run(run, settings, resume, output)
@@ -266,7 +267,7 @@ def train(
     )
     bundle.save(run.path / 'bundle')
     _draw_curves(run.path, output)
-    blend = _blend(model)
+    blend = blend_of(model)
     output.result(
         {
             'bundle': out / 'bundle',
@@ -303,7 +304,7 @@ def _make_graphs(
         ('intents', choices.intents),
         ('profiles', choices.profiles),
     ):
-        if is_read and choices.texts:
+        if is_read:
             _note_incomplete(folder, name, graph, output)
     _check_texts(graph, choices)
     preset = choose_preset(graph, choices.backbone, choices.alignment)
@@ -419,14 +420,6 @@ def _draw_curves(run: Path, output: Output) -> None:
         learning_curves(run / 'history.csv', run / 'curves.png')
     except ImportError:
         output.note("to draw learning curves: pip install 'pyg_irllrec[plot]'")
-
-
-def _blend(model: Recommender) -> dict[str, float]:
-    r"""The weights of the graph and of each companion in the scores."""
-    if model.blend_weight is None:
-        return {}
-    names = ['graph', *(type(each).__name__ for each in model.companions)]
-    return dict(zip(names, model.blend_weight.tolist()))
 
 
 def _lines(

@@ -131,7 +131,8 @@ class ModuleBackbone(Backbone):
                 'hetero=True needs in_channels above 0, weighted=False and '
                 f"layout='edge_index', got {in_channels}, {weighted} and {layout!r}"
             )
-        _check_call(module, method, in_channels > 0, weighted)
+        by_name = weighted and layout == 'edge_index'
+        _check_call(module, method, in_channels > 0, by_name)
         self.module = module
         self.in_channels = in_channels
         self.method = method

@@ -127,6 +127,8 @@ def test_failed_intents_are_an_error_or_blank(folder, monkeypatch, capsys):
     ):
         assert train('--out', 'other', *words) == 0
         assert f'texts: {note}' in capsys.readouterr().out
+    Path('data/intents.jsonl').unlink()  # A run without texts does not read it.
+    assert train('--out', 'other', '--no-texts', '--resume') == 0
 
 
 def test_a_note_counts_missing_intents(folder, monkeypatch, capsys):

@@ -143,6 +143,15 @@ def test_the_graph_as_a_csr_matrix(weighted):
         model.get_embeddings()
 
 
+def test_a_weighted_csr_matrix_needs_no_edge_weight():
+    class Product(torch.nn.Module):
+        def forward(self, x, adj):
+            return adj @ x
+
+    backbone = ModuleBackbone(Product(), 6, 7, 4, weighted=True, layout='csr')
+    assert backbone(GRAPH).embedding.shape == (13, 4)
+
+
 def test_edges_within_a_type_are_not_dropped_silently():
     sage = to_hetero(GraphSAGE(4, 4, 1), ModuleBackbone.metadata)
     backbone = ModuleBackbone(sage, 6, 7, 4, hetero=True)
