@@ -71,3 +71,10 @@ Separator = Annotated[
 Encoding = Annotated[
     str, Option('--encoding', help='Encoding of CSV and JSON Lines files.')
 ]
+
+FORM_OPTIONS = {
+    "'sep'": '--sep',
+    "'encoding'": '--encoding',
+    'pass encoding=': 'pass --encoding ',
+}
+"""Options of a :class:`~pyg_irllrec.cli.command.Command` that reads tables."""

@@ -125,5 +125,5 @@ def _check_no_items(given: TableColumns) -> None:
 
 
 def _advice(names: list[str]) -> str:
-    joined = [sep for sep in ('\t', ';', '|') if len(names) == 1 and sep in names[0]]
+    joined = [sep for sep in '\t;|,' if len(names) == 1 and sep in names[0]]
     return f'; pass --sep {joined[0]!r}' if joined else ''

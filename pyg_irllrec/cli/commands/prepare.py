@@ -10,6 +10,7 @@ from torch_geometric.transforms import Compose
 from typer import Option
 
 from pyg_irllrec.cli.column_options import (
+    FORM_OPTIONS,
     Encoding,
     ItemColumn,
     Items,
@@ -40,12 +41,11 @@ OPTIONS = {
     "'val'": '--val',
     "'test'": '--test',
     "'seed'": '--seed',
-    "'encoding'": '--encoding',
-    "'sep'": '--sep',
     "'time_unit'": '--time-unit',
     "'rating'": '--rating',
     "'val + test'": '--val + --test',
     "'k'": '--k-core',
+    **FORM_OPTIONS,
     **WITHOUT_COLD_ADVICE,
 }
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Optional
 from typer import Option
 
 from pyg_irllrec.cli.column_options import (
+    FORM_OPTIONS,
     Encoding,
     ItemColumn,
     Items,
@@ -45,8 +46,7 @@ pyg-irllrec update runs/books --items new_books.csv --out runs/fresh"""
 OPTIONS = {
     "'interactions'": '--interactions',
     "'items'": '--items',
-    "'sep'": '--sep',
-    "'encoding'": '--encoding',
+    **FORM_OPTIONS,
     "'path'": '--out',
 }
 

@@ -19,8 +19,7 @@ def read_errors(name: str, kind: str, encoding: Optional[str] = None) -> Iterato
         wrong = isinstance(error, UnicodeError) or 'invalid UTF8' in reason
         if encoding is not None and wrong:
             raise ValueError(
-                f'{name} is not in {encoding}: {reason} (pass its encoding as '
-                "'encoding')"
+                f"{name} is not in {encoding}: {reason} (pass 'encoding')"
             ) from None
         raise ValueError(f'{name} is not {kind}, or it is damaged: {reason}') from None
 

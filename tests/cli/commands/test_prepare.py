@@ -210,10 +210,16 @@ def test_missing_columns_and_small_data_are_errors(folder, capsys):
     pairs = ('--interactions', 'pairs.csv', '--out', 'data')
     tabs = (folder / 'ratings.tsv').read_text()
     (folder / 'tabs.csv').write_text(tabs)
+    (folder / 'commas.tsv').write_text('user,item\nu,i\n')
+    (folder / 'wide.csv').write_text('user,item\nu,i', 'utf-16')
+    (folder / 'latin.csv').write_text('user,item\nü,i', 'latin-1')
     (folder / 'torn.csv').write_text(tabs + '4,1\tx\ty\tz\t3\n')
     for words, message in (
         (('--interactions', 'tabs.csv', '--out', 'data'), r"; pass --sep '\t'"),
         (('--interactions', 'torn.csv', '--out', 'data'), "no ',': pass --sep)"),
+        (('--interactions', 'wide.csv', '--out', 'data'), "pass --encoding 'utf-16'"),
+        (('--interactions', 'latin.csv', '--out', 'data'), '(pass --encoding)'),
+        (('--interactions', 'commas.tsv', '--out', 'data'), "; pass --sep ','"),
         ((*few, '--split', 'time'), '--split time needs --timestamp'),
         ((*few, '--min-rating', 3), '--rating must name a column of few.csv'),
         ((*few, '--title', 'x'), '--title needs --items'),

@@ -40,7 +40,7 @@ def test_encodings(read, encoding):
         ('utf-16-be', r"zero bytes: .*pass encoding='utf-16-be'"),
         (
             'latin-1',
-            r't\.csv is not in utf-8: .*line 2: .*\(pass its encoding as',
+            r"t\.csv is not in utf-8: .*line 2: .*\(pass 'encoding'\)",
         ),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_wrong_encoding_is_named(read, tmp_path, encoding, message):
 @pytest.mark.parametrize('wrong', ['utf-16', 'utf-32', 'ascii'])
 def test_a_wrong_given_encoding_is_named(read, wrong):
     with pytest.raises(
-        ValueError, match=rf't\.csv is not in {wrong}: .*pass its encoding'
+        ValueError, match=rf"t\.csv is not in {wrong}: .*pass 'encoding'"
     ):
         read(TEXT.encode(), encoding=wrong)
 
