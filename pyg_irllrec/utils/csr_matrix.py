@@ -4,17 +4,11 @@ import warnings
 from functools import partial
 
 import torch
-from torch import Tensor
 
-_matrix = partial(torch.sparse_csr_tensor, check_invariants=False)
-
-
-def csr_matrix(
-    rowptr: Tensor, col: Tensor, value: Tensor, size: tuple[int, int]
-) -> Tensor:
-    r"""Return a sparse CSR matrix of torch, without checks and without the warning that
-    such matrices are in beta."""
-    return _matrix(rowptr, col, value, size)
+# No function, whose frame would cost time in every product.
+csr_matrix = partial(torch.sparse_csr_tensor, check_invariants=False)
+r"""Return a sparse CSR matrix of torch from its row pointers, columns, values and size,
+without checks and without the warning that such matrices are in beta."""
 
 
 def _skip_warning() -> None:
@@ -22,7 +16,7 @@ def _skip_warning() -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='Sparse CSR tensor support')
         zero = torch.zeros(1, dtype=torch.long, device='cpu')
-        _matrix(zero, zero[:0], zero[:0], (0, 0))
+        csr_matrix(zero, zero[:0], zero[:0], (0, 0))
 
 
 # On import: torch.compile would trace it in a call, and filters of warnings are global,
