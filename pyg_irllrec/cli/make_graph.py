@@ -5,6 +5,7 @@ from torch_geometric.transforms import BaseTransform, Compose
 
 from pyg_irllrec.cli.data_folder import DataFolder
 from pyg_irllrec.cli.model_options import TextChoices
+from pyg_irllrec.presets import ALIGNMENT_TEXTS
 from pyg_irllrec.text import TfidfEncoder
 from pyg_irllrec.transforms import AddIntents, AddProfiles, EncodeText, ProfileTexts
 from pyg_irllrec.typing import SIDES, TextEncoder
@@ -56,6 +57,29 @@ def make_graph(
         # From training interactions only: no profile may contain a held-out item.
         graph = ProfileTexts(unsplit=unsplit)(graph)
     return _encode(graph, encoder)
+
+
+def check_texts(
+    graph: HeteroData, backbone: str, alignment: str, choices: TextChoices
+) -> None:
+    r"""Raise a :class:`ValueError` if a graph lacks texts that a model needs."""
+    needed = ALIGNMENT_TEXTS[alignment]
+    if backbone == 'alpharec':
+        needed = (*needed, 'profile')
+    ways = {
+        'profile': 'texts of items (pyg-irllrec prepare --items)',
+        'intent': 'intents (pyg-irllrec intents)',
+    }
+    for text, way in ways.items():
+        if text in needed and text not in graph['item']:
+            got = 'none'
+            if not choices.texts:
+                got = '--no-texts'
+            elif text == 'intent' and not choices.intents:
+                got = '--no-intents'
+            raise ValueError(
+                f'--backbone {backbone} --alignment {alignment} needs {way}, got {got}'
+            )
 
 
 def _add(split: HeteroData, step: BaseTransform, what: str) -> HeteroData:

@@ -10,25 +10,32 @@ from pyg_irllrec.utils.json_object import parse_json_object
 _TUNED = 'tuned.json'
 
 
-def write_tuned(out: Path, backbone: str, alignment: str) -> None:
-    r"""Record the backbone and the alignment of a search next to its preset."""
+def write_tuned(out: Path, backbone: str, alignment: str, texts: bool) -> None:
+    r"""Record the options of a search that its preset depends on next to the preset."""
     with atomic_write(out / _TUNED) as file:
-        json.dump({'backbone': backbone, 'alignment': alignment}, file)
+        json.dump({'backbone': backbone, 'alignment': alignment, 'texts': texts}, file)
 
 
-def check_tuned(path: Path, backbone: str, alignment: str) -> None:
+def check_tuned(path: Path, backbone: str, alignment: str, texts: bool) -> None:
     r"""Raise a :class:`ValueError` if a preset was tuned with another backbone or
-    alignment."""
+    alignment, or only one of both used texts."""
     tuned = path.with_name(_TUNED)
     if not tuned.is_file():
         return
     found = parse_json_object(tuned.read_bytes())
-    for name, value in (('backbone', backbone), ('alignment', alignment)):
-        if found.get(name) != value:
+    given = {'backbone': backbone, 'alignment': alignment, 'texts': texts}
+    for name, value in given.items():
+        if found.get(name, value) != value:
             raise ValueError(
-                f'--preset {path} was tuned with --{name} {found.get(name)}, got '
-                f'{value}: use the same --{name}'
+                f'--preset {path} was tuned with {_option(name, found[name])}, got '
+                f'{_option(name, value)}: use the same'
             )
+
+
+def _option(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return f'--{name}' if value else f'--no-{name}'
+    return f'--{name} {value}'
 
 
 def read_preset(path: Path, default: Preset) -> Preset:

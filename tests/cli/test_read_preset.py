@@ -15,15 +15,18 @@ def test_missing_parts_keep_their_defaults(tmp_path):
     assert read_preset(path, default) == {**default, 'fit': {'lr': 0.5}}
 
 
-def test_the_backbone_and_alignment_must_be_those_of_the_search(tmp_path):
+def test_the_options_must_be_those_of_the_search(tmp_path):
     path = tmp_path / 'preset.json'
-    check_tuned(path, 'sgl', 'auto')  # No record: nothing to compare.
-    write_tuned(tmp_path, 'lightgcn', 'auto')
-    check_tuned(path, 'lightgcn', 'auto')
-    with pytest.raises(ValueError, match=r'tuned with --backbone lightgcn, got sgl'):
-        check_tuned(path, 'sgl', 'auto')
-    with pytest.raises(ValueError, match=r'tuned with --alignment auto, got none'):
-        check_tuned(path, 'lightgcn', 'none')
+    check_tuned(path, 'sgl', 'auto', True)  # No record: nothing to compare.
+    write_tuned(tmp_path, 'lightgcn', 'auto', texts=False)
+    check_tuned(path, 'lightgcn', 'auto', False)
+    for given, message in (
+        (('sgl', 'auto', False), r'--backbone lightgcn, got --backbone sgl: use'),
+        (('lightgcn', 'none', False), r'--alignment auto, got --alignment none'),
+        (('lightgcn', 'auto', True), r'tuned with --no-texts, got --texts'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_tuned(path, *given)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pyg_irllrec.cli.command import Command
 from pyg_irllrec.cli.commands.evaluate import table_of
 from pyg_irllrec.cli.data_folder import DataFolder
 from pyg_irllrec.cli.make_encoder import cached, make_encoder
-from pyg_irllrec.cli.make_graph import make_graph
+from pyg_irllrec.cli.make_graph import check_texts, make_graph
 from pyg_irllrec.cli.model_options import (
     AlignmentOption,
     BackboneOption,
@@ -40,8 +40,8 @@ from pyg_irllrec.cli.output import Output
 from pyg_irllrec.cli.read_preset import check_tuned, read_preset
 from pyg_irllrec.cli.split_options import WITHOUT_COLD_ADVICE
 from pyg_irllrec.cli.torchrun import check_torchrun, start_others, wait_for_first
-from pyg_irllrec.nn import Recommender
-from pyg_irllrec.presets import ALIGNMENT_TEXTS, Preset
+from pyg_irllrec.nn import EASE, Recommender
+from pyg_irllrec.presets import Preset
 from pyg_irllrec.serving import Bundle, load
 from pyg_irllrec.serving._info import blend_of
 from pyg_irllrec.text.intents._journal import count_answers
@@ -212,7 +212,7 @@ def train(
     if resume and run.config_path.is_file():
         _check_same_data(f'--out {out}', run, folder)
     if preset is not None:
-        check_tuned(preset, backbone, alignment)
+        check_tuned(preset, backbone, alignment, texts)
     encode = make_encoder(encoder, output.progress)
     graph, chosen = _make_graphs(folder, choices, encode, output, validated)
     if preset is not None:
@@ -306,7 +306,7 @@ def _make_graphs(
     ):
         if is_read:
             _note_incomplete(folder, name, graph, output)
-    _check_texts(graph, choices)
+    check_texts(graph, choices.backbone, choices.alignment, choices.of_texts())
     preset = choose_preset(graph, choices.backbone, choices.alignment)
     preset['loss'].pop('translation_impl', None)
     if choices.translation == 'moments':
@@ -353,26 +353,15 @@ def _describe_texts(
     if not found:
         return 'none'
     names = ('profile', 'intent', 'features')
-    is_used = choices.backbone == 'alpharec' or any(
-        getattr(model, name, None) is not None for name in names
+    is_used = (
+        choices.backbone == 'alpharec'
+        or any(getattr(model, name, None) is not None for name in names)
+        or any(
+            isinstance(each, EASE) and each.options.get('text_weight', 0) > 0
+            for each in model.companions
+        )
     )
     return ', '.join(found) + ('' if is_used else ', only to rank new items')
-
-
-def _check_texts(graph: HeteroData, choices: _Choices) -> None:
-    needed = ALIGNMENT_TEXTS[choices.alignment]
-    if choices.backbone == 'alpharec':
-        needed = (*needed, 'profile')
-    ways = {
-        'profile': 'texts of items (pyg-irllrec prepare --items)',
-        'intent': 'intents (pyg-irllrec intents)',
-    }
-    for text, way in ways.items():
-        if text in needed and text not in graph['item']:
-            raise ValueError(
-                f'--backbone {choices.backbone} --alignment {choices.alignment} needs '
-                f'{way}, got none'
-            )
 
 
 def _check_same_data(option: str, run: RunFolder, folder: DataFolder) -> None:

@@ -10,7 +10,7 @@ from pyg_irllrec.assemble import build_model, choose_preset
 from pyg_irllrec.cli.command import Command
 from pyg_irllrec.cli.data_folder import DataFolder
 from pyg_irllrec.cli.make_encoder import cached, make_encoder
-from pyg_irllrec.cli.make_graph import make_graph
+from pyg_irllrec.cli.make_graph import check_texts, make_graph
 from pyg_irllrec.cli.model_options import (
     AlignmentOption,
     BackboneOption,
@@ -95,7 +95,9 @@ def tune(
     encode = cached(
         make_encoder(encoder, output.progress), folder.path, output.progress
     )
-    graph = make_graph(folder, encode, TextChoices(texts, intents, profiles, missing))
+    choices = TextChoices(texts, intents, profiles, missing)
+    graph = make_graph(folder, encode, choices)
+    check_texts(graph, backbone, alignment, choices)
     found = training.tune(
         lambda preset: build_model(graph, backbone, alignment, preset),
         training.default_space(backbone, alignment),
@@ -109,7 +111,7 @@ def tune(
         device=device,
         progress=output.progress,
     )
-    write_tuned(out, backbone, alignment)
+    write_tuned(out, backbone, alignment, texts)
     preset = out / 'preset.json'
     states = [trial['state'] for trial in found.trials]
     output.result(

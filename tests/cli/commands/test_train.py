@@ -119,14 +119,23 @@ def test_failed_intents_are_an_error_or_blank(folder, monkeypatch, capsys):
         f'but 1 of 40 are missing or failed ({first.id!r}): run pyg-irllrec intents '
         'again (--what intents), or pass --missing blank\n'
     )
+    Path('graph.json').write_text('{"features": {}, "model": {}}')
     monkeypatch.setattr(training, 'fit', lambda *_, **__: exit(0))
     for words, note in (
         (('--missing', 'blank'), 'intents.jsonl (1 of 70 blank), profiles.jsonl'),
         (('--no-intents', '--alignment', 'none'), 'profiles.jsonl, only to rank new'),
+        # EASE, a companion of the default model, reads the texts.
+        (('--no-intents', '--preset', 'graph.json'), 'profiles.jsonl\n'),
         (('--no-texts',), 'none'),
     ):
         assert train('--out', 'other', *words) == 0
         assert f'texts: {note}' in capsys.readouterr().out
+    for words, got in (
+        (('--no-intents',), 'needs intents (pyg-irllrec intents), got --no-intents\n'),
+        (('--no-texts',), ', got --no-texts\n'),
+    ):
+        assert train('--out', 'other', '--alignment', 'full', *words) == 2
+        assert capsys.readouterr().err.endswith(got)
     Path('data/intents.jsonl').unlink()  # A run without texts does not read it.
     assert train('--out', 'other', '--no-texts', '--resume') == 0
 

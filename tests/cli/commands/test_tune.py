@@ -42,5 +42,7 @@ def test_the_best_preset_trains(tmp_path, capsys):
         words = ('--preset', out / 'preset.json', f'--{name}', other)
         assert call(*train, *words) == 2
         assert f'was tuned with --{name} ' in capsys.readouterr().err
+    assert call(*search, '--trials', 2, '--alignment', 'full') == 2
+    assert 'needs intents (pyg-irllrec intents)' in capsys.readouterr().err
     config = json.loads((run / 'config.json').read_bytes())
     assert config['preset']['fit']['lr'] == 0.125
