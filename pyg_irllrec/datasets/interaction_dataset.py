@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 from pyg_irllrec.datasets._ingest.check_options import check_options
+from pyg_irllrec.datasets._ingest.file_kind import file_kind, file_separator
 from pyg_irllrec.datasets._ingest.stored_dataset import StoredDataset
 from pyg_irllrec.typing import DataTransform, PathLike
 from pyg_irllrec.utils.argument_checks import as_names, is_iterable
@@ -210,13 +211,14 @@ class InteractionDataset(StoredDataset):
             encoding,
             quote,
         )
-        for file in _as_paths(path):
+        files = _as_paths(path)
+        for file in files:
             tables.add(CsvTable(file, sep, encoding, quote, names))
         tables.add_texts('user', users, user_id, user_text)
         tables.add_texts('item', items, item_id, item_text, item_title)
         options = {
             'kind': 'csv',
-            'sep': sep,
+            'sep': _separators([*files, users, items]) if sep is None else sep,
             'encoding': encoding,
             'quote': quote,
             'column_names': names,
@@ -350,6 +352,13 @@ class InteractionDataset(StoredDataset):
         tables.add_texts('item', items, item_id, item_text, item_title)
         tables.build({'kind': 'frame'}, force_reload)
         return cls(root, transform=transform)
+
+
+def _separators(tables: Sequence[Any]) -> str:
+    r"""The different separators of the CSV files among tables, by their names."""
+    paths = [each for each in tables if isinstance(each, (str, os.PathLike))]
+    files = [each for each in paths if file_kind(each) == 'csv']
+    return ''.join(sorted(set(map(file_separator, files))))
 
 
 def _as_paths(path: Union[PathLike, Sequence[PathLike]]) -> list[Path]:

@@ -1016,6 +1016,16 @@ def test_an_omitted_option_is_a_change(tmp_path, files):
         InteractionDataset.from_csv([first, more], root, **COLUMNS)
 
 
+def test_a_separator_by_name_and_the_same_given_are_no_change(tmp_path, files):
+    for name, sep in (('tabs.tsv', '\t'), ('commas.csv', ',')):
+        path = files(name, f'who{sep}what\n1{sep}2\n')
+        built = [
+            InteractionDataset.from_csv(path, tmp_path / name[:3], **COLUMNS, **given)
+            for given in ({'sep': sep}, {}, {'sep': sep})
+        ]
+        assert {each[0]['user'].num_nodes for each in built} == {1}
+
+
 def test_replacing_deletes_no_foreign_file(tmp_path, read):
     mine = tmp_path / 'root' / 'processed' / 'mine.txt'
     mine.parent.mkdir(parents=True)

@@ -21,7 +21,7 @@ def file_kind(path: PathLike) -> str:
 
 def file_separator(path: PathLike) -> str:
     r"""Return the separator of a table by the name of its file: a tab for
-    :obj:`.tsv`, otherwise a comma."""
+    :obj:`.tsv` and :obj:`.tab`, otherwise a comma."""
     return '\t' if _suffix(path) in ('.tsv', '.tab') else ','
 
 
