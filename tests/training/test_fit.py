@@ -840,7 +840,6 @@ def test_without_validation_the_blend_does_not_change(tmp_path):
     options = {'epochs': 1, 'device': 'cpu', 'progress': False}
     with warnings.catch_warnings():
         warnings.simplefilter('error', UserWarning)
-        warnings.filterwarnings('ignore', message='Sparse ')
         result = fit(model, module, tmp_path / 'chosen', **options)
     assert model.blend_weight.tolist() == [0, 1, 0]
     ease = EASE(60, 50, DATA[RATES].edge_index)

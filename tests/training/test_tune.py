@@ -83,7 +83,6 @@ def test_the_best_preset_is_found_and_written(whole):
 def test_only_the_bar_is_printed(tmp_path, capfd):
     with warnings.catch_warnings():
         warnings.simplefilter('error', UserWarning)
-        warnings.filterwarnings('ignore', message='Sparse ')
         search(tmp_path, trials=2)
     assert capfd.readouterr() == ('', '')
     search(tmp_path, trials=2, progress=True)
