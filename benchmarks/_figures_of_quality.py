@@ -83,10 +83,24 @@ def quality_splits() -> str:
 
 def quality_backbones() -> str:
     """Backbones with real texts, with shuffled texts and without texts."""
-    rows = rows_of('quality_backbones')
+    return _with_tests('quality_backbones')
+
+
+def quality_ablation() -> str:
+    """LightGCN by its ranking loss and its use of texts."""
+    return _with_tests('quality_ablation')
+
+
+def quality_width() -> str:
+    """LightGCN by its width."""
+    return _with_tests('quality_width')
+
+
+def _with_tests(name: str) -> str:
+    rows = rows_of(name)
     return (
-        f'{quality_command("quality_backbones")}, Recall@20 / NDCG@20 on the test '
-        f'part, mean ± deviation of the seeds:\n\n{quality_table(rows)}\n\n'
+        f'{quality_command(name)}, Recall@20 / NDCG@20 on the test part, mean ± '
+        f'deviation of the seeds:\n\n{quality_table(rows)}\n\n'
         "Paired t-tests over seeds, Holm's correction over all of them:\n\n"
         f'{comparison_table(compare(rows))}'
     )
@@ -188,7 +202,9 @@ FIGURES = (
     quality,
     quality_splits,
     quality_backbones,
+    quality_ablation,
     quality_recipe,
+    quality_width,
     quality_tests,
     precision,
     prototypes,
