@@ -25,17 +25,10 @@ from benchmarks._quality_arms import (
     space_of,
     train,
 )
+from pyg_irllrec.training._by_hyper_parameters import by_hyper_parameters
 from pyg_irllrec.utils.files import atomic_write
 
 Run = dict[str, Any]
-
-NO_MODEL = (
-    *('training diverged', 'must be finite'),
-    *("'max_bytes' must", "'l2_weight' must be larger"),
-)
-"""Parts of the messages of errors that hyper-parameters cause: training has diverged,
-or EASE needs more memory or a larger weight. Such an error is recorded as the result of
-the run; other errors are raised."""
 
 
 class Case(NamedTuple):
@@ -104,7 +97,7 @@ class Store(NamedTuple):
             try:
                 run |= _train(self, case, arm, data, params, seed)
             except ValueError as error:
-                if not any(word in str(error) for word in NO_MODEL):
+                if not by_hyper_parameters(error):
                     raise
                 run['error'] = str(error)
         write(path, run)

@@ -83,8 +83,7 @@ class LitRecommender(LightningModule):
             which a resumed run must share, too. Empty before training.
         history (list of dict): A row per validation, with the epoch, the mean of every
             loss term in that epoch, and the metrics, if any. It is part of checkpoints.
-        step_seconds (list of float): The time of every training step of this process,
-            except for the last step of each epoch.
+        step_seconds (list of float): The time of every training step of this process.
 
     Raises:
         ValueError: If an argument is out of range, or a cut-off is above the number of

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from pyg_irllrec.nn import Recommender
 from pyg_irllrec.presets import PARTS, Preset
+from pyg_irllrec.training._by_hyper_parameters import by_hyper_parameters
 from pyg_irllrec.training._check_fit import check_folder
 from pyg_irllrec.training._search_space import (
     check_space,
@@ -43,14 +44,6 @@ from pyg_irllrec.utils.optional import import_optional
 
 if TYPE_CHECKING:
     import optuna
-
-_NO_MODEL = (
-    *('training diverged', 'must be finite'),
-    *("'max_bytes' must", "'l2_weight' must be larger"),
-)
-"""Parts of the messages of errors that hyper-parameters cause: training has diverged,
-or EASE needs more memory or a larger weight. Such a trial failed; other errors are
-raised."""
 
 _FAILED = -1.0
 """The value of a failed trial, which is below all others."""
@@ -340,7 +333,7 @@ class _Search:
             metrics = evaluate_ranker(model, data.val_items, data.train_items, ks)
             found['value'] = sum(metrics.values())
         except ValueError as error:
-            if not any(words in str(error) for words in _NO_MODEL):
+            if not by_hyper_parameters(error):
                 raise
             found |= {'state': 'failed', 'value': _FAILED, 'error': str(error)}
         if pruning.pruned:
