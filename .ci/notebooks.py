@@ -24,8 +24,8 @@ from typing import Any
 
 FOLDER = Path(__file__).parents[1] / 'docs' / 'notebooks'
 KERNEL = {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}
-# Of the environment, not of the notebooks: no widgets, and torch's note on CSR.
-HIDDEN = ('IProgress not found', 'Sparse CSR tensor support is in beta')
+# Of the environment, not of the notebooks: it has no widgets.
+HIDDEN = ('IProgress not found',)
 _NUMBER = re.compile(r'-?\d+\.\d+(?:e[+-]?\d+)?')
 
 
