@@ -66,8 +66,7 @@ def distributed_model() -> str:
 def distributed_large() -> str:
     rows = rows_of('distributed_large')
     return (
-        f'{command("distributed_large")}, four processes on two cores that other jobs '
-        'used, too, so compare the CPU times:\n\n'
+        f'{command("distributed_large")}, four processes on two cores:\n\n'
         f'{table(*_distributed_report.large_table(rows))}'
     )
 
